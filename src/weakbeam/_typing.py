@@ -1,0 +1,9 @@
+"""Array types shared by every room."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+
+__all__ = ["ArrayLike", "Floats", "Floats32"]

@@ -1,0 +1,1 @@
+"""What is read out of images: moments and maps."""

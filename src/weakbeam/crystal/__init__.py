@@ -1,0 +1,1 @@
+"""The perfect crystal: its cell, symmetry, orientation, slip and material constants."""

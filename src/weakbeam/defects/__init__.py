@@ -1,0 +1,1 @@
+"""What disturbs the crystal: dislocations and their displacement gradients."""

@@ -1,0 +1,1 @@
+"""From deformation and optics to reciprocal space: reflections, frames, acceptance."""

@@ -1,0 +1,38 @@
+"""The two ways in which a run can fail, each told in one line."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """A mistake in what the user asked for.
+
+    Parameters
+    ----------
+    key : str
+        Where it stands: the path in the experiment file (``"beam.energy_keV"``), a command-line
+        flag, or a file.
+    value : object
+        What was found there; ``None`` where there is no value to show.
+    allowed : str
+        What is wrong and what would be right.
+
+    Notes
+    -----
+    The command line ends with status 2 and prints ``str(error)``, which is always one line.
+    """
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        self.key = key
+        self.value = value
+        self.allowed = allowed
+        shown = "" if value is None else f" = {_short(value)}"
+        super().__init__(f"{key}{shown}: {allowed}".replace("\n", " "))
+
+
+class RunError(RuntimeError):
+    """Something that went wrong while running, through no fault of the input (status 1)."""
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,1 @@
+"""From reciprocal space to images: rays, scans and the engines."""

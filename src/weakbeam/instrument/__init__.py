@@ -1,0 +1,1 @@
+"""What the beam meets: source, objective, camera, goniometer."""

@@ -1,0 +1,1 @@
+"""Files: the HDF5 layout of a beamline, and provenance."""

@@ -1,0 +1,1 @@
+"""One file per kind of figure; pure functions from arrays to a matplotlib Figure."""
