@@ -1,0 +1,128 @@
+"""The image of a dislocation: one frame over the field of view, in µm of the sample."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.plot.style import (
+    FAINT,
+    INTENSITY_MAP,
+    SINGLE_COLUMN_MM,
+    add_axes,
+    add_text,
+    as_field,
+    draw_field,
+    field_extent,
+    fit_box,
+    new_figure,
+    style,
+)
+
+Scale = Literal["linear", "log", "asinh"]
+
+# A few hot pixels at a core would leave the rest of a weak-beam image black.
+_BRIGHTEST_PERCENTILE = 99.9
+_LOG_DECADES = 3.0
+
+
+def image_figure(
+    image: ArrayLike,
+    x_um: ArrayLike,
+    y_um: ArrayLike,
+    *,
+    title: str = "",
+    phi_mrad: float | None = None,
+    chi_mrad: float | None = None,
+    two_theta_mrad: float | None = None,
+    intensity_label: str = "intensity / perfect crystal at peak",
+    scale: Scale = "linear",
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw one frame over the field of view.
+
+    Parameters
+    ----------
+    image : array_like, shape (rows, columns)
+        Intensities, rows along x and columns along y.
+    x_um, y_um : array_like, shapes (rows,) and (columns,)
+        Centres of the pixels, projected on the layer z = 0, in µm of the sample.
+    title : str
+        A line above the picture.
+    phi_mrad, chi_mrad, two_theta_mrad : float, optional
+        Settings of the motors, noted above the picture where given.
+    intensity_label : str
+        Label of the colour bar.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour; "log" shows three decades below the brightest.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour; by default from 0 (or from three
+        decades below, on the log scale) to the 99.9th percentile.
+
+    Returns
+    -------
+    Figure
+        A figure one column wide.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not belong together, or the scale has another name.
+    """
+    array = as_field(image, x_um, y_um)
+    norm = _norm(array, scale, limits)
+    extent = field_extent(x_um, y_um)
+    left, bottom, right, top = 12.0, 10.0, 18.0, 10.0
+    width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 120.0)
+    bar_height = max(height, 40.0)
+    with style():
+        figure = new_figure(SINGLE_COLUMN_MM, bottom + bar_height + top)
+        axes = add_axes(figure, left, bottom + (bar_height - height) / 2, width, height)
+        drawn = draw_field(axes, array, x_um, y_um, norm=norm, color_map=INTENSITY_MAP)
+        bar_axes = add_axes(figure, left + width + 2.0, bottom, 3.0, bar_height)
+        bar = figure.colorbar(drawn, cax=bar_axes, extend=_extend(array, norm), extendfrac=0.03)
+        bar.set_label(intensity_label)
+        bar.outline.set_linewidth(0.6)
+        add_text(figure, left, bottom + bar_height + 5.2, title, size=8)
+        settings = settings_note(phi_mrad, chi_mrad, two_theta_mrad)
+        add_text(figure, left, bottom + bar_height + 1.8, settings, size=6.5, color=FAINT)
+    return figure
+
+
+def settings_note(
+    phi_mrad: float | None, chi_mrad: float | None, two_theta_mrad: float | None
+) -> str:
+    """Return the settings of the motors as one line, those that are given."""
+    motors = {"φ": phi_mrad, "χ": chi_mrad, "Δ2θ": two_theta_mrad}
+    return ",  ".join(f"{n} = {v:.4g} mrad" for n, v in motors.items() if v is not None)
+
+
+def _norm(array: Floats, scale: str, limits: tuple[float, float] | None) -> Normalize:
+    finite = array[np.isfinite(array)]
+    brightest = float(np.percentile(finite, _BRIGHTEST_PERCENTILE)) if finite.size else 0.0
+    if brightest <= 0:
+        brightest = max(float(finite.max(initial=0.0)), 0.0) or 1.0
+    darkest = brightest * 10**-_LOG_DECADES if scale == "log" else 0.0
+    if limits is not None:
+        darkest, brightest = limits
+    if scale == "linear":
+        return Normalize(darkest, brightest)
+    if scale == "log":
+        # Clipping shows zero as the darkest colour; unclipped it would look like a missing value.
+        return LogNorm(darkest, brightest, clip=True)
+    if scale == "asinh":
+        return AsinhNorm(linear_width=0.05 * brightest, vmin=darkest, vmax=brightest)
+    raise ValueError(f"scale must be 'linear', 'log' or 'asinh', not {scale!r}")
+
+
+def _extend(array: Floats, norm: Normalize) -> str:
+    """Say at which ends of the colour bar there are values beyond its limits."""
+    assert norm.vmin is not None
+    assert norm.vmax is not None
+    below = bool((array < norm.vmin * (1 - 1e-6)).any())
+    above = bool((array > norm.vmax * (1 + 1e-6)).any())
+    return {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]

@@ -1,0 +1,174 @@
+"""Rocking curves: how the intensity falls when a motor turns the crystal off its peak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.plot.style import (
+    COLORS,
+    DOUBLE_COLUMN_MM,
+    FAINT,
+    INK,
+    add_axes,
+    add_text,
+    new_figure,
+    style,
+)
+
+_LOG_FLOOR = 1e-5
+
+
+def rocking_figure(
+    fine_mrad: ArrayLike,
+    perfect: ArrayLike,
+    *,
+    positions_mrad: ArrayLike | None = None,
+    curves: Mapping[str, ArrayLike] | None = None,
+    setting_mrad: float | None = None,
+    axis_label: str = "φ (mrad)",
+    title: str = "",
+) -> Figure:
+    """Draw rocking curves, on a linear and on a logarithmic scale.
+
+    Parameters
+    ----------
+    fine_mrad : array_like, shape (n,)
+        Increasing positions of the motor on which the perfect crystal is known.
+    perfect : array_like, shape (n,)
+        Intensity of the perfect crystal there, drawn as a line with its width at half maximum.
+    positions_mrad : array_like, shape (m,), optional
+        Positions of the scan.
+    curves : mapping of str to array_like of shape (m,), optional
+        Intensities at the positions of the scan, by name, such as "mean of the image".
+    setting_mrad : float, optional
+        Where the motor stands if it is not scanned; marked on the curve.
+    axis_label : str
+        Motor and unit.
+    title : str
+        A line above the panels.
+
+    Returns
+    -------
+    Figure
+        A figure two columns wide.
+
+    Raises
+    ------
+    ValueError
+        If a curve has another length than its positions, or there are no positions for it.
+    """
+    fine = np.asarray(fine_mrad, dtype=float)
+    line = _like("perfect", perfect, fine)
+    if curves and positions_mrad is None:
+        raise ValueError("curves of a scan need positions_mrad")
+    positions = np.atleast_1d(np.asarray([] if positions_mrad is None else positions_mrad, float))
+    points = {name: _like(name, values, positions) for name, values in (curves or {}).items()}
+    with style():
+        figure = new_figure(DOUBLE_COLUMN_MM, 68.0)
+        linear = add_axes(figure, 14.0, 10.0, 74.0, 50.0)
+        log = add_axes(figure, 105.0, 10.0, 74.0, 50.0)
+        for axes in (linear, log):
+            _draw_curves(axes, fine, line, positions, points)
+            if setting_mrad is not None:
+                _mark_setting(axes, fine, line, setting_mrad)
+            axes.set_xlabel(axis_label)
+            axes.set_ylabel("intensity / perfect crystal at peak")
+            axes.set_xlim(*_span(fine, positions, setting_mrad))
+            axes.spines[["top", "right"]].set_visible(False)
+        highest = max([1.0, *(float(np.nanmax(v, initial=0.0)) for v in (line, *points.values()))])
+        linear.set_ylim(0.0, 1.08 * highest)
+        log.set_yscale("log")
+        log.set_ylim(_LOG_FLOOR, 2.0 * highest)
+        _mark_half_maximum(linear, fine, line)
+        linear.legend(loc="upper right", borderaxespad=0.0)
+        add_text(figure, 14.0, 63.5, title, size=8)
+    return figure
+
+
+def half_maximum(positions: ArrayLike, intensity: ArrayLike) -> tuple[float, float] | None:
+    """Return the two positions where a single-peaked curve passes half of its maximum.
+
+    Linear between the samples; None if the curve does not fall to half on both sides.
+    """
+    x, y = np.asarray(positions, dtype=float), np.asarray(intensity, dtype=float)
+    if y.size == 0 or not y.max() > 0:
+        return None
+    half = y.max() / 2
+    above = np.flatnonzero(y >= half)
+    first, last = above[0], above[-1]
+    if first == 0 or last == y.size - 1:
+        return None
+    rising = np.interp(half, y[first - 1 : first + 1], x[first - 1 : first + 1])
+    falling = np.interp(half, y[last : last + 2][::-1], x[last : last + 2][::-1])
+    return float(rising), float(falling)
+
+
+def _like(name: str, values: ArrayLike, positions: Floats) -> Floats:
+    array = np.asarray(values, dtype=float)
+    if array.shape != positions.shape or array.ndim != 1:
+        raise ValueError(f"{name}: shape {array.shape} does not fit positions {positions.shape}")
+    return array
+
+
+def _draw_curves(
+    axes: Axes, fine: Floats, line: Floats, positions: Floats, points: Mapping[str, Floats]
+) -> None:
+    axes.plot(fine, line, color=INK, label="perfect crystal")
+    for index, (name, values) in enumerate(points.items()):
+        axes.plot(
+            positions,
+            values,
+            marker="o",
+            markersize=2.2,
+            linewidth=0.7,
+            color=COLORS[index % len(COLORS)],
+            label=name,
+        )
+
+
+def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float) -> None:
+    intensity = float(np.interp(setting_mrad, fine, line))
+    axes.axvline(setting_mrad, color=COLORS[1], linewidth=0.7, linestyle=(0, (4, 2)))
+    axes.plot(
+        setting_mrad,
+        intensity,
+        marker="o",
+        markersize=4,
+        linestyle="none",
+        color=COLORS[1],
+        label=f"this image: {setting_mrad:.4g} mrad, {intensity:.3g}",
+    )
+
+
+def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats) -> None:
+    crossings = half_maximum(fine, line)
+    if crossings is None:
+        return
+    left, right = crossings
+    half = float(line.max()) / 2
+    axes.annotate(
+        "",
+        (left, half),
+        (right, half),
+        arrowprops={"arrowstyle": "<->", "linewidth": 0.7, "color": FAINT, "shrinkA": 0},
+    )
+    axes.text(
+        (left + right) / 2,
+        half,
+        f"FWHM {right - left:.3g} mrad",
+        ha="center",
+        va="bottom",
+        size=6.5,
+        color=FAINT,
+    )
+
+
+def _span(fine: Floats, positions: Floats, setting_mrad: float | None) -> tuple[float, float]:
+    everything = np.concatenate([fine, positions, [] if setting_mrad is None else [setting_mrad]])
+    low, high = float(everything.min()), float(everything.max())
+    return (low, high) if high > low else (low - 1.0, high + 1.0)
