@@ -1,0 +1,179 @@
+"""Space-group symmetry: lattice centring, systematic absences, and cells that fit a group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from fractions import Fraction
+
+import gemmi
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.crystal.lattice import UnitCell, miller
+
+Site = tuple[str, tuple[float, float, float]]
+
+_CENTRING_RULES = {
+    "A": "k + l must be even",
+    "B": "h + l must be even",
+    "C": "h + k must be even",
+    "F": "h, k, l must be all even or all odd",
+    "I": "h + k + l must be even",
+    "R": "−h + k + l must be a multiple of 3",
+}
+
+_CELL_RULES = {
+    "monoclinic a": "β = γ = 90°",
+    "monoclinic b": "α = γ = 90°",
+    "monoclinic c": "α = β = 90°",
+    "orthorhombic": "α = β = γ = 90°",
+    "tetragonal": "a = b and α = β = γ = 90°",
+    "trigonal": "a = b, α = β = 90° and γ = 120°",
+    "rhombohedral": "a = b = c and α = β = γ",
+    "hexagonal": "a = b, α = β = 90° and γ = 120°",
+    "cubic": "a = b = c and α = β = γ = 90°",
+}
+
+
+def find_space_group(name: str) -> gemmi.SpaceGroup:
+    """Space group of a Hermann-Mauguin symbol ("F m -3 m", "F d -3 m:2") or a number ("225").
+
+    Raises
+    ------
+    ValueError
+        If there is no such group; the message names the nearest one.
+    """
+    group = gemmi.find_spacegroup_by_name(name)
+    if group is None:
+        known = [g.xhm() for g in gemmi.spacegroup_table()]
+        nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise ValueError(f"space group {name!r} is unknown: did you mean {nearest!r}?")
+    return group
+
+
+def centring_vectors(space_group: str) -> list[tuple[Fraction, Fraction, Fraction]]:
+    """Lattice points inside the cell of a space group, the origin first.
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol.
+
+    Returns
+    -------
+    list of tuples of 3 Fraction
+        Exact fractional coordinates: one vector for a primitive lattice, two for A, B, C and I,
+        three for R on hexagonal axes, four for F.
+    """
+    translations = find_space_group(space_group).operations().cen_ops
+    vectors = [tuple(Fraction(t, gemmi.Op.DEN) % 1 for t in tran) for tran in translations]
+    return [(x, y, z) for x, y, z in sorted(vectors)]
+
+
+def absence_reason(space_group: str, hkl: Sequence[int]) -> str | None:
+    """Say why symmetry forbids a reflection.
+
+    A reflection is absent when an operation {R|t} leaves h unchanged (h R = h) and h·t is no
+    integer (International Tables for Crystallography A, section 1.6.3).
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol.
+    hkl : sequence of 3 int
+        The reflection.
+
+    Returns
+    -------
+    str or None
+        The reason in words; None if symmetry allows the reflection.
+    """
+    h = miller(hkl)
+    group = find_space_group(space_group)
+    operations = group.operations()
+    for centring in operations.cen_ops:
+        if _phase(h, centring) % gemmi.Op.DEN:
+            kind = group.centring_type()
+            return f"{kind} centring: {_CENTRING_RULES[kind]}"
+    for operation in operations.sym_ops:
+        if tuple(operation.apply_to_hkl(h)) == h and _phase(h, operation.tran) % gemmi.Op.DEN:
+            kind = "screw axis" if operation.det_rot() > 0 else "glide plane"
+            return f"{kind} ({operation.triplet()}) of {group.xhm()}"
+    return None
+
+
+def check_cell(space_group: str, cell: UnitCell, tolerance: float = 1e-3) -> None:
+    """Refuse a cell that contradicts its space group.
+
+    Every rotation R of the group must leave the metric G = AᵀA unchanged: Rᵀ G R = G.
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol.
+    cell : UnitCell
+        The cell to check.
+    tolerance : float
+        Largest relative change that passes, wide enough for rounded tables and strained lattices.
+
+    Raises
+    ------
+    ValueError
+        If the metric changes; the message gives the rule of the crystal system.
+    """
+    group = find_space_group(space_group)
+    metric = cell.direct.T @ cell.direct
+    scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
+    for operation in group.operations().sym_ops:
+        rotation = np.array(operation.rot) / gemmi.Op.DEN
+        if np.any(np.abs(rotation.T @ metric @ rotation - metric) > tolerance * scale):
+            system = _cell_system(group)
+            edges = f"{cell.a:g}, {cell.b:g}, {cell.c:g} angstrom"
+            angles = f"{cell.alpha:g}, {cell.beta:g}, {cell.gamma:g} degrees"
+            raise ValueError(
+                f"cell {edges}, {angles} contradicts space group {group.xhm()} "
+                f"({system}): {_CELL_RULES[system]}"
+            )
+
+
+def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Floats]]:
+    """All atoms of the unit cell from those of the asymmetric unit.
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol.
+    sites : sequence of (element, (x, y, z))
+        Fractional coordinates in the asymmetric unit.
+
+    Returns
+    -------
+    list of (element, ndarray of shape (n, 3))
+        For each site its n images in the cell, fractional coordinates in [0, 1).
+    """
+    operations = list(find_space_group(space_group).operations())
+    expanded = []
+    for element, position in sites:
+        images: list[Floats] = []
+        for operation in operations:
+            image = np.array(operation.apply_to_xyz(position))
+            # Special positions are reached by several operations: keep each image once.
+            if all(np.abs((image - other + 0.5) % 1 - 0.5).max() > 1e-4 for other in images):
+                images.append(image)
+        # The nudge keeps a coordinate of -1e-17 from becoming 1.
+        expanded.append((element, (np.stack(images) + 1e-9) % 1 - 1e-9))
+    return expanded
+
+
+def _phase(h: Sequence[int], translation: Sequence[int]) -> int:
+    return sum(index * step for index, step in zip(h, translation, strict=True))
+
+
+def _cell_system(group: gemmi.SpaceGroup) -> str:
+    system = str(group.crystal_system_str())
+    if system == "monoclinic":
+        return f"monoclinic {group.monoclinic_unique_axis()}"
+    if system == "trigonal" and group.ext == "R":
+        return "rhombohedral"
+    return system
