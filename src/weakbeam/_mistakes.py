@@ -1,0 +1,134 @@
+"""What is wrong with an experiment, told in one line: key, value, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from weakbeam._fields import Table, allowed, nested_table
+from weakbeam.errors import InputError
+from weakbeam.toml_text import toml_key
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_NOTHING = object()
+_LONG_LIST = 3
+
+
+def input_error(
+    errors: Sequence[ErrorDetails], data: Mapping[str, Any], root: type[Table]
+) -> InputError:
+    """Return the `InputError` for the first of the mistakes that pydantic found.
+
+    Unknown keys come first: a misspelt key is often the reason why another one is missing.
+
+    Parameters
+    ----------
+    errors : sequence of ErrorDetails
+        What ``ValidationError.errors()`` returns.
+    data : mapping
+        What was validated.
+    root : type of Table
+        The model that `data` was validated against.
+    """
+    ordered = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
+    mistakes: dict[str, InputError] = {}
+    for error in ordered:
+        mistake = _mistake(error, data, root)
+        mistakes.setdefault(mistake.key, mistake)
+    first, *others = mistakes.values()
+    if not others:
+        return first
+    more = f"(and {len(others)} more mistake{'s' * (len(others) > 1)})"
+    return InputError(first.key, first.value, f"{first.allowed} {more}")
+
+
+def known_keys(root: type[Table], prefix: str = "") -> Iterator[str]:
+    """Yield the path of every table and key, such as ``beam.energy_keV``, ``defects[0].line``."""
+    for name, field in root.model_fields.items():
+        path = f"{prefix}{name}"
+        yield path
+        if (table := nested_table(field.annotation)) is not None:
+            index = "[0]" if _is_list_of_tables(field.annotation) else ""
+            yield from known_keys(table, f"{path}{index}.")
+
+
+def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) -> InputError:
+    table: type[Table] | None = root
+    path, value, field = "", data, None
+    for part in error["loc"]:
+        if isinstance(part, int):
+            # Three numbers are shown whole; in a longer list, the wrong one is pointed at.
+            if table is None and len(value) <= _LONG_LIST:
+                break
+            path, value = f"{path}[{part}]", _item(value, part)
+        elif table is None:
+            break
+        elif part in table.model_fields:
+            field = table.model_fields[part]
+            path, value = _joined(path, part), _item(value, part)
+            table = nested_table(field.annotation)
+        elif error["type"] == "extra_forbidden":
+            key = _joined(path, _short(toml_key(part)))
+            return InputError(key, _showable(_item(value, part)), _unknown(part, path, table, root))
+
+    inner = error.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):
+        return InputError(_joined(path, inner.key), inner.value, inner.allowed)
+    if error["type"] == "missing" and value is _NOTHING:
+        return InputError(path, None, f"missing; must be {allowed(field)}" if field else "missing")
+    if table is not None and field is not None:
+        many = _is_list_of_tables(field.annotation) and not path.endswith("]")
+        form = f"a list of tables, each written [[{path}]]" if many else "a table"
+        return InputError(path, _showable(value), f"must be {form}")
+    assert field is not None
+    return InputError(path, _showable(value), f"must be {allowed(field)}")
+
+
+def _unknown(key: str, path: str, table: type[Table], root: type[Table]) -> str:
+    """Return "unknown key" with the nearest known key, of the same table if one is near enough."""
+    by_name: dict[str, str] = {}
+    for known in known_keys(root):
+        by_name.setdefault(known.rpartition(".")[2].lower(), known)
+    by_name |= {name.lower(): _joined(path, name) for name in table.model_fields}
+    own = [name.lower() for name in table.model_fields]
+    wanted = key.lower()
+    near = difflib.get_close_matches(wanted, own, n=1, cutoff=0.75)
+    near = near or difflib.get_close_matches(wanted, by_name, n=1, cutoff=0.75)
+    near = near or difflib.get_close_matches(wanted, own, n=1, cutoff=0.5)
+    if near:
+        return f"unknown key; did you mean {by_name[near[0]]}?"
+    place = f"[{path}]" if path else "the file"
+    return f"unknown key; {place} has {', '.join(table.model_fields)}"
+
+
+def _is_list_of_tables(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is tuple
+
+
+def _item(value: Any, part: int | str) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
+        return _NOTHING
+
+
+def _joined(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _showable(value: Any) -> Any:
+    """Return the value if its text can be shown in a message, else None."""
+    if value is _NOTHING or isinstance(value, dict):
+        return None
+    try:
+        repr(value)
+    except (ValueError, RecursionError):
+        return None
+    return value

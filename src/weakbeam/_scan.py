@@ -1,0 +1,128 @@
+"""The scan: what each motor does."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, StrictFloat, StrictInt, model_validator
+
+from weakbeam._fields import MicrometrePositions, MilliradianPositions, Table, integer, number
+from weakbeam.errors import InputError
+
+Milliradians = Annotated[StrictFloat, number(-1000, 1000)]
+Micrometres = Annotated[StrictFloat, number(-1e6, 1e6)]
+Steps = Annotated[StrictInt, integer(1, 1_000_000)]
+
+
+class _Axis(Table):
+    """One motor of a scan: standing, moving over a range, or visiting listed positions."""
+
+    unit: ClassVar[str]
+
+    def _get(self, name: str) -> Any:
+        return getattr(self, f"{name}_{self.unit}")
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        value, half_range, values = (f"{n}_{self.unit}" for n in ("value", "half_range", "values"))
+        choice = f"give one of {value}; {half_range} and steps; {values}"
+        given = [form for form in self.forms if any(getattr(self, k) is not None for k in form)]
+        if not given:
+            raise InputError(value, None, f"missing; {choice}")
+        if len(given) > 1:
+            key = next(k for k in given[1] if getattr(self, k) is not None)
+            raise InputError(key, getattr(self, key), choice)
+        if given[0][0] == half_range:
+            for key in (half_range, "steps"):
+                if getattr(self, key) is None:
+                    raise InputError(key, None, f"missing; a range is {half_range} and steps")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Number of positions, known without listing them."""
+        if (values := self._get("values")) is not None:
+            return len(values)
+        steps: int | None = getattr(self, "steps", None)
+        return 1 if steps is None else steps
+
+    @property
+    def positions(self) -> tuple[float, ...]:
+        """The positions in the order of the scan, in the unit of the file.
+
+        A range runs from ``center - half_range`` to ``center + half_range``, both included; one
+        step is the centre alone.
+        """
+        if (values := self._get("values")) is not None:
+            return tuple(values)
+        if (value := self._get("value")) is not None:
+            return (value,)
+        half_range, center, n = self._get("half_range"), self._get("center") or 0.0, self.count
+        if n == 1:
+            return (center,)
+        # Odd integers over n - 1: the positions are exactly symmetric about the centre.
+        return tuple(center + half_range * ((2 * i - n + 1) / (n - 1)) for i in range(n))
+
+    @property
+    def moving(self) -> bool:
+        """Whether the motor visits more than one position."""
+        return self.count > 1
+
+
+class AngleAxis(_Axis):
+    """A rotation in a scan."""
+
+    unit: ClassVar[str] = "mrad"
+    forms = (
+        ("value_mrad",),
+        ("half_range_mrad", "steps", "center_mrad"),
+        ("values_mrad",),
+    )
+
+    value_mrad: Milliradians | None = Field(None, description="where the motor stands")
+    half_range_mrad: Annotated[StrictFloat, number(1e-9, 1000)] | None = Field(
+        None, description="the motor moves by this much to either side"
+    )
+    steps: Steps | None = Field(None, description="number of positions in the range")
+    center_mrad: Milliradians | None = Field(None, description="centre of the range; default: 0")
+    values_mrad: MilliradianPositions | None = Field(None, description="list of positions")
+
+
+class HeightAxis(_Axis):
+    """The height of the sample in a scan."""
+
+    unit: ClassVar[str] = "um"
+    forms = (
+        ("value_um",),
+        ("half_range_um", "steps", "center_um"),
+        ("values_um",),
+    )
+
+    value_um: Micrometres | None = Field(None, description="where the sample stands")
+    half_range_um: Annotated[StrictFloat, number(1e-9, 1e6)] | None = Field(
+        None, description="the sample moves by this much to either side"
+    )
+    steps: Steps | None = Field(None, description="number of positions in the range")
+    center_um: Micrometres | None = Field(None, description="centre of the range; default: 0")
+    values_um: MicrometrePositions | None = Field(None, description="list of positions")
+
+
+class Scan(Table):
+    """The motors; one that is absent stands at 0."""
+
+    phi: AngleAxis = Field(
+        AngleAxis(value_mrad=0.0), description="rocking: the sample turns about y"
+    )
+    chi: AngleAxis = Field(
+        AngleAxis(value_mrad=0.0), description="rolling: the sample turns about x, left-handed"
+    )
+    two_theta: AngleAxis = Field(
+        AngleAxis(value_mrad=0.0), description="detector arm; positive: to larger angle"
+    )
+    z: HeightAxis = Field(HeightAxis(value_um=0.0), description="height of the sample")
+
+    @property
+    def frames(self) -> int:
+        """Number of frames: the product over the axes."""
+        return math.prod(a.count for a in (self.phi, self.chi, self.two_theta, self.z))

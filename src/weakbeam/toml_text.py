@@ -1,0 +1,158 @@
+"""TOML text: reading it with one-line errors, and writing an experiment with its comments."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weakbeam.errors import InputError
+
+if TYPE_CHECKING:
+    from weakbeam._fields import Table
+    from weakbeam.experiment import Experiment
+
+MAX_BYTES = 64 * 2**20
+"""A larger file is not an experiment file."""
+
+_COMMENT_COLUMN = 44
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, unreadable, too large, not UTF-8 or not TOML.
+    """
+    source = os.fspath(path)
+    try:
+        with Path(source).open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(source, None, f"cannot be read: {reason}") from None
+    if len(data) > MAX_BYTES:
+        allowed = f"too large; an experiment file has at most {MAX_BYTES // 2**20} MiB"
+        raise InputError(source, None, allowed)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        allowed = f"must be a TOML text in UTF-8; byte {error.start} is not"
+        raise InputError(source, None, allowed) from None
+    return parse_toml(text, source)
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Parse TOML text; `source` names it in the message of an `InputError`."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(source, None, "must be TOML; it is nested too deeply") from None
+    except ValueError as error:
+        raise InputError(source, None, f"must be TOML; {error}") from None
+
+
+def toml_value(value: object) -> str:
+    """Return a value as TOML, such that reading it gives the value back to the last bit."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        return _float_text(value)
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list | tuple):
+        # Whole numbers read better without a decimal point; the key knows that they are floats.
+        whole = all(isinstance(x, float) and _is_plainly_whole(x) for x in value)
+        return "[" + ", ".join(str(int(x)) if whole else toml_value(x) for x in value) + "]"
+    return str(value)
+
+
+def toml_key(key: str) -> str:
+    """Return a key as TOML, quoted where it has to be."""
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key)
+
+
+def _float_text(x: float) -> str:
+    # repr is the shortest text that gives the same float; 6e-05 is written 6.0e-5.
+    mantissa, e, exponent = repr(x).partition("e")
+    if not e:
+        return mantissa
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent)}"
+
+
+def _is_plainly_whole(x: float) -> bool:
+    return x.is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
+
+
+def experiment_text(experiment: Experiment, comments: bool = False) -> str:
+    """Return the TOML text of an experiment; see `Experiment.to_toml`."""
+    blocks = list(_blocks(experiment, comments))
+    return "\n".join("\n".join(lines) + "\n" for lines in blocks)
+
+
+def _blocks(experiment: Experiment, comments: bool) -> Iterator[list[str]]:
+    """Yield the lines of each section."""
+    sections = {
+        name: (field.description, getattr(experiment, name))
+        for name, field in type(experiment).model_fields.items()
+    }
+    # A key of the root must stand before the first table.
+    for name, (description, value) in sections.items():
+        if value == ():
+            yield [f"# {description}"] * comments + [f"{name} = []"]
+    for name, (description, value) in sections.items():
+        heading = [f"# {description}"] * comments
+        if isinstance(value, tuple):
+            for item in value:
+                explained = comments and item is value[0]
+                yield heading * explained + _table(item, f"[[{name}]]", explained)
+            continue
+        lines = _table(value, f"[{name}]", comments)
+        for key, field in type(value).model_fields.items():
+            if _is_subtable(nested := getattr(value, key)):
+                title = f"[{name}.{key}]"
+                if comments:
+                    title = f"{title:<18}# {field.description}"
+                lines += _table(nested, title, comments)
+        yield heading + lines
+
+
+def _is_subtable(value: object) -> bool:
+    return hasattr(value, "model_fields") and not getattr(value, "inline", False)
+
+
+def _table(table: Table, title: str, comments: bool) -> list[str]:
+    """Return the lines of one table; without its title where it holds subtables only."""
+    entries: list[tuple[str, str]] = []
+    for key, field in type(table).model_fields.items():
+        value = getattr(table, key)
+        if value is None:
+            if comments and field.examples:
+                entries.append(
+                    (f"# {key} = {toml_value(field.examples[0])}", field.description or "")
+                )
+        elif not _is_subtable(value):
+            plain = value.model_dump() if hasattr(value, "model_dump") else value
+            entries.append((f"{key} = {toml_value(plain)}", field.description or ""))
+    if not entries:
+        return []
+    if not comments:
+        return [title, *(text for text, _ in entries)]
+    column = max((len(text) for text, _ in entries if len(text) <= _COMMENT_COLUMN), default=0)
+    lines = [title]
+    for text, description in entries:
+        if len(text) > _COMMENT_COLUMN:
+            lines += [f"# {description}:", text]
+        else:
+            lines.append(f"{text:<{column}}  # {description}")
+    return lines
