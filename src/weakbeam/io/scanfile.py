@@ -1,0 +1,330 @@
+"""Write a simulation into its file, frame by frame, so that it survives whatever ends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from weakbeam._typing import Floats
+from weakbeam.errors import InputError, RunError
+from weakbeam.io import bliss
+from weakbeam.io.chunks import compression_pool, write_frames
+from weakbeam.io.entry import Description, Entry
+from weakbeam.io.provenance import timestamp
+from weakbeam.io.reading import check_resumable
+
+LAYOUTS = ("single", "bliss")
+
+
+class ScanFile:
+    """An output file that is being written; made by `create` or `open_for_resume`.
+
+    Use it as a context manager. Leaving it by Ctrl-C notes ``USER_ABORT`` in the file; leaving it
+    by any other exception leaves the file as after a crash, ``RUNNING``. Either can be resumed.
+
+    Notes
+    -----
+    A batch of frames is written in the order: frames, flush, marks in ``progress/frame_done``,
+    flush. A frame that is marked is in the file.
+    """
+
+    def __init__(self, path: Path, workers: int | None = None) -> None:
+        self.path = path
+        self._open_files: list[h5py.File] = []
+        self._file = self._open(path)
+        self._pool = compression_pool(workers)
+        entries = [self._file[bliss.entry_name(index)] for index in range(len(self._file))]
+        self._scans = [_Scan(group, self._stack(index)) for index, group in enumerate(entries)]
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        entries: Sequence[Entry],
+        description: Description,
+        *,
+        compression: str = "gzip",
+        layout: str = "single",
+        overwrite: bool = False,
+        workers: int | None = None,
+    ) -> Self:
+        """Create a file with all its entries and open it for writing.
+
+        Parameters
+        ----------
+        path : path
+            The file; its folder is made if need be.
+        entries : sequence of Entry
+            The detector scans.
+        description : Description
+            What is the same for every scan.
+        compression : {"gzip", "none", "bitshuffle-lz4"}
+            How the frames are compressed.
+        layout : {"single", "bliss"}
+            Frames in this file, or in one source file a scan beside it.
+        overwrite : bool
+            Replace a file that exists.
+        workers : int, optional
+            Threads that compress; as many as there are cores unless given.
+
+        Raises
+        ------
+        InputError
+            If the file exists and is not to be overwritten, is being written by another process,
+            or cannot be created.
+
+        Notes
+        -----
+        The file appears under its name only when it is complete but for the frames.
+        """
+        path = Path(path)
+        if layout not in LAYOUTS:
+            raise InputError("output.layout", layout, "must be one of " + ", ".join(LAYOUTS))
+        if path.exists():
+            if not overwrite:
+                raise InputError(
+                    "--output", str(path), "exists: resume it, overwrite it or move it"
+                )
+            _refuse_if_in_use(path)
+        part = path.with_name(path.name + ".part")
+        sources = [path.parent / bliss.source_path(index) for index in range(len(entries))]
+        moves: list[tuple[Path, Path]] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if layout == "bliss":
+                for entry, source in zip(entries, sources, strict=True):
+                    source.parent.mkdir(exist_ok=True)
+                    source_part = source.with_name(source.name + ".part")
+                    moves.append((source_part, source))
+                    bliss.create_source(source_part, entry, compression)
+            moves.append((part, path))
+            with h5py.File(part, "w", libver="earliest") as file:
+                bliss.create_root(file)
+                for index, entry in enumerate(entries):
+                    bliss.create_entry(file, index, entry, description, compression, layout)
+            if layout == "bliss":
+                # The marks of an old master would vouch for the empty frames of the new sources.
+                path.unlink(missing_ok=True)
+            for made, final in moves:
+                made.replace(final)
+        except OSError as error:
+            raise InputError("--output", str(path), f"cannot be created ({error})") from None
+        finally:
+            for made, _ in moves:
+                made.unlink(missing_ok=True)
+        return cls(path, workers)
+
+    @classmethod
+    def open_for_resume(
+        cls, path: str | os.PathLike[str], digest: str, workers: int | None = None
+    ) -> Self:
+        """Open a file that a run left unfinished.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        digest : str
+            Hash of what is to be simulated; it must be that of the file.
+        workers : int, optional
+            Threads that compress; as many as there are cores unless given.
+
+        Raises
+        ------
+        InputError
+            If there is no such file, it is truncated, not ours, complete, of another experiment,
+            lacks a source file, or is being written by another process.
+        """
+        path = Path(path)
+        check_resumable(path, digest)
+        _refuse_if_in_use(path)
+        scan_file = cls(path, workers)
+        for scan in scan_file._scans:
+            scan.group["end_reason"][()] = "RUNNING"
+            scan.restore_sums()
+        scan_file._flush()
+        return scan_file
+
+    def frames_done(self, entry_index: int) -> NDArray[np.bool_]:
+        """Which frames of an entry are in the file, shape (N,)."""
+        return self._scans[entry_index].done.astype(bool)
+
+    def write_frames(self, entry_index: int, frame_indices: ArrayLike, frames: ArrayLike) -> None:
+        """Write a batch of frames and mark them as done.
+
+        Parameters
+        ----------
+        entry_index : int
+            The entry, from 0.
+        frame_indices : array_like of int, shape (n,)
+            Which frames these are, in any order; none of them may be done already.
+        frames : array_like, shape (n, rows, columns)
+            The frames, of the type of the entry.
+
+        Raises
+        ------
+        RunError
+            If the disk is full or the file cannot be written for another reason.
+        """
+        scan = self._scans[entry_index]
+        indices = np.atleast_1d(np.asarray(frame_indices))
+        block = np.ascontiguousarray(frames)
+        scan.check_batch(indices, block)
+        try:
+            write_frames(scan.stack, indices, block, self._pool)
+            sums = scan.sums_with(indices, block)
+            self._flush()
+            scan.mark(indices, *sums)
+            self._flush()
+        except (OSError, RuntimeError) as error:
+            raise RunError(
+                f"{self.path}: a batch of frames could not be written ({error})"
+            ) from error
+
+    def write_maps(self, entry_index: int, maps: Mapping[str, ArrayLike]) -> None:
+        """Write maps that the entry announced.
+
+        Parameters
+        ----------
+        entry_index : int
+            The entry, from 0.
+        maps : mapping of str to array_like, shape (rows, columns)
+            Values in the units announced in `Entry.maps`; NaN where there is nothing to say.
+        """
+        group = self._scans[entry_index].group
+        for name, values in maps.items():
+            if f"maps/{name}/{name}" not in group:
+                raise ValueError(f"entry {group.name} announced no map {name}")
+            group[f"maps/{name}/{name}"][...] = values
+
+    def finish(self, end_reason: str = "SUCCESS") -> None:
+        """Note how the run ended, with the summed images of what there is.
+
+        Raises
+        ------
+        ValueError
+            If the reason is ``SUCCESS`` and frames are missing.
+        """
+        missing = sum(int((scan.done == 0).sum()) for scan in self._scans)
+        if end_reason == "SUCCESS" and missing:
+            raise ValueError(f"{missing} frames have not been written")
+        for scan in self._scans:
+            scan.write_sums()
+            scan.group["end_time"][()] = timestamp()
+        self._flush()
+        for scan in self._scans:
+            scan.group["end_reason"][()] = end_reason
+        self._flush()
+
+    def close(self) -> None:
+        """Close the file and end the threads."""
+        self._pool.shutdown()
+        while self._open_files:
+            self._open_files.pop().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self.finish("USER_ABORT")
+        finally:
+            self.close()
+
+    def _open(self, path: Path) -> h5py.File:
+        file = h5py.File(path, "r+", libver="earliest")
+        self._open_files.append(file)
+        return file
+
+    def _stack(self, index: int) -> h5py.Dataset:
+        stack = self._file[f"{bliss.entry_name(index)}/instrument/{bliss.DETECTOR}/image"]
+        if not stack.is_virtual:
+            return stack
+        return self._open(self.path.parent / bliss.source_path(index))[bliss.SOURCE_STACK]
+
+    def _flush(self) -> None:
+        # Sources before the master: what the master marks must be there.
+        for file in reversed(self._open_files):
+            file.flush()
+
+
+class _Scan:
+    """State of one entry while it is written: marks and running sums."""
+
+    def __init__(self, group: h5py.Group, stack: h5py.Dataset) -> None:
+        self.group = group
+        self.stack = stack
+        self.done: NDArray[np.uint8] = group["progress/frame_done"][()]
+        self.order: NDArray[np.uint64] = group["progress/frame_order"][()]
+        self.intensity: Floats = group[f"instrument/{bliss.DETECTOR}_sum/data"][()]
+        self.image_sum: Floats = np.zeros(stack.shape[1:])
+
+    def check_batch(self, indices: NDArray[Any], frames: NDArray[Any]) -> None:
+        if (
+            frames.shape != (indices.size, *self.stack.shape[1:])
+            or frames.dtype != self.stack.dtype
+        ):
+            raise ValueError(
+                f"{indices.size} frames of {self.stack.dtype} {self.stack.shape[1:]} expected, "
+                f"got {frames.dtype} {frames.shape}"
+            )
+        if indices.min(initial=0) < 0 or indices.max(initial=0) >= self.done.size:
+            raise ValueError(f"frame indices must lie in 0 to {self.done.size - 1}")
+        if np.unique(indices).size != indices.size or self.done[indices].any():
+            raise ValueError("a frame is written only once")
+
+    def sums_with(self, indices: NDArray[Any], frames: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Sum over the frames so far, and over the pixels of each of these.
+
+        The frames are added one after the other, so that the rounding depends on their order alone
+        and not on the batches in which they came.
+        """
+        image_sum = self.image_sum.copy()
+        for frame in frames:
+            image_sum += frame
+        return image_sum, np.array([frame.sum(dtype=float) for frame in frames])
+
+    def mark(self, indices: NDArray[Any], image_sum: Floats, intensity: Floats) -> None:
+        self.image_sum = image_sum
+        self.intensity[indices] = intensity
+        self.order[indices] = self.order.max(initial=0) + 1 + np.arange(indices.size)
+        self.done[indices] = 1
+        self.group[f"instrument/{bliss.DETECTOR}_sum/data"][...] = self.intensity
+        self.group["progress/frame_order"][...] = self.order
+        self.group["progress/frame_done"][...] = self.done
+
+    def restore_sums(self) -> None:
+        """Add up again, in the order in which they were written, the frames that are there."""
+        done = np.flatnonzero(self.done)
+        for index in done[np.argsort(self.order[done])]:
+            frame = self.stack[int(index)]
+            self.image_sum += frame
+            self.intensity[index] = frame.sum(dtype=float)
+
+    def write_sums(self) -> None:
+        self.group["plot/image_sum"][...] = self.image_sum
+        scan_map = self.group.get("scan_map/intensity")
+        if scan_map is not None and scan_map.ndim == 2:
+            scan_map[...] = self.intensity.reshape(scan_map.shape)
+
+
+def _refuse_if_in_use(path: Path) -> None:
+    try:
+        h5py.File(path, "r+").close()
+    except BlockingIOError:
+        raise InputError("--output", str(path), "is being written by another process") from None
+    except OSError:
+        return
