@@ -81,7 +81,7 @@ def acceptance_figure(
         projections[2, 0].sum(axis=0),
     )
     mark = None if perfect_crystal is None else 1e3 * np.asarray(perfect_crystal, dtype=float)
-    side, gap, first = 36.0, 3.0, 13.0
+    side, gap, first = 35.5, 4.0, 13.0
     places = [first + index * (side + gap) for index in range(3)]
     with style():
         figure = new_figure(_PAGE_MM, _PAGE_MM + 4.0)
@@ -134,7 +134,7 @@ def density_levels(density: ArrayLike, contents: tuple[float, ...]) -> list[floa
 
 def _projection(name: str, values: ArrayLike, x: Floats, y: Floats) -> Floats:
     array = np.asarray(values, dtype=float)
-    if array.shape != (x.size, y.size):
+    if array.shape != (x.size, y.size) or min(array.shape) < 2:
         raise ValueError(f"{name}: shape {array.shape} does not fit axes {(x.size, y.size)}")
     return array
 
@@ -164,13 +164,13 @@ def _draw_marginal(
     axes.plot(q, marginal / peak, color=COLORS[0])
     if mark is not None:
         axes.axvline(float(mark[index]), color=COLORS[1], linewidth=0.7, linestyle=(0, (4, 2)))
-    axes.set_ylim(0.0, 1.15)
+    axes.set_ylim(0.0, 1.05)
     axes.set_yticks([])
     axes.spines[["left", "top", "right"]].set_visible(False)
     total = float(marginal.sum()) or 1.0
     mean = float((q * marginal).sum()) / total
     rms = float(np.sqrt(((q - mean) ** 2 * marginal).sum() / total))
-    axes.text(0.98, 0.97, f"rms {rms:.3g}", transform=axes.transAxes, ha="right", va="top")
+    axes.set_title(f"rms {rms:.3g} × 10⁻³", size=6.5, pad=3.0)
 
 
 def _write_key(figure: Figure, places: list[float], side: float, marked: bool) -> None:
@@ -178,4 +178,6 @@ def _write_key(figure: Figure, places: list[float], side: float, marked: bool) -
     shares = ", ".join(f"{100 * content:.0f}" for content in _CONTENTS)
     add_text(figure, left, top, f"contours hold {shares} %", size=6.5, color=FAINT)
     if marked:
-        add_text(figure, left, top - 4.0, "× perfect crystal, here", size=6.5, color=COLORS[1])
+        add_text(
+            figure, left, top - 4.0, "× perfect crystal at this setting", size=6.5, color=COLORS[1]
+        )

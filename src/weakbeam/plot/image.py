@@ -77,7 +77,7 @@ def image_figure(
     norm = _norm(array, scale, limits)
     extent = field_extent(x_um, y_um)
     left, bottom, right, top = 12.0, 10.0, 18.0, 10.0
-    width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 120.0)
+    width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 80.0)
     bar_height = max(height, 40.0)
     with style():
         figure = new_figure(SINGLE_COLUMN_MM, bottom + bar_height + top)
@@ -98,7 +98,8 @@ def settings_note(
 ) -> str:
     """Return the settings of the motors as one line, those that are given."""
     motors = {"φ": phi_mrad, "χ": chi_mrad, "Δ2θ": two_theta_mrad}
-    return ",  ".join(f"{n} = {v:.4g} mrad" for n, v in motors.items() if v is not None)
+    given = (f"{name} = {value:.4g} mrad" for name, value in motors.items() if value is not None)
+    return ",  ".join(given).replace("-", "−")
 
 
 def _norm(array: Floats, scale: str, limits: tuple[float, float] | None) -> Normalize:

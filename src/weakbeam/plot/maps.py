@@ -18,6 +18,7 @@ from weakbeam.plot.style import (
     add_text,
     as_field,
     draw_field,
+    few_ticks,
     field_extent,
     fit_box,
     new_figure,
@@ -25,7 +26,7 @@ from weakbeam.plot.style import (
 )
 
 _LIMIT_PERCENTILE = 99.0
-_HISTOGRAM_BINS = 60
+_HISTOGRAM_BINS = 80
 
 
 def com_figure(
@@ -38,8 +39,10 @@ def com_figure(
 ) -> Figure:
     """Draw centre-of-mass maps beside their predictions, a row of panels per motor.
 
-    Both maps of a row have one diverging colour scale, symmetric about 0. The third panel counts
-    pixels over predicted and found values; on the thin diagonal the two agree.
+    Both maps of a row have one diverging colour scale, symmetric about 0 and in mrad, or in µrad
+    where all is below 0.1 mrad. The third panel counts pixels over predicted and found values, on
+    a logarithmic scale of blues; on the thin diagonal the two agree. Its title gives the
+    correlation and the rms difference over all pixels where both have a value.
 
     Parameters
     ----------
@@ -70,30 +73,38 @@ def com_figure(
         for name, (com, predicted) in maps.items()
     }
     width, height = fit_box(field_extent(x_um, y_um), 47.0, 60.0)
-    row_height = max(height, 30.0) + 17.0
+    side = 38.0
+    row_height = max(height, side) + 16.0
     page_height = row_height * len(fields) + 6.0
+    left, gap = 12.0, 4.0
     with style():
         figure = new_figure(DOUBLE_COLUMN_MM, page_height)
         for row, (motor, (com, predicted)) in enumerate(fields.items()):
-            bottom = page_height - 6.0 - row_height * (row + 1) + 10.0
+            top = page_height - 11.0 - row_height * row
+            bottom = top - height
+            unit, factor = ("mrad", 1.0) if symmetric_limit(com, predicted) > 0.1 else ("µrad", 1e3)
+            com, predicted = factor * com, factor * predicted
             limit = symmetric_limit(com, predicted)
             norm = Normalize(-limit, limit)
-            found = add_axes(figure, 12.0, bottom, width, height)
+            found = add_axes(figure, left, bottom, width, height)
             draw_field(found, com, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
             found.set_title(f"{motor}: centre of mass")
-            expected = add_axes(figure, 12.0 + width + 4.0, bottom, width, height)
+            expected = add_axes(figure, left + width + gap, bottom, width, height)
             drawn = draw_field(expected, predicted, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
             expected.set_title(f"{motor}: {predicted_label}")
             expected.set_ylabel("")
             expected.tick_params(labelleft=False)
-            bar_axes = add_axes(figure, 12.0 + 2 * width + 6.0, bottom, 2.5, height)
+            bar_axes = add_axes(figure, left + 2 * width + gap + 2.0, bottom, 2.5, height)
             bar = figure.colorbar(drawn, cax=bar_axes, extend="both", extendfrac=0.03)
-            bar.set_label(f"{motor} (mrad)")
+            bar.set_label(f"{motor} ({unit})")
             bar.outline.set_linewidth(0.6)
-            side = min(height, 38.0)
-            joint = add_axes(figure, DOUBLE_COLUMN_MM - 4.0 - side, bottom, side, side)
-            _draw_joint(joint, motor, com, predicted, limit)
-        add_text(figure, 12.0, page_height - 4.5, title, size=8)
+            joint = add_axes(figure, DOUBLE_COLUMN_MM - 9.0 - side, top - side, side, side)
+            _draw_joint(joint, f"{motor} ({unit})", com, predicted, limit)
+            correlation, difference = agreement(com, predicted)
+            joint.set_title(
+                f"r = {correlation:.3f},  rms difference {difference:.3g} {unit}", size=6.5
+            )
+        add_text(figure, left, page_height - 4.5, title, size=8)
     return figure
 
 
@@ -120,7 +131,7 @@ def agreement(com: ArrayLike, predicted: ArrayLike) -> tuple[float, float]:
     return covariance / spread if spread > 0 else np.nan, float(np.sqrt(np.mean((a - b) ** 2)))
 
 
-def _draw_joint(axes: Axes, motor: str, com: Floats, predicted: Floats, limit: float) -> None:
+def _draw_joint(axes: Axes, label: str, com: Floats, predicted: Floats, limit: float) -> None:
     common = np.isfinite(com) & np.isfinite(predicted)
     edges = np.linspace(-limit, limit, _HISTOGRAM_BINS + 1)
     counts, _, _ = np.histogram2d(predicted[common], com[common], bins=[edges, edges])
@@ -135,8 +146,6 @@ def _draw_joint(axes: Axes, motor: str, com: Floats, predicted: Floats, limit: f
         interpolation="nearest",
     )
     axes.plot([-limit, limit], [-limit, limit], color=FAINT, linewidth=0.5)
-    axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
-    correlation, difference = agreement(com, predicted)
-    axes.set_title(f"r = {correlation:.3f},  rms {difference:.3g} mrad")
-    axes.set_xlabel(f"predicted {motor} (mrad)")
-    axes.set_ylabel(f"centre of mass {motor} (mrad)")
+    few_ticks(axes)
+    axes.set_xlabel(f"predicted {label}")
+    axes.set_ylabel(f"centre of mass {label}")

@@ -64,6 +64,8 @@ def rocking_figure(
     """
     fine = np.asarray(fine_mrad, dtype=float)
     line = _like("perfect", perfect, fine)
+    if fine.size == 0:
+        raise ValueError("a rocking curve needs at least one position")
     if curves and positions_mrad is None:
         raise ValueError("curves of a scan need positions_mrad")
     positions = np.atleast_1d(np.asarray([] if positions_mrad is None else positions_mrad, float))
@@ -72,6 +74,11 @@ def rocking_figure(
         figure = new_figure(DOUBLE_COLUMN_MM, 68.0)
         linear = add_axes(figure, 14.0, 10.0, 74.0, 50.0)
         log = add_axes(figure, 105.0, 10.0, 74.0, 50.0)
+        highest = max([1.0, *(float(np.nanmax(v, initial=0.0)) for v in (line, *points.values()))])
+        linear.set_ylim(0.0, 1.08 * highest)
+        log.set_ylim(_LOG_FLOOR, 2.0 * highest)
+        log.set_yscale("log")
+        log.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
         for axes in (linear, log):
             _draw_curves(axes, fine, line, positions, points)
             if setting_mrad is not None:
@@ -80,12 +87,10 @@ def rocking_figure(
             axes.set_ylabel("intensity / perfect crystal at peak")
             axes.set_xlim(*_span(fine, positions, setting_mrad))
             axes.spines[["top", "right"]].set_visible(False)
-        highest = max([1.0, *(float(np.nanmax(v, initial=0.0)) for v in (line, *points.values()))])
-        linear.set_ylim(0.0, 1.08 * highest)
-        log.set_yscale("log")
-        log.set_ylim(_LOG_FLOOR, 2.0 * highest)
         _mark_half_maximum(linear, fine, line)
-        linear.legend(loc="upper right", borderaxespad=0.0)
+        log.legend(
+            loc="lower right", bbox_to_anchor=(1.0, 1.01), ncols=3, borderaxespad=0.0, borderpad=0.0
+        )
         add_text(figure, 14.0, 63.5, title, size=8)
     return figure
 
@@ -108,6 +113,12 @@ def half_maximum(positions: ArrayLike, intensity: ArrayLike) -> tuple[float, flo
     return float(rising), float(falling)
 
 
+def power_of_ten(value: float) -> str:
+    """Return a decade as text, such as "10⁻³"; typesetting it as mathematics is slow."""
+    exponent = str(round(np.log10(value)))
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def _like(name: str, values: ArrayLike, positions: Floats) -> Floats:
     array = np.asarray(values, dtype=float)
     if array.shape != positions.shape or array.ndim != 1:
@@ -125,14 +136,17 @@ def _draw_curves(
             values,
             marker="o",
             markersize=2.2,
-            linewidth=0.7,
+            linestyle="none",
             color=COLORS[index % len(COLORS)],
             label=name,
         )
 
 
 def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float) -> None:
-    intensity = float(np.interp(setting_mrad, fine, line))
+    intensity = float(np.interp(setting_mrad, fine, line, left=np.nan, right=np.nan))
+    label = f"this image: {setting_mrad:.4g} mrad".replace("-", "−")
+    if np.isfinite(intensity):
+        label += f", {intensity:.3g}"
     axes.axvline(setting_mrad, color=COLORS[1], linewidth=0.7, linestyle=(0, (4, 2)))
     axes.plot(
         setting_mrad,
@@ -141,7 +155,7 @@ def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float) -
         markersize=4,
         linestyle="none",
         color=COLORS[1],
-        label=f"this image: {setting_mrad:.4g} mrad, {intensity:.3g}",
+        label=label,
     )
 
 
@@ -155,17 +169,21 @@ def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats) -> None:
         "",
         (left, half),
         (right, half),
-        arrowprops={"arrowstyle": "<->", "linewidth": 0.7, "color": FAINT, "shrinkA": 0},
+        arrowprops={
+            "arrowstyle": "<->",
+            "linewidth": 0.7,
+            "color": FAINT,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        },
     )
-    axes.text(
-        (left + right) / 2,
-        half,
-        f"FWHM {right - left:.3g} mrad",
-        ha="center",
-        va="bottom",
-        size=6.5,
-        color=FAINT,
-    )
+    low, high = axes.get_xlim()
+    width = f"{right - left:.3g} mrad"
+    if left - low > 0.3 * (high - low):
+        axes.text(left, half, f"FWHM {width}  ", ha="right", va="center", size=6.5, color=FAINT)
+    else:
+        center = (left + right) / 2
+        axes.text(center, half, f"FWHM\n{width}", ha="center", va="bottom", size=6.5, color=FAINT)
 
 
 def _span(fine: Floats, positions: Floats, setting_mrad: float | None) -> tuple[float, float]:

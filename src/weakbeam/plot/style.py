@@ -60,10 +60,14 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "weakbeam",
     "pdf.fonttype": 42,
 }
-_NO_TIME_STAMP: dict[str, dict[str, str | None]] = {
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+# What each format needs to be quick to write, and free of time stamps and version numbers.
+_FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {"format": "png", "metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
+    ".svg": {"format": "svg", "metadata": {"Date": None, "Creator": None}},
+    ".pdf": {
+        "format": "pdf",
+        "metadata": {"CreationDate": None, "Creator": None, "Producer": None},
+    },
 }
 
 
@@ -106,6 +110,16 @@ def add_text(figure: Figure, left_mm: float, bottom_mm: float, text: str, **kwar
     """Write a line of text that starts at the given place, in mm from the lower left corner."""
     page = figure.get_size_inches() * _MM_PER_INCH
     figure.text(left_mm / page[0], bottom_mm / page[1], text, **kwargs)  # type: ignore[arg-type]
+
+
+def few_ticks(axes: Axes) -> None:
+    """Allow a tick per 8 mm of a panel at most, at round numbers."""
+    dots_per_tick = 8.0 / _MM_PER_INCH * axes.figure.dpi
+    across, along = (
+        int(np.clip(length / dots_per_tick, 2, 6)) for length in (axes.bbox.width, axes.bbox.height)
+    )
+    axes.locator_params(axis="x", nbins=across, steps=[1, 2, 5, 10])
+    axes.locator_params(axis="y", nbins=along, steps=[1, 2, 5, 10])
 
 
 def pixel_edges(centers_um: ArrayLike, pitch_um: float = 1.0) -> tuple[float, float]:
@@ -194,7 +208,7 @@ def draw_field(
         extent=field_extent(x_um, y_um),
         aspect="equal",
     )
-    axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
+    few_ticks(axes)
     axes.set_xlabel("y (µm)")
     # Read from below, so that the arrow points down the page, the way of the beam.
     axes.set_ylabel("← x, along the beam (µm)")
@@ -233,7 +247,7 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
         If the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
-    if suffix not in _NO_TIME_STAMP:
+    if suffix not in _FORMATS:
         raise ValueError(f"figures are written as .png, .svg or .pdf, not as {suffix!r}")
     with style():
-        figure.savefig(path, dpi=dpi, format=suffix[1:], metadata=_NO_TIME_STAMP[suffix])
+        figure.savefig(path, dpi=dpi, **_FORMATS[suffix])
