@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from matplotlib.colors import LogNorm
+
+from weakbeam.plot.image import image_figure, settings_note
+
+X_UM, Y_UM = (np.arange(17) - 8) * 0.123, (np.arange(51) - 25) * 0.04
+IMAGE = 0.1 + np.exp(-4 * (X_UM[:, None] ** 2 + Y_UM**2))
+
+
+def test_image_stands_in_micrometres_of_the_sample_with_equal_aspect() -> None:
+    axes = image_figure(IMAGE, X_UM, Y_UM).axes[0]
+    edges = [*(Y_UM[[0, -1]] + [-0.02, 0.02]), *(X_UM[[-1, 0]] + [0.0615, -0.0615])]
+    np.testing.assert_allclose(axes.images[0].get_extent(), edges)
+    assert axes.get_aspect() == 1.0
+    assert "y (µm)" in axes.get_xlabel()
+    assert "x" in axes.get_ylabel()
+    assert "µm" in axes.get_ylabel()
+
+
+def test_first_row_is_on_top() -> None:
+    image = image_figure(IMAGE, X_UM, Y_UM).axes[0].images[0]
+    assert image.origin == "upper"
+    np.testing.assert_array_equal(image.get_array(), IMAGE)
+
+
+def test_page_leaves_equal_aspect_nothing_to_correct() -> None:
+    for rows in (2, 9, 17):
+        figure = image_figure(IMAGE[:rows], X_UM[:rows], Y_UM)
+        axes = figure.axes[0]
+        before = axes.get_position().bounds
+        figure.canvas.draw()
+        np.testing.assert_allclose(axes.get_position().bounds, before, atol=1e-6)
+
+
+def test_linear_scale_starts_at_no_intensity_and_says_what_it_cuts() -> None:
+    spiky = IMAGE.copy()
+    spiky[3, 3] = 50.0
+    figure = image_figure(spiky, X_UM, Y_UM)
+    norm = figure.axes[0].images[0].norm
+    assert norm.vmin == 0.0
+    assert norm.vmax < 50.0
+    assert figure.axes[0].images[0].colorbar.extend == "max"
+    assert figure.axes[1].get_ylabel() == "intensity / perfect crystal at peak"
+
+
+def test_given_limits_hold() -> None:
+    drawn = image_figure(IMAGE, X_UM, Y_UM, limits=(0.2, 0.5)).axes[0].images[0]
+    assert drawn.get_clim() == (0.2, 0.5)
+    assert drawn.colorbar.extend == "both"
+
+
+def test_dark_pixels_are_dark_and_missing_ones_grey_on_a_log_scale() -> None:
+    image = IMAGE.copy()
+    image[0, 0], image[0, 1] = 0.0, np.nan
+    drawn = image_figure(image, X_UM, Y_UM, scale="log").axes[0].images[0]
+    assert isinstance(drawn.norm, LogNorm)
+    assert drawn.norm.vmax / drawn.norm.vmin == pytest.approx(1e3)
+    colors = drawn.to_rgba(drawn.get_array())[0, :2]
+    np.testing.assert_allclose(colors[0], drawn.cmap(0))
+    np.testing.assert_allclose(colors[1], [0.85, 0.85, 0.85, 1.0])
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "asinh"])
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+def test_uniform_and_tiny_images_draw(scale, value: float) -> None:
+    for x_um, y_um in ((X_UM, Y_UM), (X_UM[:1], Y_UM[:1]), (X_UM[:1], Y_UM)):
+        image = np.full((x_um.size, y_um.size), value, dtype=np.float32)
+        image_figure(image, x_um, y_um, scale=scale).canvas.draw()
+
+
+def test_settings_are_noted_where_given() -> None:
+    assert settings_note(0.15, None, -0.2) == "φ = 0.15 mrad,  Δ2θ = −0.2 mrad"
+    assert settings_note(None, None, None) == ""
+    figure = image_figure(IMAGE, X_UM, Y_UM, title="edge", phi_mrad=0.15)
+    assert {text.get_text() for text in figure.texts} == {"edge", "φ = 0.15 mrad"}
+
+
+def test_mistakes_are_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit its axes"):
+        image_figure(IMAGE.T, X_UM, Y_UM)
+    with pytest.raises(ValueError, match="scale"):
+        image_figure(IMAGE, X_UM, Y_UM, scale="sqrt")  # type: ignore[arg-type]
