@@ -212,6 +212,24 @@ class UnitCell:
 
 
 def unit(vector: ArrayLike) -> Floats:
-    """Vector(s) of shape (..., 3) divided by their length."""
+    """Divide vectors by their length.
+
+    Parameters
+    ----------
+    vector : array_like, shape (..., 3)
+        Vectors in any unit.
+
+    Returns
+    -------
+    ndarray, shape (..., 3)
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero or not finite.
+    """
     array = np.asarray(vector, dtype=np.float64)
-    return np.asarray(array / np.linalg.norm(array, axis=-1, keepdims=True))
+    length = np.linalg.norm(array, axis=-1, keepdims=True)
+    if not np.all((length > 0) & np.isfinite(length)):
+        raise ValueError("a vector that is zero or not finite has no direction")
+    return np.asarray(array / length)
