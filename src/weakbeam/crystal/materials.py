@@ -141,8 +141,8 @@ def materials_markdown() -> str:
 
 
 SOURCES = {
-    "CRC": "CRC Handbook of Chemistry and Physics, crystal structures and lattice parameters of "
-    "the elements.",
+    "CRC": "CRC Handbook of Chemistry and Physics, 98th ed. (2017), Crystal Structures and Lattice "
+    "Parameters of the Elements; Elastic Constants of Single Crystals.",
     "Hirth": "J. P. Hirth and J. Lothe, Theory of Dislocations, 2nd ed. (Wiley, 1982), appendices.",
     "Simmons": "G. Simmons and H. Wang, Single Crystal Elastic Constants and Calculated Aggregate "
     "Properties (MIT Press, 1971).",
@@ -154,8 +154,8 @@ SOURCES = {
     "Adachi": "S. Adachi, J. Appl. Phys. 58, R1 (1985).",
     "Vurgaftman": "I. Vurgaftman and J. R. Meyer, J. Appl. Phys. 94, 3675 (2003).",
     "Polian": "A. Polian, M. Grimsditch and I. Grzegory, J. Appl. Phys. 79, 3343 (1996).",
-    "common": "the rounded value of common tables for polycrystalline metals; for Al, Fe, W, Cu, "
-    "Ni, Ti and Mg as in docs/explanation/physics.md, D6.",
+    "model": "the value of the published forward models, docs/explanation/physics.md, B3 and D6.",
+    "common": "the rounded value of common tables for polycrystalline metals.",
     "VRH": "Voigt-Reuss-Hill average of the stiffness given.",
 }
 
@@ -197,30 +197,30 @@ def _diamond(
 
 
 _TABLE = (
-    _fcc("Al", 4.0495, 0.334, _cubic(108.2, 61.3, 28.5), "CRC; Hirth; common"),
-    _fcc("Cu", 3.6146, 0.34, _cubic(168.4, 121.4, 75.4), "CRC; Hirth; common"),
-    _fcc("Ni", 3.5240, 0.31, _cubic(246.5, 147.3, 124.7), "CRC; Hirth; common"),
-    _fcc("Au", 4.0782, 0.42, _cubic(186.0, 157.0, 42.0), "CRC; Hirth; common"),
-    _fcc("Ag", 4.0857, 0.37, _cubic(124.0, 93.4, 46.1), "CRC; Hirth; common"),
+    _fcc("Al", 4.0495, 0.334, _cubic(108.2, 61.3, 28.5), "model; Hirth; model"),
+    _fcc("Cu", 3.6146, 0.34, _cubic(168.4, 121.4, 75.4), "CRC; Hirth; model"),
+    _fcc("Ni", 3.5240, 0.31, _cubic(248.1, 154.9, 124.2), "CRC; CRC; model"),
+    _fcc("Au", 4.0782, 0.42, _cubic(192.44, 162.98, 42.0), "CRC; CRC; common"),
+    _fcc("Ag", 4.0857, 0.37, _cubic(123.99, 93.67, 46.12), "CRC; CRC; common"),
     _fcc("Pt", 3.9242, 0.38, _cubic(346.7, 250.7, 76.5), "CRC; Macfarlane; common"),
-    _bcc("Fe", 2.8665, 0.29, _cubic(231.0, 135.0, 116.0), "CRC; Simmons; common"),
-    _bcc("W", 3.1652, 0.28, _cubic(522.0, 204.0, 160.8), "CRC; Featherston; common"),
-    _bcc("Mo", 3.1470, 0.31, _cubic(460.0, 176.0, 110.0), "CRC; Hirth; common"),
-    _bcc("Ta", 3.3030, 0.34, _cubic(267.0, 161.0, 82.5), "CRC; Hirth; common"),
-    _bcc("Nb", 3.3007, 0.40, _cubic(246.0, 134.0, 28.7), "CRC; Hirth; common"),
+    _bcc("Fe", 2.8665, 0.29, _cubic(231.0, 135.0, 116.0), "CRC; Simmons; model"),
+    _bcc("W", 3.1652, 0.28, _cubic(522.0, 204.0, 160.8), "CRC; Featherston; model"),
+    _bcc("Mo", 3.1470, 0.31, _cubic(463.7, 157.8, 109.2), "CRC; CRC; common"),
+    _bcc("Ta", 3.3030, 0.34, _cubic(260.2, 154.4, 82.55), "CRC; CRC; common"),
+    _bcc("Nb", 3.3004, 0.40, _cubic(246.5, 134.5, 28.73), "CRC; CRC; common"),
     _bcc("V", 3.0240, 0.37, _cubic(228.0, 119.0, 42.6), "CRC; Hirth; common"),
-    _bcc("Cr", 2.8848, 0.21, _cubic(350.0, 57.8, 101.0), "CRC; Hirth; common"),
+    _bcc("Cr", 2.8848, 0.21, _cubic(339.8, 58.6, 99.0), "CRC; CRC; common"),
     _hcp(
         "Ti", 2.9506, 4.6835, 0.32, _hexagonal(162.4, 92.0, 69.0, 180.7, 46.7),
-        "CRC; Fisher; common",
+        "CRC; Fisher; model",
     ),
     _hcp(
-        "Mg", 3.2094, 5.2105, 0.29, _hexagonal(59.7, 26.2, 21.7, 61.7, 16.4),
-        "CRC; Hirth; common",
+        "Mg", 3.2094, 5.2107, 0.29, _hexagonal(59.5, 26.12, 21.805, 61.55, 16.35),
+        "CRC; CRC; model",
     ),
     _hcp(
-        "Zn", 2.6649, 4.9468, 0.25, _hexagonal(161.0, 34.2, 50.1, 61.0, 38.3),
-        "CRC; Hirth; common",
+        "Zn", 2.6650, 4.9470, 0.25, _hexagonal(163.68, 36.4, 53.0, 63.47, 38.79),
+        "CRC; CRC; common",
     ),
     _hcp(
         "Zr", 3.2316, 5.1475, 0.34, _hexagonal(143.4, 72.8, 65.3, 164.8, 32.0),
