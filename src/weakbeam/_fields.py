@@ -65,7 +65,8 @@ def text(phrase: str) -> Allowed:
 
 
 def _shown(x: float) -> str:
-    return f"{x:g}".replace("e-0", "e-").replace("e+0", "e")
+    mantissa, e, exponent = f"{x:g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa
 
 
 def _is_direction(v: tuple[float, float, float]) -> bool:
@@ -168,7 +169,8 @@ def _phrase(annotation: Any) -> str:
         phrases = [entry.phrase for entry in arguments[1:] if isinstance(entry, Allowed)]
         return phrases[0] if phrases else _phrase(arguments[0])
     if origin is Literal:
-        return " or ".join(f'"{choice}"' for choice in arguments)
+        *most, last = (f'"{choice}"' for choice in arguments)
+        return f"{', '.join(most)} or {last}" if most else last
     if (table := nested_table(annotation)) is not None:
         keys = ", ".join(table.model_fields)
         return f"a list of tables with {keys}" if origin is tuple else f"a table with {keys}"

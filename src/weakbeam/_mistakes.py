@@ -76,7 +76,10 @@ def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) ->
 
     inner = error.get("ctx", {}).get("error")
     if isinstance(inner, InputError):
-        return InputError(_joined(path, inner.key), inner.value, inner.allowed)
+        # As it was written, if it was: 30 rather than 30.0, a list rather than a tuple.
+        written = _item(value, inner.key)
+        shown = inner.value if written is _NOTHING else _showable(written)
+        return InputError(_joined(path, inner.key), shown, inner.allowed)
     if error["type"] == "missing" and value is _NOTHING:
         return InputError(path, None, f"missing; must be {allowed(field)}" if field else "missing")
     if table is not None and field is not None:

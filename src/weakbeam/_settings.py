@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 def _fill_list(data: dict[str, Any], path: Sequence[str | int], full: dict[str, Any]) -> None:
     """Copy a default list into `data` if `path` points into it, as defects[0].line does."""
-    keys = [*itertools.takewhile(lambda part: isinstance(part, str), path)]
+    keys = [str(part) for part in itertools.takewhile(lambda p: isinstance(p, str), path)]
     if len(keys) == len(path):
         return
     values: Any = full

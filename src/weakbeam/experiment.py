@@ -330,7 +330,8 @@ class Experiment(Table):
     )
     scan: Scan = Field(
         Scan(),
-        description="The motors, each by value, or half_range + steps (+ center), or values.",
+        description="The motors: each at a value, over a range (half_range + steps, + center), "
+        "or at listed values.",
     )
     acceptance: Acceptance = Field(
         Acceptance(), description="How the acceptance in reciprocal space is computed."

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weakbeam._fields import Table
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam._fields import Table
     from weakbeam.experiment import Experiment
 
 MAX_BYTES = 64 * 2**20
@@ -56,7 +56,13 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     except RecursionError:
         raise InputError(source, None, "must be TOML; it is nested too deeply") from None
     except ValueError as error:
-        raise InputError(source, None, f"must be TOML; {error}") from None
+        reason = str(error).replace("at end of document", f"at {_end(text)}")
+        raise InputError(source, None, f"must be TOML; {reason}") from None
+
+
+def _end(text: str) -> str:
+    lines = text.split("\n")
+    return f"line {len(lines)}, column {len(lines[-1]) + 1}"
 
 
 def toml_value(value: object) -> str:
@@ -113,26 +119,27 @@ def _blocks(experiment: Experiment, comments: bool) -> Iterator[list[str]]:
     for name, (description, value) in sections.items():
         heading = [f"# {description}"] * comments
         if isinstance(value, tuple):
-            for item in value:
-                explained = comments and item is value[0]
+            for number, item in enumerate(value):
+                explained = comments and number == 0
                 yield heading * explained + _table(item, f"[[{name}]]", explained)
             continue
         lines = _table(value, f"[{name}]", comments)
         for key, field in type(value).model_fields.items():
             if _is_subtable(nested := getattr(value, key)):
-                title = f"[{name}.{key}]"
-                if comments:
-                    title = f"{title:<18}# {field.description}"
-                lines += _table(nested, title, comments)
+                note = field.description if comments else None
+                lines += _table(nested, f"[{name}.{key}]", comments, note)
         yield heading + lines
 
 
 def _is_subtable(value: object) -> bool:
-    return hasattr(value, "model_fields") and not getattr(value, "inline", False)
+    return isinstance(value, Table) and not value.inline
 
 
-def _table(table: Table, title: str, comments: bool) -> list[str]:
-    """Return the lines of one table; without its title where it holds subtables only."""
+def _table(table: Table, title: str, comments: bool, note: str | None = None) -> list[str]:
+    """Return the lines of one table; without its title where it holds subtables only.
+
+    `note` is a comment that stands beside the title.
+    """
     entries: list[tuple[str, str]] = []
     for key, field in type(table).model_fields.items():
         value = getattr(table, key)
@@ -142,14 +149,16 @@ def _table(table: Table, title: str, comments: bool) -> list[str]:
                     (f"# {key} = {toml_value(field.examples[0])}", field.description or "")
                 )
         elif not _is_subtable(value):
-            plain = value.model_dump() if hasattr(value, "model_dump") else value
+            plain = value.model_dump() if isinstance(value, Table) else value
             entries.append((f"{key} = {toml_value(plain)}", field.description or ""))
     if not entries:
         return []
     if not comments:
         return [title, *(text for text, _ in entries)]
+    if note:
+        entries.insert(0, (title, note))
     column = max((len(text) for text, _ in entries if len(text) <= _COMMENT_COLUMN), default=0)
-    lines = [title]
+    lines = [] if note else [title]
     for text, description in entries:
         if len(text) > _COMMENT_COLUMN:
             lines += [f"# {description}:", text]

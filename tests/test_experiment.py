@@ -1,0 +1,479 @@
+import math
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from pydantic import ValidationError
+
+from weakbeam.errors import InputError
+from weakbeam.experiment import (
+    AngleAxis,
+    Beam,
+    Camera,
+    Cell,
+    Crystal,
+    Dislocation,
+    Experiment,
+    HeightAxis,
+    Objective,
+    Scan,
+)
+
+# The file of the contract: every default written out by hand.
+DEFAULT_FILE = """
+[crystal]
+material = "Al"
+x_axis = [1, 0, -1]
+[reflection]
+hkl = [-1, 1, -1]
+geometry = "symmetric"
+[beam]
+energy_keV = 17.0
+bandwidth_rms = 6.0e-5
+divergence_vertical_fwhm_mrad = 0.53
+divergence_vertical_clip_mrad = 0.14
+divergence_horizontal_fwhm_mrad = 0.0
+height_fwhm_um = 0.15
+profile = "gaussian"
+[objective]
+acceptance_fwhm_mrad = 0.731
+aperture_mrad = 1.0323
+[camera]
+pixels = [170, 510]
+pixel_nm = 40.0
+plane = "vertical"
+oversampling = 1
+depth_samples = "auto"
+model = "ideal"
+exposure_s = 1.0
+counts_per_s = 1000
+seed = 0
+[[defects]]
+kind = "dislocation"
+plane = [1, 1, 1]
+burgers = [1, 0, -1]
+line = [1, -2, 1]
+position_um = [0, 0, 0]
+[scan.phi]
+value_mrad = 0
+[scan.chi]
+value_mrad = 0
+[scan.two_theta]
+value_mrad = 0
+[scan.z]
+value_um = 0
+[acceptance]
+method = "closed-form"
+[output]
+perfect_crystal = false
+field = false
+compression = "gzip"
+layout = "single"
+figures = true
+"""
+
+CELL = "cell = { a = 3, b = 3, c = 5, alpha = 90, beta = 90, gamma = 120 }"
+DEFECT = "[[defects]]\nburgers = [1, 0, -1]\n"
+
+# text of the file, key named, value shown ("" where there is none), what is allowed
+BAD_FILES = [
+    # misspelt and misplaced keys
+    ("[beam]\nenergy_kev = 19", "beam.energy_kev", "19", "did you mean beam.energy_keV?"),
+    ("[beam]\nenergy = 19", "beam.energy", "19", "did you mean beam.energy_keV?"),
+    ("energy_keV = 19", "energy_keV", "19", "did you mean beam.energy_keV?"),
+    ("[camera]\nhkl = [1, 1, 1]", "camera.hkl", "[1, 1, 1]", "did you mean reflection.hkl?"),
+    ("[beams]\nenergy_keV = 19", "beams", "", "did you mean beam?"),
+    ("[scan.theta]\nsteps = 3", "scan.theta", "", "did you mean scan.two_theta?"),
+    ("[scan.phi]\nstep = 3", "scan.phi.step", "3", "did you mean scan.phi.steps?"),
+    (DEFECT + "lines = [1, 1, 1]", "defects[0].lines", "[1, 1, 1]", "mean defects[0].line?"),
+    ("[output]\nzzz = 1", "output.zzz", "1", "[output] has perfect_crystal, field,"),
+    ('"a b" = 1', '"a b"', "1", "unknown key; the file has crystal, reflection,"),
+    ("[reflection]\nhkl_list = 1", "reflection.hkl_list", "1", "did you mean reflection.hkl?"),
+    # wrong types
+    ('[beam]\nenergy_keV = "17"', "beam.energy_keV", "'17'", "a number from 1 to 1000"),
+    ("[beam]\nenergy_keV = true", "beam.energy_keV", "True", "a number from 1 to 1000"),
+    ("[beam]\nenergy_keV = [17]", "beam.energy_keV", "[17]", "a number from 1 to 1000"),
+    ("[beam]\nenergy_keV = 2020-01-01", "beam.energy_keV", "date", "a number from 1 to 1000"),
+    ("[beam]\nprofile = 3", "beam.profile", "3", '"gaussian" or "box"'),
+    ('[camera]\nmodel = "pco"', "camera.model", "'pco'", '"ideal" or "pco_edge"'),
+    ("[camera]\npixels = 100", "camera.pixels", "100", "two integers from 1 to 100000"),
+    ("[camera]\npixels = [1, 2, 3]", "camera.pixels", "[1, 2, 3]", "two integers"),
+    ("[camera]\npixels = [170.0, 5]", "camera.pixels", "[170.0, 5]", "two integers"),
+    ("[camera]\noversampling = 1.5", "camera.oversampling", "1.5", "an integer from 1 to 64"),
+    ('[camera]\ndepth_samples = "many"', "camera.depth_samples", "'many'", '"auto", or an integer'),
+    ("[output]\nfigures = 1", "output.figures", "1", "true or false"),
+    ("[crystal]\nmaterial = 13", "crystal.material", "13", "the name of a material"),
+    ("[reflection]\nhkl = [1, 1]", "reflection.hkl", "[1, 1]", "three integers"),
+    ('[reflection]\nhkl = ["1", 1, 1]', "reflection.hkl", "['1', 1, 1]", "three integers"),
+    ("[scan.phi]\nvalues_mrad = 3", "scan.phi.values_mrad", "3", "a list of numbers"),
+    (
+        "[scan.phi]\nvalues_mrad = [0, 1, 2, 'x']",
+        "scan.phi.values_mrad[3]",
+        "'x'",
+        "list of number",
+    ),
+    ("beam = 3", "beam", "3", "must be a table"),
+    ("scan.phi = 3", "scan.phi", "3", "must be a table"),
+    ("[defects]\nburgers = [1, 0, -1]", "defects", "", "list of tables, each written [[defects]]"),
+    ("defects = [3]", "defects[0]", "3", "must be a table"),
+    # numbers that are none, or out of range
+    ("[beam]\nenergy_keV = nan", "beam.energy_keV", "nan", "a number from 1 to 1000"),
+    ("[beam]\nenergy_keV = inf", "beam.energy_keV", "inf", "a number from 1 to 1000"),
+    ("[beam]\nenergy_keV = -17", "beam.energy_keV", "-17", "a number from 1 to 1000"),
+    ("[beam]\nbandwidth_rms = 0", "beam.bandwidth_rms", "0", "a number from 1e-6 to 0.1"),
+    ("[objective]\naperture_mrad = nan", "objective.aperture_mrad", "nan", "100, or inf"),
+    ("[objective]\naperture_mrad = -inf", "objective.aperture_mrad", "-inf", "100, or inf"),
+    ("[camera]\npixels = [0, 5]", "camera.pixels", "[0, 5]", "two integers from 1 to 100000"),
+    ("[camera]\npixel_nm = -40", "camera.pixel_nm", "-40", "a number from 0.1 to 1e6"),
+    ("[camera]\nseed = -1", "camera.seed", "-1", "an integer from 0"),
+    ("[crystal]\npoisson_ratio = 0.5", "crystal.poisson_ratio", "0.5", "less than 0.5"),
+    ("[crystal]\ncore_radius_nm = -1", "crystal.core_radius_nm", "-1", "a number from 0 to"),
+    ("[reflection]\nhkl = [0, 0, 0]", "reflection.hkl", "[0, 0, 0]", "not all 0"),
+    (
+        "[[defects]]\nburgers = [0, 0, 0]\nline = [1, 0, 0]",
+        "defects[0].burgers",
+        "[0, 0, 0]",
+        "not",
+    ),
+    (DEFECT + "line = [0, 0, 0.0]", "defects[0].line", "[0, 0, 0.0]", "not all 0"),
+    (DEFECT + "line = [0, nan, 1]", "defects[0].line", "[0, nan, 1]", "three numbers"),
+    ("[scan.phi]\nhalf_range_mrad = 1\nsteps = 0", "scan.phi.steps", "0", "an integer from 1 to"),
+    ("[scan.phi]\nvalues_mrad = []", "scan.phi.values_mrad", "[]", "at least one"),
+    ('[reflection]\ngeometry = "oblique"', "reflection.geometry", "'oblique'", '"symmetric"'),
+    # keys that belong together, or exclude each other
+    ("[[defects]]\nline = [1, 0, 0]", "defects[0].burgers", "", "missing; must be three integers"),
+    (DEFECT, "defects[0].line", "", "missing; give line, or plane and character_deg"),
+    (DEFECT + "character_deg = 30", "defects[0].plane", "", "missing; character_deg is an angle"),
+    (
+        DEFECT + "plane = [1, 1, 1]\nline = [1, 0, 0]\ncharacter_deg = 30",
+        "defects[0].character_deg",
+        "30",
+        "give either line or character_deg",
+    ),
+    ("[scan.phi]", "scan.phi.value_mrad", "", "missing; give one of value_mrad; half_range_mrad"),
+    ("[scan.phi]\nsteps = 3", "scan.phi.half_range_mrad", "", "a range is half_range_mrad and"),
+    ("[scan.z]\nhalf_range_um = 3", "scan.z.steps", "", "a range is half_range_um and steps"),
+    ("[scan.z]\nvalue_um = 3\nsteps = 3", "scan.z.steps", "3", "give one of value_um;"),
+    ("[scan.chi]\nvalue_mrad = 3\nvalues_mrad = [1]", "scan.chi.values_mrad", "[1]", "give one"),
+    ("[camera]\nmagnification = 10", "camera.camera_pixel_um", "", "missing; give pixel_nm, or"),
+    (
+        "[camera]\npixel_nm = 40\ncamera_pixel_um = 6.5\nmagnification = 10",
+        "camera.pixel_nm",
+        "40",
+        "give either pixel_nm, or camera_pixel_um and magnification",
+    ),
+    ("[crystal]\n" + CELL, "crystal.space_group", "", "a cell without a material needs it"),
+    (f'[crystal]\n{CELL}\nspace_group = "P 63/m m c"', "crystal.poisson_ratio", "", "needs it"),
+    ("[crystal]\ncell = { a = 3 }", "crystal.cell.b", "", "missing; must be a number"),
+    (
+        "[crystal]\ncell = { a = 3, b = 3, c = 3, alpha = 150, beta = 60, gamma = 60 }",
+        "crystal.cell.alpha",
+        "150",
+        "no cell closes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "value", "allowed"), BAD_FILES)
+def test_a_mistake_is_told_in_one_line(text, key, value, allowed):
+    with pytest.raises(InputError) as caught:
+        Experiment.from_toml_text(text)
+    message = str(caught.value)
+    place, _, said = message.partition(": ")
+    assert place.split(" = ")[0] == key
+    assert place == key if not value else value in place.removeprefix(f"{key} = ")
+    assert allowed in said
+    assert len(message.splitlines()) == 1
+    assert "more mistake" not in message or key == "crystal.cell.b"
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[beam", "(at line 1, column 6)"),
+        ("[beam]\nenergy_keV =\n", "(at line 2, column 13)"),
+        ("[beam]\nenergy_keV = 17 keV", "line 2, column 17"),
+        ("a = 1\na = 2", "line 2, column 6)"),
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a = " + "9" * 5000, "limit"),
+        ("a = 1\x00", "line 1"),
+    ],
+)
+def test_syntax_is_told_with_line_and_column(text, said):
+    with pytest.raises(InputError) as caught:
+        Experiment.from_toml_text(text, source="my.toml")
+    assert str(caught.value).startswith("my.toml: must be TOML; ")
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"\xff\xfe[\x00b\x00", b"a = '\xe9'"])
+def test_a_binary_file_is_refused(tmp_path, content):
+    path = tmp_path / "image.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"image\.h5: must be a TOML text in UTF-8; byte \d+ is"):
+        Experiment.from_toml(path)
+
+
+def test_unreadable_files_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none\.toml: cannot be read: No such file"):
+        Experiment.from_toml(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        Experiment.from_toml(tmp_path)
+    with pytest.raises(InputError, match="cannot be read: embedded null"):
+        Experiment.from_toml("a\0b")
+
+
+def test_a_huge_file_is_refused_unread():
+    with pytest.raises(InputError, match=r"/dev/zero: too large; .* at most 64 MiB"):
+        Experiment.from_toml("/dev/zero")
+
+
+def test_further_mistakes_are_counted():
+    with pytest.raises(InputError) as caught:
+        Experiment.from_toml_text("[beam]\nenergy_keV = 0\nprofle = 1\n[scan.phi]\nsteps = 0")
+    assert str(caught.value) == (
+        "beam.profle = 1: unknown key; did you mean beam.profile? (and 2 more mistakes)"
+    )
+
+
+def test_huge_integers_do_not_break_the_message():
+    with pytest.raises(InputError, match=r"^beam\.energy_keV: must be a number"):
+        Experiment.from_toml_text("[beam]\nenergy_keV = 0x" + "f" * 6000)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n# nothing\n", "[scan]\n[beam]", "\ufeff", DEFAULT_FILE, "scan.phi.value_mrad=0"]
+)
+def test_defaults(tmp_path, text):
+    path = tmp_path / "experiment.toml"
+    path.write_text(text, encoding="utf-8")
+    assert Experiment.from_toml(path) == Experiment()
+    assert Experiment.from_toml(str(path)).digest == Experiment().digest
+
+
+def test_resolved_text_spells_every_default_out():
+    lines = [line for line in Experiment().to_toml().splitlines() if line]
+    expected = DEFAULT_FILE.strip().replace("= 1000\n", "= 1000.0\n")
+    expected = expected.replace("value_mrad = 0", "value_mrad = 0.0")
+    assert lines == expected.replace("value_um = 0", "value_um = 0.0").splitlines()
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(defects=()),
+        Experiment(objective=Objective(aperture_mrad=math.inf)),
+        Experiment(beam=Beam(divergence_vertical_clip_mrad=math.inf, bandwidth_rms=0.1 / 3)),
+        Experiment(scan=Scan(phi=AngleAxis(values_mrad=(0.1 + 0.2, -0.0, 5e-324, 1e-300)))),
+        Experiment(scan=Scan(z=HeightAxis(half_range_um=2, steps=5, center_um=-0.0))),
+        Experiment(camera=Camera(camera_pixel_um=6.5, magnification=17.31)),
+        Experiment(
+            crystal=Crystal(
+                cell=Cell(a=3.2, b=3.2, c=5.2, alpha=90, beta=90, gamma=120),
+                space_group='P "63"\\m',
+                poisson_ratio=0.29,
+            )
+        ),
+        Experiment(
+            defects=(
+                Dislocation(plane=(1, 1, 1), burgers=(1, 0, -1), character_deg=30, burgers_nm=0.3),
+                Dislocation(burgers=(1, 0, -1), line=(0.1, 1e-3, 1 / 3), position_um=(1, 2, 0.5)),
+            )
+        ),
+    ],
+)
+@pytest.mark.parametrize("comments", [False, True])
+def test_text_gives_the_experiment_back(experiment, comments):
+    text = experiment.to_toml(comments=comments)
+    again = Experiment.from_toml_text(text)
+    assert again == experiment
+    assert again.to_toml(comments=comments) == text
+
+
+def test_digest_tells_experiments_apart():
+    base = Experiment()
+    next_energy = math.nextafter(17.0, 18.0)
+    other = base.model_copy(update={"beam": Beam(energy_keV=next_energy)})
+    assert len(base.digest) == 64
+    assert base.digest != other.digest
+    assert base.digest == Experiment.from_toml_text(base.to_toml()).digest
+
+
+class TestAxes:
+    def test_absent_axes_stand_at_zero(self):
+        scan = Experiment().scan
+        for axis in (scan.phi, scan.chi, scan.two_theta, scan.z):
+            assert axis.positions == (0.0,)
+            assert not axis.moving
+        assert scan.frames == 1
+
+    def test_range_includes_both_ends_and_is_symmetric(self):
+        axis = AngleAxis(half_range_mrad=0.6, steps=61)
+        assert len(axis.positions) == axis.count == 61
+        assert axis.positions[0] == -0.6
+        assert axis.positions[30] == 0.0
+        assert axis.positions[-1] == 0.6
+        assert all(a == -b for a, b in zip(axis.positions, axis.positions[::-1], strict=True))
+        steps = [b - a for a, b in zip(axis.positions, axis.positions[1:], strict=False)]
+        assert steps == pytest.approx([0.02] * 60)
+        assert axis.moving
+
+    def test_range_about_a_centre(self):
+        assert HeightAxis(half_range_um=2, steps=3, center_um=10).positions == (8.0, 10.0, 12.0)
+
+    def test_one_step_is_the_centre(self):
+        axis = AngleAxis(half_range_mrad=0.6, steps=1, center_mrad=0.1)
+        assert axis.positions == (0.1,)
+        assert not axis.moving
+
+    def test_list_keeps_its_order(self):
+        axis = AngleAxis(values_mrad=(0.3, -0.1, 0.2))
+        assert axis.positions == (0.3, -0.1, 0.2)
+        assert axis.moving
+
+    def test_frames_multiply(self):
+        moved = AngleAxis(half_range_mrad=1, steps=61)
+        z = HeightAxis(values_um=(0, 1))
+        assert Scan(phi=moved, chi=moved, z=z).frames == 61 * 61 * 2
+
+    def test_counting_does_not_list(self):
+        axis = AngleAxis(half_range_mrad=1, steps=1_000_000)
+        assert Scan(phi=axis, chi=axis, two_theta=axis).frames == 10**18
+
+
+def test_pixel_size_from_the_magnification():
+    assert Camera().pixel_um == 0.04
+    assert Camera(camera_pixel_um=6.5, magnification=162.5).pixel_um == pytest.approx(0.04)
+
+
+def test_cell_replaces_the_default_material_but_not_a_given_one():
+    cell = {"a": 4, "b": 4, "c": 4, "alpha": 90, "beta": 90, "gamma": 90}
+    alone = Crystal(cell=cell, space_group="F m -3 m", poisson_ratio=0.3)
+    assert alone.material is None
+    beside = Experiment.from_toml_text(f'[crystal]\nmaterial = "Cu"\n{CELL}').crystal
+    assert (beside.material, beside.cell.c) == ("Cu", 5.0)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("setting", "read"),
+        [
+            ("beam.energy_keV=19", lambda e: e.beam.energy_keV == 19.0),
+            (" beam.energy_keV = 19.5 ", lambda e: e.beam.energy_keV == 19.5),
+            ("beam.height_fwhm_um=.5", lambda e: e.beam.height_fwhm_um == 0.5),
+            ("beam.height_fwhm_um=2.", lambda e: e.beam.height_fwhm_um == 2.0),
+            ("objective.aperture_mrad=inf", lambda e: e.objective.aperture_mrad == math.inf),
+            ("defects[0].line=[1,0,-1]", lambda e: e.defects[0].line == (1, 0, -1)),
+            ("defects[0].line[1]=7", lambda e: e.defects[0].line == (1, 7, 1)),
+            ("defects=[]", lambda e: e.defects == ()),
+            ("camera.pixels[0]=17", lambda e: e.camera.pixels == (17, 510)),
+            ("camera.model=pco_edge", lambda e: e.camera.model == "pco_edge"),
+            ('camera.model="pco_edge"', lambda e: e.camera.model == "pco_edge"),
+            ("output.figures=false", lambda e: e.output.figures is False),
+            ("crystal.space_group=F m -3 m", lambda e: e.crystal.space_group == "F m -3 m"),
+            ("scan.phi={half_range_mrad=1, steps=3}", lambda e: e.scan.frames == 3),
+            ("scan={phi={half_range_mrad=1, steps=3}}", lambda e: e.scan.frames == 3),
+        ],
+    )
+    def test_value_is_set_and_nothing_else(self, setting, read):
+        experiment = Experiment().with_settings([setting])
+        assert read(experiment)
+        changed = [
+            (a, b)
+            for a, b in zip(
+                Experiment().to_toml().splitlines(), experiment.to_toml().splitlines(), strict=False
+            )
+            if a != b
+        ]
+        assert changed
+        if "{" not in setting and setting != "defects=[]" and "space" not in setting:
+            assert len(changed) == 1
+
+    def test_no_settings_change_nothing(self):
+        assert Experiment().with_settings([]) == Experiment()
+
+    def test_another_form_replaces_the_previous_one(self):
+        experiment = Experiment.from_toml_text(DEFAULT_FILE)
+        ranged = experiment.with_settings(["scan.phi.half_range_mrad=0.5", "scan.phi.steps=3"])
+        assert ranged.scan.phi == AngleAxis(half_range_mrad=0.5, steps=3)
+        assert ranged.with_settings(["scan.phi.steps=5"]).scan.phi.count == 5
+        listed = ranged.with_settings(["scan.phi.values_mrad=[1, 2]"])
+        assert listed.scan.phi == AngleAxis(values_mrad=(1, 2))
+        turned = experiment.with_settings(["defects[0].character_deg=30"])
+        assert turned.defects[0].line is None
+        magnified = experiment.with_settings(
+            ["camera.camera_pixel_um=6.5", "camera.magnification=10"]
+        )
+        assert magnified.camera.pixel_um == 0.65
+        assert magnified.with_settings(["camera.pixel_nm=40"]).camera == Camera()
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            (["beam"], "--set = 'beam': must be key=value, such as beam.energy_keV=19"),
+            (["=3"], "--set = '=3': must be key=value, such as beam.energy_keV=19"),
+            (["beam..x=3"], "--set = 'beam..x=3': must be key=value, such as beam.energy_keV=19"),
+            (["beam.energy=3"], "beam.energy = 3: unknown key; did you mean beam.energy_keV?"),
+            (["beam.energy_keV=x"], "beam.energy_keV = 'x': must be a number from 1 to 1000"),
+            (["beam.energy_keV.x=3"], "beam.energy_keV: must be a number from 1 to 1000"),
+            (["defects[1].line=3"], "defects[1]: no such entry; defects has 1, from [0]"),
+            (["defects.line=3"], "defects: must be a list of tables, each written [[defects]]"),
+            (["beam[0]=3"], "beam: is not a list that was given; set it as a whole"),
+            (["defects[0]=3"], "defects[0] = 3: must be a table"),
+            (
+                ["scan.phi.steps=3"],
+                "scan.phi.half_range_mrad: missing; a range is half_range_mrad and steps",
+            ),
+            (
+                ["scan.phi.value_mrad=1", "scan.phi.values_mrad=[1]"],
+                "scan.phi.values_mrad = [1]: give one of value_mrad; half_range_mrad and steps; "
+                "values_mrad",
+            ),
+        ],
+    )
+    def test_a_mistake_is_told_in_one_line(self, settings, message):
+        with pytest.raises(InputError) as caught:
+            Experiment().with_settings(settings)
+        assert str(caught.value) == message
+
+    def test_a_second_line_is_part_of_the_value(self):
+        with pytest.raises(InputError, match=r"^beam\.energy_keV = '19\\nprofile = 3': must be"):
+            Experiment().with_settings(["beam.energy_keV=19\nprofile = 3"])
+
+
+class TestPython:
+    def test_mistakes_are_pydantic_s(self):
+        with pytest.raises(ValidationError, match="must be a number from 1 to 1000"):
+            Beam(energy_keV=0)
+        with pytest.raises(ValidationError, match="give line, or plane and character_deg"):
+            Dislocation(burgers=(1, 0, -1))
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            Experiment(beems=Beam())
+
+    def test_instances_are_immutable(self):
+        with pytest.raises(ValidationError, match="frozen"):
+            Experiment().beam.energy_keV = 19
+
+    def test_copies_are_checked(self):
+        beam = Beam().model_copy(update={"energy_keV": 19})
+        assert (beam.energy_keV, type(beam.energy_keV)) == (19.0, float)
+        with pytest.raises(ValidationError, match="must be a number"):
+            Beam().model_copy(update={"energy_keV": math.nan})
+        with pytest.raises(ValidationError, match="Extra inputs"):
+            Beam().model_copy(update={"energy": 19})
+        assert AngleAxis(value_mrad=1).model_copy(update={"values_mrad": [1, 2]}).count == 2
+
+    def test_experiments_can_be_keys(self):
+        assert {Experiment(): 1}[Experiment.from_toml_text("")] == 1
+
+    def test_import_is_light(self):
+        code = """
+            import sys
+            import weakbeam.experiment
+            heavy = {"numpy", "scipy", "numba", "h5py", "matplotlib", "gemmi", "tomlkit"}
+            assert not heavy & set(sys.modules), heavy & set(sys.modules)
+        """
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
