@@ -1,0 +1,88 @@
+"""``weakbeam init``: write commented experiments to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--dest",
+    type=click.Path(path_type=Path),
+    default=Path("."),
+    metavar="DIR",
+    help="Folder for the files; made if it does not exist.  [default: the current one]",
+)
+@click.option(
+    "--template",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Write this template; may be given several times.  [default: all]",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--list", "list_only", is_flag=True, help="Only list the templates.")
+def init(dest: Path, names: tuple[str, ...], force: bool, list_only: bool) -> None:
+    """Write commented experiment files to start from.
+
+    \b
+    Example:
+      weakbeam init --dest my-experiment --template weak-beam
+      weakbeam forward -c my-experiment/weak-beam.toml -o weak-beam
+    """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.templates import TEMPLATES
+
+    if list_only:
+        width = max(map(len, TEMPLATES))
+        for template in TEMPLATES.values():
+            click.echo(f"{template.name:<{width}}  {template.description}")
+        return
+    for path in write_templates(dest, names or tuple(TEMPLATES), force=force):
+        click.echo(f"wrote {path}")
+
+
+def write_templates(dest: Path, names: tuple[str, ...], *, force: bool = False) -> list[Path]:
+    """Write templates into a folder.
+
+    Parameters
+    ----------
+    dest : Path
+        The folder; made if it does not exist.
+    names : tuple of str
+        Names of templates.
+    force : bool
+        Whether files that exist are overwritten.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, a file exists and `force` is not set (nothing is written then), or the
+        folder cannot be written to.
+    """
+    from weakbeam.errors import InputError
+    from weakbeam.templates import TEMPLATES
+
+    for name in names:
+        if name not in TEMPLATES:
+            raise InputError("--template", name, f"must be one of {', '.join(TEMPLATES)}")
+    if dest.exists() and not dest.is_dir():
+        raise InputError("--dest", str(dest), "must be a folder")
+    paths = {name: dest / f"{name}.toml" for name in names}
+    try:
+        for path in paths.values():
+            if path.is_dir() or (path.exists() and not force):
+                raise InputError(str(path), None, "exists; use --force or another --dest")
+        dest.mkdir(parents=True, exist_ok=True)
+        for name, path in paths.items():
+            path.write_text(TEMPLATES[name].text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        where = error.filename or dest
+        raise InputError(str(where), None, f"cannot be written: {error.strerror}") from None
+    return list(paths.values())

@@ -1,0 +1,90 @@
+"""Experiments to start from, and their commented files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from weakbeam.experiment import AngleAxis, Beam, Experiment, Scan
+
+__all__ = ["TEMPLATES", "Template"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """A named experiment to start from.
+
+    Parameters
+    ----------
+    name : str
+        Also the name of its file, without ``.toml``.
+    description : str
+        What it simulates, in one line.
+    experiment : Experiment
+        The experiment itself.
+    keys : tuple of str
+        The keys that one would change first.
+    """
+
+    name: str
+    description: str
+    experiment: Experiment
+    keys: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The commented file; reading it gives `experiment`."""
+        return (
+            f"# {self.description}\n"
+            f"# Simulate it:  weakbeam forward -c {self.name}.toml -o {self.name}\n"
+            f"# Change first: {', '.join(self.keys)}\n"
+            "# A section or key that is left out has the value of the default template.\n"
+            "\n"
+            f"{self.experiment.to_toml(comments=True)}"
+        )
+
+
+_ALL = (
+    Template(
+        "default",
+        "One image of an edge dislocation in aluminium, at the top of the rocking curve.",
+        Experiment(),
+        ("defects[0].line", "reflection.hkl", "scan.phi.value_mrad"),
+    ),
+    Template(
+        "weak-beam",
+        "A weak-beam image: the crystal is turned off its peak, the dislocation lights up.",
+        Experiment(
+            beam=Beam(height_fwhm_um=0.6),
+            scan=Scan(phi=AngleAxis(value_mrad=0.15)),
+        ),
+        ("scan.phi.value_mrad", "beam.height_fwhm_um"),
+    ),
+    Template(
+        "rocking",
+        "A rocking scan: 61 images over phi.",
+        Experiment(scan=Scan(phi=AngleAxis(half_range_mrad=0.6, steps=61))),
+        ("scan.phi.half_range_mrad", "scan.phi.steps"),
+    ),
+    Template(
+        "mosaicity",
+        "A mosaicity scan: 61 x 61 images over phi and chi, for maps of the lattice rotation.",
+        Experiment(
+            scan=Scan(
+                phi=AngleAxis(half_range_mrad=0.6, steps=61),
+                chi=AngleAxis(half_range_mrad=2.0, steps=61),
+            )
+        ),
+        ("scan.phi.steps", "scan.chi.steps", "scan.chi.half_range_mrad"),
+    ),
+    Template(
+        "strain",
+        "A strain scan: 61 images over the angle of the detector arm, for maps of the strain.",
+        Experiment(scan=Scan(two_theta=AngleAxis(half_range_mrad=1.5, steps=61))),
+        ("scan.two_theta.half_range_mrad", "scan.two_theta.steps"),
+    ),
+)
+
+TEMPLATES: Mapping[str, Template] = MappingProxyType({t.name: t for t in _ALL})
+"""The templates by name; each differs from the default in what its description tells."""
