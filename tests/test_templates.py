@@ -1,0 +1,145 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from weakbeam.cli.init import init
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.reference import experiment_reference
+from weakbeam.templates import TEMPLATES
+
+REFERENCE = Path(__file__).parents[1] / "docs/reference/experiment.md"
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=list(TEMPLATES))
+class TestText:
+    def test_gives_the_experiment_back(self, template):
+        assert Experiment.from_toml_text(template.text) == template.experiment
+
+    def test_explains_every_section_and_key(self, template):
+        lines = template.text.splitlines()
+        for number, line in enumerate(lines):
+            if " = " in line and line != f"# {Experiment.model_fields['defects'].description}":
+                assert "  # " in line or lines[number - 1].startswith("# "), line
+            if line.startswith("[") and "." not in line.partition("]")[0]:
+                assert lines[number - 1].startswith("# "), line
+        sections = {line[2:] for line in lines if line.startswith("# ")}
+        for field in Experiment.model_fields.values():
+            assert field.description in sections
+
+    def test_fits_a_screen(self, template):
+        lines = template.text.splitlines()
+        assert max(map(len, lines)) <= 100
+        assert len(lines) <= 85
+        assert all(line == line.rstrip() for line in lines)
+        assert template.text.endswith("\n")
+
+    def test_names_keys_that_are_there(self, template):
+        for key in template.keys:
+            value = tomllib.loads(template.text)
+            for part in key.replace("[0]", ".0").split("."):
+                value = value[int(part) if part == "0" else part]
+
+    def test_optional_keys_shown_are_valid_when_uncommented(self, template):
+        shown = [
+            line[2:].partition("  # ")[0]
+            for line in template.text.splitlines()
+            if line.startswith("# ") and "  # " in line
+        ]
+        assert "poisson_ratio = 0.334" in {line.strip() for line in shown}
+        for line in shown:
+            key = line.partition(" = ")[0].strip()
+            table = next(
+                name
+                for name, field in (
+                    ("crystal", {"poisson_ratio", "core_radius_nm"}),
+                    ("camera", {"camera_pixel_um", "magnification"}),
+                    ("defects[0]", {"character_deg", "plane"}),
+                )
+                if key in field
+            )
+            settings = [f"{table}.{line.strip()}"]
+            if table == "camera":
+                settings = ["camera.camera_pixel_um = 6.5", "camera.magnification = 173.0"]
+            template.experiment.with_settings(settings)
+
+
+def test_templates_are_what_their_names_say():
+    frames = {name: t.experiment.scan.frames for name, t in TEMPLATES.items()}
+    assert frames == {
+        "default": 1,
+        "weak-beam": 1,
+        "rocking": 61,
+        "mosaicity": 3721,
+        "strain": 61,
+    }
+    assert TEMPLATES["default"].experiment == Experiment()
+    assert TEMPLATES["weak-beam"].experiment.scan.phi.positions == (0.15,)
+    assert TEMPLATES["strain"].experiment.scan.two_theta.positions[-1] == 1.5
+    assert all(name == t.name for name, t in TEMPLATES.items())
+
+
+def test_reference_page_is_up_to_date():
+    expected = experiment_reference()
+    assert REFERENCE.read_text(encoding="utf-8") == expected, (
+        "run python -m weakbeam.reference > docs/reference/experiment.md"
+    )
+
+
+class TestInit:
+    def test_writes_all_templates(self, tmp_path):
+        dest = tmp_path / "new" / "folder"
+        result = CliRunner().invoke(init, ["--dest", str(dest)])
+        assert result.exit_code == 0, result.output
+        assert {p.stem for p in dest.iterdir()} == set(TEMPLATES)
+        assert result.output.count("wrote ") == len(TEMPLATES)
+        for name, template in TEMPLATES.items():
+            assert Experiment.from_toml(dest / f"{name}.toml") == template.experiment
+
+    def test_writes_named_templates_here_by_default(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(init, ["--template", "rocking", "--template", "strain"])
+        assert result.exit_code == 0
+        assert {p.name for p in tmp_path.iterdir()} == {"rocking.toml", "strain.toml"}
+
+    def test_never_overwrites_unless_told(self, tmp_path):
+        mine = tmp_path / "strain.toml"
+        mine.write_text("mine")
+        result = CliRunner().invoke(init, ["--dest", str(tmp_path)])
+        assert isinstance(result.exception, InputError)
+        assert str(result.exception) == f"{mine}: exists; use --force or another --dest"
+        assert mine.read_text() == "mine"
+        assert list(tmp_path.iterdir()) == [mine]
+        forced = CliRunner().invoke(init, ["--dest", str(tmp_path), "--force"])
+        assert forced.exit_code == 0
+        assert mine.read_text() == TEMPLATES["strain"].text
+
+    @pytest.mark.parametrize("force", [[], ["--force"]])
+    def test_mistakes_are_told_before_anything_is_written(self, tmp_path, force):
+        blocker = tmp_path / "file"
+        blocker.write_text("")
+        (tmp_path / "folder" / "strain.toml").mkdir(parents=True)
+        for arguments, message in (
+            (["--template", "nope"], "--template = 'nope': must be one of default, weak-beam,"),
+            (["--dest", str(blocker)], "must be a folder"),
+            (["--dest", str(blocker / "below")], "cannot be written: Not a directory"),
+            (["--dest", str(tmp_path / "folder")], "strain.toml: exists"),
+            (["--dest", "/proc/none"], "cannot be written: "),
+        ):
+            result = CliRunner().invoke(init, arguments + force)
+            assert isinstance(result.exception, InputError), arguments
+            assert message in str(result.exception)
+            assert len(str(result.exception).splitlines()) == 1
+        assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
+        assert [p.name for p in (tmp_path / "folder").iterdir()] == ["strain.toml"]
+
+    def test_lists(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        result = CliRunner().invoke(init, ["--list"])
+        assert [line.split()[0] for line in result.output.splitlines()] == list(TEMPLATES)
+        assert not list(tmp_path.iterdir())
+
+    def test_help_has_an_example(self):
+        assert "  weakbeam init --dest" in CliRunner().invoke(init, ["--help"]).output
