@@ -1,0 +1,277 @@
+"""Experiments drawn at random, for the property tests of every room.
+
+`experiments` draws what can be simulated: a known crystal, a reflection that is there and
+reachable, Burgers vectors of its slip systems, small cameras and short scans. `descriptions` draws
+whatever the experiment file accepts, up to the limits of every key.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+
+from weakbeam.crystal.materials import MATERIALS, Material
+from weakbeam.crystal.slip import SlipSystem, slip_systems
+from weakbeam.experiment import (
+    Acceptance,
+    AngleAxis,
+    Beam,
+    Camera,
+    Cell,
+    Crystal,
+    Dislocation,
+    Experiment,
+    HeightAxis,
+    Objective,
+    Output,
+    Reflection,
+    Scan,
+)
+
+REFLECTIONS = {
+    "fcc": [(1, 1, 1), (-1, 1, -1), (0, 0, 2), (2, 2, 0), (1, -1, 3)],
+    "bcc": [(1, 1, 0), (0, -1, 1), (0, 0, 2), (2, 1, 1)],
+    "hcp": [(0, 0, 2), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 0, -2)],
+    "diamond": [(1, 1, 1), (2, -2, 0), (0, 0, 4), (1, 1, 3)],
+    "zincblende": [(1, 1, 1), (2, -2, 0), (0, 0, 4), (0, 0, 2)],
+    "wurtzite": [(0, 0, 2), (1, 0, 0), (1, 0, 1), (1, 1, 0)],
+}
+"""Reflections of each structure that are present, with 2theta below 90 degrees from 12 keV up."""
+
+
+def floats(low: float, high: float) -> st.SearchStrategy[float]:
+    """Draw ordinary numbers: no zero-like tiny ones unless `low` is one."""
+    return st.floats(low, high, allow_subnormal=False)
+
+
+def either_sign(size: float) -> st.SearchStrategy[float]:
+    """Draw 0, or a number of at most `size` that is not tiny."""
+    return st.just(0.0) | floats(size * 1e-3, size) | floats(-size, -size * 1e-3)
+
+
+# --- what can be simulated -----------------------------------------------------------------------
+
+
+@st.composite
+def crystals_with_reflection(
+    draw: st.DrawFn, material: Material, hkl: tuple[int, int, int]
+) -> Crystal:
+    """Draw a mount of a material whose x axis is not along the diffraction vector."""
+
+    def is_usable(x_axis: tuple[int, int, int]) -> bool:
+        direction, normal = material.cell.direction(x_axis), material.cell.plane_normal(hkl)
+        cross = np.linalg.norm(np.cross(direction, normal))
+        return bool(cross > 0.05 * np.linalg.norm(direction) * np.linalg.norm(normal))
+
+    indices = st.integers(-3, 3)
+    x_axis = draw(st.tuples(indices, indices, indices).filter(any).filter(is_usable))
+    return Crystal(
+        material=material.name,
+        poisson_ratio=draw(st.none() | floats(0.0, 0.49)),
+        core_radius_nm=draw(st.none() | st.just(0.0) | floats(0.05, 5.0)),
+        x_axis=x_axis,
+    )
+
+
+@st.composite
+def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
+    """Draw a dislocation: by its character, or by a line in its plane, or by any line."""
+    plane, burgers = draw(st.sampled_from(systems))
+    if draw(st.booleans()):
+        burgers = (-burgers[0], -burgers[1], -burgers[2])
+    given: dict[str, object] = {
+        "burgers": burgers,
+        "burgers_nm": draw(st.none() | floats(0.1, 1.0)),
+        "position_um": draw(st.tuples(*[either_sign(5.0)] * 3)),
+    }
+    form = draw(st.sampled_from(["character", "line in the plane", "any line"]))
+    if form == "character":
+        given |= {"plane": plane, "character_deg": draw(either_sign(180.0))}
+    elif form == "line in the plane":
+        given |= {"plane": plane, "line": draw(lines_in_plane(plane))}
+    else:
+        n = st.integers(-4, 4)
+        given |= {"line": draw(st.tuples(n, n, n).filter(any))}
+    return Dislocation.model_validate(given)
+
+
+@st.composite
+def lines_in_plane(draw: st.DrawFn, plane: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Draw a direction [uvw] with hu + kv + lw = 0."""
+    h, k, l_index = plane
+    spanning = np.array([(k, -h, 0), (0, l_index, -k), (l_index, 0, -h)])
+    n = st.integers(-2, 2)
+    weights = st.tuples(n, n, n).filter(lambda w: bool(np.any(np.array(w) @ spanning)))
+    u, v, w = (int(x) for x in np.array(draw(weights)) @ spanning)
+    return u, v, w
+
+
+@st.composite
+def beams(draw: st.DrawFn) -> Beam:
+    """Draw a beam from an undulator with a crystal monochromator to a pink one."""
+    return Beam(
+        energy_keV=draw(floats(12.0, 40.0)),
+        bandwidth_rms=draw(floats(1e-5, 1e-2)),
+        divergence_vertical_fwhm_mrad=draw(floats(0.02, 2.0)),
+        divergence_vertical_clip_mrad=draw(st.just(math.inf) | floats(0.02, 2.0)),
+        divergence_horizontal_fwhm_mrad=draw(st.just(0.0) | floats(0.001, 1.0)),
+        height_fwhm_um=draw(floats(0.05, 5.0)),
+        profile=draw(st.sampled_from(["gaussian", "box"])),
+    )
+
+
+@st.composite
+def objectives(draw: st.DrawFn) -> Objective:
+    """Draw an objective with or without an aperture."""
+    return Objective(
+        acceptance_fwhm_mrad=draw(floats(0.1, 2.0)),
+        aperture_mrad=draw(st.just(math.inf) | floats(0.05, 5.0)),
+    )
+
+
+@st.composite
+def cameras(draw: st.DrawFn) -> Camera:
+    """Draw a camera of at most 12 x 12 pixels."""
+    n = st.integers(1, 12)
+    given = {
+        "pixels": draw(st.tuples(n, n)),
+        "plane": draw(st.sampled_from(["vertical", "normal"])),
+        "oversampling": draw(st.integers(1, 3)),
+        "depth_samples": draw(st.just("auto") | st.integers(1, 15)),
+        "model": draw(st.sampled_from(["ideal", "pco_edge"])),
+        "exposure_s": draw(floats(0.01, 10.0)),
+        "counts_per_s": draw(floats(1.0, 1e5)),
+        "seed": draw(st.integers(0, 2**32)),
+    }
+    if draw(st.booleans()):
+        given["pixel_nm"] = draw(floats(20.0, 500.0))
+    else:
+        given |= {
+            "camera_pixel_um": draw(floats(0.5, 10.0)),
+            "magnification": draw(floats(10.0, 200.0)),
+        }
+    return Camera.model_validate(given)
+
+
+@st.composite
+def axes(draw: st.DrawFn, unit: str, size: float) -> AngleAxis | HeightAxis:
+    """Draw a standing motor, a range or a list of at most three positions."""
+    forms = {
+        "value": {f"value_{unit}": either_sign(size)},
+        "range": {f"half_range_{unit}": floats(size * 1e-3, size), "steps": st.integers(1, 3)},
+        "values": {f"values_{unit}": st.lists(either_sign(size), min_size=1, max_size=3)},
+    }
+    form = draw(st.sampled_from(sorted(forms)))
+    given = {key: draw(strategy) for key, strategy in forms[form].items()}
+    if form == "range" and draw(st.booleans()):
+        given[f"center_{unit}"] = draw(either_sign(size))
+    return (AngleAxis if unit == "mrad" else HeightAxis).model_validate(given)
+
+
+@st.composite
+def scans(draw: st.DrawFn) -> Scan:
+    """Draw a scan over any of the four motors, about as wide as their curves."""
+    sizes = {"phi": ("mrad", 0.6), "chi": ("mrad", 2.5), "two_theta": ("mrad", 1.5), "z": ("um", 2)}
+    moved = draw(st.sets(st.sampled_from(sorted(sizes))))
+    return Scan.model_validate({name: draw(axes(*sizes[name])) for name in sorted(moved)})
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> Output:
+    """Draw what is written; without figures, and readable without a plug-in."""
+    return Output(
+        perfect_crystal=draw(st.booleans()),
+        field=draw(st.booleans()),
+        compression=draw(st.sampled_from(["gzip", "none"])),
+        layout=draw(st.sampled_from(["single", "bliss"])),
+        figures=False,
+    )
+
+
+@st.composite
+def experiments(draw: st.DrawFn) -> Experiment:
+    """Draw an experiment that can be simulated in a moment."""
+    material = MATERIALS[draw(st.sampled_from(sorted(MATERIALS)))]
+    hkl = draw(st.sampled_from(REFLECTIONS[material.structure]))
+    systems = slip_systems(material.structure)
+    return Experiment(
+        crystal=draw(crystals_with_reflection(material, hkl)),
+        reflection=Reflection(hkl=hkl),
+        beam=draw(beams()),
+        objective=draw(objectives()),
+        camera=draw(cameras()),
+        defects=tuple(draw(st.lists(dislocations(systems), max_size=3))),
+        scan=draw(scans()),
+        output=draw(outputs()),
+    )
+
+
+# --- whatever the file accepts -------------------------------------------------------------------
+
+indices = st.tuples(*[st.integers(-99, 99)] * 3).filter(any)
+positions = st.tuples(*[st.floats(-1e6, 1e6)] * 3)
+words = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=80)
+
+
+@st.composite
+def descriptions(draw: st.DrawFn) -> Experiment:
+    """Draw any experiment that the models accept, whether or not it makes sense."""
+    edge, angle = st.floats(0.5, 1000), st.floats(60, 119)
+    cell = draw(
+        st.none() | st.builds(Cell, a=edge, b=edge, c=edge, alpha=angle, beta=angle, gamma=angle)
+    )
+    ratio = st.floats(-1, 0.5, exclude_min=True, exclude_max=True)
+    with_material = cell is None or draw(st.booleans())
+    crystal = {
+        "material": draw(words) if with_material else None,
+        "cell": cell,
+        "space_group": draw(st.none() | words if with_material else words),
+        "poisson_ratio": draw(st.none() | ratio if with_material else ratio),
+        "core_radius_nm": draw(st.none() | st.floats(0, 1e4)),
+        "x_axis": draw(indices),
+    }
+    clip = st.floats(1e-3, 100) | st.just(math.inf)
+    beam = {
+        "energy_keV": draw(st.floats(1, 1000)),
+        "bandwidth_rms": draw(st.floats(1e-6, 0.1)),
+        "divergence_vertical_clip_mrad": draw(clip),
+        "divergence_horizontal_fwhm_mrad": draw(st.floats(0, 100)),
+    }
+    angles = st.floats(-1000, 1000)
+    axis = st.one_of(
+        st.builds(AngleAxis, value_mrad=angles),
+        st.builds(AngleAxis, values_mrad=st.lists(angles, min_size=1, max_size=5).map(tuple)),
+        st.builds(
+            AngleAxis,
+            half_range_mrad=st.floats(1e-9, 1000),
+            steps=st.integers(1, 1_000_000),
+            center_mrad=st.none() | angles,
+        ),
+    )
+    by_line = st.builds(
+        Dislocation,
+        plane=st.none() | indices,
+        burgers=indices,
+        line=positions.filter(lambda v: max(map(abs, v)) >= 1e-6),
+        position_um=positions,
+    )
+    by_character = st.builds(
+        Dislocation,
+        plane=indices,
+        burgers=indices,
+        burgers_nm=st.none() | st.floats(1e-3, 100),
+        character_deg=st.floats(-360, 360),
+    )
+    return Experiment(
+        crystal=Crystal.model_validate(crystal),
+        reflection=Reflection(hkl=draw(indices)),
+        beam=Beam.model_validate(beam),
+        objective=Objective(aperture_mrad=draw(clip)),
+        camera=draw(st.builds(Camera, pixel_nm=st.floats(0.1, 1e6)) | cameras()),
+        defects=tuple(draw(st.lists(by_line | by_character, max_size=3))),
+        scan=Scan(phi=draw(axis), chi=draw(axis)),
+        acceptance=Acceptance(),
+        output=draw(outputs()),
+    )
