@@ -5,5 +5,6 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
-__all__ = ["ArrayLike", "Floats", "Floats32"]
+__all__ = ["ArrayLike", "Floats", "Floats32", "Ints"]

@@ -1,0 +1,77 @@
+"""What every defect offers: its displacement gradient, added up over blocks of points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+
+
+class DisplacementGradientField(Protocol):
+    """Anything that has a displacement gradient β at points of the sample."""
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """Add β at `points` (3, n), in µm, to `gradient` (9, n), rows xx, xy, xz, yx, ..."""
+
+
+class Superposition:
+    """The sum of several fields: linear elasticity adds displacement gradients.
+
+    Parameters
+    ----------
+    fields : sequence of DisplacementGradientField
+        May be empty: the perfect crystal.
+    """
+
+    def __init__(self, fields: Sequence[DisplacementGradientField] = ()) -> None:
+        self.fields = tuple(fields)
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """Add the β of every field at `points` (3, n), in µm, to `gradient` (9, n)."""
+        for field in self.fields:
+            field.add_to(gradient, points)
+
+
+class UniformGradient:
+    """A homogeneous displacement gradient, such as a rotation or an expansion of the whole crystal.
+
+    Parameters
+    ----------
+    gradient : (3, 3) array_like
+        β, dimensionless, in the frame of the points.
+    """
+
+    def __init__(self, gradient: ArrayLike) -> None:
+        self.gradient = np.array(gradient, dtype=np.float64).reshape(3, 3)
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """Add β to every column of `gradient` (9, n)."""
+        gradient += self.gradient.reshape(9, 1)
+
+
+def evaluate(field: DisplacementGradientField, points: ArrayLike) -> Floats:
+    """Displacement gradient of `field` at `points`.
+
+    Parameters
+    ----------
+    field : DisplacementGradientField
+        The field.
+    points : (..., 3) array_like
+        In µm, in the frame of the field.
+
+    Returns
+    -------
+    (..., 3, 3) ndarray
+        β, dimensionless.
+    """
+    where = np.asarray(points, dtype=np.float64)
+    flat = np.ascontiguousarray(where.reshape(-1, 3).T)
+    gradient = np.zeros((9, flat.shape[1]))
+    block = 1024
+    for start in range(0, flat.shape[1], block):
+        part = slice(start, start + block)
+        field.add_to(gradient[:, part], np.ascontiguousarray(flat[:, part]))
+    return np.ascontiguousarray(gradient.T).reshape(*where.shape[:-1], 3, 3)

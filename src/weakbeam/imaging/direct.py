@@ -1,0 +1,74 @@
+"""The plain sum: every ray, every frame, one formula after the other.
+
+Slow and short. It is the truth that the engine is tested against.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.defects.field import DisplacementGradientField, evaluate
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import DiffractionGeometry, diffraction_vector_change
+from weakbeam.imaging.rays import RayGrid
+
+
+def q_of_rays(
+    field: DisplacementGradientField, geometry: DiffractionGeometry, rays: RayGrid
+) -> Floats:
+    """Change of the diffraction vector at every sampling point.
+
+    Parameters
+    ----------
+    field : DisplacementGradientField
+        The deformation, in the sample frame.
+    geometry : DiffractionGeometry
+        The reflection.
+    rays : RayGrid
+        The sampling points.
+
+    Returns
+    -------
+    (pixels, samples, 3) ndarray
+        (q_rock', q_roll, q_2θ); NaN where the crystal is folded or the field not finite.
+    """
+    points = rays.points(np.arange(rays.pixels))
+    gradient = evaluate(field, points)
+    q_sample = diffraction_vector_change(gradient, geometry.q0_sample)
+    return q_sample @ geometry.imaging_from_sample.T
+
+
+def direct_images(
+    q_imaging: Floats,
+    rays: RayGrid,
+    geometry: DiffractionGeometry,
+    acceptance: Acceptance,
+    settings: ArrayLike,
+) -> Floats:
+    """Images of the rays at each motor setting.
+
+    Parameters
+    ----------
+    q_imaging : (pixels, samples, 3) ndarray
+        From :func:`q_of_rays`.
+    rays : RayGrid
+        The sampling points, for their weights.
+    geometry : DiffractionGeometry
+        The reflection, for what the motors do.
+    acceptance : Acceptance
+        The instrument.
+    settings : (n, 3) array_like
+        φ, χ, 2θ offsets in rad.
+
+    Returns
+    -------
+    (n, rows, columns) ndarray
+        Intensity relative to the perfect crystal at its Bragg setting.
+    """
+    shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
+    images = np.empty((len(shifts), rays.rows, rays.columns))
+    for image, shift in zip(images, shifts, strict=True):
+        density = np.nan_to_num(acceptance.density(q_imaging + shift) / acceptance.peak, nan=0.0)
+        image[:] = (density @ rays.sample_weights).reshape(rays.rows, rays.columns)
+    return images

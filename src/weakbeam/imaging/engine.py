@@ -1,0 +1,419 @@
+"""The fast route from deformation to images: factors of the acceptance and their products.
+
+Every motor shifts q by a constant vector. The acceptance is a product of one factor that only
+(q_rock', q_2θ) enters and one that only q_roll enters, so that a scan of n settings of φ and 2θ
+by m settings of χ needs n + m evaluations for each ray instead of n·m, and a frame is a sum of
+products (docs/explanation/physics.md, E8). Blocks of neighbouring pixels run in threads; frames
+come in batches of bounded size, whatever the length of the scan.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
+from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.imaging import kernels
+from weakbeam.imaging.factors import rock_optics, roll_optics
+from weakbeam.imaging.rays import RayGrid
+from weakbeam.workers import worker_count
+
+BATCH_BYTES = 320 * 2**20
+"""Largest batch of frames that is held at a time."""
+
+STORE_BYTES = 512 * 2**20
+"""Largest q of all rays that is kept; above, it is computed again for every batch."""
+
+_SETTINGS_AT_ONCE = 256
+_POINTS_AT_ONCE = 2048
+_BLOCK_WIDTH = 128
+_FINE_BLOCK_WIDTH = 32
+_TOLERATED_STEP = 1.0
+
+Progress = Callable[[float], None]
+"""Called with the number of frames that are newly done; fractions are possible."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Pixels that are computed together: all with the same sampling."""
+
+    level: int
+    pixels: Ints
+    """Indices into the image, as many as the block is wide; the last is repeated to fill up."""
+    count: int
+    """Pixels without the repetitions."""
+
+
+class Engine:
+    """Images and moments of one deformed crystal seen by one instrument.
+
+    Parameters
+    ----------
+    field : DisplacementGradientField
+        The deformation, in the sample frame.
+    geometry : DiffractionGeometry
+        The reflection, in the symmetric geometry.
+    rays : RayGrid or sequence of RayGrid
+        The sampling points. Of several grids, which differ in their depth samples only, each pixel
+        takes the coarsest in which q varies smoothly from sample to sample.
+    acceptance : Acceptance
+        The instrument.
+    workers : int, optional
+        Threads; as many as there are cores unless given. Results do not depend on it.
+    """
+
+    def __init__(
+        self,
+        field: DisplacementGradientField,
+        geometry: DiffractionGeometry,
+        rays: RayGrid | Sequence[RayGrid],
+        acceptance: Acceptance,
+        workers: int | None = None,
+    ) -> None:
+        self.field = field
+        self.geometry = geometry
+        self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
+        self.acceptance = acceptance
+        self.workers = worker_count(workers)
+        self._rock_optics = rock_optics(acceptance)
+        self._roll_optics = roll_optics(acceptance)
+        self._scratch = threading.local()
+        self._stored: dict[int, Floats] = {}
+        self._blocks, self._levels = self._plan()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.grids[0].rows, self.grids[0].columns
+
+    @property
+    def levels(self) -> NDArray[np.int8]:
+        """Which of the ray grids each pixel uses, shape (rows, columns)."""
+        return self._levels.reshape(self.shape)
+
+    @property
+    def rays(self) -> int:
+        """Number of sampling points of an image."""
+        samples = [len(grid.sample_weights) for grid in self.grids]
+        return int(np.bincount(self._levels, minlength=len(samples)) @ samples)
+
+    # ------------------------------------------------------------------ images
+
+    def images(
+        self, rock_shifts: ArrayLike, roll_shifts: ArrayLike, progress: Progress | None = None
+    ) -> Floats32:
+        """All frames of a scan at once.
+
+        Parameters
+        ----------
+        rock_shifts : (n, 3) array_like
+            Shift of q in the imaging frame for each setting of φ and 2θ; its roll part is ignored.
+        roll_shifts : (m, 3) array_like
+            Shift of q for each setting of χ; only its roll part counts.
+        progress : callable, optional
+            Told how many frames are newly done.
+
+        Returns
+        -------
+        (m, n, rows, columns) ndarray of float32
+            Intensity relative to the perfect crystal at its Bragg setting.
+        """
+        rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        frames = np.empty((len(roll), len(rock), *self.shape), np.float32)
+        for i, j, batch in self.batches(rock, roll, progress=progress):
+            frames[j, i] = batch
+        return frames
+
+    def batches(
+        self,
+        rock_shifts: ArrayLike,
+        roll_shifts: ArrayLike,
+        wanted: Callable[[slice, slice], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[slice, slice, Floats32]]:
+        """Frames of a scan, batch by batch.
+
+        Parameters
+        ----------
+        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
+            See :meth:`images`.
+        wanted : callable, optional
+            Told the two slices of a batch; batches for which it returns False are left out.
+        progress : callable, optional
+            Told how many frames are newly done.
+
+        Yields
+        ------
+        rock, roll : slice
+            Which settings the batch holds.
+        frames : (settings of roll, settings of rock, rows, columns) ndarray of float32
+            The frames. The memory is used again for the next batch.
+        """
+        rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        tiles = self._tiles(len(rock), len(roll))
+        pixels = self.shape[0] * self.shape[1]
+        store = np.empty(
+            max((_size(i) * _size(j) for i, j in tiles), default=0) * pixels, np.float32
+        )
+        for i, j in tiles:
+            if wanted is not None and not wanted(i, j):
+                continue
+            count = _size(i) * _size(j)
+            frames = store[: count * pixels].reshape(_size(j), _size(i), pixels)
+
+            def work(block: _Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
+                a, b = self._factors(block, rock[i], roll[j])
+                kernels.sum_products(a, b, block.pixels[: block.count], out)
+
+            self._run(work, progress, count)
+            yield i, j, frames.reshape(_size(j), _size(i), *self.shape)
+
+    def moments(
+        self,
+        rock_shifts: ArrayLike,
+        roll_shifts: ArrayLike,
+        rock_powers: ArrayLike,
+        roll_powers: ArrayLike,
+        progress: Progress | None = None,
+    ) -> Floats:
+        """Weighted sums over all frames of a scan, without forming a frame.
+
+        Parameters
+        ----------
+        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
+            See :meth:`images`.
+        rock_powers, roll_powers : (k, n) and (k, m) array_like
+            Frame (j, i) enters the moment k with weight rock_powers[k, i] · roll_powers[k, j].
+        progress : callable, optional
+            Told how many frames are newly done.
+
+        Returns
+        -------
+        (k, rows, columns) ndarray
+        """
+        rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        left = np.ascontiguousarray(rock_powers, dtype=np.float64)
+        right = np.ascontiguousarray(roll_powers, dtype=np.float64)
+        total = np.zeros((len(left), *self.shape))
+        part = np.empty((len(left), self.shape[0] * self.shape[1]))
+        for i, j in self._tiles(len(rock), len(roll), bounded=False):
+
+            def work(block: _Block, i: slice = i, j: slice = j) -> None:
+                a, b = self._factors(block, rock[i], roll[j])
+                weights = np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j])
+                kernels.sum_moments(a, b, *weights, block.pixels[: block.count], part)
+
+            self._run(work, progress, _size(i) * _size(j))
+            total += part.reshape(total.shape)
+        return total
+
+    # ------------------------------------------------------------------ q of the rays
+
+    def mean_q(self) -> tuple[Floats, int]:
+        """Change of the diffraction vector averaged over the rays of each pixel.
+
+        Returns
+        -------
+        q : (3, rows, columns) ndarray
+            (q_rock', q_roll, q_2θ), weighted with the beam; NaN where no ray diffracts.
+        masked : int
+            Number of rays that do not diffract: folded crystal or field not finite.
+        """
+        mean = np.empty((3, self.shape[0] * self.shape[1]))
+        masked: list[int] = []
+
+        def work(block: _Block) -> None:
+            q = self._q(block)[:, :, : block.count]
+            good = q[0] < kernels.NOWHERE
+            weights = np.where(good, self.grids[block.level].sample_weights[:, None], 0.0)
+            with np.errstate(invalid="ignore"):
+                average = np.where(good, q * weights, 0.0).sum(axis=1) / weights.sum(axis=0)
+            mean[:, block.pixels[: block.count]] = average
+            masked.append(int(good.size - good.sum()))
+
+        self._run(work, None, 0)
+        return mean.reshape(3, *self.shape), sum(masked)
+
+    def _q(self, block: _Block) -> Floats:
+        """q of a block's rays, (3, samples, pixels); kept if the whole image's fits in memory."""
+        stored = self._stored.get(id(block))
+        if stored is not None:
+            return stored
+        q = self._compute_q(block.level, block.pixels)
+        if self._keep:
+            self._stored[id(block)] = q
+        return q
+
+    def _compute_q(self, level: int, pixels: Ints) -> Floats:
+        grid = self.grids[level]
+        centres = np.ascontiguousarray(grid.centres(pixels).T)
+        offsets = grid.sample_offsets
+        q = np.empty((3, len(offsets), pixels.size))
+        step = max(1, _POINTS_AT_ONCE // pixels.size)
+        for start in range(0, len(offsets), step):
+            offset = offsets[start : start + step].T
+            points = (centres[:, None, :] + offset[:, :, None]).reshape(3, -1)
+            gradient = np.zeros((9, points.shape[1]))
+            self.field.add_to(gradient, points)
+            part = np.empty((3, points.shape[1]))
+            kernels.q_from_gradient(
+                gradient, self.geometry.q0_sample, self.geometry.imaging_from_sample, part
+            )
+            q[:, start : start + step] = part.reshape(3, -1, pixels.size)
+        return q
+
+    # ------------------------------------------------------------------ plan
+
+    def _plan(self) -> tuple[list[list[_Block]], NDArray[np.int8]]:
+        """Choose the sampling of every pixel; gather pixels in blocks, one list for each grid.
+
+        The coarsest grid covers the whole image: the blocks of finer ones replace its values.
+        """
+        pixels = self.shape[0] * self.shape[1]
+        levels = np.zeros(pixels, np.int8)
+        self._keep = self._q_bytes(levels) <= STORE_BYTES
+        blocks = [_gather(np.arange(pixels), 0)]
+        if len(self.grids) == 1:
+            return blocks, levels
+        coarse = self.grids[0]
+        finer = [len(grid.depths) / len(coarse.depths) for grid in self.grids[:-1]]
+        scales = _smooth_steps(self.acceptance)
+
+        def work(block: _Block) -> None:
+            steps = np.empty(block.pixels.size)
+            kernels.steepest_step(self._q(block), coarse.oversampling**2, scales, steps)
+            levels[block.pixels] = np.searchsorted(finer, steps)
+
+        self._map(work, blocks[0], lambda _: None)
+        self._keep = self._q_bytes(levels) <= STORE_BYTES
+        if not self._keep:
+            self._stored.clear()
+        blocks += [_gather(np.flatnonzero(levels == k), k) for k in range(1, len(self.grids))]
+        return blocks, levels
+
+    def _q_bytes(self, levels: NDArray[np.int8]) -> int:
+        """Memory that q of all rays takes."""
+        samples = np.array([len(grid.sample_weights) for grid in self.grids])
+        fine = np.bincount(levels, minlength=len(samples))
+        return int(24 * (levels.size * samples[0] + fine[1:] @ samples[1:]))
+
+    def _tiles(self, rock: int, roll: int, bounded: bool = True) -> list[tuple[slice, slice]]:
+        """Cut a scan into batches; the roll factor is cheaper to repeat, so rock is cut first."""
+        most = (
+            max(1, BATCH_BYTES // (4 * self.shape[0] * self.shape[1])) if bounded else rock * roll
+        )
+        step_j = _even_step(roll, min(most, _SETTINGS_AT_ONCE))
+        step_i = _even_step(rock, max(1, min(most // step_j, _SETTINGS_AT_ONCE)))
+        return [
+            (slice(i, min(i + step_i, rock)), slice(j, min(j + step_j, roll)))
+            for i in range(0, rock, step_i)
+            for j in range(0, roll, step_j)
+        ]
+
+    # ------------------------------------------------------------------ work
+
+    def _factors(self, block: _Block, rock: Floats, roll: Floats) -> tuple[Floats32, Floats32]:
+        """Both factors of a block of pixels, in memory that the thread uses again."""
+        q = self._q(block)
+        samples, width = q.shape[1:]
+        weights = self.grids[block.level].sample_weights
+        a = self._buffer("rock", samples, len(rock), width)
+        b = self._buffer("roll", samples, len(roll), width)
+        kernels.rock_factor(q, rock, weights, self._rock_optics, a)
+        kernels.roll_factor(q, roll, self._roll_optics, b)
+        return a, b
+
+    def _buffer(self, name: str, *shape: int) -> Floats32:
+        size = math.prod(shape)
+        memory = getattr(self._scratch, name, None)
+        if memory is None or memory.size < size:
+            memory = np.empty(size, np.float32)
+            setattr(self._scratch, name, memory)
+        return np.asarray(memory[:size].reshape(shape))
+
+    def _run(self, work: Callable[[_Block], None], progress: Progress | None, frames: int) -> None:
+        """Do `work` for every block, coarse grids before fine ones."""
+        total = sum(self._cost(block) for blocks in self._blocks for block in blocks)
+
+        def report(block: _Block) -> None:
+            if progress is not None:
+                progress(frames * self._cost(block) / total)
+
+        for blocks in self._blocks:
+            self._map(work, blocks, report)
+
+    def _cost(self, block: _Block) -> int:
+        return block.pixels.size * len(self.grids[block.level].sample_weights)
+
+    def _map(
+        self,
+        work: Callable[[_Block], None],
+        blocks: list[_Block],
+        report: Callable[[_Block], None],
+    ) -> None:
+        if self.workers == 1 or len(blocks) == 1:
+            for block in blocks:
+                work(block)
+                report(block)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            try:
+                for block, _ in zip(blocks, pool.map(work, blocks), strict=True):
+                    report(block)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+
+def _gather(pixels: NDArray[Any], level: int) -> list[_Block]:
+    """Cut a list of pixels into blocks of one width; the last one repeats its last pixel.
+
+    Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
+    not depend on where in a block it stands.
+    """
+    width = _BLOCK_WIDTH if level == 0 else _FINE_BLOCK_WIDTH
+    blocks = []
+    for start in range(0, len(pixels), width):
+        part = pixels[start : start + width].astype(np.int64)
+        filled = np.concatenate([part, np.repeat(part[-1:], width - len(part))])
+        blocks.append(_Block(level, filled, len(part)))
+    return blocks
+
+
+def _smooth_steps(acceptance: Acceptance) -> Floats:
+    """Steps of (q_rock', q_roll, q_2θ) between samples that an integral over depth tolerates.
+
+    In q_rock' the acceptance changes over tanθ σ_ε, at the edges of the condenser; in the others
+    over the width of the lens.
+    """
+    edge = acceptance.sin * acceptance.bandwidth
+    lens = acceptance.lens / (2.0 * acceptance.sin)
+    return _TOLERATED_STEP * np.array([edge, lens, lens])
+
+
+def _shifts(values: ArrayLike) -> Floats:
+    shifts = np.ascontiguousarray(values, dtype=np.float64)
+    if shifts.ndim != 2 or shifts.shape[1] != 3:
+        raise ValueError(f"shifts must have shape (n, 3), not {shifts.shape}")
+    return shifts
+
+
+def _even_step(count: int, most: int) -> int:
+    """Length of the pieces when `count` is cut into as few pieces of at most `most` as possible."""
+    pieces = math.ceil(count / most)
+    return math.ceil(count / pieces)
+
+
+def _size(part: slice) -> int:
+    return int(part.stop - part.start)

@@ -1,0 +1,317 @@
+"""Compiled inner loops of the engine: deformation to q, q to the two factors, factors to frames.
+
+Arrays are laid out (..., sample, setting, pixel) with the pixel last, so that every inner loop runs
+over neighbouring pixels and compiles to vector instructions. For the same reason exponential and
+normal tail are written out here as polynomials: a library call would not vectorise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from weakbeam._numba import compiled, inlined
+from weakbeam._typing import Floats, Floats32, Ints
+
+NOTHING = 2e-19
+"""Factors below this share of the peak count as zero, which keeps their products normal numbers."""
+
+NOWHERE = 1e3
+"""Value of q given to points that do not diffract: far outside any acceptance."""
+
+_LOG_NOTHING = -43.0
+
+
+@inlined
+def exponential(x: float) -> float:
+    """Exponential of x ≤ 0, to a relative 4e-9; zero below e⁻⁴³.
+
+    Taylor series of x/256, then eight squarings.
+    """
+    y = max(x, _LOG_NOTHING) * (1.0 / 256.0)
+    e = 1.0 + y * (
+        1.0 + y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * (1 / 120 + y * (1 / 720 + y / 5040)))))
+    )
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    e *= e
+    return e if x > _LOG_NOTHING else 0.0
+
+
+@inlined
+def normal_tail(x: float) -> float:
+    """Upper tail 1 - Φ(x) of the normal distribution for x ≥ 0, to a relative 5e-9.
+
+    exp(-x²/2) times a polynomial of degree 11 in 1/(1 + 0.32 x), fitted to the scaled tail
+    erfcx(x/√2)/2 by least squares of the relative error on 0 ≤ x ≤ 9.5, beyond which it is zero.
+    """
+    t = 1.0 / (1.0 + 0.32 * x)
+    p = 0.016416130227154446
+    p = -0.11181179513282277 + t * p
+    p = 0.3138607824656594 + t * p
+    p = -0.447739499322898 + t * p
+    p = 0.32775511197767826 + t * p
+    p = -0.16041448775513578 + t * p
+    p = 0.11677132197961793 + t * p
+    p = 0.07304065347393932 + t * p
+    p = 0.11701318995284335 + t * p
+    p = 0.12743788243382947 + t * p
+    p = 0.12767070978567865 + t * p
+    return t * p * exponential(-0.5 * x * x)
+
+
+@inlined
+def normal_between(low: float, high: float) -> float:
+    """Φ(high) - Φ(low) for low ≤ high, accurate in both tails."""
+    flip = low + high < 0.0
+    near = -high if flip else low
+    far = -low if flip else high
+    tail = normal_tail(abs(near))
+    return (1.0 - tail if near < 0.0 else tail) - normal_tail(far)
+
+
+@compiled
+def q_from_gradient(gradient: Floats, q0: Floats, rotation: Floats, q: Floats) -> int:
+    r"""Change of the diffraction vector, :math:`-R F^{-T} \beta^T \hat q_0`, at many points.
+
+    Parameters
+    ----------
+    gradient : (9, n) ndarray
+        β, rows xx, xy, xz, yx, ...
+    q0 : (3,) ndarray
+        Unit diffraction vector in the frame of β.
+    rotation : (3, 3) ndarray
+        R, from the frame of β to that of the result.
+    q : (3, n) ndarray
+        Filled in; NOWHERE where β is not finite or det F ≤ 0.
+
+    Returns
+    -------
+    int
+        Number of points that do not diffract.
+    """
+    q0x, q0y, q0z = q0[0], q0[1], q0[2]
+    r00, r01, r02 = rotation[0, 0], rotation[0, 1], rotation[0, 2]
+    r10, r11, r12 = rotation[1, 0], rotation[1, 1], rotation[1, 2]
+    r20, r21, r22 = rotation[2, 0], rotation[2, 1], rotation[2, 2]
+    bxx, bxy, bxz = gradient[0], gradient[1], gradient[2]
+    byx, byy, byz = gradient[3], gradient[4], gradient[5]
+    bzx, bzy, bzz = gradient[6], gradient[7], gradient[8]
+    q1, q2, q3 = q[0], q[1], q[2]
+    masked = 0
+    for p in range(bxx.size):
+        fxx, fxy, fxz = 1.0 + bxx[p], bxy[p], bxz[p]
+        fyx, fyy, fyz = byx[p], 1.0 + byy[p], byz[p]
+        fzx, fzy, fzz = bzx[p], bzy[p], 1.0 + bzz[p]
+        # Rows of the cofactor matrix, which is F^-T det F.
+        cxx, cxy, cxz = fyy * fzz - fyz * fzy, fyz * fzx - fyx * fzz, fyx * fzy - fyy * fzx
+        cyx, cyy, cyz = fxz * fzy - fxy * fzz, fxx * fzz - fxz * fzx, fxy * fzx - fxx * fzy
+        czx, czy, czz = fxy * fyz - fxz * fyy, fxz * fyx - fxx * fyz, fxx * fyy - fxy * fyx
+        det = fxx * cxx + fxy * cxy + fxz * cxz
+        px = q0x * bxx[p] + q0y * byx[p] + q0z * bzx[p]
+        py = q0x * bxy[p] + q0y * byy[p] + q0z * bzy[p]
+        pz = q0x * bxz[p] + q0y * byz[p] + q0z * bzz[p]
+        scale = -1.0 / det
+        x = scale * (cxx * px + cxy * py + cxz * pz)
+        y = scale * (cyx * px + cyy * py + cyz * pz)
+        z = scale * (czx * px + czy * py + czz * pz)
+        # Infinite or undefined components fail this comparison too.
+        good = det > 0.0 and abs(x) + abs(y) + abs(z) < NOWHERE
+        q1[p] = r00 * x + r01 * y + r02 * z if good else NOWHERE
+        q2[p] = r10 * x + r11 * y + r12 * z if good else NOWHERE
+        q3[p] = r20 * x + r21 * y + r22 * z if good else NOWHERE
+        masked += 0 if good else 1
+    return masked
+
+
+@compiled
+def rock_factor(
+    q: Floats, shifts: Floats, weights: Floats, optics: tuple[float, ...], factor: Floats32
+) -> None:
+    """Weighted density of (q_rock', q_2θ) relative to its peak, at every shift of q.
+
+    Parameters
+    ----------
+    q : (3, samples, pixels) ndarray
+        Imaging frame.
+    shifts : (settings, 3) ndarray
+        Added to q by the motors.
+    weights : (samples,) ndarray
+        Weight of each sample of a pixel.
+    optics : tuple of float
+        From :func:`weakbeam.imaging.factors.rock_optics`.
+    factor : (samples, settings, pixels) ndarray of float32
+        Filled in.
+    """
+    sine, cosine, beam, energy, lens, clip, aperture, scale = optics
+    total = beam + energy + lens
+    inverse_width = np.sqrt(total)
+    for k in range(q.shape[1]):
+        q1, q3 = q[0, k], q[2, k]
+        height = scale * weights[k]
+        for i in range(shifts.shape[0]):
+            shift_u = -shifts[i, 0] / cosine
+            shift_w = 2.0 * (shifts[i, 2] * sine - shifts[i, 0] * cosine)
+            row = factor[k, i]
+            for p in range(q1.size):
+                u = shift_u - q1[p] / cosine
+                w = shift_w + 2.0 * (sine * q3[p] - cosine * q1[p])
+                d = u - w
+                exponent = (beam * (energy * u * u + lens * w * w) + energy * lens * d * d) / total
+                middle = (energy * u + lens * w) / total
+                low = max(-clip, w - aperture)
+                high = max(low, min(clip, w + aperture))
+                share = normal_between(
+                    (low - middle) * inverse_width, (high - middle) * inverse_width
+                )
+                value = height * exponential(-0.5 * exponent) * share
+                row[p] = value if value > NOTHING else 0.0
+
+
+@compiled
+def roll_factor(q: Floats, shifts: Floats, optics: tuple[float, ...], factor: Floats32) -> None:
+    """Density of q_roll relative to its peak, at every shift of q.
+
+    Parameters
+    ----------
+    q : (3, samples, pixels) ndarray
+        Imaging frame.
+    shifts : (settings, 3) ndarray
+        Added to q by the motors.
+    optics : tuple of float
+        From :func:`weakbeam.imaging.factors.roll_optics`.
+    factor : (samples, settings, pixels) ndarray of float32
+        Filled in.
+    """
+    double_sine, half_precision, aperture, ratio, inverse_width, scale = optics
+    for k in range(q.shape[1]):
+        q2 = q[1, k]
+        for i in range(shifts.shape[0]):
+            row = factor[k, i]
+            shift = shifts[i, 1]
+            if inverse_width == 0.0:
+                for p in range(q2.size):
+                    x = double_sine * (q2[p] + shift)
+                    value = scale * exponential(-half_precision * x * x)
+                    row[p] = value if abs(x) < aperture and value > NOTHING else 0.0
+            else:
+                for p in range(q2.size):
+                    x = double_sine * (q2[p] + shift)
+                    middle = ratio * x
+                    share = normal_between(
+                        (-aperture - middle) * inverse_width, (aperture - middle) * inverse_width
+                    )
+                    value = scale * exponential(-half_precision * x * x) * share
+                    row[p] = value if value > NOTHING else 0.0
+
+
+@compiled
+def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, frames: Floats32) -> None:
+    """Frames of a block of pixels: the sum over samples of the products of the two factors.
+
+    Parameters
+    ----------
+    rock : (samples, settings, block) ndarray of float32
+        Factor of (q_rock', q_2θ), weights included.
+    roll : (samples, settings', block) ndarray of float32
+        Factor of q_roll.
+    pixels : (n,) ndarray of int64
+        Where the first n ≤ block pixels of the block lie in the image.
+    frames : (settings', settings, pixels of the image) ndarray of float32
+        Filled in at `pixels`.
+    """
+    samples = rock.shape[0]
+    whole = samples - samples % 4
+    total = np.empty(rock.shape[2], np.float32)
+    for j in range(roll.shape[1]):
+        for i in range(rock.shape[1]):
+            for p in range(total.size):
+                total[p] = 0.0
+            for k in range(0, whole, 4):
+                a0, a1, a2, a3 = rock[k, i], rock[k + 1, i], rock[k + 2, i], rock[k + 3, i]
+                b0, b1, b2, b3 = roll[k, j], roll[k + 1, j], roll[k + 2, j], roll[k + 3, j]
+                for p in range(total.size):
+                    total[p] += (a0[p] * b0[p] + a1[p] * b1[p]) + (a2[p] * b2[p] + a3[p] * b3[p])
+            for k in range(whole, samples):
+                a0, b0 = rock[k, i], roll[k, j]
+                for p in range(total.size):
+                    total[p] += a0[p] * b0[p]
+            frame = frames[j, i]
+            for n in range(pixels.size):
+                frame[pixels[n]] = total[n]
+
+
+@compiled
+def sum_moments(
+    rock: Floats32,
+    roll: Floats32,
+    rock_powers: Floats,
+    roll_powers: Floats,
+    pixels: Ints,
+    moments: Floats,
+) -> None:
+    """Moments of a block of pixels over the whole scan, without forming its frames.
+
+    The sum over frames of a product of powers is a product of sums, sample by sample.
+
+    Parameters
+    ----------
+    rock, roll : (samples, settings, block) ndarray of float32
+        The two factors.
+    rock_powers, roll_powers : (moments, settings) ndarray
+        What each setting of either factor is multiplied with.
+    pixels : (n,) ndarray of int64
+        Where the first n ≤ block pixels of the block lie in the image.
+    moments : (moments, pixels of the image) ndarray
+        Filled in at `pixels`.
+    """
+    block = rock.shape[2]
+    total, left, right = np.empty(block), np.empty(block), np.empty(block)
+    for m in range(rock_powers.shape[0]):
+        total[:] = 0.0
+        for k in range(rock.shape[0]):
+            left[:] = 0.0
+            right[:] = 0.0
+            for i in range(rock.shape[1]):
+                a, weight = rock[k, i], rock_powers[m, i]
+                for p in range(block):
+                    left[p] += weight * a[p]
+            for j in range(roll.shape[1]):
+                b, weight = roll[k, j], roll_powers[m, j]
+                for p in range(block):
+                    right[p] += weight * b[p]
+            for p in range(block):
+                total[p] += left[p] * right[p]
+        for n in range(pixels.size):
+            moments[m, pixels[n]] = total[n]
+
+
+@compiled
+def steepest_step(q: Floats, runs: int, scales: Floats, steps: Floats) -> None:
+    """Largest change of q between neighbouring samples of each pixel, in units of `scales`.
+
+    Parameters
+    ----------
+    q : (3, samples, pixels) ndarray
+        Imaging frame.
+    runs : int
+        Samples come in this many runs along the ray, one for each sub-pixel.
+    scales : (3,) ndarray
+        Change of each component that counts as 1.
+    steps : (pixels,) ndarray
+        Filled in.
+    """
+    samples = q.shape[1] // runs
+    steps[:] = 0.0
+    for run in range(runs):
+        for k in range(run * samples, (run + 1) * samples - 1):
+            for p in range(steps.size):
+                a = abs(q[0, k + 1, p] - q[0, k, p]) / scales[0]
+                b = abs(q[1, k + 1, p] - q[1, k, p]) / scales[1]
+                c = abs(q[2, k + 1, p] - q[2, k, p]) / scales[2]
+                step = a + b + c
+                steps[p] = step if step > steps[p] else steps[p]
