@@ -1,0 +1,124 @@
+"""Moments of the intensity over a scan, pixel by pixel: centre of mass, width, skewness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.diffraction.acceptance import Acceptance
+
+DARK = 1e-6
+"""Pixels with less than this share of the brightest pixel's intensity have no moments."""
+
+ORDERS = 3
+"""Highest power of the motor position that is summed."""
+
+
+@dataclass(eq=False)
+class ScanMoments:
+    """Sums of intensity times powers of the motor positions over the frames of a scan.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of a frame.
+    centres : mapping of str to float
+        For each moving motor a position in the middle of the scan; powers count from there.
+    intensity : (rows, columns) ndarray, optional
+        ΣI so far.
+    powers : mapping of str to (3, rows, columns) ndarray, optional
+        ΣI (x - x₀)ᵏ so far, k = 1, 2, 3, for each motor.
+    """
+
+    shape: tuple[int, int]
+    centres: Mapping[str, float]
+    intensity: Floats = field(default_factory=lambda: np.zeros(0))
+    powers: dict[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Start from nothing unless sums are given."""
+        if self.intensity.size == 0:
+            self.intensity = np.zeros(self.shape)
+            self.powers = {motor: np.zeros((ORDERS, *self.shape)) for motor in self.centres}
+
+    def add(self, frame: ArrayLike, positions: Mapping[str, float]) -> None:
+        """Add a frame taken at `positions` of the motors."""
+        image = np.asarray(frame, dtype=np.float64)
+        self.intensity += image
+        for motor, sums in self.powers.items():
+            x = positions[motor] - self.centres[motor]
+            for k in range(ORDERS):
+                sums[k] += image * x ** (k + 1)
+
+    def center_of_mass(self, motor: str, dark: float = DARK) -> Floats:
+        """Centre of mass ΣI x / ΣI of each pixel.
+
+        Parameters
+        ----------
+        motor : str
+            One of the moving motors.
+        dark : float
+            Pixels with no more than this share of the largest ΣI give NaN.
+
+        Returns
+        -------
+        (rows, columns) ndarray
+            In the unit of the motor positions.
+        """
+        return self._mean(motor, 0, dark) + self.centres[motor]
+
+    def fwhm(self, motor: str, dark: float = DARK) -> Floats:
+        """Full width at half maximum of the Gaussian with the variance of each pixel's curve."""
+        variance = self._mean(motor, 1, dark) - self._mean(motor, 0, dark) ** 2
+        return np.asarray(2.0 * math.sqrt(2.0 * math.log(2.0)) * np.sqrt(np.maximum(variance, 0.0)))
+
+    def skewness(self, motor: str, dark: float = DARK) -> Floats:
+        """Third central moment over the standard deviation cubed; NaN where there is no width."""
+        first, second, third = (self._mean(motor, k, dark) for k in range(ORDERS))
+        variance = second - first**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            skewness = (third - 3 * first * second + 2 * first**3) / variance**1.5
+        return np.asarray(np.where(variance > 0.0, skewness, np.nan))
+
+    def _mean(self, motor: str, order: int, dark: float) -> Floats:
+        lit = self.intensity > dark * max(float(self.intensity.max(initial=0.0)), 0.0)
+        mean = self.powers[motor][order] / np.where(lit, self.intensity, 1.0)
+        return np.where(lit, mean, np.nan)
+
+
+def com_response(acceptance: Acceptance, shifts: ArrayLike, positions: ArrayLike) -> Floats:
+    r"""How far the centre of mass moves when q changes, for the motor positions of a scan.
+
+    Parameters
+    ----------
+    acceptance : Acceptance
+        The instrument.
+    shifts : (frames, 3) array_like
+        Shift of q in the imaging frame at each frame.
+    positions : (motors, frames) array_like
+        Positions of the moving motors at each frame.
+
+    Returns
+    -------
+    (motors, 3) ndarray
+        :math:`R = -\partial\,\mathrm{COM}/\partial q` about q = 0, so that COM ≈ -R q.
+
+    Notes
+    -----
+    For a Gaussian acceptance with precision matrix P and a scan long enough along the vectors E of
+    its motors this is :math:`(E P E^T)^{-1} E P` (docs/explanation/physics.md, E6). Truncations and
+    the finite range of the scan enter because the sums run over the frames that are taken.
+    """
+    offsets = np.asarray(shifts, dtype=np.float64)
+    x = np.asarray(positions, dtype=np.float64)
+    response = np.empty((len(x), 3))
+    small = 1e-3 * np.sqrt(np.diag(acceptance.covariance()))
+    for k in range(3):
+        step = small[k] * np.eye(3)[k]
+        plus, minus = (acceptance.density(offsets + sign * step) for sign in (1.0, -1.0))
+        response[:, k] = (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small[k])
+    return response

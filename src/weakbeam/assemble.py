@@ -1,0 +1,290 @@
+"""From the experiment's description to the objects of the physics.
+
+What only physics can tell is checked here, before anything is computed or written: whether the
+reflection exists and can be reached, whether a Burgers vector lies in its plane.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.crystal.lattice import UnitCell, unit
+from weakbeam.crystal.materials import Material, material
+from weakbeam.crystal.orientation import symmetric_orientation
+from weakbeam.crystal.slip import (
+    burgers_vector,
+    lies_in_plane,
+    line_of_character,
+)
+from weakbeam.crystal.symmetry import absence_reason, check_cell, find_space_group
+from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.errors import InputError
+from weakbeam.experiment import Dislocation as DislocationTable
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.rays import RayGrid, ray_grid
+from weakbeam.imaging.scan import DetectorScan, detector_scans
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
+
+COARSE_SLICES = 15
+"""Fewest depth samples of a pixel's ray."""
+
+SLICE_UM = 0.06
+"""Thickest slice of the beam that one depth sample stands for (µm)."""
+
+REFINEMENTS = 3
+"""How often the depth samples of a ray may become four times as many near a defect."""
+
+
+@dataclass(frozen=True)
+class PlacedDislocation:
+    """A dislocation of the experiment, with what the output file tells of it.
+
+    Parameters
+    ----------
+    line : Dislocation
+        Vectors in the sample frame.
+    description : DislocationTable
+        What the experiment says.
+    """
+
+    line: Dislocation
+    description: DislocationTable
+
+    @property
+    def character_deg(self) -> float:
+        """Angle between Burgers vector and line: 0 for a screw, 90 for an edge (degrees)."""
+        return math.degrees(math.atan2(self.line.edge_part, abs(self.line.screw_part)))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that the route from crystal to image needs, in the units of the physics."""
+
+    experiment: Experiment
+    cell: UnitCell
+    space_group: str
+    sample_from_crystal: Floats
+    geometry: DiffractionGeometry
+    acceptance: Acceptance
+    dislocations: tuple[PlacedDislocation, ...]
+    grids: tuple[RayGrid, ...]
+    positions: Mapping[str, Floats]
+    scans: tuple[DetectorScan, ...]
+
+    @property
+    def field(self) -> DisplacementGradientField:
+        """The deformation of the crystal, in the sample frame."""
+        lines = [placed.line for placed in self.dislocations]
+        return Superposition([StraightDislocations(lines)] if lines else [])
+
+    def engine(self, z: float = 0.0, workers: int | None = None, perfect: bool = False) -> Engine:
+        """The engine for the sample at height `z` (µm), with its defects or without."""
+        grids = [replace(grid, lift=z) for grid in self.grids]
+        field = Superposition() if perfect else self.field
+        return Engine(field, self.geometry, grids, self.acceptance, workers)
+
+
+def assemble(experiment: Experiment) -> Setup:
+    """Build the objects of the physics from an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+
+    Returns
+    -------
+    Setup
+
+    Raises
+    ------
+    InputError
+        If the description contradicts physics: the message names the key, the value and what would
+        be right.
+    """
+    cell, space_group, source = _crystal(experiment)
+    hkl = experiment.reflection.hkl
+    reason = source.extinction_reason(hkl) if source else absence_reason(space_group, hkl)
+    if reason is not None:
+        raise InputError("reflection.hkl", list(hkl), f"extinct ({reason})")
+    energy = experiment.beam.energy_keV
+    with _key("reflection.hkl", list(hkl)):
+        theta = bragg_angle(float(cell.d_spacing(hkl)), energy)
+    if theta >= math.pi / 4:
+        raise InputError(
+            "reflection.hkl",
+            list(hkl),
+            f"scatters backwards at {energy:g} keV (2θ = {math.degrees(2 * theta):.4g} deg); "
+            "the objective stands downstream, so 2θ must be less than 90 deg",
+        )
+    with _key("crystal.x_axis", list(experiment.crystal.x_axis)):
+        orientation = symmetric_orientation(cell, hkl, experiment.crystal.x_axis)
+    geometry = symmetric_geometry(theta)
+    positions = _positions(experiment)
+    return Setup(
+        experiment=experiment,
+        cell=cell,
+        space_group=space_group,
+        sample_from_crystal=orientation,
+        geometry=geometry,
+        acceptance=_acceptance(experiment, theta),
+        dislocations=_dislocations(experiment, cell, space_group, source, orientation),
+        grids=_ray_grids(experiment, geometry),
+        positions=positions,
+        scans=tuple(detector_scans(positions)),
+    )
+
+
+def _crystal(experiment: Experiment) -> tuple[UnitCell, str, Material | None]:
+    """Cell, space group and, where the atoms' places are known, the material."""
+    table = experiment.crystal
+    named = None
+    if table.material is not None:
+        with _key("crystal.material", table.material):
+            named = material(table.material)
+    if table.cell is not None:
+        cell = UnitCell(**table.cell.model_dump())
+    else:
+        assert named is not None
+        cell = named.cell
+    if table.space_group is not None:
+        with _key("crystal.space_group", table.space_group):
+            space_group = find_space_group(table.space_group).hm
+            check_cell(space_group, cell)
+        return cell, space_group, None
+    assert named is not None
+    if table.cell is not None:
+        with _key("crystal.cell", table.cell.model_dump()):
+            check_cell(named.space_group, cell)
+    return cell, named.space_group, named
+
+
+def _acceptance(experiment: Experiment, theta: float) -> Acceptance:
+    beam, objective = experiment.beam, experiment.objective
+    per_fwhm = 1e-3 / FWHM_PER_SIGMA
+    return Acceptance(
+        theta=theta,
+        bandwidth=beam.bandwidth_rms,
+        divergence_vertical=beam.divergence_vertical_fwhm_mrad * per_fwhm,
+        clip=beam.divergence_vertical_clip_mrad * 1e-3,
+        divergence_horizontal=beam.divergence_horizontal_fwhm_mrad * per_fwhm,
+        lens=objective.acceptance_fwhm_mrad * per_fwhm,
+        aperture=objective.aperture_mrad * 1e-3,
+    )
+
+
+def _dislocations(
+    experiment: Experiment,
+    cell: UnitCell,
+    space_group: str,
+    named: Material | None,
+    sample_from_crystal: Floats,
+) -> tuple[PlacedDislocation, ...]:
+    poisson_ratio = experiment.crystal.poisson_ratio
+    if poisson_ratio is None:
+        poisson_ratio = (named or material(str(experiment.crystal.material))).poisson_ratio
+    core_nm = experiment.crystal.core_radius_nm
+    placed = []
+    for index, table in enumerate(experiment.defects):
+        burgers_crystal = _burgers(table, f"defects[{index}]", cell, space_group)
+        line_crystal = _line(table, f"defects[{index}]", cell)
+        length = float(np.linalg.norm(burgers_crystal))
+        placed.append(
+            PlacedDislocation(
+                Dislocation(
+                    burgers_vector=sample_from_crystal @ burgers_crystal,
+                    line=sample_from_crystal @ line_crystal,
+                    position=np.array(table.position_um),
+                    poisson_ratio=poisson_ratio,
+                    core_radius=length if core_nm is None else core_nm / 1000.0,
+                ),
+                table,
+            )
+        )
+    return tuple(placed)
+
+
+def _burgers(table: DislocationTable, key: str, cell: UnitCell, space_group: str) -> Floats:
+    if table.plane is not None and not lies_in_plane(table.burgers, table.plane):
+        raise InputError(
+            f"{key}.burgers",
+            list(table.burgers),
+            f"does not lie in the plane {list(table.plane)}: hu + kv + lw must be 0",
+        )
+    vector = burgers_vector(cell, space_group, table.burgers)
+    if table.burgers_nm is not None:
+        vector = unit(vector) * table.burgers_nm / 1000.0
+    return vector
+
+
+def _line(table: DislocationTable, key: str, cell: UnitCell) -> Floats:
+    if table.line is None:
+        assert table.plane is not None
+        assert table.character_deg is not None
+        return line_of_character(cell, table.burgers, table.plane, table.character_deg)
+    line = unit(cell.direction(table.line))
+    if table.plane is not None:
+        slope = float(line @ unit(cell.plane_normal(table.plane)))
+        if abs(slope) > 1e-6:
+            raise InputError(
+                f"{key}.line",
+                list(table.line),
+                f"leaves the plane {list(table.plane)} by {math.degrees(math.asin(slope)):.3g} "
+                "deg; give a line in the plane, or leave plane out",
+            )
+    return line
+
+
+def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[RayGrid, ...]:
+    camera, beam = experiment.camera, experiment.beam
+    profile = BeamProfile(beam.height_fwhm_um, beam.profile)
+    if camera.depth_samples == "auto":
+        coarse = max(COARSE_SLICES, math.ceil(2.0 * profile.half_reach / SLICE_UM))
+        counts = [coarse * 4**k for k in range(REFINEMENTS + 1)]
+    else:
+        counts = [camera.depth_samples]
+    return tuple(
+        ray_grid(
+            geometry,
+            camera.pixels,
+            camera.pixel_um,
+            *profile.samples(count),
+            plane=camera.plane,
+            oversampling=camera.oversampling,
+        )
+        for count in counts
+    )
+
+
+def _positions(experiment: Experiment) -> dict[str, Floats]:
+    """Positions of every motor: rad, µm for z."""
+    scan = experiment.scan
+    return {
+        "z": np.array(scan.z.positions),
+        "two_theta": 1e-3 * np.array(scan.two_theta.positions),
+        "chi": 1e-3 * np.array(scan.chi.positions),
+        "phi": 1e-3 * np.array(scan.phi.positions),
+    }
+
+
+@contextmanager
+def _key(key: str, value: object) -> Iterator[None]:
+    """Turn a complaint of the physics into one that names the key."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(key, value, str(error)) from None

@@ -1,0 +1,135 @@
+"""Scans: which motor settings are visited, in which order, and how they split into factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.diffraction.frames import DiffractionGeometry
+
+MOTORS = ("z", "two_theta", "chi", "phi")
+"""Axes of a scan from the slowest to the fastest."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Frames at one height of the sample, as a grid of two kinds of settings.
+
+    Parameters
+    ----------
+    z : float
+        Height of the sample (µm).
+    rock_shifts : (n, 3) ndarray
+        Shift of q for each setting of φ and 2θ.
+    roll_shifts : (m, 3) ndarray
+        Shift of q for each setting of χ.
+    frames : (m, n) ndarray of int
+        Number of the frame taken at each pair of settings.
+    rock_settings : (n, 2) ndarray
+        φ and 2θ (rad) of each setting.
+    roll_settings : (m,) ndarray
+        χ (rad) of each setting.
+    """
+
+    z: float
+    rock_shifts: Floats
+    roll_shifts: Floats
+    frames: Ints
+    rock_settings: Floats
+    roll_settings: Floats
+
+
+@dataclass(frozen=True)
+class DetectorScan:
+    """A scan of at most two motors: one stack of frames, the last motor fastest.
+
+    Parameters
+    ----------
+    positions : mapping of str to (n,) ndarray
+        Positions of each of the four motors along its axis: rad, µm for z. Motors that stand still
+        have one.
+    moving : tuple of str
+        The motors that move, the slowest first.
+    """
+
+    positions: Mapping[str, Floats]
+    moving: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of positions of each moving motor."""
+        return tuple(len(self.positions[motor]) for motor in self.moving)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return math.prod(self.shape)
+
+    def motor_positions(self, motor: str) -> Floats:
+        """Position of a motor at every frame, shape (frames,)."""
+        values = self.positions[motor]
+        if motor not in self.moving:
+            return np.full(self.frames, values[0])
+        axis = self.moving.index(motor)
+        shape = [-1 if k == axis else 1 for k in range(len(self.moving))]
+        return np.ascontiguousarray(np.broadcast_to(values.reshape(shape), self.shape)).reshape(-1)
+
+    def layers(self, geometry: DiffractionGeometry) -> Iterator[Layer]:
+        """The scan as grids that the engine can factorise, one for each height of the sample.
+
+        Parameters
+        ----------
+        geometry : DiffractionGeometry
+            The reflection, for what the motors do.
+        """
+        per_phi, per_chi, per_arm = geometry.motor_vectors
+        order = _frame_numbers(self)
+        phi, chi, arm = (self.positions[motor] for motor in ("phi", "chi", "two_theta"))
+        rock = np.array(list(product(arm, phi)))[:, ::-1]
+        for k, z in enumerate(self.positions["z"]):
+            yield Layer(
+                z=float(z),
+                rock_shifts=rock[:, :1] * per_phi + rock[:, 1:] * per_arm,
+                roll_shifts=chi[:, None] * per_chi,
+                frames=order[k].transpose(1, 0, 2).reshape(len(chi), len(rock)),
+                rock_settings=rock,
+                roll_settings=chi,
+            )
+
+
+def detector_scans(positions: Mapping[str, ArrayLike]) -> list[DetectorScan]:
+    """Split a scan of any number of motors into scans of at most two.
+
+    Parameters
+    ----------
+    positions : mapping of str to (n,) array_like
+        Positions of each of the four motors in :data:`MOTORS`.
+
+    Returns
+    -------
+    list of DetectorScan
+        In the order of the measurement. The two fastest moving motors of φ, χ, 2θ stay together;
+        every position of a slower one, and of z unless nothing else moves, makes a scan of its own.
+    """
+    axes = {motor: np.asarray(positions[motor], dtype=np.float64) for motor in MOTORS}
+    moving = [motor for motor in MOTORS if len(axes[motor]) > 1]
+    inner = moving if moving == ["z"] else [motor for motor in moving if motor != "z"][-2:]
+    outer = [motor for motor in moving if motor not in inner]
+    scans = []
+    for values in product(*(axes[motor] for motor in outer)):
+        fixed = {motor: np.array([value]) for motor, value in zip(outer, values, strict=True)}
+        scans.append(DetectorScan({**axes, **fixed}, tuple(inner)))
+    return scans
+
+
+def _frame_numbers(scan: DetectorScan) -> NDArray[Any]:
+    """Frame numbers on the grid (z, 2θ, χ, φ), whatever the order of the scan."""
+    lengths = [len(scan.positions[motor]) for motor in MOTORS]
+    return np.arange(scan.frames).reshape(lengths)
