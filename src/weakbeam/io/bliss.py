@@ -62,14 +62,14 @@ def create_source(path: Path, entry: Entry, compression: str) -> None:
     with h5py.File(path, "w", libver="earliest") as file:
         create_root(file)
         file.attrs["default"] = "entry_0000"
-        group = _group(file, "entry_0000", "NXentry")
+        group = create_group(file, "entry_0000", "NXentry")
         group["title"] = entry.title
-        instrument = _group(group, "instrument", "NXinstrument")
-        detector = _group(instrument, DETECTOR, "NXdetector")
+        instrument = create_group(group, "instrument", "NXinstrument")
+        detector = create_group(instrument, DETECTOR, "NXdetector")
         stack = create_stack(detector, "image", entry.frames, entry.shape, entry.dtype, compression)
         stack.attrs.update({"interpretation": "image", "units": entry.image_unit})
         _link(detector, "data", stack.name)
-        _link(_group(group, "measurement", "NXcollection"), "data", stack.name)
+        _link(create_group(group, "measurement", "NXcollection"), "data", stack.name)
 
 
 def create_entry(
@@ -97,13 +97,13 @@ def create_entry(
     layout : {"single", "bliss"}
         Frames in this file, or in a source file that exists already.
     """
-    group = _group(file, entry_name(index), "NXentry")
+    group = create_group(file, entry_name(index), "NXentry")
     group.attrs["default"] = "plot"
     group["title"] = entry.title
     group["start_time"] = timestamp()
     group.create_dataset("end_time", data=timestamp(), dtype=_SHORT_TEXT)
     group.create_dataset("end_reason", data="RUNNING", dtype=_SHORT_TEXT)
-    instrument = _group(group, "instrument", "NXinstrument")
+    instrument = create_group(group, "instrument", "NXinstrument")
     _create_motors(instrument, entry)
     _create_detector(instrument, index, entry, compression, layout)
     for name, fields in {**description.instrument, **entry.instrument}.items():
@@ -114,7 +114,11 @@ def create_entry(
     _create_sample(group, description)
     _create_plots(group, entry)
     _create_maps(group, entry)
-    _create_simulation(group, description)
+    create_simulation(
+        group,
+        {"digest": description.digest, **description.simulation},
+        description.configuration,
+    )
     _create_progress(group, entry)
 
 
@@ -124,7 +128,7 @@ def write_fields(group: h5py.Group, fields: Fields) -> None:
         if name.startswith("@"):
             group.attrs[name[1:]] = field
         elif isinstance(field, Mapping):
-            write_fields(_group(group, name, field.get("@NX_class", "NXcollection")), field)
+            write_fields(create_group(group, name, field.get("@NX_class", "NXcollection")), field)
         elif isinstance(field, tuple):
             _dataset(group, name, *field)
         elif field is not None:
@@ -139,7 +143,7 @@ def create_nxdata(
     axes: list[str],
 ) -> h5py.Group:
     """Create an NXdata group whose signal and axes are added by the caller."""
-    group = _group(parent, name, "NXdata")
+    group = create_group(parent, name, "NXdata")
     group.attrs["signal"] = signal
     group.attrs["axes"] = np.array(axes, dtype=h5py.string_dtype())
     group["title"] = title
@@ -162,13 +166,54 @@ def write_image_axes(group: h5py.Group, axes: tuple[ImageAxis, ImageAxis]) -> No
         group[axis.name].attrs["long_name"] = axis.long_name
 
 
+def create_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
+    """Create a group of a NeXus class."""
+    group = parent.create_group(name)
+    group.attrs["NX_class"] = nx_class
+    return group
+
+
+def create_simulation(group: h5py.Group, fields: Fields, configuration: str) -> None:
+    """Write how the data came about: program, versions, configuration and further fields."""
+    simulation = create_group(group, "simulation", "NXprocess")
+    write_fields(
+        simulation,
+        {
+            "program": "weakbeam",
+            "version": program_version(),
+            "date": timestamp(),
+            "configuration": {
+                "@NX_class": "NXnote",
+                "type": "application/toml",
+                "data": configuration,
+            },
+            "environment": environment(),
+            **fields,
+        },
+    )
+
+
+def grid_positions(entry: Entry) -> tuple[Floats, Floats] | None:
+    """Positions along the slow and the fast motor; None where the frames lie on no grid."""
+    if len(entry.moving) != 2:
+        return None
+    slow, fast = (
+        np.asarray(values, dtype=float).reshape(entry.scan_shape)
+        for values in entry.moving.values()
+    )
+    on_grid = np.array_equal(slow, np.broadcast_to(slow[:, :1], slow.shape)) and np.array_equal(
+        fast, np.broadcast_to(fast[:1], fast.shape)
+    )
+    return (slow[:, 0], fast[0]) if on_grid else None
+
+
 def _create_motors(instrument: h5py.Group, entry: Entry) -> None:
-    positioners = _group(instrument, "positioners", "NXcollection")
+    positioners = create_group(instrument, "positioners", "NXcollection")
     for name, (value, unit) in entry.fixed.items():
         if name not in entry.moving:
             _dataset(positioners, name, float(value), unit)
     for name, positions in entry.moving.items():
-        motor = _group(instrument, name, "NXpositioner")
+        motor = create_group(instrument, name, "NXpositioner")
         motor["name"] = name
         _dataset(motor, "value", np.asarray(positions, dtype=float), motor_unit(name))
         _link(positioners, name, motor["value"].name)
@@ -179,7 +224,7 @@ def _create_motors(instrument: h5py.Group, entry: Entry) -> None:
 def _create_detector(
     instrument: h5py.Group, index: int, entry: Entry, compression: str, layout: str
 ) -> None:
-    detector = _group(instrument, DETECTOR, "NXdetector")
+    detector = create_group(instrument, DETECTOR, "NXdetector")
     if layout == "single":
         stack = create_stack(detector, "image", entry.frames, entry.shape, entry.dtype, compression)
     else:
@@ -190,7 +235,7 @@ def _create_detector(
     stack.attrs.update({"interpretation": "image", "units": entry.image_unit})
     _link(detector, "data", stack.name)
     write_fields(detector, {"type": "lima", "count_time": (float(entry.exposure_s), "s")})
-    intensity = _group(instrument, f"{DETECTOR}_sum", "NXdetector")
+    intensity = create_group(instrument, f"{DETECTOR}_sum", "NXdetector")
     _dataset(intensity, "data", np.zeros(entry.frames), entry.image_unit)
     intensity["data"].attrs["long_name"] = "summed intensity"
     intensity["type"] = "sum of all pixels"
@@ -198,7 +243,7 @@ def _create_detector(
 
 def _create_measurement(group: h5py.Group, entry: Entry) -> None:
     instrument = group["instrument"].name
-    measurement = _group(group, "measurement", "NXcollection")
+    measurement = create_group(group, "measurement", "NXcollection")
     _link(measurement, DETECTOR, f"{instrument}/{DETECTOR}/image")
     _link(measurement, f"{DETECTOR}_sum", f"{instrument}/{DETECTOR}_sum/data")
     for name in entry.moving:
@@ -206,10 +251,10 @@ def _create_measurement(group: h5py.Group, entry: Entry) -> None:
 
 
 def _create_sample(group: h5py.Group, description: Description) -> None:
-    sample = _group(group, "sample", "NXsample")
+    sample = create_group(group, "sample", "NXsample")
     write_fields(sample, description.sample)
     if description.defects:
-        table = _group(sample, "defects", "NXcollection")
+        table = create_group(sample, "defects", "NXcollection")
         write_fields(table, _columns(description))
 
 
@@ -274,24 +319,10 @@ def _create_scan_map(group: h5py.Group, entry: Entry) -> None:
         _link(scan_map, name, f"{instrument}/{name}/value")
 
 
-def grid_positions(entry: Entry) -> tuple[Floats, Floats] | None:
-    """Positions along the slow and the fast motor; None where the frames lie on no grid."""
-    if len(entry.moving) != 2:
-        return None
-    slow, fast = (
-        np.asarray(values, dtype=float).reshape(entry.scan_shape)
-        for values in entry.moving.values()
-    )
-    on_grid = np.array_equal(slow, np.broadcast_to(slow[:, :1], slow.shape)) and np.array_equal(
-        fast, np.broadcast_to(fast[:1], fast.shape)
-    )
-    return (slow[:, 0], fast[0]) if on_grid else None
-
-
 def _create_maps(group: h5py.Group, entry: Entry) -> None:
     if not entry.maps:
         return
-    maps = _group(group, "maps", "NXcollection")
+    maps = create_group(group, "maps", "NXcollection")
     names = [axis.name for axis in entry.image_axes]
     for name, (unit, long_name) in entry.maps.items():
         nxdata = create_nxdata(maps, name, long_name, name, names)
@@ -300,38 +331,12 @@ def _create_maps(group: h5py.Group, entry: Entry) -> None:
             _link(nxdata, axis, group[f"plot/{axis}"].name)
 
 
-def _create_simulation(group: h5py.Group, description: Description) -> None:
-    simulation = _group(group, "simulation", "NXprocess")
-    write_fields(
-        simulation,
-        {
-            "program": "weakbeam",
-            "version": program_version(),
-            "date": timestamp(),
-            "digest": description.digest,
-            "configuration": {
-                "@NX_class": "NXnote",
-                "type": "application/toml",
-                "data": description.configuration,
-            },
-            "environment": environment(),
-            **description.simulation,
-        },
-    )
-
-
 def _create_progress(group: h5py.Group, entry: Entry) -> None:
-    progress = _group(group, "progress", "NXcollection")
+    progress = create_group(group, "progress", "NXcollection")
     progress["frame_done"] = np.zeros(entry.frames, dtype=np.uint8)
     progress["frame_order"] = np.zeros(entry.frames, dtype=np.uint64)
     progress["frame_order"].attrs["long_name"] = "serial number of writing, from 1"
     progress["scan_shape"] = np.array(entry.scan_shape, dtype=np.int64)
-
-
-def _group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
-    group = parent.create_group(name)
-    group.attrs["NX_class"] = nx_class
-    return group
 
 
 def _link(group: h5py.Group, name: str, path: str) -> None:

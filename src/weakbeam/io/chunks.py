@@ -65,7 +65,8 @@ def create_stack(
     -----
     The index of the chunks is complete when this returns. Writing a frame later changes one
     record of it in place and never its structure, so that a process that is killed while it writes
-    cannot lose frames that were written before.
+    cannot lose frames that were written before. What it leaves of the frames that it was writing
+    is another matter, see `weakbeam.io.rescue`.
     """
     options: dict[str, Any] = {"shape": (frames, *shape), "dtype": dtype, "chunks": (1, *shape)}
     if compression == "gzip":
@@ -107,9 +108,10 @@ def write_frames(
     """
     if stack.chunks is None or frames.dtype != stack.dtype or not frames.flags.c_contiguous:
         raise ValueError(f"frames must be a C-contiguous block of {stack.dtype}")
-    if stack.compression == "gzip":
+    compression = compression_of(stack)
+    if compression == "gzip":
         chunks: Iterator[Any] = pool.map(_shuffle_and_deflate, frames)
-    elif stack.compression is None and not _filtered(stack):
+    elif compression == "none":
         chunks = iter(frames)
     else:
         for index, frame in zip(indices, frames, strict=True):
@@ -117,6 +119,13 @@ def write_frames(
         return
     for index, chunk in zip(indices, chunks, strict=True):
         stack.id.write_direct_chunk((int(index), 0, 0), chunk)
+
+
+def compression_of(stack: h5py.Dataset) -> str:
+    """Return with which of `COMPRESSIONS` a stack was created."""
+    if stack.compression == "gzip":
+        return "gzip"
+    return "bitshuffle-lz4" if stack.id.get_create_plist().get_nfilters() else "none"
 
 
 def compression_pool(workers: int | None = None) -> ThreadPoolExecutor:
@@ -145,10 +154,6 @@ def _create_uncompressed(group: h5py.Group, name: str, options: dict[str, Any]) 
     kind = h5py.h5t.py_create(options["dtype"], logical=True)
     h5py.h5d.create(group.id, name.encode(), kind, space, plist)
     return group[name]
-
-
-def _filtered(stack: h5py.Dataset) -> bool:
-    return bool(stack.id.get_create_plist().get_nfilters())
 
 
 def _bitshuffle() -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
@@ -13,18 +13,15 @@ from pathlib import Path
 _PACKAGES = ("numpy", "scipy", "numba", "h5py", "isal", "gemmi", "pydantic")
 
 
+@cache
 def program_version() -> str:
     """Version of this program as installed."""
     return _version("weakbeam")
 
 
-def environment(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+@cache
+def environment() -> dict[str, str]:
     """Versions of what the numbers depend on.
-
-    Parameters
-    ----------
-    packages : iterable of str
-        Installed packages to name beside Python and the machine.
 
     Returns
     -------
@@ -36,7 +33,7 @@ def environment(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
         "platform": platform.platform(),
         "machine": platform.machine(),
     }
-    return versions | {name: _version(name) for name in packages}
+    return versions | {name: _version(name) for name in _PACKAGES}
 
 
 def file_sha256(path: str | PathLike[str]) -> str:

@@ -193,8 +193,13 @@ def missing_sources(file: h5py.File, entry: str) -> list[str]:
     return [name for name in names if not (folder / name).is_file()]
 
 
-def check_resumable(path: str | os.PathLike[str], digest: str) -> None:
+def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
     """Refuse a file that cannot be resumed with an experiment of this digest.
+
+    Returns
+    -------
+    str
+        How its last run ended: ``"RUNNING"`` after a crash, ``"USER_ABORT"`` after Ctrl-C.
 
     Raises
     ------
@@ -216,6 +221,7 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> None:
             absent = missing_sources(file, name)
             if absent:
                 raise InputError("--resume", str(path), f"its source file {absent[0]} is missing")
+        return "RUNNING" if "RUNNING" in reasons else "USER_ABORT"
 
 
 @contextmanager
@@ -224,7 +230,10 @@ def _opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.Fi
     if not Path(path).is_file():
         raise InputError(key, str(path), "there is no such file")
     try:
-        file = h5py.File(path, "r", locking=False)
+        try:
+            file = h5py.File(path, "r")
+        except BlockingIOError:
+            file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise InputError(key, str(path), f"is no readable HDF5 file ({error})") from None
     with file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,9 +17,11 @@ from weakbeam._typing import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, write_frames
+from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry
 from weakbeam.io.provenance import timestamp
 from weakbeam.io.reading import check_resumable
+from weakbeam.io.rescue import rescue
 
 LAYOUTS = ("single", "bliss")
 
@@ -38,8 +41,8 @@ class ScanFile:
     def __init__(self, path: Path, workers: int | None = None) -> None:
         self.path = path
         self._open_files: list[h5py.File] = []
-        self._file = self._open(path)
         self._pool = compression_pool(workers)
+        self._file = self._open(path)
         entries = [self._file[bliss.entry_name(index)] for index in range(len(self._file))]
         self._scans = [_Scan(group, self._stack(index)) for index, group in enumerate(entries)]
 
@@ -77,8 +80,10 @@ class ScanFile:
         Raises
         ------
         InputError
-            If the file exists and is not to be overwritten, is being written by another process,
-            or cannot be created.
+            If the file exists and is not to be overwritten, is in use by another process,
+            or its folder takes no file.
+        RunError
+            If the disk is full or fails.
 
         Notes
         -----
@@ -114,8 +119,8 @@ class ScanFile:
                 path.unlink(missing_ok=True)
             for made, final in moves:
                 made.replace(final)
-        except OSError as error:
-            raise InputError("--output", str(path), f"cannot be created ({error})") from None
+        except (OSError, RuntimeError) as error:
+            raise creation_error(path, error) from None
         finally:
             for made, _ in moves:
                 made.unlink(missing_ok=True)
@@ -140,11 +145,22 @@ class ScanFile:
         ------
         InputError
             If there is no such file, it is truncated, not ours, complete, of another experiment,
-            lacks a source file, or is being written by another process.
+            lacks a source file, or is in use by another process.
+        RunError
+            If the disk has no room for a copy of the frames that are there.
+
+        Notes
+        -----
+        A run that ended by Ctrl-C goes on in its file. After a crash the frames that are marked
+        move into a fresh copy first, see `weakbeam.io.rescue`.
         """
         path = Path(path)
-        check_resumable(path, digest)
         _refuse_if_in_use(path)
+        if check_resumable(path, digest) == "RUNNING":
+            try:
+                rescue(path)
+            except (OSError, RuntimeError) as error:
+                raise RunError(f"{path}: cannot be resumed ({disk_reason(error)})") from None
         scan_file = cls(path, workers)
         for scan in scan_file._scans:
             scan.group["end_reason"][()] = "RUNNING"
@@ -185,7 +201,7 @@ class ScanFile:
             self._flush()
         except (OSError, RuntimeError) as error:
             raise RunError(
-                f"{self.path}: a batch of frames could not be written ({error})"
+                f"{self.path}: a batch of frames could not be written ({disk_reason(error)})"
             ) from error
 
     def write_maps(self, entry_index: int, maps: Mapping[str, ArrayLike]) -> None:
@@ -224,10 +240,16 @@ class ScanFile:
         self._flush()
 
     def close(self) -> None:
-        """Close the file and end the threads."""
+        """Close the file and end the threads; `RunError` if the disk does not take the rest."""
         self._pool.shutdown()
+        failure: Exception | None = None
         while self._open_files:
-            self._open_files.pop().close()
+            try:
+                self._open_files.pop().close()
+            except (OSError, RuntimeError) as error:
+                failure = error
+        if failure is not None:
+            raise RunError(f"{self.path}: could not be closed ({disk_reason(failure)})")
 
     def __enter__(self) -> Self:
         return self
@@ -242,10 +264,16 @@ class ScanFile:
             if kind is not None and issubclass(kind, KeyboardInterrupt):
                 self.finish("USER_ABORT")
         finally:
-            self.close()
+            # On a full disk closing fails too; what happened first is what to tell.
+            with suppress(RunError) if kind is not None else nullcontext():
+                self.close()
 
     def _open(self, path: Path) -> h5py.File:
-        file = h5py.File(path, "r+", libver="earliest")
+        try:
+            file = h5py.File(path, "r+", libver="earliest")
+        except BlockingIOError:
+            self.close()
+            raise _in_use(path) from None
         self._open_files.append(file)
         return file
 
@@ -322,9 +350,14 @@ class _Scan:
 
 
 def _refuse_if_in_use(path: Path) -> None:
+    """Refuse a file that another process is writing; a damaged file is not in use."""
     try:
-        h5py.File(path, "r+").close()
+        h5py.File(path, "r").close()
     except BlockingIOError:
-        raise InputError("--output", str(path), "is being written by another process") from None
+        raise _in_use(path) from None
     except OSError:
         return
+
+
+def _in_use(path: Path) -> InputError:
+    return InputError("--output", str(path), "is in use by another process")
