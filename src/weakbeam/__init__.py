@@ -1,3 +1,58 @@
-"""weakbeam: a geometrical-optics forward model of dark-field X-ray microscopy."""
+"""weakbeam: a geometrical-optics forward model of dark-field X-ray microscopy.
+
+>>> import weakbeam as wb
+>>> run = wb.simulate(wb.Experiment())
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from weakbeam.errors import InputError, RunError
+    from weakbeam.experiment import Experiment
+    from weakbeam.imaging.labelled import LabelledArray
+    from weakbeam.recording import Record, record
+    from weakbeam.simulation import Maps, Run, center_of_mass, q_field, simulate
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Experiment": "weakbeam.experiment",
+    "InputError": "weakbeam.errors",
+    "LabelledArray": "weakbeam.imaging.labelled",
+    "Maps": "weakbeam.simulation",
+    "Record": "weakbeam.recording",
+    "Run": "weakbeam.simulation",
+    "RunError": "weakbeam.errors",
+    "center_of_mass": "weakbeam.simulation",
+    "q_field": "weakbeam.simulation",
+    "record": "weakbeam.recording",
+    "simulate": "weakbeam.simulation",
+}
+
+__all__ = [
+    "Experiment",
+    "InputError",
+    "LabelledArray",
+    "Maps",
+    "Record",
+    "Run",
+    "RunError",
+    "center_of_mass",
+    "q_field",
+    "record",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import weakbeam`` itself stays light."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'weakbeam' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -16,7 +16,7 @@ def test_edges_stand_half_a_pixel_outside_the_outer_centers() -> None:
     assert pixel_edges([0.3], pitch_um=0.2) == pytest.approx((0.2, 0.4))
 
 
-@pytest.mark.parametrize("centers", [[], [0.0, np.nan], [1.0, 0.0], [0.0, 1.0, 3.0], [[0.0]]])
+@pytest.mark.parametrize("centers", [[], [0.0, np.nan], [1.0, 1.0], [0.0, 1.0, 3.0], [[0.0]]])
 def test_edges_refuse_what_is_no_row_of_pixels(centers: list[float]) -> None:
     with pytest.raises(ValueError, match="pixel centres"):
         pixel_edges(centers)
@@ -28,6 +28,17 @@ def test_field_is_the_layer_seen_from_above_and_not_its_mirror_image() -> None:
     y_on_page, x_on_page = np.sign(right - left), np.sign(top - bottom)
     x, y = np.array([0.0, x_on_page, 0.0]), np.array([y_on_page, 0.0, 0.0])
     np.testing.assert_array_equal(np.cross(x, y), [0.0, 0.0, 1.0])  # z towards the reader
+
+
+def test_rows_along_two_theta_are_drawn_from_below() -> None:
+    values, x_um, y_um = frame()
+    values[0, 0] = 2.0  # where x = -0.492
+    up, down = (
+        image_figure(v, x, y_um).axes[0].images[0]
+        for v, x in ((values, x_um), (values[::-1], x_um[::-1]))
+    )
+    assert (up.origin, down.origin) == ("upper", "lower")
+    assert tuple(up.get_extent()) == tuple(down.get_extent()) == field_extent(x_um, y_um)
 
 
 def test_single_pixel_takes_the_pitch_of_the_other_axis() -> None:

@@ -14,6 +14,9 @@ from weakbeam.diffraction.acceptance import Acceptance
 DARK = 1e-6
 """Pixels with less than this share of the brightest pixel's intensity have no moments."""
 
+DARK_COUNTS = 1e-3
+"""The same for counts, whose noise is never quite zero."""
+
 ORDERS = 3
 """Highest power of the motor position that is summed."""
 

@@ -128,14 +128,14 @@ def pixel_edges(centers_um: ArrayLike, pitch_um: float = 1.0) -> tuple[float, fl
     Parameters
     ----------
     centers_um : array_like, shape (n,)
-        Centres of the pixels, increasing and equally spaced.
+        Centres of the pixels, equally spaced, increasing or decreasing.
     pitch_um : float
         Size of the pixel where there is only one, and so no spacing to take it from.
 
     Raises
     ------
     ValueError
-        If the centres are not one row of increasing, equally spaced numbers.
+        If the centres are not one row of distinct, equally spaced numbers.
     """
     centers = np.asarray(centers_um, dtype=float)
     if centers.ndim != 1 or centers.size == 0 or not np.isfinite(centers).all():
@@ -143,20 +143,20 @@ def pixel_edges(centers_um: ArrayLike, pitch_um: float = 1.0) -> tuple[float, fl
     if centers.size > 1:
         steps = np.diff(centers)
         pitch_um = float(steps.mean())
-        if pitch_um <= 0 or np.abs(steps - pitch_um).max() > 1e-3 * pitch_um:
-            raise ValueError("pixel centres must increase in equal steps")
+        if pitch_um == 0 or np.abs(steps - pitch_um).max() > 1e-3 * abs(pitch_um):
+            raise ValueError("pixel centres must be equally spaced")
     return float(centers[0]) - pitch_um / 2, float(centers[-1]) + pitch_um / 2
 
 
 def field_extent(x_um: ArrayLike, y_um: ArrayLike) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top) of a field of view, at the edges of its pixels.
 
-    Columns lie along y, to the right; rows along x, downwards. So the picture is the layer seen
-    from above, from the side of the detector, not its mirror image: right = y, down = x, towards
-    the eye = z are right-handed, and the first row of the array is on top.
+    Columns lie along y, to the right; x runs downwards. So the picture is the layer seen from
+    above, from the side of the detector, not its mirror image: right = y, down = x, towards the eye
+    = z are right-handed. Rows whose x decreases, along increasing 2θ, are drawn from below.
     """
     x_pitch, y_pitch = (np.ptp(c) / max(np.size(c) - 1, 1) for c in (x_um, y_um))
-    first_x, last_x = pixel_edges(x_um, float(y_pitch) or 1.0)
+    first_x, last_x = sorted(pixel_edges(x_um, float(y_pitch) or 1.0))
     first_y, last_y = pixel_edges(y_um, float(x_pitch) or 1.0)
     return first_y, last_y, last_x, first_x
 
@@ -204,7 +204,7 @@ def draw_field(
         np.ma.masked_invalid(array),
         norm=norm,
         cmap=mpl.colormaps[color_map].with_extremes(bad=NAN_COLOR),
-        origin="upper",
+        origin="upper" if np.ptp(x_um) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1] else "lower",
         extent=field_extent(x_um, y_um),
         aspect="equal",
     )

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Ints
-from weakbeam.analysis.moments import ScanMoments
+from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.assemble import Setup, assemble
 from weakbeam.errors import InputError
+from weakbeam.estimate import check_memory, frame_type
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.engine import Progress
+from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.labelled import LabelledArray
 from weakbeam.imaging.scan import MOTORS, DetectorScan
 from weakbeam.instrument.camera import CAMERAS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+EngineAt = Callable[[float], Engine]
+"""Gives the engine for a height of the sample (µm)."""
 
 AXIS_UNITS = {"z": "um", "two_theta": "rad", "chi": "rad", "phi": "rad", "x": "um", "y": "um"}
 
@@ -57,7 +62,7 @@ class Run:
         InputError
             If the folder holds a run already or cannot be written.
         """
-        from weakbeam.record import record
+        from weakbeam.recording import record
 
         record(self.experiment, path, overwrite=overwrite, images=self.images.values)
 
@@ -65,7 +70,8 @@ class Run:
         """Draw the figures of the run: name -> matplotlib Figure."""
         from weakbeam.figures import draw_run
 
-        return draw_run(self)
+        figures: dict[str, Figure] = draw_run(self)
+        return figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +115,20 @@ def simulate(
     >>> run.images.dims, run.images.shape
     (('x', 'y'), (40, 120))
     """
+    check_memory(experiment)
     setup = assemble(experiment)
     moving = [motor for motor in MOTORS if len(setup.positions[motor]) > 1]
     shape = [len(setup.positions[motor]) for motor in moving]
     pixels = experiment.camera.pixels
     dtype = frame_type(experiment)
-    _check_memory(int(np.prod([*shape, *pixels], dtype=object)) * dtype.itemsize)
     images = np.empty((int(np.prod(shape)), *pixels), dtype)
+
+    def engine_at(z: float) -> Engine:
+        return setup.engine(z, workers)
+
     start = 0
     for index, scan in enumerate(setup.scans):
-        for numbers, frames in stack(setup, scan, index, workers, progress):
+        for numbers, frames in stack(setup, scan, engine_at, index, workers, progress):
             images[start + numbers] = frames
         start += scan.frames
     coords = {motor: setup.positions[motor] for motor in moving}
@@ -130,11 +140,11 @@ def simulate(
 def stack(
     setup: Setup,
     scan: DetectorScan,
+    engine_at: EngineAt,
     index: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
     missing: NDArray[np.bool_] | None = None,
-    perfect: bool = False,
 ) -> Iterator[tuple[Ints, NDArray[Any]]]:
     """Frames of one detector scan, batch by batch, as the camera records them.
 
@@ -144,14 +154,14 @@ def stack(
         The assembled experiment.
     scan : DetectorScan
         One of its scans.
+    engine_at : callable
+        Gives the engine for a height of the sample (µm).
     index : int
         The scan's number in the file, which tells its camera noise from that of other scans.
     workers, progress
         As for :func:`simulate`.
     missing : (frames,) ndarray of bool, optional
         Only batches that hold such frames are computed, and only these frames come.
-    perfect : bool
-        Leave the defects out.
 
     Yields
     ------
@@ -165,13 +175,12 @@ def stack(
     for layer in scan.layers(setup.geometry):
         if not wanted[layer.frames].any():
             continue
-        engine = setup.engine(layer.z, workers, perfect)
-        batches = engine.batches(
-            layer.rock_shifts,
-            layer.roll_shifts,
-            lambda i, j, frames=layer.frames: bool(wanted[frames[j, i]].any()),
-            progress,
-        )
+        engine = engine_at(layer.z)
+
+        def is_wanted(i: slice, j: slice, frames: Ints = layer.frames) -> bool:
+            return bool(wanted[frames[j, i]].any())
+
+        batches = engine.batches(layer.rock_shifts, layer.roll_shifts, is_wanted, progress)
         for i, j, batch in batches:
             numbers = layer.frames[j, i].ravel()
             frames = batch.reshape(-1, *engine.shape)
@@ -189,11 +198,6 @@ def stack(
                     signal, camera.exposure_s, camera.seed, streams, workers
                 ),
             )
-
-
-def frame_type(experiment: Experiment) -> np.dtype[Any]:
-    """Type of a pixel: float32 for the ideal camera, uint16 for counts."""
-    return np.dtype(np.float32 if experiment.camera.model == "ideal" else np.uint16)
 
 
 def center_of_mass(run: Run) -> Maps:
@@ -223,7 +227,8 @@ def center_of_mass(run: Run) -> Maps:
     for index in np.ndindex(*images.shape[:-2]):
         at = {motor: float(images.coords[motor][k]) for motor, k in zip(motors, index, strict=True)}
         moments.add(images.values[index] - level, at)
-    return Maps(**{motor: moments.center_of_mass(motor) for motor in motors})
+    dark = DARK_COUNTS if level else DARK
+    return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
 
 
 def dark_level(experiment: Experiment) -> float:
@@ -232,6 +237,12 @@ def dark_level(experiment: Experiment) -> float:
     if camera.model == "ideal":
         return 0.0
     return CAMERAS[camera.model].dark_level(camera.exposure_s)
+
+
+def signal_scale(experiment: Experiment) -> float:
+    """Signal of a pixel where the relative intensity is 1: counts, or 1 for the ideal camera."""
+    camera = experiment.camera
+    return 1.0 if camera.model == "ideal" else camera.counts_per_s * camera.exposure_s
 
 
 def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray:
@@ -275,15 +286,48 @@ def perfect_intensity(setup: Setup, settings: Floats) -> Floats:
     return np.asarray(setup.acceptance.density(q) / setup.acceptance.peak)
 
 
-def _check_memory(size: int) -> None:
-    try:
-        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if size > 0.8 * available:
-        raise InputError(
-            "scan",
-            None,
-            f"the frames take {size / 1e9:.3g} GB and this machine has {available / 1e9:.3g} GB of "
-            "memory; weakbeam forward streams them to a file",
+def factor_moments(
+    setup: Setup,
+    scan: DetectorScan,
+    engine_at: EngineAt,
+    progress: Progress | None = None,
+) -> ScanMoments:
+    """Moments of a scan from the factors of the acceptance, without its frames.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment; its camera is taken as ideal.
+    scan : DetectorScan
+        One of its scans.
+    engine_at : callable
+        Gives the engine for a height of the sample (µm).
+    progress : callable, optional
+        Told how many frames are newly done.
+
+    Returns
+    -------
+    ScanMoments
+        In the units of the positions: rad, µm for z.
+    """
+    centres = {motor: float(np.mean(scan.positions[motor])) for motor in scan.moving}
+    moments = ScanMoments(setup.experiment.camera.pixels, centres)
+    for layer in scan.layers(setup.geometry):
+        at = {
+            "phi": (layer.rock_settings[:, 0], None),
+            "two_theta": (layer.rock_settings[:, 1], None),
+            "chi": (None, layer.roll_settings),
+            "z": (np.full(len(layer.rock_shifts), layer.z), None),
+        }
+        rock, roll = [np.ones(len(layer.rock_shifts))], [np.ones(len(layer.roll_shifts))]
+        for motor, order in product(scan.moving, range(1, ORDERS + 1)):
+            on_rock, on_roll = at[motor]
+            rock.append(rock[0] if on_rock is None else (on_rock - centres[motor]) ** order)
+            roll.append(roll[0] if on_roll is None else (on_roll - centres[motor]) ** order)
+        sums = engine_at(layer.z).moments(
+            layer.rock_shifts, layer.roll_shifts, np.array(rock), np.array(roll), progress
         )
+        moments.intensity += sums[0]
+        for k, motor in enumerate(scan.moving):
+            moments.powers[motor] += sums[1 + k * ORDERS : 1 + (k + 1) * ORDERS]
+    return moments

@@ -1,0 +1,162 @@
+"""``weakbeam forward``: simulate an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from weakbeam.experiment import Experiment
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The experiment (TOML).  [default: the built-in one]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("weakbeam-run"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for the images, the experiment and the figures.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the experiment; may be given several times.",
+)
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, for camera.seed.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads.  [default: all cores]",
+)
+@click.option("--dry-run", is_flag=True, help="Only print the experiment and what it would take.")
+@click.option("--resume", is_flag=True, help="Go on with a run that ended early.")
+@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def forward(
+    config: Path | None,
+    output: Path,
+    settings: tuple[str, ...],
+    seed: int | None,
+    workers: int | None,
+    dry_run: bool,
+    resume: bool,
+    overwrite: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Simulate an experiment; without one, the default: a dislocation in aluminium.
+
+    \b
+    Examples:
+      weakbeam forward -o first-image
+      weakbeam forward -c weak-beam.toml -o weak-beam --set scan.phi.value_mrad=0.14
+    """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.errors import InputError
+
+    if resume and overwrite:
+        raise InputError("--resume", None, "cannot go with --overwrite; choose one")
+    experiment = _experiment(config, settings, seed)
+    if dry_run:
+        _print_plan(experiment, output, workers)
+        return
+    _simulate(experiment, output, workers, resume, overwrite, verbose, quiet)
+
+
+def _experiment(config: Path | None, settings: tuple[str, ...], seed: int | None) -> Experiment:
+    from weakbeam.experiment import Experiment
+
+    experiment = Experiment() if config is None else Experiment.from_toml(config)
+    if seed is not None:
+        settings = (*settings, f"camera.seed={seed}")
+    return experiment.with_settings(settings) if settings else experiment
+
+
+def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
+    from weakbeam.assemble import assemble
+    from weakbeam.estimate import check_resources, estimate
+
+    check_resources(experiment, output, workers)
+    assemble(experiment)
+    needs = estimate(experiment, workers)
+    rows, columns = experiment.camera.pixels
+    click.echo(experiment.to_toml().rstrip())
+    click.echo()
+    click.echo(f"# frames   {needs.frames} of {rows} x {columns} pixels")
+    click.echo(f"# rays     about {needs.rays / rows / columns:.0f} for each pixel")
+    click.echo(f"# memory   about {needs.memory / 1e9:.2g} GB")
+    click.echo(f"# disk     about {needs.disk / 1e9:.2g} GB")
+    click.echo(f"# time     about {_duration(needs.seconds)}")
+
+
+def _simulate(
+    experiment: Experiment,
+    output: Path,
+    workers: int | None,
+    resume: bool,
+    overwrite: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    import time
+
+    from weakbeam.cli.progress import progress
+    from weakbeam.recording import FILE, record
+
+    start = time.monotonic()
+    frames = experiment.scan.frames * (2 if experiment.output.perfect_crystal else 1)
+    try:
+        with progress(frames, "frame", "simulating", quiet) as update:
+            result = record(
+                experiment,
+                output,
+                resume=resume,
+                overwrite=overwrite,
+                workers=workers,
+                progress=update,
+            )
+    except KeyboardInterrupt:
+        if (output / FILE).exists():
+            click.echo(
+                f"weakbeam: interrupted; {output} holds what was done, --resume goes on with it",
+                err=True,
+            )
+            raise click.exceptions.Exit(130) from None
+        raise
+    if result.masked and not quiet:
+        click.echo(
+            f"note: {result.masked} rays pass where the crystal is folded or its field infinite; "
+            "they do not diffract",
+            err=True,
+        )
+    if quiet:
+        return
+    count = f"{frames} frames" if frames > 1 else "one image"
+    click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
+    if verbose:
+        for path in result.figures:
+            click.echo(str(path))
+    elif result.figures:
+        click.echo(f"{result.figures[0].parent}: {len(result.figures)} figures")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

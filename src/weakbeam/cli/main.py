@@ -1,0 +1,67 @@
+"""The program ``weakbeam``: its commands, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from weakbeam import __version__
+from weakbeam.cli.forward import forward
+from weakbeam.cli.init import init
+from weakbeam.cli.show import show
+from weakbeam.errors import InputError, RunError
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: weakbeam forward -o first-image",
+)
+@click.version_option(__version__, prog_name="weakbeam")
+def weakbeam() -> None:
+    """Forward model of dark-field X-ray microscopy images of dislocations."""
+
+
+for command in (init, forward, show):
+    weakbeam.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``weakbeam``; ends the process with status 0, 1 or 2."""
+    _run(weakbeam, arguments)
+
+
+def dfxm_init() -> None:
+    """Run ``dfxm-init``, which is ``weakbeam init``."""
+    _run(init)
+
+
+def dfxm_forward() -> None:
+    """Run ``dfxm-forward``, which is ``weakbeam forward``."""
+    _run(forward)
+
+
+def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
+    """Run a command; every mistake ends in one line on stderr."""
+    try:
+        command.main(None if arguments is None else list(arguments), standalone_mode=False)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
+    except click.ClickException as error:
+        _end(error.format_message(), error.exit_code)
+    except InputError as error:
+        _end(str(error), 2)
+    except RunError as error:
+        _end(str(error), 1)
+    except MemoryError:
+        _end("out of memory", 1)
+    except (click.Abort, KeyboardInterrupt):
+        _end("interrupted", 130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _end(message: str, status: int) -> None:
+    click.echo(f"weakbeam: {message}", err=True)
+    sys.exit(status)

@@ -1,0 +1,213 @@
+"""What the output file tells of an experiment: entries, motors, instrument, sample, defects."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.assemble import PlacedDislocation, Setup
+from weakbeam.diffraction.reflection import wavelength
+from weakbeam.estimate import frame_type
+from weakbeam.imaging.scan import DetectorScan
+from weakbeam.io.entry import (
+    Description,
+    Entry,
+    Fields,
+    ImageAxis,
+    MapAxis,
+    beamline_positions,
+    motor_unit,
+    scan_title,
+)
+
+MOTOR_NAMES = {"phi": "phi", "chi": "chi", "two_theta": "obpitch", "z": "diffrz"}
+"""Names of the motors at the beamline; obpitch stands at 2θ plus the arm's offset."""
+
+MOTOR_SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "2θ", "z": "z"}
+
+ARM_MM = 274.0
+"""Distance from sample to objective at ID06 (docs/explanation/physics.md, B3), in mm."""
+
+CAMERA_PIXEL_UM = 6.5
+"""Pixel of the camera where the experiment names only the pixel in the object plane."""
+
+SI_111_ANGSTROM = 3.1356
+"""Lattice spacing of the monochromator's crystals."""
+
+
+def motor_value(setup: Setup, motor: str, position: Floats) -> Floats:
+    """Position of a motor as the file has it: deg, mm for z; obpitch includes 2θ."""
+    if motor == "z":
+        return np.asarray(position) / 1000.0
+    offset = 2.0 * setup.geometry.theta if motor == "two_theta" else 0.0
+    return np.degrees(offset + np.asarray(position))
+
+
+def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> Entry:
+    """One detector scan for the file.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        One of its scans.
+    perfect : bool
+        Whether the crystal is without its defects.
+
+    Returns
+    -------
+    Entry
+    """
+    experiment = setup.experiment
+    camera = experiment.camera
+    moving = {
+        MOTOR_NAMES[motor]: motor_value(setup, motor, scan.motor_positions(motor))
+        for motor in scan.moving
+    }
+    along = [
+        (MOTOR_NAMES[motor], motor_value(setup, motor, scan.positions[motor]))
+        for motor in scan.moving
+    ]
+    camera_pixel = camera.camera_pixel_um or CAMERA_PIXEL_UM
+    fixed = {
+        "mu": (-math.degrees(setup.geometry.theta), "deg"),
+        "omega": (0.0, "deg"),
+        "ccmth": (_monochromator_angle(experiment.beam.energy_keV), "deg"),
+        **beamline_positions(2.0 * setup.geometry.theta, ARM_MM, camera_pixel / camera.pixel_um),
+    }
+    for motor, name in MOTOR_NAMES.items():
+        value = float(motor_value(setup, motor, scan.positions[motor][:1])[0])
+        fixed[name] = (value, motor_unit(name))
+    grid = setup.grids[0]
+    return Entry(
+        title=scan_title(along, camera.exposure_s),
+        moving=moving,
+        fixed=fixed,
+        shape=(grid.rows, grid.columns),
+        dtype=frame_type(experiment),
+        scan_shape=scan.shape,
+        image_axes=image_axes(setup),
+        exposure_s=camera.exposure_s,
+        maps={} if perfect else _maps(scan),
+        instrument={"crystal": {"@NX_class": "NXcollection", "perfect": int(perfect)}},
+    )
+
+
+def image_axes(setup: Setup) -> tuple[ImageAxis, ImageAxis]:
+    """Axes of an image: where in the sample its rows and columns look, in µm."""
+    grid = setup.grids[0]
+    return (
+        ImageAxis("x", grid.row_positions, "x, along the beam (µm)"),
+        ImageAxis("y", grid.column_positions, "y (µm)"),
+    )
+
+
+def map_name(motor: str, kind: str) -> str:
+    """Name of a map in the file, such as ``"phi_com"``."""
+    return f"{MOTOR_NAMES[motor]}_{kind}"
+
+
+def describe(setup: Setup) -> Description:
+    """Everything static that the file tells.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+
+    Returns
+    -------
+    Description
+    """
+    experiment = setup.experiment
+    crystal = experiment.crystal
+    cell = setup.cell
+    return Description(
+        configuration=experiment.to_toml(),
+        digest=experiment.digest,
+        instrument=_instrument(setup),
+        sample={
+            "name": crystal.material or "crystal",
+            "unit_cell_abc": (np.array([cell.a, cell.b, cell.c]), "angstrom"),
+            "unit_cell_alphabetagamma": (np.array([cell.alpha, cell.beta, cell.gamma]), "deg"),
+            "space_group": setup.space_group,
+            "orientation_matrix": (setup.sample_from_crystal, ""),
+        },
+        defects=[_defect(placed) for placed in setup.dislocations],
+        simulation={"seed": experiment.camera.seed},
+    )
+
+
+def _maps(scan: DetectorScan) -> dict[str, MapAxis]:
+    maps = {}
+    for motor in scan.moving:
+        unit, symbol = motor_unit(MOTOR_NAMES[motor]), MOTOR_SYMBOLS[motor]
+        maps[map_name(motor, "com")] = MapAxis(unit, f"centre of mass of {symbol} ({unit})")
+        maps[map_name(motor, "fwhm")] = MapAxis(unit, f"width (FWHM) in {symbol} ({unit})")
+        maps[map_name(motor, "skewness")] = MapAxis("", f"skewness in {symbol}")
+    return maps
+
+
+def _instrument(setup: Setup) -> dict[str, Fields]:
+    experiment, geometry = setup.experiment, setup.geometry
+    beam, objective, camera = experiment.beam, experiment.objective, experiment.camera
+    pixel_m = (camera.camera_pixel_um or CAMERA_PIXEL_UM) * 1e-6
+    return {
+        "source": {"@NX_class": "NXsource", "probe": "x-ray", "type": "Synchrotron X-ray Source"},
+        "beam": {
+            "@NX_class": "NXbeam",
+            "incident_energy": (beam.energy_keV, "keV"),
+            "incident_wavelength": (wavelength(beam.energy_keV), "angstrom"),
+            "height_fwhm": (beam.height_fwhm_um, "um"),
+            "divergence_vertical_fwhm": (beam.divergence_vertical_fwhm_mrad, "mrad"),
+            "divergence_vertical_clip": (beam.divergence_vertical_clip_mrad, "mrad"),
+            "divergence_horizontal_fwhm": (beam.divergence_horizontal_fwhm_mrad, "mrad"),
+        },
+        "monochromator": {
+            "@NX_class": "NXmonochromator",
+            "energy": (beam.energy_keV, "keV"),
+            "bandwidth_rms": (beam.bandwidth_rms, ""),
+        },
+        "objective": {
+            "@NX_class": "NXcollection",
+            "acceptance_fwhm": (objective.acceptance_fwhm_mrad, "mrad"),
+            "aperture_half_width": (objective.aperture_mrad, "mrad"),
+        },
+        "goniometer": {
+            "@NX_class": "NXcollection",
+            "geometry": experiment.reflection.geometry,
+            "hkl": np.array(experiment.reflection.hkl),
+            "theta": (math.degrees(geometry.theta), "deg"),
+            "eta": (math.degrees(geometry.eta), "deg"),
+        },
+        "pco_ff": {
+            "description": f"simulated camera, {camera.model}",
+            "x_pixel_size": (pixel_m, "m"),
+            "y_pixel_size": (pixel_m, "m"),
+            "object_pixel_size": (camera.pixel_um, "um"),
+        },
+    }
+
+
+def _defect(placed: PlacedDislocation) -> Fields:
+    line, table = placed.line, placed.description
+    return {
+        "kind": table.kind,
+        "burgers": np.array(table.burgers),
+        "plane": None if table.plane is None else np.array(table.plane, dtype=float),
+        "burgers_vector": (line.burgers_vector * 1000.0, "nm"),
+        "line": (line.line, ""),
+        "position": (line.position, "um"),
+        "character": (placed.character_deg, "deg"),
+        "core_radius": (line.core_radius * 1000.0, "nm"),
+        "poisson_ratio": (line.poisson_ratio, ""),
+    }
+
+
+def _monochromator_angle(energy_kev: float) -> float:
+    """Bragg angle of Si 111 (degrees); NaN where it does not exist."""
+    sine = wavelength(energy_kev) / (2.0 * SI_111_ANGSTROM)
+    return math.degrees(math.asin(sine)) if sine < 1.0 else math.nan

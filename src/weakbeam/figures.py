@@ -1,0 +1,331 @@
+"""The figures of a run: what is computed for each of them, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.analysis.moments import ScanMoments, com_response
+from weakbeam.assemble import Setup, assemble
+from weakbeam.describe import map_name
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.scan import DetectorScan
+from weakbeam.simulation import Run, dark_level, perfect_intensity, signal_scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}
+_ANGLES = ("phi", "chi", "two_theta")
+
+_CONTRAST = 0.3
+"""Of a scan the frame is shown where the perfect crystal has fallen to this share of its peak."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScanData:
+    """What of a scan enters its figures.
+
+    Parameters
+    ----------
+    number : int
+        Number of the frame that is shown, from :func:`frame_to_show`.
+    frame : (rows, columns) ndarray
+        That frame.
+    intensity : (frames,) ndarray
+        Mean over the pixels of each frame.
+    centers : mapping of str to (rows, columns) ndarray
+        Centre of mass for each moving angle (rad).
+    mean_q : (3, rows, columns) ndarray or None
+        q averaged over the rays, to compare the maps with; needed where there are maps.
+    """
+
+    number: int
+    frame: ArrayLike
+    intensity: Floats
+    centers: Mapping[str, Floats]
+    mean_q: Floats | None
+
+
+def draw(setup: Setup, scan: DetectorScan, data: ScanData) -> dict[str, Figure]:
+    """Draw the figures of one detector scan.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        The scan.
+    data : ScanData
+        What was simulated.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``image``, ``rocking``, ``acceptance`` and, if an angle moved, ``maps``.
+    """
+    figures = {
+        "image": _image(setup, scan, data),
+        "rocking": _rocking(setup, scan, data),
+        "acceptance": acceptance(setup, settings(scan)[data.number]),
+    }
+    if data.centers:
+        figures["maps"] = _maps(setup, scan, data)
+    return figures
+
+
+def draw_run(run: Run) -> dict[str, Figure]:
+    """Draw the figures of a run in memory; of several detector scans, the first one's."""
+    setup = assemble(run.experiment)
+    scan = setup.scans[0]
+    frames = run.images.values.reshape(-1, *run.images.shape[-2:])[: scan.frames]
+    moments = ScanMoments(run.experiment.camera.pixels, dict.fromkeys(scan.moving, 0.0))
+    positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
+    level = dark_level(run.experiment)
+    for k, frame in enumerate(frames):
+        moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
+    centers = {m: moments.center_of_mass(m) for m in scan.moving if m in _ANGLES}
+    number = frame_to_show(setup, scan)
+    engine = setup.engine(float(scan.positions["z"][0]))
+    data = ScanData(
+        number=number,
+        frame=frames[number],
+        intensity=np.asarray(frames.mean(axis=(1, 2), dtype=np.float64)),
+        centers=centers,
+        mean_q=engine.mean_q()[0] if centers else None,
+    )
+    return draw(setup, scan, data)
+
+
+def draw_file(
+    path: Path, index: int = 0, setup: Setup | None = None, mean_q: Floats | None = None
+) -> dict[str, Figure]:
+    """Draw the figures of an entry of an output file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    index : int
+        The entry, from 0.
+    setup : Setup, optional
+        The assembled experiment of the file, if it is at hand.
+    mean_q : (3, rows, columns) ndarray, optional
+        q averaged over the rays, if it is at hand.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or has no such entry.
+    """
+    from weakbeam.io.bliss import entry_name
+    from weakbeam.io.reading import read_configuration, read_entry, read_frames
+
+    stored = read_entry(path, entry_name(index))
+    if setup is None:
+        setup = assemble(Experiment.from_toml_text(read_configuration(path), str(path)))
+    scan = setup.scans[index % len(setup.scans)]
+    done = np.flatnonzero(stored.done)
+    if done.size == 0:
+        raise InputError(str(path), None, f"entry {stored.name} has no frames yet")
+    number = frame_to_show(setup, scan, stored.done)
+    centers = {}
+    for motor in scan.moving:
+        name = map_name(motor, "com")
+        if motor in _ANGLES and name in stored.maps and stored.done.all():
+            offset = 2.0 * setup.geometry.theta if motor == "two_theta" else 0.0
+            centers[motor] = np.radians(stored.maps[name].values) - offset
+    if centers and mean_q is None:
+        mean_q, _ = setup.engine(float(scan.positions["z"][0])).mean_q()
+    pixels = stored.shape[0] * stored.shape[1]
+    data = ScanData(
+        number=number,
+        frame=read_frames(path, stored.name, [number])[0],
+        intensity=np.where(stored.done, stored.intensity / pixels, np.nan),
+        centers=centers,
+        mean_q=mean_q,
+    )
+    return draw(setup, scan, data)
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") -> list[Path]:
+    """Write figures as ``folder/NAME.suffix``; the folder is made if need be."""
+    from weakbeam.plot.style import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, figure in figures.items():
+        paths.append(folder / f"{name}{suffix}")
+        save(figure, paths[-1])
+    return paths
+
+
+def settings(scan: DetectorScan) -> Floats:
+    """φ, χ and 2θ offset (rad) at every frame, shape (frames, 3)."""
+    return np.stack([scan.motor_positions(motor) for motor in _ANGLES], axis=1)
+
+
+def frame_to_show(setup: Setup, scan: DetectorScan, done: NDArray[np.bool_] | None = None) -> int:
+    """Number of a frame with much contrast: on the flank of the perfect crystal's peak.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        The scan.
+    done : (frames,) ndarray of bool, optional
+        Frames to choose from; all unless given.
+
+    Returns
+    -------
+    int
+    """
+    every = settings(scan)
+    distance = np.abs(perfect_intensity(setup, every) - _CONTRAST)
+    # Of equal frames the one at larger φ, the usual side of the weak beam.
+    distance -= 1e-6 * np.sign(every[:, 0])
+    candidates = np.isin(np.arange(scan.frames), _along_fast_motor(scan))
+    if done is not None:
+        candidates = candidates & done if (candidates & done).any() else done
+    return int(np.argmin(np.where(candidates, distance, np.inf)))
+
+
+def _along_fast_motor(scan: DetectorScan) -> Ints:
+    """Numbers of the frames in which the slower motor stands nearest to zero."""
+    if len(scan.moving) < 2:
+        return np.arange(scan.frames)
+    slow = scan.motor_positions(scan.moving[0])
+    return np.flatnonzero(slow == slow[np.argmin(np.abs(slow))])
+
+
+def acceptance(setup: Setup, setting: Floats) -> Figure:
+    """Draw the acceptance in its three projections, with the perfect crystal at `setting`.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    setting : (3,) ndarray
+        φ, χ, 2θ offset (rad).
+
+    Returns
+    -------
+    Figure
+    """
+    from weakbeam.plot.acceptance import acceptance_figure
+
+    p = setup.acceptance
+    reach = 4.0 * np.sqrt(np.diag(p.covariance()))
+    q_rock, q_roll, q_two_theta = (np.linspace(-r, r, 161) for r in reach)
+    rock, roll, two_theta = (
+        p.density_rock(q_rock),
+        p.density_roll(q_roll),
+        p.density_two_theta(q_two_theta),
+    )
+    return acceptance_figure(
+        q_rock,
+        q_roll,
+        q_two_theta,
+        rock[:, None] * roll,
+        p.density_rock_two_theta(q_rock[:, None], q_two_theta),
+        roll[:, None] * two_theta,
+        perfect_crystal=np.asarray(setting) @ setup.geometry.motor_vectors,
+    )
+
+
+def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
+    from weakbeam.plot.image import image_figure
+
+    grid = setup.grids[0]
+    phi, chi, two_theta = 1e3 * settings(scan)[data.number]
+    frame = np.asarray(data.frame, dtype=np.float64)
+    ideal = setup.experiment.camera.model == "ideal"
+    low, high = np.percentile(frame, [0.1, 99.9])
+    # From zero if the darkest pixels are dark; else faint contrast on a bright field would drown.
+    shown = (0.0 if low < 0.5 * high else float(low), float(high))
+    return image_figure(
+        frame,
+        grid.row_positions,
+        grid.column_positions,
+        phi_mrad=phi,
+        chi_mrad=chi,
+        two_theta_mrad=two_theta,
+        intensity_label="intensity / perfect crystal at peak" if ideal else "counts (ADU)",
+        limits=shown if shown[1] > shown[0] else None,
+    )
+
+
+def _rocking(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
+    from weakbeam.plot.rocking import rocking_figure
+
+    moving = [motor for motor in scan.moving if motor in _ANGLES]
+    motor = moving[-1] if moving else "phi"
+    axis = _ANGLES.index(motor)
+    every = settings(scan)
+    row = _along_fast_motor(scan)
+    vector = setup.geometry.motor_vectors[axis]
+    width = 1.0 / np.sqrt(vector @ np.linalg.inv(setup.acceptance.covariance()) @ vector)
+    reach = max(4.5 * width, float(np.abs(every[row, axis]).max(initial=0.0)))
+    fine = np.zeros((801, 3)) + every[row[0]]
+    fine[:, axis] = np.linspace(-reach, reach, len(fine))
+    experiment = setup.experiment
+    mean = (data.intensity[row] - dark_level(experiment)) / signal_scale(experiment)
+    in_scan = bool(moving)
+    return rocking_figure(
+        1e3 * fine[:, axis],
+        perfect_intensity(setup, fine),
+        positions_mrad=1e3 * every[row, axis] if in_scan else None,
+        curves={"mean of the image": mean} if in_scan else None,
+        setting_mrad=1e3 * every[data.number, axis],
+        axis_label=f"{SYMBOLS[motor]} (mrad)",
+    )
+
+
+def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
+    from weakbeam.plot.maps import com_figure
+
+    assert data.mean_q is not None
+    motors = list(data.centers)
+    predicted = predicted_centers(setup, scan, data.mean_q)
+    grid = setup.grids[0]
+    return com_figure(
+        {SYMBOLS[m]: (1e3 * data.centers[m], 1e3 * predicted[m]) for m in motors},
+        grid.row_positions,
+        grid.column_positions,
+    )
+
+
+def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, Floats]:
+    """Centre of mass that the projected deformation predicts, -R q (rad).
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        The scan.
+    mean_q : (3, rows, columns) ndarray
+        q averaged over the rays of each pixel.
+
+    Returns
+    -------
+    dict of str to (rows, columns) ndarray
+        For each moving angle; R is that of :func:`weakbeam.analysis.moments.com_response`.
+    """
+    motors = [motor for motor in scan.moving if motor in _ANGLES]
+    every = settings(scan)
+    positions = np.stack([every[:, _ANGLES.index(motor)] for motor in motors])
+    shifts = every @ setup.geometry.motor_vectors
+    response = com_response(setup.acceptance, shifts, positions)
+    rest = positions @ (density := setup.acceptance.density(shifts)) / density.sum()
+    return {
+        motor: rest[k] - np.tensordot(response[k], mean_q, axes=1) for k, motor in enumerate(motors)
+    }
