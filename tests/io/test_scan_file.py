@@ -232,6 +232,20 @@ class TestRefusals:
             other.kill()
             other.communicate()
 
+    def test_two_runs_that_start_at_once(self, tmp_path, entry):
+        path = tmp_path / "w.h5"
+        h5py.File(tmp_path / "w.h5.part", "w").close()
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD_OPEN, str(path) + ".part"], stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            with pytest.raises(InputError, match="cannot be created"):
+                ScanFile.create(path, [entry], description())
+            other.kill()
+        assert (tmp_path / "w.h5.part").exists()
+        assert not path.exists()
+
     def test_resume_of_nothing(self, tmp_path):
         with pytest.raises(InputError, match="no such file"):
             ScanFile.open_for_resume(tmp_path / "w.h5", DIGEST)

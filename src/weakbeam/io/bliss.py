@@ -8,7 +8,6 @@ written: a file whose structure no longer changes stays readable however its wri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -57,19 +56,18 @@ def source_path(index: int) -> str:
     return f"scan{index + 1:04d}/{DETECTOR}_0000.h5"
 
 
-def create_source(path: Path, entry: Entry, compression: str) -> None:
-    """Create the file that holds the frames of one entry, as the camera's server would."""
-    with h5py.File(path, "w", libver="earliest") as file:
-        create_root(file)
-        file.attrs["default"] = "entry_0000"
-        group = create_group(file, "entry_0000", "NXentry")
-        group["title"] = entry.title
-        instrument = create_group(group, "instrument", "NXinstrument")
-        detector = create_group(instrument, DETECTOR, "NXdetector")
-        stack = create_stack(detector, "image", entry.frames, entry.shape, entry.dtype, compression)
-        stack.attrs.update({"interpretation": "image", "units": entry.image_unit})
-        _link(detector, "data", stack.name)
-        _link(create_group(group, "measurement", "NXcollection"), "data", stack.name)
+def create_source(file: h5py.File, entry: Entry, compression: str) -> None:
+    """Fill the file that holds the frames of one entry, as the camera's server would."""
+    create_root(file)
+    file.attrs["default"] = "entry_0000"
+    group = create_group(file, "entry_0000", "NXentry")
+    group["title"] = entry.title
+    instrument = create_group(group, "instrument", "NXinstrument")
+    detector = create_group(instrument, DETECTOR, "NXdetector")
+    stack = create_stack(detector, "image", entry.frames, entry.shape, entry.dtype, compression)
+    stack.attrs.update({"interpretation": "image", "units": entry.image_unit})
+    _link(detector, "data", stack.name)
+    _link(create_group(group, "measurement", "NXcollection"), "data", stack.name)
 
 
 def create_entry(
@@ -162,8 +160,7 @@ def create_image(
 def write_image_axes(group: h5py.Group, axes: tuple[ImageAxis, ImageAxis]) -> None:
     """Write the two axes of an image into an NXdata group."""
     for axis in axes:
-        _dataset(group, axis.name, np.asarray(axis.values_um, dtype=float), "um")
-        group[axis.name].attrs["long_name"] = axis.long_name
+        _dataset(group, axis.name, np.asarray(axis.values_um, float), "um", axis.long_name)
 
 
 def create_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
@@ -236,8 +233,7 @@ def _create_detector(
     _link(detector, "data", stack.name)
     write_fields(detector, {"type": "lima", "count_time": (float(entry.exposure_s), "s")})
     intensity = create_group(instrument, f"{DETECTOR}_sum", "NXdetector")
-    _dataset(intensity, "data", np.zeros(entry.frames), entry.image_unit)
-    intensity["data"].attrs["long_name"] = "summed intensity"
+    _dataset(intensity, "data", np.zeros(entry.frames), entry.image_unit, "summed intensity")
     intensity["type"] = "sum of all pixels"
 
 
@@ -311,8 +307,8 @@ def _create_scan_map(group: h5py.Group, entry: Entry) -> None:
     if len(names) == 2 and positions is not None:
         create_image(scan_map, "intensity", entry.scan_shape, entry.image_unit, "summed intensity")
         for name, values in zip(names, positions, strict=True):
-            _dataset(scan_map, name, values, motor_unit(name))
-            scan_map[name].attrs["long_name"] = f"{name} ({motor_unit(name)})"
+            unit = motor_unit(name)
+            _dataset(scan_map, name, values, unit, f"{name} ({unit})")
         return
     _link(scan_map, "intensity", f"{instrument}/{DETECTOR}_sum/data")
     for name in names:
@@ -343,11 +339,12 @@ def _link(group: h5py.Group, name: str, path: str) -> None:
     group[name] = h5py.SoftLink(path)
 
 
-def _dataset(group: h5py.Group, name: str, value: Any, unit: str | None = None) -> None:
-    if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
-        group.create_dataset(name, data=list(value), dtype=h5py.string_dtype())
-    else:
-        group[name] = value
-    is_float = group[name].dtype.kind == "f"
-    if unit is not None or is_float:
-        group[name].attrs["units"] = unit or ""
+def _dataset(
+    group: h5py.Group, name: str, value: Any, unit: str | None = None, long_name: str = ""
+) -> None:
+    is_text = isinstance(value, list) and value and isinstance(value[0], str)
+    dataset = group.create_dataset(name, data=value, dtype=h5py.string_dtype() if is_text else None)
+    if unit is not None or dataset.dtype.kind == "f":
+        dataset.attrs["units"] = unit or ""
+    if long_name:
+        dataset.attrs["long_name"] = long_name

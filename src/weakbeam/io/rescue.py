@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from weakbeam.io.bliss import DETECTOR, SOURCE_STACK, entry_name, source_path
 from weakbeam.io.chunks import compression_of, create_stack
+from weakbeam.io.newfiles import NewFiles
 
 
 def rescue(path: Path) -> None:
@@ -27,40 +28,21 @@ def rescue(path: Path) -> None:
     path : Path
         The master file. It is replaced when its copy is complete; a crash before changes nothing.
     """
-    moves: list[tuple[Path, Path]] = []
-    try:
-        with h5py.File(path, "r") as master:
-            marks = {
-                entry_name(index): master[f"{entry_name(index)}/progress/frame_done"][()]
-                for index in range(len(master))
-            }
-            stacks = {
-                f"/{name}/instrument/{DETECTOR}/image": done
-                for name, done in marks.items()
-                if not master[f"{name}/instrument/{DETECTOR}/image"].is_virtual
-            }
-            for index, (name, done) in enumerate(marks.items()):
-                if f"/{name}/instrument/{DETECTOR}/image" not in stacks:
-                    source = path.parent / source_path(index)
-                    moves.append((_part(source), source))
-                    with h5py.File(source, "r") as file:
-                        _copy(file, moves[-1][0], {SOURCE_STACK: done})
-            moves.append((_part(path), path))
-            _copy(master, moves[-1][0], stacks)
-        for made, final in moves:
-            made.replace(final)
-    finally:
-        for made, _ in moves:
-            made.unlink(missing_ok=True)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-def _copy(file: h5py.File, part: Path, stacks: dict[str, NDArray[np.uint8]]) -> None:
-    with h5py.File(part, "w", libver="earliest") as target:
-        _copy_group(file, target, stacks)
+    with NewFiles() as new, h5py.File(path, "r") as master:
+        own_stacks: dict[str, NDArray[np.uint8]] = {}
+        for index in range(len(master)):
+            entry = master[entry_name(index)]
+            done = entry["progress/frame_done"][()]
+            stack = entry[f"instrument/{DETECTOR}/image"]
+            if stack.is_virtual:
+                source = path.parent / source_path(index)
+                with h5py.File(source, "r") as file, new.create(source) as copy:
+                    _copy_group(file, copy, {SOURCE_STACK: done})
+            else:
+                own_stacks[stack.name] = done
+        with new.create(path) as copy:
+            _copy_group(master, copy, own_stacks)
+        new.commit()
 
 
 def _copy_group(

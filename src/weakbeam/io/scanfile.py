@@ -19,6 +19,7 @@ from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, write_frames
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry
+from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import timestamp
 from weakbeam.io.reading import check_resumable
 from weakbeam.io.rescue import rescue
@@ -98,32 +99,25 @@ class ScanFile:
                     "--output", str(path), "exists: resume it, overwrite it or move it"
                 )
             _refuse_if_in_use(path)
-        part = path.with_name(path.name + ".part")
-        sources = [path.parent / bliss.source_path(index) for index in range(len(entries))]
-        moves: list[tuple[Path, Path]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if layout == "bliss":
-                for entry, source in zip(entries, sources, strict=True):
-                    source.parent.mkdir(exist_ok=True)
-                    source_part = source.with_name(source.name + ".part")
-                    moves.append((source_part, source))
-                    bliss.create_source(source_part, entry, compression)
-            moves.append((part, path))
-            with h5py.File(part, "w", libver="earliest") as file:
-                bliss.create_root(file)
-                for index, entry in enumerate(entries):
-                    bliss.create_entry(file, index, entry, description, compression, layout)
-            if layout == "bliss":
-                # The marks of an old master would vouch for the empty frames of the new sources.
-                path.unlink(missing_ok=True)
-            for made, final in moves:
-                made.replace(final)
+            with NewFiles() as new:
+                if layout == "bliss":
+                    for index, entry in enumerate(entries):
+                        source = path.parent / bliss.source_path(index)
+                        source.parent.mkdir(exist_ok=True)
+                        with new.create(source) as file:
+                            bliss.create_source(file, entry, compression)
+                with new.create(path) as file:
+                    bliss.create_root(file)
+                    for index, entry in enumerate(entries):
+                        bliss.create_entry(file, index, entry, description, compression, layout)
+                if layout == "bliss":
+                    # The marks of an old master would vouch for the empty frames of new sources.
+                    path.unlink(missing_ok=True)
+                new.commit()
         except (OSError, RuntimeError) as error:
             raise creation_error(path, error) from None
-        finally:
-            for made, _ in moves:
-                made.unlink(missing_ok=True)
         return cls(path, workers)
 
     @classmethod
@@ -194,10 +188,10 @@ class ScanFile:
         block = np.ascontiguousarray(frames)
         scan.check_batch(indices, block)
         try:
+            sums = self._pool.submit(scan.sums_with, block)
             write_frames(scan.stack, indices, block, self._pool)
-            sums = scan.sums_with(indices, block)
             self._flush()
-            scan.mark(indices, *sums)
+            scan.mark(indices, *sums.result())
             self._flush()
         except (OSError, RuntimeError) as error:
             raise RunError(
@@ -314,16 +308,19 @@ class _Scan:
         if np.unique(indices).size != indices.size or self.done[indices].any():
             raise ValueError("a frame is written only once")
 
-    def sums_with(self, indices: NDArray[Any], frames: NDArray[Any]) -> tuple[Floats, Floats]:
+    def sums_with(self, frames: NDArray[Any]) -> tuple[Floats, Floats]:
         """Sum over the frames so far, and over the pixels of each of these.
 
         The frames are added one after the other, so that the rounding depends on their order alone
         and not on the batches in which they came.
         """
         image_sum = self.image_sum.copy()
-        for frame in frames:
-            image_sum += frame
-        return image_sum, np.array([frame.sum(dtype=float) for frame in frames])
+        intensity = np.empty(len(frames))
+        for index, frame in enumerate(frames):
+            values = frame.astype(float)
+            image_sum += values
+            intensity[index] = values.sum()
+        return image_sum, intensity
 
     def mark(self, indices: NDArray[Any], image_sum: Floats, intensity: Floats) -> None:
         self.image_sum = image_sum
@@ -338,9 +335,8 @@ class _Scan:
         """Add up again, in the order in which they were written, the frames that are there."""
         done = np.flatnonzero(self.done)
         for index in done[np.argsort(self.order[done])]:
-            frame = self.stack[int(index)]
-            self.image_sum += frame
-            self.intensity[index] = frame.sum(dtype=float)
+            frames = self.stack[int(index) : int(index) + 1]
+            self.image_sum, self.intensity[index : index + 1] = self.sums_with(frames)
 
     def write_sums(self) -> None:
         self.group["plot/image_sum"][...] = self.image_sum

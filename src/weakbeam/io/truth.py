@@ -15,6 +15,7 @@ from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import ImageAxis
+from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import timestamp
 
 
@@ -88,24 +89,31 @@ def write_truth(
         raise ValueError("no array to write")
     if path.exists() and not overwrite:
         raise InputError("--output", str(path), "exists: overwrite it or move it")
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(part, "w", libver="earliest") as file:
-            bliss.create_root(file)
-            entry = bliss.create_group(file, bliss.entry_name(0), "NXentry")
-            entry.attrs["default"] = next(iter(arrays))
-            bliss.write_fields(
-                entry, {"title": title, "start_time": timestamp(), "end_time": timestamp()}
-            )
-            for name, array in arrays.items():
-                _write_array(entry, name, array, image_axes)
-            bliss.create_simulation(entry, {}, configuration)
-        part.replace(path)
+        with NewFiles() as new:
+            with new.create(path) as file:
+                _fill(file, arrays, image_axes, title, configuration)
+            new.commit()
     except (OSError, RuntimeError) as error:
         raise creation_error(path, error) from None
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _fill(
+    file: h5py.File,
+    arrays: Mapping[str, TruthArray],
+    image_axes: tuple[ImageAxis, ImageAxis],
+    title: str,
+    configuration: str,
+) -> None:
+    bliss.create_root(file)
+    entry = bliss.create_group(file, bliss.entry_name(0), "NXentry")
+    entry.attrs["default"] = next(iter(arrays))
+    now = timestamp()
+    bliss.write_fields(entry, {"title": title, "start_time": now, "end_time": now})
+    for name, array in arrays.items():
+        _write_array(entry, name, array, image_axes)
+    bliss.create_simulation(entry, {}, configuration)
 
 
 def _write_array(
