@@ -1,0 +1,339 @@
+"""``weakbeam optics``: what the objective does, as a table and as a drawing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from weakbeam.experiment import Experiment
+    from weakbeam.instrument.objective import CompoundRefractiveLens
+
+
+@dataclass(frozen=True)
+class LensOptions:
+    """The lens as users give it; the defaults are the lens of ID06."""
+
+    lenslets: int = 88
+    radius_um: float = 50.0
+    pitch_mm: float = 1.6
+    material: str = "Be"
+    web_um: float = 0.0
+    thickness_mm: float | None = None
+    distance_m: float | None = None
+    magnification: float | None = None
+
+
+ID06 = LensOptions()
+ID06_DISTANCE_M = 0.274
+
+# Where the values of a lens come from, for messages.
+_KEYS = {
+    "energy": "beam.energy_keV",
+    "lenslets": "--lenslets",
+    "radius": "--radius-um",
+    "pitch": "--pitch-mm",
+    "material": "--material",
+    "web": "--web-um",
+    "thickness": "--thickness-mm",
+    "distance": "--distance-m",
+    "magnification": "--magnification",
+}
+
+
+class Quantity(NamedTuple):
+    """A row of the table, in the unit that its key ends with."""
+
+    key: str
+    label: str
+    value: float | int | str
+    unit: str = ""
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Experiment file; energy and bandwidth are its.  [default: the default experiment]",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the experiment."
+)
+@click.option("--lenslets", type=int, default=ID06.lenslets, show_default=True)
+@click.option(
+    "--radius-um",
+    type=float,
+    default=ID06.radius_um,
+    show_default=True,
+    help="Radius of curvature at the apex of each surface.",
+)
+@click.option(
+    "--pitch-mm",
+    type=float,
+    default=ID06.pitch_mm,
+    show_default=True,
+    help="Distance from lenslet to lenslet.",
+)
+@click.option(
+    "--material",
+    default=ID06.material,
+    show_default=True,
+    metavar="NAME",
+    help="Be, Al, diamond, SU-8 or Ni.",
+)
+@click.option(
+    "--web-um",
+    type=float,
+    default=ID06.web_um,
+    show_default=True,
+    help="Material left between the apices of a lenslet.",
+)
+@click.option(
+    "--thickness-mm",
+    type=float,
+    help="Thickness of a lenslet, which limits its aperture.  [default: the pitch]",
+)
+@click.option(
+    "--distance-m",
+    type=float,
+    help=f"Distance from the sample to the lens.  [default: {ID06_DISTANCE_M}]",
+)
+@click.option("--magnification", type=float, help="Instead of the distance.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also draw the layout of the beam path: .png, .svg or .pdf.",
+)
+def optics(
+    config: Path | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    output: Path | None,
+    **lens_options: object,
+) -> None:
+    """Print what the objective lens does: focus, image, acceptance, sharpness.
+
+    \b
+    Example:
+      weakbeam optics --magnification 17.31 -o layout.png
+      weakbeam optics --set beam.energy_keV=19.1 --lenslets 100 --json
+    """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.experiment import Experiment
+
+    experiment = Experiment() if config is None else Experiment.from_toml(config)
+    experiment = experiment.with_settings(settings)
+    options = LensOptions(**lens_options)  # type: ignore[arg-type]
+    lens = lens_of(experiment, options)
+    if output is not None:
+        draw_layout(output, lens, experiment, options)
+        click.echo(f"wrote {output}", err=True)
+    groups = quantities(lens, experiment, options)
+    click.echo(_json(groups.values()) if as_json else _table(groups))
+
+
+def lens_of(experiment: Experiment, options: LensOptions) -> CompoundRefractiveLens:
+    """Return the lens that the options describe, at the energy of the experiment.
+
+    Raises
+    ------
+    InputError
+        If there is no such lens, or it forms no image.
+    """
+    from weakbeam.errors import InputError
+    from weakbeam.instrument.objective import CompoundRefractiveLens
+
+    distance_m, magnification = options.distance_m, options.magnification
+    if distance_m is None and magnification is None:
+        distance_m = ID06_DISTANCE_M
+    elif distance_m is not None and magnification is not None:
+        raise InputError(
+            "--magnification", magnification, "give either --distance-m or --magnification"
+        )
+    try:
+        return CompoundRefractiveLens.of_material(
+            options.material,
+            experiment.beam.energy_keV,
+            lenslets=options.lenslets,
+            radius=options.radius_um,
+            pitch=1e3 * options.pitch_mm,
+            web=options.web_um,
+            thickness=None if options.thickness_mm is None else 1e3 * options.thickness_mm,
+            distance=None if distance_m is None else 1e6 * distance_m,
+            magnification=magnification,
+        )
+    except ValueError as error:
+        # The message begins with the name of the value.
+        key = _KEYS.get(str(error).partition(" ")[0], "lens")
+        raise InputError(key, None, str(error)) from None
+
+
+def quantities(
+    lens: CompoundRefractiveLens, experiment: Experiment, options: LensOptions
+) -> dict[str, list[Quantity]]:
+    """Return the rows of the table by their headings."""
+    objective, bandwidth = experiment.objective, experiment.beam.bandwidth_rms
+    blur = lens.chromatic_object_shift * bandwidth * lens.acceptance_rms
+    return {
+        "lens": [
+            Quantity("material", "material", options.material),
+            Quantity("energy_keV", "photon energy", lens.energy, "keV"),
+            Quantity("lenslets", "lenslets N", lens.lenslets),
+            Quantity("radius_um", "radius R", lens.radius, "µm"),
+            Quantity("pitch_mm", "pitch T", 1e-3 * lens.pitch, "mm"),
+            Quantity("web_um", "web", lens.web, "µm"),
+            Quantity("decrement", "refractive index decrement δ", lens.decrement),
+            Quantity("attenuation_per_m", "attenuation μ", 1e6 * lens.attenuation, "1/m"),
+            Quantity(
+                "lenslet_focal_length_m",
+                "focal length of a lenslet f",
+                1e-6 * lens.lenslet_focal_length,
+                "m",
+            ),
+            Quantity("phase_mrad", "phase per lenslet φ", 1e3 * lens.phase, "mrad"),
+            Quantity(
+                "characteristic_length_m",
+                "characteristic length Z",
+                1e-6 * lens.characteristic_length,
+                "m",
+            ),
+            Quantity("length_mm", "length N T", 1e-3 * lens.length, "mm"),
+            Quantity("focal_length_m", "focal length", 1e-6 * lens.focal_length, "m"),
+        ],
+        "image": [
+            Quantity("magnification", "magnification M", lens.magnification),
+            Quantity("distance_m", "sample to lens d1", 1e-6 * lens.distance, "m"),
+            Quantity("image_distance_m", "lens to camera d2", 1e-6 * lens.image_distance, "m"),
+            Quantity("total_length_m", "sample to camera", 1e-6 * lens.total_length, "m"),
+            Quantity(
+                "back_focal_distance_m",
+                "lens to back focal plane",
+                1e-6 * lens.back_focal_distance,
+                "m",
+            ),
+            Quantity(
+                "back_focal_scale_mm_per_rad",
+                "scale of the back focal plane",
+                1e-3 * lens.focal_length,
+                "mm/rad",
+            ),
+        ],
+        "what passes": [
+            Quantity("acceptance_rms_mrad", "acceptance, rms", 1e3 * lens.acceptance_rms, "mrad"),
+            Quantity(
+                "acceptance_fwhm_mrad", "acceptance, FWHM", 1e3 * lens.acceptance_fwhm, "mrad"
+            ),
+            Quantity(
+                "experiment_acceptance_fwhm_mrad",
+                "  the experiment has",
+                objective.acceptance_fwhm_mrad,
+                "mrad",
+            ),
+            Quantity("aperture_um", "diameter of the lenslets D", lens.aperture, "µm"),
+            Quantity("half_angle_mrad", "largest angle that clears", 1e3 * lens.half_angle, "mrad"),
+            Quantity(
+                "entrance_half_angle_mrad",
+                "angle of the entrance D / 2 d1",
+                1e3 * lens.entrance_half_angle,
+                "mrad",
+            ),
+            Quantity(
+                "experiment_aperture_mrad", "  the experiment has", objective.aperture_mrad, "mrad"
+            ),
+            Quantity("axial_transmission", "transmission on the axis", lens.axial_transmission),
+            Quantity(
+                "effective_transmission",
+                "transmission of the aperture",
+                lens.effective_transmission,
+            ),
+            Quantity(
+                "vignetting_mrad_per_um",
+                "shift of the acceptance per height",
+                1e3 * lens.vignetting,
+                "mrad/µm",
+            ),
+            Quantity("field_rms_um", "field of view, rms", lens.field_rms, "µm"),
+        ],
+        "sharpness": [
+            Quantity("resolution_fwhm_nm", "diffraction, FWHM", 1e3 * lens.resolution_fwhm, "nm"),
+            Quantity("depth_of_field_um", "depth of field", lens.depth_of_field, "µm"),
+            Quantity(
+                "chromatic_object_shift_um",
+                "focus moves by, for ΔE/E = 10⁻⁴",
+                1e-4 * lens.chromatic_object_shift,
+                "µm",
+            ),
+            Quantity(
+                "chromatic_image_shift_mm",
+                "image moves by, for ΔE/E = 10⁻⁴",
+                1e-7 * lens.chromatic_image_shift,
+                "mm",
+            ),
+            Quantity(
+                "chromatic_blur_rms_nm", "blur by the bandwidth of the beam, rms", 1e3 * blur, "nm"
+            ),
+        ],
+    }
+
+
+def draw_layout(
+    path: Path, lens: CompoundRefractiveLens, experiment: Experiment, options: LensOptions
+) -> None:
+    """Draw the beam path to the edge of the camera's field and write it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or has another ending than .png, .svg or .pdf.
+    """
+    from weakbeam.errors import InputError
+    from weakbeam.plot.optics import layout_figure
+    from weakbeam.plot.style import save
+
+    camera = experiment.camera
+    field_height = 0.5 * max(camera.pixels) * camera.pixel_um
+    title = (
+        f"{lens.lenslets} lenslets of {options.material}, R = {lens.radius:g} µm, "
+        f"{lens.energy:g} keV, M = {lens.magnification:.4g}"
+    )
+    try:
+        save(layout_figure(lens, field_height, title=title), path)
+    except ValueError as error:
+        raise InputError("--output", str(path), str(error)) from None
+    except OSError as error:
+        raise InputError(str(path), None, f"cannot be written: {error.strerror}") from None
+
+
+def _table(groups: dict[str, list[Quantity]]) -> str:
+    width = max(len(row.label) for rows in groups.values() for row in rows)
+    lines: list[str] = []
+    for heading, rows in groups.items():
+        lines += ["", heading] if lines else [heading]
+        lines += [
+            f"  {row.label:<{width}}  {_text(row.value):>10} {row.unit}".rstrip() for row in rows
+        ]
+    return "\n".join(lines)
+
+
+def _text(value: float | int | str) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _json(groups: Iterable[list[Quantity]]) -> str:
+    # JSON has no infinity: an experiment without aperture shows null.
+    finite = {
+        row.key: None if isinstance(row.value, float) and math.isinf(row.value) else row.value
+        for rows in groups
+        for row in rows
+    }
+    return json.dumps(finite, indent=2)
