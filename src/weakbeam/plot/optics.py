@@ -101,9 +101,8 @@ def _finish_overview(axes: Axes, lens: CompoundRefractiveLens, reach: float) -> 
     axes.set_xlabel(
         f"distance from the sample along the diffracted beam (m); {_stretch(axes, 1e6)}"
     )
-    gap = 0.008 * end
     axes.text(0.0, 0.54 * reach, "sample", ha="center", va="bottom", rotation="vertical", size=6.5)
-    axes.text(end - gap, 0.92 * reach, "camera", ha="right", size=6.5)
+    axes.text(1.006 * end, reach, "camera", ha="left", va="top", rotation="vertical", size=6.5)
     for start, stop, name in (
         (0.0, entrance, "$d_1$"),
         (entrance, leaving, "$L$"),
