@@ -22,6 +22,12 @@ def compiled(function: F) -> F:
     return cast(F, compiler(function))
 
 
+def elementwise(function: F) -> F:
+    """Compile a function of numbers into one of arrays, as `numpy.vectorize` but fast."""
+    vectorize: Any = numba.vectorize
+    return cast(F, vectorize(cache=True)(function))
+
+
 def inlined(function: F) -> F:
     """Compile a small function into the loops that call it, so that they become vector code."""
     return cast(F, numba.njit(inline="always")(function))

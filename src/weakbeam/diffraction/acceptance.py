@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
+from weakbeam._numba import elementwise
 from weakbeam._typing import ArrayLike, Floats
 
 
@@ -145,7 +146,7 @@ class Acceptance:
         low = np.maximum(-self.clip, w - self.aperture)
         high = np.maximum(low, np.minimum(self.clip, w + self.aperture))
         share = _normal_between((low - middle) / width, (high - middle) / width)
-        return self._scale_rock_two_theta * np.exp(-0.5 * exponent) * share
+        return np.asarray(self._scale_rock_two_theta * np.exp(-0.5 * exponent) * share)
 
     @property
     def precisions(self) -> tuple[float, float, float]:
@@ -274,7 +275,10 @@ def _truncated_variance(sigma: float, limit: float) -> float:
     return sigma**2 * (1.0 - 2.0 * x * edge / _inside(x))
 
 
-def _normal_between(low: Floats, high: Floats) -> Floats:
-    """Φ(high) - Φ(low), accurate in both tails because it is taken in the lower one."""
-    flip = low + high > 0.0
-    return np.asarray(np.where(flip, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low)))
+@elementwise
+def _normal_between(low: Any, high: Any) -> Any:
+    """Φ(high) - Φ(low), accurate in both tails because it is taken in the upper one."""
+    if low + high < 0.0:
+        low, high = -high, -low
+    root = math.sqrt(0.5)
+    return 0.5 * (math.erfc(low * root) - math.erfc(high * root))
