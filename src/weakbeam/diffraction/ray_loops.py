@@ -1,0 +1,289 @@
+"""Compiled loops of the ray tracing: random numbers, rays, counts in voxels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._numba import compiled, inlined
+from weakbeam._typing import Floats
+
+ROUND, CENTRAL, WIRE = 0, 1, 2
+"""Kinds of stop that rays are tried against."""
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_PER_RAY = np.uint64(8)
+_TRIAL = 6
+_BLOCK = 1024
+_LARGEST = 1.0 - 2.0**-53
+
+
+class Rays(NamedTuple):
+    """What the loops need to know of the instrument.
+
+    A variable (ε, ζ_v, ζ_h, δ, ξ, φ) is σ Φ⁻¹(start + span u), or start + span u where σ is zero,
+    with u uniform between 0 and 1. A negative σ mirrors the Gaussian.
+    """
+
+    key: np.uint64
+    """Start of the sequence of random numbers."""
+    draws: Floats
+    """(6, 3): σ, start and span of each variable."""
+    ray_map: Floats
+    """(3, 6): q in the imaging frame from the variables."""
+    imaging_from_lab: Floats
+    """(3, 3): rotation."""
+    stops: Floats
+    """(n, 5): kind, axis, position, size and optical depth of each stop."""
+    exact: bool
+    """Elastic kinematics instead of the linear map."""
+
+
+@compiled
+def mixed(z: np.uint64) -> np.uint64:
+    """Output function of SplitMix64: a bijection of 64-bit integers that scatters them."""
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    return z ^ (z >> np.uint64(31))
+
+
+@inlined
+def central_quantile(q: float) -> float:
+    """Φ⁻¹(1/2 + q) for abs(q) ≤ 0.425, to a relative 1e-15."""
+    r = 0.180625 - q * q
+    top = 2.5090809287301226727e3
+    top = top * r + 3.3430575583588128105e4
+    top = top * r + 6.7265770927008700853e4
+    top = top * r + 4.5921953931549871457e4
+    top = top * r + 1.3731693765509461125e4
+    top = top * r + 1.9715909503065514427e3
+    top = top * r + 1.3314166789178437745e2
+    top = top * r + 3.3871328727963666080e0
+    low = 5.2264952788528545610e3
+    low = low * r + 2.8729085735721942674e4
+    low = low * r + 3.9307895800092710610e4
+    low = low * r + 2.1213794301586595867e4
+    low = low * r + 5.3941960214247511077e3
+    low = low * r + 6.8718700749205790830e2
+    low = low * r + 4.2313330701600911252e1
+    low = low * r + 1.0
+    return q * top / low
+
+
+@compiled
+def lower_quantile(p: float) -> float:
+    """Φ⁻¹(p) for p ≤ 0.075, to a relative 1e-15."""
+    r = math.sqrt(-math.log(p))
+    if r <= 5.0:
+        r -= 1.6
+        top = 7.7454501427834140764e-4
+        top = top * r + 2.27238449892691845833e-2
+        top = top * r + 2.41780725177450611770e-1
+        top = top * r + 1.27045825245236838258e0
+        top = top * r + 3.64784832476320460504e0
+        top = top * r + 5.76949722146069140550e0
+        top = top * r + 4.63033784615654529590e0
+        top = top * r + 1.42343711074968357734e0
+        low = 1.05075007164441684324e-9
+        low = low * r + 5.47593808499534494600e-4
+        low = low * r + 1.51986665636164571966e-2
+        low = low * r + 1.48103976427480074590e-1
+        low = low * r + 6.89767334985100004550e-1
+        low = low * r + 1.67638483018380384940e0
+        low = low * r + 2.05319162663775882187e0
+        low = low * r + 1.0
+    else:
+        r -= 5.0
+        top = 2.01033439929228813265e-7
+        top = top * r + 2.71155556874348757815e-5
+        top = top * r + 1.24266094738807843860e-3
+        top = top * r + 2.65321895265761230930e-2
+        top = top * r + 2.96560571828504891230e-1
+        top = top * r + 1.78482653991729133580e0
+        top = top * r + 5.46378491116411436990e0
+        top = top * r + 6.65790464350110377720e0
+        low = 2.04426310338993978564e-15
+        low = low * r + 1.42151175831644588870e-7
+        low = low * r + 1.84631831751005468180e-5
+        low = low * r + 7.86869131145613259100e-4
+        low = low * r + 1.48753612908506148525e-2
+        low = low * r + 1.36929880922735805310e-1
+        low = low * r + 5.99832206555887937690e-1
+        low = low * r + 1.0
+    return -top / low
+
+
+@compiled
+def normal_quantiles(p: Floats, x: Floats) -> None:
+    """Fill x with Φ⁻¹(p), the inverse of the standard normal distribution, for 0 < p < 1.
+
+    Rational approximations of Wichura (1988), Applied Statistics 37, 477 (algorithm AS 241). The
+    central one is taken everywhere, as vector code, and then replaced where it does not hold.
+    """
+    n, tails, found = len(p), np.empty(len(p), np.int64), 0
+    for i in range(n):
+        x[i] = central_quantile(p[i] - 0.5)
+    # Listed without a branch, which could not be predicted.
+    for i in range(n):
+        tails[found] = i
+        found += int(abs(p[i] - 0.5) > 0.425)
+    for i in tails[:found]:
+        tail = lower_quantile(min(p[i], 1.0 - p[i]))
+        x[i] = tail if p[i] < 0.5 else -tail
+
+
+@compiled
+def uniforms(key: np.uint64, first: int, variable: int, u: Floats) -> None:
+    """Fill u with the random numbers of a variable of the rays from `first` on, 0 < u < 1."""
+    start = key + (np.uint64(first) * _PER_RAY + np.uint64(variable)) * _STEP
+    for i in range(len(u)):
+        bits = mixed(start + np.uint64(i) * (_PER_RAY * _STEP)) >> np.uint64(12)
+        u[i] = (np.float64(bits) + 0.5) * 2.0**-52
+
+
+@compiled
+def transmission(stops: Floats, delta: float, xi: float) -> float:
+    """Probability that a ray passes all stops."""
+    share = 1.0
+    for stop in range(len(stops)):
+        kind, size = stops[stop, 0], stops[stop, 3]
+        if kind == ROUND:
+            if delta * delta + xi * xi >= size * size:
+                return 0.0
+        elif kind == CENTRAL:
+            if abs(delta) < size and abs(xi) < size:
+                return 0.0
+        else:
+            x = ((delta if stops[stop, 1] == 0.0 else xi) - stops[stop, 2]) / size
+            if abs(x) < 1.0:
+                share *= math.exp(-stops[stop, 4] * math.sqrt(1.0 - x * x))
+    return share
+
+
+@compiled
+def draw(rays: Rays, first: int, variables: Floats) -> None:
+    """Fill the rows of `variables`, (6, n), for the rays from `first` on."""
+    n = variables.shape[1]
+    u = np.empty(n)
+    for variable in range(6):
+        sigma, start, span = rays.draws[variable]
+        row = variables[variable]
+        if span == 0.0:
+            row[:] = start
+            continue
+        uniforms(rays.key, first, variable, u)
+        if sigma == 0.0:
+            row[:] = start + span * u
+            continue
+        for i in range(n):
+            u[i] = min(start + span * u[i], _LARGEST)
+        normal_quantiles(u, row)
+        for i in range(n):
+            row[i] *= sigma
+
+
+@compiled
+def let_pass(rays: Rays, first: int, number: int, variables: Floats) -> int:
+    """Move those of `number` rays that pass the stops to the front; how many they are."""
+    if len(rays.stops) == 0:
+        return number
+    u = np.empty(number)
+    uniforms(rays.key, first, _TRIAL, u)
+    passed = 0
+    for i in range(number):
+        if u[i] < transmission(rays.stops, variables[3, i], variables[4, i]):
+            for variable in range(6):
+                variables[variable, passed] = variables[variable, i]
+            passed += 1
+    return passed
+
+
+@compiled
+def linear_q(ray_map: Floats, variables: Floats, number: int, q: Floats) -> None:
+    """Fill q, (3, n), with the linear map of the first `number` rays."""
+    for axis in range(3):
+        m0, m1, m2 = ray_map[axis, 0], ray_map[axis, 1], ray_map[axis, 2]
+        m3, m4, m5 = ray_map[axis, 3], ray_map[axis, 4], ray_map[axis, 5]
+        for i in range(number):
+            beam = m0 * variables[0, i] + m1 * variables[1, i] + m2 * variables[2, i]
+            lens = m3 * variables[3, i] + m4 * variables[4, i] + m5 * variables[5, i]
+            q[axis, i] = beam + lens
+
+
+@compiled
+def exact_q(rays: Rays, variables: Floats, number: int, q: Floats) -> None:
+    """Fill q, (3, n), with the difference of wavevectors of equal length of `number` rays."""
+    scale = rays.ray_map[2, 3]  # 1/(2 sinθ)
+    for axis in range(3):
+        along, across, up = rays.imaging_from_lab[axis]
+        moved = rays.ray_map[axis, 5]
+        for i in range(number):
+            energy, vertical, horizontal = variables[0, i], variables[1, i], variables[2, i]
+            delta, xi = variables[3, i], variables[4, i]
+            incident = (1.0 + energy) / math.sqrt(1.0 + horizontal**2 + vertical**2)
+            leaving = (1.0 + energy) / math.sqrt(1.0 + xi**2 + delta**2)
+            k_in = along * (incident - 1.0) + incident * (across * horizontal + up * vertical)
+            slope = delta if axis == 2 else xi
+            k_out = leaving - 1.0 if axis == 0 else leaving * slope
+            q[axis, i] = scale * (k_out - k_in) + moved * variables[5, i]
+
+
+@compiled
+def trace_block(rays: Rays, first: int, number: int, variables: Floats, q: Floats) -> int:
+    """Fill q, (3, n), with the rays that pass, of `number` from `first` on; how many they are."""
+    draw(rays, first, variables)
+    passed = let_pass(rays, first, number, variables)
+    if rays.exact:
+        exact_q(rays, variables, passed, q)
+    else:
+        linear_q(rays.ray_map, variables, passed, q)
+    return passed
+
+
+@compiled
+def collect(rays: Rays, first: int, number: int, q: Floats) -> int:
+    """Write the rays that pass, of `number` from `first` on, to rows of q until it is full."""
+    variables, block, taken = np.empty((6, _BLOCK)), np.empty((3, _BLOCK)), 0
+    for start in range(first, first + number, _BLOCK):
+        n = min(_BLOCK, first + number - start)
+        passed = trace_block(rays, start, n, variables, block)
+        for i in range(min(passed, len(q) - taken)):
+            q[taken + i] = block[:, i]
+        taken += min(passed, len(q) - taken)
+    return taken
+
+
+@compiled
+def count_into(
+    rays: Rays,
+    first: int,
+    number: int,
+    low: Floats,
+    per_step: Floats,
+    counts: NDArray[np.integer[Any]],
+) -> int:
+    """Count `number` rays from `first` on in their voxels; how many passed the stops."""
+    n0, n1, n2 = counts.shape
+    flat = counts.reshape(-1)
+    variables, q = np.empty((6, _BLOCK)), np.empty((3, _BLOCK))
+    voxels, total = np.empty(_BLOCK, np.int64), 0
+    for start in range(first, first + number, _BLOCK):
+        n = min(_BLOCK, first + number - start)
+        passed = trace_block(rays, start, n, variables, q)
+        total += passed
+        # Indices first: a plain loop of increments keeps many memory accesses in flight.
+        for i in range(passed):
+            x = (q[0, i] - low[0]) * per_step[0]
+            y = (q[1, i] - low[1]) * per_step[1]
+            z = (q[2, i] - low[2]) * per_step[2]
+            inside = 0.0 <= x < n0 and 0.0 <= y < n1 and 0.0 <= z < n2
+            voxels[i] = (int(x) * n1 + int(y)) * n2 + int(z) if inside else -1
+        for i in range(passed):
+            if voxels[i] >= 0:
+                flat[voxels[i]] += 1
+    return total
