@@ -17,13 +17,23 @@ integrals between finite limits (C2, C4).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from weakbeam._numba import elementwise
 from weakbeam._typing import ArrayLike, Floats
+from weakbeam.diffraction.passage import (
+    Passage,
+    Window,
+    gaussian_moments,
+    passages,
+    transmission,
+)
+from weakbeam.instrument.stops import Stop
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,8 @@ class Acceptance:
     bandwidth : float
         Standard deviation of the relative wavevector deviation ε.
     divergence_vertical : float
-        Standard deviation of ζ_v (rad) before the condenser cuts it.
+        Standard deviation of ζ_v (rad) before the condenser cuts it; ``inf`` for a uniform one,
+        which needs a finite `clip`.
     clip : float
         Half width (rad) of the condenser's aperture on ζ_v; ``inf`` for none.
     divergence_horizontal : float
@@ -46,11 +57,17 @@ class Acceptance:
         Standard deviation of the objective's Gaussian angular acceptance (rad), for δ and ξ.
     aperture : float
         Half width (rad) of the square angular aperture on δ and ξ; ``inf`` for none.
+    stops : tuple of Stop
+        What stands in the back focal plane of the objective.
+    spectrum : tuple of (weight, centre, rms)
+        Gaussians in ε that make up the spectrum, instead of one of width `bandwidth` about 0.
+    phi_blur : float
+        Full width (rad) of a uniform motion of φ during the exposure.
 
     Raises
     ------
     ValueError
-        When a width is not positive or the Bragg angle is not between 0 and π/2.
+        When a width is not positive, the Bragg angle is not between 0 and π/2, or nothing passes.
     """
 
     theta: float
@@ -60,21 +77,30 @@ class Acceptance:
     divergence_horizontal: float
     lens: float
     aperture: float
+    stops: tuple[Stop, ...] = ()
+    spectrum: tuple[tuple[float, float, float], ...] = ()
+    phi_blur: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the widths."""
+        """Check the widths, and that some rays pass."""
         if not 0.0 < self.theta < math.pi / 2:
             raise ValueError(f"theta {self.theta} is not between 0 and π/2")
-        for name in ("bandwidth", "divergence_vertical", "lens"):
+        for name in ("bandwidth", "lens"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} {getattr(self, name)} is not positive and finite")
-        for name in ("clip", "aperture"):
+        for name in ("divergence_vertical", "clip", "aperture"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} {getattr(self, name)} is not positive")
-        if not 0.0 <= self.divergence_horizontal < math.inf:
-            raise ValueError(
-                f"divergence_horizontal {self.divergence_horizontal} is negative or not finite"
-            )
+        if math.isinf(self.divergence_vertical) and math.isinf(self.clip):
+            raise ValueError("a uniform divergence_vertical needs a finite clip")
+        for name in ("divergence_horizontal", "phi_blur"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} {getattr(self, name)} is negative or not finite")
+        for weight, centre, rms in self.spectrum:
+            if not (weight > 0.0 and rms > 0.0 and math.isfinite(weight + centre + rms)):
+                raise ValueError(f"spectrum {(weight, centre, rms)} is no (weight, centre, rms)")
+        if not self.throughput > 0.0:
+            raise ValueError("the apertures and stops let nothing through")
 
     @property
     def sin(self) -> float:
@@ -87,14 +113,54 @@ class Acceptance:
         return math.cos(self.theta)
 
     @property
+    def open(self) -> Acceptance:
+        """The same instrument without its stops and with φ at rest."""
+        return replace(self, stops=(), phi_blur=0.0)
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """Transmission of aperture and stops as a sum of products."""
+        return passages(self.aperture, self.stops)
+
+    @property
+    def energies(self) -> tuple[tuple[float, float, float], ...]:
+        """Share, centre and width of each Gaussian of the spectrum; the shares add up to 1."""
+        parts = self.spectrum or ((1.0, 0.0, self.bandwidth),)
+        total = sum(weight for weight, _, _ in parts)
+        return tuple((weight / total, centre, rms) for weight, centre, rms in parts)
+
+    @property
     def passed_by_condenser(self) -> float:
-        """Probability that ζ_v passes the condenser's aperture."""
+        """Probability that ζ_v passes the condenser's aperture; 1 for a uniform divergence."""
+        if math.isinf(self.divergence_vertical):
+            return 1.0
         return _inside(self.clip / self.divergence_vertical)
 
     @property
     def passed_by_aperture(self) -> float:
         """Probability that one of δ, ξ passes the aperture of the lens."""
         return _inside(self.aperture / self.lens)
+
+    @property
+    def throughput(self) -> float:
+        """Share of the rays within the lens' aperture that the stops let pass."""
+        return self._passed / self.passed_by_aperture**2
+
+    @cached_property
+    def _passed(self) -> float:
+        """Probability that (δ, ξ) passes aperture and stops."""
+        return sum(term.weight * a[0] * b[0] for term, a, b in self._lens_moments)
+
+    @cached_property
+    def _lens_moments(self) -> list[tuple[Passage, Floats, Floats]]:
+        return [
+            (
+                term,
+                gaussian_moments(term.two_theta, self.lens),
+                gaussian_moments(term.roll, self.lens),
+            )
+            for term in self.passages
+        ]
 
     def density(self, q_imaging: ArrayLike) -> Floats:
         """Probability density p(q), with ∫p d³q = 1.
@@ -109,15 +175,31 @@ class Acceptance:
         (...) ndarray
         """
         q = np.asarray(q_imaging, dtype=np.float64)
-        return self.density_rock_two_theta(q[..., 0], q[..., 2]) * self.density_roll(q[..., 1])
+        total = np.zeros(q.shape[:-1])
+        for term in self.passages:
+            rock = self.rock_two_theta(q[..., 0], q[..., 2], term.two_theta)
+            total += term.weight * rock * self.roll(q[..., 1], term.roll)
+        return total / self._passed
 
-    @property
-    def peak(self) -> float:
-        """Density at q = 0: the perfect crystal at its Bragg setting."""
-        return float(self.density(np.zeros(3)))
+    def relative(self, q_imaging: ArrayLike) -> Floats:
+        """Intensity at q relative to the peak of the open instrument, without stops and blur.
+
+        Parameters
+        ----------
+        q_imaging : (..., 3) array_like
+            (q_rock', q_roll, q_2θ), dimensionless.
+
+        Returns
+        -------
+        (...) ndarray
+            Never more with a stop than without.
+        """
+        reference = self.open
+        scale = self._passed / reference._passed / float(reference.density(np.zeros(3)))
+        return self.density(q_imaging) * scale
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
-        r"""Joint density of (q_rock', q_2θ).
+        """Joint density of (q_rock', q_2θ), with q_roll integrated over.
 
         Parameters
         ----------
@@ -127,46 +209,15 @@ class Acceptance:
         Returns
         -------
         ndarray
-
-        Notes
-        -----
-        At given ζ = ζ_v the other two variables follow from q: :math:`\sin\theta\,\varepsilon =
-        (\zeta - u)\cos\theta` with :math:`u = -q_{rock'}/\cos\theta`, and :math:`\delta = w -
-        \zeta` with :math:`w = 2(q_{2\theta}\sin\theta - q_{rock'}\cos\theta)`; the Jacobian is 2.
-        The three Gaussians in ζ (about 0, u and w) multiply to one, integrated where both |ζ| and
-        |w - ζ| pass (docs/explanation/physics.md, C4).
         """
-        u = -np.asarray(q_rock, dtype=np.float64) / self.cos
-        w = 2.0 * (np.asarray(q_two_theta) * self.sin + u * self.cos**2)
-        a, b, c = self.precisions
-        total = a + b + c
-        width = total**-0.5
-        exponent = (a * b * u**2 + a * c * w**2 + b * c * (u - w) ** 2) / total
-        middle = (b * u + c * w) / total
-        low = np.maximum(-self.clip, w - self.aperture)
-        high = np.maximum(low, np.minimum(self.clip, w + self.aperture))
-        share = _normal_between((low - middle) / width, (high - middle) / width)
-        return np.asarray(self._scale_rock_two_theta * np.exp(-0.5 * exponent) * share)
-
-    @property
-    def precisions(self) -> tuple[float, float, float]:
-        """Inverse variances of the Gaussians in ζ_v: of the beam, the bandwidth, the lens."""
-        tangent = self.sin / self.cos
-        return (
-            self.divergence_vertical**-2,
-            (tangent * self.bandwidth) ** -2,
-            self.lens**-2,
-        )
-
-    @property
-    def _scale_rock_two_theta(self) -> float:
-        width = 1.0 / math.sqrt(sum(self.precisions))
-        sigmas = self.divergence_vertical * self.bandwidth * self.lens
-        passed = self.passed_by_condenser * self.passed_by_aperture
-        return width / (math.pi * sigmas * passed)
+        parts = [
+            term.weight * b[0] * self.rock_two_theta(q_rock, q_two_theta, term.two_theta)
+            for term, _, b in self._lens_moments
+        ]
+        return np.asarray(sum(parts) / self._passed)
 
     def density_roll(self, q_roll: ArrayLike) -> Floats:
-        """Density of q_roll: a truncated Gaussian, smeared by the horizontal divergence.
+        """Density of q_roll, with the other two integrated over.
 
         Parameters
         ----------
@@ -177,21 +228,124 @@ class Acceptance:
         -------
         ndarray
         """
+        parts = [
+            term.weight * a[0] * self.roll(q_roll, term.roll) for term, a, _ in self._lens_moments
+        ]
+        return np.asarray(sum(parts) / self._passed)
+
+    def rock_two_theta(
+        self, q_rock: ArrayLike, q_two_theta: ArrayLike, windows: Sequence[Window]
+    ) -> Floats:
+        r"""Density of (q_rock', q_2θ) of the rays whose δ passes some windows.
+
+        Parameters
+        ----------
+        q_rock, q_two_theta : array_like
+            Dimensionless; broadcast against each other.
+        windows : sequence of Window
+            Where δ passes.
+
+        Returns
+        -------
+        ndarray
+            Its integral is the probability that δ passes.
+
+        Notes
+        -----
+        At given ζ = ζ_v the other two variables follow from q: :math:`\sin\theta\,\varepsilon =
+        (\zeta - u)\cos\theta` with :math:`u = -q_{rock'}/\cos\theta`, and :math:`\delta = w -
+        \zeta` with :math:`w = 2(q_{2\theta}\sin\theta - q_{rock'}\cos\theta)`; the Jacobian is 2.
+        The three Gaussians in ζ (about 0, u and w) multiply to one, integrated where ζ passes the
+        condenser and w - ζ a window (docs/explanation/physics.md, C4). Several energies add up; a
+        motion of φ is a Gauss-Legendre sum of shifts along (cosθ, -sinθ).
+        """
+        q1, q3 = np.asarray(q_rock, dtype=np.float64), np.asarray(q_two_theta, dtype=np.float64)
+        nodes, shares = self._blur_nodes()
+        total = np.zeros(np.broadcast_shapes(q1.shape, q3.shape))
+        for shift, share in zip(nodes, shares, strict=True):
+            for weight, centre, rms in self.energies:
+                rock = q1 + shift * self.cos - centre * self.sin
+                two_theta = q3 - shift * self.sin - centre * self.cos
+                total += share * weight * self._one_energy(rock, two_theta, rms, windows)
+        return total
+
+    def _one_energy(self, q1: Floats, q3: Floats, rms: float, windows: Sequence[Window]) -> Floats:
+        u = -q1 / self.cos
+        w = 2.0 * (q3 * self.sin - q1 * self.cos)
+        a, b, c = self.precisions(rms)
+        total = a + b + c
+        width = total**-0.5
+        exponent = (a * b * u**2 + a * c * w**2 + b * c * (u - w) ** 2) / total
+        middle = (b * u + c * w) / total
+        share = np.zeros(np.broadcast_shapes(u.shape, w.shape))
+        for window in windows:
+            low = np.maximum(-self.clip, w - window.high)
+            high = np.maximum(low, np.minimum(self.clip, w - window.low))
+            inside = _normal_between((low - middle) / width, (high - middle) / width)
+            share += window.transmission * inside
+        return np.asarray(self.rock_scale(rms) * np.exp(-0.5 * exponent) * share)
+
+    def precisions(self, rms: float) -> tuple[float, float, float]:
+        """Inverse variances of the Gaussians in ζ_v: of the beam, of the energy, of the lens.
+
+        Parameters
+        ----------
+        rms : float
+            Width of one Gaussian of the spectrum.
+        """
+        tangent = self.sin / self.cos
+        return (self.divergence_vertical**-2, (tangent * rms) ** -2, self.lens**-2)
+
+    def rock_scale(self, rms: float) -> float:
+        """Factor before exponential and normal integral in the density of (q_rock', q_2θ)."""
+        root = math.sqrt(2.0 * math.pi)
+        if math.isinf(self.divergence_vertical):
+            beam = 0.5 / self.clip
+        else:
+            beam = 1.0 / (root * self.divergence_vertical * self.passed_by_condenser)
+        width = 1.0 / math.sqrt(sum(self.precisions(rms)))
+        return 2.0 * beam * width / (root * rms * self.lens)
+
+    def _blur_nodes(self) -> tuple[Floats, Floats]:
+        """Shifts of φ during the exposure and their shares of the time."""
+        if self.phi_blur == 0.0:
+            return np.zeros(1), np.ones(1)
+        sharpest = min(sum(self.precisions(rms)) ** -0.5 for _, _, rms in self.energies)
+        count = 4 + math.ceil(3.0 * self.phi_blur / sharpest)
+        node, weight = np.polynomial.legendre.leggauss(min(count, 500))
+        return 0.5 * self.phi_blur * node, 0.5 * weight
+
+    def roll(self, q_roll: ArrayLike, windows: Sequence[Window]) -> Floats:
+        """Density of q_roll of the rays whose ξ passes some windows.
+
+        Parameters
+        ----------
+        q_roll : array_like
+            Dimensionless.
+        windows : sequence of Window
+            Where ξ passes.
+
+        Returns
+        -------
+        ndarray
+            Its integral is the probability that ξ passes.
+        """
         x = 2.0 * self.sin * np.asarray(q_roll, dtype=np.float64)
         variance = self.lens**2 + self.divergence_horizontal**2
         gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
         if self.divergence_horizontal == 0.0:
-            share = np.where(np.abs(x) < self.aperture, 1.0, 0.0)
+            share = transmission(windows, x)
         else:
+            share = np.zeros(x.shape)
             middle = x * self.lens**2 / variance
             width = self.lens * self.divergence_horizontal / math.sqrt(variance)
-            share = _normal_between(
-                (-self.aperture - middle) / width, (self.aperture - middle) / width
-            )
-        return np.asarray(2.0 * self.sin * gauss * share / self.passed_by_aperture)
+            for window in windows:
+                ends = (window.low - middle) / width, (window.high - middle) / width
+                share += window.transmission * _normal_between(*ends)
+        return np.asarray(2.0 * self.sin * gauss * share)
 
     def density_rock(self, q_rock: ArrayLike) -> Floats:
-        """Marginal density of q_rock' alone.
+        """Marginal density of q_rock' alone; the stops do not enter.
 
         Parameters
         ----------
@@ -202,16 +356,17 @@ class Acceptance:
         -------
         ndarray
         """
-        u = -np.asarray(q_rock, dtype=np.float64) / self.cos
-        a, b, _ = self.precisions
-        total = a + b
-        width = total**-0.5
-        middle = b * u / total
-        share = _normal_between((-self.clip - middle) / width, (self.clip - middle) / width)
-        scale = math.sqrt(a * b / (2 * math.pi * total)) / (self.cos * self.passed_by_condenser)
-        return np.asarray(scale * np.exp(-0.5 * a * b / total * u**2) * share)
+        whole = replace(self.open, aperture=math.inf, phi_blur=self.phi_blur)
+        q1 = np.asarray(q_rock, dtype=np.float64)
+        reach = 9.0 * self.lens + min(self.clip, 9.0 * self.divergence_vertical)
+        node, weight = np.polynomial.legendre.leggauss(200)
+        # δ = w - ζ covers the lens; at fixed q_rock', dw = 2 sinθ dq_2θ.
+        w = reach * node
+        q3 = (0.5 * w + q1[..., None] * self.cos) / self.sin
+        density = whole.rock_two_theta(q1[..., None], q3, whole.passages[0].two_theta)
+        return np.asarray(density @ weight * reach / (2.0 * self.sin))
 
-    def density_two_theta(self, q_two_theta: ArrayLike, nodes: int = 64) -> Floats:
+    def density_two_theta(self, q_two_theta: ArrayLike, nodes: int = 96) -> Floats:
         """Marginal density of q_2θ alone.
 
         Parameters
@@ -225,54 +380,93 @@ class Acceptance:
         -------
         ndarray
         """
-        y = 2.0 * self.sin * np.asarray(q_two_theta, dtype=np.float64)[..., None]
+        q3 = np.asarray(q_two_theta, dtype=np.float64)
         reach = min(self.clip, 8.0 * self.divergence_vertical)
         node, weight = np.polynomial.legendre.leggauss(nodes)
         zeta, weight = reach * node, reach * weight
-        weight = weight * np.exp(-0.5 * (zeta / self.divergence_vertical) ** 2)
-        weight /= math.sqrt(2 * math.pi) * self.divergence_vertical * self.passed_by_condenser
-        # y + ζ cos2θ = 2 sinθ cosθ ε + δ: a Gaussian and a truncated Gaussian.
-        x = y + zeta * math.cos(2 * self.theta)
-        smear = math.sin(2 * self.theta) * self.bandwidth
-        variance = smear**2 + self.lens**2
-        middle = x * self.lens**2 / variance
-        width = smear * self.lens / math.sqrt(variance)
-        share = _normal_between((-self.aperture - middle) / width, (self.aperture - middle) / width)
-        gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
-        return np.asarray(2.0 * self.sin * (gauss * share) @ weight / self.passed_by_aperture)
+        if math.isfinite(self.divergence_vertical):
+            weight = weight * np.exp(-0.5 * (zeta / self.divergence_vertical) ** 2)
+        weight /= weight.sum()
+        total = np.zeros(q3.shape)
+        for term, _, b in self._lens_moments:
+            for share, centre, rms in self.energies:
+                # y + ζ cos2θ = 2 sinθ cosθ ε + δ: a Gaussian and a Gaussian cut by windows.
+                y = 2.0 * self.sin * (q3 - centre * self.cos)
+                x = y[..., None] + zeta * math.cos(2 * self.theta)
+                smear = math.sin(2 * self.theta) * rms
+                variance = smear**2 + self.lens**2
+                middle = x * self.lens**2 / variance
+                width = smear * self.lens / math.sqrt(variance)
+                gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
+                for window in term.two_theta:
+                    inside = _normal_between(
+                        (window.low - middle) / width, (window.high - middle) / width
+                    )
+                    factor = term.weight * b[0] * share * window.transmission
+                    total += factor * ((gauss * inside) @ weight)
+        return 2.0 * self.sin * total / self._passed
+
+    def mean(self) -> Floats:
+        """Mean of q in the imaging frame, which a one-sided stop moves away from zero.
+
+        Returns
+        -------
+        (3,) ndarray
+            Of (q_rock', q_roll, q_2θ).
+        """
+        return self._linear_map @ self._ray_moments[0]
 
     def covariance(self) -> Floats:
-        """Covariance of q in the imaging frame, truncations included.
+        """Covariance of q in the imaging frame, truncations and stops included.
 
         Returns
         -------
         (3, 3) ndarray
             Of (q_rock', q_roll, q_2θ); see docs/explanation/physics.md, C3.
         """
+        matrix = self._linear_map
+        return np.asarray(matrix @ self._ray_moments[1] @ matrix.T)
+
+    @property
+    def _linear_map(self) -> Floats:
+        """From (ε, ζ_v, ζ_h, δ, ξ, φ) to q."""
         s, c, c2 = self.sin, self.cos, math.cos(2 * self.theta)
-        energy = self.bandwidth**2
-        beam = _truncated_variance(self.divergence_vertical, self.clip)
-        lens = _truncated_variance(self.lens, self.aperture)
-        covariance = np.zeros((3, 3))
-        covariance[0, 0] = s**2 * energy + c**2 * beam
-        covariance[1, 1] = (lens + self.divergence_horizontal**2) / (4 * s**2)
-        covariance[2, 2] = c**2 * energy + (lens + beam * c2**2) / (4 * s**2)
-        covariance[0, 2] = covariance[2, 0] = s * c * energy + beam * c * c2 / (2 * s)
-        return covariance
+        return np.array(
+            [
+                [s, -c, 0.0, 0.0, 0.0, -c],
+                [0.0, 0.0, -0.5 / s, 0.0, 0.5 / s, 0.0],
+                [c, -0.5 * c2 / s, 0.0, 0.5 / s, 0.0, s],
+            ]
+        )
+
+    @cached_property
+    def _ray_moments(self) -> tuple[Floats, Floats]:
+        """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ, φ)."""
+        centre = sum(w * e for w, e, _ in self.energies)
+        spread = sum(w * (rms**2 + e**2) for w, e, rms in self.energies) - centre**2
+        if math.isinf(self.divergence_vertical):
+            beam = self.clip**2 / 3.0
+        else:
+            window = [Window(-self.clip, self.clip)]
+            moments = gaussian_moments(window, self.divergence_vertical)
+            beam = moments[2] / moments[0]
+        first, second = np.zeros(2), np.zeros((2, 2))
+        for term, a, b in self._lens_moments:
+            factor = term.weight / self._passed
+            first += factor * np.array([a[1] * b[0], a[0] * b[1]])
+            cross = a[1] * b[1]
+            second += factor * np.array([[a[2] * b[0], cross], [cross, a[0] * b[2]]])
+        mean = np.array([centre, 0.0, 0.0, *first, 0.0])
+        covariance = np.diag(
+            [spread, beam, self.divergence_horizontal**2, 0.0, 0.0, self.phi_blur**2 / 12.0]
+        )
+        covariance[3:5, 3:5] = second - np.outer(first, first)
+        return mean, covariance
 
 
 def _inside(ratio: float) -> float:
     """Probability that a standard normal variable lies within ±`ratio`."""
     return math.erf(ratio / math.sqrt(2.0))
-
-
-def _truncated_variance(sigma: float, limit: float) -> float:
-    """Variance of N(0, sigma²) cut to ±limit."""
-    if math.isinf(limit):
-        return sigma**2
-    x = limit / sigma
-    edge = math.exp(-0.5 * x**2) / math.sqrt(2 * math.pi)
-    return sigma**2 * (1.0 - 2.0 * x * edge / _inside(x))
 
 
 @elementwise
