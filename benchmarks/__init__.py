@@ -1,0 +1,1 @@
+"""Speed, measured: ``python -m benchmarks`` prints what every part of weakbeam costs."""
