@@ -1,0 +1,116 @@
+"""Ray tracing into a kernel: what a ray costs, the whole command, and that of dfxm-geo.
+
+    python -m benchmarks.raytrace [--rays 1e8] [--repeats 3] [--dfxm-geo PYTHON]
+
+PYTHON is the interpreter of an environment with dfxm-geo. Its command ``dfxm-bootstrap`` is then
+run once on its own default: 1e8 rays into 400 x 200 x 200 bins, for which it needs 14 GB.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks._measure import (
+    COST_COLUMNS,
+    Cost,
+    answer,
+    cost_cells,
+    machine,
+    parser,
+    print_table,
+    run_part,
+    run_process,
+    scratch,
+    time_calls,
+)
+
+COMMAND = [sys.executable, "-c", "from weakbeam.cli.bootstrap import bootstrap; bootstrap()"]
+
+VARIANTS = {
+    "one thread": {"workers": 1},
+    "all cores": {},
+    "  into 40 x 20 x 20 voxels": {"bins": (40, 20, 20)},
+    "  exact kinematics": {"exact": True},
+    "  under a wire": {"wire": True},
+    "  under a square aperture of 94 urad": {"square": True},
+}
+
+
+def measure(variant: str, rays: int, repeats: int) -> None:
+    """Trace once to load compiled code and once per repeat, in a process of its own."""
+    from weakbeam.assemble import assemble
+    from weakbeam.diffraction.raytrace import RayOptics, trace
+    from weakbeam.experiment import Experiment
+    from weakbeam.instrument.stops import SquareAperture, Wire
+
+    options = VARIANTS[variant]
+    stops = [Wire(1e-4, optical_depth=2.0)] if "wire" in options else []
+    optics = RayOptics(
+        assemble(Experiment()).acceptance,
+        stops=stops or ([SquareAperture(93.9e-6)] if "square" in options else []),
+        exact="exact" in options,
+    )
+    bins = options.get("bins", (400, 200, 200))
+    workers = options.get("workers")
+    trace(optics, 1000, bins, workers=workers)
+    cost = time_calls(lambda: trace(optics, rays, bins, workers=workers), repeats)
+    answer([{"wall": wall, "cpu": cpu} for wall, cpu in zip(cost.walls, cost.cpus, strict=True)])
+
+
+def traced(variant: str, rays: int, repeats: int) -> Cost:
+    """Cost of the tracing alone."""
+    rows = run_part("benchmarks.raytrace", variant, "--rays", str(rays), "--repeats", str(repeats))
+    walls, cpus = (tuple(row[key] for row in rows) for key in ("wall", "cpu"))
+    return Cost(walls, cpus, rows[0]["memory"])
+
+
+def dfxm_geo(python: Path) -> Cost:
+    """Cost of dfxm-geo's own command on its default."""
+    programs = python.absolute().parent
+    with scratch() as folder:
+        run_process([programs / "dfxm-init", "--dest", folder], folder=folder)
+        return run_process(
+            [
+                programs / "dfxm-bootstrap",
+                *("--config", folder / "default.toml"),
+                *("--output", folder / "kernel.npz"),
+            ],
+            folder=folder,
+        )
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--rays", type=float, default=1e8, help="rays of each measurement")
+    arguments.add_argument("--dfxm-geo", type=Path, metavar="PYTHON", help="run it for comparison")
+    options = arguments.parse_args()
+    rays = int(options.rays)
+    if options.part:
+        measure(options.part, rays, options.repeats)
+        return
+    print(machine())
+    parts = {variant: traced(variant, rays, options.repeats) for variant in VARIANTS}
+    with scratch() as folder:
+        command = [*COMMAND, "-q", "--overwrite", "--rays", str(rays), "-o", folder / "kernel.h5"]
+        whole = run_process(command, options.repeats)
+    other = dfxm_geo(options.dfxm_geo) if options.dfxm_geo else None
+    baseline = None if other is None else other.wall
+    targets = {"all cores": "10 s, 1000 MB"} if rays == 10**8 else {}
+    rows = [
+        [name, *cost_cells(cost, baseline, targets.get(name, ""))] for name, cost in parts.items()
+    ]
+    rows.append(["weakbeam bootstrap (process)", *cost_cells(whole, baseline)])
+    if other is not None:
+        rows.append(["dfxm-bootstrap (process, 1e8 rays)", *cost_cells(other, baseline)])
+    title = f"{rays:.3g} rays into 400 x 200 x 200 voxels (baseline: dfxm-geo)"
+    print_table(title, ("", *COST_COLUMNS), rows)
+    print_table(
+        "CPU time for one ray",
+        ("", "CPU"),
+        [[name, f"{1e9 * cost.cpu / rays:.3g} ns"] for name, cost in parts.items()],
+    )
+
+
+if __name__ == "__main__":
+    main()
