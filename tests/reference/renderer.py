@@ -1,0 +1,103 @@
+"""A slow image of one crystal, written from the equations alone and sharing no code with weakbeam.
+
+Symmetric geometry, vertical camera, no horizontal divergence, cubic cell. Lengths in µm, angles in
+rad; the letters of the equations refer to docs/explanation/physics.md.
+"""
+
+import numpy as np
+from scipy.special import ndtr
+
+HC = 12.398419843
+
+
+def unit(vector):
+    return np.asarray(vector, float) / np.linalg.norm(vector)
+
+
+def beta_straight(points, burgers, line, nu):
+    """D2: distortion of a straight Volterra dislocation through the origin, (n, 3, 3)."""
+    t = unit(line)
+    screw = burgers @ t
+    edge_vector = burgers - screw * t
+    edge = np.linalg.norm(edge_vector)
+    x_axis = unit(edge_vector) if edge > 1e-9 * abs(screw) else unit(np.cross(t, [0.3, 0.5, 0.8]))
+    axes = np.column_stack([x_axis, np.cross(t, x_axis), t])
+    x, y, _ = (points @ axes).T
+    r2 = x**2 + y**2
+    k = edge / (4 * np.pi * (1 - nu)) / r2**2
+    n = 2 * nu * r2
+    s = screw / (2 * np.pi) / r2
+    zero = 0 * x
+    beta = np.array(
+        [
+            [-k * y * (3 * x**2 + y**2 - n), k * x * (3 * x**2 + y**2 - n), zero],
+            [-k * x * (x**2 + 3 * y**2 - n), k * y * (x**2 - y**2 + n), zero],
+            [-s * y, s * x, zero],
+        ]
+    ).transpose(2, 0, 1)
+    return axes @ beta @ axes.T
+
+
+def p_rock(q1, q3, theta, p):
+    """C4: joint density of (q_rock', q_2θ) up to a factor."""
+    s, c = np.sin(theta), np.cos(theta)
+    sv, se, sa = p["zeta_v"], p["bandwidth"], p["acceptance"]
+    clip, aperture = p["clip"] or np.inf, p["aperture"] or np.inf
+    w = 2 * s * q3 - 2 * c * q1
+    a = 1 / sv**2 + (c / s) ** 2 / se**2 + 1 / sa**2
+    b = w / sa**2 - c / s**2 * q1 / se**2
+    constant = (q1 / s) ** 2 / se**2 + w**2 / sa**2
+    middle, width = b / a, a**-0.5
+    low, high = np.maximum(-clip, w - aperture), np.minimum(clip, w + aperture)
+    # From the nearer tail, where the difference keeps its digits.
+    flip = np.where(middle < 0.5 * (np.maximum(low, -1) + np.minimum(high, 1)), -1.0, 1.0)
+    ends = flip * (low - middle) / width, flip * (high - middle) / width
+    between = np.abs(ndtr(ends[1]) - ndtr(ends[0])) * (high > low)
+    return np.exp(-0.5 * (constant - b**2 / a)) * between
+
+
+def p_roll(q2, theta, p):
+    """C4: density of q_roll up to a factor."""
+    x = 2 * np.sin(theta) * q2
+    return np.exp(-0.5 * (x / p["acceptance"]) ** 2) * (np.abs(x) < (p["aperture"] or np.inf))
+
+
+def image(p):
+    """Image of the parameters `p`, the keys of the reference images; (rows, columns)."""
+    a = p["cell"][0]
+    spacing = a / np.linalg.norm(p["hkl"])
+    theta = np.arcsin(HC / p["energy"] / (2 * spacing))
+    s, c = np.sin(theta), np.cos(theta)
+
+    # A2: sample axes as rows.
+    z_axis = unit(p["hkl"])
+    y_axis = unit(np.cross(z_axis, p["x_axis"]))
+    orientation = np.array([np.cross(y_axis, z_axis), y_axis, z_axis])
+
+    # E1: pixels, depths along k_out, all in the laboratory; then A3 into the sample.
+    rows, columns = p["shape"]
+    sigma = p["beam_fwhm"] / 2.354820045
+    z = np.linspace(-4 * sigma, 4 * sigma, p["nz"])
+    weight = np.exp(-0.5 * (z / sigma) ** 2)
+    x0 = -(np.arange(rows) - (rows - 1) / 2) * p["pixel"] / np.tan(2 * theta)
+    y0 = (np.arange(columns) - (columns - 1) / 2) * p["pixel"]
+    x0, y0, z = (v.ravel() for v in np.meshgrid(x0, y0, z, indexing="ij"))
+    x = x0 + z / np.tan(2 * theta)
+    points = np.column_stack([c * x + s * z, y0, -s * x + c * z])
+
+    # D1, D4: one exact inverse for the sum of all lines, in the crystal.
+    beta = np.zeros((len(points), 3, 3))
+    for line in p["lines"]:
+        where = (points - line["position_um"]) @ orientation
+        beta += beta_straight(where, np.array(line["b_um"]), line["t"], p["poisson"])
+    change = np.linalg.inv(np.eye(3) + beta).transpose(0, 2, 1) - np.eye(3)
+    q_rock, q_roll, q_par = orientation @ (change @ unit(p["hkl"])).T
+
+    # A3, E3: motors in the sample frame, then into the imaging frame.
+    q_rock = q_rock + p["phi"] + p["two_theta"] / 2
+    q_roll = q_roll + p["chi"]
+    q_par = q_par - p["two_theta"] / 2 / np.tan(theta)
+    q1, q3 = c * q_rock + s * q_par, -s * q_rock + c * q_par
+    density = p_rock(q1, q3, theta, p) * p_roll(q_roll, theta, p)
+    density /= p_rock(np.zeros(1), np.zeros(1), theta, p) * p_roll(np.zeros(1), theta, p)
+    return density.reshape(rows, columns, -1) @ weight / weight.sum()

@@ -1,0 +1,168 @@
+"""Whole images against renderers that share no code with weakbeam."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import renderer
+
+from weakbeam.assemble import assemble
+from weakbeam.crystal.lattice import UnitCell
+from weakbeam.crystal.orientation import symmetric_orientation
+from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.rays import ray_grid
+from weakbeam.instrument.beam import BeamProfile
+
+STORED = Path(__file__).parents[3] / "shared" / "reference"
+B = 4.0495e-4 / 2
+DEFAULT = {
+    "cell": [4.0495, 4.0495, 4.0495, 90, 90, 90],
+    "hkl": [-1, 1, -1],
+    "x_axis": [1, 0, -1],
+    "energy": 17.0,
+    "poisson": 0.334,
+    "zeta_v": 0.53e-3 / 2.354820045,
+    "clip": 0.14e-3,
+    "zeta_h": 0.0,
+    "acceptance": 0.731e-3 / 2.354820045,
+    "aperture": 1.0323e-3,
+    "bandwidth": 6e-5,
+    "beam_fwhm": 0.15,
+    "pixel": 0.04,
+    "shape": [24, 36],
+    "nz": 61,
+    "phi": 0.0,
+    "chi": 0.0,
+    "two_theta": 0.0,
+    "lines": [{"b_um": [B, 0, -B], "t": [1, -2, 1], "position_um": [0, 0, 0]}],
+}
+MIXED = [{"b_um": [B, 0, -B], "t": [2, -1, -1], "position_um": [0.3, -0.2, 0.1]}]
+SCREW = [{"b_um": [B, -B, 0], "t": [1, -1, 0], "position_um": [0.05, 0.1, 0]}]
+CASES = {
+    "edge": {},
+    "edge, weak beam": {"phi": 1.4e-4},
+    "mixed, thick beam": {"lines": MIXED, "beam_fwhm": 0.6, "phi": 1.5e-4, "chi": 3e-4},
+    "screw": {"lines": SCREW, "phi": -1.5e-4},
+    "three lines, other side": {"lines": DEFAULT["lines"] + MIXED + SCREW, "phi": -1.3e-4},
+    "strain scan": {"phi": -1e-4, "two_theta": 4e-4, "lines": MIXED},
+    "small aperture": {"aperture": 9.39e-5, "phi": 1e-4},
+    "no cuts": {"aperture": None, "clip": None, "phi": 2e-4},
+    "another reflection": {"hkl": [2, 0, 0], "x_axis": [0, 1, 2], "energy": 19.1, "phi": 1.4e-4},
+}
+
+
+def parts(p):
+    """Field, geometry and acceptance of the parameters of a reference image."""
+    cell = UnitCell(*p["cell"])
+    turn = symmetric_orientation(cell, p["hkl"], p["x_axis"])
+    lines = [
+        Dislocation(turn @ line["b_um"], turn @ line["t"], line["position_um"], p["poisson"])
+        for line in p["lines"]
+    ]
+    theta = bragg_angle(float(cell.d_spacing(p["hkl"])), p["energy"])
+    acceptance = Acceptance(
+        theta=theta,
+        bandwidth=p["bandwidth"],
+        divergence_vertical=p["zeta_v"],
+        clip=p["clip"] or np.inf,
+        divergence_horizontal=p["zeta_h"],
+        lens=p["acceptance"],
+        aperture=p["aperture"] or np.inf,
+    )
+    return StraightDislocations(lines), symmetric_geometry(theta), acceptance
+
+
+def render(p):
+    """The engine's image at the depths that the reference uses."""
+    field, geometry, acceptance = parts(p)
+    sigma = p["beam_fwhm"] / 2.354820045
+    depths = np.linspace(-4 * sigma, 4 * sigma, p["nz"])
+    weights = np.exp(-0.5 * (depths / sigma) ** 2)
+    rays = ray_grid(
+        geometry, tuple(p["shape"]), p["pixel"], depths, weights / weights.sum(), "vertical"
+    )
+    per_phi, per_chi, per_arm = geometry.motor_vectors
+    rock = p["phi"] * per_phi + p["two_theta"] * per_arm
+    roll = p["chi"] * per_chi
+    return Engine(field, geometry, rays, acceptance).images([rock], [roll])[0, 0]
+
+
+def stored(name):
+    parameters, image = STORED / f"{name}.json", STORED / f"{name}.npz"
+    if not image.exists():
+        pytest.skip("the stored reference images are not at hand")
+    return json.loads(parameters.read_text()), np.load(image)["image"]
+
+
+def relative_difference(found, expected):
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES.keys())
+def test_engine_equals_the_independent_renderer(changes):
+    p = {**DEFAULT, **changes}
+    expected = renderer.image(p)
+    assert np.ptp(expected) > 0.02 * expected.max()
+    np.testing.assert_allclose(render(p), expected, rtol=0, atol=1e-5 * expected.max())
+
+
+def test_the_independent_renderer_equals_the_stored_images():
+    p, expected = stored("mixed60_thick_beam")
+    np.testing.assert_allclose(renderer.image(p), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["edge_strong", "edge_weak", "mixed60_thick_beam"])
+def test_engine_equals_the_stored_images_at_the_same_samples(name):
+    p, expected = stored(name)
+    np.testing.assert_allclose(render(p), expected, rtol=0, atol=1e-5 * expected.max())
+    assert relative_difference(render(p), expected) < 1e-5
+
+
+# With 161 depths over a thick beam the stored image is itself 0.53 % from its limit of many depths,
+# nearly all of it in the few pixels that see the singular core; automatic sampling is 0.21 % away.
+COARSE = pytest.mark.xfail(strict=True, reason="the stored image is 0.53 % from its own limit")
+
+
+@pytest.mark.parametrize(
+    "name", ["edge_strong", "edge_weak", pytest.param("mixed60_thick_beam", marks=COARSE)]
+)
+def test_images_with_automatic_sampling_equal_the_stored_ones(name):
+    p, expected = stored(name)
+    assert relative_difference(automatic(p), expected) < 5e-3
+
+
+def test_the_thick_beam_is_nearer_to_its_limit_than_the_stored_image():
+    p, expected = stored("mixed60_thick_beam")
+    field, geometry, acceptance = parts(p)
+    depths, weights = BeamProfile(p["beam_fwhm"]).samples(3000)
+    rays = ray_grid(geometry, tuple(p["shape"]), p["pixel"], depths, weights)
+    per_phi, per_chi, _ = geometry.motor_vectors
+    engine = Engine(field, geometry, rays, acceptance)
+    limit = engine.images([p["phi"] * per_phi], [p["chi"] * per_chi])[0, 0]
+    assert relative_difference(automatic(p), limit) < 5e-3
+    assert relative_difference(automatic(p), limit) < relative_difference(expected, limit)
+
+
+def automatic(p):
+    """The engine's image at the depths that weakbeam chooses."""
+    setup = assemble(
+        Experiment().with_settings(
+            [
+                f"beam.height_fwhm_um={p['beam_fwhm']}",
+                f"camera.pixels={p['shape']}",
+                "objective.aperture_mrad=inf",
+            ]
+        )
+    )
+    field, geometry, acceptance = parts(p)
+    np.testing.assert_allclose(setup.acceptance.covariance(), acceptance.covariance(), rtol=1e-9)
+    engine = Engine(field, geometry, setup.grids, setup.acceptance)
+    per_phi, per_chi, _ = geometry.motor_vectors
+    return engine.images([p["phi"] * per_phi], [p["chi"] * per_chi])[0, 0]
