@@ -1,0 +1,53 @@
+import math
+
+import numpy as np
+import pytest
+
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
+
+
+def test_ratio_of_fwhm_and_sigma():
+    assert pytest.approx(2.354820045, abs=1e-9) == FWHM_PER_SIGMA
+
+
+def test_the_gaussian_has_the_height_that_it_says():
+    beam = BeamProfile(0.6)
+    np.testing.assert_allclose(beam.intensity([-0.3, 0.0, 0.3]), [0.5, 1.0, 0.5], rtol=1e-14)
+    z, weights = beam.samples(400)
+    assert math.sqrt(weights @ z**2) == pytest.approx(0.6 / 2.3548, rel=2e-3)
+
+
+def test_the_box_is_flat_and_ends():
+    beam = BeamProfile(0.6, "box")
+    np.testing.assert_array_equal(beam.intensity([-0.31, -0.3, 0.0, 0.29, 0.31]), [0, 1, 1, 1, 0])
+    z, weights = beam.samples(6)
+    np.testing.assert_allclose(z, [-0.25, -0.15, -0.05, 0.05, 0.15, 0.25], atol=1e-15)
+    np.testing.assert_allclose(weights, 1 / 6)
+
+
+@pytest.mark.parametrize("shape", ["gaussian", "box"])
+@pytest.mark.parametrize("count", [1, 2, 15, 64])
+def test_samples_are_symmetric_equidistant_and_weigh_one(shape, count):
+    z, weights = BeamProfile(0.15, shape).samples(count)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-14)
+    np.testing.assert_allclose(z, -z[::-1], atol=1e-16)
+    np.testing.assert_allclose(weights, weights[::-1], rtol=1e-12)
+    np.testing.assert_allclose(np.diff(z, 2), 0.0, atol=1e-15)
+    assert len(z) == count
+
+
+def test_almost_the_whole_gaussian_is_sampled():
+    beam = BeamProfile(1.0)
+    outside = math.erfc(beam.half_reach * FWHM_PER_SIGMA / math.sqrt(2))
+    assert 1e-4 < outside < 3e-4
+
+
+@pytest.mark.parametrize("height", [0.0, -1.0, math.nan, math.inf])
+def test_impossible_heights_are_refused(height):
+    with pytest.raises(ValueError, match="beam height"):
+        BeamProfile(height)
+
+
+def test_unknown_profiles_are_refused():
+    with pytest.raises(ValueError, match="'round' is neither"):
+        BeamProfile(1.0, "round")
