@@ -225,18 +225,14 @@ def acceptance(setup: Setup, setting: Floats) -> Figure:
     p = setup.acceptance
     reach = 4.0 * np.sqrt(np.diag(p.covariance()))
     q_rock, q_roll, q_two_theta = (np.linspace(-r, r, 161) for r in reach)
-    rock, roll, two_theta = (
-        p.density_rock(q_rock),
-        p.density_roll(q_roll),
-        p.density_two_theta(q_two_theta),
-    )
+    # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
     return acceptance_figure(
         q_rock,
         q_roll,
         q_two_theta,
-        rock[:, None] * roll,
+        p.density_rock(q_rock)[:, None] * p.density_roll(q_roll),
         p.density_rock_two_theta(q_rock[:, None], q_two_theta),
-        roll[:, None] * two_theta,
+        p.density_roll_two_theta(q_roll[:, None], q_two_theta),
         perfect_crystal=np.asarray(setting) @ setup.geometry.motor_vectors,
     )
 

@@ -269,7 +269,7 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
 
 
 def perfect_intensity(setup: Setup, settings: Floats) -> Floats:
-    """Intensity of the perfect crystal relative to its peak.
+    """Intensity of the perfect crystal relative to its peak in the open instrument.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def perfect_intensity(setup: Setup, settings: Floats) -> Floats:
     (n,) ndarray
     """
     q = np.asarray(settings) @ setup.geometry.motor_vectors
-    return np.asarray(setup.acceptance.density(q) / setup.acceptance.peak)
+    return setup.acceptance.relative(q)
 
 
 def factor_moments(

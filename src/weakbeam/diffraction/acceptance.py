@@ -149,7 +149,7 @@ class Acceptance:
     @cached_property
     def _passed(self) -> float:
         """Probability that (δ, ξ) passes aperture and stops."""
-        return sum(term.weight * a[0] * b[0] for term, a, b in self._lens_moments)
+        return float(sum(term.weight * a[0] * b[0] for term, a, b in self._lens_moments))
 
     @cached_property
     def _lens_moments(self) -> list[tuple[Passage, Floats, Floats]]:
@@ -181,6 +181,11 @@ class Acceptance:
             total += term.weight * rock * self.roll(q[..., 1], term.roll)
         return total / self._passed
 
+    @property
+    def peak(self) -> float:
+        """Density at q = 0: the perfect crystal at its Bragg setting."""
+        return float(self.density(np.zeros(3)))
+
     def relative(self, q_imaging: ArrayLike) -> Floats:
         """Intensity at q relative to the peak of the open instrument, without stops and blur.
 
@@ -195,8 +200,7 @@ class Acceptance:
             Never more with a stop than without.
         """
         reference = self.open
-        scale = self._passed / reference._passed / float(reference.density(np.zeros(3)))
-        return self.density(q_imaging) * scale
+        return self.density(q_imaging) * (self._passed / reference._passed / reference.peak)
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
         """Joint density of (q_rock', q_2θ), with q_roll integrated over.
@@ -260,7 +264,7 @@ class Acceptance:
         motion of φ is a Gauss-Legendre sum of shifts along (cosθ, -sinθ).
         """
         q1, q3 = np.asarray(q_rock, dtype=np.float64), np.asarray(q_two_theta, dtype=np.float64)
-        nodes, shares = self._blur_nodes()
+        nodes, shares = self.blur_nodes()
         total = np.zeros(np.broadcast_shapes(q1.shape, q3.shape))
         for shift, share in zip(nodes, shares, strict=True):
             for weight, centre, rms in self.energies:
@@ -274,7 +278,7 @@ class Acceptance:
         w = 2.0 * (q3 * self.sin - q1 * self.cos)
         a, b, c = self.precisions(rms)
         total = a + b + c
-        width = total**-0.5
+        width = 1.0 / math.sqrt(total)
         exponent = (a * b * u**2 + a * c * w**2 + b * c * (u - w) ** 2) / total
         middle = (b * u + c * w) / total
         share = np.zeros(np.broadcast_shapes(u.shape, w.shape))
@@ -306,7 +310,7 @@ class Acceptance:
         width = 1.0 / math.sqrt(sum(self.precisions(rms)))
         return 2.0 * beam * width / (root * rms * self.lens)
 
-    def _blur_nodes(self) -> tuple[Floats, Floats]:
+    def blur_nodes(self) -> tuple[Floats, Floats]:
         """Shifts of φ during the exposure and their shares of the time."""
         if self.phi_blur == 0.0:
             return np.zeros(1), np.ones(1)
@@ -366,45 +370,72 @@ class Acceptance:
         density = whole.rock_two_theta(q1[..., None], q3, whole.passages[0].two_theta)
         return np.asarray(density @ weight * reach / (2.0 * self.sin))
 
-    def density_two_theta(self, q_two_theta: ArrayLike, nodes: int = 96) -> Floats:
+    def density_two_theta(self, q_two_theta: ArrayLike) -> Floats:
         """Marginal density of q_2θ alone.
 
         Parameters
         ----------
         q_two_theta : array_like
             Dimensionless.
-        nodes : int
-            Gauss-Legendre nodes in ζ_v, the one variable that is left to integrate over.
 
         Returns
         -------
         ndarray
         """
+        parts = [
+            term.weight * b[0] * self._two_theta(q_two_theta, term.two_theta)
+            for term, _, b in self._lens_moments
+        ]
+        return np.asarray(sum(parts) / self._passed)
+
+    def density_roll_two_theta(self, q_roll: ArrayLike, q_two_theta: ArrayLike) -> Floats:
+        """Joint density of (q_roll, q_2θ), with q_rock' integrated over.
+
+        Parameters
+        ----------
+        q_roll, q_two_theta : array_like
+            Dimensionless; broadcast against each other.
+
+        Returns
+        -------
+        ndarray
+        """
+        parts = [
+            term.weight
+            * self.roll(q_roll, term.roll)
+            * self._two_theta(q_two_theta, term.two_theta)
+            for term in self.passages
+        ]
+        return np.asarray(sum(parts) / self._passed)
+
+    def _two_theta(self, q_two_theta: ArrayLike, windows: Sequence[Window]) -> Floats:
+        """Density of q_2θ of the rays whose δ passes; a quadrature over ζ_v, all that is left.
+
+        A motion of φ during the exposure, which changes q_2θ by sinθ φ, is small beside the lens
+        and left out here.
+        """
         q3 = np.asarray(q_two_theta, dtype=np.float64)
         reach = min(self.clip, 8.0 * self.divergence_vertical)
-        node, weight = np.polynomial.legendre.leggauss(nodes)
+        node, weight = np.polynomial.legendre.leggauss(96)
         zeta, weight = reach * node, reach * weight
         if math.isfinite(self.divergence_vertical):
             weight = weight * np.exp(-0.5 * (zeta / self.divergence_vertical) ** 2)
         weight /= weight.sum()
         total = np.zeros(q3.shape)
-        for term, _, b in self._lens_moments:
-            for share, centre, rms in self.energies:
-                # y + ζ cos2θ = 2 sinθ cosθ ε + δ: a Gaussian and a Gaussian cut by windows.
-                y = 2.0 * self.sin * (q3 - centre * self.cos)
-                x = y[..., None] + zeta * math.cos(2 * self.theta)
-                smear = math.sin(2 * self.theta) * rms
-                variance = smear**2 + self.lens**2
-                middle = x * self.lens**2 / variance
-                width = smear * self.lens / math.sqrt(variance)
-                gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
-                for window in term.two_theta:
-                    inside = _normal_between(
-                        (window.low - middle) / width, (window.high - middle) / width
-                    )
-                    factor = term.weight * b[0] * share * window.transmission
-                    total += factor * ((gauss * inside) @ weight)
-        return 2.0 * self.sin * total / self._passed
+        for share, centre, rms in self.energies:
+            # y + ζ cos2θ = 2 sinθ cosθ ε + δ: a Gaussian and a Gaussian cut by windows.
+            y = 2.0 * self.sin * (q3 - centre * self.cos)
+            x = y[..., None] + zeta * math.cos(2 * self.theta)
+            smear = math.sin(2 * self.theta) * rms
+            variance = smear**2 + self.lens**2
+            middle = x * self.lens**2 / variance
+            width = smear * self.lens / math.sqrt(variance)
+            gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
+            for window in windows:
+                ends = (window.low - middle) / width, (window.high - middle) / width
+                inside = gauss * _normal_between(*ends)
+                total += share * window.transmission * (inside @ weight)
+        return np.asarray(2.0 * self.sin * total)
 
     def mean(self) -> Floats:
         """Mean of q in the imaging frame, which a one-sided stop moves away from zero.

@@ -69,6 +69,6 @@ def direct_images(
     shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
     images = np.empty((len(shifts), rays.rows, rays.columns))
     for image, shift in zip(images, shifts, strict=True):
-        density = np.nan_to_num(acceptance.density(q_imaging + shift) / acceptance.peak, nan=0.0)
-        image[:] = (density @ rays.sample_weights).reshape(rays.rows, rays.columns)
+        intensity = np.nan_to_num(acceptance.relative(q_imaging + shift), nan=0.0)
+        image[:] = (intensity @ rays.sample_weights).reshape(rays.rows, rays.columns)
     return images

@@ -24,7 +24,7 @@ from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.imaging import kernels
-from weakbeam.imaging.factors import rock_optics, roll_optics
+from weakbeam.imaging.factors import factor_pairs
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.workers import worker_count
 
@@ -86,8 +86,7 @@ class Engine:
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
         self.acceptance = acceptance
         self.workers = worker_count(workers)
-        self._rock_optics = rock_optics(acceptance)
-        self._roll_optics = roll_optics(acceptance)
+        self._pairs = factor_pairs(acceptance)
         self._scratch = threading.local()
         self._stored: dict[int, Floats] = {}
         self._blocks, self._levels = self._plan()
@@ -328,10 +327,12 @@ class Engine:
         q = self._q(block)
         samples, width = q.shape[1:]
         weights = self.grids[block.level].sample_weights
-        a = self._buffer("rock", samples, len(rock), width)
-        b = self._buffer("roll", samples, len(roll), width)
-        kernels.rock_factor(q, rock, weights, self._rock_optics, a)
-        kernels.roll_factor(q, roll, self._roll_optics, b)
+        a = self._buffer("rock", len(self._pairs) * samples, len(rock), width)
+        b = self._buffer("roll", len(self._pairs) * samples, len(roll), width)
+        for n, pair in enumerate(self._pairs):
+            part = slice(n * samples, (n + 1) * samples)
+            pair.rock.fill(q, rock, weights, a[part])
+            pair.roll.fill(q, roll, b[part])
         return a, b
 
     def _buffer(self, name: str, *shape: int) -> Floats32:

@@ -1,17 +1,58 @@
-"""Constants that the compiled factors of the acceptance need, from the acceptance itself."""
+"""The two factors of the acceptance in the form that compiled loops evaluate.
+
+A short sum of Gaussians and windows is evaluated in closed form. A wire of varying thickness or a
+motion during the exposure makes that sum long; the factor is then a cubic spline through it.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+
+from weakbeam._typing import Floats, Floats32
 from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.passage import Window
+from weakbeam.imaging import kernels
+
+MOST_PARTS = 8
+"""Longest sum that is evaluated in closed form for every ray."""
 
 _UNBOUNDED = 1e6
-"""Stands for an infinite aperture (rad), so that no infinity enters compiled arithmetic."""
+"""Stands for an infinite angle (rad), so that no infinity enters compiled arithmetic."""
+
+_STEPS_PER_WIDTH = 8.0
+_REACH = 9.0
+_ROLL_NODES = 2**15
 
 
-def rock_optics(acceptance: Acceptance) -> tuple[float, ...]:
-    """Constants of :func:`weakbeam.imaging.kernels.rock_factor`.
+class RockFactor(Protocol):
+    """Factor of (q_rock', q_2θ)."""
+
+    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.kernels.rock_factor`."""
+
+
+class RollFactor(Protocol):
+    """Factor of q_roll."""
+
+    def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.kernels.roll_factor`."""
+
+
+@dataclass(frozen=True)
+class FactorPair:
+    """One product of the acceptance."""
+
+    rock: RockFactor
+    roll: RollFactor
+
+
+def factor_pairs(acceptance: Acceptance) -> tuple[FactorPair, ...]:
+    """The acceptance, relative to the peak of the open instrument, as a sum of products.
 
     Parameters
     ----------
@@ -20,49 +61,129 @@ def rock_optics(acceptance: Acceptance) -> tuple[float, ...]:
 
     Returns
     -------
-    tuple of float
-        sinθ, cosθ, three precisions, clip, aperture, and the scale that makes the density at
-        q = 0 equal to 1.
+    tuple of FactorPair
     """
-    inverse_width = math.sqrt(sum(acceptance.precisions))
-    limit = min(acceptance.clip, acceptance.aperture)
-    open_share = math.erf(limit * inverse_width / math.sqrt(2.0))
-    return (
-        acceptance.sin,
-        acceptance.cos,
-        *acceptance.precisions,
-        min(acceptance.clip, _UNBOUNDED),
-        min(acceptance.aperture, _UNBOUNDED),
-        1.0 / open_share,
-    )
+    whole = acceptance.open.passages[0]
+    rock_peak = float(acceptance.open.rock_two_theta(0.0, 0.0, whole.two_theta))
+    roll_peak = float(acceptance.roll(0.0, whole.roll))
+    pairs = []
+    for term in acceptance.passages:
+        parts = len(term.two_theta) * len(acceptance.energies)
+        rock: RockFactor
+        if acceptance.phi_blur > 0.0 or parts > MOST_PARTS:
+            rock = _spline_rock(acceptance, term.two_theta, 1.0 / rock_peak)
+        else:
+            rock = _closed_rock(acceptance, term.two_theta, 1.0 / rock_peak)
+        roll: RollFactor
+        if len(term.roll) > MOST_PARTS:
+            roll = _tabulated_roll(acceptance, term.roll, term.weight / roll_peak)
+        else:
+            roll = _closed_roll(acceptance, term.roll, term.weight / roll_peak)
+        pairs.append(FactorPair(rock, roll))
+    return tuple(pairs)
 
 
-def roll_optics(acceptance: Acceptance) -> tuple[float, ...]:
-    """Constants of :func:`weakbeam.imaging.kernels.roll_factor`.
+@dataclass(frozen=True)
+class _ClosedRock:
+    optics: tuple[float, ...]
+    parts: Floats
 
-    Parameters
-    ----------
-    acceptance : Acceptance
-        The instrument.
+    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
+        kernels.rock_factor(q, shifts, weights, self.optics, self.parts, factor)
 
-    Returns
-    -------
-    tuple of float
-        2 sinθ, half the precision of the Gaussian, aperture, and for a beam with horizontal
-        divergence the centre and inverse width of its cut by the aperture; last the scale.
-    """
+
+@dataclass(frozen=True)
+class _SplineRock:
+    optics: tuple[float, ...]
+    coefficients: Floats
+
+    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
+        kernels.rock_spline(q, shifts, weights, self.optics, self.coefficients, factor)
+
+
+@dataclass(frozen=True)
+class _ClosedRoll:
+    optics: tuple[float, ...]
+    windows: Floats
+
+    def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
+        kernels.roll_factor(q, shifts, self.optics, self.windows, factor)
+
+
+@dataclass(frozen=True)
+class _TabulatedRoll:
+    optics: tuple[float, ...]
+    values: Floats
+
+    def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
+        kernels.roll_table(q, shifts, self.optics, self.values, factor)
+
+
+def _closed_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRock:
+    beam, _, lens = acceptance.precisions(acceptance.bandwidth)
+    parts = [
+        (
+            acceptance.precisions(rms)[1],
+            centre * acceptance.sin,
+            centre * acceptance.cos,
+            scale * share * window.transmission * acceptance.rock_scale(rms),
+            _bounded(window.low),
+            _bounded(window.high),
+        )
+        for share, centre, rms in acceptance.energies
+        for window in windows
+    ]
+    optics = (acceptance.sin, acceptance.cos, beam, lens, _bounded(acceptance.clip))
+    return _ClosedRock(optics, np.array(parts))
+
+
+def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _SplineRock:
+    """Spline in u = -q_rock'/cosθ and w = 2(q_2θ sinθ - q_rock' cosθ)."""
+    from scipy.ndimage import spline_filter
+
+    sine, cosine = acceptance.sin, acceptance.cos
+    widths = [sum(acceptance.precisions(rms)) ** -0.5 for _, _, rms in acceptance.energies]
+    step = min(widths) / _STEPS_PER_WIDTH
+    beam = min(acceptance.clip, _REACH * acceptance.divergence_vertical)
+    energy = max(abs(e) + _REACH * rms for _, e, rms in acceptance.energies) * sine / cosine
+    lens = min(acceptance.aperture, _REACH * acceptance.lens)
+    blur = 0.5 * acceptance.phi_blur
+    reach_u, reach_w = beam + energy + blur, beam + lens + 2.0 * blur
+    u = step * np.arange(-math.ceil(reach_u / step), math.ceil(reach_u / step) + 1)
+    w = step * np.arange(-math.ceil(reach_w / step), math.ceil(reach_w / step) + 1)
+    q = np.zeros((3, u.size, w.size))
+    q[0] = -u[:, None] * cosine
+    q[2] = (0.5 * w + q[0] * cosine) / sine
+    closed = _closed_rock(acceptance, windows, scale)
+    values = np.zeros((u.size, w.size))
+    part = np.empty((u.size, 1, w.size), np.float32)
+    for shift, share in zip(*acceptance.blur_nodes(), strict=True):
+        closed.fill(q, shift * np.array([[cosine, 0.0, -sine]]), np.full(u.size, share), part)
+        values += part[:, 0]
+    optics = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
+    return _SplineRock(optics, np.ascontiguousarray(spline_filter(values, order=3)))
+
+
+def _closed_roll(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRoll:
     lens, spread = acceptance.lens, acceptance.divergence_horizontal
     variance = lens**2 + spread**2
-    aperture = min(acceptance.aperture, _UNBOUNDED)
-    if spread == 0.0 or math.isinf(acceptance.aperture):
-        return (2.0 * acceptance.sin, 0.5 / variance, aperture, 0.0, 0.0, 1.0)
-    inverse_width = math.sqrt(variance) / (lens * spread)
-    open_share = math.erf(aperture * inverse_width / math.sqrt(2.0))
-    return (
-        2.0 * acceptance.sin,
-        0.5 / variance,
-        aperture,
-        lens**2 / variance,
-        inverse_width,
-        1.0 / open_share,
-    )
+    height = 2.0 * acceptance.sin * scale / math.sqrt(2.0 * math.pi * variance)
+    inverse_width = math.sqrt(variance) / (lens * spread) if spread > 0.0 else 0.0
+    optics = (2.0 * acceptance.sin, 0.5 / variance, lens**2 / variance, inverse_width, height)
+    ends = [(_bounded(w.low), _bounded(w.high), w.transmission) for w in windows]
+    return _ClosedRoll(optics, np.array(ends))
+
+
+def _tabulated_roll(
+    acceptance: Acceptance, windows: Sequence[Window], scale: float
+) -> _TabulatedRoll:
+    """Values on a fine grid of x = 2 sinθ q_roll."""
+    reach = min(acceptance.aperture, _REACH * acceptance.lens)
+    reach += _REACH * acceptance.divergence_horizontal
+    x = np.linspace(-reach, reach, _ROLL_NODES)
+    values = scale * acceptance.roll(x / (2.0 * acceptance.sin), windows)
+    return _TabulatedRoll((2.0 * acceptance.sin, -reach, 1.0 / (x[1] - x[0])), values)
+
+
+def _bounded(angle: float) -> float:
+    return min(max(angle, -_UNBOUNDED), _UNBOUNDED)

@@ -1,0 +1,243 @@
+"""Which lens angles pass: the transmission of aperture and stops as a sum of products.
+
+Everything that stands in the back focal plane transmits T(δ, ξ). For whatever acts on one angle at
+a time, or on a rectangle, T is a short sum of products of a function of δ and a function of ξ, and
+so is the acceptance (docs/explanation/physics.md, C2, C4). Both functions are constant over
+windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.instrument.stops import (
+    CentralStop,
+    KnifeEdge,
+    RoundAperture,
+    SquareAperture,
+    Stop,
+    Wire,
+)
+
+WIRE_SLICES = {"two_theta": 96, "roll": 2048}
+"""Windows that stand for the varying thickness of an absorbing wire.
+
+The energy spread smooths over δ, but nothing need smooth over ξ.
+"""
+
+ROUND_SLABS = 48
+"""Products that stand for a round aperture, which no short sum of products describes exactly."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A range of one lens angle.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends (rad); may be infinite.
+    transmission : float
+        Share of the rays between them that passes.
+    """
+
+    low: float
+    high: float
+    transmission: float = 1.0
+
+    def cut(self, low: float, high: float) -> Window:
+        """The part of the window between `low` and `high`; it may be empty."""
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no angle lies in it."""
+        return not self.low < self.high
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One product of the sum: weight · T₁(δ) · T₂(ξ).
+
+    Parameters
+    ----------
+    two_theta, roll : tuple of Window
+        Where δ and ξ pass; windows do not overlap.
+    weight : float
+        Factor of the product; negative where a blocked rectangle is taken away.
+    """
+
+    two_theta: tuple[Window, ...]
+    roll: tuple[Window, ...]
+    weight: float = 1.0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing passes."""
+        return not self.two_theta or not self.roll
+
+    def cut(self, axis: str, low: float, high: float) -> Passage:
+        """Let pass only angles of `axis` between `low` and `high`."""
+        windows = tuple(window.cut(low, high) for window in getattr(self, axis))
+        return self._with(axis, tuple(window for window in windows if not window.empty))
+
+    def shade(self, axis: str, shades: Sequence[Window]) -> Passage:
+        """Multiply the transmission along `axis`; outside of `shades` nothing passes."""
+        windows = tuple(
+            replace(part, transmission=part.transmission * shade.transmission)
+            for shade in shades
+            for window in getattr(self, axis)
+            if not (part := window.cut(shade.low, shade.high)).empty
+        )
+        return self._with(axis, windows)
+
+    def _with(self, axis: str, windows: tuple[Window, ...]) -> Passage:
+        if axis == "two_theta":
+            return replace(self, two_theta=windows)
+        return replace(self, roll=windows)
+
+
+def passages(aperture: float, stops: Sequence[Stop] = ()) -> tuple[Passage, ...]:
+    """The transmission of the lens' square aperture and of all stops.
+
+    Parameters
+    ----------
+    aperture : float
+        Half width of the angular aperture (rad); ``inf`` for none.
+    stops : sequence of Stop
+        What stands in the back focal plane; a ray has to pass all of them.
+
+    Returns
+    -------
+    tuple of Passage
+        Empty if nothing passes.
+    """
+    whole = (Window(-aperture, aperture),)
+    terms = [Passage(whole, whole)]
+    for stop in stops:
+        terms = [new for term in terms for new in _through(term, stop)]
+    return tuple(term for term in terms if not term.empty)
+
+
+def is_exact(stops: Sequence[Stop]) -> bool:
+    """Whether :func:`passages` describes these stops without approximation."""
+    return not any(
+        isinstance(stop, RoundAperture)
+        or (isinstance(stop, Wire) and math.isfinite(stop.optical_depth))
+        for stop in stops
+    )
+
+
+def transmission(windows: Sequence[Window], angle: ArrayLike) -> Floats:
+    """Transmission at an angle: that of the window in which it lies, else 0.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        Of one axis.
+    angle : array_like
+        In rad.
+
+    Returns
+    -------
+    ndarray
+    """
+    x = np.asarray(angle, dtype=np.float64)
+    ordered = sorted(windows, key=lambda window: window.low)
+    lows, highs, shares = np.array([(w.low, w.high, w.transmission) for w in ordered]).T
+    nearest = np.maximum(np.searchsorted(lows, x) - 1, 0)
+    return np.where((lows[nearest] < x) & (x < highs[nearest]), shares[nearest], 0.0)
+
+
+def gaussian_moments(windows: Sequence[Window], sigma: float) -> Floats:
+    """Moments of a Gaussian angle that passes the windows.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        Of one axis.
+    sigma : float
+        Standard deviation of the angle before it is cut (rad).
+
+    Returns
+    -------
+    (3,) ndarray
+        ∫ T x^k N(x) dx for k = 0, 1, 2.
+    """
+    total = np.zeros(3)
+    for window in windows:
+        low, high = window.low / sigma, window.high / sigma
+        edge_low, edge_high = _edge(low), _edge(high)
+        inside = 0.5 * (math.erfc(low / math.sqrt(2)) - math.erfc(high / math.sqrt(2)))
+        if low > 0.0 or high < 0.0:
+            near, far = sorted((abs(low), abs(high)))
+            inside = 0.5 * (math.erfc(near / math.sqrt(2)) - math.erfc(far / math.sqrt(2)))
+        first = edge_low - edge_high
+        second = inside + _times(low, edge_low) - _times(high, edge_high)
+        total += window.transmission * np.array([inside, sigma * first, sigma**2 * second])
+    return total
+
+
+def _through(term: Passage, stop: Stop) -> list[Passage]:
+    """The products that a product becomes behind a stop."""
+    match stop:
+        case SquareAperture(half_width=h):
+            return [term.cut("two_theta", -h, h).cut("roll", -h, h)]
+        case KnifeEdge(position=p, axis=axis, side="above"):
+            return [term.cut(axis, p, math.inf)]
+        case KnifeEdge(position=p, axis=axis):
+            return [term.cut(axis, -math.inf, p)]
+        case CentralStop(half_width=h):
+            blocked = term.cut("two_theta", -h, h).cut("roll", -h, h)
+            return [term, replace(blocked, weight=-term.weight)]
+        case Wire(axis=axis):
+            return [term.shade(axis, _wire_windows(stop))]
+        case RoundAperture(radius=r):
+            return [
+                term.cut("roll", low, high).cut("two_theta", -reach, reach)
+                for low, high, reach in _round_slabs(r)
+            ]
+
+
+def _wire_windows(wire: Wire) -> list[Window]:
+    """Windows beside and through a wire; equal steps of its polar angle, so fine at the rims."""
+    left, right = wire.position - wire.radius, wire.position + wire.radius
+    beside = [Window(-math.inf, left), Window(right, math.inf)]
+    if math.isinf(wire.optical_depth):
+        return beside
+    slices = WIRE_SLICES[wire.axis]
+    edges = np.linspace(-0.5 * math.pi, 0.5 * math.pi, slices + 1)
+    node, weight = np.polynomial.legendre.leggauss(8)
+    through = []
+    for low, high in pairwise(edges):
+        angle = 0.5 * (high + low) + 0.5 * (high - low) * node
+        share = weight * np.cos(angle)
+        mean = float(share @ np.exp(-wire.optical_depth * np.cos(angle)) / share.sum())
+        ends = wire.position + wire.radius * np.sin([low, high])
+        through.append(Window(float(ends[0]), float(ends[1]), mean))
+    return [*beside, *through]
+
+
+def _round_slabs(radius: float) -> list[tuple[float, float, float]]:
+    """Slabs in ξ of a circle, each with the half width in δ that gives it its true area."""
+    edges = np.linspace(-0.5 * math.pi, 0.5 * math.pi, ROUND_SLABS + 1)
+    area = 0.5 * (edges + 0.5 * np.sin(2.0 * edges))
+    ends = np.sin(edges)
+    return [
+        (radius * float(ends[k]), radius * float(ends[k + 1]), radius * float(reach))
+        for k, reach in enumerate(np.diff(area) / np.diff(ends))
+    ]
+
+
+def _edge(x: float) -> float:
+    return 0.0 if math.isinf(x) else math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+def _times(x: float, edge: float) -> float:
+    return 0.0 if math.isinf(x) else x * edge
