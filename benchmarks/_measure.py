@@ -201,9 +201,14 @@ def cost_cells(
         seconds(cost.wall),
         seconds(cost.cpu),
         "" if cost.memory is None else f"{cost.memory / 1e6:.0f} MB",
-        "" if baseline is None else f"{time_taken / baseline:.3g} x",
+        "" if baseline is None else ratio(time_taken, baseline),
         target,
     ]
+
+
+def ratio(value: float, baseline: float) -> str:
+    """Write how often the baseline `value` is, as a fraction where it is less."""
+    return f"{value / baseline:.3g}" if value >= baseline else f"1/{baseline / value:.3g}"
 
 
 def seconds(value: float) -> str:

@@ -74,10 +74,17 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
     def maps() -> None:
         factor_moments(scan_setup, scan, engine_at)
 
+    noisy = setup([*SCAN[:2], "camera.model=pco_edge"])
+
+    def counts() -> None:
+        for _ in stack(noisy, noisy.scans[0], noisy.engine):
+            pass
+
     works: dict[str, Callable[[], object]] = {
         "images": images,
         "maps": maps,
         "q": lambda: engine_at(0.0),
+        "counts": counts,
         "direct": direct_sum(scan_setup),
     }
     cost = time_calls(works[part], repeats)
@@ -121,12 +128,8 @@ def main() -> None:
     single = computing("images", repeats, workers=1)
     maps = computing("maps", repeats)
     q = computing("q", repeats)
-    direct = computing("direct", 1)
-    direct = Cost(
-        tuple(wall * FRAMES / DIRECT_FRAMES for wall in direct.walls),
-        tuple(cpu * FRAMES / DIRECT_FRAMES for cpu in direct.cpus),
-        direct.memory,
-    )
+    counts = computing("counts", repeats).divided_by(STEPS / FRAMES)
+    direct = computing("direct", 1).divided_by(DIRECT_FRAMES / FRAMES)
     print_table(
         f"{FRAMES} frames of 170 x 510, computing alone (baseline: plain sum, by CPU time)",
         ("", *COST_COLUMNS, "CPU/frame"),
@@ -135,6 +138,7 @@ def main() -> None:
             _row("images, one thread", single, direct.cpu),
             _row("maps without images", maps, direct.cpu, "2 s"),
             _row("q of all rays (part of each)", q, direct.cpu),
+            _row(f"counts with noise ({STEPS} frames, scaled)", counts, direct.cpu),
             _row(f"plain sum ({DIRECT_FRAMES} frames, scaled)", direct, direct.cpu),
         ],
     )
@@ -144,7 +148,6 @@ def main() -> None:
             ("gzip, figures", "10 s, 1.5 GB", ()),
             ("gzip, no figures", "", ("output.figures=false",)),
             ("no compression, figures", "", ("output.compression=none",)),
-            ("counts with noise, gzip, figures", "", ("camera.model=pco_edge",)),
         ):
             run = folder / "run"
             cost = whole_process(run, settings, max(1, repeats - 1) if not settings else 1)
