@@ -1,0 +1,45 @@
+"""A small instrument and crystal that the tests of this room share."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.imaging.rays import ray_grid
+from weakbeam.instrument.beam import BeamProfile
+
+THETA = math.radians(8.97317)
+B = 2.8634e-4
+
+
+def line(burgers, direction, position=(0.0, 0.0, 0.0), core=B):
+    """A dislocation of aluminium; Burgers vector in units of its length."""
+    return Dislocation(B * np.array(burgers), direction, position, 0.334, core)
+
+
+EDGE = line([1, 0, 0], [0, 1, 0])
+MIXED = line([0.6, 0.0, 0.8], [0.5, 0.2, 0.8], (0.3, -0.2, 0.1))
+SINGULAR = line([0.8, 0.6, 0.0], [0.0, 1.0, 0.0], core=0.0)
+
+
+def make(
+    lines=(EDGE,), shape=(12, 17), slices=(11,), height=0.15, oversampling=1, plane="vertical",
+    clip=0.14e-3, aperture=1.0323e-3, horizontal=0.0,
+):  # fmt: skip
+    """Field, geometry, ray grids and acceptance of a small image."""
+    geometry = symmetric_geometry(THETA)
+    beam = BeamProfile(height)
+    rays = []
+    for count in slices:
+        depths, weights = beam.samples(count)
+        # Rounded, so that the middle depth of an odd number is 0 and meets the origin exactly.
+        depths = np.round(depths, 12)
+        rays.append(ray_grid(geometry, shape, 0.04, depths, weights, plane, oversampling))
+    acceptance = Acceptance(THETA, 6e-5, 2.25e-4, clip, horizontal, 3.1e-4, aperture)
+    return SimpleNamespace(
+        field=StraightDislocations(lines), geometry=geometry, rays=rays, acceptance=acceptance
+    )

@@ -1,0 +1,68 @@
+"""Scans: their order, their split into files' entries and into factors."""
+
+import numpy as np
+import pytest
+
+from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.imaging.scan import MOTORS, detector_scans
+
+GEOMETRY = symmetric_geometry(0.1566)
+POSITIONS = {
+    "z": [0.0, 0.5],
+    "two_theta": [-1e-4, 0.0, 2e-4],
+    "chi": [1e-3, -1e-3],
+    "phi": [-3e-4, 0.0, 1e-4, 5e-4],
+}
+
+
+def scan_of(**lengths):
+    return {m: v if m in lengths.get("moving", ()) else v[:1] for m, v in POSITIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("moving", "entries", "inner"),
+    [
+        ((), 1, ()),
+        (("phi",), 1, ("phi",)),
+        (("z",), 1, ("z",)),
+        (("chi", "phi"), 1, ("chi", "phi")),
+        (("two_theta", "phi"), 1, ("two_theta", "phi")),
+        (("two_theta", "chi", "phi"), 3, ("chi", "phi")),
+        (("z", "phi"), 2, ("phi",)),
+        (("z", "two_theta", "chi", "phi"), 6, ("chi", "phi")),
+    ],
+)
+def test_a_scan_is_split_into_scans_of_at_most_two_motors(moving, entries, inner):
+    scans = detector_scans(scan_of(moving=moving))
+    assert [scan.moving for scan in scans] == [inner] * entries
+    assert sum(scan.frames for scan in scans) == np.prod([len(POSITIONS[m]) for m in moving] or 1)
+
+
+@pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("z", "two_theta")])
+def test_every_setting_comes_once_with_the_last_motor_fastest(moving):
+    visited = [
+        tuple(scan.motor_positions(m)[k] for m in MOTORS)
+        for scan in detector_scans(scan_of(moving=moving))
+        for k in range(scan.frames)
+    ]
+    axes = [scan_of(moving=moving)[m] for m in MOTORS]
+    expected = [tuple(v) for v in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 4)]
+    assert visited == expected
+
+
+@pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("two_theta", "chi")])
+def test_layers_hold_the_shifts_of_their_frames(moving):
+    for scan in detector_scans(scan_of(moving=moving)):
+        settings = np.stack([scan.motor_positions(m) for m in ("phi", "chi", "two_theta")], -1)
+        numbers = []
+        for layer in scan.layers(GEOMETRY):
+            for j, chi in enumerate(layer.roll_settings):
+                for i, (phi, arm) in enumerate(layer.rock_settings):
+                    frame = layer.frames[j, i]
+                    numbers.append(frame)
+                    np.testing.assert_array_equal(settings[frame], [phi, chi, arm])
+                    assert scan.motor_positions("z")[frame] == layer.z
+                    shift = layer.rock_shifts[i] + layer.roll_shifts[j]
+                    expected = settings[frame] @ GEOMETRY.motor_vectors
+                    np.testing.assert_allclose(shift, expected, rtol=0, atol=1e-18)
+        assert sorted(numbers) == list(range(scan.frames))
