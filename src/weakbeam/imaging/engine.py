@@ -10,7 +10,6 @@ come in batches of bounded size, whatever the length of the scan.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,9 +22,10 @@ from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.kernel import Kernel
 from weakbeam.imaging import kernels
-from weakbeam.imaging.factors import factor_pairs
 from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.routes import FactorRoute, Route, TableRoute
 from weakbeam.workers import worker_count
 
 BATCH_BYTES = 320 * 2**20
@@ -71,6 +71,11 @@ class Engine:
         The instrument.
     workers : int, optional
         Threads; as many as there are cores unless given. Results do not depend on it.
+    kernel : Kernel, optional
+        Tabulated acceptance to be used instead of the closed form.
+    vignetting : float
+        Angle (rad) by which the centre of the lens' acceptance moves per µm of the field of view;
+        negative, towards the axis.
     """
 
     def __init__(
@@ -80,14 +85,18 @@ class Engine:
         rays: RayGrid | Sequence[RayGrid],
         acceptance: Acceptance,
         workers: int | None = None,
+        kernel: Kernel | None = None,
+        vignetting: float = 0.0,
     ) -> None:
         self.field = field
         self.geometry = geometry
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
         self.acceptance = acceptance
+        self.vignetting = vignetting
         self.workers = worker_count(workers)
-        self._pairs = factor_pairs(acceptance)
-        self._scratch = threading.local()
+        self._route: Route = (
+            FactorRoute(acceptance) if kernel is None else TableRoute(kernel, acceptance)
+        )
         self._stored: dict[int, Floats] = {}
         self._blocks, self._levels = self._plan()
 
@@ -172,8 +181,9 @@ class Engine:
             frames = store[: count * pixels].reshape(_size(j), _size(i), pixels)
 
             def work(block: _Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
-                a, b = self._factors(block, rock[i], roll[j])
-                kernels.sum_products(a, b, block.pixels[: block.count], out)
+                weights = self.grids[block.level].sample_weights
+                pixels = block.pixels[: block.count]
+                self._route.frames(self._q(block), weights, rock[i], roll[j], pixels, out)
 
             self._run(work, progress, count)
             yield i, j, frames.reshape(_size(j), _size(i), *self.shape)
@@ -209,9 +219,10 @@ class Engine:
         for i, j in self._tiles(len(rock), len(roll), bounded=False):
 
             def work(block: _Block, i: slice = i, j: slice = j) -> None:
-                a, b = self._factors(block, rock[i], roll[j])
-                weights = np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j])
-                kernels.sum_moments(a, b, *weights, block.pixels[: block.count], part)
+                weights = self.grids[block.level].sample_weights
+                powers = np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j])
+                pixels = block.pixels[: block.count]
+                self._route.moments(self._q(block), weights, rock[i], roll[j], powers, pixels, part)
 
             self._run(work, progress, _size(i) * _size(j))
             total += part.reshape(total.shape)
@@ -234,7 +245,8 @@ class Engine:
 
         def work(block: _Block) -> None:
             q = self._q(block)[:, :, : block.count]
-            good = q[0] < kernels.NOWHERE
+            q = q - self._off_axis(block.pixels[: block.count])[:, None]
+            good = q[0] < 0.5 * kernels.NOWHERE
             weights = np.where(good, self.grids[block.level].sample_weights[:, None], 0.0)
             with np.errstate(invalid="ignore"):
                 average = np.where(good, q * weights, 0.0).sum(axis=1) / weights.sum(axis=0)
@@ -270,7 +282,22 @@ class Engine:
                 gradient, self.geometry.q0_sample, self.geometry.imaging_from_sample, part
             )
             q[:, start : start + step] = part.reshape(3, -1, pixels.size)
+        if self.vignetting:
+            q += self._off_axis(pixels)[:, None]
         return q
+
+    def _off_axis(self, pixels: Ints) -> Floats:
+        """Shift of q that stands for the lens' acceptance as a pixel off the axis sees it, (3, n).
+
+        With the centre of δ at δ₀ and of ξ at ξ₀, p(q) becomes p(q - (0, ξ₀, δ₀) / (2 sinθ))
+        (docs/explanation/physics.md, B2, C1).
+        """
+        grid = self.grids[0]
+        row, column = np.divmod(pixels, grid.columns)
+        along_two_theta = -grid.row_positions[row] * math.sin(2.0 * self.geometry.theta)
+        across = grid.column_positions[column]
+        per_angle = -self.vignetting / (2.0 * math.sin(self.geometry.theta))
+        return per_angle * np.stack([np.zeros(len(row)), across, along_two_theta])
 
     # ------------------------------------------------------------------ plan
 
@@ -321,27 +348,6 @@ class Engine:
         ]
 
     # ------------------------------------------------------------------ work
-
-    def _factors(self, block: _Block, rock: Floats, roll: Floats) -> tuple[Floats32, Floats32]:
-        """Both factors of a block of pixels, in memory that the thread uses again."""
-        q = self._q(block)
-        samples, width = q.shape[1:]
-        weights = self.grids[block.level].sample_weights
-        a = self._buffer("rock", len(self._pairs) * samples, len(rock), width)
-        b = self._buffer("roll", len(self._pairs) * samples, len(roll), width)
-        for n, pair in enumerate(self._pairs):
-            part = slice(n * samples, (n + 1) * samples)
-            pair.rock.fill(q, rock, weights, a[part])
-            pair.roll.fill(q, roll, b[part])
-        return a, b
-
-    def _buffer(self, name: str, *shape: int) -> Floats32:
-        size = math.prod(shape)
-        memory = getattr(self._scratch, name, None)
-        if memory is None or memory.size < size:
-            memory = np.empty(size, np.float32)
-            setattr(self._scratch, name, memory)
-        return np.asarray(memory[:size].reshape(shape))
 
     def _run(self, work: Callable[[_Block], None], progress: Progress | None, frames: int) -> None:
         """Do `work` for every block, coarse grids before fine ones."""

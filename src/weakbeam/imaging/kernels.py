@@ -352,6 +352,62 @@ def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, frames: Floats32)
 
 
 @compiled
+def sum_table(
+    q: Floats,
+    weights: Floats,
+    rock: Floats,
+    roll: Floats,
+    table: Floats32,
+    first: Floats,
+    density: Floats,
+    block: Floats32,
+) -> None:
+    """Frames of a block of pixels from a tabulated acceptance, linearly interpolated.
+
+    Parameters
+    ----------
+    q : (3, samples, pixels) ndarray
+        Imaging frame.
+    weights : (samples,) ndarray
+        Weight of each sample of a pixel, scale included.
+    rock, roll : (n, 3) and (m, 3) ndarray
+        Shifts of q; a frame takes one of each.
+    table : (n1, n2, n3) ndarray of float32
+        Values at the centres of the voxels.
+    first, density : (3,) ndarray
+        Centre of the first voxel, and voxels per unit, along each axis.
+    block : (m, n, pixels) ndarray of float32
+        Filled in. Beyond the outermost centres, by half a voxel, their values hold; then nothing.
+    """
+    n1, n2, n3 = table.shape
+    for j in range(roll.shape[0]):
+        for i in range(rock.shape[0]):
+            s1, s2, s3 = rock[i, 0] + roll[j, 0], rock[i, 1] + roll[j, 1], rock[i, 2] + roll[j, 2]
+            for p in range(q.shape[2]):
+                total = 0.0
+                for k in range(q.shape[1]):
+                    x = (q[0, k, p] + s1 - first[0]) * density[0]
+                    y = (q[1, k, p] + s2 - first[1]) * density[1]
+                    z = (q[2, k, p] + s3 - first[2]) * density[2]
+                    inside = -0.5 <= x <= n1 - 0.5 and -0.5 <= y <= n2 - 0.5
+                    if not (inside and -0.5 <= z <= n3 - 0.5):
+                        continue
+                    x, y = min(max(x, 0.0), n1 - 1.0), min(max(y, 0.0), n2 - 1.0)
+                    z = min(max(z, 0.0), n3 - 1.0)
+                    a, b, c = int(x), int(y), int(z)
+                    d, e, f = min(a + 1, n1 - 1), min(b + 1, n2 - 1), min(c + 1, n3 - 1)
+                    x, y, z = x - a, y - b, z - c
+                    near = (1.0 - y) * ((1.0 - z) * table[a, b, c] + z * table[a, b, f]) + y * (
+                        (1.0 - z) * table[a, e, c] + z * table[a, e, f]
+                    )
+                    far = (1.0 - y) * ((1.0 - z) * table[d, b, c] + z * table[d, b, f]) + y * (
+                        (1.0 - z) * table[d, e, c] + z * table[d, e, f]
+                    )
+                    total += weights[k] * ((1.0 - x) * near + x * far)
+                block[j, i, p] = total
+
+
+@compiled
 def sum_moments(
     rock: Floats32,
     roll: Floats32,

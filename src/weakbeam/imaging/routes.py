@@ -1,0 +1,165 @@
+"""Two routes from q of the rays to a block of pixels: by factors, or by a tabulated acceptance."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Protocol
+
+import numpy as np
+
+from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.kernel import Kernel
+from weakbeam.imaging import kernels
+from weakbeam.imaging.factors import factor_pairs
+
+
+class Route(Protocol):
+    """Evaluates the acceptance for blocks of pixels, in any number of threads."""
+
+    def frames(
+        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+    ) -> None:
+        """Fill the pixels of every frame.
+
+        Parameters
+        ----------
+        q : (3, samples, block) ndarray
+            Of the rays of a block of pixels, imaging frame.
+        weights : (samples,) ndarray
+            Weight of each sample.
+        rock, roll : (n, 3) and (m, 3) ndarray
+            Shifts of q by φ and 2θ, and by χ.
+        pixels : (k,) ndarray of int64
+            Where the first k pixels of the block lie in the image.
+        out : (m, n, pixels of the image) ndarray of float32
+            Filled in at `pixels`.
+        """
+
+    def moments(
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        powers: tuple[Floats, Floats],
+        pixels: Ints,
+        out: Floats,
+    ) -> None:
+        """Fill the pixels of moments over all frames.
+
+        Parameters
+        ----------
+        q, weights, rock, roll, pixels
+            As for :meth:`frames`.
+        powers : ((l, n) ndarray, (l, m) ndarray)
+            Frame (j, i) enters moment l with the product of powers[0][l, i] and powers[1][l, j].
+        out : (l, pixels of the image) ndarray
+            Filled in at `pixels`.
+        """
+
+
+class FactorRoute:
+    """Products of the factors of the closed form.
+
+    Parameters
+    ----------
+    acceptance : Acceptance
+        The instrument.
+    """
+
+    def __init__(self, acceptance: Acceptance) -> None:
+        self._pairs = factor_pairs(acceptance)
+        self._scratch = _Scratch()
+
+    def frames(
+        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+    ) -> None:
+        """See :meth:`Route.frames`."""
+        kernels.sum_products(*self._factors(q, weights, rock, roll), pixels, out)
+
+    def moments(
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        powers: tuple[Floats, Floats],
+        pixels: Ints,
+        out: Floats,
+    ) -> None:
+        """See :meth:`Route.moments`."""
+        kernels.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, out)
+
+    def _factors(
+        self, q: Floats, weights: Floats, rock: Floats, roll: Floats
+    ) -> tuple[Floats32, Floats32]:
+        samples, width = q.shape[1:]
+        a = self._scratch.array("rock", len(self._pairs) * samples, len(rock), width)
+        b = self._scratch.array("roll", len(self._pairs) * samples, len(roll), width)
+        for n, pair in enumerate(self._pairs):
+            part = slice(n * samples, (n + 1) * samples)
+            pair.rock.fill(q, rock, weights, a[part])
+            pair.roll.fill(q, roll, b[part])
+        return a, b
+
+
+class TableRoute:
+    """Interpolation in a tabulated acceptance, for every ray and frame.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The table.
+    acceptance : Acceptance
+        The instrument that it was traced for; its open form sets the scale of the intensity.
+    """
+
+    def __init__(self, kernel: Kernel, acceptance: Acceptance) -> None:
+        reference = acceptance.open
+        passed = reference.passed_by_condenser * reference.passed_by_aperture**2
+        self._scale = kernel.throughput / (passed * reference.peak)
+        self._table = kernel.table
+        self._first = np.array([centers[0] for centers in kernel.centers])
+        self._density = 1.0 / kernel.steps
+        self._scratch = _Scratch()
+
+    def frames(
+        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+    ) -> None:
+        """See :meth:`Route.frames`."""
+        out[:, :, pixels] = self._block(q, weights, rock, roll)[:, :, : pixels.size]
+
+    def moments(
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        powers: tuple[Floats, Floats],
+        pixels: Ints,
+        out: Floats,
+    ) -> None:
+        """See :meth:`Route.moments`."""
+        block = self._block(q, weights, rock, roll)[:, :, : pixels.size]
+        out[:, pixels] = np.einsum("lj,li,jip->lp", powers[1], powers[0], block, optimize=True)
+
+    def _block(self, q: Floats, weights: Floats, rock: Floats, roll: Floats) -> Floats32:
+        block = self._scratch.array("block", len(roll), len(rock), q.shape[2])
+        kernels.sum_table(
+            q, weights * self._scale, rock, roll, self._table, self._first, self._density, block
+        )
+        return block
+
+
+class _Scratch(threading.local):
+    """Arrays that a thread uses again and again."""
+
+    def array(self, name: str, *shape: int) -> Floats32:
+        size = math.prod(shape)
+        memory = getattr(self, name, None)
+        if memory is None or memory.size < size:
+            memory = np.empty(size, np.float32)
+            setattr(self, name, memory)
+        return np.asarray(memory[:size].reshape(shape))
