@@ -503,7 +503,7 @@ def _inside(ratio: float) -> float:
 @elementwise
 def _normal_between(low: Any, high: Any) -> Any:
     """Φ(high) - Φ(low), accurate in both tails because it is taken in the upper one."""
-    if low + high < 0.0:
+    if low < -high:
         low, high = -high, -low
     root = math.sqrt(0.5)
     return 0.5 * (math.erfc(low * root) - math.erfc(high * root))
