@@ -49,5 +49,56 @@ def test_impossible_heights_are_refused(height):
 
 
 def test_unknown_profiles_are_refused():
-    with pytest.raises(ValueError, match="'round' is neither"):
+    with pytest.raises(ValueError, match="'round' is none of"):
         BeamProfile(1.0, "round")
+
+
+class TestTable:
+    def test_is_linear_between_its_heights_and_zero_beyond(self):
+        beam = BeamProfile(1.0, "tabulated", (-1.0, 0.0, 3.0), (0.0, 4.0, 1.0))
+        z = [-1.1, -1.0, -0.5, 0.0, 1.0, 3.0, 3.1]
+        np.testing.assert_allclose(beam.intensity(z), [0, 0, 0.5, 1, 0.75, 0.25, 0], atol=1e-15)
+        assert beam.ends == (-1.0, 3.0)
+        assert beam.half_reach == 3.0
+
+    def test_two_equal_values_are_a_box(self):
+        table = BeamProfile(1.0, "tabulated", (-0.3, 0.3), (7.0, 7.0))
+        for ours, expected in zip(
+            table.samples(6), BeamProfile(0.6, "box").samples(6), strict=True
+        ):
+            np.testing.assert_allclose(ours, expected, atol=1e-15)
+
+    @pytest.mark.parametrize("count", [1, 2, 5, 40])
+    def test_weights_are_the_shares_of_the_slices(self, count):
+        heights, values = (-0.7, -0.69, -0.1, 0.4, 1.3), (0.0, 5.0, 0.0, 0.0, 2.0)
+        beam = BeamProfile(1.0, "tabulated", heights, values)
+        z, weights = beam.samples(count)
+        fine = np.linspace(-0.7, 1.3, 400_001)
+        middles = 0.5 * (fine[1:] + fine[:-1])
+        slice_of = ((middles + 0.7) / 2.0 * count).astype(int)
+        expected = np.bincount(slice_of, np.interp(middles, heights, values), minlength=count)
+        np.testing.assert_allclose(weights, expected / expected.sum(), atol=1e-5)
+        np.testing.assert_allclose(z, -0.7 + 2.0 * (np.arange(count) + 0.5) / count)
+
+    def test_a_tabulated_gaussian_is_a_gaussian(self):
+        gauss = BeamProfile(0.6)
+        z = np.linspace(-gauss.half_reach, gauss.half_reach, 2001)
+        table = BeamProfile(0.6, "tabulated", tuple(z), tuple(17.0 * gauss.intensity(z)))
+        np.testing.assert_allclose(table.samples(64)[1], gauss.samples(64)[1], rtol=2e-2)
+        np.testing.assert_allclose(table.samples(64)[1], gauss.samples(64)[1], atol=1e-4)
+
+    @pytest.mark.parametrize(
+        ("heights", "values"),
+        [
+            ((0.0,), (1.0,)),
+            ((0.0, 1.0), (1.0,)),
+            ((0.0, 0.0), (1.0, 1.0)),
+            ((0.0, 1.0), (0.0, 0.0)),
+            ((0.0, 1.0), (-1.0, 2.0)),
+            ((0.0, math.nan), (1.0, 1.0)),
+            ((0.0, 1.0), (1.0, math.inf)),
+        ],
+    )
+    def test_what_is_no_table_is_refused(self, heights, values):
+        with pytest.raises(ValueError, match="a tabulated beam profile needs"):
+            BeamProfile(1.0, "tabulated", heights, values)
