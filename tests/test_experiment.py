@@ -6,22 +6,42 @@ import textwrap
 import pytest
 from pydantic import ValidationError
 
+from weakbeam._presets import preset_names, preset_text
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
+    Acceptance,
     AngleAxis,
     Beam,
     Camera,
     Cell,
+    CentralStop,
     Crystal,
     Dislocation,
     Experiment,
     HeightAxis,
+    KnifeEdge,
+    Lens,
     Objective,
+    RoundAperture,
     Scan,
+    SpectralLine,
+    SquareAperture,
+    Wire,
+)
+
+ID06_LENS = Lens(lenslets=88, radius_um=50, pitch_mm=1.6, distance_m=0.274)
+STOPS = (
+    SquareAperture(size_um=25),
+    RoundAperture(diameter_um=1 / 3),
+    KnifeEdge(position_um=-20, side="below", axis="roll"),
+    KnifeEdge(),
+    CentralStop(size_um=25),
+    Wire(diameter_um=30),
 )
 
 # The file of the contract: every default written out by hand.
 DEFAULT_FILE = """
+preset = "id06"
 [crystal]
 material = "Al"
 x_axis = [1, 0, -1]
@@ -32,6 +52,7 @@ geometry = "symmetric"
 energy_keV = 17.0
 bandwidth_rms = 6.0e-5
 divergence_vertical_fwhm_mrad = 0.53
+divergence_vertical_profile = "gaussian"
 divergence_vertical_clip_mrad = 0.14
 divergence_horizontal_fwhm_mrad = 0.0
 height_fwhm_um = 0.15
@@ -39,6 +60,7 @@ profile = "gaussian"
 [objective]
 acceptance_fwhm_mrad = 0.731
 aperture_mrad = 1.0323
+vignetting = false
 [camera]
 pixels = [170, 510]
 pixel_nm = 40.0
@@ -47,6 +69,7 @@ oversampling = 1
 depth_samples = "auto"
 model = "ideal"
 exposure_s = 1.0
+phi_blur_mrad = 0.0
 counts_per_s = 1000
 seed = 0
 [[defects]]
@@ -65,6 +88,9 @@ value_mrad = 0
 value_um = 0
 [acceptance]
 method = "closed-form"
+rays = 100000000
+bins = [400, 200, 200]
+seed = 0
 [output]
 perfect_crystal = false
 field = false
@@ -75,6 +101,9 @@ figures = true
 
 CELL = "cell = { a = 3, b = 3, c = 5, alpha = 90, beta = 90, gamma = 120 }"
 DEFECT = "[[defects]]\nburgers = [1, 0, -1]\n"
+WIRE = '[objective.stop]\nkind = "wire"\ndiameter_um = 30'
+LENS = "[objective]\nlens = { lenslets = 88, radius_um = 50, pitch_mm = 1.6%s }"
+TABULATED = '[beam]\nprofile = "tabulated"\nprofile_um = %s\nprofile_intensity = %s'
 
 # text of the file, key named, value shown ("" where there is none), what is allowed
 BAD_FILES = [
@@ -88,14 +117,14 @@ BAD_FILES = [
     ("[scan.phi]\nstep = 3", "scan.phi.step", "3", "did you mean scan.phi.steps?"),
     (DEFECT + "lines = [1, 1, 1]", "defects[0].lines", "[1, 1, 1]", "mean defects[0].line?"),
     ("[output]\nzzz = 1", "output.zzz", "1", "[output] has perfect_crystal, field,"),
-    ('"a b" = 1', '"a b"', "1", "unknown key; the file has crystal, reflection,"),
+    ('"a b" = 1', '"a b"', "1", "unknown key; the file has preset, crystal, reflection,"),
     ("[reflection]\nhkl_list = 1", "reflection.hkl_list", "1", "did you mean reflection.hkl?"),
     # wrong types
     ('[beam]\nenergy_keV = "17"', "beam.energy_keV", "'17'", "a number from 1 to 1000"),
     ("[beam]\nenergy_keV = true", "beam.energy_keV", "True", "a number from 1 to 1000"),
     ("[beam]\nenergy_keV = [17]", "beam.energy_keV", "[17]", "a number from 1 to 1000"),
     ("[beam]\nenergy_keV = 2020-01-01", "beam.energy_keV", "date", "a number from 1 to 1000"),
-    ("[beam]\nprofile = 3", "beam.profile", "3", '"gaussian" or "box"'),
+    ("[beam]\nprofile = 3", "beam.profile", "3", '"gaussian", "box" or "tabulated"'),
     ('[camera]\nmodel = "pco"', "camera.model", "'pco'", '"ideal" or "pco_edge"'),
     ("[camera]\npixels = 100", "camera.pixels", "100", "two integers from 1 to 100000"),
     ("[camera]\npixels = [1, 2, 3]", "camera.pixels", "[1, 2, 3]", "two integers"),
@@ -172,6 +201,57 @@ BAD_FILES = [
         "150",
         "no cell closes",
     ),
+    # the instrument
+    ('preset = "id07"', "preset", "'id07'", '"id06", "id06-2021", "id03" or "id06-oblique"'),
+    ("preset = 3", "preset", "3", '"id06", "id06-2021"'),
+    ("[objective]\nstop = 3", "objective.stop", "3", "must be a table"),
+    ("[objective.stop]\nsize_um = 3", "objective.stop.kind", "", 'missing; must be "square_ap'),
+    ('[objective.stop]\nkind = "wir"', "objective.stop.kind", "'wir'", '"central_stop" or "wire"'),
+    ('[objective.stop]\nkind = "wire"', "objective.stop.diameter_um", "", "missing; must be a num"),
+    (WIRE.replace("30", "-1"), "objective.stop.diameter_um", "-1", "a number from 0.001 to"),
+    (WIRE.replace("30", "0"), "objective.stop.diameter_um", "0", "a number from 0.001 to"),
+    (
+        WIRE + "\nsize_um = 1",
+        "objective.stop.size_um",
+        "1",
+        "did you mean objective.stop.position_um",
+    ),
+    (WIRE + '\naxis = "chi"', "objective.stop.axis", "'chi'", '"two_theta" or "roll"'),
+    ("[objective]\nlens = 3", "objective.lens", "3", "must be a table"),
+    (LENS % "", "objective.lens.distance_m", "", "missing; give distance_m, or magnification"),
+    (
+        LENS % ", distance_m = 1, magnification = 3",
+        "objective.lens.magnification",
+        "3",
+        "give either distance_m or magnification",
+    ),
+    (LENS % ", distance_m = -1", "objective.lens.distance_m", "-1", "a number from 0.0001 to 10"),
+    ("[beam]\nspectrum = []", "beam.spectrum", "[]", "a list of one or more tables"),
+    ("[[beam.spectrum]]\nweight = 1", "beam.spectrum[0].rms", "", "missing; must be a number"),
+    (
+        "[beam]\nspectrum = [{rms = 1e-4}, {rms = 1e-4, weight = -1}]",
+        "beam.spectrum[1].weight",
+        "-1",
+        "a number from 1e-9 to",
+    ),
+    (
+        "[beam]\nbandwidth_rms = 1e-4\nspectrum = [{ rms = 1e-4 }]",
+        "beam.bandwidth_rms",
+        "0.0001",
+        "give either bandwidth_rms or spectrum",
+    ),
+    ("[beam]\nprofile_um = [0, 1]", "beam.profile_um", "[0, 1]", 'needs profile = "tabulated"'),
+    ('[beam]\nprofile = "tabulated"', "beam.profile_um", "", "a tabulated profile needs it"),
+    (TABULATED % ([0, 0], [0, 1]), "beam.profile_um", "[0, 0]", "must increase"),
+    (TABULATED % ([0, 1], [0, 0]), "beam.profile_intensity", "[0, 0]", "must not all be 0"),
+    (TABULATED % ([0, 1], [-1, 1]), "beam.profile_intensity", "[-1, 1]", "from 0 to 1e30, at lea"),
+    (TABULATED % ([0, 1], [1, 1, 1]), "beam.profile_intensity", "[1, 1, 1]", "each of the 2 heig"),
+    ("[camera]\nphi_blur_mrad = -1", "camera.phi_blur_mrad", "-1", "a number from 0 to 100"),
+    ('[acceptance]\nmethod = "kernel"', "acceptance.file", "", 'method = "kernel" needs it'),
+    ('[acceptance]\nfile = "k.h5"', "acceptance.file", "'k.h5'", 'needs method = "kernel"'),
+    ("[acceptance]\nrays = 1.5", "acceptance.rays", "1.5", "an integer from 1 to"),
+    ("[acceptance]\nrays = 0", "acceptance.rays", "0", "an integer from 1 to"),
+    ("[acceptance]\nbins = [400, 0, 200]", "acceptance.bins", "[400, 0, 200]", "three integers"),
 ]
 
 
@@ -270,6 +350,18 @@ def test_resolved_text_spells_every_default_out():
         Experiment(scan=Scan(phi=AngleAxis(values_mrad=(0.1 + 0.2, -0.0, 5e-324, 1e-300)))),
         Experiment(scan=Scan(z=HeightAxis(half_range_um=2, steps=5, center_um=-0.0))),
         Experiment(camera=Camera(camera_pixel_um=6.5, magnification=17.31)),
+        *(Experiment(preset=name) for name in preset_names()),
+        Experiment(preset="id03", camera=Camera(pixel_nm=75)),
+        Experiment(preset="id06-2021", objective=Objective(lens=ID06_LENS)),
+        Experiment(objective=Objective(lens=ID06_LENS, aperture_mrad=math.inf)),
+        *(Experiment(objective=Objective(stop=stop)) for stop in STOPS),
+        Experiment(
+            beam=Beam(spectrum=(SpectralLine(rms=1e-4), SpectralLine(center=1e-3, rms=0.1)))
+        ),
+        Experiment(
+            beam=Beam(profile="tabulated", profile_um=(-0.5, 1 / 3), profile_intensity=(0, 1e-9))
+        ),
+        Experiment(acceptance=Acceptance(method="kernel", file='a "b".h5', rays=1e9)),
         Experiment(
             crystal=Crystal(
                 cell=Cell(a=3.2, b=3.2, c=5.2, alpha=90, beta=90, gamma=120),
@@ -355,6 +447,100 @@ def test_cell_replaces_the_default_material_but_not_a_given_one():
     assert alone.material is None
     beside = Experiment.from_toml_text(f'[crystal]\nmaterial = "Cu"\n{CELL}').crystal
     assert (beside.material, beside.cell.c) == ("Cu", 5.0)
+
+
+class TestInstrument:
+    def test_a_lens_takes_the_default_angles_away_but_not_given_ones(self):
+        computed = Objective(lens=ID06_LENS)
+        assert computed.acceptance_fwhm_mrad is None
+        assert computed.aperture_mrad is None
+        beside = Objective(lens=ID06_LENS, aperture_mrad=1)
+        assert (beside.acceptance_fwhm_mrad, beside.aperture_mrad) == (None, 1.0)
+        assert computed.model_copy(update={"lens": None}) == Objective()
+
+    def test_a_spectrum_replaces_the_bandwidth(self):
+        beam = Beam(spectrum=[{"rms": 3e-3}, {"weight": 3, "center": 8e-3, "rms": 1e-3}])
+        assert beam.bandwidth_rms is None
+        assert beam.lines == ((0.25, 0.0, 3e-3), (0.75, 8e-3, 1e-3))
+        # 0.25 (9 + 36) + 0.75 (1 + 4) = 15
+        assert beam.total_bandwidth_rms == pytest.approx(15**0.5 * 1e-3)
+        assert Beam().lines == ((1.0, 0.0, 6e-5),)
+        narrow = Experiment(beam=beam).with_settings(["beam.bandwidth_rms=1e-4"]).beam
+        assert (narrow.spectrum, narrow.total_bandwidth_rms) == (None, 1e-4)
+
+    def test_rays_may_be_written_as_a_power_of_ten(self):
+        rays = Experiment.from_toml_text("[acceptance]\nrays = 1e8").acceptance.rays
+        assert (rays, type(rays)) == (10**8, int)
+
+    def test_a_stop_can_be_set_key_by_key(self):
+        stopped = Experiment(objective=Objective(stop=Wire(diameter_um=30)))
+        moved = stopped.with_settings(["objective.stop.position_um=5", "beam.energy_keV=19"])
+        assert moved.objective.stop == Wire(diameter_um=30, position_um=5)
+        edge = ["objective.stop.kind=knife_edge", "objective.stop.side=below"]
+        assert Experiment().with_settings(edge).objective.stop == KnifeEdge(side="below")
+        whole = Experiment().with_settings(["objective.stop={kind='central_stop', size_um=3}"])
+        assert whole.objective.stop == CentralStop(size_um=3)
+
+
+class TestPresets:
+    def test_the_default_preset_is_the_default_of_the_models(self):
+        assert Experiment.from_toml_text(preset_text("id06")) == Experiment()
+        assert Experiment(preset="id06") == Experiment()
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_the_file_of_a_preset_is_an_experiment(self, name):
+        text = f'preset = "{name}"'
+        preset = Experiment.from_toml_text(text)
+        assert Experiment.from_toml_text(f"{text}\n{preset_text(name)}") == preset
+        assert Experiment(preset=name) == preset
+        assert Experiment.from_toml_text(preset.to_toml()) == preset
+        assert preset_text(name).startswith("# ")
+
+    def test_published_values(self):
+        published = Experiment(preset="id06-2021")
+        # Al 002 at 2theta = 20.73 deg, a = 4.0495 angstrom
+        energy = 12.398419843 / (4.0495 * math.sin(math.radians(20.73 / 2)))
+        assert published.beam.energy_keV == pytest.approx(energy, abs=1e-3)
+        assert published.beam.divergence_vertical_profile == "uniform"
+        # D / 2 d1 with D = 2 sqrt(R T)
+        half_angle = math.sqrt(50.0 * 1000.0) / 0.274e6
+        assert published.objective.aperture_mrad == pytest.approx(1e3 * half_angle, rel=2e-4)
+        assert Experiment(preset="id03").camera.pixel_um == pytest.approx(0.0376, abs=1e-4)
+        assert Experiment(preset="id03").camera.model == "pco_edge"
+        assert Experiment(preset="id06-oblique").beam.energy_keV == 19.1
+
+    def test_keys_that_are_given_win(self):
+        text = 'preset = "id06-2021"\n[beam]\nenergy_keV = 17\n[camera]\noversampling = 1'
+        experiment = Experiment.from_toml_text(text)
+        assert (experiment.beam.energy_keV, experiment.camera.oversampling) == (17.0, 1)
+        assert (experiment.beam.height_fwhm_um, experiment.camera.pixel_nm) == (0.6, 75.0)
+        built = Experiment(preset="id06-2021", beam=Beam(energy_keV=17), camera={"oversampling": 1})
+        assert built == experiment
+
+    def test_keys_that_exclude_one_of_the_preset_replace_it(self):
+        assert Experiment(preset="id03", camera=Camera(pixel_nm=75)).camera.pixel_um == 0.075
+        other = 'preset = "id06-2021"\n[camera]\ncamera_pixel_um = 6.5\nmagnification = 100'
+        assert Experiment.from_toml_text(other).camera.pixel_um == 0.065
+        with_lens = Experiment(preset="id06-2021", objective=Objective(lens=ID06_LENS)).objective
+        assert with_lens.acceptance_fwhm_mrad is None
+        pink = Experiment(preset="id03", beam={"spectrum": [{"rms": 6e-3}]}).beam
+        assert (pink.bandwidth_rms, pink.height_fwhm_um) == (None, 0.6)
+
+    def test_another_preset_takes_over(self):
+        first = Experiment.from_toml_text('preset = "id03"\n[beam]\nenergy_keV = 20')
+        second = first.with_settings(["preset=id06-2021"])
+        assert second == Experiment(preset="id06-2021", beam=Beam(energy_keV=20))
+        assert first.model_copy(update={"preset": "id06-2021"}) == second
+        assert second.with_settings(["preset=id06"]) == Experiment(beam=Beam(energy_keV=20))
+
+    def test_mistakes_beside_a_preset_are_told_like_others(self):
+        with pytest.raises(InputError, match=r"^beam\.energy_keV = 0: must be a number from 1"):
+            Experiment.from_toml_text('preset = "id03"\n[beam]\nenergy_keV = 0')
+        data = {"preset": "id03", "camera": {"pixel_nm": 3, "magnification": 4}}
+        with pytest.raises(InputError, match=r"^camera\.pixel_nm = 3: give either pixel_nm, or"):
+            Experiment._from_data(data)
+        with pytest.raises(InputError, match=r"^beam = 3: must be a table"):
+            Experiment.from_toml_text('preset = "id03"\nbeam = 3')
 
 
 class TestSettings:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from weakbeam._fields import Table, allowed, nested_table
+from weakbeam._fields import Table, Variant, allowed, nested_table, nested_tables
 from weakbeam.errors import InputError
 from weakbeam.toml_text import toml_key
 
@@ -50,7 +50,7 @@ def known_keys(root: type[Table], prefix: str = "") -> Iterator[str]:
     for name, field in root.model_fields.items():
         path = f"{prefix}{name}"
         yield path
-        if (table := nested_table(field.annotation)) is not None:
+        for table in nested_tables(field.annotation):
             index = "[0]" if _is_list_of_tables(field.annotation) else ""
             yield from known_keys(table, f"{path}{index}.")
 
@@ -59,17 +59,21 @@ def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) ->
     table: type[Table] | None = root
     path, value, field = "", data, None
     for part in error["loc"]:
+        if isinstance(table, type) and issubclass(table, Variant) and part == table.kind_name():
+            # Where several kinds are possible, pydantic tells between which keys it chose one.
+            continue
         if isinstance(part, int):
             # Three numbers are shown whole; in a longer list, the wrong one is pointed at.
             if table is None and len(value) <= _LONG_LIST:
                 break
             path, value = f"{path}[{part}]", _item(value, part)
+            table = nested_table(field.annotation, value) if field else None
         elif table is None:
             break
         elif part in table.model_fields:
             field = table.model_fields[part]
             path, value = _joined(path, part), _item(value, part)
-            table = nested_table(field.annotation)
+            table = nested_table(field.annotation, value)
         elif error["type"] == "extra_forbidden":
             key = _joined(path, _short(toml_key(part)))
             return InputError(key, _showable(_item(value, part)), _unknown(part, path, table, root))
@@ -80,6 +84,10 @@ def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) ->
         written = _item(value, inner.key)
         shown = inner.value if written is _NOTHING else _showable(written)
         return InputError(_joined(path, inner.key), shown, inner.allowed)
+    if error["type"].startswith("union_tag") and field is not None:
+        kind, kinds = _item(value, "kind"), _kinds(field.annotation)
+        lacking = "missing; " if kind is _NOTHING else ""
+        return InputError(f"{path}.kind", _showable(kind), f"{lacking}must be {kinds}")
     if error["type"] == "missing" and value is _NOTHING:
         return InputError(path, None, f"missing; must be {allowed(field)}" if field else "missing")
     if table is not None and field is not None:
@@ -94,7 +102,9 @@ def _unknown(key: str, path: str, table: type[Table], root: type[Table]) -> str:
     """Return "unknown key" with the nearest known key, of the same table if one is near enough."""
     by_name: dict[str, str] = {}
     for known in known_keys(root):
-        by_name.setdefault(known.rpartition(".")[2].lower(), known)
+        # Another kind of table at the same place may have the key.
+        if known != _joined(path, key):
+            by_name.setdefault(known.rpartition(".")[2].lower(), known)
     by_name |= {name.lower(): _joined(path, name) for name in table.model_fields}
     own = [name.lower() for name in table.model_fields]
     wanted = key.lower()
@@ -108,7 +118,15 @@ def _unknown(key: str, path: str, table: type[Table], root: type[Table]) -> str:
 
 
 def _is_list_of_tables(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is tuple
+    if get_origin(annotation) is tuple:
+        return bool(nested_tables(annotation))
+    return any(_is_list_of_tables(argument) for argument in get_args(annotation))
+
+
+def _kinds(annotation: Any) -> str:
+    tables = nested_tables(annotation)
+    *most, last = (f'"{t.kind_name()}"' for t in tables if issubclass(t, Variant))
+    return f"{', '.join(most)} or {last}"
 
 
 def _item(value: Any, part: int | str) -> Any:

@@ -85,8 +85,8 @@ def _remove_rivals(data: Any, path: Sequence[str | int], root: type[Table]) -> N
                 for rival in table.rivals(part):
                     data.pop(rival, None)
             field = table.model_fields.get(part)
-            table = nested_table(field.annotation) if field else None
             data = data.get(part) if isinstance(data, dict) else None
+            table = nested_table(field.annotation, data) if field else None
         else:
             data = data[part] if isinstance(data, list) and part < len(data) else None
 

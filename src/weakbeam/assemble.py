@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam._typing import Floats
+from weakbeam.assemble_instrument import acceptance_of, check_computable, profile_of
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import Material, material
 from weakbeam.crystal.orientation import symmetric_orientation
@@ -35,7 +36,6 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.scan import DetectorScan, detector_scans
-from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
 
 COARSE_SLICES = 15
 """Fewest depth samples of a pixel's ray."""
@@ -90,7 +90,14 @@ class Setup:
         return Superposition([StraightDislocations(lines)] if lines else [])
 
     def engine(self, z: float = 0.0, workers: int | None = None, perfect: bool = False) -> Engine:
-        """The engine for the sample at height `z` (µm), with its defects or without."""
+        """The engine for the sample at height `z` (µm), with its defects or without.
+
+        Raises
+        ------
+        InputError
+            If the experiment asks for more than the engine computes.
+        """
+        check_computable(self.experiment)
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field
         return Engine(field, self.geometry, grids, self.acceptance, workers)
@@ -139,7 +146,7 @@ def assemble(experiment: Experiment) -> Setup:
         space_group=space_group,
         sample_from_crystal=orientation,
         geometry=geometry,
-        acceptance=_acceptance(experiment, theta),
+        acceptance=acceptance_of(experiment, theta),
         dislocations=_dislocations(experiment, cell, space_group, source, orientation),
         grids=_ray_grids(experiment, geometry),
         positions=positions,
@@ -169,20 +176,6 @@ def _crystal(experiment: Experiment) -> tuple[UnitCell, str, Material | None]:
         with _key("crystal.cell", table.cell.model_dump()):
             check_cell(named.space_group, cell)
     return cell, named.space_group, named
-
-
-def _acceptance(experiment: Experiment, theta: float) -> Acceptance:
-    beam, objective = experiment.beam, experiment.objective
-    per_fwhm = 1e-3 / FWHM_PER_SIGMA
-    return Acceptance(
-        theta=theta,
-        bandwidth=beam.bandwidth_rms,
-        divergence_vertical=beam.divergence_vertical_fwhm_mrad * per_fwhm,
-        clip=beam.divergence_vertical_clip_mrad * 1e-3,
-        divergence_horizontal=beam.divergence_horizontal_fwhm_mrad * per_fwhm,
-        lens=objective.acceptance_fwhm_mrad * per_fwhm,
-        aperture=objective.aperture_mrad * 1e-3,
-    )
 
 
 def _dislocations(
@@ -248,8 +241,7 @@ def _line(table: DislocationTable, key: str, cell: UnitCell) -> Floats:
 
 
 def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[RayGrid, ...]:
-    camera, beam = experiment.camera, experiment.beam
-    profile = BeamProfile(beam.height_fwhm_um, beam.profile)
+    camera, profile = experiment.camera, profile_of(experiment)
     if camera.depth_samples == "auto":
         coarse = max(COARSE_SLICES, math.ceil(2.0 * profile.half_reach / SLICE_UM))
         counts = [coarse * 4**k for k in range(REFINEMENTS + 1)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from weakbeam._typing import Floats
 from weakbeam.assemble import PlacedDislocation, Setup
+from weakbeam.assemble_instrument import accepted_angles
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.estimate import frame_type
 from weakbeam.imaging.scan import DetectorScan
@@ -153,7 +154,8 @@ def _maps(scan: DetectorScan) -> dict[str, MapAxis]:
 
 def _instrument(setup: Setup) -> dict[str, Fields]:
     experiment, geometry = setup.experiment, setup.geometry
-    beam, objective, camera = experiment.beam, experiment.objective, experiment.camera
+    beam, camera = experiment.beam, experiment.camera
+    acceptance_mrad, aperture_mrad = accepted_angles(experiment)
     pixel_m = (camera.camera_pixel_um or CAMERA_PIXEL_UM) * 1e-6
     return {
         "source": {"@NX_class": "NXsource", "probe": "x-ray", "type": "Synchrotron X-ray Source"},
@@ -169,12 +171,12 @@ def _instrument(setup: Setup) -> dict[str, Fields]:
         "monochromator": {
             "@NX_class": "NXmonochromator",
             "energy": (beam.energy_keV, "keV"),
-            "bandwidth_rms": (beam.bandwidth_rms, ""),
+            "bandwidth_rms": (beam.total_bandwidth_rms, ""),
         },
         "objective": {
             "@NX_class": "NXcollection",
-            "acceptance_fwhm": (objective.acceptance_fwhm_mrad, "mrad"),
-            "aperture_half_width": (objective.aperture_mrad, "mrad"),
+            "acceptance_fwhm": (acceptance_mrad, "mrad"),
+            "aperture_half_width": (aperture_mrad, "mrad"),
         },
         "goniometer": {
             "@NX_class": "NXcollection",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble import COARSE_SLICES, SLICE_UM
+from weakbeam.assemble_instrument import profile_of
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
@@ -72,7 +73,7 @@ def estimate(experiment: Experiment, workers: int | None = None) -> Estimate:
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
     depths: float
     if camera.depth_samples == "auto":
-        depths = max(COARSE_SLICES, 3.2 * experiment.beam.height_fwhm_um / SLICE_UM)
+        depths = max(COARSE_SLICES, 2.0 * profile_of(experiment).half_reach / SLICE_UM)
         depths *= 1.3 if experiment.defects else 1.0
     else:
         depths = camera.depth_samples

@@ -15,9 +15,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     StrictBool,
     StrictFloat,
-    StrictInt,
     ValidationError,
     model_validator,
 )
@@ -26,16 +26,27 @@ from weakbeam._fields import (
     Direction,
     Indices,
     MaterialName,
-    PixelCounts,
     Position,
-    Samples,
     SpaceGroup,
     Table,
     between,
-    integer,
     number,
 )
+from weakbeam._instrument import (
+    Acceptance,
+    Beam,
+    Camera,
+    CentralStop,
+    KnifeEdge,
+    Lens,
+    Objective,
+    RoundAperture,
+    SpectralLine,
+    SquareAperture,
+    Wire,
+)
 from weakbeam._mistakes import input_error
+from weakbeam._presets import PresetName, fill_from_preset, forget
 from weakbeam._scan import AngleAxis, HeightAxis, Scan
 from weakbeam._settings import apply_settings
 from weakbeam.errors import InputError
@@ -47,14 +58,21 @@ __all__ = [
     "Beam",
     "Camera",
     "Cell",
+    "CentralStop",
     "Crystal",
     "Dislocation",
     "Experiment",
     "HeightAxis",
+    "KnifeEdge",
+    "Lens",
     "Objective",
     "Output",
     "Reflection",
+    "RoundAperture",
     "Scan",
+    "SpectralLine",
+    "SquareAperture",
+    "Wire",
 ]
 
 Length = Annotated[StrictFloat, number(0.5, 1000)]
@@ -89,6 +107,9 @@ class Cell(Table):
 class Crystal(Table):
     """A material of the built-in table, or a unit cell with its space group."""
 
+    # The default material must not lend its elastic constants to another crystal.
+    instead = (("cell", "material"),)
+
     material: MaterialName | None = Field(
         "Al", description="name in the table of materials; keys beside it override it"
     )
@@ -105,14 +126,6 @@ class Crystal(Table):
         None, description="core of the dislocations; default: |b|; 0: none", examples=[0.286]
     )
     x_axis: Indices = Field((1, 0, -1), description="crystal direction [uvw] along x of the sample")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _cell_stands_for_the_material(cls, data: Any) -> Any:
-        # The default material must not lend its elastic constants to another crystal.
-        if isinstance(data, dict) and data.get("cell") is not None and "material" not in data:
-            return {**data, "material": None}
-        return data
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -132,111 +145,6 @@ class Reflection(Table):
     geometry: Literal["symmetric"] = Field(
         "symmetric", description="the diffraction vector lies in the plane of beam and vertical"
     )
-
-
-class Beam(Table):
-    """The incident beam."""
-
-    energy_keV: Annotated[StrictFloat, number(1, 1000)] = Field(17.0, description="photon energy")
-    bandwidth_rms: Annotated[StrictFloat, number(1e-6, 0.1)] = Field(
-        6.0e-5, description="relative energy spread, rms"
-    )
-    divergence_vertical_fwhm_mrad: Annotated[StrictFloat, number(1e-4, 100)] = Field(
-        0.53, description="angular spread of the rays, vertical"
-    )
-    divergence_vertical_clip_mrad: Annotated[StrictFloat, number(1e-4, 100, inf=True)] = Field(
-        0.14, description="half width of the condenser; inf: none"
-    )
-    divergence_horizontal_fwhm_mrad: Annotated[StrictFloat, number(0, 100)] = Field(
-        0.0, description="angular spread of the rays, horizontal"
-    )
-    height_fwhm_um: Annotated[StrictFloat, number(1e-3, 1e5)] = Field(
-        0.15, description="height of the line beam in the sample"
-    )
-    profile: Literal["gaussian", "box"] = Field(
-        "gaussian", description='"gaussian", or "box" with the full height height_fwhm_um'
-    )
-
-
-class Objective(Table):
-    """The objective lens, as the diffracted rays see it."""
-
-    acceptance_fwhm_mrad: Annotated[StrictFloat, number(1e-3, 100)] = Field(
-        0.731, description="angular acceptance of the lens"
-    )
-    aperture_mrad: Annotated[StrictFloat, number(1e-3, 100, inf=True)] = Field(
-        1.0323, description="half width of its square angular aperture; inf: none"
-    )
-
-
-class Camera(Table):
-    """The camera, seen in the object plane."""
-
-    forms = (("pixel_nm",), ("camera_pixel_um", "magnification"))
-
-    pixels: PixelCounts = Field((170, 510), description="rows (along 2theta) and columns (along y)")
-    pixel_nm: Annotated[StrictFloat, number(0.1, 1e6)] | None = Field(
-        40.0, description="pixel size in the object plane", examples=[40.0]
-    )
-    camera_pixel_um: Annotated[StrictFloat, number(0.01, 1e4)] | None = Field(
-        None, description="instead of pixel_nm: pixel size of the camera ...", examples=[6.5]
-    )
-    magnification: Annotated[StrictFloat, number(0.1, 1e4)] | None = Field(
-        None, description="... and magnification of lens and camera optics", examples=[173.0]
-    )
-    plane: Literal["vertical", "normal"] = Field(
-        "vertical", description='camera plane: "vertical", or "normal" to the diffracted beam'
-    )
-    oversampling: Annotated[StrictInt, integer(1, 64)] = Field(
-        1, description="sub-pixels per pixel along each axis"
-    )
-    depth_samples: Samples = Field(
-        "auto", description="points through the height of the beam for each ray"
-    )
-    model: Literal["ideal", "pco_edge"] = Field(
-        "ideal", description='"ideal": float32 intensities; "pco_edge": uint16 counts'
-    )
-    exposure_s: Annotated[StrictFloat, number(1e-9, 1e9)] = Field(
-        1.0, description="exposure time of a frame"
-    )
-    counts_per_s: Annotated[StrictFloat, number(1e-9, 1e12)] = Field(
-        1.0e3, description="signal in ADU per second where the relative intensity is 1"
-    )
-    seed: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
-        0, description="seed of the camera noise"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _magnification_stands_for_the_pixel(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "pixel_nm" not in data and set(cls.forms[1]) & set(data):
-            return {**data, "pixel_nm": None}
-        return data
-
-    @model_validator(mode="after")
-    def _has_one_pixel_size(self) -> Self:
-        given = [key for key in self.forms[1] if getattr(self, key) is not None]
-        if self.pixel_nm is not None and given:
-            raise InputError(
-                "pixel_nm",
-                self.pixel_nm,
-                "give either pixel_nm, or camera_pixel_um and magnification",
-            )
-        if self.pixel_nm is None and len(given) < 2:
-            key = "magnification" if "camera_pixel_um" in given else "camera_pixel_um"
-            raise InputError(
-                key, None, "missing; give pixel_nm, or camera_pixel_um and magnification"
-            )
-        return self
-
-    @property
-    def pixel_um(self) -> float:
-        """Pixel size in the object plane, um."""
-        if self.pixel_nm is not None:
-            return self.pixel_nm / 1000.0
-        assert self.camera_pixel_um is not None
-        assert self.magnification is not None
-        return self.camera_pixel_um / self.magnification
 
 
 class Dislocation(Table):
@@ -277,12 +185,6 @@ class Dislocation(Table):
         return self
 
 
-class Acceptance(Table):
-    """How the acceptance of the instrument in reciprocal space is computed."""
-
-    method: Literal["closed-form"] = Field("closed-form", description="exact closed form")
-
-
 class Output(Table):
     """What is written."""
 
@@ -317,6 +219,9 @@ class Experiment(Table):
     61
     """
 
+    preset: PresetName = Field(
+        "id06", description="The instrument whose values hold for keys that are not given."
+    )
     crystal: Crystal = Field(Crystal(), description="The crystal and how it is mounted.")
     reflection: Reflection = Field(Reflection(), description="The reflection that forms the image.")
     beam: Beam = Field(Beam(), description="The incident beam.")
@@ -337,6 +242,16 @@ class Experiment(Table):
         Acceptance(), description="How the acceptance in reciprocal space is computed."
     )
     output: Output = Field(Output(), description="What is written.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _has_the_values_of_its_preset(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        filled, added = fill_from_preset(data, cls)
+        experiment = handler(filled)
+        forget(experiment, added)
+        return experiment
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Self:

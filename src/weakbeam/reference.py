@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
-from weakbeam._fields import Table, allowed, nested_table
+from weakbeam._fields import Table, Variant, allowed, nested_table, nested_tables
+from weakbeam._presets import preset_names, preset_text
 from weakbeam.experiment import Experiment
 from weakbeam.templates import TEMPLATES
 from weakbeam.toml_text import toml_value
@@ -31,11 +33,34 @@ where a number is wanted; text, `true` and `nan` are not.
 `weakbeam forward --set key=value` changes single keys, written as here: `--set beam.energy_keV=19`,
 `--set "defects[0].line=[1, 0, -1]"`. A key that excludes another one replaces it: setting
 `scan.phi.value_mrad` ends a range of `phi`.
+
+## `preset`
+
+{preset}
+A key that stands in the file always wins, so that a file which spells everything out, such as the
+`experiment.toml` beside a result, does not change with its preset. The values and their sources
+stand in `weakbeam/instrument/presets`.
+
+| preset | instrument |
+|---|---|
+{presets}
 """
 
 _NOTES = {
     "crystal": "Give a `material` of the built-in table, or a `cell` with its `space_group` and "
     "`poisson_ratio`. Keys beside a material override its values.",
+    "beam": "Give `bandwidth_rms`, or a `spectrum`: a list of Gaussians in relative energy, whose "
+    'weights need not add up to 1. With `profile = "tabulated"` the height of the beam follows '
+    "`profile_um` and `profile_intensity`, and `height_fwhm_um` has no meaning. A uniform "
+    "divergence is cut by `divergence_vertical_clip_mrad` like a Gaussian one.",
+    "objective": "Give the angles that pass, or a `lens` that they are computed from at the photon "
+    "energy; angles beside a lens override it ([what the lens does](../explanation/lens.md)). The "
+    "computed `aperture_mrad` is the largest angle that clears the rims of all lenslets, which is "
+    "less than the angle D / 2 d1 of the entrance that the default quotes. Lengths of a stop are "
+    "those in the back focal plane of the lens, or of the ID06 lens (266.24 mm/rad at 17 keV) "
+    "where none is given.",
+    "acceptance": '`rays`, `bins` and `seed` are those of "ray-trace", which makes a table like '
+    "that of `weakbeam bootstrap` in memory.",
     "camera": "Give `pixel_nm`, or `camera_pixel_um` and `magnification`; the pixel in the object "
     "plane is then their quotient.",
     "defects": "Each defect is a table of its own, `[[defects]]`. Without any, the file describes "
@@ -51,28 +76,56 @@ _NOTES = {
 }
 
 
+_HEADING = ("| key | default | allowed | meaning |", "|---|---|---|---|")
+
+
 def experiment_reference() -> str:
     """Return the reference page of the experiment file as Markdown."""
     templates = "\n".join(f"- `{t.name}.toml`: {t.description}" for t in TEMPLATES.values())
-    parts = [_INTRODUCTION.format(templates=templates)]
+    presets = "\n".join(f"| `{n}` | {_first_comment(preset_text(n))} |" for n in preset_names())
+    preset = Experiment.model_fields["preset"].description
+    parts = [_INTRODUCTION.format(templates=templates, preset=preset, presets=presets)]
     for name, field in Experiment.model_fields.items():
+        if name == "preset":
+            continue
         title = f"[[{name}]]" if name == "defects" else f"[{name}]"
         text = f"{field.description} {_NOTES.get(name, '')}".strip()
         parts.append(f"## `{title}`\n\n{text}\n")
         table = nested_table(field.annotation)
         assert table is not None
-        parts.append("\n".join(_subtables(name, table) or _keys(table)) + "\n")
+        lines = _subtables(name, table) or [*_keys(table), *_kinds(name, table)]
+        parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 def _keys(table: type[Table]) -> list[str]:
     """Return the lines of a Markdown table of keys."""
-    lines = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+    lines = [*_HEADING]
     for name, field in table.model_fields.items():
         lines.append(_row(name, field))
-        if (nested := nested_table(field.annotation)) is not None:
-            lines += (_row(f"{name}.{key}", inner) for key, inner in nested.model_fields.items())
+        tables = nested_tables(field.annotation)
+        if len(tables) == 1:
+            lines += (_row(f"{name}.{key}", f) for key, f in tables[0].model_fields.items())
     return lines
+
+
+def _kinds(name: str, table: type[Table]) -> list[str]:
+    """Return lines on the keys that hold a table of one of several kinds."""
+    lines = []
+    for key, field in table.model_fields.items():
+        variants = [t for t in nested_tables(field.annotation) if issubclass(t, Variant)]
+        for variant in variants:
+            meaning = variant.model_fields["kind"].description
+            title = f'`[{name}.{key}]` with `kind = "{variant.kind_name()}"`: {meaning}'
+            rows = [_row(k, f) for k, f in variant.model_fields.items() if k != "kind"]
+            lines += ["", title, "", *_HEADING, *rows]
+    return lines
+
+
+def _first_comment(text: str) -> str:
+    """Return the comment at the top of a TOML file as one line."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.removeprefix("#").strip() for line in lines)
 
 
 def _subtables(name: str, table: type[Table]) -> list[str]:

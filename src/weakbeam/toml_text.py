@@ -73,6 +73,8 @@ def toml_value(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):
         return _float_text(value)
+    if isinstance(value, Table):
+        value = value.model_dump(exclude_none=True)
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
@@ -114,14 +116,16 @@ def _blocks(experiment: Experiment, comments: bool) -> Iterator[list[str]]:
     }
     # A key of the root must stand before the first table.
     for name, (description, value) in sections.items():
-        if value == ():
-            yield [f"# {description}"] * comments + [f"{name} = []"]
+        if value == () or isinstance(value, str):
+            yield [f"# {description}"] * comments + [f"{name} = {toml_value(value)}"]
     for name, (description, value) in sections.items():
         heading = [f"# {description}"] * comments
         if isinstance(value, tuple):
             for number, item in enumerate(value):
                 explained = comments and number == 0
                 yield heading * explained + _table(item, f"[[{name}]]", explained)
+            continue
+        if not isinstance(value, Table):
             continue
         lines = _table(value, f"[{name}]", comments)
         for key, field in type(value).model_fields.items():
@@ -149,8 +153,7 @@ def _table(table: Table, title: str, comments: bool, note: str | None = None) ->
                     (f"# {key} = {toml_value(field.examples[0])}", field.description or "")
                 )
         elif not _is_subtable(value):
-            plain = value.model_dump() if isinstance(value, Table) else value
-            entries.append((f"{key} = {toml_value(plain)}", field.description or ""))
+            entries.append((f"{key} = {toml_value(value)}", field.description or ""))
     if not entries:
         return []
     if not comments:

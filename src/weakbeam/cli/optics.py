@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,35 +15,17 @@ if TYPE_CHECKING:
     from weakbeam.instrument.objective import CompoundRefractiveLens
 
 
-@dataclass(frozen=True)
-class LensOptions:
-    """The lens as users give it; the defaults are the lens of ID06."""
-
-    lenslets: int = 88
-    radius_um: float = 50.0
-    pitch_mm: float = 1.6
-    material: str = "Be"
-    web_um: float = 0.0
-    thickness_mm: float | None = None
-    distance_m: float | None = None
-    magnification: float | None = None
-
-
-ID06 = LensOptions()
-ID06_DISTANCE_M = 0.274
-
-# Where the values of a lens come from, for messages.
-_KEYS = {
-    "energy": "beam.energy_keV",
-    "lenslets": "--lenslets",
-    "radius": "--radius-um",
-    "pitch": "--pitch-mm",
-    "material": "--material",
-    "web": "--web-um",
-    "thickness": "--thickness-mm",
-    "distance": "--distance-m",
-    "magnification": "--magnification",
-}
+# The options that change a key of objective.lens.
+_OPTIONS = (
+    ("lenslets", "--lenslets"),
+    ("radius_um", "--radius-um"),
+    ("pitch_mm", "--pitch-mm"),
+    ("material", "--material"),
+    ("web_um", "--web-um"),
+    ("thickness_mm", "--thickness-mm"),
+    ("distance_m", "--distance-m"),
+    ("magnification", "--magnification"),
+)
 
 
 class Quantity(NamedTuple):
@@ -62,50 +43,22 @@ class Quantity(NamedTuple):
     "--config",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Experiment file; energy and bandwidth are its.  [default: the default experiment]",
+    help="Experiment file.  [default: the default experiment]",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the experiment."
 )
-@click.option("--lenslets", type=int, default=ID06.lenslets, show_default=True)
+@click.option("--lenslets", type=int, help="Number of lenslets.")
 @click.option(
-    "--radius-um",
-    type=float,
-    default=ID06.radius_um,
-    show_default=True,
-    help="Radius of curvature at the apex of each surface.",
+    "--radius-um", type=float, help="Radius of curvature at the apex of each of their surfaces."
 )
+@click.option("--pitch-mm", type=float, help="Distance from lenslet to lenslet.")
+@click.option("--material", metavar="NAME", help="Be, Al, diamond, SU-8 or Ni.")
+@click.option("--web-um", type=float, help="Material left between the apices of a lenslet.")
 @click.option(
-    "--pitch-mm",
-    type=float,
-    default=ID06.pitch_mm,
-    show_default=True,
-    help="Distance from lenslet to lenslet.",
+    "--thickness-mm", type=float, help="Thickness of a lenslet, which limits its aperture."
 )
-@click.option(
-    "--material",
-    default=ID06.material,
-    show_default=True,
-    metavar="NAME",
-    help="Be, Al, diamond, SU-8 or Ni.",
-)
-@click.option(
-    "--web-um",
-    type=float,
-    default=ID06.web_um,
-    show_default=True,
-    help="Material left between the apices of a lenslet.",
-)
-@click.option(
-    "--thickness-mm",
-    type=float,
-    help="Thickness of a lenslet, which limits its aperture.  [default: the pitch]",
-)
-@click.option(
-    "--distance-m",
-    type=float,
-    help=f"Distance from the sample to the lens.  [default: {ID06_DISTANCE_M}]",
-)
+@click.option("--distance-m", type=float, help="Distance from the sample to the lens.")
 @click.option("--magnification", type=float, help="Instead of the distance.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
@@ -124,6 +77,8 @@ def optics(
 ) -> None:
     """Print what the objective lens does: focus, image, acceptance, sharpness.
 
+    The lens is that of the experiment, or else the lens of ID06; options change it.
+
     \b
     Example:
       weakbeam optics --magnification 17.31 -o layout.png
@@ -133,60 +88,74 @@ def optics(
 
     experiment = Experiment() if config is None else Experiment.from_toml(config)
     experiment = experiment.with_settings(settings)
-    options = LensOptions(**lens_options)  # type: ignore[arg-type]
-    lens = lens_of(experiment, options)
+    lens, material = lens_of(experiment, lens_options)
     if output is not None:
-        draw_layout(output, lens, experiment, options)
+        draw_layout(output, lens, experiment, material)
         click.echo(f"wrote {output}", err=True)
-    groups = quantities(lens, experiment, options)
+    groups = quantities(lens, experiment, material)
     click.echo(_json(groups.values()) if as_json else _table(groups))
 
 
-def lens_of(experiment: Experiment, options: LensOptions) -> CompoundRefractiveLens:
-    """Return the lens that the options describe, at the energy of the experiment.
+def lens_of(
+    experiment: Experiment, options: Mapping[str, object]
+) -> tuple[CompoundRefractiveLens, str]:
+    """Return the lens of the experiment, or that of ID06, as changed by the options.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+    options : mapping
+        Values for keys of ``objective.lens``; None where an option was not given.
+
+    Returns
+    -------
+    lens : CompoundRefractiveLens
+    material : str
+        What it is made of.
 
     Raises
     ------
     InputError
         If there is no such lens, or it forms no image.
     """
+    from weakbeam import assemble_instrument
     from weakbeam.errors import InputError
-    from weakbeam.instrument.objective import CompoundRefractiveLens
+    from weakbeam.toml_text import toml_value
 
-    distance_m, magnification = options.distance_m, options.magnification
-    if distance_m is None and magnification is None:
-        distance_m = ID06_DISTANCE_M
-    elif distance_m is not None and magnification is not None:
-        raise InputError(
-            "--magnification", magnification, "give either --distance-m or --magnification"
-        )
+    objective = experiment.objective
+    table = objective.lens or assemble_instrument.ID06_LENS
+    with_lens = experiment.model_copy(
+        update={"objective": objective.model_copy(update={"lens": table})}
+    )
+    given = {key: value for key, value in options.items() if value is not None}
     try:
-        return CompoundRefractiveLens.of_material(
-            options.material,
-            experiment.beam.energy_keV,
-            lenslets=options.lenslets,
-            radius=options.radius_um,
-            pitch=1e3 * options.pitch_mm,
-            web=options.web_um,
-            thickness=None if options.thickness_mm is None else 1e3 * options.thickness_mm,
-            distance=None if distance_m is None else 1e6 * distance_m,
-            magnification=magnification,
+        changed = with_lens.with_settings(
+            [f"objective.lens.{key}={toml_value(value)}" for key, value in given.items()]
         )
-    except ValueError as error:
-        # The message begins with the name of the value.
-        key = _KEYS.get(str(error).partition(" ")[0], "lens")
-        raise InputError(key, None, str(error)) from None
+        lens = assemble_instrument.lens_of(changed)
+    except InputError as error:
+        key = error.key.removeprefix("objective.lens.")
+        if key in given:
+            raise InputError(dict(_OPTIONS)[key], given[key], error.allowed) from None
+        raise
+    assert lens is not None
+    assert changed.objective.lens is not None
+    return lens, changed.objective.lens.material
 
 
 def quantities(
-    lens: CompoundRefractiveLens, experiment: Experiment, options: LensOptions
+    lens: CompoundRefractiveLens, experiment: Experiment, material: str
 ) -> dict[str, list[Quantity]]:
     """Return the rows of the table by their headings."""
-    objective, bandwidth = experiment.objective, experiment.beam.bandwidth_rms
+    from weakbeam.assemble_instrument import accepted_angles
+
+    acceptance_mrad, aperture_mrad = accepted_angles(experiment)
+    bandwidth = experiment.beam.total_bandwidth_rms
     blur = lens.chromatic_object_shift * bandwidth * lens.acceptance_rms
     return {
         "lens": [
-            Quantity("material", "material", options.material),
+            Quantity("material", "material", material),
             Quantity("energy_keV", "photon energy", lens.energy, "keV"),
             Quantity("lenslets", "lenslets N", lens.lenslets),
             Quantity("radius_um", "radius R", lens.radius, "µm"),
@@ -236,7 +205,7 @@ def quantities(
             Quantity(
                 "experiment_acceptance_fwhm_mrad",
                 "  the experiment has",
-                objective.acceptance_fwhm_mrad,
+                acceptance_mrad,
                 "mrad",
             ),
             Quantity("aperture_um", "diameter of the lenslets D", lens.aperture, "µm"),
@@ -247,9 +216,7 @@ def quantities(
                 1e3 * lens.entrance_half_angle,
                 "mrad",
             ),
-            Quantity(
-                "experiment_aperture_mrad", "  the experiment has", objective.aperture_mrad, "mrad"
-            ),
+            Quantity("experiment_aperture_mrad", "  the experiment has", aperture_mrad, "mrad"),
             Quantity("axial_transmission", "transmission on the axis", lens.axial_transmission),
             Quantity(
                 "effective_transmission",
@@ -287,7 +254,7 @@ def quantities(
 
 
 def draw_layout(
-    path: Path, lens: CompoundRefractiveLens, experiment: Experiment, options: LensOptions
+    path: Path, lens: CompoundRefractiveLens, experiment: Experiment, material: str
 ) -> None:
     """Draw the beam path to the edge of the camera's field and write it.
 
@@ -303,7 +270,7 @@ def draw_layout(
     camera = experiment.camera
     field_height = 0.5 * max(camera.pixels) * camera.pixel_um
     title = (
-        f"{lens.lenslets} lenslets of {options.material}, R = {lens.radius:g} µm, "
+        f"{lens.lenslets} lenslets of {material}, R = {lens.radius:g} µm, "
         f"{lens.energy:g} keV, M = {lens.magnification:.4g}"
     )
     try:
