@@ -1,0 +1,43 @@
+"""Make the pictures of the documentation: python docs/images/make.py, in the root of a clone.
+
+They are figures that every run has, made small. The program must be installed and on the path.
+"""
+
+from pathlib import Path
+from subprocess import run
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+PICTURES = {
+    "first-image.png": ("default", "image"),
+    "weak-beam.png": ("weak-beam", "image"),
+    "rocking-curve.png": ("rocking", "rocking"),
+    "mosaicity-maps.png": ("mosaicity", "maps"),
+}
+
+WIDTH = 1080
+
+
+def main() -> None:
+    """Simulate the templates that the pictures show, and save the pictures."""
+    here = Path(__file__).parent
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        run(["weakbeam", "init", "--dest", folder], check=True)
+        for picture, (template, figure) in PICTURES.items():
+            output = folder / template
+            run(["weakbeam", "forward", "-c", f"{output}.toml", "-o", output], check=True)
+            with Image.open(output / f"figures/{figure}.png") as image:
+                small(image.convert("RGB")).save(here / picture, optimize=True)
+
+
+def small(image: Image.Image) -> Image.Image:
+    """Return a picture no wider than a page, in 256 colours that are mixed dot by dot."""
+    image.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    colors = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    return image.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG)
+
+
+if __name__ == "__main__":
+    main()
