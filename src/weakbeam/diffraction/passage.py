@@ -31,7 +31,7 @@ WIRE_SLICES = {"two_theta": 96, "roll": 2048}
 The energy spread smooths over δ, but nothing need smooth over ξ.
 """
 
-ROUND_SLABS = 48
+ROUND_SLABS = 96
 """Products that stand for a round aperture, which no short sum of products describes exactly."""
 
 
