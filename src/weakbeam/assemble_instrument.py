@@ -80,10 +80,9 @@ def lens_of(experiment: Experiment) -> CompoundRefractiveLens | None:
             magnification=table.magnification,
         )
     except ValueError as error:
+        # The complaint tells the value itself, in the unit that it compares in.
         key = _LENS_KEYS.get(str(error).partition(" ")[0], "objective.lens")
-        name = key.rpartition(".")[2]
-        source = experiment.beam if key.startswith("beam.") else table
-        raise InputError(key, getattr(source, name, None), str(error)) from None
+        raise InputError(key, None, str(error)) from None
 
 
 def accepted_angles(experiment: Experiment) -> tuple[float, float]:
