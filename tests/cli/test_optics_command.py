@@ -7,8 +7,8 @@ from weakbeam.cli.optics import optics
 from weakbeam.errors import InputError
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(optics, arguments)
+def run(*arguments: str, fail: bool = False) -> Result:
+    return CliRunner().invoke(optics, arguments, catch_exceptions=not fail)
 
 
 def test_table_of_the_default() -> None:
@@ -55,6 +55,26 @@ def test_every_option_reaches_the_lens(tmp_path) -> None:
     # At a bandwidth of 10⁻⁴ the blur is the quoted shift seen under the acceptance.
     blur = 1e3 * values["chromatic_object_shift_um"] * 1e-3 * values["acceptance_rms_mrad"]
     assert values["chromatic_blur_rms_nm"] == pytest.approx(blur)
+
+
+LENS = "lenslets = 60, radius_um = 100, pitch_mm = 2, material = 'Al', distance_m = 1.5"
+
+
+def test_the_lens_of_the_experiment_and_options_that_change_it() -> None:
+    lens = f"objective.lens={{ {LENS} }}"
+    values = json.loads(run("--json", "--set", lens).stdout)
+    assert (values["lenslets"], values["material"]) == (60, "Al")
+    assert values["distance_m"] == pytest.approx(1.5)
+    # The experiment takes its angles from its lens, and keeps them when options try another one.
+    assert values["experiment_acceptance_fwhm_mrad"] == values["acceptance_fwhm_mrad"]
+    assert values["experiment_aperture_mrad"] == values["half_angle_mrad"]
+    changed = json.loads(run("--json", "--set", lens, "--magnification", "5").stdout)
+    assert changed["magnification"] == pytest.approx(5)
+    assert (changed["lenslets"], changed["material"]) == (60, "Al")
+    assert changed["experiment_aperture_mrad"] == values["half_angle_mrad"]
+    with pytest.raises(InputError) as caught:
+        run("--set", lens.replace("1.5", "0.01"), "--lenslets", "61", "--json", fail=True)
+    assert caught.value.key == "objective.lens.distance_m"
 
 
 def test_drawing(tmp_path) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import click
 
 from weakbeam import __version__
+from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.forward import forward
 from weakbeam.cli.init import init
+from weakbeam.cli.optics import optics
 from weakbeam.cli.show import show
 from weakbeam.errors import InputError, RunError
 
@@ -23,7 +25,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, show):
+for command in (init, forward, bootstrap, optics, show):
     weakbeam.add_command(command)
 
 
@@ -40,6 +42,11 @@ def dfxm_init() -> None:
 def dfxm_forward() -> None:
     """Run ``dfxm-forward``, which is ``weakbeam forward``."""
     _run(forward)
+
+
+def dfxm_bootstrap() -> None:
+    """Run ``dfxm-bootstrap``, which is ``weakbeam bootstrap``."""
+    _run(bootstrap)
 
 
 def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:

@@ -15,19 +15,6 @@ if TYPE_CHECKING:
     from weakbeam.instrument.objective import CompoundRefractiveLens
 
 
-# The options that change a key of objective.lens.
-_OPTIONS = (
-    ("lenslets", "--lenslets"),
-    ("radius_um", "--radius-um"),
-    ("pitch_mm", "--pitch-mm"),
-    ("material", "--material"),
-    ("web_um", "--web-um"),
-    ("thickness_mm", "--thickness-mm"),
-    ("distance_m", "--distance-m"),
-    ("magnification", "--magnification"),
-)
-
-
 class Quantity(NamedTuple):
     """A row of the table, in the unit that its key ends with."""
 
@@ -137,7 +124,8 @@ def lens_of(
     except InputError as error:
         key = error.key.removeprefix("objective.lens.")
         if key in given:
-            raise InputError(dict(_OPTIONS)[key], given[key], error.allowed) from None
+            option = "--" + key.replace("_", "-")
+            raise InputError(option, error.value, error.allowed) from None
         raise
     assert lens is not None
     assert changed.objective.lens is not None
