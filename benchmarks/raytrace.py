@@ -9,6 +9,7 @@ run once on its own default: 1e8 rays into 400 x 200 x 200 bins, for which it ne
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks._measure import (
@@ -46,10 +47,9 @@ def measure(variant: str, rays: int, repeats: int) -> None:
 
     options = VARIANTS[variant]
     stops = [Wire(1e-4, optical_depth=2.0)] if "wire" in options else []
+    stops += [SquareAperture(93.9e-6)] if "square" in options else []
     optics = RayOptics(
-        assemble(Experiment()).acceptance,
-        stops=stops or ([SquareAperture(93.9e-6)] if "square" in options else []),
-        exact="exact" in options,
+        replace(assemble(Experiment()).acceptance, stops=tuple(stops)), exact="exact" in options
     )
     bins = options.get("bins", (400, 200, 200))
     workers = options.get("workers")

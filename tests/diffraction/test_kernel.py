@@ -102,30 +102,29 @@ def test_traced_kernel_interpolates_to_the_closed_form():
 
 
 def test_belonging():
-    geometry = symmetric_geometry(THETA)
-    ours = conditions(acceptance(), geometry, (-1, 1, -1), 17.0, [Wire(1e-4)])
-    assert (
-        differences(ours, conditions(acceptance(), geometry, (-1, 1, -1), 17.0, [Wire(1e-4)])) == []
+    geometry, hkl = symmetric_geometry(THETA), (-1, 1, -1)
+    wired = acceptance(stops=(Wire(1e-4),))
+    ours = conditions(wired, geometry, hkl, 17.0)
+    assert differences(ours, conditions(wired, geometry, hkl, 17.0)) == []
+    other = acceptance(
+        bandwidth=1e-4, clip=math.inf, stops=(Wire(2e-4),), spectrum=((1.0, 0.0, 1e-4),)
     )
-    other = acceptance(bandwidth=1e-4, clip=math.inf)
-    theirs = conditions(other, geometry, (1, 1, 1), 17.5, [Wire(2e-4)])
-    told = differences(ours, theirs)
+    told = differences(ours, conditions(other, geometry, (1, 1, 1), 17.5))
     assert [line.split(" is ")[0] for line in told] == [
         "beam.bandwidth_rms",
         "beam.divergence_vertical_clip_mrad",
         "beam.energy_keV",
+        "beam.spectrum",
         "objective.stop",
         "reflection.hkl",
     ]
     assert told[2] == "beam.energy_keV is 17 in the kernel, 17.5 here"
-    assert differences({}, {"beam.energy_keV": 17.0})[0].endswith(
-        "is absent in the kernel, 17 here"
-    )
+    assert differences({}, {"beam.energy_keV": 17.0}) == [
+        "beam.energy_keV is absent in the kernel, 17 here"
+    ]
     # The last digit, as after a change of units, is no difference.
-    near = acceptance(lens=3.1106e-4 * (1 + 1e-15))
-    assert differences(ours, conditions(near, geometry, (-1, 1, -1), 17.0, [Wire(1e-4)])) == []
-    with pytest.raises(TypeError, match="is no stop"):
-        conditions(acceptance(), geometry, (1, 1, 1), 17.0, ["wire"])
+    near = acceptance(lens=3.1106e-4 * (1 + 1e-15), stops=wired.stops)
+    assert differences(ours, conditions(near, geometry, hkl, 17.0)) == []
 
 
 def test_grids_that_do_not_fit_are_refused():

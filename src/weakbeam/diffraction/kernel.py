@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -168,32 +168,24 @@ def conditions(
     geometry: DiffractionGeometry,
     hkl: Sequence[int],
     energy_kev: float,
-    stops: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """Everything that the acceptance of an experiment depends on, under the names of its file.
 
     Parameters
     ----------
     acceptance : Acceptance
-        Beam and lens.
+        Beam, lens and stops.
     geometry : DiffractionGeometry
         The reflection at its Bragg setting.
     hkl : sequence of 3 int
         Its indices.
     energy_kev : float
         Photon energy (keV).
-    stops : sequence of dataclass
-        What stands in the diffracted beam; see `weakbeam.diffraction.raytrace`.
 
     Returns
     -------
     dict
         Of numbers, strings and lists, as JSON holds them.
-
-    Raises
-    ------
-    TypeError
-        If a stop is not a dataclass.
     """
     fwhm = 1e3 * FWHM_PER_SIGMA
     return {
@@ -202,12 +194,14 @@ def conditions(
         "reflection.eta_deg": math.degrees(geometry.eta),
         "beam.energy_keV": float(energy_kev),
         "beam.bandwidth_rms": acceptance.bandwidth,
+        "beam.spectrum": [list(line) for line in acceptance.spectrum],
         "beam.divergence_vertical_fwhm_mrad": fwhm * acceptance.divergence_vertical,
         "beam.divergence_vertical_clip_mrad": 1e3 * acceptance.clip,
         "beam.divergence_horizontal_fwhm_mrad": fwhm * acceptance.divergence_horizontal,
         "objective.acceptance_fwhm_mrad": fwhm * acceptance.lens,
         "objective.aperture_mrad": 1e3 * acceptance.aperture,
-        "objective.stop": [_described(stop) for stop in stops],
+        "objective.stop": [{"kind": type(s).__name__, **asdict(s)} for s in acceptance.stops],
+        "camera.phi_blur_mrad": 1e3 * acceptance.phi_blur,
     }
 
 
@@ -235,12 +229,6 @@ def differences(kernel: Mapping[str, Any], experiment: Mapping[str, Any]) -> lis
         for key, (ours, theirs) in pairs.items()
         if not _same(ours, theirs)
     ]
-
-
-def _described(stop: Any) -> dict[str, Any]:
-    if not is_dataclass(stop) or isinstance(stop, type):
-        raise TypeError(f"{stop!r} is no stop")
-    return {"kind": type(stop).__name__, **asdict(stop)}
 
 
 def _same(one: Any, other: Any) -> bool:

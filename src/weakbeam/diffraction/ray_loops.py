@@ -18,7 +18,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _PER_RAY = np.uint64(8)
-_TRIAL = 6
+_TRIAL, _LINE = 6, 7
 _BLOCK = 1024
 _LARGEST = 1.0 - 2.0**-53
 
@@ -27,11 +27,14 @@ class Rays(NamedTuple):
     """What the loops need to know of the instrument.
 
     A variable (ε, ζ_v, ζ_h, δ, ξ, φ) is σ Φ⁻¹(start + span u), or start + span u where σ is zero,
-    with u uniform between 0 and 1. A negative σ mirrors the Gaussian.
+    with u uniform between 0 and 1. A negative σ mirrors the Gaussian. ε is then moved to one of the
+    lines of the spectrum.
     """
 
     key: np.uint64
     """Start of the sequence of random numbers."""
+    lines: Floats
+    """(m, 3): cumulated share, centre and rms of the Gaussians of the spectrum."""
     draws: Floats
     """(6, 3): σ, start and span of each variable."""
     ray_map: Floats
@@ -185,6 +188,16 @@ def draw(rays: Rays, first: int, variables: Floats) -> None:
         normal_quantiles(u, row)
         for i in range(n):
             row[i] *= sigma
+    energies = variables[0]
+    if len(rays.lines) > 1:
+        uniforms(rays.key, first, _LINE, u)
+    else:
+        u[:] = 0.0
+    for i in range(n):
+        line = 0
+        while u[i] >= rays.lines[line, 0] and line + 1 < len(rays.lines):
+            line += 1
+        energies[i] = rays.lines[line, 1] + rays.lines[line, 2] * energies[i]
 
 
 @compiled

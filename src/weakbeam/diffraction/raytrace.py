@@ -32,7 +32,6 @@ from weakbeam.instrument.stops import (
     KnifeEdge,
     RoundAperture,
     SquareAperture,
-    Stop,
     Wire,
 )
 from weakbeam.workers import worker_count
@@ -51,41 +50,30 @@ class RayOptics:
     Parameters
     ----------
     acceptance : Acceptance
-        Widths and apertures of beam and lens.
+        Beam, lens and stops, and the motion of φ during the exposure.
     geometry : DiffractionGeometry, optional
         The reflection at its Bragg setting; by default the symmetric geometry. The divergences
         stay along the axes of the laboratory whatever the azimuth of the reflection.
-    stops : sequence of stops
-        What stands in the diffracted beam; a ray has to pass all of them.
     exact : bool
         Elastic kinematics without linearisation: angles enter as slopes, (1, ζ_h, ζ_v) along the
         laboratory's axes and (1, ξ, δ) along those of the imaging frame, and both wavevectors have
         the length 1 + ε.
-    phi_blur : float
-        Full width (rad) of a uniform motion of φ during the exposure.
 
     Raises
     ------
     ValueError
-        When the Bragg angles of `geometry` and `acceptance` differ, `phi_blur` is negative or no
-        ray can pass.
+        When the Bragg angles of `geometry` and `acceptance` differ.
     """
 
     acceptance: Acceptance
     geometry: DiffractionGeometry | None = None
-    stops: Sequence[Stop] = ()
     exact: bool = False
-    phi_blur: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check that the parts belong together and let something pass."""
+        """Check that the parts belong together."""
         theta, ours = self.bragg_setting.theta, self.acceptance.theta
         if not math.isclose(theta, ours, rel_tol=1e-9):
             raise ValueError(f"Bragg angles {theta} of geometry and {ours} of acceptance differ")
-        if not 0.0 <= self.phi_blur < math.inf:
-            raise ValueError(f"phi_blur {self.phi_blur} is negative or not finite")
-        if not self.drawn_fraction > 0.0:
-            raise ValueError("the apertures and stops let nothing through")
 
     @property
     def bragg_setting(self) -> DiffractionGeometry:
@@ -107,23 +95,23 @@ class RayOptics:
 
     @property
     def sigmas(self) -> Floats:
-        """Standard deviations of (ε, ζ_v, ζ_h, δ, ξ) before any aperture, shape (5,)."""
+        """Standard deviations of (ζ_v, ζ_h, δ, ξ) before any aperture, shape (4,)."""
         optics = self.acceptance
-        beam = [optics.bandwidth, optics.divergence_vertical, optics.divergence_horizontal]
+        beam = [optics.divergence_vertical, optics.divergence_horizontal]
         return np.array([*beam, optics.lens, optics.lens])
 
     @property
     def limits(self) -> Floats:
-        """Bounds between which (ε, ζ_v, ζ_h, δ, ξ) are drawn, shape (5, 2)."""
+        """Bounds between which (ζ_v, ζ_h, δ, ξ) are drawn, shape (4, 2)."""
         optics = self.acceptance
-        high = np.array([math.inf, optics.clip, math.inf, optics.aperture, optics.aperture])
+        high = np.array([optics.clip, math.inf, optics.aperture, optics.aperture])
         low = -high
-        for stop in self.stops:
+        for stop in optics.stops:
             if isinstance(stop, SquareAperture):
-                low[3:] = np.maximum(low[3:], -stop.half_width)
-                high[3:] = np.minimum(high[3:], stop.half_width)
+                low[2:] = np.maximum(low[2:], -stop.half_width)
+                high[2:] = np.minimum(high[2:], stop.half_width)
             elif isinstance(stop, KnifeEdge):
-                lens_angle = 3 + AXES.index(stop.axis)
+                lens_angle = 2 + AXES.index(stop.axis)
                 if stop.side == "above":
                     low[lens_angle] = max(low[lens_angle], stop.position)
                 else:
@@ -132,9 +120,9 @@ class RayOptics:
 
     @property
     def drawn_fraction(self) -> float:
-        """Probability that an uncut ray lies within `limits`."""
-        sigma, _, span = _gaussian_draws(self).T
-        return float(np.prod(np.maximum(span[sigma != 0.0], 0.0)))
+        """Probability that an uncut ray lies within `limits`; a uniform ζ_v always does."""
+        sigma, _, span = _angle_draws(self).T
+        return float(np.prod(span[sigma != 0.0]))
 
     def ranges(self) -> Floats:
         """Ranges of q in the imaging frame that contain the rays, shape (3, 2).
@@ -142,9 +130,14 @@ class RayOptics:
         Gaussians without aperture are followed for `REACH` standard deviations, and exact
         kinematics adds the second order of the angles (docs/explanation/physics.md, C5).
         """
-        reach = REACH * self.sigmas
-        low = np.append(np.maximum(self.limits[:, 0], -reach), -self.phi_blur / 2.0)
-        high = np.append(np.minimum(self.limits[:, 1], reach), self.phi_blur / 2.0)
+        lines = np.array(self.acceptance.energies)
+        energy = lines[:, 1:2] + REACH * lines[:, 2:3] * [-1.0, 1.0]
+        reach = (REACH * self.sigmas)[:, None] * [-1.0, 1.0]
+        low = np.maximum(self.limits[:, 0], reach[:, 0])
+        high = np.minimum(self.limits[:, 1], reach[:, 1])
+        blur = self.acceptance.phi_blur / 2.0
+        low = np.concatenate([[energy.min()], low, [-blur]])
+        high = np.concatenate([[energy.max()], high, [blur]])
         ends = np.sort([self.ray_map * low, self.ray_map * high], axis=0).sum(axis=2)
         if self.exact:
             second_order = np.maximum(low**2, high**2).sum() / (2.0 * self.acceptance.sin)
@@ -158,7 +151,7 @@ def sample_rays(optics: RayOptics, count: int, seed: int = 0) -> Floats:
     Parameters
     ----------
     optics : RayOptics
-        Beam, reflection, lens and stops.
+        Instrument and reflection.
     count : int
         Number of points.
     seed : int
@@ -203,7 +196,7 @@ def trace(
     Parameters
     ----------
     optics : RayOptics
-        Beam, reflection, lens and stops.
+        Instrument and reflection.
     rays : int
         Number of rays drawn.
     bins : sequence of 3 int
@@ -246,7 +239,7 @@ def trace(
         outside=1.0 - inside / passed,
         throughput=optics.drawn_fraction * passed / rays,
         conditions=conditions or {},
-        tracing={"rays": rays, "seed": seed, "exact": optics.exact, "phi_blur": optics.phi_blur},
+        tracing={"rays": rays, "seed": seed, "exact": optics.exact},
     )
 
 
@@ -296,8 +289,9 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
     """What the compiled loops need."""
     if not 0 <= seed < 1 << 63:
         raise ValueError(f"seed {seed} is not between 0 and 2⁶³ - 1")
+    acceptance = optics.acceptance
     stops: list[list[float]] = []
-    for stop in optics.stops:
+    for stop in acceptance.stops:
         if isinstance(stop, RoundAperture):
             stops.append([ROUND, 0.0, 0.0, stop.radius, 0.0])
         elif isinstance(stop, CentralStop):
@@ -305,10 +299,13 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
         elif isinstance(stop, Wire):
             place = [float(AXES.index(stop.axis)), stop.position]
             stops.append([WIRE, *place, stop.radius, stop.optical_depth])
-    blur = [0.0, -optics.phi_blur / 2.0, optics.phi_blur]
+    lines = np.array(acceptance.energies)
+    lines[:, 0] = np.cumsum(lines[:, 0])
+    blur = [0.0, -acceptance.phi_blur / 2.0, acceptance.phi_blur]
     return Rays(
         key=np.uint64(mixed(np.uint64(seed))),
-        draws=np.vstack([_gaussian_draws(optics), blur]),
+        lines=lines,
+        draws=np.vstack([[1.0, 0.0, 1.0], _angle_draws(optics), blur]),
         ray_map=optics.ray_map,
         imaging_from_lab=np.ascontiguousarray(optics.bragg_setting.lab_from_imaging.T),
         stops=np.array(stops).reshape(-1, 5),
@@ -316,16 +313,19 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
     )
 
 
-def _gaussian_draws(optics: RayOptics) -> Floats:
-    """σ, probability below the limits and between them of (ε, ζ_v, ζ_h, δ, ξ), shape (5, 3).
+def _angle_draws(optics: RayOptics) -> Floats:
+    """σ, probability below the limits and between them of (ζ_v, ζ_h, δ, ξ), shape (4, 3).
 
     Limits above the mean are mirrored to the lower tail, where probabilities keep their digits;
-    σ is negative then. Rows of zeros stand for variables that do not vary.
+    σ is negative then. σ = 0 stands for what is uniform, from a start over a span.
     """
     sigmas, (low, high) = optics.sigmas, optics.limits.T
     flip = low > 0.0
-    low, high = np.where(flip, -high, low), np.where(flip, -low, high)
-    varies = sigmas > 0.0
-    below, above = (ndtr(limit / np.where(varies, sigmas, 1.0)) for limit in (low, high))
-    draws = np.column_stack([np.where(flip, -sigmas, sigmas), below, above - below])
-    return np.where(varies[:, None], draws, 0.0)
+    lower, upper = np.where(flip, -high, low), np.where(flip, -low, high)
+    scale = np.where((sigmas > 0.0) & np.isfinite(sigmas), sigmas, 1.0)
+    below = ndtr(lower / scale)
+    draws = np.column_stack([np.where(flip, -sigmas, sigmas), below, ndtr(upper / scale) - below])
+    draws[sigmas == 0.0] = 0.0
+    uniform = np.isinf(sigmas)
+    draws[uniform] = np.column_stack([np.zeros_like(low), low, high - low])[uniform]
+    return draws
