@@ -1,21 +1,24 @@
-"""Compiled functions of numbers, against the library."""
+"""Compiled functions of numbers, against the library.
 
+The loops around them are not kept on disk: a kept loop would go on with an old inlined function.
+"""
+
+import numba
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from weakbeam._numba import compiled
 from weakbeam.diffraction.frames import diffraction_vector_change
 from weakbeam.imaging import kernels
 
 
-@compiled
+@numba.njit
 def exponentials(x, out):
     for k in range(x.size):
         out[k] = kernels.exponential(x[k])
 
 
-@compiled
+@numba.njit
 def shares(low, high, out):
     for k in range(low.size):
         out[k] = kernels.normal_between(low[k], high[k])
