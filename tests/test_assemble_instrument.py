@@ -224,9 +224,8 @@ def test_what_images_are_not_computed_with_is_refused():
         ("acceptance.method=ray-trace", "acceptance.method"),
         ("objective.vignetting=true", "objective.vignetting"),
     ):
-        setup = assemble(Experiment().with_settings([setting]))
         with pytest.raises(InputError) as caught:
-            setup.engine()
+            assemble(Experiment().with_settings([setting]))
         assert caught.value.key == key
 
 

@@ -90,14 +90,7 @@ class Setup:
         return Superposition([StraightDislocations(lines)] if lines else [])
 
     def engine(self, z: float = 0.0, workers: int | None = None, perfect: bool = False) -> Engine:
-        """The engine for the sample at height `z` (µm), with its defects or without.
-
-        Raises
-        ------
-        InputError
-            If the experiment asks for more than the engine computes.
-        """
-        check_computable(self.experiment)
+        """The engine for the sample at height `z` (µm), with its defects or without."""
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field
         return Engine(field, self.geometry, grids, self.acceptance, workers)
@@ -121,6 +114,7 @@ def assemble(experiment: Experiment) -> Setup:
         If the description contradicts physics: the message names the key, the value and what would
         be right.
     """
+    check_computable(experiment)
     cell, space_group, source = _crystal(experiment)
     hkl = experiment.reflection.hkl
     reason = source.extinction_reason(hkl) if source else absence_reason(space_group, hkl)

@@ -166,8 +166,10 @@ def ray_optics(
     from weakbeam.assemble import assemble
     from weakbeam.diffraction.kernel import conditions
     from weakbeam.diffraction.raytrace import RayOptics
+    from weakbeam.experiment import Acceptance
 
-    setup = assemble(experiment)
+    # An experiment may well name the kernel that is about to be made.
+    setup = assemble(experiment.model_copy(update={"acceptance": Acceptance()}))
     belongs_to = conditions(
         setup.acceptance,
         setup.geometry,
