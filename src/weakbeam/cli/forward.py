@@ -130,13 +130,8 @@ def _simulate(
                 progress=update,
             )
     except KeyboardInterrupt:
-        if (output / FILE).exists():
-            click.echo(
-                f"weakbeam: interrupted; {output} holds what was done, --resume goes on with it",
-                err=True,
-            )
-            raise click.exceptions.Exit(130) from None
-        raise
+        click.echo(f"weakbeam: interrupted; {_what_is_left(output / FILE)}", err=True)
+        raise click.exceptions.Exit(130) from None
     if result.masked and not quiet:
         click.echo(
             f"note: {result.masked} rays pass where the crystal is folded or its field infinite; "
@@ -152,6 +147,23 @@ def _simulate(
             click.echo(str(path))
     elif result.figures:
         click.echo(f"{result.figures[0].parent}: {len(result.figures)} figures")
+
+
+def _what_is_left(file: Path) -> str:
+    """What to do after Ctrl-C."""
+    from weakbeam.errors import InputError
+    from weakbeam.io.reading import frames_done, read_entry
+
+    try:
+        done = frames_done(file).values()
+        complete = read_entry(file).end_reason == "SUCCESS"
+    except InputError:
+        return "nothing was written"
+    if complete:
+        return f"{file} is complete, weakbeam show draws its figures"
+    count = sum(int(frames.sum()) for frames in done)
+    total = sum(frames.size for frames in done)
+    return f"{file} has {count} of {total} frames, --resume goes on with it"
 
 
 def _duration(seconds: float) -> str:

@@ -52,9 +52,9 @@ def dfxm_bootstrap() -> None:
 def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
     """Run a command; every mistake ends in one line on stderr."""
     try:
-        command.main(None if arguments is None else list(arguments), standalone_mode=False)
-    except click.exceptions.Exit as request:
-        sys.exit(request.exit_code)
+        # Outside of its standalone mode click returns the status of --help or of an `Exit`.
+        status = command.main(None if arguments is None else list(arguments), standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
         _end(error.format_message(), error.exit_code)
     except InputError as error:
@@ -67,8 +67,11 @@ def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None
         _end("interrupted", 130)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror or error}", 1)
 
 
 def _end(message: str, status: int) -> None:
-    click.echo(f"weakbeam: {message}", err=True)
+    click.echo(f"weakbeam: {' '.join(message.split())}", err=True)
     sys.exit(status)
