@@ -128,6 +128,18 @@ def compression_of(stack: h5py.Dataset) -> str:
     return "bitshuffle-lz4" if stack.id.get_create_plist().get_nfilters() else "none"
 
 
+def load_filter(stack: h5py.Dataset) -> None:
+    """Make a stack readable that is compressed by a filter from outside HDF5.
+
+    Raises
+    ------
+    InputError
+        If the package with the filter is not installed.
+    """
+    if compression_of(stack) == "bitshuffle-lz4":
+        _bitshuffle()
+
+
 def compression_pool(workers: int | None = None) -> ThreadPoolExecutor:
     """Threads for `write_frames`: as many as the process may use cores unless told otherwise."""
     if workers is None:

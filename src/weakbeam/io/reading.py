@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from weakbeam._typing import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.bliss import DETECTOR
+from weakbeam.io.chunks import load_filter
 from weakbeam.io.entry import ImageAxis
 
 
@@ -55,6 +56,15 @@ def entry_names(path: str | os.PathLike[str]) -> list[str]:
     """Names of the entries of an output file, ``["1.1", "2.1", ...]``, by number."""
     with _opened(path) as file:
         return _entry_names(file)
+
+
+def is_own_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is there and was written by this program; it may be a source of frames."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("creator") == "weakbeam")
+    except OSError:
+        return False
 
 
 def frames_done(path: str | os.PathLike[str]) -> dict[str, NDArray[np.bool_]]:
@@ -169,6 +179,7 @@ def read_frames(
         if absent:
             raise RunError(f"{path}: the file {absent[0]} with its frames is missing")
         stack = group[f"instrument/{DETECTOR}/image"]
+        _load_filter(file, stack)
         wanted = np.arange(stack.shape[0]) if indices is None else np.atleast_1d(indices)
         done = group["progress/frame_done"][()]
         if not done[wanted].all():
@@ -252,6 +263,15 @@ def _entry(file: h5py.File, path: str | os.PathLike[str], entry: str) -> h5py.Gr
     if entry not in names:
         raise InputError("entry", entry, f"{path} has the entries {', '.join(names)}")
     return file[entry]
+
+
+def _load_filter(file: h5py.File, stack: h5py.Dataset) -> None:
+    if not stack.is_virtual:
+        load_filter(stack)
+        return
+    source = stack.virtual_sources()[0]
+    with h5py.File(Path(file.filename).parent / source.file_name, "r") as frames:
+        load_filter(frames[source.dset_name])
 
 
 def _read_map(values: h5py.Dataset) -> StoredMap:

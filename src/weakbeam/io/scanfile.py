@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from weakbeam._typing import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io import bliss
-from weakbeam.io.chunks import compression_pool, write_frames
+from weakbeam.io.chunks import compression_pool, load_filter, write_frames
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry
 from weakbeam.io.newfiles import NewFiles
@@ -166,6 +166,10 @@ class ScanFile:
         """Which frames of an entry are in the file, shape (N,)."""
         return self._scans[entry_index].done.astype(bool)
 
+    def frames_written(self, entry_index: int) -> NDArray[np.intp]:
+        """Numbers of the frames of an entry that are in the file, in the order of writing."""
+        return self._scans[entry_index].written
+
     def write_frames(self, entry_index: int, frame_indices: ArrayLike, frames: ArrayLike) -> None:
         """Write a batch of frames and mark them as done.
 
@@ -273,9 +277,10 @@ class ScanFile:
 
     def _stack(self, index: int) -> h5py.Dataset:
         stack = self._file[f"{bliss.entry_name(index)}/instrument/{bliss.DETECTOR}/image"]
-        if not stack.is_virtual:
-            return stack
-        return self._open(self.path.parent / bliss.source_path(index))[bliss.SOURCE_STACK]
+        if stack.is_virtual:
+            stack = self._open(self.path.parent / bliss.source_path(index))[bliss.SOURCE_STACK]
+        load_filter(stack)
+        return stack
 
     def _flush(self) -> None:
         # Sources before the master: what the master marks must be there.
@@ -293,6 +298,11 @@ class _Scan:
         self.order: NDArray[np.uint64] = group["progress/frame_order"][()]
         self.intensity: Floats = group[f"instrument/{bliss.DETECTOR}_sum/data"][()]
         self.image_sum: Floats = np.zeros(stack.shape[1:])
+
+    @property
+    def written(self) -> NDArray[np.intp]:
+        done = np.flatnonzero(self.done)
+        return done[np.argsort(self.order[done])]
 
     def check_batch(self, indices: NDArray[Any], frames: NDArray[Any]) -> None:
         if (
@@ -333,8 +343,7 @@ class _Scan:
 
     def restore_sums(self) -> None:
         """Add up again, in the order in which they were written, the frames that are there."""
-        done = np.flatnonzero(self.done)
-        for index in done[np.argsort(self.order[done])]:
+        for index in self.written:
             frames = self.stack[int(index) : int(index) + 1]
             self.image_sum, self.intensity[index : index + 1] = self.sums_with(frames)
 
