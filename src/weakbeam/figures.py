@@ -22,11 +22,18 @@ from weakbeam.simulation import Run, dark_level, perfect_intensity, signal_scale
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FIGURE_NAMES = ("image", "rocking", "acceptance", "maps")
+"""All figures that there can be."""
+
 SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}
 _ANGLES = ("phi", "chi", "two_theta")
 
 _CONTRAST = 0.3
 """Of a scan the frame is shown where the perfect crystal has fallen to this share of its peak."""
+
+
+_CENTERED = 1e-9
+"""Largest centre of mass (rad) of the perfect crystal that counts as 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,14 +163,25 @@ def draw_file(
 
 
 def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") -> list[Path]:
-    """Write figures as ``folder/NAME.suffix``; the folder is made if need be."""
+    """Write figures as ``folder/NAME.suffix``; the folder is made if need be.
+
+    Raises
+    ------
+    InputError
+        If the folder takes no files.
+    RunError
+        If the disk is full or fails.
+    """
+    from weakbeam.io.diskerrors import creation_error
     from weakbeam.plot.style import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, figure in figures.items():
-        paths.append(folder / f"{name}{suffix}")
-        save(figure, paths[-1])
+    paths = [folder / f"{name}{suffix}" for name in figures]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, figure in zip(paths, figures.values(), strict=True):
+            save(figure, path)
+    except OSError as error:
+        raise creation_error(Path(error.filename or folder), error) from None
     return paths
 
 
@@ -254,6 +272,7 @@ def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
         phi_mrad=phi,
         chi_mrad=chi,
         two_theta_mrad=two_theta,
+        title=f"frame {data.number} of 0 to {scan.frames - 1}" if scan.frames > 1 else "",
         intensity_label="intensity / perfect crystal at peak" if ideal else "counts (ADU)",
         limits=shown if shown[1] > shown[0] else None,
     )
@@ -281,6 +300,7 @@ def _rocking(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
         positions_mrad=1e3 * every[row, axis] if in_scan else None,
         curves={"mean of the image": mean} if in_scan else None,
         setting_mrad=1e3 * every[data.number, axis],
+        setting_label=f"frame {data.number}" if scan.frames > 1 else "this image",
         axis_label=f"{SYMBOLS[motor]} (mrad)",
     )
 
@@ -289,14 +309,28 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
     from weakbeam.plot.maps import com_figure
 
     assert data.mean_q is not None
-    motors = list(data.centers)
     predicted = predicted_centers(setup, scan, data.mean_q)
+    rest = predicted_centers(setup, scan, np.zeros((3, 1, 1)))
     grid = setup.grids[0]
+    maps = {}
+    for motor, center in data.centers.items():
+        # In a scan that is not even about the peak the perfect crystal's centre is not at 0.
+        zero = float(rest[motor][0, 0])
+        shifted = np.isfinite(zero) and abs(zero) > _CENTERED
+        symbol = f"{SYMBOLS[motor]} {_minus(1e3 * zero)} mrad" if shifted else SYMBOLS[motor]
+        zero = zero if shifted else 0.0
+        maps[symbol] = 1e3 * (center - zero), 1e3 * (predicted[motor] - zero)
     return com_figure(
-        {SYMBOLS[m]: (1e3 * data.centers[m], 1e3 * predicted[m]) for m in motors},
+        maps,
         grid.row_positions,
         grid.column_positions,
+        predicted_label="predicted from q",
     )
+
+
+def _minus(value: float) -> str:
+    """What is left to write of "x - value"."""
+    return f"{'+' if value < 0 else '−'} {abs(value):.3g}"
 
 
 def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, Floats]:
@@ -320,8 +354,11 @@ def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[
     every = settings(scan)
     positions = np.stack([every[:, _ANGLES.index(motor)] for motor in motors])
     shifts = every @ setup.geometry.motor_vectors
-    response = com_response(setup.acceptance, shifts, positions)
-    rest = positions @ (density := setup.acceptance.density(shifts)) / density.sum()
+    density = setup.acceptance.density(shifts)
+    # Far from the peak there is no light, and no centre of mass to predict.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        response = com_response(setup.acceptance, shifts, positions)
+        rest = positions @ density / density.sum()
     return {
         motor: rest[k] - np.tensordot(response[k], mean_q, axes=1) for k, motor in enumerate(motors)
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +17,15 @@ from weakbeam._typing import Floats
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import describe, describe_entry, image_axes, map_name, motor_value
+from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
-from weakbeam.figures import draw_file, save_all
+from weakbeam.figures import FIGURE_NAMES, draw_file, save_all
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
-from weakbeam.io.bliss import entry_name
-from weakbeam.io.reading import read_frames
+from weakbeam.io.bliss import entry_name, source_path
+from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.reading import is_own_file, read_frames
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, write_truth
 from weakbeam.simulation import EngineAt, dark_level, factor_moments, stack
@@ -31,6 +34,8 @@ FILE = "weakbeam.h5"
 TRUTH_FILE = "weakbeam_truth.h5"
 EXPERIMENT_FILE = "experiment.toml"
 FIGURES = "figures"
+
+_READ_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,11 @@ def record(
     check_resources(experiment, target, workers)
     setup = assemble(experiment)
     stacks = _stacks(setup)
+    _check_folder(setup, stacks, target, overwrite)
     with _open(setup, stacks, target, resume, overwrite, workers) as file:
-        (target / EXPERIMENT_FILE).write_text(experiment.to_toml(), encoding="utf-8")
+        if overwrite:
+            _remove_results(setup, stacks, target)
+        _write_experiment(experiment, target)
         if progress is not None:
             progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
         mean_q, masked = None, 0
@@ -127,10 +135,10 @@ def record(
                 file.write_maps(part.index, _maps(setup, part.scan, moments))
             if part.index == 0:
                 mean_q, masked = engine_at(float(part.scan.positions["z"][0])).mean_q()
+        assert mean_q is not None
+        if experiment.output.field:
+            _write_field(setup, target, mean_q)
         file.finish()
-    assert mean_q is not None
-    if experiment.output.field:
-        _write_field(setup, target, mean_q)
     drawn: list[Path] = []
     if experiment.output.figures:
         drawn = save_all(draw_file(target / FILE, setup=setup, mean_q=mean_q), target / FIGURES)
@@ -142,6 +150,56 @@ def _stacks(setup: Setup) -> list[_Stack]:
     twins = (False, True) if setup.experiment.output.perfect_crystal else (False,)
     every = [(scan, perfect) for perfect in twins for scan in setup.scans]
     return [_Stack(index, scan, perfect) for index, (scan, perfect) in enumerate(every)]
+
+
+def _check_folder(setup: Setup, stacks: list[_Stack], folder: Path, overwrite: bool) -> None:
+    """Refuse a place that is no folder, or holds what this run would destroy unasked."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("--output", str(folder), "is a file; it must be a folder")
+    if not overwrite and not (folder / FILE).exists():
+        text = _text(folder / EXPERIMENT_FILE)
+        if text is not None and text != setup.experiment.to_toml():
+            raise InputError(
+                "--output", str(folder), f"has an {EXPERIMENT_FILE} already: choose another folder"
+            )
+    if setup.experiment.output.layout == "bliss":
+        for part in stacks:
+            source = folder / source_path(part.index)
+            if source.exists() and not is_own_file(source):
+                raise InputError(
+                    "--output", str(source), "is not of weakbeam: choose another folder"
+                )
+
+
+def _text(path: Path) -> str | None:
+    """Text of a file, empty if it cannot be read as such; None if there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _remove_results(setup: Setup, stacks: list[_Stack], folder: Path) -> None:
+    """Remove what an earlier run has left and this one does not replace."""
+    names = (f"{name}.{suffix}" for name in FIGURE_NAMES for suffix in ("png", "svg", "pdf"))
+    for path in (folder / TRUTH_FILE, *(folder / FIGURES / name for name in names)):
+        path.unlink(missing_ok=True)
+    index = len(stacks) if setup.experiment.output.layout == "bliss" else 0
+    while is_own_file(source := folder / source_path(index)):
+        source.unlink()
+        with suppress(OSError):
+            source.parent.rmdir()
+        index += 1
+
+
+def _write_experiment(experiment: Experiment, folder: Path) -> None:
+    path = folder / EXPERIMENT_FILE
+    try:
+        path.write_text(experiment.to_toml(), encoding="utf-8")
+    except OSError as error:
+        raise creation_error(path, error) from None
 
 
 def _open(
@@ -194,7 +252,7 @@ def _write_frames(
     counted = None
     if wants_maps and not ideal:
         counted = _Counted(setup, scan)
-        counted.add_stored(file.path, part.index, np.flatnonzero(done))
+        counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
         start = sum(other.frames for other in setup.scans[: part.index])
         frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
@@ -225,8 +283,11 @@ class _Counted:
             self.moments.add(frame - self._level, at)
 
     def add_stored(self, path: Path, index: int, numbers: NDArray[Any]) -> None:
-        for number in numbers:
-            self.add(np.array([number]), read_frames(path, entry_name(index), [number]))
+        """Add frames of the file in the order of their writing, to the same last bit."""
+        at_once = max(1, _READ_BYTES // (self.moments.intensity.size * 4))
+        for start in range(0, len(numbers), at_once):
+            some = numbers[start : start + at_once]
+            self.add(some, read_frames(path, entry_name(index), some))
 
 
 def _maps(setup: Setup, scan: DetectorScan, moments: ScanMoments) -> dict[str, Floats]:
