@@ -84,7 +84,7 @@ def acceptance_figure(
     side, gap, first = 35.5, 4.0, 13.0
     places = [first + index * (side + gap) for index in range(3)]
     with style():
-        figure = new_figure(_PAGE_MM, _PAGE_MM + 4.0)
+        figure = new_figure(_PAGE_MM, _PAGE_MM + (4.0 if title else 0.0))
         for row in range(3):
             bottom = places[2 - row] - 3.0
             for column in range(row + 1):

@@ -76,7 +76,7 @@ def image_figure(
     array = as_field(image, x_um, y_um)
     norm = _norm(array, scale, limits)
     extent = field_extent(x_um, y_um)
-    left, bottom, right, top = 12.0, 10.0, 18.0, 10.0
+    left, bottom, right, top = 12.0, 10.0, 18.0, 10.0 if title else 6.0
     width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 80.0)
     bar_height = max(height, 40.0)
     with style():

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.plot.style import (
     DIVERGING_MAP,
-    DOUBLE_COLUMN_MM,
     FAINT,
     add_axes,
     add_text,
@@ -27,6 +26,8 @@ from weakbeam.plot.style import (
 
 _LIMIT_PERCENTILE = 99.0
 _HISTOGRAM_BINS = 80
+# Far below any angle that can be measured; rounding errors get no colours.
+_SMALLEST_LIMIT_URAD = 1e-3
 
 
 def com_figure(
@@ -47,8 +48,8 @@ def com_figure(
     Parameters
     ----------
     maps : mapping of str to (com, predicted)
-        Per motor ("φ", "χ", ...) the centre of mass and its prediction from the deformation
-        field, both of shape (rows, columns), in mrad, NaN where there is no value.
+        Per motor ("φ", "χ", ..., or "φ − 0.1 mrad") the centre of mass and its prediction from the
+        deformation field, both of shape (rows, columns), in mrad, NaN where there is no value.
     x_um, y_um : array_like, shapes (rows,) and (columns,)
         Centres of the pixels, in µm of the sample.
     predicted_label : str
@@ -59,7 +60,7 @@ def com_figure(
     Returns
     -------
     Figure
-        A figure two columns wide.
+        A figure at most two columns wide.
 
     Raises
     ------
@@ -72,37 +73,43 @@ def com_figure(
         name: (as_field(com, x_um, y_um), as_field(predicted, x_um, y_um))
         for name, (com, predicted) in maps.items()
     }
-    width, height = fit_box(field_extent(x_um, y_um), 47.0, 60.0)
+    width, height = fit_box(field_extent(x_um, y_um), 46.0, 60.0)
     side = 38.0
     row_height = max(height, side) + 16.0
-    page_height = row_height * len(fields) + 6.0
+    header = 11.0 if title else 7.0
+    page_height = row_height * len(fields) + header - 5.0
     left, gap = 12.0, 4.0
+    joint_left = left + 2 * width + gap + 28.0
     with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, page_height)
+        figure = new_figure(joint_left + side + 11.0, page_height)
         for row, (motor, (com, predicted)) in enumerate(fields.items()):
-            top = page_height - 11.0 - row_height * row
+            top = page_height - header - row_height * row
             bottom = top - height
             unit, factor = ("mrad", 1.0) if symmetric_limit(com, predicted) > 0.1 else ("µrad", 1e3)
             com, predicted = factor * com, factor * predicted
-            limit = symmetric_limit(com, predicted)
+            limit = max(symmetric_limit(com, predicted), _SMALLEST_LIMIT_URAD)
             norm = Normalize(-limit, limit)
             found = add_axes(figure, left, bottom, width, height)
             draw_field(found, com, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
-            found.set_title(f"{motor}: centre of mass")
+            name = motor.split()[0]
+            found.set_title(f"{name}: centre of mass")
             expected = add_axes(figure, left + width + gap, bottom, width, height)
             drawn = draw_field(expected, predicted, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
-            expected.set_title(f"{motor}: {predicted_label}")
+            expected.set_title(f"{name}: {predicted_label}")
             expected.set_ylabel("")
             expected.tick_params(labelleft=False)
             bar_axes = add_axes(figure, left + 2 * width + gap + 2.0, bottom, 2.5, height)
             bar = figure.colorbar(drawn, cax=bar_axes, extend="both", extendfrac=0.03)
             bar.set_label(f"{motor} ({unit})")
             bar.outline.set_linewidth(0.6)
-            joint = add_axes(figure, DOUBLE_COLUMN_MM - 9.0 - side, top - side, side, side)
+            joint = add_axes(figure, joint_left, top - side, side, side)
             _draw_joint(joint, f"{motor} ({unit})", com, predicted, limit)
             correlation, difference = agreement(com, predicted)
+            known = {"r = ": (correlation, ".3f"), "rms difference ": (difference, ".3g")}
             joint.set_title(
-                f"r = {correlation:.3f},  rms difference {difference:.3g} {unit}", size=6.5
+                ",  ".join(k + format(v, form) for k, (v, form) in known.items() if np.isfinite(v))
+                + (f" {unit}" if np.isfinite(difference) else "no pixel in common"),
+                size=6.5,
             )
         add_text(figure, left, page_height - 4.5, title, size=8)
     return figure

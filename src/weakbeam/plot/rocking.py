@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ from weakbeam.plot.style import (
 )
 
 _LOG_FLOOR = 1e-5
+_LABEL_SHARE = 0.22
+_SMALL: dict[str, Any] = {"size": 6.5, "color": FAINT}
 
 
 def rocking_figure(
@@ -30,6 +33,7 @@ def rocking_figure(
     positions_mrad: ArrayLike | None = None,
     curves: Mapping[str, ArrayLike] | None = None,
     setting_mrad: float | None = None,
+    setting_label: str = "this image",
     axis_label: str = "φ (mrad)",
     title: str = "",
 ) -> Figure:
@@ -46,7 +50,9 @@ def rocking_figure(
     curves : mapping of str to array_like of shape (m,), optional
         Intensities at the positions of the scan, by name, such as "mean of the image".
     setting_mrad : float, optional
-        Where the motor stands if it is not scanned; marked on the curve.
+        Where the motor stands for the image that is shown; marked on the curve.
+    setting_label : str
+        What to call that image.
     axis_label : str
         Motor and unit.
     title : str
@@ -71,7 +77,7 @@ def rocking_figure(
     positions = np.atleast_1d(np.asarray([] if positions_mrad is None else positions_mrad, float))
     points = {name: _like(name, values, positions) for name, values in (curves or {}).items()}
     with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, 68.0)
+        figure = new_figure(DOUBLE_COLUMN_MM, 68.0 if title else 65.0)
         linear = add_axes(figure, 14.0, 10.0, 74.0, 50.0)
         log = add_axes(figure, 105.0, 10.0, 74.0, 50.0)
         highest = max([1.0, *(float(np.nanmax(v, initial=0.0)) for v in (line, *points.values()))])
@@ -82,12 +88,12 @@ def rocking_figure(
         for axes in (linear, log):
             _draw_curves(axes, fine, line, positions, points)
             if setting_mrad is not None:
-                _mark_setting(axes, fine, line, setting_mrad)
+                _mark_setting(axes, fine, line, setting_mrad, setting_label)
             axes.set_xlabel(axis_label)
             axes.set_ylabel("intensity / perfect crystal at peak")
             axes.set_xlim(*_span(fine, positions, setting_mrad))
             axes.spines[["top", "right"]].set_visible(False)
-        _mark_half_maximum(linear, fine, line)
+        _mark_half_maximum(linear, fine, line, setting_mrad)
         log.legend(
             loc="lower right", bbox_to_anchor=(1.0, 1.01), ncols=3, borderaxespad=0.0, borderpad=0.0
         )
@@ -142,9 +148,9 @@ def _draw_curves(
         )
 
 
-def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float) -> None:
+def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float, name: str) -> None:
     intensity = float(np.interp(setting_mrad, fine, line, left=np.nan, right=np.nan))
-    label = f"this image: {setting_mrad:.4g} mrad".replace("-", "−")
+    label = f"{name}: {setting_mrad:.4g} mrad".replace("-", "−")
     if np.isfinite(intensity):
         label += f", {intensity:.3g}"
     axes.axvline(setting_mrad, color=COLORS[1], linewidth=0.7, linestyle=(0, (4, 2)))
@@ -159,7 +165,7 @@ def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float) -
     )
 
 
-def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats) -> None:
+def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats, setting_mrad: float | None) -> None:
     crossings = half_maximum(fine, line)
     if crossings is None:
         return
@@ -178,12 +184,22 @@ def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats) -> None:
         },
     )
     low, high = axes.get_xlim()
-    width = f"{right - left:.3g} mrad"
-    if left - low > 0.3 * (high - low):
-        axes.text(left, half, f"FWHM {width}  ", ha="right", va="center", size=6.5, color=FAINT)
-    else:
-        center = (left + right) / 2
-        axes.text(center, half, f"FWHM\n{width}", ha="center", va="bottom", size=6.5, color=FAINT)
+    text = f"FWHM\n{right - left:.3g} mrad"
+    needed = _LABEL_SHARE * (high - low)
+    # Beside the arrow, where the line of the setting does not cross the text; else above it.
+    places = [(left - needed, left, "right"), (right, right + needed, "left")]
+    for start, end, alignment in places:
+        crossed = setting_mrad is not None and start < setting_mrad < end
+        if start > low and end < high and not crossed:
+            at = (end, half) if alignment == "right" else (start, half)
+            offset = (-3, 0) if alignment == "right" else (3, 0)
+            axes.annotate(
+                text, at, offset, textcoords="offset points", ha=alignment, va="center", **_SMALL
+            )
+            return
+    axes.annotate(
+        text, ((left + right) / 2, half), (0, 2), textcoords="offset points", ha="center", **_SMALL
+    )
 
 
 def _span(fine: Floats, positions: Floats, setting_mrad: float | None) -> tuple[float, float]:

@@ -7,6 +7,7 @@ and settings hold inside `style` alone, so a caller's own matplotlib settings st
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
@@ -116,7 +117,7 @@ def few_ticks(axes: Axes) -> None:
     """Allow a tick per 8 mm of a panel at most, at round numbers."""
     dots_per_tick = 8.0 / _MM_PER_INCH * axes.figure.dpi
     across, along = (
-        int(np.clip(length / dots_per_tick, 2, 6)) for length in (axes.bbox.width, axes.bbox.height)
+        int(np.clip(length / dots_per_tick, 1, 6)) for length in (axes.bbox.width, axes.bbox.height)
     )
     axes.locator_params(axis="x", nbins=across, steps=[1, 2, 5, 10])
     axes.locator_params(axis="y", nbins=along, steps=[1, 2, 5, 10])
@@ -249,5 +250,7 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise ValueError(f"figures are written as .png, .svg or .pdf, not as {suffix!r}")
+    # It warns of the time stamps in matplotlib's own font.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     with style():
         figure.savefig(path, dpi=dpi, **_FORMATS[suffix])
