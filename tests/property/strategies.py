@@ -1,7 +1,8 @@
 """Experiments drawn at random, for the property tests of every room.
 
 `experiments` draws what can be simulated: a known crystal, a reflection that is there and
-reachable, Burgers vectors of its slip systems, small cameras and short scans. `descriptions` draws
+reachable, Burgers vectors of its slip systems, stops that let something through, small cameras and
+short scans. `descriptions` draws
 whatever the experiment file accepts, up to the limits of every key.
 """
 
@@ -12,6 +13,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
+from weakbeam._presets import preset_names
 from weakbeam.crystal.materials import MATERIALS, Material
 from weakbeam.crystal.slip import SlipSystem, slip_systems
 from weakbeam.experiment import (
@@ -20,14 +22,21 @@ from weakbeam.experiment import (
     Beam,
     Camera,
     Cell,
+    CentralStop,
     Crystal,
     Dislocation,
     Experiment,
     HeightAxis,
+    KnifeEdge,
+    Lens,
     Objective,
     Output,
     Reflection,
+    RoundAperture,
     Scan,
+    SpectralLine,
+    SquareAperture,
+    Wire,
 )
 
 REFLECTIONS = {
@@ -111,23 +120,94 @@ def lines_in_plane(draw: st.DrawFn, plane: tuple[int, int, int]) -> tuple[int, i
 @st.composite
 def beams(draw: st.DrawFn) -> Beam:
     """Draw a beam from an undulator with a crystal monochromator to a pink one."""
-    return Beam(
-        energy_keV=draw(floats(12.0, 40.0)),
-        bandwidth_rms=draw(floats(1e-5, 1e-2)),
-        divergence_vertical_fwhm_mrad=draw(floats(0.02, 2.0)),
-        divergence_vertical_clip_mrad=draw(st.just(math.inf) | floats(0.02, 2.0)),
-        divergence_horizontal_fwhm_mrad=draw(st.just(0.0) | floats(0.001, 1.0)),
-        height_fwhm_um=draw(floats(0.05, 5.0)),
-        profile=draw(st.sampled_from(["gaussian", "box"])),
-    )
+    given = {
+        "energy_keV": draw(floats(12.0, 40.0)),
+        "divergence_vertical_fwhm_mrad": draw(floats(0.02, 2.0)),
+        "divergence_vertical_profile": draw(st.sampled_from(["gaussian", "uniform"])),
+        "divergence_vertical_clip_mrad": draw(st.just(math.inf) | floats(0.02, 2.0)),
+        "divergence_horizontal_fwhm_mrad": draw(st.just(0.0) | floats(0.001, 1.0)),
+        "height_fwhm_um": draw(floats(0.05, 5.0)),
+    }
+    if draw(st.booleans()):
+        given["bandwidth_rms"] = draw(floats(1e-5, 1e-2))
+    else:
+        given["spectrum"] = draw(st.lists(spectral_lines, min_size=1, max_size=3))
+    profile = draw(st.sampled_from(["gaussian", "box", "tabulated"]))
+    if profile == "tabulated":
+        given |= draw(tables())
+    return Beam.model_validate(given | {"profile": profile})
+
+
+spectral_lines = st.builds(
+    SpectralLine,
+    weight=floats(0.1, 10.0),
+    center=either_sign(5e-3),
+    rms=floats(1e-5, 1e-2),
+)
 
 
 @st.composite
-def objectives(draw: st.DrawFn) -> Objective:
-    """Draw an objective with or without an aperture."""
-    return Objective(
-        acceptance_fwhm_mrad=draw(floats(0.1, 2.0)),
-        aperture_mrad=draw(st.just(math.inf) | floats(0.05, 5.0)),
+def tables(draw: st.DrawFn) -> dict[str, object]:
+    """Draw a tabulated profile, a few micrometres high."""
+    count = draw(st.integers(2, 6))
+    steps = draw(st.lists(floats(0.01, 1.0), min_size=count, max_size=count))
+    heights = np.cumsum(steps) - draw(floats(0.0, 3.0))
+    values = st.lists(st.just(0.0) | floats(0.01, 1e3), min_size=count, max_size=count)
+    return {"profile_um": [*heights.tolist()], "profile_intensity": draw(values.filter(any))}
+
+
+ID06_FOCAL_LENGTH_UM = 266.24e3
+"""Of the lens at 17 keV, by which the stops of experiments without a lens are measured."""
+
+LENSES = [
+    Lens(lenslets=88, radius_um=50.0, pitch_mm=1.6, magnification=10.0),
+    Lens(lenslets=60, radius_um=50.0, pitch_mm=2.0, material="Al", web_um=20.0, distance_m=2.0),
+]
+"""Lenses that work from 12 to 40 keV."""
+
+
+@st.composite
+def objectives(draw: st.DrawFn, energy: float = 17.0) -> Objective:
+    """Draw an objective: with or without aperture, lens and stop.
+
+    Stops are drawn such that the lens at the photon energy (keV) is larger and something passes.
+    """
+    aperture = draw(floats(0.1, 5.0))
+    given: dict[str, object] = {
+        "acceptance_fwhm_mrad": draw(floats(0.2, 2.0)),
+        "aperture_mrad": draw(st.sampled_from([math.inf, aperture])),
+    }
+    # Half of what the aperture and one standard deviation of the acceptance leave open, in um.
+    scale = ID06_FOCAL_LENGTH_UM * (energy / 17.0) ** 2
+    size = 0.5e-3 * min(aperture, given["acceptance_fwhm_mrad"] / 2.4) * scale
+    if draw(st.booleans()):
+        given |= {"stop": draw(stops(size))}
+    elif draw(st.booleans()):
+        given = {"lens": draw(st.sampled_from(LENSES))}
+    return Objective.model_validate(given)
+
+
+def stops(size: float) -> st.SearchStrategy[object]:
+    """Draw a stop that blocks less than `size` (um) to either side of the axis, or passes more."""
+    axis = st.sampled_from(["two_theta", "roll"])
+    width = floats(0.02 * size, 2.0 * size)
+    return st.one_of(
+        st.builds(SquareAperture, size_um=width),
+        st.builds(RoundAperture, diameter_um=width),
+        st.builds(CentralStop, size_um=width),
+        st.builds(
+            KnifeEdge,
+            position_um=either_sign(size),
+            side=st.sampled_from(["above", "below"]),
+            axis=axis,
+        ),
+        st.builds(
+            Wire,
+            diameter_um=width,
+            position_um=either_sign(size),
+            axis=axis,
+            material=st.sampled_from(["W", "Au", "Al", "Be"]),
+        ),
     )
 
 
@@ -142,6 +222,7 @@ def cameras(draw: st.DrawFn) -> Camera:
         "depth_samples": draw(st.just("auto") | st.integers(1, 15)),
         "model": draw(st.sampled_from(["ideal", "pco_edge"])),
         "exposure_s": draw(floats(0.01, 10.0)),
+        "phi_blur_mrad": draw(st.just(0.0) | floats(1e-3, 0.2)),
         "counts_per_s": draw(floats(1.0, 1e5)),
         "seed": draw(st.integers(0, 2**32)),
     }
@@ -196,11 +277,13 @@ def experiments(draw: st.DrawFn) -> Experiment:
     material = MATERIALS[draw(st.sampled_from(sorted(MATERIALS)))]
     hkl = draw(st.sampled_from(REFLECTIONS[material.structure]))
     systems = slip_systems(material.structure)
+    beam = draw(beams())
     return Experiment(
+        preset=draw(st.sampled_from(preset_names())),
         crystal=draw(crystals_with_reflection(material, hkl)),
         reflection=Reflection(hkl=hkl),
-        beam=draw(beams()),
-        objective=draw(objectives()),
+        beam=beam,
+        objective=draw(objectives(beam.energy_keV)),
         camera=draw(cameras()),
         defects=tuple(draw(st.lists(dislocations(systems), max_size=3))),
         scan=draw(scans()),
@@ -239,6 +322,19 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         "divergence_vertical_clip_mrad": draw(clip),
         "divergence_horizontal_fwhm_mrad": draw(st.floats(0, 100)),
     }
+    objective = {
+        "aperture_mrad": draw(clip),
+        "vignetting": draw(st.booleans()),
+        "lens": draw(st.none() | st.sampled_from(LENSES)),
+        "stop": draw(st.none() | stops(1e4)),
+    }
+    acceptance = st.builds(
+        Acceptance,
+        rays=st.integers(1, 10**15),
+        bins=st.tuples(*[st.integers(1, 10_000)] * 3),
+        seed=st.integers(0, 2**63 - 1),
+    )
+    kernel = st.builds(Acceptance, method=st.just("kernel"), file=words)
     angles = st.floats(-1000, 1000)
     axis = st.one_of(
         st.builds(AngleAxis, value_mrad=angles),
@@ -265,13 +361,14 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         character_deg=st.floats(-360, 360),
     )
     return Experiment(
+        preset=draw(st.sampled_from(preset_names())),
         crystal=Crystal.model_validate(crystal),
         reflection=Reflection(hkl=draw(indices)),
         beam=Beam.model_validate(beam),
-        objective=Objective(aperture_mrad=draw(clip)),
+        objective=Objective.model_validate(objective),
         camera=draw(st.builds(Camera, pixel_nm=st.floats(0.1, 1e6)) | cameras()),
         defects=tuple(draw(st.lists(by_line | by_character, max_size=3))),
         scan=Scan(phi=draw(axis), chi=draw(axis)),
-        acceptance=Acceptance(),
+        acceptance=draw(acceptance | kernel),
         output=draw(outputs()),
     )

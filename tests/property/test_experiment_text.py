@@ -1,13 +1,13 @@
 """Any experiment survives being written and read."""
 
-import tomllib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from strategies import descriptions, experiments
 
+from weakbeam.assemble_instrument import acceptance_of, profile_of
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 
@@ -43,15 +43,24 @@ def test_experiments_to_simulate_are_valid_and_small(experiment):
 @settings(deadline=None, max_examples=40)
 @given(experiments())
 def test_settings_of_every_value_change_nothing(experiment):
-    table = tomllib.loads(experiment.to_toml())
-    lines = experiment.to_toml().splitlines()
-    settings_ = [
-        f"{section}.{line.replace(' = ', '=', 1)}"
-        for section in table
-        if isinstance(table[section], dict) and section != "scan"
-        for line in lines[lines.index(f"[{section}]") + 1 :][: len(table[section])]
-    ]
+    section, settings_ = "", []
+    for line in experiment.to_toml().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]") + "."
+        elif line and not section.startswith(("scan.", "defects.")):
+            settings_.append(f"{section}{line.replace(' = ', '=', 1)}")
     assert experiment.with_settings(settings_) == experiment
+
+
+STOPS = ("square_aperture", "round_aperture", "knife_edge", "central_stop", "wire")
+
+
+@settings(deadline=None, max_examples=40)
+@given(experiments())
+def test_the_instruments_of_experiments_to_simulate_let_something_through(experiment):
+    acceptance = acceptance_of(experiment, 0.2)
+    assert 1e-6 < acceptance.throughput < 1.0 + 1e-9
+    assert profile_of(experiment).samples(15)[1].sum() == pytest.approx(1.0)
 
 
 toml_values = st.recursive(
@@ -87,16 +96,29 @@ def test_any_setting_is_applied_or_one_line(key, value):
 
 
 def test_the_strategies_reach_every_form():
-    # Only generated, not shrunk: the first one found will do.
-    quick = settings(max_examples=2000, deadline=None, phases=[Phase.generate], database=None)
-    for condition in (
-        lambda e: e.scan.frames > 3,
-        lambda e: e.camera.pixel_nm is None,
-        lambda e: any(d.character_deg for d in e.defects),
-        lambda e: e.crystal.material == "Ti" and len(e.defects) == 1,
-        lambda e: e.beam.profile == "box",
-    ):
-        assert find(experiments(), condition, settings=quick)
+    missing = {
+        "a scan of several frames": lambda e: e.scan.frames > 3,
+        "a magnification": lambda e: e.camera.pixel_nm is None,
+        "a character": lambda e: any(d.character_deg for d in e.defects),
+        "titanium": lambda e: e.crystal.material == "Ti" and e.defects,
+        "a box": lambda e: e.beam.profile == "box",
+        "a table and a spectrum": lambda e: e.beam.profile == "tabulated" and e.beam.spectrum,
+        "a lens": lambda e: e.objective.lens,
+        "a uniform divergence": lambda e: e.beam.divergence_vertical_profile == "uniform",
+        "a motion of phi": lambda e: e.camera.phi_blur_mrad > 0,
+    }
+    for kind in STOPS:
+        missing[kind] = lambda e, kind=kind: getattr(e.objective.stop, "kind", "") == kind
+
+    # Only generated, not shrunk, and always the same ones.
+    @settings(max_examples=300, deadline=None, phases=[Phase.generate], derandomize=True)
+    @given(experiments())
+    def look(experiment):
+        for name in [name for name, is_met in missing.items() if is_met(experiment)]:
+            del missing[name]
+
+    look()
+    assert not missing
 
 
 @pytest.mark.parametrize("key", ["\u2028", "a\nb", "a\x85b", "\x1b[31m", "é" * 200])
