@@ -10,11 +10,12 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from weakbeam._typing import Floats
-from weakbeam.assemble_instrument import acceptance_of, check_computable, profile_of
+from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import Material, material
 from weakbeam.crystal.orientation import symmetric_orientation
@@ -29,6 +30,7 @@ from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError
 from weakbeam.experiment import Dislocation as DislocationTable
@@ -36,6 +38,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.scan import DetectorScan, detector_scans
+from weakbeam.io.provenance import file_sha256, text_sha256
 
 COARSE_SLICES = 15
 """Fewest depth samples of a pixel's ray."""
@@ -64,8 +67,8 @@ class PlacedDislocation:
 
     @property
     def character_deg(self) -> float:
-        """Angle between Burgers vector and line: 0 for a screw, 90 for an edge (degrees)."""
-        return math.degrees(math.atan2(self.line.edge_part, abs(self.line.screw_part)))
+        """From 0 for a pure edge to 90 for a pure screw (degrees)."""
+        return math.degrees(math.atan2(abs(self.line.screw_part), self.line.edge_part))
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Setup:
     grids: tuple[RayGrid, ...]
     positions: Mapping[str, Floats]
     scans: tuple[DetectorScan, ...]
+    vignetting: float
 
     @property
     def field(self) -> DisplacementGradientField:
@@ -93,7 +97,64 @@ class Setup:
         """The engine for the sample at height `z` (µm), with its defects or without."""
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field
-        return Engine(field, self.geometry, grids, self.acceptance, workers)
+        return Engine(
+            field,
+            self.geometry,
+            grids,
+            self.acceptance,
+            workers,
+            kernel=self.kernel,
+            vignetting=self.vignetting,
+        )
+
+    @cached_property
+    def kernel(self) -> Kernel | None:
+        """The tabulated acceptance that the experiment asks for; None for the closed form.
+
+        Raises
+        ------
+        InputError
+            If its file cannot be read, or belongs to another reflection, energy or optics.
+        """
+        table = self.experiment.acceptance
+        if table.method == "closed-form":
+            return None
+        belongs_to = conditions(
+            self.acceptance,
+            self.geometry,
+            self.experiment.reflection.hkl,
+            self.experiment.beam.energy_keV,
+        )
+        if table.method == "ray-trace":
+            from weakbeam.diffraction.raytrace import RayOptics, trace
+
+            rays = RayOptics(self.acceptance, self.geometry)
+            return trace(rays, table.rays, table.bins, seed=table.seed, conditions=belongs_to)
+        from weakbeam.io.kernel_file import read_kernel
+
+        kernel = read_kernel(str(table.file))
+        if found := differences(kernel.conditions, belongs_to):
+            more = f" (and {len(found) - 3} more keys)" if len(found) > 3 else ""
+            raise InputError(
+                "acceptance.file",
+                table.file,
+                "does not belong here: " + "; ".join(found[:3]) + more,
+            )
+        return kernel
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the images depend on: the experiment and the files that it names."""
+        inputs = self.inputs
+        if not inputs:
+            return self.experiment.digest
+        return text_sha256(self.experiment.digest + "".join(inputs.values()))
+
+    @cached_property
+    def inputs(self) -> dict[str, str]:
+        """SHA-256 of every file that the experiment names."""
+        file = self.experiment.acceptance.file
+        return {} if file is None else {file: file_sha256(file)}
 
 
 def assemble(experiment: Experiment) -> Setup:
@@ -114,7 +175,6 @@ def assemble(experiment: Experiment) -> Setup:
         If the description contradicts physics: the message names the key, the value and what would
         be right.
     """
-    check_computable(experiment)
     cell, space_group, source = _crystal(experiment)
     hkl = experiment.reflection.hkl
     reason = source.extinction_reason(hkl) if source else absence_reason(space_group, hkl)
@@ -134,7 +194,7 @@ def assemble(experiment: Experiment) -> Setup:
         orientation = symmetric_orientation(cell, hkl, experiment.crystal.x_axis)
     geometry = symmetric_geometry(theta)
     positions = _positions(experiment)
-    return Setup(
+    setup = Setup(
         experiment=experiment,
         cell=cell,
         space_group=space_group,
@@ -145,7 +205,12 @@ def assemble(experiment: Experiment) -> Setup:
         grids=_ray_grids(experiment, geometry),
         positions=positions,
         scans=tuple(detector_scans(positions)),
+        vignetting=vignetting_of(experiment),
     )
+    # A kernel that does not fit is a mistake to be told before anything is written.
+    if experiment.acceptance.method == "kernel":
+        setup.kernel  # noqa: B018
+    return setup
 
 
 def _crystal(experiment: Experiment) -> tuple[UnitCell, str, Material | None]:

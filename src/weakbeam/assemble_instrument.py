@@ -65,12 +65,14 @@ def lens_of(experiment: Experiment) -> CompoundRefractiveLens | None:
         If there is no such lens, or it forms no image.
     """
     table = experiment.objective.lens
-    if table is None:
-        return None
+    return None if table is None else _built(table, experiment.beam.energy_keV)
+
+
+def _built(table: Lens, energy: float) -> CompoundRefractiveLens:
     try:
         return CompoundRefractiveLens.of_material(
             table.material,
-            experiment.beam.energy_keV,
+            energy,
             lenslets=table.lenslets,
             radius=table.radius_um,
             pitch=1e3 * table.pitch_mm,
@@ -261,15 +263,24 @@ def profile_of(experiment: Experiment) -> BeamProfile:
     )
 
 
-def check_computable(experiment: Experiment) -> None:
-    """Refuse what images are not computed with.
+def vignetting_of(experiment: Experiment) -> float:
+    """Angle by which the centre of the acceptance moves per µm of the field of view (rad/µm).
+
+    Returns
+    -------
+    float
+        0 unless the experiment asks for vignetting; that of the lens of ID06 where it has none.
 
     Raises
     ------
     InputError
-        For a tabulated acceptance, and for vignetting.
+        As `lens_of`; or for vignetting with a stop: the stop selects angles, which stay, while the
+        centre of the lens moves.
     """
-    if (method := experiment.acceptance.method) != "closed-form":
-        raise InputError("acceptance.method", method, 'images need "closed-form"')
-    if experiment.objective.vignetting:
-        raise InputError("objective.vignetting", True, "images need false")
+    if not experiment.objective.vignetting:
+        return 0.0
+    if experiment.objective.stop is not None:
+        raise InputError("objective.vignetting", True, "cannot go with a stop; choose one")
+    if experiment.acceptance.method != "closed-form":
+        raise InputError("objective.vignetting", True, 'needs acceptance.method = "closed-form"')
+    return _built(experiment.objective.lens or ID06_LENS, experiment.beam.energy_keV).vignetting

@@ -128,7 +128,7 @@ def describe(setup: Setup) -> Description:
     cell = setup.cell
     return Description(
         configuration=experiment.to_toml(),
-        digest=experiment.digest,
+        digest=setup.digest,
         instrument=_instrument(setup),
         sample={
             "name": crystal.material or "crystal",
@@ -138,8 +138,17 @@ def describe(setup: Setup) -> Description:
             "orientation_matrix": (setup.sample_from_crystal, ""),
         },
         defects=[_defect(placed) for placed in setup.dislocations],
-        simulation={"seed": experiment.camera.seed},
+        simulation={"seed": experiment.camera.seed, **_inputs(setup)},
     )
+
+
+def _inputs(setup: Setup) -> Fields:
+    """The files that the experiment names, with their hashes."""
+    if not setup.inputs:
+        return {}
+    names, hashes = zip(*setup.inputs.items(), strict=True)
+    table = {"@NX_class": "NXcollection", "file": list(names), "sha256": list(hashes)}
+    return {"inputs": table}
 
 
 def _maps(scan: DetectorScan) -> dict[str, MapAxis]:

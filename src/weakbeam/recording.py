@@ -213,7 +213,7 @@ def _open(
     path = folder / FILE
     experiment = setup.experiment
     if resume:
-        return ScanFile.open_for_resume(path, experiment.digest, workers)
+        return ScanFile.open_for_resume(path, setup.digest, workers)
     return ScanFile.create(
         path,
         [describe_entry(setup, part.scan, part.perfect) for part in stacks],
