@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam.assemble import COARSE_SLICES, SLICE_UM
+from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.assemble_instrument import profile_of
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -23,10 +24,25 @@ _NS_PER_FACTOR = 5.0
 _NS_PER_POINT_AND_LINE = 10.0
 _NS_PER_POINT = 40.0
 
-_COMPRESSED = {"float32": 0.85, "uint16": 0.5}
+# Size of a compressed frame that is not black, relative to its size in memory.
+_COMPRESSED = {"float32": 0.55, "uint16": 0.5}
 _WRITTEN_PER_SECOND = {"gzip": 300e6, "none": 450e6, "bitshuffle-lz4": 300e6}
 _STARTED_SECONDS = 1.5
 _PROGRAM_BYTES = 250e6
+_BYTES_PER_FRAME = 150.0
+_BYTES_PER_ENTRY = 7e4
+_SECONDS_PER_ENTRY = 0.03
+
+_LIT = 1e-9
+"""Share of its peak below which the perfect crystal's image is black, and compresses to nothing."""
+
+_BLOCK_PIXELS = 128
+"""Pixels that a thread works on at a time; of finely sampled ones a quarter."""
+
+_SETTINGS_AT_ONCE = 256
+_POSITIONS_TRIED = 40
+MOST_ENTRIES = 10_000
+"""Most detector scans in a file."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,9 @@ class Estimate:
     seconds: float
 
 
-def estimate(experiment: Experiment, workers: int | None = None) -> Estimate:
+def estimate(
+    experiment: Experiment, workers: int | None = None, lit_share: float = 1.0
+) -> Estimate:
     """Estimate what a run will take, without computing anything.
 
     Parameters
@@ -63,6 +81,8 @@ def estimate(experiment: Experiment, workers: int | None = None) -> Estimate:
         What is to be simulated.
     workers : int, optional
         Threads; as many as there are cores unless given.
+    lit_share : float
+        Share of the frames that are not black, see :func:`lit_share_of`.
 
     Returns
     -------
@@ -71,20 +91,23 @@ def estimate(experiment: Experiment, workers: int | None = None) -> Estimate:
     """
     camera, scan, output = experiment.camera, experiment.scan, experiment.output
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
-    depths: float
-    if camera.depth_samples == "auto":
-        depths = max(COARSE_SLICES, 2.0 * profile_of(experiment).half_reach / SLICE_UM)
-        depths *= 1.3 if experiment.defects else 1.0
-    else:
-        depths = camera.depth_samples
-    rays = pixels * depths * camera.oversampling**2
+    rays = pixels * _depths(experiment) * camera.oversampling**2
+    if camera.depth_samples == "auto" and experiment.defects:
+        rays *= 1.3
     twins = 2 if output.perfect_crystal else 1
     frames = scan.frames * twins
     layers = scan.z.count
     settings = scan.phi.count * scan.two_theta.count + scan.chi.count
-    itemsize = frame_type(experiment).itemsize
-    raw = frames * pixels * itemsize
-    disk = raw * (1.0 if output.compression == "none" else _COMPRESSED[str(frame_type(experiment))])
+    raw = frames * pixels * frame_type(experiment).itemsize
+    packed = 1.0
+    if output.compression != "none":
+        packed = _COMPRESSED[str(frame_type(experiment))]
+        if camera.model == "ideal":
+            # Without noise black frames, and all of the perfect crystal, compress to nothing.
+            packed *= lit_share / twins
+    moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.two_theta, scan.z))
+    entries = twins * _outer_positions(experiment)
+    images = 8.0 * pixels * entries * (1 + 3 * min(moving, 2))
     nanoseconds = rays * (
         frames * _NS_PER_RAY_AND_FRAME
         + layers * settings * _NS_PER_FACTOR
@@ -96,12 +119,80 @@ def estimate(experiment: Experiment, workers: int | None = None) -> Estimate:
     return Estimate(
         frames=frames,
         rays=rays,
-        memory=_PROGRAM_BYTES + min(24.0 * rays, STORE_BYTES) + 2.0 * batch + 60.0 * pixels,
-        disk=disk + 5e5,
+        memory=_PROGRAM_BYTES
+        + min(24.0 * rays, STORE_BYTES)
+        + 2.0 * batch
+        + 60.0 * pixels
+        + _sampling_bytes(experiment, workers)
+        + frames * _BYTES_PER_FRAME,
+        disk=raw * packed + images + entries * _BYTES_PER_ENTRY + frames * _BYTES_PER_FRAME,
         seconds=_STARTED_SECONDS
         + 1e-9 * nanoseconds / worker_count(workers)
+        + entries * _SECONDS_PER_ENTRY
         + raw / _WRITTEN_PER_SECOND[output.compression],
     )
+
+
+def lit_share_of(setup: Setup) -> float:
+    """Share of the frames of a scan in which the perfect crystal is not black.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment; of long axes only some positions are tried.
+    """
+    tried = []
+    for motor in ("phi", "chi", "two_theta"):
+        positions = setup.positions[motor]
+        tried.append(positions[:: max(1, len(positions) // _POSITIONS_TRIED)])
+    settings = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
+    relative = setup.acceptance.relative(settings @ setup.geometry.motor_vectors)
+    return float(np.mean(relative > _LIT))
+
+
+def _outer_positions(experiment: Experiment) -> int:
+    """Positions of the motors that do not move within a detector scan."""
+    scan = experiment.scan
+    angles = [axis.count for axis in (scan.two_theta, scan.chi, scan.phi) if axis.moving]
+    within = math.prod(angles[-2:]) if angles else scan.z.count
+    return scan.frames // within
+
+
+def _depths(experiment: Experiment) -> float:
+    """Depth samples of a ray where no defect is near."""
+    if experiment.camera.depth_samples == "auto":
+        return max(COARSE_SLICES, 2.0 * profile_of(experiment).half_reach / SLICE_UM)
+    return experiment.camera.depth_samples
+
+
+def _greedy_key(experiment: Experiment, is_sampling: bool) -> tuple[str, object]:
+    """Key and value of what takes most of the memory."""
+    camera = experiment.camera
+    if not is_sampling:
+        if experiment.scan.frames > math.prod(camera.pixels):
+            return "scan", experiment.scan.frames
+        return "camera.pixels", list(camera.pixels)
+    if camera.oversampling**2 > _depths(experiment):
+        return "camera.oversampling", camera.oversampling
+    if camera.depth_samples != "auto":
+        return "camera.depth_samples", camera.depth_samples
+    return "beam.height_fwhm_um", experiment.beam.height_fwhm_um
+
+
+def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
+    """Memory for the sampling points, and for q and the factors of each thread's block."""
+    camera, scan = experiment.camera, experiment.scan
+    coarse = _depths(experiment) * camera.oversampling**2
+    points, most = coarse, coarse
+    if camera.depth_samples == "auto":
+        points *= sum(4**k for k in range(REFINEMENTS + 1))
+        most *= 4**REFINEMENTS / 4 if experiment.defects else 1
+    settings = sum(
+        min(count, _SETTINGS_AT_ONCE)
+        for count in (scan.phi.count * scan.two_theta.count, scan.chi.count)
+    )
+    block = most * _BLOCK_PIXELS * (24.0 + 4.0 * settings)
+    return 64.0 * points + worker_count(workers) * block
 
 
 def check_memory(experiment: Experiment) -> None:
@@ -112,6 +203,7 @@ def check_memory(experiment: Experiment) -> None:
     InputError
         With what is needed and what there is.
     """
+    _check_entries(experiment)
     needed = estimate(experiment).memory
     pixels = float(experiment.camera.pixels[0]) * float(experiment.camera.pixels[1])
     needed += experiment.scan.frames * pixels * frame_type(experiment).itemsize
@@ -122,6 +214,16 @@ def check_memory(experiment: Experiment) -> None:
             experiment.scan.frames,
             f"so many frames need {_size(needed)} of memory and this machine has "
             f"{_size(available)}; weakbeam forward streams them to a file",
+        )
+
+
+def _check_entries(experiment: Experiment) -> None:
+    entries = _outer_positions(experiment)
+    if entries > MOST_ENTRIES:
+        raise InputError(
+            "scan",
+            experiment.scan.frames,
+            f"needs {entries} scans of two motors in one file; at most {MOST_ENTRIES}",
         )
 
 
@@ -142,12 +244,13 @@ def check_resources(experiment: Experiment, folder: Path, workers: int | None = 
     InputError
         With what is needed and what there is.
     """
+    _check_entries(experiment)
     needs = estimate(experiment, workers)
     available = physical_memory()
     if needs.memory > 0.9 * available:
+        sampling = _sampling_bytes(experiment, workers)
         raise InputError(
-            "camera.pixels",
-            list(experiment.camera.pixels),
+            *_greedy_key(experiment, sampling > 0.5 * needs.memory),
             f"needs {_size(needs.memory)} of memory and this machine has {_size(available)}",
         )
     place = folder.absolute()

@@ -88,11 +88,10 @@ def _experiment(config: Path | None, settings: tuple[str, ...], seed: int | None
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
     from weakbeam.assemble import assemble
-    from weakbeam.estimate import check_resources, estimate
+    from weakbeam.estimate import check_resources, estimate, lit_share_of
 
     check_resources(experiment, output, workers)
-    assemble(experiment)
-    needs = estimate(experiment, workers)
+    needs = estimate(experiment, workers, lit_share_of(assemble(experiment)))
     rows, columns = experiment.camera.pixels
     click.echo(experiment.to_toml().rstrip())
     click.echo()
