@@ -14,6 +14,7 @@ from weakbeam.assemble_instrument import (
     lens_of,
     profile_of,
     stops_of,
+    vignetting_of,
 )
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
@@ -219,14 +220,15 @@ class TestBeam:
         assert profile.intensity([-0.5, 3.0]) == pytest.approx([0.5, 0.25])
 
 
-def test_what_images_are_not_computed_with_is_refused():
-    for setting, key in (
-        ("acceptance.method=ray-trace", "acceptance.method"),
-        ("objective.vignetting=true", "objective.vignetting"),
-    ):
-        with pytest.raises(InputError) as caught:
-            assemble(Experiment().with_settings([setting]))
-        assert caught.value.key == key
+def test_vignetting_is_that_of_the_lens_and_goes_with_the_open_lens_only():
+    asked = Experiment().with_settings(["objective.vignetting=true"])
+    assert vignetting_of(Experiment()) == 0.0
+    # Towards the middle of the stack, 0.27 m and half of 88 lenslets of 1.6 mm away.
+    assert vignetting_of(asked) == pytest.approx(-1.0 / 0.350e6, rel=0.01)
+    for setting in ("objective.stop={kind='knife_edge'}", "acceptance.method=ray-trace"):
+        with pytest.raises(InputError, match="vignetting") as caught:
+            assemble(asked.with_settings([setting]))
+        assert caught.value.key == "objective.vignetting"
 
 
 def test_tables_of_matter_are_loaded_only_for_what_needs_them():
