@@ -38,8 +38,8 @@ from benchmarks.scan import FRAMES, SCAN
 POINTS = 170 * 510 * 17
 """Points of an image of dfxm-geo."""
 
-LINES = 151
-"""Dislocations of the wall whose image gives the cost of one."""
+LINES = 101
+"""Random dislocations whose image gives the cost of one."""
 
 CLOSED_FORM_STEPS = (3, 21)
 
@@ -53,12 +53,13 @@ range = 6e-4
 steps = {steps}
 """
 
-WALL = """[crystal]
-mode = "wall"
-[crystal.wall]
-dis = 0.25
+RANDOM = """[crystal]
+mode = "random_dislocations"
+[crystal.random_dislocations]
 ndis = {lines}
-sample_remount = "S1"
+sigma = 5.0
+min_distance = 0.01
+seed = 42
 """
 
 
@@ -153,7 +154,7 @@ def compare_dislocation(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str
     )
 
     def theirs(lines: int) -> Cost:
-        return other.forward(WALL.format(lines=lines), "--no-postprocess")
+        return other.forward(RANDOM.format(lines=lines), "--no-postprocess")
 
     return "point and dislocation", ours, _growth(theirs, 1, LINES).divided_by(POINTS)
 

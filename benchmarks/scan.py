@@ -40,6 +40,7 @@ SCAN = (
     f"scan.chi.steps={STEPS}",
 )
 DIRECT_FRAMES = 3
+NOISY = 4 * STEPS
 
 
 def setup(settings: Sequence[str] = SCAN) -> Setup:
@@ -48,11 +49,18 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
     from weakbeam.assemble import assemble
     from weakbeam.simulation import factor_moments, stack
 
-    small = assemble(
-        Experiment().with_settings(["camera.pixels=[16, 32]", "scan.phi.values_mrad=[0, 0.1]"])
-    )
-    for _ in stack(small, small.scans[0], small.engine):
-        pass
+    for camera in ("pco_edge", "ideal"):
+        small = assemble(
+            Experiment().with_settings(
+                [
+                    "camera.pixels=[16, 32]",
+                    f"camera.model={camera}",
+                    "scan.phi.values_mrad=[0, 0.1]",
+                ]
+            )
+        )
+        for _ in stack(small, small.scans[0], small.engine):
+            pass
     factor_moments(small, small.scans[0], small.engine)
     return assemble(Experiment().with_settings(settings))
 
@@ -74,7 +82,7 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
     def maps() -> None:
         factor_moments(scan_setup, scan, engine_at)
 
-    noisy = setup([*SCAN[:2], "camera.model=pco_edge"])
+    noisy = setup([*SCAN[:3], f"scan.chi.steps={NOISY // STEPS}", "camera.model=pco_edge"])
 
     def counts() -> None:
         for _ in stack(noisy, noisy.scans[0], noisy.engine):
@@ -128,7 +136,7 @@ def main() -> None:
     single = computing("images", repeats, workers=1)
     maps = computing("maps", repeats)
     q = computing("q", repeats)
-    counts = computing("counts", repeats).divided_by(STEPS / FRAMES)
+    counts = computing("counts", repeats).divided_by(NOISY / FRAMES)
     direct = computing("direct", 1).divided_by(DIRECT_FRAMES / FRAMES)
     print_table(
         f"{FRAMES} frames of 170 x 510, computing alone (baseline: plain sum, by CPU time)",
@@ -138,7 +146,7 @@ def main() -> None:
             _row("images, one thread", single, direct.cpu),
             _row("maps without images", maps, direct.cpu, "2 s"),
             _row("q of all rays (part of each)", q, direct.cpu),
-            _row(f"counts with noise ({STEPS} frames, scaled)", counts, direct.cpu),
+            _row(f"counts with noise ({NOISY} frames, scaled)", counts, direct.cpu),
             _row(f"plain sum ({DIRECT_FRAMES} frames, scaled)", direct, direct.cpu),
         ],
     )

@@ -38,13 +38,13 @@ def main() -> None:
             }
 
         image = weakbeam("forward", "-q", "--overwrite", "-o", str(folder / "run"))
-        repeats = max(3, options.repeats)
-        start = run_process([*python, "pass"], 3 * repeats)
-        help_text = run_process(weakbeam("--help"), 3 * repeats)
-        package = run_process([*python, "import weakbeam"], 3 * repeats)
+        repeats = options.repeats
+        start = run_process([*python, "pass"], 2 * repeats)
+        help_text = run_process(weakbeam("--help"), 2 * repeats)
+        package = run_process([*python, "import weakbeam"], 2 * repeats)
         names = run_process([*python, "from weakbeam import Experiment, simulate"], repeats)
         libraries = run_process([*python, f"import {LIBRARIES}"], repeats)
-        first = run_process(image, min(2, options.repeats), prepare=empty_caches)
+        first = run_process(image, max(1, repeats - 1), prepare=empty_caches)
         run_process(image)
         later = run_process(image, repeats)
         bare = run_process([*image, "--set", "output.figures=false"], repeats)
