@@ -39,7 +39,7 @@ def test_samples_are_symmetric_equidistant_and_weigh_one(shape, count):
 def test_almost_the_whole_gaussian_is_sampled():
     beam = BeamProfile(1.0)
     outside = math.erfc(beam.half_reach * FWHM_PER_SIGMA / math.sqrt(2))
-    assert 1e-4 < outside < 3e-4
+    assert 3e-5 < outside < 1e-4
 
 
 @pytest.mark.parametrize("height", [0.0, -1.0, math.nan, math.inf])

@@ -12,8 +12,8 @@ from weakbeam._typing import ArrayLike, Floats
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 """Full width at half maximum of a Gaussian over its standard deviation: 2.354820045."""
 
-GAUSSIAN_REACH = 3.7
-"""Standard deviations at which the sampled Gaussian beam ends; 2·10⁻⁴ of it lies outside."""
+GAUSSIAN_REACH = 4.0
+"""Standard deviations at which the sampled Gaussian beam ends; 6·10⁻⁵ of it lies outside."""
 
 
 @dataclass(frozen=True)
