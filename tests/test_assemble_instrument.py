@@ -207,6 +207,14 @@ class TestBeam:
         q = [[0, 0, 0], [1e-5, 2e-4, -3e-4]]
         assert one.density(q) == pytest.approx(plain.density(q), rel=1e-12)
 
+    def test_a_spectrum_that_misses_the_reflection_is_refused(self):
+        # At the Bragg angle an energy off by 0.01 needs rays 0.01 tanθ = 1.6 mrad off.
+        beam = Beam(spectrum=[{"center": 0.01, "rms": 1e-5}])
+        with pytest.raises(InputError, match=r"^beam\.spectrum = \[0\.01\]: .* is dark"):
+            acceptance_of(Experiment(beam=beam), THETA)
+        beside = Beam(spectrum=[{"center": 0.01, "rms": 1e-5}, {"weight": 0.1, "rms": 1e-5}])
+        assert acceptance_of(Experiment(beam=beside), THETA).peak > 0
+
     def test_the_motion_of_phi(self):
         camera = Camera(phi_blur_mrad=0.05)
         assert acceptance_of(Experiment(camera=camera), THETA).phi_blur == pytest.approx(5e-5)

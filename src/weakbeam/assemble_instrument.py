@@ -32,8 +32,8 @@ ID06_LENS = Lens(lenslets=88, radius_um=50.0, pitch_mm=1.6, material="Be", dista
 ID06_LENSLET_FOCAL_LENGTH_UM = 21.21467e6
 """Published focal length of its lenslets at 17 keV; it grows with the square of the energy."""
 
-LEAST_THROUGHPUT = 1e-9
-"""Share of the rays below which a stop is taken to let nothing through."""
+LEAST_SHARE = 1e-9
+"""Share of the intensity below which a stop or a spectrum is taken to leave nothing."""
 
 # The first word of a complaint of the lens, and the key that it is about.
 _LENS_KEYS = {
@@ -235,10 +235,17 @@ def acceptance_of(experiment: Experiment, theta: float) -> Acceptance:
         spectrum=() if beam.spectrum is None else beam.lines,
         phi_blur=experiment.camera.phi_blur_mrad * 1e-3,
     )
+    centred = tuple((weight, 0.0, rms) for weight, _, rms in beam.lines)
+    if without_stop.open.peak < LEAST_SHARE * replace(without_stop.open, spectrum=centred).peak:
+        raise InputError(
+            "beam.spectrum",
+            [line.center for line in beam.spectrum or ()],
+            "the perfect crystal is dark at its Bragg setting: no centre is near energy_keV",
+        )
     stop = stops_of(experiment)
     try:
         acceptance = replace(without_stop, stops=stop)
-        passes = acceptance.throughput > LEAST_THROUGHPUT
+        passes = acceptance.throughput > LEAST_SHARE
     except ValueError:
         passes = False
     if not passes:

@@ -131,7 +131,9 @@ def beams(draw: st.DrawFn) -> Beam:
     if draw(st.booleans()):
         given["bandwidth_rms"] = draw(floats(1e-5, 1e-2))
     else:
-        given["spectrum"] = draw(st.lists(spectral_lines, min_size=1, max_size=3))
+        # One line is at the energy itself, so that the Bragg setting is not dark.
+        line = {"weight": draw(floats(0.1, 10.0)), "rms": draw(floats(1e-5, 1e-2))}
+        given["spectrum"] = [line, *draw(st.lists(spectral_lines, max_size=2))]
     profile = draw(st.sampled_from(["gaussian", "box", "tabulated"]))
     if profile == "tabulated":
         given |= draw(tables())
@@ -222,7 +224,6 @@ def cameras(draw: st.DrawFn) -> Camera:
         "depth_samples": draw(st.just("auto") | st.integers(1, 15)),
         "model": draw(st.sampled_from(["ideal", "pco_edge"])),
         "exposure_s": draw(floats(0.01, 10.0)),
-        "phi_blur_mrad": draw(st.just(0.0) | floats(1e-3, 0.2)),
         "counts_per_s": draw(floats(1.0, 1e5)),
         "seed": draw(st.integers(0, 2**32)),
     }
@@ -366,7 +367,10 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         reflection=Reflection(hkl=draw(indices)),
         beam=Beam.model_validate(beam),
         objective=Objective.model_validate(objective),
-        camera=draw(st.builds(Camera, pixel_nm=st.floats(0.1, 1e6)) | cameras()),
+        camera=draw(
+            st.builds(Camera, pixel_nm=st.floats(0.1, 1e6), phi_blur_mrad=st.floats(0, 100))
+            | cameras()
+        ),
         defects=tuple(draw(st.lists(by_line | by_character, max_size=3))),
         scan=Scan(phi=draw(axis), chi=draw(axis)),
         acceptance=draw(acceptance | kernel),
