@@ -7,7 +7,9 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,9 @@ def record(
     setup = assemble(experiment)
     stacks = _stacks(setup)
     _check_folder(setup, stacks, target, overwrite)
+    if experiment.output.figures:
+        # matplotlib takes a good part of a small run to import; the loops leave it a core.
+        Thread(target=import_module, args=("weakbeam.plot.image",), daemon=True).start()
     with _open(setup, stacks, target, resume, overwrite, workers) as file:
         if overwrite:
             _remove_results(setup, stacks, target)
