@@ -52,6 +52,11 @@ CASES = {
     "blur": ({"phi_blur": 5e-5}, 2e-6),
     "spectrum": ({"spectrum": ((1.0, 0.0, 6e-5), (0.3, 2e-4, 3e-5))}, 1e-6),
     "uniform": ({"divergence_vertical": math.inf}, 1e-6),
+    "blurred spectrum": (
+        {"phi_blur": 4e-5, "spectrum": ((1.0, 0.0, 6e-5), (0.5, 1e-4, 2e-4), (0.3, -3e-4, 1e-3))},
+        3e-6,
+    ),
+    "blur too fine for a spline": ({"phi_blur": 3e-6, "bandwidth": 2e-6}, 1e-6),
     "pink": ({"bandwidth": 1e-2}, 1e-6),
     "horizontal": ({"divergence_horizontal": 5e-5, "stops": (KnifeEdge(5e-5, "roll"),)}, 1e-6),
 }
@@ -72,6 +77,15 @@ def test_engine_equals_the_plain_sum(changes, tolerance):
     assert plain.max() > 0.05
     assert np.abs(images - plain).max() < tolerance * plain.max()
     assert images.min() >= 0.0
+
+
+@pytest.mark.parametrize("stop", [RoundAperture(3e-4), Wire(2e-4, axis="roll", optical_depth=0.1)])
+def test_a_joint_of_two_windows_is_no_gap(stop):
+    """The perfect crystal at χ = 0 lies exactly where two windows of ξ meet."""
+    engine = Engine(StraightDislocations([]), GEOMETRY, RAYS, replace(OPEN, stops=(stop,)))
+    at_rest, beside = engine.images(shifts([0.0], 0), shifts([0.0, 1e-8], 1))[:, 0]
+    np.testing.assert_allclose(at_rest, beside, rtol=1e-2)
+    assert at_rest.min() > 0.8
 
 
 def test_moments_under_a_central_stop_equal_sums_over_frames():

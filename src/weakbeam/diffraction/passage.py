@@ -42,7 +42,8 @@ class Window:
     Parameters
     ----------
     low, high : float
-        Ends (rad); may be infinite.
+        Ends (rad); may be infinite. The lower one belongs to the window, the upper one does not, so
+        that windows that join leave no gap.
     transmission : float
         Share of the rays between them that passes.
     """
@@ -151,8 +152,8 @@ def transmission(windows: Sequence[Window], angle: ArrayLike) -> Floats:
     x = np.asarray(angle, dtype=np.float64)
     ordered = sorted(windows, key=lambda window: window.low)
     lows, highs, shares = np.array([(w.low, w.high, w.transmission) for w in ordered]).T
-    nearest = np.maximum(np.searchsorted(lows, x) - 1, 0)
-    return np.where((lows[nearest] < x) & (x < highs[nearest]), shares[nearest], 0.0)
+    nearest = np.maximum(np.searchsorted(lows, x, side="right") - 1, 0)
+    return np.where((lows[nearest] <= x) & (x < highs[nearest]), shares[nearest], 0.0)
 
 
 def gaussian_moments(windows: Sequence[Window], sigma: float) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ _UNBOUNDED = 1e6
 
 _STEPS_PER_WIDTH = 8.0
 _REACH = 9.0
+_MOST_SPLINE_NODES = 4e6
 _ROLL_NODES = 2**15
 
 
@@ -71,7 +72,7 @@ def factor_pairs(acceptance: Acceptance) -> tuple[FactorPair, ...]:
         parts = len(term.two_theta) * len(acceptance.energies)
         rock: RockFactor
         if acceptance.phi_blur > 0.0 or parts > MOST_PARTS:
-            rock = _spline_rock(acceptance, term.two_theta, 1.0 / rock_peak)
+            rock = _long_rock(acceptance, term.two_theta, 1.0 / rock_peak)
         else:
             rock = _closed_rock(acceptance, term.two_theta, 1.0 / rock_peak)
         roll: RollFactor
@@ -90,6 +91,22 @@ class _ClosedRock:
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
         kernels.rock_factor(q, shifts, weights, self.optics, self.parts, factor)
+
+
+@dataclass(frozen=True)
+class _SumOfRocks:
+    """Several factors added up, each at its own shift of q and with its own share."""
+
+    rocks: tuple[RockFactor, ...]
+    shifts: Floats
+    shares: Floats
+
+    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
+        factor[:] = 0.0
+        part = np.empty_like(factor)
+        for rock, shift, share in zip(self.rocks, self.shifts, self.shares, strict=True):
+            rock.fill(q, shifts + shift, share * weights, part)
+            factor += part
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,22 @@ class _TabulatedRoll:
         kernels.roll_table(q, shifts, self.optics, self.values, factor)
 
 
+def _long_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> RockFactor:
+    """A long sum: a spline for each line of the spectrum, or the sum itself if that is too fine."""
+    lines = [
+        replace(acceptance, bandwidth=rms, spectrum=((1.0, centre, rms),))
+        for _, centre, rms in acceptance.energies
+    ]
+    shares = np.array([share for share, _, _ in acceptance.energies])
+    if all(_spline_nodes(line) <= _MOST_SPLINE_NODES for line in lines):
+        splines = tuple(_spline_rock(line, windows, scale) for line in lines)
+        return _SumOfRocks(splines, np.zeros((len(splines), 3)), shares)
+    closed = _closed_rock(acceptance, windows, scale)
+    nodes, shares = acceptance.blur_nodes()
+    shifts = nodes[:, None] * np.array([acceptance.cos, 0.0, -acceptance.sin])
+    return _SumOfRocks((closed,) * len(nodes), shifts, shares)
+
+
 def _closed_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRock:
     beam, _, lens = acceptance.precisions(acceptance.bandwidth)
     parts = [
@@ -142,15 +175,11 @@ def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float
     from scipy.ndimage import spline_filter
 
     sine, cosine = acceptance.sin, acceptance.cos
-    widths = [sum(acceptance.precisions(rms)) ** -0.5 for _, _, rms in acceptance.energies]
-    step = min(widths) / _STEPS_PER_WIDTH
-    beam = min(acceptance.clip, _REACH * acceptance.divergence_vertical)
-    energy = max(abs(e) + _REACH * rms for _, e, rms in acceptance.energies) * sine / cosine
-    lens = min(acceptance.aperture, _REACH * acceptance.lens)
-    blur = 0.5 * acceptance.phi_blur
-    reach_u, reach_w = beam + energy + blur, beam + lens + 2.0 * blur
-    u = step * np.arange(-math.ceil(reach_u / step), math.ceil(reach_u / step) + 1)
-    w = step * np.arange(-math.ceil(reach_w / step), math.ceil(reach_w / step) + 1)
+    step, nodes_u, nodes_w = _spline_grid(acceptance)
+    # A line off the Bragg setting moves u by -ε₀ tanθ.
+    middle = -acceptance.energies[0][1] * sine / cosine
+    u = middle + step * np.arange(-nodes_u, nodes_u + 1)
+    w = step * np.arange(-nodes_w, nodes_w + 1)
     q = np.zeros((3, u.size, w.size))
     q[0] = -u[:, None] * cosine
     q[2] = (0.5 * w + q[0] * cosine) / sine
@@ -162,6 +191,24 @@ def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float
         values += part[:, 0]
     optics = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
     return _SplineRock(optics, np.ascontiguousarray(spline_filter(values, order=3)))
+
+
+def _spline_grid(acceptance: Acceptance) -> tuple[float, int, int]:
+    """Step of the grid over (u, w) for one line of the spectrum, and nodes to either side."""
+    _, _, rms = acceptance.energies[0]
+    step = sum(acceptance.precisions(rms)) ** -0.5 / _STEPS_PER_WIDTH
+    beam = min(acceptance.clip, _REACH * acceptance.divergence_vertical)
+    energy = _REACH * rms * acceptance.sin / acceptance.cos
+    lens = min(acceptance.aperture, _REACH * acceptance.lens)
+    blur = 0.5 * acceptance.phi_blur
+    reaches = beam + energy + blur, beam + lens + 2.0 * blur
+    nodes_u, nodes_w = (min(math.ceil(reach / step), 2**30) for reach in reaches)
+    return step, nodes_u, nodes_w
+
+
+def _spline_nodes(acceptance: Acceptance) -> float:
+    _, nodes_u, nodes_w = _spline_grid(acceptance)
+    return (2.0 * nodes_u + 1.0) * (2.0 * nodes_w + 1.0)
 
 
 def _closed_roll(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRoll:

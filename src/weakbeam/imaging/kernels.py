@@ -274,7 +274,7 @@ def roll_factor(
                     for p in range(q2.size):
                         x = double_sine * (q2[p] + shift)
                         value = height * exponential(-half_precision * x * x)
-                        passes = low < x and x < high and value > NOTHING
+                        passes = low <= x and x < high and value > NOTHING
                         row[p] += sign * value if passes else 0.0
                 else:
                     for p in range(q2.size):
