@@ -59,3 +59,24 @@ def test_empty_acceptance_draws() -> None:
 def test_mistakes_are_refused() -> None:
     with pytest.raises(ValueError, match="roll_2theta"):
         acceptance_figure(*AXES, ROCK_ROLL, ROCK_2THETA, ROLL_2THETA.T)
+
+
+def test_open_instrument_is_dashed_over_that_with_a_stop() -> None:
+    slit = np.abs(AXES[1]) < 2e-4
+    stopped = ROCK_ROLL * slit, ROCK_2THETA, ROLL_2THETA * slit[:, None]
+    opened = ROCK_ROLL, ROCK_2THETA, ROLL_2THETA
+    plain = acceptance_figure(*AXES, *stopped)
+    figure = acceptance_figure(*AXES, *stopped, without_stop=opened, note="passes 16 %")
+    assert "passes 16 %" in [text.get_text() for text in figure.texts]
+    for axes, alone in zip(figure.axes, plain.axes, strict=True):
+        if axes.images:
+            np.testing.assert_array_equal(axes.images[0].get_array(), alone.images[0].get_array())
+            assert len(axes.collections) == len(alone.collections) + 1
+        else:
+            assert len(axes.lines) == len(alone.lines) + 1
+    # Each marginal to its own peak: of roll, the open one reaches beyond the stop.
+    roll = figure.axes[2]
+    np.testing.assert_allclose(roll.lines[0].get_ydata(), GAUSSIANS[1], atol=1e-9)
+    np.testing.assert_allclose(roll.lines[1].get_ydata(), GAUSSIANS[1] * slit, atol=1e-9)
+    with pytest.raises(ValueError, match="without_stop"):
+        acceptance_figure(*AXES, *stopped, without_stop=opened[::-1])

@@ -35,6 +35,8 @@ def acceptance_figure(
     roll_2theta: ArrayLike,
     *,
     perfect_crystal: ArrayLike | None = None,
+    without_stop: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    note: str = "",
     title: str = "",
 ) -> Figure:
     r"""Draw the acceptance of the instrument in the imaging frame as a triangle of panels.
@@ -56,6 +58,11 @@ def acceptance_figure(
         :math:`\int p\,\mathrm{d}q_{\mathrm{rock}'}`.
     perfect_crystal : array_like, shape (3,), optional
         Where the perfect crystal stands at the present setting of the motors; marked by a cross.
+    without_stop : three array_like, optional
+        The same three projections of the open instrument; their contours and marginals are drawn
+        dashed over the others, each marginal to its own peak.
+    note : str
+        A line of the key, such as how much a stop lets pass.
     title : str
         A line above the panels.
 
@@ -75,11 +82,14 @@ def acceptance_figure(
         (2, 0): _projection("rock_2theta", rock_2theta, axes_q[0], axes_q[2]),
         (2, 1): _projection("roll_2theta", roll_2theta, axes_q[1], axes_q[2]),
     }
-    marginals = (
-        projections[1, 0].sum(axis=1),
-        projections[1, 0].sum(axis=0),
-        projections[2, 0].sum(axis=0),
-    )
+    marginals = _marginals(projections)
+    opened, open_marginals = None, None
+    if without_stop is not None:
+        opened = {
+            place: _projection("without_stop", values, *(axes_q[axis] for axis in place[::-1]))
+            for place, values in zip(projections, without_stop, strict=True)
+        }
+        open_marginals = _marginals(opened)
     mark = None if perfect_crystal is None else 1e3 * np.asarray(perfect_crystal, dtype=float)
     side, gap, first = 35.5, 4.0, 13.0
     places = [first + index * (side + gap) for index in range(3)]
@@ -90,10 +100,14 @@ def acceptance_figure(
             for column in range(row + 1):
                 panel = add_axes(figure, places[column], bottom, side, side)
                 if row == column:
+                    if open_marginals is not None:
+                        _draw_open_marginal(panel, axes_q[row], open_marginals[row])
                     _draw_marginal(panel, axes_q[row], marginals[row], mark, row)
                 else:
                     x, y = axes_q[column], axes_q[row]
                     _draw_projection(panel, x, y, projections[row, column])
+                    if opened is not None:
+                        _draw_contours(panel, x, y, opened[row, column], COLORS[4], "dashed")
                     if mark is not None:
                         panel.plot(mark[column], mark[row], "x", color=COLORS[1], markersize=4)
                 panel.set_xlim(axes_q[column][0], axes_q[column][-1])
@@ -107,7 +121,7 @@ def acceptance_figure(
                 elif column < row:
                     panel.tick_params(labelleft=False)
         add_text(figure, first, _PAGE_MM - 0.5, title, size=8)
-        _write_key(figure, places, side, mark is not None)
+        _write_key(figure, places, side, mark is not None, opened is not None, note)
     return figure
 
 
@@ -139,6 +153,11 @@ def _projection(name: str, values: ArrayLike, x: Floats, y: Floats) -> Floats:
     return array
 
 
+def _marginals(projections: dict[tuple[int, int], Floats]) -> tuple[Floats, Floats, Floats]:
+    rock_roll, rock_2theta = projections[1, 0], projections[2, 0]
+    return rock_roll.sum(axis=1), rock_roll.sum(axis=0), rock_2theta.sum(axis=0)
+
+
 def _draw_projection(axes: Axes, x: Floats, y: Floats, density: Floats) -> None:
     half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     axes.imshow(
@@ -149,11 +168,17 @@ def _draw_projection(axes: Axes, x: Floats, y: Floats, density: Floats) -> None:
         aspect="auto",
         vmin=0.0,
     )
-    levels = sorted({level for level in density_levels(density, _CONTENTS) if level > 0})
-    if levels:
-        axes.contour(x, y, density.T, levels=levels, colors=INK, linewidths=0.5)
+    _draw_contours(axes, x, y, density, INK, "solid")
     axes.set_ylim(y[0], y[-1])
     axes.locator_params(axis="y", nbins=5, steps=[1, 2, 5, 10])
+
+
+def _draw_contours(
+    axes: Axes, x: Floats, y: Floats, density: Floats, color: str, line: str
+) -> None:
+    levels = sorted({level for level in density_levels(density, _CONTENTS) if level > 0})
+    if levels:
+        axes.contour(x, y, density.T, levels=levels, colors=color, linewidths=0.5, linestyles=line)
 
 
 def _draw_marginal(
@@ -173,11 +198,22 @@ def _draw_marginal(
     axes.set_title(f"rms {rms:.3g} × 10⁻³", size=6.5, pad=3.0)
 
 
-def _write_key(figure: Figure, places: list[float], side: float, marked: bool) -> None:
+def _draw_open_marginal(axes: Axes, q: Floats, marginal: Floats) -> None:
+    peak = float(marginal.max(initial=0.0)) or 1.0
+    axes.plot(q, marginal / peak, color=COLORS[4], linewidth=0.7, linestyle=(0, (4, 2)))
+
+
+def _write_key(
+    figure: Figure, places: list[float], side: float, marked: bool, compared: bool, note: str
+) -> None:
     left, top = places[1] + side + 3.0, places[2] + side - 8.0
     shares = ", ".join(f"{100 * content:.0f}" for content in _CONTENTS)
-    add_text(figure, left, top, f"contours hold {shares} %", size=6.5, color=FAINT)
+    lines = [(f"contours hold {shares} %", FAINT)]
     if marked:
-        add_text(
-            figure, left, top - 4.0, "× perfect crystal at this setting", size=6.5, color=COLORS[1]
-        )
+        lines.append(("× perfect crystal at this setting", COLORS[1]))
+    if compared:
+        lines.append(("dashed: without the stop", COLORS[4]))
+    if note:
+        lines.append((note, FAINT))
+    for number, (line, color) in enumerate(lines):
+        add_text(figure, left, top - 4.0 * number, line, size=6.5, color=color)
