@@ -19,6 +19,7 @@ from weakbeam._typing import Floats
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import describe, describe_entry, image_axes, map_name, motor_value
+from weakbeam.diffraction.passage import approximations
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
@@ -64,12 +65,15 @@ class Record:
         field not finite.
     figures : tuple of Path
         The figures that were drawn.
+    notes : tuple of str
+        What the user should know of how the images were computed.
     """
 
     folder: Path
     frames: int
     masked: int
     figures: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -147,7 +151,14 @@ def record(
     drawn: list[Path] = []
     if experiment.output.figures:
         drawn = save_all(draw_file(target / FILE, setup=setup, mean_q=mean_q), target / FIGURES)
-    return Record(target, sum(part.scan.frames for part in stacks), masked, tuple(drawn))
+    notes = approximations(setup.acceptance.stops)
+    if masked:
+        notes.append(
+            f"{masked} rays pass where the crystal is folded or its field infinite; "
+            "they do not diffract"
+        )
+    frames = sum(part.scan.frames for part in stacks)
+    return Record(target, frames, masked, tuple(drawn), tuple(notes))
 
 
 def _stacks(setup: Setup) -> list[_Stack]:

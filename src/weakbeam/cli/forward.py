@@ -131,14 +131,10 @@ def _simulate(
     except KeyboardInterrupt:
         click.echo(f"weakbeam: interrupted; {_what_is_left(output / FILE)}", err=True)
         raise click.exceptions.Exit(130) from None
-    if result.masked and not quiet:
-        click.echo(
-            f"note: {result.masked} rays pass where the crystal is folded or its field infinite; "
-            "they do not diffract",
-            err=True,
-        )
     if quiet:
         return
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
     count = f"{frames} frames" if frames > 1 else "one image"
     click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
     if verbose:

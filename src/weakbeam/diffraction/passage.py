@@ -126,13 +126,15 @@ def passages(aperture: float, stops: Sequence[Stop] = ()) -> tuple[Passage, ...]
     return tuple(term for term in terms if not term.empty)
 
 
-def is_exact(stops: Sequence[Stop]) -> bool:
-    """Whether :func:`passages` describes these stops without approximation."""
-    return not any(
-        isinstance(stop, RoundAperture)
-        or (isinstance(stop, Wire) and math.isfinite(stop.optical_depth))
-        for stop in stops
-    )
+def approximations(stops: Sequence[Stop]) -> list[str]:
+    """Say, a sentence for each stop, where :func:`passages` is not exact."""
+    told = []
+    for stop in stops:
+        if isinstance(stop, RoundAperture):
+            told.append(f"the round aperture is taken as a sum of {ROUND_SLABS} slabs")
+        elif isinstance(stop, Wire) and math.isfinite(stop.optical_depth):
+            told.append(f"the wire is taken as {WIRE_SLICES[stop.axis]} slices of even thickness")
+    return told
 
 
 def transmission(windows: Sequence[Window], angle: ArrayLike) -> Floats:
