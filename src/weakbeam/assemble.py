@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -107,6 +108,19 @@ class Setup:
             vignetting=self.vignetting,
         )
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What a kernel of this experiment belongs to.
+
+        See `weakbeam.diffraction.kernel.conditions`.
+        """
+        return conditions(
+            self.acceptance,
+            self.geometry,
+            self.experiment.reflection.hkl,
+            self.experiment.beam.energy_keV,
+        )
+
     @cached_property
     def kernel(self) -> Kernel | None:
         """The tabulated acceptance that the experiment asks for; None for the closed form.
@@ -119,12 +133,7 @@ class Setup:
         table = self.experiment.acceptance
         if table.method == "closed-form":
             return None
-        belongs_to = conditions(
-            self.acceptance,
-            self.geometry,
-            self.experiment.reflection.hkl,
-            self.experiment.beam.energy_keV,
-        )
+        belongs_to = self.conditions
         if table.method == "ray-trace":
             from weakbeam.diffraction.raytrace import RayOptics, trace
 

@@ -16,6 +16,7 @@ from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import map_name
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.figures_instrument import acceptance
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.simulation import Run, dark_level, perfect_intensity, signal_scale
 
@@ -222,37 +223,6 @@ def _along_fast_motor(scan: DetectorScan) -> Ints:
         return np.arange(scan.frames)
     slow = scan.motor_positions(scan.moving[0])
     return np.flatnonzero(slow == slow[np.argmin(np.abs(slow))])
-
-
-def acceptance(setup: Setup, setting: Floats) -> Figure:
-    """Draw the acceptance in its three projections, with the perfect crystal at `setting`.
-
-    Parameters
-    ----------
-    setup : Setup
-        The assembled experiment.
-    setting : (3,) ndarray
-        φ, χ, 2θ offset (rad).
-
-    Returns
-    -------
-    Figure
-    """
-    from weakbeam.plot.acceptance import acceptance_figure
-
-    p = setup.acceptance
-    reach = 4.0 * np.sqrt(np.diag(p.covariance()))
-    q_rock, q_roll, q_two_theta = (np.linspace(-r, r, 161) for r in reach)
-    # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
-    return acceptance_figure(
-        q_rock,
-        q_roll,
-        q_two_theta,
-        p.density_rock(q_rock)[:, None] * p.density_roll(q_roll),
-        p.density_rock_two_theta(q_rock[:, None], q_two_theta),
-        p.density_roll_two_theta(q_roll[:, None], q_two_theta),
-        perfect_crystal=np.asarray(setting) @ setup.geometry.motor_vectors,
-    )
 
 
 def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ def bootstrap(
     \b
     Example:
       weakbeam bootstrap -c weak-beam.toml -o kernel.h5 --rays 1e8
-      silx view kernel.h5
+      weakbeam show kernel.h5
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
     from weakbeam.diffraction.raytrace import trace
@@ -138,6 +139,7 @@ def bootstrap(
         click.echo(f"throughput  {kernel.throughput:.4g} of the uncut beam and lens")
         click.echo(f"outside     {kernel.outside:.3g} of the rays that pass lie outside the grid")
         click.echo(f"wrote       {output} ({voxels}, {output.stat().st_size / 1e6:.3g} MB)")
+        click.echo(f"            weakbeam show {shlex.quote(str(output))} draws it")
 
 
 def ray_optics(
@@ -164,19 +166,12 @@ def ray_optics(
         If the experiment contradicts physics.
     """
     from weakbeam.assemble import assemble
-    from weakbeam.diffraction.kernel import conditions
     from weakbeam.diffraction.raytrace import RayOptics
     from weakbeam.experiment import Acceptance
 
     # An experiment may well name the kernel that is about to be made.
     setup = assemble(experiment.model_copy(update={"acceptance": Acceptance()}))
-    belongs_to = conditions(
-        setup.acceptance,
-        setup.geometry,
-        experiment.reflection.hkl,
-        experiment.beam.energy_keV,
-    )
-    return RayOptics(setup.acceptance, setup.geometry, exact=exact), belongs_to
+    return RayOptics(setup.acceptance, setup.geometry, exact=exact), setup.conditions
 
 
 def _check_memory(rays: float, bins: tuple[int, int, int], workers: int | None) -> None:

@@ -11,7 +11,7 @@ from weakbeam.cli.main import weakbeam
 
 __all__ = ["command_reference"]
 
-_ALSO = {"init": "dfxm-init", "forward": "dfxm-forward"}
+_ALSO = {"init": "dfxm-init", "forward": "dfxm-forward", "bootstrap": "dfxm-bootstrap"}
 
 _INTRODUCTION = """\
 # The commands

@@ -1,4 +1,4 @@
-"""``weakbeam show``: figures from an output file."""
+"""``weakbeam show``: figures from an output file or a kernel."""
 
 from __future__ import annotations
 
@@ -35,12 +35,19 @@ import click
 def show(file: Path, output: Path | None, suffix: str, entry: int) -> None:
     """Draw the figures of an output file: image, rocking curve, acceptance, maps.
 
+    Of a kernel from weakbeam bootstrap: slices and marginals against the closed form, and a cloud
+    of 50,000 rays.
+
     \b
-    Example:
+    Examples:
       weakbeam show first-image/weakbeam.h5 --format pdf
+      weakbeam show kernel.h5
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.figures import draw_file, save_all
+    from weakbeam.figures_instrument import draw_kernel
+    from weakbeam.io.kernel_file import is_kernel
 
     folder = file.parent / "figures" if output is None else output
-    for path in save_all(draw_file(file, entry - 1), folder, f".{suffix}"):
+    figures = draw_kernel(file) if is_kernel(file) else draw_file(file, entry - 1)
+    for path in save_all(figures, folder, f".{suffix}"):
         click.echo(str(path))

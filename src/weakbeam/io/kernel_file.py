@@ -132,6 +132,30 @@ def read_kernel(path: str | os.PathLike[str], key: str = "acceptance.file") -> K
     return kernel
 
 
+def is_kernel(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is there and holds a kernel, by its content and not its name."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return file.attrs.get("default") == "kernel" and "kernel/acceptance/density" in file
+    except OSError:
+        return False
+
+
+def read_configuration(path: str | os.PathLike[str]) -> str:
+    """Text of the experiment (TOML) that a kernel was traced for.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return str(file["kernel/provenance/configuration/data"].asstr()[()])
+    except (OSError, KeyError) as error:
+        raise InputError(str(path), None, f"holds no experiment ({error})") from None
+
+
 def _write(file: h5py.File, kernel: Kernel, configuration: str, pool: ThreadPoolExecutor) -> None:
     bliss.create_root(file)
     file.attrs["default"] = "kernel"

@@ -1,0 +1,227 @@
+"""The figures of the instrument: its acceptance, and a kernel that was traced for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.assemble import Setup, assemble
+from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.kernel import Kernel, differences
+from weakbeam.diffraction.raytrace import RayOptics, sample_rays
+from weakbeam.errors import InputError
+from weakbeam.experiment import Acceptance as AcceptanceTable
+from weakbeam.experiment import Experiment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RAYS = 50_000
+"""Points of the cloud of rays."""
+
+_REACH = 4.0
+"""Half width of the panels of the acceptance in standard deviations ..."""
+
+_REACH_OPEN = 3.3
+"""... and in those of the open instrument where a stop makes the acceptance smaller."""
+
+
+def acceptance(setup: Setup, setting: Floats) -> Figure:
+    """Draw the acceptance in its three projections, with the perfect crystal at `setting`.
+
+    With a stop in the experiment, the contours of the open instrument are drawn over them.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    setting : (3,) ndarray
+        φ, χ, 2θ offset (rad).
+
+    Returns
+    -------
+    Figure
+    """
+    from weakbeam.plot.acceptance import acceptance_figure
+
+    ours, stopped = setup.acceptance, bool(setup.acceptance.stops)
+    shown = ours.open if stopped else ours
+    reach = (_REACH_OPEN if stopped else _REACH) * np.sqrt(np.diag(shown.covariance()))
+    # A stop leaves narrow features on the wide axes.
+    points = 301 if stopped else 161
+    rock, roll, two_theta = (np.linspace(-r, r, points) for r in reach)
+    rock_roll, rock_two_theta, roll_two_theta = _projections(ours, rock, roll, two_theta)
+    return acceptance_figure(
+        rock,
+        roll,
+        two_theta,
+        rock_roll,
+        rock_two_theta,
+        roll_two_theta,
+        perfect_crystal=np.asarray(setting) @ setup.geometry.motor_vectors,
+        without_stop=_projections(ours.open, rock, roll, two_theta) if stopped else None,
+        note=f"the stop passes {_percent(ours.throughput)}" if stopped else "",
+    )
+
+
+def draw_kernel(path: Path) -> dict[str, Figure]:
+    """Draw the figures of a kernel file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, of ``weakbeam bootstrap``.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``kernel`` and, if the experiment in the file still describes the kernel, ``rays``; the
+        closed form is drawn in ``kernel`` then.
+
+    Raises
+    ------
+    InputError
+        If the file is no kernel, or damaged.
+    """
+    from weakbeam.io.kernel_file import read_configuration, read_kernel
+    from weakbeam.plot.rays import rays_figure
+
+    kernel = read_kernel(path, "FILE")
+    try:
+        setup = _setup_of(read_configuration(path), kernel)
+    except InputError:
+        setup = None
+    title = _title(kernel)
+    if setup is None:
+        return {"kernel": kernel_figure(kernel, title=title)}
+    figures = {"kernel": kernel_figure(kernel, setup.acceptance, title=title)}
+    exact = bool(kernel.tracing.get("exact", False))
+    optics = RayOptics(setup.acceptance, setup.geometry, exact=exact)
+    q = sample_rays(optics, RAYS, int(kernel.tracing.get("seed", 0)))
+    figures["rays"] = rays_figure(q, title=title, note=f"{RAYS:,} rays that pass")
+    return figures
+
+
+def kernel_figure(kernel: Kernel, optics: Acceptance | None = None, *, title: str = "") -> Figure:
+    """Draw slices and marginals of a kernel, against the closed form if it is given.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        The tabulated acceptance.
+    optics : Acceptance, optional
+        The instrument that it was traced for.
+    title : str
+        A line above the panels.
+
+    Returns
+    -------
+    Figure
+    """
+    from weakbeam.plot.kernel import kernel_figure as figure_of
+
+    # The mean, as a stop to one side leaves nothing at q = 0.
+    point, centers, steps = kernel.mean(), kernel.centers, kernel.steps
+    planes = []
+    for third in (2, 1, 0):
+        axes = [point[k : k + 1] if k == third else centers[k] for k in range(3)]
+        planes.append(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).squeeze(axis=third))
+    expected_slices = expected_counts = None
+    if optics is not None:
+        expected_slices = [optics.density(q) for q in planes]
+        densities = (optics.density_rock, optics.density_roll, optics.density_two_theta)
+        breaks = (np.empty(0), _roll_breaks(optics), np.empty(0))
+        expected_counts = [
+            kernel.rays * bin_shares(density, edge, jumps)
+            for density, edge, jumps in zip(densities, kernel.edges, breaks, strict=True)
+        ]
+    return figure_of(
+        kernel.edges,
+        [kernel.density(q) for q in planes],
+        [kernel.rays * steps[axis] * kernel.projection(axis) for axis in range(3)],
+        expected_slices=expected_slices,
+        expected_counts=expected_counts,
+        title=title,
+        note=_tracing(kernel),
+    )
+
+
+def bin_shares(density: Callable[[Floats], Floats], edges: Floats, breaks: Floats) -> Floats:
+    """Integral of a density over bins.
+
+    Parameters
+    ----------
+    density : callable
+        From coordinates (n,) to densities (n,).
+    edges : (n + 1,) ndarray
+        Edges of the bins, increasing.
+    breaks : ndarray
+        Where the density jumps; it is integrated piece by piece, each by Gauss and Legendre.
+
+    Returns
+    -------
+    (n,) ndarray
+    """
+    inside = breaks[(breaks > edges[0]) & (breaks < edges[-1])]
+    ends = np.unique(np.concatenate([edges, inside]))
+    node, weight = np.polynomial.legendre.leggauss(4)
+    middle, half = (ends[1:] + ends[:-1]) / 2.0, np.diff(ends) / 2.0
+    points = middle[:, None] + half[:, None] * node
+    pieces = half * (density(points.ravel()).reshape(points.shape) @ weight)
+    return np.asarray(np.add.reduceat(pieces, np.searchsorted(ends, edges[:-1])))
+
+
+def _projections(
+    p: Acceptance, rock: Floats, roll: Floats, two_theta: Floats
+) -> tuple[Floats, Floats, Floats]:
+    # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
+    return (
+        p.density_rock(rock)[:, None] * p.density_roll(roll),
+        p.density_rock_two_theta(rock[:, None], two_theta),
+        p.density_roll_two_theta(roll[:, None], two_theta),
+    )
+
+
+def _roll_breaks(optics: Acceptance) -> Floats:
+    """Where stops make the density of q_roll jump; q_2θ is smoothed by the spread of energy."""
+    ends = [(w.low, w.high) for term in optics.passages for w in term.roll]
+    return np.unique(ends) / (2.0 * optics.sin)
+
+
+def _setup_of(configuration: str, kernel: Kernel) -> Setup | None:
+    """The instrument that a kernel was traced for; None if its experiment says otherwise."""
+    experiment = Experiment.from_toml_text(configuration, "kernel")
+    setup = assemble(experiment.model_copy(update={"acceptance": AcceptanceTable()}))
+    return None if differences(kernel.conditions, setup.conditions) else setup
+
+
+def _title(kernel: Kernel) -> str:
+    hkl = " ".join(str(index) for index in kernel.conditions.get("reflection.hkl", ()))
+    parts = [f"({hkl})".replace("-", "−") if hkl else "kernel"]
+    if "beam.energy_keV" in kernel.conditions:
+        parts.append(f"at {kernel.conditions['beam.energy_keV']:g} keV")
+    stops = [stop["kind"] for stop in kernel.conditions.get("objective.stop", ())]
+    return ", ".join([" ".join(parts), *(_words(stop) for stop in stops)])
+
+
+def _words(name: str) -> str:
+    """A class name in words: SquareAperture, square aperture."""
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
+
+
+def _tracing(kernel: Kernel) -> str:
+    drawn = float(kernel.tracing.get("rays", kernel.rays))
+    kinematics = "exact" if kernel.tracing.get("exact") else "linear"
+    return (
+        f"{drawn / 1e6:.3g} million rays drawn, {kinematics} kinematics; "
+        f"{_percent(kernel.throughput)} of the uncut beam and lens pass, "
+        f"{_percent(kernel.outside)} of these outside the grid"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g} %"
