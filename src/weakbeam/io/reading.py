@@ -61,7 +61,7 @@ def entry_names(path: str | os.PathLike[str]) -> list[str]:
 def is_own_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is there and was written by this program; it may be a source of frames."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return bool(file.attrs.get("creator") == "weakbeam")
     except OSError:
         return False
@@ -242,9 +242,11 @@ def _opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.Fi
         raise InputError(key, str(path), "there is no such file")
     try:
         try:
-            file = h5py.File(path, "r")
-        except BlockingIOError:
+            # Without a lock: looking at a run must not be in the way of the process that writes it.
             file = h5py.File(path, "r", locking=False)
+        except OSError:
+            # HDF5 wants the same flag again where this process has the file open.
+            file = h5py.File(path, "r")
     except OSError as error:
         raise InputError(key, str(path), f"is no readable HDF5 file ({error})") from None
     with file:
