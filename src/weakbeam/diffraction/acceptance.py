@@ -20,12 +20,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from weakbeam._numba import elementwise
 from weakbeam._typing import ArrayLike, Floats
+from weakbeam.diffraction.marginals import normal_between, rock_marginal, two_theta_marginal
 from weakbeam.diffraction.passage import (
     Passage,
     Window,
@@ -285,7 +284,7 @@ class Acceptance:
         for window in windows:
             low = np.maximum(-self.clip, w - window.high)
             high = np.maximum(low, np.minimum(self.clip, w - window.low))
-            inside = _normal_between((low - middle) / width, (high - middle) / width)
+            inside = normal_between((low - middle) / width, (high - middle) / width)
             share += window.transmission * inside
         return np.asarray(self.rock_scale(rms) * np.exp(-0.5 * exponent) * share)
 
@@ -345,7 +344,7 @@ class Acceptance:
             width = self.lens * self.divergence_horizontal / math.sqrt(variance)
             for window in windows:
                 ends = (window.low - middle) / width, (window.high - middle) / width
-                share += window.transmission * _normal_between(*ends)
+                share += window.transmission * normal_between(*ends)
         return np.asarray(2.0 * self.sin * gauss * share)
 
     def density_rock(self, q_rock: ArrayLike) -> Floats:
@@ -360,15 +359,7 @@ class Acceptance:
         -------
         ndarray
         """
-        whole = replace(self.open, aperture=math.inf, phi_blur=self.phi_blur)
-        q1 = np.asarray(q_rock, dtype=np.float64)
-        reach = 9.0 * self.lens + min(self.clip, 9.0 * self.divergence_vertical)
-        node, weight = np.polynomial.legendre.leggauss(200)
-        # δ = w - ζ covers the lens; at fixed q_rock', dw = 2 sinθ dq_2θ.
-        w = reach * node
-        q3 = (0.5 * w + q1[..., None] * self.cos) / self.sin
-        density = whole.rock_two_theta(q1[..., None], q3, whole.passages[0].two_theta)
-        return np.asarray(density @ weight * reach / (2.0 * self.sin))
+        return rock_marginal(self, q_rock)
 
     def density_two_theta(self, q_two_theta: ArrayLike) -> Floats:
         """Marginal density of q_2θ alone.
@@ -383,7 +374,7 @@ class Acceptance:
         ndarray
         """
         parts = [
-            term.weight * b[0] * self._two_theta(q_two_theta, term.two_theta)
+            term.weight * b[0] * two_theta_marginal(self, q_two_theta, term.two_theta)
             for term, _, b in self._lens_moments
         ]
         return np.asarray(sum(parts) / self._passed)
@@ -403,39 +394,10 @@ class Acceptance:
         parts = [
             term.weight
             * self.roll(q_roll, term.roll)
-            * self._two_theta(q_two_theta, term.two_theta)
+            * two_theta_marginal(self, q_two_theta, term.two_theta)
             for term in self.passages
         ]
         return np.asarray(sum(parts) / self._passed)
-
-    def _two_theta(self, q_two_theta: ArrayLike, windows: Sequence[Window]) -> Floats:
-        """Density of q_2θ of the rays whose δ passes; a quadrature over ζ_v, all that is left.
-
-        A motion of φ during the exposure, which changes q_2θ by sinθ φ, is small beside the lens
-        and left out here.
-        """
-        q3 = np.asarray(q_two_theta, dtype=np.float64)
-        reach = min(self.clip, 8.0 * self.divergence_vertical)
-        node, weight = np.polynomial.legendre.leggauss(96)
-        zeta, weight = reach * node, reach * weight
-        if math.isfinite(self.divergence_vertical):
-            weight = weight * np.exp(-0.5 * (zeta / self.divergence_vertical) ** 2)
-        weight /= weight.sum()
-        total = np.zeros(q3.shape)
-        for share, centre, rms in self.energies:
-            # y + ζ cos2θ = 2 sinθ cosθ ε + δ: a Gaussian and a Gaussian cut by windows.
-            y = 2.0 * self.sin * (q3 - centre * self.cos)
-            x = y[..., None] + zeta * math.cos(2 * self.theta)
-            smear = math.sin(2 * self.theta) * rms
-            variance = smear**2 + self.lens**2
-            middle = x * self.lens**2 / variance
-            width = smear * self.lens / math.sqrt(variance)
-            gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
-            for window in windows:
-                ends = (window.low - middle) / width, (window.high - middle) / width
-                inside = gauss * _normal_between(*ends)
-                total += share * window.transmission * (inside @ weight)
-        return np.asarray(2.0 * self.sin * total)
 
     def mean(self) -> Floats:
         """Mean of q in the imaging frame, which a one-sided stop moves away from zero.
@@ -498,12 +460,3 @@ class Acceptance:
 def _inside(ratio: float) -> float:
     """Probability that a standard normal variable lies within ±`ratio`."""
     return math.erf(ratio / math.sqrt(2.0))
-
-
-@elementwise
-def _normal_between(low: Any, high: Any) -> Any:
-    """Φ(high) - Φ(low), accurate in both tails because it is taken in the upper one."""
-    if low < -high:
-        low, high = -high, -low
-    root = math.sqrt(0.5)
-    return 0.5 * (math.erfc(low * root) - math.erfc(high * root))
