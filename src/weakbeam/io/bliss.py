@@ -267,7 +267,10 @@ def _columns(description: Description) -> dict[str, object]:
         rows.append(row)
     columns: dict[str, object] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
-        known = np.asarray(next(row[name] for row in rows if row.get(name) is not None))
+        given = [row[name] for row in rows if row.get(name) is not None]
+        if not given:
+            continue
+        known = np.asarray(given[0])
         missing: object = "" if known.dtype.kind == "U" else np.full(known.shape, np.nan)
         values = [missing if row.get(name) is None else row[name] for row in rows]
         if known.dtype.kind == "U":
