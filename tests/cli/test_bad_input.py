@@ -8,6 +8,8 @@ import tracemalloc
 
 import pytest
 
+from weakbeam import simulate
+from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.recording import record
 
@@ -154,10 +156,8 @@ def test_too_large_is_refused_from_an_estimate(
 
 
 def test_frames_that_do_not_fit_in_memory_go_through_forward():
-    with pytest.raises(ValueError, match="weakbeam forward"):
-        from weakbeam import simulate
-
-        settings = ["scan.phi.half_range_mrad=1", "scan.phi.steps=1000000"]
+    settings = ["scan.phi.half_range_mrad=1", "scan.phi.steps=1000000"]
+    with pytest.raises(InputError, match="weakbeam forward"):
         simulate(Experiment().with_settings(settings))
 
 
