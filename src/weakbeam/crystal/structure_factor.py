@@ -1,0 +1,100 @@
+"""Structure factors: how strongly the atoms of a cell scatter into a reflection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.crystal.lattice import UnitCell
+from weakbeam.crystal.symmetry import Site, expand_sites
+
+
+def structure_factors(
+    cell: UnitCell,
+    space_group: str,
+    sites: Sequence[Site],
+    hkl: ArrayLike,
+    energy_kev: float,
+) -> NDArray[np.complex128]:
+    r"""Structure factors of the unit cell, with anomalous terms, atoms at rest.
+
+    .. math:: F_{hkl} = \sum_j (f_{0,j} + f'_j + i f''_j)\, e^{2\pi i\, h \cdot x_j}
+
+    Parameters
+    ----------
+    cell : UnitCell
+        The unit cell.
+    space_group : str
+        Hermann-Mauguin symbol.
+    sites : sequence of (element, (x, y, z))
+        Atoms of the asymmetric unit, fractional coordinates.
+    hkl : (..., 3) array_like
+        Miller indices.
+    energy_kev : float
+        Photon energy (keV), for the anomalous terms.
+
+    Returns
+    -------
+    (...) complex ndarray
+        In electrons per unit cell.
+
+    Raises
+    ------
+    ValueError
+        If an element has no tabulated form factor.
+
+    Notes
+    -----
+    Form factors f0 are the sums of Gaussians of the International Tables for Crystallography C
+    (1992), table 6.1.1.4; f' and f'' are those of Cromer & Liberman, J. Chem. Phys. 53, 1891
+    (1970), both as gemmi has them. Thermal vibration is left out: it weakens F by
+    exp(-B sin²θ/λ²).
+    """
+    indices = np.asarray(hkl, dtype=np.float64)
+    sine_over_wavelength = np.linalg.norm(cell.plane_normal(indices), axis=-1) / (4 * math.pi)
+    total = np.zeros(indices.shape[:-1], dtype=np.complex128)
+    for element, positions in expand_sites(space_group, sites):
+        phases = np.exp(2j * math.pi * (indices @ positions.T)).sum(axis=-1)
+        real, imaginary = anomalous_terms(element, energy_kev)
+        total += (form_factor(element, sine_over_wavelength) + real + 1j * imaginary) * phases
+    return total
+
+
+def form_factor(element: str, sine_over_wavelength: ArrayLike) -> Floats:
+    """Scattering factor f0 of a neutral atom.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+    sine_over_wavelength : (...) array_like
+        sinθ/λ in 1/Å, up to 2.
+
+    Returns
+    -------
+    (...) ndarray
+        In electrons; the number of electrons at 0.
+
+    Raises
+    ------
+    ValueError
+        If the element is not in the table.
+    """
+    gaussians = gemmi.Element(element).it92
+    if gemmi.Element(element).atomic_number == 0 or gaussians is None:
+        raise ValueError(f"element {element!r} has no tabulated form factor")
+    squared = np.square(np.asarray(sine_over_wavelength, dtype=np.float64))
+    amplitudes, widths = np.array(gaussians.a), np.array(gaussians.b)
+    return np.asarray(np.exp(-squared[..., None] * widths) @ amplitudes + gaussians.c)
+
+
+def anomalous_terms(element: str, energy_kev: float) -> tuple[float, float]:
+    """Anomalous terms f' and f'' of an atom, in electrons, at an energy in keV."""
+    number = gemmi.Element(element).atomic_number
+    real, imaginary = gemmi.cromer_liberman(number, 1000.0 * energy_kev)
+    return float(real), float(imaginary)
