@@ -219,7 +219,7 @@ def _tracing(kernel: Kernel) -> str:
     return (
         f"{drawn / 1e6:.3g} million rays drawn, {kinematics} kinematics; "
         f"{_percent(kernel.throughput)} of the uncut beam and lens pass, "
-        f"{_percent(kernel.outside)} of these outside the grid"
+        f"{round(kernel.outside * kernel.rays):,} rays outside the grid"
     )
 
 
