@@ -28,8 +28,17 @@ def main() -> None:
         for picture, (template, figure) in PICTURES.items():
             output = folder / template
             run(["weakbeam", "forward", "-c", f"{output}.toml", "-o", output], check=True)
-            with Image.open(output / f"figures/{figure}.png") as image:
-                small(image.convert("RGB")).save(here / picture, optimize=True)
+            save_small(output / f"figures/{figure}.png", here / picture)
+        run(["weakbeam", "bootstrap", "-o", folder / "kernel.h5"], check=True)
+        run(["weakbeam", "show", folder / "kernel.h5"], check=True)
+        for figure in ("kernel", "rays"):
+            save_small(folder / f"figures/{figure}.png", here / f"{figure}.png")
+
+
+def save_small(figure: Path, picture: Path) -> None:
+    """Save a figure as a picture of the documentation."""
+    with Image.open(figure) as image:
+        small(image.convert("RGB")).save(picture, optimize=True)
 
 
 def small(image: Image.Image) -> Image.Image:
