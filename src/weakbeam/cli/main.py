@@ -12,6 +12,7 @@ from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.forward import forward
 from weakbeam.cli.init import init
 from weakbeam.cli.optics import optics
+from weakbeam.cli.reflections import reflections
 from weakbeam.cli.show import show
 from weakbeam.errors import InputError, RunError
 
@@ -25,7 +26,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, show):
+for command in (init, forward, bootstrap, optics, reflections, show):
     weakbeam.add_command(command)
 
 
@@ -47,6 +48,11 @@ def dfxm_forward() -> None:
 def dfxm_bootstrap() -> None:
     """Run ``dfxm-bootstrap``, which is ``weakbeam bootstrap``."""
     _run(bootstrap)
+
+
+def dfxm_find_reflections() -> None:
+    """Run ``dfxm-find-reflections``, which is ``weakbeam reflections``."""
+    _run(reflections)
 
 
 def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,437 @@
+"""``weakbeam reflections``: which reflections can be reached, and what they show."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from weakbeam._typing import Floats
+    from weakbeam.crystal.lattice import UnitCell
+    from weakbeam.crystal.materials import Material
+    from weakbeam.experiment import Experiment
+    from weakbeam.reflections import ReachableReflection
+
+SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
+DEFECTS_IN_TEXT = 4
+"""How many dislocations the text table has columns for; JSON and CSV have them all."""
+
+
+class Table(NamedTuple):
+    """The rows and what they belong to."""
+
+    title: str
+    rows: list[ReachableReflection]
+    defects: list[str]
+    oblique: bool
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Experiment file, for crystal, energy and defects.  [default: the default experiment]",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the experiment."
+)
+@click.option(
+    "--geometry",
+    type=click.Choice(["symmetric", "oblique"]),
+    default="symmetric",
+    show_default=True,
+    help="oblique: the crystal stays on its mount and turns by omega about the vertical.",
+)
+@click.option(
+    "--mount",
+    metavar='"H K L; H K L; H K L"',
+    help="Oblique: the plane normals along x, y and z of the sample at omega = 0.  "
+    "[default: the Cartesian crystal frame, for cubic crystals the cube axes]",
+)
+@click.option(
+    "--energy", type=float, metavar="KEV", help="Photon energy.  [default: the experiment's]"
+)
+@click.option(
+    "--theta-max",
+    type=float,
+    default=20.0,
+    show_default=True,
+    metavar="DEG",
+    help="Largest Bragg angle.",
+)
+@click.option(
+    "--omega-range",
+    nargs=2,
+    type=float,
+    metavar="FROM TO",
+    help="Oblique: limits of omega in degrees, such as -30 30.",
+)
+@click.option(
+    "--eta",
+    "eta_range",
+    nargs=2,
+    type=float,
+    metavar="FROM TO",
+    help="Oblique: limits of the azimuth eta in degrees, -180 to 180; 0 is up.",
+)
+@click.option(
+    "--sort",
+    "sort_key",
+    type=click.Choice(SORT_KEYS),
+    default="theta",
+    show_default=True,
+    help="Order of the rows; |F| and visibility downwards.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values instead.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also draw the reflections: .png, .svg or .pdf.",
+)
+def reflections(
+    config: Path | None,
+    settings: tuple[str, ...],
+    geometry: str,
+    mount: str | None,
+    energy: float | None,
+    theta_max: float,
+    omega_range: tuple[float, float] | None,
+    eta_range: tuple[float, float] | None,
+    sort_key: str,
+    as_json: bool,
+    as_csv: bool,
+    output: Path | None,
+) -> None:
+    """Print which reflections can be reached, and what they show of the dislocations.
+
+    With θ, |F|, and in the oblique geometry both settings of ω with the azimuth η of the diffracted
+    beam; for each dislocation g·b, g·(b × t) and the visibility, the rms change of the diffraction
+    vector 1 µm from the line. The reflection and x_axis of the experiment do not matter.
+
+    \b
+    Examples:
+      weakbeam reflections --set crystal.material=Cu --sort visibility
+      weakbeam reflections --geometry oblique --energy 19.1 --eta 0 45 -o polar.png
+    """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.errors import InputError
+    from weakbeam.experiment import Experiment
+
+    oblique = geometry == "oblique"
+    if as_json and as_csv:
+        raise InputError("--csv", None, "give either --json or --csv")
+    for option, value in (
+        ("--mount", mount),
+        ("--omega-range", omega_range),
+        ("--eta", eta_range),
+    ):
+        if value is not None and not oblique:
+            raise InputError(option, value, "needs --geometry oblique")
+    if not 0.0 < theta_max < 45.0:
+        raise InputError(
+            "--theta-max",
+            theta_max,
+            "must lie between 0 and 45 deg; the objective stands downstream",
+        )
+    omega_limits = _limits("--omega-range", omega_range)
+    eta_limits = _limits("--eta", eta_range)
+    experiment = Experiment() if config is None else Experiment.from_toml(config)
+    experiment = _with_energy(experiment.with_settings(settings), energy)
+    table = tabulate(
+        experiment,
+        theta_max,
+        oblique=oblique,
+        mount=mount,
+        omega_range=omega_limits,
+        eta_range=eta_limits,
+        sort_key=sort_key,
+    )
+    if output is not None and table.rows:
+        draw(output, table)
+        click.echo(f"wrote {output}", err=True)
+    if not table.rows:
+        click.echo("no reflection lies within these limits", err=True)
+    if as_json:
+        click.echo(_json(table, experiment))
+    elif as_csv:
+        click.echo(_csv(table), nl=False)
+    else:
+        click.echo(_text(table))
+
+
+def tabulate(
+    experiment: Experiment,
+    theta_max_deg: float,
+    *,
+    oblique: bool,
+    mount: str | None = None,
+    omega_range: tuple[float, float] | None = None,
+    eta_range: tuple[float, float] | None = None,
+    sort_key: str = "theta",
+) -> Table:
+    """Find the reflections of the experiment's crystal.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its crystal, energy and defects count.
+    theta_max_deg : float
+        Largest Bragg angle (degrees).
+    oblique : bool
+        The geometry.
+    mount : str, optional
+        Three plane normals, as the option has them.
+    omega_range, eta_range : pair of float, optional
+        Limits (rad).
+    sort_key : str
+        One of `SORT_KEYS`.
+
+    Raises
+    ------
+    InputError
+        If crystal, defects or mount are impossible, or there are too many reflections.
+    """
+    import numpy as np
+
+    from weakbeam.assemble import _crystal, _dislocations
+    from weakbeam.errors import InputError
+    from weakbeam.reflections import find_reflections, sort_reflections
+
+    cell, space_group, named = _crystal(experiment)
+    # With the crystal's own frame in place of the sample's.
+    placed = _dislocations(experiment, cell, space_group, named, np.eye(3))
+    try:
+        rows = find_reflections(
+            cell,
+            space_group,
+            experiment.beam.energy_keV,
+            math.radians(theta_max_deg),
+            sites=None if named is None else named.sites,
+            sample_from_crystal=orientation(cell, mount) if oblique else None,
+            omega_range=omega_range,
+            eta_range=eta_range,
+            dislocations=[defect.line for defect in placed],
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError("--theta-max", theta_max_deg, str(error)) from None
+    defects = [
+        f"b ∥ [{_indices(defect.description.burgers)}], "
+        f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
+        for defect in placed
+    ]
+    return Table(
+        _title(experiment, space_group, named, oblique),
+        sort_reflections(rows, sort_key),
+        defects,
+        oblique,
+    )
+
+
+def orientation(cell: UnitCell, mount: str | None) -> Floats:
+    """Orientation of a mount such as "1 0 0; 0 1 0; 0 0 1"; none: the Cartesian crystal frame.
+
+    Raises
+    ------
+    InputError
+        If the text is no three times three whole numbers, or the normals no right-handed axes.
+    """
+    import numpy as np
+
+    from weakbeam.crystal.orientation import sample_from_crystal_mount
+    from weakbeam.errors import InputError
+
+    if mount is None:
+        return np.eye(3)
+    try:
+        normals = [[int(i) for i in plane.replace(",", " ").split()] for plane in mount.split(";")]
+    except ValueError:
+        normals = []
+    if [len(normal) for normal in normals] != [3, 3, 3]:
+        raise InputError(
+            "--mount", mount, 'must be three planes of three integers: "1 0 0; 0 1 0; 0 0 1"'
+        )
+    try:
+        return sample_from_crystal_mount(cell, *normals)
+    except ValueError as error:
+        raise InputError("--mount", mount, str(error)) from None
+
+
+def draw(path: Path, table: Table) -> None:
+    """Draw the table, as beams on a screen or as sticks over 2θ, and write the figure.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or has another ending than .png, .svg or .pdf.
+    """
+    from weakbeam.errors import InputError
+    from weakbeam.plot.reflections import polar_figure, stick_figure
+    from weakbeam.plot.style import save
+
+    known = all(row.structure_factor is not None for row in table.rows)
+    if table.oblique:
+        beams = [(row, s) for row in table.rows for s in row.solutions if s is not None]
+        figure = polar_figure(
+            [math.degrees(s.eta) for _, s in beams],
+            [math.degrees(2 * s.theta) for _, s in beams],
+            [row.structure_factor or 0.0 for row, _ in beams] if known else None,
+            [_indices(row.hkl) for row, _ in beams],
+            title=table.title,
+        )
+    else:
+        figure = stick_figure(
+            [math.degrees(2 * row.theta) for row in table.rows],
+            [row.structure_factor or 0.0 for row in table.rows] if known else None,
+            [_indices(row.hkl) for row in table.rows],
+            title=table.title,
+        )
+    try:
+        save(figure, path)
+    except ValueError as error:
+        raise InputError("--output", str(path), str(error)) from None
+    except OSError as error:
+        raise InputError(str(path), None, f"cannot be written: {error.strerror}") from None
+
+
+def _limits(option: str, degrees: tuple[float, float] | None) -> tuple[float, float] | None:
+    from weakbeam.errors import InputError
+
+    if degrees is None:
+        return None
+    first, last = degrees
+    if not (abs(first) <= 360.0 and abs(last) <= 360.0 and 0.0 <= last - first <= 360.0):
+        raise InputError(
+            option,
+            degrees,
+            "must be two angles from -360 to 360 deg, the second not less than the first "
+            "and at most a full turn from it",
+        )
+    return math.radians(first), math.radians(last)
+
+
+def _with_energy(experiment: Experiment, energy: float | None) -> Experiment:
+    from weakbeam.errors import InputError
+
+    if energy is None:
+        return experiment
+    try:
+        return experiment.with_settings([f"beam.energy_keV={energy}"])
+    except InputError as error:
+        if error.key == "beam.energy_keV":
+            raise InputError("--energy", energy, error.allowed) from None
+        raise
+
+
+def _title(experiment: Experiment, space_group: str, named: Material | None, oblique: bool) -> str:
+    crystal = space_group if named is None else f"{named.name} ({space_group})"
+    geometry = "oblique" if oblique else "symmetric"
+    return f"{crystal}, {experiment.beam.energy_keV:g} keV, {geometry} geometry"
+
+
+def _indices(indices: Sequence[int]) -> str:
+    return " ".join(str(index) for index in indices)
+
+
+def _record(row: ReachableReflection, oblique: bool) -> dict[str, object]:
+    """A row in the units that its keys end with, without the defects."""
+    record: dict[str, object] = {
+        "d_angstrom": row.d_spacing,
+        "theta_deg": math.degrees(row.theta),
+        "two_theta_deg": math.degrees(2 * row.theta),
+        "structure_factor": row.structure_factor,
+        "group": row.group,
+        "multiplicity": row.multiplicity,
+    }
+    if oblique:
+        for number, solution in enumerate(row.solutions, 1):
+            record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
+            record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
+    return record
+
+
+def _json(table: Table, experiment: Experiment) -> str:
+    document = {
+        "title": table.title,
+        "energy_keV": experiment.beam.energy_keV,
+        "geometry": "oblique" if table.oblique else "symmetric",
+        "defects": table.defects,
+        "reflections": [
+            {
+                "hkl": list(row.hkl),
+                **_record(row, table.oblique),
+                "defects": [asdict(contrast) for contrast in row.contrasts],
+            }
+            for row in table.rows
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    records = []
+    for row in table.rows:
+        record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
+        record |= _record(row, table.oblique)
+        for number, contrast in enumerate(row.contrasts):
+            record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
+        records.append(record)
+    if records:
+        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    return text.getvalue()
+
+
+def _text(table: Table) -> str:
+    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F|", "group", "mult."]
+    if table.oblique:
+        heads += ["ω1 (°)", "η1 (°)", "ω2 (°)", "η2 (°)"]
+    shown = min(len(table.defects), DEFECTS_IN_TEXT)
+    for number in range(shown):
+        heads += [f"g·b [{number}]", "g·(b×t)", "visibility"]
+    lines = [heads]
+    for row in table.rows:
+        cells = [str(index) for index in row.hkl]
+        cells += [f"{row.d_spacing:.4f}"]
+        cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
+        cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
+        cells += [str(row.group), str(row.multiplicity)]
+        for solution in row.solutions:
+            angles = ("-", "-") if solution is None else (solution.omega, solution.eta)
+            cells += [_degrees(angle) for angle in angles]
+        for contrast in row.contrasts[:shown]:
+            cells += [f"{contrast.g_dot_b:.3g}", f"{contrast.g_dot_b_cross_t:.3g}"]
+            cells += [f"{1e6 * contrast.visibility:.2f}"]
+        lines.append(cells)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    body = [
+        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in lines
+    ]
+    count = "1 reflection" if len(table.rows) == 1 else f"{len(table.rows)} reflections"
+    above = [f"{table.title}: {count}"]
+    above += [f"[{n}]: {table.defects[n]}" for n in range(shown)]
+    if shown:
+        above.append("visibility: rms |δq| at 1 µm from the line, in 1e-6; |F| in electrons")
+    if len(table.defects) > shown:
+        above.append(f"and {len(table.defects) - shown} more defects: see --json or --csv")
+    return "\n".join([*above, "", *body])
+
+
+def _degrees(angle: float | str) -> str:
+    return angle if isinstance(angle, str) else f"{math.degrees(angle):.3f}"

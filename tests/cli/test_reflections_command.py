@@ -1,0 +1,194 @@
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner, Result
+
+import weakbeam.reflections
+from weakbeam.cli import reflections as command
+from weakbeam.cli.reflections import reflections
+from weakbeam.errors import InputError
+
+
+def run(*arguments: str, fail: bool = False) -> Result:
+    return CliRunner().invoke(reflections, arguments, catch_exceptions=not fail)
+
+
+def rows(*arguments: str) -> list[dict]:
+    result = run(*arguments, "--json", fail=True)
+    return json.loads(result.stdout)["reflections"]
+
+
+OBLIQUE = ("--geometry", "oblique", "--energy", "19.1", "--theta-max", "16.3")
+EDGES = "a = 4.0493, b = 4.0493, c = 4.0493, alpha = 90, beta = 90, gamma = 90"
+CELL = f"crystal={{ material = 'Al', cell = {{ {EDGES} }} }}"
+EDGE = "{ plane = [1, 1, 1], burgers = [1, 0, -1], character_deg = 0 }"
+SCREW = "{ plane = [1, 1, 1], burgers = [1, 0, -1], character_deg = 90 }"
+
+
+def test_text_of_the_default() -> None:
+    result = run()
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Al (F m -3 m), 17 keV, symmetric geometry: 58 reflections"
+    assert lines[1].startswith("[0]: b ∥ [1 0 -1], 0.0°")
+    (line,) = (line.split() for line in lines if line.split()[:3] == ["-1", "1", "-1"])
+    assert line[3:9] == ["2.3380", "8.973", "17.946", "36.09", "1", "8"]
+    assert line[9:11] == ["0", "0.408"]
+    # Aligned: every row of the table ends where its heading ends.
+    heading = lines.index("") + 1
+    assert len({len(row) for row in lines[heading:]}) == 1
+
+
+def test_published_oblique_table() -> None:
+    found = {tuple(row["hkl"]): row for row in rows("--set", CELL, *OBLIQUE)}
+    expected = {
+        (-1, -1, 3): (6.432, 20.233, 263.568, -20.233),
+        (-1, 1, 3): (96.432, 20.233, 353.568, -20.233),
+        (1, -1, 3): (173.568, -20.233, 276.432, 20.233),
+        (1, 1, 3): (83.568, -20.233, 186.432, 20.233),
+    }
+    for hkl, angles in expected.items():
+        row = found[hkl]
+        keys = ("omega_1_deg", "eta_1_deg", "omega_2_deg", "eta_2_deg")
+        assert [row[key] for key in keys] == pytest.approx(angles, abs=1e-3)
+        assert row["theta_deg"] == pytest.approx(15.417, abs=1e-3)
+        assert row["two_theta_deg"] == pytest.approx(30.834, abs=1e-3)
+        assert row["multiplicity"] == 4
+
+
+def test_a_setting_outside_of_the_limits_is_left_open() -> None:
+    limits = ("--omega-range", "0", "90", "--eta", "-30", "30")
+    assert [row["hkl"] for row in rows("--set", CELL, *OBLIQUE, *limits)] == [
+        [1, 1, 3],
+        [-1, -1, 3],
+    ]
+    row = rows("--set", CELL, *OBLIQUE, *limits)[0]
+    assert row["omega_1_deg"] == pytest.approx(83.568, abs=1e-3)
+    assert row["omega_2_deg"] is row["eta_2_deg"] is None
+    text = run("--set", CELL, *OBLIQUE, *limits, "--set", "defects=[]").stdout
+    assert text.splitlines()[-1].split()[-4:] == ["6.432", "20.233", "-", "-"]
+
+
+def test_a_mount_turns_the_crystal() -> None:
+    mounted = rows(*OBLIQUE, "--mount", "0 1 0; 0,0,1; 1 0 0")
+    straight = rows(*OBLIQUE)
+    # The cube is the same cube: h k l of the one is k l h of the other.
+    angles = {tuple(row["hkl"]): row["omega_1_deg"] for row in straight}
+    for row in mounted:
+        h, k, l = row["hkl"]  # noqa: E741
+        assert row["omega_1_deg"] == pytest.approx(angles[k, l, h])
+
+
+def test_defects_have_their_own_columns() -> None:
+    settings = ("--set", f"defects=[{EDGE}, {SCREW}]")
+    found = {tuple(row["hkl"]): row["defects"] for row in rows(*settings)}
+    edge, screw = found[-1, 1, -1]
+    assert edge["g_dot_b"] == screw["g_dot_b"] == 0
+    assert edge["g_dot_b_cross_t"] == pytest.approx(1 / math.sqrt(6), abs=1e-6)
+    assert edge["visibility"] > 1e-6
+    assert screw["visibility"] < 1e-12
+    table = list(csv.DictReader(io.StringIO(run(*settings, "--csv").stdout)))
+    assert len(table) == len(found)
+    for row in table:
+        edge, screw = found[int(row["h"]), int(row["k"]), int(row["l"])]
+        assert float(row["visibility_0"]) == edge["visibility"]
+        assert float(row["g_dot_b_1"]) == screw["g_dot_b"]
+    assert "2 more defects" in run("--set", f"defects=[{', '.join(3 * [EDGE, SCREW])}]").stdout
+
+
+def test_sorted_by_visibility() -> None:
+    found = rows("--sort", "visibility")
+    seen = [row["defects"][0]["visibility"] for row in found]
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] > seen[-1]
+
+
+def test_the_sort_keys_are_those_of_the_table() -> None:
+    assert command.SORT_KEYS == weakbeam.reflections.SORT_KEYS
+
+
+def test_experiment_file_and_energy(tmp_path) -> None:
+    config = tmp_path / "experiment.toml"
+    # A reflection that is extinct is no hindrance to looking for another one.
+    config.write_text(
+        "defects = []\n[crystal]\nmaterial = 'Ti'\n[reflection]\nhkl = [0, 0, 1]\n"
+        "[beam]\nenergy_keV = 20.0\n"
+    )
+    document = json.loads(run("-c", str(config), "--json").stdout)
+    assert document["energy_keV"] == 20.0
+    assert document["title"].startswith("Ti (P 63/m m c)")
+    assert [0, 0, 1] not in [row["hkl"] for row in document["reflections"]]
+    assert json.loads(run("-c", str(config), "--json", "--energy", "30").stdout)["energy_keV"] == 30
+
+
+def test_a_crystal_without_sites_has_no_structure_factor() -> None:
+    settings = ("--set", CELL, "--set", "crystal.space_group=P m -3 m")
+    assert {row["structure_factor"] for row in rows(*settings)} == {None}
+    assert run(*settings).stdout.splitlines()[-1].split()[6] == "-"
+
+
+def test_nothing_in_reach_is_said() -> None:
+    result = run("--energy", "1", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["reflections"] == []
+    assert "no reflection" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), OBLIQUE])
+@pytest.mark.parametrize("settings", [(), ("--set", "crystal.space_group=P m -3 m")])
+def test_drawing(tmp_path, arguments, settings) -> None:
+    path = tmp_path / "reflections.png"
+    result = run(*arguments, *settings, "--json", "-o", str(path))
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert str(path) in result.stderr
+    json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["--mount", "1 0 0; 0 1 0; 0 0 1"], "--mount"),
+        (["--omega-range", "0", "90"], "--omega-range"),
+        (["--eta", "0", "90"], "--eta"),
+        ([*OBLIQUE, "--mount", "1 0 0; 0 1 0"], "--mount"),
+        ([*OBLIQUE, "--mount", "1 0 0; 0 1 0; 0 0 x"], "--mount"),
+        ([*OBLIQUE, "--mount", "1 0 0; 0 1 0; 0 0 -1"], "--mount"),
+        ([*OBLIQUE, "--mount", "1 0 0; 1 1 0; 0 0 1"], "--mount"),
+        ([*OBLIQUE, "--mount", "0 0 0; 0 1 0; 0 0 1"], "--mount"),
+        ([*OBLIQUE, "--omega-range", "30", "-30"], "--omega-range"),
+        ([*OBLIQUE, "--eta", "nan", "90"], "--eta"),
+        (["--theta-max", "0"], "--theta-max"),
+        (["--theta-max", "45"], "--theta-max"),
+        (["--theta-max", "nan"], "--theta-max"),
+        (["--theta-max", "40", "--energy", "500"], "--theta-max"),
+        (["--energy", "-3"], "--energy"),
+        (["--energy", "nan"], "--energy"),
+        (["--json", "--csv"], "--csv"),
+        (["--set", "crystal.material=Unobtainium"], "crystal.material"),
+        (["--set", "defects=[{ burgers = [1, 0, 0], plane = [1, 1, 1], character_deg = 0 }]"],
+         "defects[0].burgers"),
+        (["-o", "reflections.jpg"], "--output"),
+        (["-o", "no/such/folder/reflections.png"], "no/such/folder/reflections.png"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line_that_names_the_key(arguments, key: str) -> None:
+    error = run(*arguments).exception
+    assert isinstance(error, InputError)
+    assert error.key == key
+    assert "\n" not in str(error)
+
+
+def test_a_table_does_not_load_what_it_does_not_need() -> None:
+    code = (
+        "import sys; from weakbeam.cli.reflections import reflections; "
+        "heavy = {'numpy', 'numba', 'matplotlib', 'h5py', 'gemmi'}; "
+        "assert not heavy & set(sys.modules); "
+        "reflections.main(['--csv'], standalone_mode=False); "
+        "assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
