@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
+
+from weakbeam.cli.reflection_table import Table, as_csv_text, as_json_text, as_text, spaced
 
 if TYPE_CHECKING:
     from weakbeam._typing import Floats
     from weakbeam.crystal.lattice import UnitCell
     from weakbeam.crystal.materials import Material
     from weakbeam.experiment import Experiment
-    from weakbeam.reflections import ReachableReflection
 
 SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
-DEFECTS_IN_TEXT = 4
-"""How many dislocations the text table has columns for; JSON and CSV have them all."""
-
-
-class Table(NamedTuple):
-    """The rows and what they belong to."""
-
-    title: str
-    rows: list[ReachableReflection]
-    defects: list[str]
-    oblique: bool
 
 
 @click.command()
@@ -164,11 +149,11 @@ def reflections(
     if not table.rows:
         click.echo("no reflection lies within these limits", err=True)
     if as_json:
-        click.echo(_json(table, experiment))
+        click.echo(as_json_text(table))
     elif as_csv:
-        click.echo(_csv(table), nl=False)
+        click.echo(as_csv_text(table), nl=False)
     else:
-        click.echo(_text(table))
+        click.echo(as_text(table))
 
 
 def tabulate(
@@ -229,7 +214,7 @@ def tabulate(
     except ValueError as error:
         raise InputError("--theta-max", theta_max_deg, str(error)) from None
     defects = [
-        f"b ∥ [{_indices(defect.description.burgers)}], "
+        f"b ∥ [{spaced(defect.description.burgers)}], "
         f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
         for defect in placed
     ]
@@ -237,6 +222,7 @@ def tabulate(
         _title(experiment, space_group, named, oblique),
         sort_reflections(rows, sort_key),
         defects,
+        experiment.beam.energy_keV,
         oblique,
     )
 
@@ -289,14 +275,14 @@ def draw(path: Path, table: Table) -> None:
             [math.degrees(s.eta) for _, s in beams],
             [math.degrees(2 * s.theta) for _, s in beams],
             [row.structure_factor or 0.0 for row, _ in beams] if known else None,
-            [_indices(row.hkl) for row, _ in beams],
+            [spaced(row.hkl) for row, _ in beams],
             title=table.title,
         )
     else:
         figure = stick_figure(
             [math.degrees(2 * row.theta) for row in table.rows],
             [row.structure_factor or 0.0 for row in table.rows] if known else None,
-            [_indices(row.hkl) for row in table.rows],
+            [spaced(row.hkl) for row in table.rows],
             title=table.title,
         )
     try:
@@ -340,98 +326,3 @@ def _title(experiment: Experiment, space_group: str, named: Material | None, obl
     crystal = space_group if named is None else f"{named.name} ({space_group})"
     geometry = "oblique" if oblique else "symmetric"
     return f"{crystal}, {experiment.beam.energy_keV:g} keV, {geometry} geometry"
-
-
-def _indices(indices: Sequence[int]) -> str:
-    return " ".join(str(index) for index in indices)
-
-
-def _record(row: ReachableReflection, oblique: bool) -> dict[str, object]:
-    """A row in the units that its keys end with, without the defects."""
-    record: dict[str, object] = {
-        "d_angstrom": row.d_spacing,
-        "theta_deg": math.degrees(row.theta),
-        "two_theta_deg": math.degrees(2 * row.theta),
-        "structure_factor": row.structure_factor,
-        "group": row.group,
-        "multiplicity": row.multiplicity,
-    }
-    if oblique:
-        for number, solution in enumerate(row.solutions, 1):
-            record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
-            record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
-    return record
-
-
-def _json(table: Table, experiment: Experiment) -> str:
-    document = {
-        "title": table.title,
-        "energy_keV": experiment.beam.energy_keV,
-        "geometry": "oblique" if table.oblique else "symmetric",
-        "defects": table.defects,
-        "reflections": [
-            {
-                "hkl": list(row.hkl),
-                **_record(row, table.oblique),
-                "defects": [asdict(contrast) for contrast in row.contrasts],
-            }
-            for row in table.rows
-        ],
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _csv(table: Table) -> str:
-    text = io.StringIO()
-    records = []
-    for row in table.rows:
-        record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
-        record |= _record(row, table.oblique)
-        for number, contrast in enumerate(row.contrasts):
-            record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
-        records.append(record)
-    if records:
-        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-    return text.getvalue()
-
-
-def _text(table: Table) -> str:
-    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F|", "group", "mult."]
-    if table.oblique:
-        heads += ["ω1 (°)", "η1 (°)", "ω2 (°)", "η2 (°)"]
-    shown = min(len(table.defects), DEFECTS_IN_TEXT)
-    for number in range(shown):
-        heads += [f"g·b [{number}]", "g·(b×t)", "visibility"]
-    lines = [heads]
-    for row in table.rows:
-        cells = [str(index) for index in row.hkl]
-        cells += [f"{row.d_spacing:.4f}"]
-        cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
-        cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
-        cells += [str(row.group), str(row.multiplicity)]
-        for solution in row.solutions:
-            angles = ("-", "-") if solution is None else (solution.omega, solution.eta)
-            cells += [_degrees(angle) for angle in angles]
-        for contrast in row.contrasts[:shown]:
-            cells += [f"{contrast.g_dot_b:.3g}", f"{contrast.g_dot_b_cross_t:.3g}"]
-            cells += [f"{1e6 * contrast.visibility:.2f}"]
-        lines.append(cells)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    body = [
-        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-        for cells in lines
-    ]
-    count = "1 reflection" if len(table.rows) == 1 else f"{len(table.rows)} reflections"
-    above = [f"{table.title}: {count}"]
-    above += [f"[{n}]: {table.defects[n]}" for n in range(shown)]
-    if shown:
-        above.append("visibility: rms |δq| at 1 µm from the line, in 1e-6; |F| in electrons")
-    if len(table.defects) > shown:
-        above.append(f"and {len(table.defects) - shown} more defects: see --json or --csv")
-    return "\n".join([*above, "", *body])
-
-
-def _degrees(angle: float | str) -> str:
-    return angle if isinstance(angle, str) else f"{math.degrees(angle):.3f}"

@@ -1,0 +1,126 @@
+"""The table of ``weakbeam reflections`` as text, JSON and comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from weakbeam.reflections import ReachableReflection
+
+DEFECTS_IN_TEXT = 4
+"""How many dislocations the text table has columns for; JSON and CSV have them all."""
+
+
+class Table(NamedTuple):
+    """The rows and what they belong to."""
+
+    title: str
+    rows: list[ReachableReflection]
+    defects: list[str]
+    energy_kev: float
+    oblique: bool
+
+
+def spaced(indices: Sequence[int]) -> str:
+    """Write indices with spaces between them."""
+    return " ".join(str(index) for index in indices)
+
+
+def _record(row: ReachableReflection, oblique: bool) -> dict[str, object]:
+    """A row in the units that its keys end with, without the defects."""
+    record: dict[str, object] = {
+        "d_angstrom": row.d_spacing,
+        "theta_deg": math.degrees(row.theta),
+        "two_theta_deg": math.degrees(2 * row.theta),
+        "structure_factor": row.structure_factor,
+        "group": row.group,
+        "multiplicity": row.multiplicity,
+    }
+    if oblique:
+        for number, solution in enumerate(row.solutions, 1):
+            record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
+            record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
+    return record
+
+
+def as_json_text(table: Table) -> str:
+    """Return the table as JSON, units in the names of the keys."""
+    document = {
+        "title": table.title,
+        "energy_keV": table.energy_kev,
+        "geometry": "oblique" if table.oblique else "symmetric",
+        "defects": table.defects,
+        "reflections": [
+            {
+                "hkl": list(row.hkl),
+                **_record(row, table.oblique),
+                "defects": [asdict(contrast) for contrast in row.contrasts],
+            }
+            for row in table.rows
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def as_csv_text(table: Table) -> str:
+    """Return the table as comma-separated values, every dislocation by its number."""
+    text = io.StringIO()
+    records = []
+    for row in table.rows:
+        record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
+        record |= _record(row, table.oblique)
+        for number, contrast in enumerate(row.contrasts):
+            record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
+        records.append(record)
+    if records:
+        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+    return text.getvalue()
+
+
+def as_text(table: Table) -> str:
+    """Return the table with aligned columns, and what they mean above it."""
+    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "group", "mult."]
+    if table.oblique:
+        heads += ["ω1 (°)", "η1 (°)", "ω2 (°)", "η2 (°)"]
+    shown = min(len(table.defects), DEFECTS_IN_TEXT)
+    for number in range(shown):
+        heads += [f"g·b [{number}]", "g·(b×t)", "visibility"]
+    lines = [heads]
+    for row in table.rows:
+        cells = [str(index) for index in row.hkl]
+        cells += [f"{row.d_spacing:.4f}"]
+        cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
+        cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
+        cells += [str(row.group), str(row.multiplicity)]
+        for solution in row.solutions:
+            angles = ("-", "-") if solution is None else (solution.omega, solution.eta)
+            cells += [_degrees(angle) for angle in angles]
+        for contrast in row.contrasts[:shown]:
+            cells += [f"{contrast.g_dot_b:.3g}", f"{contrast.g_dot_b_cross_t:.3g}"]
+            cells += [f"{1e6 * contrast.visibility:.2f}"]
+        lines.append(cells)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    body = [
+        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in lines
+    ]
+    count = "1 reflection" if len(table.rows) == 1 else f"{len(table.rows)} reflections"
+    above = [f"{table.title}: {count}"]
+    above += [f"[{n}]: {table.defects[n]}" for n in range(shown)]
+    if shown:
+        above.append("visibility: rms |δq| at 1 µm from the line, in 1e-6")
+    if len(table.defects) > shown:
+        above.append(f"and {len(table.defects) - shown} more defects: see --json or --csv")
+    return "\n".join([*above, "", *body])
+
+
+def _degrees(angle: float | str) -> str:
+    return angle if isinstance(angle, str) else f"{math.degrees(angle):.3f}"
