@@ -12,7 +12,6 @@ from weakbeam._typing import Floats
 from weakbeam.assemble import Setup, assemble
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel, differences
-from weakbeam.diffraction.raytrace import RayOptics, sample_rays
 from weakbeam.errors import InputError
 from weakbeam.experiment import Acceptance as AcceptanceTable
 from weakbeam.experiment import Experiment
@@ -87,6 +86,8 @@ def draw_kernel(path: Path) -> dict[str, Figure]:
     InputError
         If the file is no kernel, or damaged.
     """
+    # Only kernels need rays, which bring scipy: not the way to the first image.
+    from weakbeam.diffraction.raytrace import RayOptics, sample_rays
     from weakbeam.io.kernel_file import read_configuration, read_kernel
     from weakbeam.plot.rays import rays_figure
 
