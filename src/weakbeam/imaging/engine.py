@@ -35,8 +35,8 @@ STORE_BYTES = 512 * 2**20
 """Largest q of all rays that is kept; above, it is computed again for every batch."""
 
 _SETTINGS_AT_ONCE = 256
-_POINTS_AT_ONCE = 2048
-_BLOCK_WIDTH = 128
+_POINTS_AT_ONCE = 4096
+_BLOCK_WIDTH = 512
 _FINE_BLOCK_WIDTH = 32
 _TOLERATED_STEP = 1.0
 
@@ -390,6 +390,8 @@ def _gather(pixels: NDArray[Any], level: int) -> list[_Block]:
     not depend on where in a block it stands.
     """
     width = _BLOCK_WIDTH if level == 0 else _FINE_BLOCK_WIDTH
+    # A whole number of vectors, and no wider than a small image needs.
+    width = min(width, 16 * math.ceil(max(len(pixels), 1) / 16))
     blocks = []
     for start in range(0, len(pixels), width):
         part = pixels[start : start + width].astype(np.int64)
