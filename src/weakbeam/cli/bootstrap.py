@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from weakbeam.cli.options import experiment_of, experiment_options, workers_option
+
 if TYPE_CHECKING:
     from weakbeam.diffraction.raytrace import RayOptics
     from weakbeam.experiment import Experiment
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The experiment (TOML).  [default: the built-in one]",
-)
+@experiment_options
 @click.option(
     "-o",
     "--output",
@@ -31,13 +27,6 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="FILE",
     help="The kernel file; its folder is made if need be.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a key of the experiment; may be given several times.",
 )
 @click.option("--rays", type=float, default=1e8, metavar="N", help="Rays to draw.  [default: 1e8]")
 @click.option(
@@ -65,12 +54,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Seed of the rays.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads.  [default: all cores]",
-)
+@workers_option
 @click.option("--overwrite", "--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--if-missing", is_flag=True, help="Do nothing where the file is there already.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -101,13 +85,11 @@ def bootstrap(
     from weakbeam.cli.progress import progress
     from weakbeam.diffraction.raytrace import trace
     from weakbeam.errors import InputError
-    from weakbeam.experiment import Experiment
     from weakbeam.io.kernel_file import check_writable, write_kernel
 
     if if_missing and output.is_file():
         return
-    experiment = Experiment() if config is None else Experiment.from_toml(config)
-    experiment = experiment.with_settings(settings) if settings else experiment
+    experiment = experiment_of(config, settings)
     optics, conditions = ray_optics(experiment, exact=exact)
     if not (1.0 <= rays <= 1e15 and rays == int(rays)):
         raise InputError("--rays", rays, "must be a whole number from 1 to 1e15")

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from weakbeam.cli.options import experiment_of, experiment_options, workers_option
+
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The experiment (TOML).  [default: the built-in one]",
-)
+@experiment_options
 @click.option(
     "-o",
     "--output",
@@ -28,20 +24,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder for the images, the experiment and the figures.",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a key of the experiment; may be given several times.",
-)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, for camera.seed.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads.  [default: all cores]",
-)
+@workers_option
 @click.option("--dry-run", is_flag=True, help="Only print the experiment and what it would take.")
 @click.option("--resume", is_flag=True, help="Go on with a run that ended early.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
@@ -70,20 +54,13 @@ def forward(
 
     if resume and overwrite:
         raise InputError("--resume", None, "cannot go with --overwrite; choose one")
-    experiment = _experiment(config, settings, seed)
+    if seed is not None:
+        settings = (*settings, f"camera.seed={seed}")
+    experiment = experiment_of(config, settings)
     if dry_run:
         _print_plan(experiment, output, workers)
         return
     _simulate(experiment, output, workers, resume, overwrite, verbose, quiet)
-
-
-def _experiment(config: Path | None, settings: tuple[str, ...], seed: int | None) -> Experiment:
-    from weakbeam.experiment import Experiment
-
-    experiment = Experiment() if config is None else Experiment.from_toml(config)
-    if seed is not None:
-        settings = (*settings, f"camera.seed={seed}")
-    return experiment.with_settings(settings) if settings else experiment
 
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from weakbeam.cli.options import experiment_of, experiment_options
+
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
     from weakbeam.instrument.objective import CompoundRefractiveLens
@@ -25,16 +27,7 @@ class Quantity(NamedTuple):
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Experiment file.  [default: the default experiment]",
-)
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the experiment."
-)
+@experiment_options
 @click.option("--lenslets", type=int, help="Number of lenslets.")
 @click.option(
     "--radius-um", type=float, help="Radius of curvature at the apex of each of their surfaces."
@@ -71,10 +64,7 @@ def optics(
       weakbeam optics --magnification 17.31 -o layout.png
       weakbeam optics --set beam.energy_keV=19.1 --lenslets 100 --json
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.experiment import Experiment
-
-    experiment = Experiment() if config is None else Experiment.from_toml(config)
-    experiment = experiment.with_settings(settings)
+    experiment = experiment_of(config, settings)
     lens, material = lens_of(experiment, lens_options)
     if output is not None:
         draw_layout(output, lens, experiment, material)

@@ -11,7 +11,12 @@ from weakbeam.cli.main import weakbeam
 
 __all__ = ["command_reference"]
 
-_ALSO = {"init": "dfxm-init", "forward": "dfxm-forward", "bootstrap": "dfxm-bootstrap"}
+_ALSO = {
+    "init": "dfxm-init",
+    "forward": "dfxm-forward",
+    "bootstrap": "dfxm-bootstrap",
+    "reflections": "dfxm-find-reflections",
+}
 
 _INTRODUCTION = """\
 # The commands

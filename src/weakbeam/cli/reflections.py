@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from weakbeam.cli.options import experiment_of, experiment_options
 from weakbeam.cli.reflection_table import Table, as_csv_text, as_json_text, as_text, spaced
 
 if TYPE_CHECKING:
@@ -20,16 +21,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Experiment file, for crystal, energy and defects.  [default: the default experiment]",
-)
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the experiment."
-)
+@experiment_options
 @click.option(
     "--geometry",
     type=click.Choice(["symmetric", "oblique"]),
@@ -112,7 +104,6 @@ def reflections(
       weakbeam reflections --geometry oblique --energy 19.1 --eta 0 45 -o polar.png
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.errors import InputError
-    from weakbeam.experiment import Experiment
 
     oblique = geometry == "oblique"
     if as_json and as_csv:
@@ -132,8 +123,7 @@ def reflections(
         )
     omega_limits = _limits("--omega-range", omega_range)
     eta_limits = _limits("--eta", eta_range)
-    experiment = Experiment() if config is None else Experiment.from_toml(config)
-    experiment = _with_energy(experiment.with_settings(settings), energy)
+    experiment = _with_energy(experiment_of(config, settings), energy)
     table = tabulate(
         experiment,
         theta_max,
