@@ -119,7 +119,9 @@ def test_rock_density_keeps_its_digits_far_outside_the_condenser(q1):
 def test_roll_density_equals_the_defining_integral(acceptance):
     s, spread = acceptance.sin, acceptance.divergence_horizontal
     passed = math.erf(acceptance.aperture / acceptance.lens / math.sqrt(2))
-    for x in np.array([-4.1, -0.99, 0.0, 0.7, 2.0, 6.0]) * min(acceptance.lens, acceptance.aperture):
+    for x in np.array([-4.1, -0.99, 0.0, 0.7, 2.0, 6.0]) * min(
+        acceptance.lens, acceptance.aperture
+    ):
         if spread == 0.0:
             expected = normal(x, acceptance.lens) * (abs(x) < acceptance.aperture)
         else:
