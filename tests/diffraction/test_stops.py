@@ -69,12 +69,11 @@ def test_ray_counts_follow_the_closed_form(stops):
     acceptance = with_stops(*stops)
     kernel = trace(RayOptics(acceptance), 6_000_000, (32, 24, 24))
     # Where a stop cuts through a voxel, only many nodes find the cut.
-    expected = voxel_means(kernel, acceptance, 12) * kernel.rays * kernel.voxel_volume
+    expected = voxel_means(kernel, acceptance, 24) * kernel.rays * kernel.voxel_volume
     used = expected > 200
     residual = (kernel.table * kernel.rays * kernel.voxel_volume - expected)[used]
-    cut = np.abs(residual) > 6 * np.sqrt(expected[used])
-    assert cut.mean() < 0.03
-    assert np.mean((residual**2 / expected[used])[~cut]) < 1.12
+    assert used.sum() > 1000
+    assert np.mean(residual**2 / expected[used]) == pytest.approx(1.0, abs=0.08)
     q = sample_rays(RayOptics(acceptance), 2_000_000, seed=1)
     rms = np.sqrt(np.diag(acceptance.covariance()))
     difference = (np.cov(q.T) - acceptance.covariance()) / np.outer(rms, rms)
