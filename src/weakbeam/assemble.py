@@ -7,8 +7,7 @@ reflection exists and can be reached, whether a Burgers vector lies in its plane
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,25 +15,19 @@ from typing import Any
 import numpy as np
 
 from weakbeam._typing import Floats
+from weakbeam.assemble_crystal import crystal_of
+from weakbeam.assemble_defects import PlacedDislocation, dislocations_of
 from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
-from weakbeam.crystal.lattice import UnitCell, unit
-from weakbeam.crystal.materials import Material, material
+from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.crystal.slip import (
-    burgers_vector,
-    lies_in_plane,
-    line_of_character,
-)
-from weakbeam.crystal.symmetry import absence_reason, check_cell, find_space_group
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.crystal.symmetry import absence_reason
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.reflection import bragg_angle
-from weakbeam.errors import InputError
-from weakbeam.experiment import Dislocation as DislocationTable
+from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
@@ -49,27 +42,6 @@ SLICE_UM = 0.06
 
 REFINEMENTS = 3
 """How often the depth samples of a ray may become four times as many near a defect."""
-
-
-@dataclass(frozen=True)
-class PlacedDislocation:
-    """A dislocation of the experiment, with what the output file tells of it.
-
-    Parameters
-    ----------
-    line : Dislocation
-        Vectors in the sample frame.
-    description : DislocationTable
-        What the experiment says.
-    """
-
-    line: Dislocation
-    description: DislocationTable
-
-    @property
-    def character_deg(self) -> float:
-        """From 0 for a pure edge to 90 for a pure screw (degrees)."""
-        return math.degrees(math.atan2(abs(self.line.screw_part), self.line.edge_part))
 
 
 @dataclass(frozen=True)
@@ -184,13 +156,14 @@ def assemble(experiment: Experiment) -> Setup:
         If the description contradicts physics: the message names the key, the value and what would
         be right.
     """
-    cell, space_group, source = _crystal(experiment)
+    crystal = crystal_of(experiment)
     hkl = experiment.reflection.hkl
-    reason = source.extinction_reason(hkl) if source else absence_reason(space_group, hkl)
+    named, cell = crystal.named, crystal.cell
+    reason = named.extinction_reason(hkl) if named else absence_reason(crystal.space_group, hkl)
     if reason is not None:
         raise InputError("reflection.hkl", list(hkl), f"extinct ({reason})")
     energy = experiment.beam.energy_keV
-    with _key("reflection.hkl", list(hkl)):
+    with naming("reflection.hkl", list(hkl)):
         theta = bragg_angle(float(cell.d_spacing(hkl)), energy)
     if theta >= math.pi / 4:
         raise InputError(
@@ -199,18 +172,18 @@ def assemble(experiment: Experiment) -> Setup:
             f"scatters backwards at {energy:g} keV (2θ = {math.degrees(2 * theta):.4g} deg); "
             "the objective stands downstream, so 2θ must be less than 90 deg",
         )
-    with _key("crystal.x_axis", list(experiment.crystal.x_axis)):
+    with naming("crystal.x_axis", list(experiment.crystal.x_axis)):
         orientation = symmetric_orientation(cell, hkl, experiment.crystal.x_axis)
     geometry = symmetric_geometry(theta)
     positions = _positions(experiment)
     setup = Setup(
         experiment=experiment,
         cell=cell,
-        space_group=space_group,
+        space_group=crystal.space_group,
         sample_from_crystal=orientation,
         geometry=geometry,
         acceptance=acceptance_of(experiment, theta),
-        dislocations=_dislocations(experiment, cell, space_group, source, orientation),
+        dislocations=dislocations_of(experiment, crystal, orientation),
         grids=_ray_grids(experiment, geometry),
         positions=positions,
         scans=tuple(detector_scans(positions)),
@@ -220,92 +193,6 @@ def assemble(experiment: Experiment) -> Setup:
     if experiment.acceptance.method == "kernel":
         setup.kernel  # noqa: B018
     return setup
-
-
-def _crystal(experiment: Experiment) -> tuple[UnitCell, str, Material | None]:
-    """Cell, space group and, where the atoms' places are known, the material."""
-    table = experiment.crystal
-    named = None
-    if table.material is not None:
-        with _key("crystal.material", table.material):
-            named = material(table.material)
-    if table.cell is not None:
-        cell = UnitCell(**table.cell.model_dump())
-    else:
-        assert named is not None
-        cell = named.cell
-    if table.space_group is not None:
-        with _key("crystal.space_group", table.space_group):
-            space_group = find_space_group(table.space_group).hm
-            check_cell(space_group, cell)
-        return cell, space_group, None
-    assert named is not None
-    if table.cell is not None:
-        with _key("crystal.cell", table.cell.model_dump()):
-            check_cell(named.space_group, cell)
-    return cell, named.space_group, named
-
-
-def _dislocations(
-    experiment: Experiment,
-    cell: UnitCell,
-    space_group: str,
-    named: Material | None,
-    sample_from_crystal: Floats,
-) -> tuple[PlacedDislocation, ...]:
-    poisson_ratio = experiment.crystal.poisson_ratio
-    if poisson_ratio is None:
-        poisson_ratio = (named or material(str(experiment.crystal.material))).poisson_ratio
-    core_nm = experiment.crystal.core_radius_nm
-    placed = []
-    for index, table in enumerate(experiment.defects):
-        burgers_crystal = _burgers(table, f"defects[{index}]", cell, space_group)
-        line_crystal = _line(table, f"defects[{index}]", cell)
-        length = float(np.linalg.norm(burgers_crystal))
-        placed.append(
-            PlacedDislocation(
-                Dislocation(
-                    burgers_vector=sample_from_crystal @ burgers_crystal,
-                    line=sample_from_crystal @ line_crystal,
-                    position=np.array(table.position_um),
-                    poisson_ratio=poisson_ratio,
-                    core_radius=length if core_nm is None else core_nm / 1000.0,
-                ),
-                table,
-            )
-        )
-    return tuple(placed)
-
-
-def _burgers(table: DislocationTable, key: str, cell: UnitCell, space_group: str) -> Floats:
-    if table.plane is not None and not lies_in_plane(table.burgers, table.plane):
-        raise InputError(
-            f"{key}.burgers",
-            list(table.burgers),
-            f"does not lie in the plane {list(table.plane)}: hu + kv + lw must be 0",
-        )
-    vector = burgers_vector(cell, space_group, table.burgers)
-    if table.burgers_nm is not None:
-        vector = unit(vector) * table.burgers_nm / 1000.0
-    return vector
-
-
-def _line(table: DislocationTable, key: str, cell: UnitCell) -> Floats:
-    if table.line is None:
-        assert table.plane is not None
-        assert table.character_deg is not None
-        return line_of_character(cell, table.burgers, table.plane, table.character_deg)
-    line = unit(cell.direction(table.line))
-    if table.plane is not None:
-        slope = float(line @ unit(cell.plane_normal(table.plane)))
-        if abs(slope) > 1e-6:
-            raise InputError(
-                f"{key}.line",
-                list(table.line),
-                f"leaves the plane {list(table.plane)} by {math.degrees(math.asin(slope)):.3g} "
-                "deg; give a line in the plane, or leave plane out",
-            )
-    return line
 
 
 def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[RayGrid, ...]:
@@ -337,14 +224,3 @@ def _positions(experiment: Experiment) -> dict[str, Floats]:
         "chi": 1e-3 * np.array(scan.chi.positions),
         "phi": 1e-3 * np.array(scan.phi.positions),
     }
-
-
-@contextmanager
-def _key(key: str, value: object) -> Iterator[None]:
-    """Turn a complaint of the physics into one that names the key."""
-    try:
-        yield
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(key, value, str(error)) from None

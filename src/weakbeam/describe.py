@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from weakbeam._typing import Floats
-from weakbeam.assemble import PlacedDislocation, Setup
+from weakbeam.assemble import Setup
+from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_instrument import accepted_angles
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.estimate import frame_type

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """A mistake in what the user asked for.
@@ -31,6 +34,17 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """Something that went wrong while running, through no fault of the input (status 1)."""
+
+
+@contextmanager
+def naming(key: str, value: object) -> Iterator[None]:
+    """Turn a complaint of the physics into one that names the key."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(key, value, str(error)) from None
 
 
 def _short(value: object) -> str:

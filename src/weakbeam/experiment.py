@@ -11,27 +11,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     StrictBool,
-    StrictFloat,
     ValidationError,
     model_validator,
 )
 
-from weakbeam._fields import (
-    Direction,
-    Indices,
-    MaterialName,
-    Position,
-    SpaceGroup,
-    Table,
-    between,
-    number,
-)
+from weakbeam._crystal import Cell, Crystal
+from weakbeam._defects import DEFAULT_DEFECT, Dislocation
+from weakbeam._fields import Table
 from weakbeam._instrument import (
     Acceptance,
     Beam,
@@ -47,9 +39,9 @@ from weakbeam._instrument import (
 )
 from weakbeam._mistakes import input_error
 from weakbeam._presets import PresetName, fill_from_preset, forget
+from weakbeam._reflection import Reflection
 from weakbeam._scan import AngleAxis, HeightAxis, Scan
 from weakbeam._settings import apply_settings
-from weakbeam.errors import InputError
 from weakbeam.toml_text import experiment_text, parse_toml, read_toml
 
 __all__ = [
@@ -75,115 +67,6 @@ __all__ = [
     "Wire",
 ]
 
-Length = Annotated[StrictFloat, number(0.5, 1000)]
-CellAngle = Annotated[StrictFloat, number(1, 179)]
-
-
-class Cell(Table):
-    """Unit cell of the undeformed crystal."""
-
-    inline: ClassVar[bool] = True
-
-    a: Length = Field(description="length of the first edge, angstrom")
-    b: Length = Field(description="length of the second edge, angstrom")
-    c: Length = Field(description="length of the third edge, angstrom")
-    alpha: CellAngle = Field(description="angle between b and c, degrees")
-    beta: CellAngle = Field(description="angle between a and c, degrees")
-    gamma: CellAngle = Field(description="angle between a and b, degrees")
-
-    @model_validator(mode="after")
-    def _has_a_volume(self) -> Self:
-        angles = self.alpha, self.beta, self.gamma
-        if sum(angles) >= 360 or 2 * max(angles) >= sum(angles):
-            raise InputError(
-                "alpha",
-                self.alpha,
-                f"with beta = {self.beta:g} and gamma = {self.gamma:g} no cell closes; each angle "
-                "must be less than the sum of the other two, and all three less than 360",
-            )
-        return self
-
-
-class Crystal(Table):
-    """A material of the built-in table, or a unit cell with its space group."""
-
-    # The default material must not lend its elastic constants to another crystal.
-    instead = (("cell", "material"),)
-
-    material: MaterialName | None = Field(
-        "Al", description="name in the table of materials; keys beside it override it"
-    )
-    cell: Cell | None = Field(
-        None,
-        description="unit cell, angstrom and degrees; without a material it needs space_group and "
-        "poisson_ratio",
-    )
-    space_group: SpaceGroup | None = Field(None, description="Hermann-Mauguin symbol")
-    poisson_ratio: Annotated[StrictFloat, between(-1, 0.5)] | None = Field(
-        None, description="default: the material's", examples=[0.334]
-    )
-    core_radius_nm: Annotated[StrictFloat, number(0, 1e4)] | None = Field(
-        None, description="core of the dislocations; default: |b|; 0: none", examples=[0.286]
-    )
-    x_axis: Indices = Field((1, 0, -1), description="crystal direction [uvw] along x of the sample")
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if self.material is None:
-            if self.cell is None:
-                raise InputError("material", None, "missing; give material, or cell")
-            for key in ("space_group", "poisson_ratio"):
-                if getattr(self, key) is None:
-                    raise InputError(key, None, "missing; a cell without a material needs it")
-        return self
-
-
-class Reflection(Table):
-    """The reflection that forms the image."""
-
-    hkl: Indices = Field((-1, 1, -1), description="Miller indices")
-    geometry: Literal["symmetric"] = Field(
-        "symmetric", description="the diffraction vector lies in the plane of beam and vertical"
-    )
-
-
-class Dislocation(Table):
-    """A straight dislocation."""
-
-    forms = (("line",), ("character_deg",))
-
-    kind: Literal["dislocation"] = Field("dislocation", description="kind of defect")
-    plane: Indices | None = Field(
-        None,
-        description="slip plane (hkl), needed with character_deg; otherwise a label",
-        examples=[(1, 1, 1)],
-    )
-    burgers: Indices = Field(description="direction [uvw] of the Burgers vector")
-    burgers_nm: Annotated[StrictFloat, number(1e-3, 100)] | None = Field(
-        None, description="length of the Burgers vector; default: from the structure"
-    )
-    line: Direction | None = Field(
-        None, description="direction [uvw] of the line", examples=[(1.0, -2.0, 1.0)]
-    )
-    character_deg: Annotated[StrictFloat, number(-360, 360)] | None = Field(
-        None, description="instead of line: 0 edge, 90 screw", examples=[0.0]
-    )
-    position_um: Position = Field(
-        (0.0, 0.0, 0.0), description="a point of the line in the sample frame"
-    )
-
-    @model_validator(mode="after")
-    def _has_one_line(self) -> Self:
-        if self.line is not None and self.character_deg is not None:
-            raise InputError(
-                "character_deg", self.character_deg, "give either line or character_deg"
-            )
-        if self.line is None and self.character_deg is None:
-            raise InputError("line", None, "missing; give line, or plane and character_deg")
-        if self.character_deg is not None and self.plane is None:
-            raise InputError("plane", None, "missing; character_deg is an angle in that plane")
-        return self
-
 
 class Output(Table):
     """What is written."""
@@ -199,9 +82,6 @@ class Output(Table):
         "single", description='"single" file, or "bliss": a master and one file per scan'
     )
     figures: StrictBool = Field(True, description="draw the figures")
-
-
-DEFAULT_DEFECT = Dislocation(plane=(1, 1, 1), burgers=(1, 0, -1), line=(1.0, -2.0, 1.0))
 
 
 class Experiment(Table):

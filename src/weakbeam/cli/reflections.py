@@ -180,17 +180,19 @@ def tabulate(
     """
     import numpy as np
 
-    from weakbeam.assemble import _crystal, _dislocations
+    from weakbeam.assemble_crystal import crystal_of
+    from weakbeam.assemble_defects import dislocations_of
     from weakbeam.errors import InputError
     from weakbeam.reflections import find_reflections, sort_reflections
 
-    cell, space_group, named = _crystal(experiment)
+    crystal = crystal_of(experiment)
+    cell, named = crystal.cell, crystal.named
     # With the crystal's own frame in place of the sample's.
-    placed = _dislocations(experiment, cell, space_group, named, np.eye(3))
+    placed = dislocations_of(experiment, crystal, np.eye(3))
     try:
         rows = find_reflections(
             cell,
-            space_group,
+            crystal.space_group,
             experiment.beam.energy_keV,
             math.radians(theta_max_deg),
             sites=None if named is None else named.sites,
@@ -209,7 +211,7 @@ def tabulate(
         for defect in placed
     ]
     return Table(
-        _title(experiment, space_group, named, oblique),
+        _title(experiment, crystal.space_group, named, oblique),
         sort_reflections(rows, sort_key),
         defects,
         experiment.beam.energy_keV,
