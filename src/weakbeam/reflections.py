@@ -15,7 +15,7 @@ from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
 from weakbeam.crystal.symmetry import Site, absence_reason
 from weakbeam.defects.dislocation import Dislocation
-from weakbeam.diffraction.oblique import ObliqueSolution, checked, oblique_angles
+from weakbeam.diffraction.goniometer_setting import GoniometerSetting, checked, setting_angles
 from weakbeam.diffraction.reflection import wavelength
 
 MOST_REFLECTIONS = 20_000
@@ -69,7 +69,7 @@ class ReachableReflection:
         the same |η|.
     multiplicity : int
         How many reflections the group has, before motors limit them.
-    solutions : tuple of ObliqueSolution or None
+    solutions : tuple of GoniometerSetting or None
         Both settings of the oblique geometry, in the order of ω; None in place of one that the
         limits exclude. Empty in the symmetric geometry.
     contrasts : tuple of Contrast
@@ -82,7 +82,7 @@ class ReachableReflection:
     structure_factor: float | None
     group: int
     multiplicity: int
-    solutions: tuple[ObliqueSolution | None, ...]
+    solutions: tuple[GoniometerSetting | None, ...]
     contrasts: tuple[Contrast, ...]
 
     @property
@@ -298,19 +298,19 @@ def sort_reflections(table: Sequence[ReachableReflection], key: str) -> list[Rea
 
 def _settings(
     q_crystal: Floats, energy_kev: float, sample_from_crystal: ArrayLike | None
-) -> tuple[Floats, list[tuple[ObliqueSolution, ...]], Floats]:
+) -> tuple[Floats, list[tuple[GoniometerSetting, ...]], Floats]:
     """Bragg angles, solutions and azimuths; NaN where a reflection is out of reach."""
     if sample_from_crystal is None:
         length = np.linalg.norm(q_crystal, axis=-1)
         theta = np.arcsin(length * wavelength(energy_kev) / (4 * math.pi))
         return theta, [()] * len(theta), np.zeros(len(theta))
     q_sample = q_crystal @ np.asarray(sample_from_crystal, dtype=np.float64).T
-    theta, omega, eta = oblique_angles(q_sample, energy_kev)
-    solutions: list[tuple[ObliqueSolution, ...]] = [
+    theta, omega, eta = setting_angles(q_sample, energy_kev)
+    solutions: list[tuple[GoniometerSetting, ...]] = [
         ()
         if math.isnan(angle)
         else tuple(
-            checked(ObliqueSolution(angle, *setting), q, energy_kev)
+            checked(GoniometerSetting(angle, *setting), q, energy_kev)
             for setting in zip(omegas, etas, strict=True)
         )
         for angle, omegas, etas, q in zip(
@@ -342,8 +342,8 @@ def _classes(values: Floats) -> Ints:
 
 
 def _within(
-    solution: ObliqueSolution, omega_range: Range | None, eta_range: Range | None
-) -> ObliqueSolution | None:
+    solution: GoniometerSetting, omega_range: Range | None, eta_range: Range | None
+) -> GoniometerSetting | None:
     for angle, limits in ((solution.omega, omega_range), (solution.eta, eta_range)):
         if limits is not None:
             # From a hair below the first limit, so that an angle on it is not a full turn away.

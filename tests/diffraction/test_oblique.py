@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
-from weakbeam.diffraction.oblique import (
+from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
-    ObliqueSolution,
+    GoniometerSetting,
     checked,
-    oblique_angles,
-    solve_oblique,
+    setting_angles,
 )
+from weakbeam.diffraction.oblique import solve_oblique
 from weakbeam.diffraction.reflection import bragg_angle, wavelength
 from weakbeam.instrument.goniometer import rotation_z
 
@@ -119,7 +119,7 @@ def test_the_half_angle_form_has_the_same_roots(seed: int) -> None:
     """Published for any axis: a quadratic in tan(ω/2), here about z."""
     generator = np.random.default_rng(seed)
     q, k = generator.normal(size=3), 4.0 + generator.uniform()
-    theta, omega, _ = oblique_angles(q, 12.398419843 * k / (2 * math.pi))
+    theta, omega, _ = setting_angles(q, 12.398419843 * k / (2 * math.pi))
     axis = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     beam = np.array([k, 0.0, 0.0])
     a0, a1 = -beam @ axis @ axis @ q, beam @ axis @ q
@@ -179,13 +179,13 @@ def test_upright_scattering_is_the_symmetric_geometry() -> None:
     d, energy = 2.0, 17.0
     theta = bragg_angle(d, energy)
     q = 2 * math.pi / d * np.array([-math.sin(theta), 0.0, math.cos(theta)])
-    _, omega, eta = oblique_angles(q, energy)
+    _, omega, eta = setting_angles(q, energy)
     # Q touches the sphere: both solutions are one, found to the root of the rounding error.
     turned = np.minimum(omega, 2 * math.pi - omega)
     np.testing.assert_allclose(turned, 0, atol=1e-6)
     np.testing.assert_allclose(eta, 0, atol=1e-6)
     upright = symmetric_geometry(theta)
-    solution = ObliqueSolution(theta, 0.0, 0.0).geometry
+    solution = GoniometerSetting(theta, 0.0, 0.0).geometry
     np.testing.assert_allclose(solution.lab_from_imaging, upright.lab_from_imaging, atol=1e-14)
     np.testing.assert_allclose(solution.q0_lab, upright.q0_lab, atol=1e-14)
 
@@ -201,7 +201,7 @@ def test_out_of_reach(hkl, energy) -> None:
 
 def test_many_at_once_equal_one_by_one() -> None:
     hkl = [(1, 1, 1), (0, 0, 2), (3, 1, -1)]
-    theta, omega, eta = oblique_angles(ALUMINIUM.plane_normal(hkl), ENERGY)
+    theta, omega, eta = setting_angles(ALUMINIUM.plane_normal(hkl), ENERGY)
     assert np.isnan(theta[1])
     assert np.isnan(omega[1]).all()
     assert np.isnan(eta[1]).all()
@@ -215,7 +215,7 @@ def test_beams_straight_down_have_a_positive_azimuth() -> None:
     # Touching the sphere from below: k_out lies in the vertical plane exactly.
     theta = 0.2
     q = 2 * k * math.sin(theta) * np.array([-math.sin(theta), 0.0, -math.cos(theta)])
-    _, omega, eta = oblique_angles(q * (1 - 1e-15), ENERGY)
+    _, omega, eta = setting_angles(q * (1 - 1e-15), ENERGY)
     assert np.all(np.isnan(eta) | (np.abs(eta) > math.pi - 1e-6))
     assert not np.any(eta == -math.pi)
     assert not np.any(omega >= 2 * math.pi)
