@@ -25,6 +25,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
+from weakbeam.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -134,12 +136,14 @@ class Table(BaseModel):
     """A table of the experiment file: immutable, checked, and without unknown keys.
 
     ``forms`` lists groups of keys that exclude each other: a table uses one of them.
+    ``exclusive`` lists sets of keys of which a table has at most one.
     ``instead`` lists pairs of keys: the first one takes the default of the second one away.
     ``inline`` says that the table is written on one line, as the value of its key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     forms: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
     instead: ClassVar[tuple[tuple[str, str], ...]] = ()
     inline: ClassVar[bool] = False
 
@@ -150,6 +154,15 @@ class Table(BaseModel):
             return data
         gone = [name for key, name in cls.instead if data.get(key) is not None]
         return dict.fromkeys(gone) | data
+
+    @model_validator(mode="after")
+    def _has_one_of_each_set(self) -> Self:
+        for keys in self.exclusive:
+            given = [key for key in keys if getattr(self, key) is not None]
+            if len(given) > 1:
+                first, second, *_ = given
+                raise InputError(second, getattr(self, second), f"give either {first} or {second}")
+        return self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with the values in `update`, checked like any other."""
@@ -162,10 +175,11 @@ class Table(BaseModel):
 
     @classmethod
     def rivals(cls, key: str) -> frozenset[str]:
-        """Return the keys that `key` replaces: those of the other forms."""
-        if not any(key in form for form in cls.forms):
-            return frozenset()
-        return frozenset(k for form in cls.forms if key not in form for k in form)
+        """Return the keys that `key` replaces: those of the other forms, or of its set."""
+        others = {k for keys in cls.exclusive if key in keys for k in keys if k != key}
+        if any(key in form for form in cls.forms):
+            others |= {k for form in cls.forms if key not in form for k in form}
+        return frozenset(others)
 
 
 class Variant(Table):
