@@ -169,7 +169,7 @@ BAD_FILES = [
     (DEFECT + "line = [0, nan, 1]", "defects[0].line", "[0, nan, 1]", "three numbers"),
     ("[scan.phi]\nhalf_range_mrad = 1\nsteps = 0", "scan.phi.steps", "0", "an integer from 1 to"),
     ("[scan.phi]\nvalues_mrad = []", "scan.phi.values_mrad", "[]", "at least one"),
-    ('[reflection]\ngeometry = "oblique"', "reflection.geometry", "'oblique'", '"symmetric"'),
+    ('[reflection]\ngeometry = "tilted"', "reflection.geometry", "'tilted'", '"symmetric"'),
     # keys that belong together, or exclude each other
     ("[[defects]]\nline = [1, 0, 0]", "defects[0].burgers", "", "missing; must be three integers"),
     (DEFECT, "defects[0].line", "", "missing; give line, or plane and character_deg"),

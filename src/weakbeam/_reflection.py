@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import Indices, Table
+from weakbeam._fields import Indices, Table, integer, number
+from weakbeam.errors import InputError
+
+Geometry = Literal["symmetric", "oblique", "goniometer"]
+Tilt = Annotated[StrictFloat, number(-90, 90)]
+Turn = Annotated[StrictFloat, number(-360, 360)]
+
+_KEYS: dict[Geometry, tuple[str, ...]] = {
+    "symmetric": ("x_axis",),
+    "oblique": ("solution",),
+    "goniometer": ("solution", "mu_deg", "omega_deg", "chi_deg", "phi_deg"),
+}
+"""The keys that belong to each geometry, beside hkl."""
 
 
 class Reflection(Table):
     """The reflection that forms the image."""
 
     hkl: Indices = Field((-1, 1, -1), description="Miller indices")
-    geometry: Literal["symmetric"] = Field(
-        "symmetric", description="the diffraction vector lies in the plane of beam and vertical"
+    geometry: Geometry = Field(
+        "symmetric",
+        description='planes flat; "oblique": omega solved; "goniometer": any setting',
     )
+    x_axis: Indices | None = Field(
+        None, description="symmetric: in place of crystal.x_axis for this reflection"
+    )
+    solution: Annotated[StrictInt, integer(1, 2)] | None = Field(
+        None, description="which of the two omega that diffract, the smaller first; default: 1"
+    )
+    mu_deg: Tilt | None = Field(None, description="goniometer: outermost tilt; default: 0")
+    omega_deg: Turn | None = Field(
+        None, description="goniometer: rotation that mu carries; default: solved"
+    )
+    chi_deg: Turn | None = Field(
+        None, description="goniometer: tilt that omega carries; default: 0"
+    )
+    phi_deg: Turn | None = Field(None, description="goniometer: innermost tilt; default: 0")
+
+    @model_validator(mode="after")
+    def _has_the_keys_of_its_geometry(self) -> Self:
+        for geometry, keys in _KEYS.items():
+            for key in keys:
+                value = getattr(self, key)
+                if value is not None and key not in _KEYS[self.geometry]:
+                    shown = list(value) if isinstance(value, tuple) else value
+                    raise InputError(key, shown, f'needs geometry = "{geometry}"')
+        if self.solution is not None and self.omega_deg is not None:
+            raise InputError("solution", self.solution, "give either solution or omega_deg")
+        return self

@@ -49,6 +49,11 @@ stand in `weakbeam/instrument/presets`.
 _NOTES = {
     "crystal": "Give a `material` of the built-in table, or a `cell` with its `space_group` and "
     "`poisson_ratio`. Keys beside a material override its values.",
+    "reflection": "In the symmetric geometry the crystal is mounted with the planes flat and tilted "
+    "by mu = -theta. In the oblique one it stays on its mount, and the rotation omega about the "
+    "vertical brings the planes to diffract, at two angles. `goniometer` takes any mu, chi and phi "
+    "and solves omega; where `omega_deg` is given too, the setting must fulfil the Laue condition, "
+    "and a motor within 0.01 degrees of the exact setting is set there.",
     "beam": "Give `bandwidth_rms`, or a `spectrum`: a list of Gaussians in relative energy, whose "
     'weights need not add up to 1. With `profile = "tabulated"` the height of the beam follows '
     "`profile_um` and `profile_intensity`, and `height_fwhm_um` has no meaning. A uniform "
