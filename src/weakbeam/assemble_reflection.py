@@ -1,0 +1,203 @@
+"""From the experiment's description to the Bragg setting of a reflection."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.crystal.lattice import UnitCell
+from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.goniometer_setting import (
+    LAUE_TOLERANCE,
+    GoniometerSetting,
+    checked,
+    energy_limits,
+    mu_limits,
+    setting_at,
+    solve_mu,
+    solve_omega,
+    sphere_distance,
+)
+from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.errors import InputError, naming
+from weakbeam.experiment import Reflection
+
+ROUNDED = math.radians(0.01)
+"""Angle by which a motor that is given may stand beside the exact Bragg setting (rad)."""
+
+
+def geometry_of(
+    reflection: Reflection,
+    sample_from_crystal: ArrayLike,
+    cell: UnitCell,
+    energy_kev: float,
+    key: str = "reflection",
+) -> tuple[DiffractionGeometry, dict[str, float], tuple[str, ...]]:
+    """The Bragg setting that an experiment describes.
+
+    Parameters
+    ----------
+    reflection : Reflection
+        The reflection, its geometry and the motors that are given.
+    sample_from_crystal : (3, 3) array_like
+        Orientation U of the crystal on the goniometer.
+    cell : UnitCell
+        The unit cell.
+    energy_kev : float
+        Photon energy (keV).
+    key : str
+        Where the reflection stands in the experiment file, for messages.
+
+    Returns
+    -------
+    geometry : DiffractionGeometry
+        The frames. The Laue condition holds to `LAUE_TOLERANCE`.
+    motors : dict of str to float
+        ``mu``, ``omega``, ``chi`` and ``phi`` (rad).
+    notes : tuple of str
+        What was corrected: a motor within `ROUNDED` of the Bragg setting is set there.
+
+    Raises
+    ------
+    InputError
+        If the reflection is out of reach, scatters backwards, or a setting that is given does not
+        fulfil the Laue condition: by how much, and what would.
+    """
+    hkl = list(reflection.hkl)
+    with naming(f"{key}.hkl", hkl):
+        theta = bragg_angle(float(cell.d_spacing(hkl)), energy_kev)
+    if theta >= math.pi / 4:
+        raise InputError(
+            f"{key}.hkl",
+            hkl,
+            f"scatters backwards at {energy_kev:g} keV (2θ = {math.degrees(2 * theta):.4g} deg); "
+            "the objective stands downstream, so 2θ must be less than 90 deg",
+        )
+    q = np.asarray(sample_from_crystal, dtype=np.float64) @ cell.plane_normal(hkl)
+    notes: tuple[str, ...] = ()
+    if reflection.geometry == "symmetric":
+        setting = _symmetric(q, theta, energy_kev, key)
+    elif reflection.omega_deg is None:
+        setting = _solved(reflection, q, energy_kev, key)
+    else:
+        setting, notes = _given(reflection, q, energy_kev, key)
+    motors = {name: getattr(setting, name) for name in ("mu", "omega", "chi", "phi")}
+    return setting.geometry, motors, notes
+
+
+def _symmetric(q: Floats, theta: float, energy_kev: float, key: str) -> GoniometerSetting:
+    setting = GoniometerSetting(theta, 0.0, 0.0, mu=-theta)
+    if setting.laue_residual(q, energy_kev) >= LAUE_TOLERANCE:
+        lean = math.degrees(math.atan2(math.hypot(q[0], q[1]), q[2]))
+        raise InputError(
+            f"{key}.geometry",
+            "symmetric",
+            f"needs planes that lie flat, and in this mount they lean by {lean:.4g} deg; "
+            'choose "oblique" or "goniometer"',
+        )
+    return checked(setting, q, energy_kev)
+
+
+def _solved(reflection: Reflection, q: Floats, energy_kev: float, key: str) -> GoniometerSetting:
+    mu, chi, phi = _tilts(reflection)
+    found = solve_omega(q, energy_kev, mu, chi, phi)
+    if found is None:
+        raise InputError(
+            f"{key}.hkl", list(reflection.hkl), _out_of_reach(reflection, q, energy_kev)
+        )
+    return found[(reflection.solution or 1) - 1]
+
+
+def _given(
+    reflection: Reflection, q: Floats, energy_kev: float, key: str
+) -> tuple[GoniometerSetting, tuple[str, ...]]:
+    """The setting as given, or the exact one beside it."""
+    assert reflection.omega_deg is not None
+    omega = math.radians(reflection.omega_deg)
+    mu, chi, phi = _tilts(reflection)
+    distance = sphere_distance(q, energy_kev, mu, omega, chi, phi)
+    if distance < LAUE_TOLERANCE:
+        return setting_at(q, energy_kev, mu, omega, chi, phi), ()
+    turns = [
+        math.remainder(s.omega - omega, 2.0 * math.pi)
+        for s in solve_omega(q, energy_kev, mu, chi, phi) or ()
+    ]
+    tilts = [s.mu - mu for s in solve_mu(q, energy_kev, omega, chi, phi)]
+    turn, tilt = min(turns, key=abs, default=math.inf), min(tilts, key=abs, default=math.inf)
+    if min(abs(turn), abs(tilt)) > ROUNDED:
+        raise InputError(
+            f"{key}.omega_deg",
+            reflection.omega_deg,
+            _missed(reflection, q, energy_kev, distance, turn, tilt),
+        )
+    if abs(turn) <= ROUNDED:
+        motor, was, now = "omega_deg", reflection.omega_deg, omega + turn
+        setting = setting_at(q, energy_kev, mu, now, chi, phi)
+    else:
+        motor, was, now = "mu_deg", reflection.mu_deg or 0.0, mu + tilt
+        setting = setting_at(q, energy_kev, now, omega, chi, phi)
+    note = f"{key}.{motor} = {was:g} is taken as {math.degrees(now):.6f}, the exact Bragg setting"
+    return setting, (note,)
+
+
+def _missed(
+    reflection: Reflection,
+    q: Floats,
+    energy_kev: float,
+    distance: float,
+    turn: float,
+    tilt: float,
+) -> str:
+    """By how much the Laue condition is missed, and what would fulfil it."""
+    assert reflection.omega_deg is not None
+    relative = f"|k_out - k_in - Q| / |Q| = {distance:.2g}"
+    if math.isinf(min(abs(turn), abs(tilt))):
+        return f"misses the Laue condition ({relative}); {_out_of_reach(reflection, q, energy_kev)}"
+    if math.isfinite(turn):
+        by, remedy = turn, f"omega_deg = {reflection.omega_deg + math.degrees(turn):.4f}"
+    else:
+        by, remedy = tilt, f"mu_deg = {(reflection.mu_deg or 0.0) + math.degrees(tilt):.4f}"
+    return (
+        f"misses the Laue condition by {abs(math.degrees(by)):.3g} deg ({relative}); "
+        f"{remedy} fulfils it"
+    )
+
+
+def _out_of_reach(reflection: Reflection, q: Floats, energy_kev: float) -> str:
+    """Why no ω fulfils the Laue condition, and what would."""
+    mu, chi, phi = _tilts(reflection)
+    limits = mu_limits(q, energy_kev, chi, phi)
+    assert limits is not None
+    first, last = (math.degrees(angle) for angle in limits)
+    if last - first < math.degrees(2 * ROUNDED):
+        tilt = f"mu_deg = {0.5 * (first + last):.4f} and any omega_deg"
+        if abs(0.5 * sum(limits) - mu) <= ROUNDED:
+            return "lies along the omega axis, so that every omega diffracts; give omega_deg"
+    else:
+        # Rounded inwards.
+        tilt = f"mu_deg from {math.ceil(1e3 * first) / 1e3:.3f}"
+        tilt += f" to {math.floor(1e3 * last) / 1e3:.3f}"
+    if reflection.geometry == "oblique":
+        tilt = f'geometry = "goniometer" with {tilt}'
+    least, most = energy_limits(q, mu, chi, phi)
+    remedies = [tilt]
+    if energy_kev < least < math.inf:
+        remedies.insert(0, f"at least {least:.4g} keV")
+    elif energy_kev > most:
+        remedies.insert(0, f"at most {most:.4g} keV")
+    where = "" if reflection.geometry == "oblique" else f" and mu_deg = {math.degrees(mu):g}"
+    return (
+        f"no omega brings it onto the Ewald sphere at {energy_kev:g} keV{where}; it needs "
+        + ", or ".join(remedies)
+    )
+
+
+def _tilts(reflection: Reflection) -> tuple[float, float, float]:
+    """μ, χ and φ (rad)."""
+    mu, chi, phi = (
+        math.radians(value or 0.0)
+        for value in (reflection.mu_deg, reflection.chi_deg, reflection.phi_deg)
+    )
+    return mu, chi, phi
