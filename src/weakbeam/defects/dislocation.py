@@ -47,7 +47,8 @@ class Dislocation:
         length = np.linalg.norm(self.line)
         if length == 0.0:
             raise ValueError("line is zero: a dislocation needs a direction")
-        object.__setattr__(self, "line", self.line / length)
+        if abs(length - 1.0) > 1e-15:  # Unit vectors keep every digit.
+            object.__setattr__(self, "line", self.line / length)
         if not -1.0 < self.poisson_ratio < 0.5:
             raise ValueError(f"poisson_ratio {self.poisson_ratio} is not between -1 and 0.5")
         if not 0.0 <= self.core_radius < np.inf:
@@ -64,18 +65,35 @@ class Dislocation:
 
         A pure screw leaves x free: any unit vector across the line then serves.
         """
-        edge = self.burgers_vector - self.screw_part * self.line
-        size = np.linalg.norm(edge)
-        if size < 1e-12 * np.linalg.norm(self.burgers_vector):
-            edge = np.cross(self.line, np.eye(3)[np.argmin(np.abs(self.line))])
-            size = np.linalg.norm(edge)
-        x = edge / size
-        return x, np.cross(self.line, x), self.line
+        x, y = axes_across(self.burgers_vector, self.line)
+        return x, y, self.line
 
     @property
     def edge_part(self) -> float:
         """Length of the part of the Burgers vector across the line (µm)."""
         return float(np.linalg.norm(self.burgers_vector - self.screw_part * self.line))
+
+
+def axes_across(burgers_vector: Floats, line: Floats) -> tuple[Floats, Floats]:
+    """Unit vectors x, along the edge part of b, and y = t × x.
+
+    Parameters
+    ----------
+    burgers_vector : (..., 3) ndarray
+        Burgers vectors; of a pure screw x is any unit vector across the line.
+    line : (..., 3) ndarray
+        Unit vectors t along the lines.
+
+    Returns
+    -------
+    x, y : (..., 3) ndarray
+    """
+    edge = burgers_vector - np.sum(burgers_vector * line, axis=-1, keepdims=True) * line
+    size, length = (np.sqrt(np.sum(v * v, axis=-1, keepdims=True)) for v in (edge, burgers_vector))
+    least = np.eye(3)[np.argmin(np.abs(line), axis=-1)]
+    edge = np.where(size < 1e-12 * length, np.cross(line, least), edge)
+    x = edge / np.sqrt(np.sum(edge * edge, axis=-1, keepdims=True))
+    return x, np.cross(line, x)
 
 
 def _vector(name: str, value: ArrayLike) -> Floats:

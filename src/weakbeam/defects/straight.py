@@ -14,6 +14,7 @@ import numpy as np
 from weakbeam._numba import compiled
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLines
 
 
 def displacement_gradient(points: ArrayLike, dislocation: Dislocation) -> Floats:
@@ -70,36 +71,23 @@ class StraightDislocations:
 
     Parameters
     ----------
-    dislocations : sequence of Dislocation
+    dislocations : sequence of Dislocation, or StraightLines
         The lines, all in one frame.
     """
 
-    def __init__(self, dislocations: Sequence[Dislocation]) -> None:
-        self.dislocations = tuple(dislocations)
-        count = len(self.dislocations)
-        self._across = np.zeros((count, 2, 4))
-        self._core_squared = np.zeros(count)
-        self._matrices = np.zeros((count, 6, 9))
-        for i, line in enumerate(self.dislocations):
-            x, y, z = line.axes
-            self._across[i, :, :3] = x, y
-            self._across[i, :, 3] = -(x @ line.position), -(y @ line.position)
-            self._core_squared[i] = line.core_radius**2
-            nu = line.poisson_ratio
-            k = line.edge_part / (4 * np.pi * (1 - nu))
-            s = line.screw_part / (2 * np.pi)
-            xx, xy, yx, yy = np.outer(x, x), np.outer(x, y), np.outer(y, x), np.outer(y, y)
-            zx, zy = np.outer(z, x), np.outer(z, y)
-            self._matrices[i] = np.stack(
-                [
-                    -k * (1 - 2 * nu) * (xx + yy) - s * zx,
-                    k * ((1 - 2 * nu) * xy - (3 - 2 * nu) * yx) + s * zy,
-                    k * (yy - xx),
-                    k * (xy + yx),
-                    k * (2 * nu * yy - 2 * (1 - nu) * xx) - s * zx,
-                    k * ((4 - 2 * nu) * xy + 2 * nu * yx) + s * zy,
-                ]
-            ).reshape(6, 9)
+    def __init__(self, dislocations: Sequence[Dislocation] | StraightLines) -> None:
+        lines = (
+            dislocations
+            if isinstance(dislocations, StraightLines)
+            else StraightLines.of(dislocations)
+        )
+        self.lines = lines
+        self._across, self._core_squared, self._matrices = constants(lines)
+
+    @property
+    def dislocations(self) -> tuple[Dislocation, ...]:
+        """The lines, one by one."""
+        return tuple(self.lines)
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """Add the displacement gradient at `points` to `gradient`, in place.
@@ -112,6 +100,27 @@ class StraightDislocations:
             In µm, C-contiguous.
         """
         _add_straight(gradient, points, self._across, self._core_squared, self._matrices)
+
+
+def constants(lines: StraightLines) -> tuple[Floats, Floats, Floats]:
+    """Return what the compiled sum needs to know of each line.
+
+    Returns
+    -------
+    across : (n, 2, 4) ndarray
+        The coordinates x, y across the line are ``across @ (px, py, pz, 1)``.
+    core_squared : (n,) ndarray
+        Squared core radius (µm²).
+    matrices : (n, 6, 9) ndarray
+        Coefficients of the six functions.
+    """
+    axes = lines.axes[:, :2]
+    offsets = -np.einsum("nij,nj->ni", axes, lines.positions)
+    return (
+        np.concatenate([axes, offsets[:, :, None]], axis=2),
+        lines.core_radii**2,
+        lines.matrices,
+    )
 
 
 @compiled
