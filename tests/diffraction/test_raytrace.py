@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from id06_optics import APERTURE, id06, oblique
 from scipy import stats
 from scipy.special import ndtri
 
 from weakbeam.diffraction import raytrace
-from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.frames import symmetric_geometry
 from weakbeam.diffraction.ray_loops import normal_quantiles
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
-from weakbeam.instrument.goniometer import rotation_x
 from weakbeam.instrument.stops import (
     CentralStop,
     KnifeEdge,
@@ -21,36 +20,6 @@ from weakbeam.instrument.stops import (
     SquareAperture,
     Wire,
 )
-
-FWHM = 2.354820045
-APERTURE = 1.0323e-3
-
-
-def id06(**changes):
-    """Build the default instrument; docs/explanation/physics.md, B3."""
-    widths = {
-        "theta": math.radians(8.97317),
-        "bandwidth": 6.0e-5,
-        "divergence_vertical": 0.53e-3 / 2.355,
-        "clip": 140e-6,
-        "divergence_horizontal": 0.0,
-        "lens": 3.1106e-4,
-        "aperture": APERTURE,
-    }
-    return Acceptance(**(widths | changes))
-
-
-def oblique(theta, eta):
-    """Build a reflection at azimuth eta; only the axes of the imaging frame matter here."""
-    symmetric = symmetric_geometry(theta)
-    turn = rotation_x(eta)
-    return DiffractionGeometry(
-        theta=theta,
-        eta=eta,
-        lab_from_sample=turn @ symmetric.lab_from_sample,
-        phi_axis=turn @ symmetric.phi_axis,
-        chi_axis=turn @ symmetric.chi_axis,
-    )
 
 
 def chi_square_per_bin(kernel, acceptance, nodes=4):

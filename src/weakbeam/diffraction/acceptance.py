@@ -143,10 +143,10 @@ class Acceptance:
     @property
     def throughput(self) -> float:
         """Share of the rays within the lens' aperture that the stops let pass."""
-        return self._passed / self.passed_by_aperture**2
+        return self.passed / self.passed_by_aperture**2
 
     @cached_property
-    def _passed(self) -> float:
+    def passed(self) -> float:
         """Probability that (δ, ξ) passes aperture and stops."""
         return float(sum(term.weight * a[0] * b[0] for term, a, b in self._lens_moments))
 
@@ -178,7 +178,7 @@ class Acceptance:
         for term in self.passages:
             rock = self.rock_two_theta(q[..., 0], q[..., 2], term.two_theta)
             total += term.weight * rock * self.roll(q[..., 1], term.roll)
-        return total / self._passed
+        return total / self.passed
 
     @property
     def peak(self) -> float:
@@ -199,7 +199,7 @@ class Acceptance:
             Never more with a stop than without.
         """
         reference = self.open
-        return self.density(q_imaging) * (self._passed / reference._passed / reference.peak)
+        return self.density(q_imaging) * (self.passed / reference.passed / reference.peak)
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
         """Joint density of (q_rock', q_2θ), with q_roll integrated over.
@@ -217,7 +217,7 @@ class Acceptance:
             term.weight * b[0] * self.rock_two_theta(q_rock, q_two_theta, term.two_theta)
             for term, _, b in self._lens_moments
         ]
-        return np.asarray(sum(parts) / self._passed)
+        return np.asarray(sum(parts) / self.passed)
 
     def density_roll(self, q_roll: ArrayLike) -> Floats:
         """Density of q_roll, with the other two integrated over.
@@ -234,7 +234,7 @@ class Acceptance:
         parts = [
             term.weight * a[0] * self.roll(q_roll, term.roll) for term, a, _ in self._lens_moments
         ]
-        return np.asarray(sum(parts) / self._passed)
+        return np.asarray(sum(parts) / self.passed)
 
     def rock_two_theta(
         self, q_rock: ArrayLike, q_two_theta: ArrayLike, windows: Sequence[Window]
@@ -377,7 +377,7 @@ class Acceptance:
             term.weight * b[0] * two_theta_marginal(self, q_two_theta, term.two_theta)
             for term, _, b in self._lens_moments
         ]
-        return np.asarray(sum(parts) / self._passed)
+        return np.asarray(sum(parts) / self.passed)
 
     def density_roll_two_theta(self, q_roll: ArrayLike, q_two_theta: ArrayLike) -> Floats:
         """Joint density of (q_roll, q_2θ), with q_rock' integrated over.
@@ -397,7 +397,7 @@ class Acceptance:
             * two_theta_marginal(self, q_two_theta, term.two_theta)
             for term in self.passages
         ]
-        return np.asarray(sum(parts) / self._passed)
+        return np.asarray(sum(parts) / self.passed)
 
     def mean(self) -> Floats:
         """Mean of q in the imaging frame, which a one-sided stop moves away from zero.
@@ -407,7 +407,7 @@ class Acceptance:
         (3,) ndarray
             Of (q_rock', q_roll, q_2θ).
         """
-        return self._linear_map @ self._ray_moments[0]
+        return self._linear_map @ self.ray_moments[0]
 
     def covariance(self) -> Floats:
         """Covariance of q in the imaging frame, truncations and stops included.
@@ -418,7 +418,7 @@ class Acceptance:
             Of (q_rock', q_roll, q_2θ); see docs/explanation/physics.md, C3.
         """
         matrix = self._linear_map
-        return np.asarray(matrix @ self._ray_moments[1] @ matrix.T)
+        return np.asarray(matrix @ self.ray_moments[1] @ matrix.T)
 
     @property
     def _linear_map(self) -> Floats:
@@ -433,7 +433,7 @@ class Acceptance:
         )
 
     @cached_property
-    def _ray_moments(self) -> tuple[Floats, Floats]:
+    def ray_moments(self) -> tuple[Floats, Floats]:
         """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ, φ)."""
         centre = sum(w * e for w, e, _ in self.energies)
         spread = sum(w * (rms**2 + e**2) for w, e, rms in self.energies) - centre**2
@@ -445,7 +445,7 @@ class Acceptance:
             beam = moments[2] / moments[0]
         first, second = np.zeros(2), np.zeros((2, 2))
         for term, a, b in self._lens_moments:
-            factor = term.weight / self._passed
+            factor = term.weight / self.passed
             first += factor * np.array([a[1] * b[0], a[0] * b[1]])
             cross = a[1] * b[1]
             second += factor * np.array([[a[2] * b[0], cross], [cross, a[0] * b[2]]])

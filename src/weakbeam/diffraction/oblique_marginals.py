@@ -1,0 +1,146 @@
+"""Projections of the acceptance of an oblique reflection: sums over the beam's divergences.
+
+At given divergences ζ_v, ζ_h the three components of q are what energy and lens make of them, and a
+projection on a grid is a matrix product over the nodes of the divergences.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.diffraction.marginals import normal_between
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+from weakbeam.diffraction.passage import Window, gaussian_moments, transmission
+
+_NODES = 240
+
+
+def oblique_projections(
+    acceptance: ObliqueAcceptance, rock: Floats, roll: Floats, two_theta: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Joint densities of two components of q each, with the third one integrated over.
+
+    A motion of φ during the exposure is left out.
+
+    Parameters
+    ----------
+    acceptance : ObliqueAcceptance
+        The instrument.
+    rock, roll, two_theta : (n1,), (n2,) and (n3,) ndarray
+        Grid along q_rock', q_roll and q_2θ, dimensionless.
+
+    Returns
+    -------
+    rock_roll : (n1, n2) ndarray
+    rock_two_theta : (n1, n3) ndarray
+    roll_two_theta : (n2, n3) ndarray
+    """
+    optics = acceptance.optics
+    along, across, share = _divergences(acceptance)
+    first = _rock_given(acceptance, rock, along)
+    rock_roll = np.zeros((rock.size, roll.size))
+    roll_two_theta = np.zeros((roll.size, two_theta.size))
+    rock_two_theta = np.zeros((rock.size, two_theta.size))
+    for term in optics.passages:
+        second = _roll_given(acceptance, roll, across, term.roll)
+        third = _two_theta_given(acceptance, two_theta, along, term.two_theta)
+        passes_delta = gaussian_moments(term.two_theta, optics.lens)[0]
+        passes_xi = gaussian_moments(term.roll, optics.lens)[0]
+        rock_roll += term.weight * passes_delta * (first * share) @ second.T
+        roll_two_theta += term.weight * (second * share) @ third.T
+        rock_two_theta += (
+            term.weight * passes_xi * _joint(acceptance, rock, two_theta, term.two_theta)
+        )
+    return rock_roll / optics.passed, rock_two_theta / optics.passed, roll_two_theta / optics.passed
+
+
+def _divergences(acceptance: ObliqueAcceptance) -> tuple[Floats, Floats, Floats]:
+    """Nodes (ζ_∥, ζ_⊥) of the divergences and their shares."""
+    optics = acceptance.optics
+    reach = min(optics.clip, 8.0 * optics.divergence_vertical)
+    node, weight = np.polynomial.legendre.leggauss(_NODES)
+    vertical = reach * node
+    if math.isfinite(optics.divergence_vertical):
+        weight = weight * np.exp(-0.5 * (vertical / optics.divergence_vertical) ** 2)
+    horizontal, share = np.zeros(1), np.ones(1)
+    if optics.divergence_horizontal > 0.0:
+        horizontal, share = acceptance.horizontal_nodes()
+    v, h = (part.ravel() for part in np.meshgrid(vertical, horizontal, indexing="ij"))
+    shares = np.outer(weight / weight.sum(), share).ravel()
+    cosine, sine = math.cos(acceptance.eta), math.sin(acceptance.eta)
+    return v * cosine - h * sine, v * sine + h * cosine, shares
+
+
+def _rock_given(acceptance: ObliqueAcceptance, rock: Floats, along: Floats) -> Floats:
+    """Density of q_rock' at every node, (n, nodes)."""
+    optics = acceptance.optics
+    energy = (rock[:, None] + optics.cos * along) / optics.sin
+    return np.asarray(
+        sum(
+            share * _gauss(energy - centre, rms) / optics.sin
+            for share, centre, rms in optics.energies
+        )
+    )
+
+
+def _roll_given(
+    acceptance: ObliqueAcceptance, roll: Floats, across: Floats, windows: tuple[Window, ...]
+) -> Floats:
+    """Density of q_roll at every node, (n, nodes)."""
+    optics = acceptance.optics
+    xi = 2.0 * optics.sin * roll[:, None] + across
+    return 2.0 * optics.sin * _gauss(xi, optics.lens) * transmission(windows, xi)
+
+
+def _two_theta_given(
+    acceptance: ObliqueAcceptance, two_theta: Floats, along: Floats, windows: tuple[Window, ...]
+) -> Floats:
+    """Density of q_2θ at every node, (n, nodes)."""
+    optics = acceptance.optics
+    total = np.zeros((two_theta.size, along.size))
+    for share, centre, rms in optics.energies:
+        # A Gaussian of the energy and one of the lens, which is cut by windows.
+        y = 2.0 * optics.sin * (two_theta - centre * optics.cos)
+        x = y[:, None] + along * math.cos(2.0 * optics.theta)
+        smear = math.sin(2.0 * optics.theta) * rms
+        variance = smear**2 + optics.lens**2
+        middle, width = x * optics.lens**2 / variance, smear * optics.lens / math.sqrt(variance)
+        gauss = _gauss(x, math.sqrt(variance))
+        for window in windows:
+            inside = normal_between((window.low - middle) / width, (window.high - middle) / width)
+            total += share * window.transmission * gauss * inside
+    return 2.0 * optics.sin * total
+
+
+def _joint(
+    acceptance: ObliqueAcceptance, rock: Floats, two_theta: Floats, windows: tuple[Window, ...]
+) -> Floats:
+    """Joint density of (q_rock', q_2θ): that of the in-plane divergence, ζ_v cosη - ζ_h sinη."""
+    optics = acceptance.optics
+    projected = max(abs(math.cos(acceptance.eta)), 1e-6)
+    in_plane = replace(
+        optics,
+        divergence_vertical=optics.divergence_vertical * projected,
+        clip=optics.clip * projected,
+        phi_blur=0.0,
+    )
+    nodes, shares = np.zeros(1), np.ones(1)
+    if optics.divergence_horizontal > 0.0:
+        nodes, shares = acceptance.horizontal_nodes()
+    q1, q3 = rock[:, None], two_theta[None, :]
+    per_angle = acceptance.linear_map[:, 2]
+    return np.asarray(
+        sum(
+            share
+            * in_plane.rock_two_theta(q1 - node * per_angle[0], q3 - node * per_angle[2], windows)
+            for node, share in zip(nodes, shares, strict=True)
+        )
+    )
+
+
+def _gauss(x: Floats, sigma: float) -> Floats:
+    return np.asarray(np.exp(-0.5 * (x / sigma) ** 2) / (math.sqrt(2.0 * math.pi) * sigma))
