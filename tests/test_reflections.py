@@ -8,6 +8,7 @@ from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
 from weakbeam.defects.dislocation import Dislocation
+from weakbeam.instrument.goniometer import rotation_y
 from weakbeam.reflections import (
     MOST_REFLECTIONS,
     SORT_KEYS,
@@ -101,6 +102,29 @@ def test_reflections_along_the_axis_of_rotation_are_not_listed() -> None:
     found = {row.hkl for row in oblique()}
     assert {(0, 0, 2), (0, 0, -2)}.isdisjoint(found)
     assert (2, 0, 0) in found
+
+
+def test_a_tilt_reaches_more() -> None:
+    flat = {row.hkl: row.solutions for row in oblique()}
+    tilted = {row.hkl: row.solutions for row in oblique(mu_range=(-0.3, 0.3))}
+    assert set(tilted) - set(flat) == {(0, 0, 2), (0, 0, -2)}
+    for hkl, solutions in flat.items():
+        assert [s.mu for s in tilted[hkl]] == [0, 0]
+        assert [s.eta for s in tilted[hkl]] == pytest.approx([s.eta for s in solutions])
+    upright, no_other = tilted[0, 0, 2]
+    assert no_other is None
+    assert math.degrees(upright.mu) == pytest.approx(-9.2247, abs=1e-4)
+    assert upright.eta == pytest.approx(0, abs=1e-9)
+
+
+def test_motors_that_stand_elsewhere_turn_the_crystal() -> None:
+    """φ innermost, about y: as another mount."""
+    turned = rotation_y(0.2)
+    remounted = {row.hkl: row.solutions for row in oblique(orientation=turned)}
+    for row in oblique(phi=0.2):
+        for s, other in zip(row.solutions, remounted[row.hkl], strict=True):
+            assert (s.omega, s.eta) == pytest.approx((other.omega, other.eta), abs=1e-9)
+            assert s.phi == 0.2
 
 
 def test_a_mount_turns_omega_and_leaves_eta() -> None:

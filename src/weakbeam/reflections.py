@@ -15,7 +15,12 @@ from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
 from weakbeam.crystal.symmetry import Site, absence_reason
 from weakbeam.defects.dislocation import Dislocation
-from weakbeam.diffraction.goniometer_setting import GoniometerSetting, checked, setting_angles
+from weakbeam.diffraction.goniometer_setting import (
+    GoniometerSetting,
+    checked,
+    setting_angles,
+    solve_within,
+)
 from weakbeam.diffraction.reflection import wavelength
 
 MOST_REFLECTIONS = 20_000
@@ -70,8 +75,8 @@ class ReachableReflection:
     multiplicity : int
         How many reflections the group has, before motors limit them.
     solutions : tuple of GoniometerSetting or None
-        Both settings of the oblique geometry, in the order of ω; None in place of one that the
-        limits exclude. Empty in the symmetric geometry.
+        Both settings on a fixed mount, in the order of ω; None in place of one that the limits
+        exclude, or that is the same as the other. Empty in the symmetric geometry.
     contrasts : tuple of Contrast
         One per dislocation.
     """
@@ -101,6 +106,9 @@ def find_reflections(
     sample_from_crystal: ArrayLike | None = None,
     omega_range: Range | None = None,
     eta_range: Range | None = None,
+    mu_range: Range = (0.0, 0.0),
+    chi: float = 0.0,
+    phi: float = 0.0,
     dislocations: Sequence[Dislocation] = (),
 ) -> list[ReachableReflection]:
     """List the reflections that can be reached, extinct ones left out.
@@ -119,11 +127,16 @@ def find_reflections(
         Atoms of the asymmetric unit; without them there is no |F|, and only the absences of the
         space group are known.
     sample_from_crystal : (3, 3) array_like, optional
-        Orientation U at ω = 0 in the oblique geometry. Without it the geometry is symmetric, where
-        the crystal is mounted anew for every reflection.
+        Orientation U on the goniometer at rest. Without it the geometry is symmetric, where the
+        crystal is mounted anew for every reflection.
     omega_range, eta_range : pair of float, optional
-        Limits of the motor and of the azimuth (rad), oblique geometry only; they run upwards from
-        the first to the second and may cross a full turn.
+        Limits of the motor and of the azimuth (rad) on a fixed mount; they run upwards from the
+        first to the second and may cross a full turn.
+    mu_range : pair of float
+        Limits of the tilt μ (rad) on a fixed mount; of all that diffract the smallest is taken. By
+        default μ rests at 0: the oblique geometry.
+    chi, phi : float
+        Where the other motors stand (rad) on a fixed mount.
     dislocations : sequence of Dislocation
         In the Cartesian crystal frame; their positions do not matter.
 
@@ -148,7 +161,9 @@ def find_reflections(
         there = amplitudes > 1e-6 * at_rest
         hkl, strengths = hkl[there], amplitudes[there].tolist()
     q_crystal = cell.plane_normal(hkl)
-    theta, solutions, eta = _settings(q_crystal, energy_kev, sample_from_crystal)
+    theta, solutions, eta = _settings(
+        q_crystal, energy_kev, sample_from_crystal, mu_range, chi, phi
+    )
     groups, members = _groups(theta, np.abs(eta))
     spacings = 2 * math.pi / np.linalg.norm(q_crystal, axis=-1)
     shown = contrasts(q_crystal, dislocations)
@@ -156,7 +171,7 @@ def find_reflections(
     for i in np.argsort(groups, kind="stable"):
         if groups[i] == 0:
             continue
-        kept = tuple(_within(solution, omega_range, eta_range) for solution in solutions[i])
+        kept = tuple(s and _within(s, omega_range, eta_range) for s in solutions[i])
         if kept and not any(kept):
             continue
         h, k, l = hkl[i].tolist()  # noqa: E741 (Miller indices)
@@ -297,27 +312,37 @@ def sort_reflections(table: Sequence[ReachableReflection], key: str) -> list[Rea
 
 
 def _settings(
-    q_crystal: Floats, energy_kev: float, sample_from_crystal: ArrayLike | None
-) -> tuple[Floats, list[tuple[GoniometerSetting, ...]], Floats]:
+    q_crystal: Floats,
+    energy_kev: float,
+    sample_from_crystal: ArrayLike | None,
+    mu_range: Range,
+    chi: float,
+    phi: float,
+) -> tuple[Floats, list[tuple[GoniometerSetting | None, ...]], Floats]:
     """Bragg angles, solutions and azimuths; NaN where a reflection is out of reach."""
+    theta = np.arcsin(np.linalg.norm(q_crystal, axis=-1) * wavelength(energy_kev) / (4 * math.pi))
     if sample_from_crystal is None:
-        length = np.linalg.norm(q_crystal, axis=-1)
-        theta = np.arcsin(length * wavelength(energy_kev) / (4 * math.pi))
         return theta, [()] * len(theta), np.zeros(len(theta))
     q_sample = q_crystal @ np.asarray(sample_from_crystal, dtype=np.float64).T
-    theta, omega, eta = setting_angles(q_sample, energy_kev)
-    solutions: list[tuple[GoniometerSetting, ...]] = [
-        ()
-        if math.isnan(angle)
-        else tuple(
-            checked(GoniometerSetting(angle, *setting), q, energy_kev)
-            for setting in zip(omegas, etas, strict=True)
-        )
-        for angle, omegas, etas, q in zip(
-            theta.tolist(), omega.tolist(), eta.tolist(), q_sample, strict=True
-        )
-    ]
-    return theta, solutions, eta[:, 0]
+    solutions: list[tuple[GoniometerSetting | None, ...]] = []
+    if mu_range[0] == mu_range[1]:
+        # Many at once; below, one by one.
+        mu = mu_range[0]
+        _, omega, eta = setting_angles(q_sample, energy_kev, mu, chi, phi)
+        for q, angle, omegas, etas in zip(q_sample, theta, omega, eta, strict=True):
+            pair = [
+                GoniometerSetting(float(angle), float(o), float(e), mu, chi, phi)
+                for o, e in zip(omegas, etas, strict=True)
+                if not math.isnan(o)
+            ]
+            solutions.append(tuple(checked(setting, q, energy_kev) for setting in pair))
+    else:
+        for q in q_sample:
+            found = solve_within(q, energy_kev, mu_range, chi, phi)
+            solutions.append((found[0], None) if len(found) == 1 else found)
+    etas = [found[0].eta if found and found[0] else math.nan for found in solutions]
+    azimuth = np.array(etas, dtype=np.float64)
+    return np.where(np.isnan(azimuth), np.nan, theta), solutions, azimuth
 
 
 def _groups(theta: Floats, azimuth: Floats) -> tuple[Ints, Ints]:

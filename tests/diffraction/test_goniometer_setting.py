@@ -15,6 +15,7 @@ from weakbeam.diffraction.goniometer_setting import (
     setting_at,
     solve_mu,
     solve_omega,
+    solve_within,
     sphere_distance,
 )
 from weakbeam.diffraction.reflection import bragg_angle, wavelength
@@ -185,6 +186,32 @@ def test_limits_are_where_reach_ends() -> None:
             if abs(limit) < math.pi / 2:
                 assert solve_omega(q, energy, limit - inward * 1e-6, chi, phi) is None
     assert bounded > 30
+
+
+def test_the_smallest_tilt_within_the_limits_of_the_motor() -> None:
+    limits, tilted = (-0.3, 0.2), 0
+    for q, energy, (_, chi, phi) in random_crystals(80, seed=9):
+        found = solve_within(q, energy, limits, chi, phi)
+        flat = solve_omega(q, energy, 0.0, chi, phi)
+        if flat is not None:
+            assert found == flat
+            continue
+        tilts = np.linspace(*limits, 501)
+        reached = [mu for mu in tilts if solve_omega(q, energy, mu, chi, phi)]
+        assert bool(found) == bool(reached)
+        if found:
+            tilted += 1
+            # Q touches the sphere: one setting, and less of a tilt would not do.
+            (setting,) = found
+            assert setting.laue_residual(q, energy) < LAUE_TOLERANCE
+            assert min(map(abs, reached)) - 0.001 <= abs(setting.mu) <= min(map(abs, reached))
+            assert min(abs(setting.eta), math.pi - abs(setting.eta)) < 1e-6
+    assert tilted >= 3
+    (upright,) = solve_within([0.0, 0.0, 3.0], ENERGY, (-0.5, 0.5))
+    assert upright.mu == pytest.approx(-upright.theta, abs=1e-12)
+    assert upright.omega == 0.0
+    assert solve_within([0.0, 0.0, 3.0], ENERGY, (-0.1, 0.5)) == ()
+    assert solve_within([0.0, 0.0, 3.0], 1.0, (-0.5, 0.5)) == ()
 
 
 def test_along_the_axis_no_energy_reaches() -> None:

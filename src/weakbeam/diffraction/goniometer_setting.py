@@ -221,6 +221,57 @@ def solve_mu(
     return tuple(setting_at(q, energy_kev, mu, omega, chi, phi) for mu in tilts)
 
 
+def solve_within(
+    q_sample: ArrayLike,
+    energy_kev: float,
+    mu_range: tuple[float, float],
+    chi: float = 0.0,
+    phi: float = 0.0,
+) -> tuple[GoniometerSetting, ...]:
+    """The settings at which a reflection diffracts, with the smallest tilt μ that is allowed.
+
+    Parameters
+    ----------
+    q_sample : (3,) array_like
+        Diffraction vector U B h in the sample frame (1/Å, with 2π).
+    energy_kev : float
+        Photon energy (keV).
+    mu_range : pair of float
+        Limits of the tilt (rad).
+    chi, phi : float
+        Motors (rad).
+
+    Returns
+    -------
+    tuple of GoniometerSetting
+        Two in the order of ω, or one where they are the same: Q then touches the Ewald sphere, or
+        lies along the ω axis, and ω = 0 stands for all. None if no allowed tilt will do.
+
+    Raises
+    ------
+    ArithmeticError
+        If a solution misses the Laue condition.
+    """
+    limits = mu_limits(q_sample, energy_kev, chi, phi)
+    if limits is None:
+        return ()
+    low, high = max(limits[0], mu_range[0]), min(limits[1], mu_range[1])
+    if low > high + 1e-12:
+        return ()
+    mu = min(max(0.0, low), high)
+    if mu not in limits:
+        return solve_omega(q_sample, energy_kev, mu, chi, phi) or ()
+    x, y, z = rotation_x(-chi) @ rotation_y(phi) @ np.asarray(q_sample, dtype=np.float64)
+    along_axis = math.hypot(x, y) <= _ALONG_AXIS * abs(z)
+    beta = math.atan2(y, x)
+    for omega in (0.0,) if along_axis else (math.pi - beta, -beta):
+        turned = math.fmod(omega + 2.0 * math.pi, 2.0 * math.pi)
+        for setting in solve_mu(q_sample, energy_kev, turned, chi, phi):
+            if abs(setting.mu - mu) < 1e-6:
+                return (setting,)
+    return ()
+
+
 def setting_at(
     q_sample: ArrayLike, energy_kev: float, mu: float, omega: float, chi: float, phi: float
 ) -> GoniometerSetting:
