@@ -43,7 +43,7 @@ def test_equals_gemmi_without_the_anomalous_terms(name: str) -> None:
     small.cell = gemmi.UnitCell(c.a, c.b, c.c, c.alpha, c.beta, c.gamma)
     small.spacegroup_hm = m.space_group
     small.spacegroup = gemmi.find_spacegroup_by_name(m.space_group)
-    for element, position in m.sites:
+    for element, position, *_ in m.sites:
         site = gemmi.SmallStructure.Site()
         site.type_symbol, site.element = element, gemmi.Element(element)
         site.fract, site.occ = gemmi.Fractional(*position), 1.0

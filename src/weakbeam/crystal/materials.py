@@ -32,8 +32,8 @@ class Material:
         Hermann-Mauguin symbol.
     cell : UnitCell
         Unit cell at room temperature.
-    sites : tuple of (element, (x, y, z))
-        Atoms of the asymmetric unit, fractional coordinates.
+    sites : tuple of Site
+        Atoms of the asymmetric unit.
     poisson_ratio : float
         Of the isotropic aggregate.
     stiffness : mapping of str to float
@@ -77,15 +77,16 @@ def material(name: str) -> Material:
 def extinction_reason(space_group: str, sites: Sequence[Site], hkl: Sequence[int]) -> str | None:
     """Say why a reflection is extinct, by symmetry or by the positions of the atoms.
 
-    The geometric structure factor Σ Z exp(2πi h·x) runs over the atoms of the cell with the atomic
-    number Z for the scattering factor: where it vanishes, spherical atoms at rest scatter nothing.
+    The geometric structure factor Σ o Z exp(2πi h·x) runs over the atoms of the cell with the
+    occupied part o of the atomic number Z for the scattering factor: where it vanishes, spherical
+    atoms at rest scatter nothing.
 
     Parameters
     ----------
     space_group : str
         Hermann-Mauguin symbol.
-    sites : sequence of (element, (x, y, z))
-        Atoms of the asymmetric unit, fractional coordinates.
+    sites : sequence of Site
+        Atoms of the asymmetric unit; their temperature factors do not matter.
     hkl : sequence of 3 int
         The reflection.
 
@@ -98,11 +99,12 @@ def extinction_reason(space_group: str, sites: Sequence[Site], hkl: Sequence[int
     if reason is not None:
         return reason
     amplitude, electrons = 0j, 0.0
-    for element, positions in expand_sites(space_group, sites):
-        atomic_number = gemmi.Element(element).atomic_number
+    atoms = expand_sites(space_group, sites)
+    for site, (element, positions) in zip(sites, atoms, strict=True):
+        weight = gemmi.Element(element).atomic_number * Site(*site).occupancy
         phases = 2 * math.pi * (positions @ np.array(miller(hkl)))
-        amplitude += atomic_number * complex(np.exp(1j * phases).sum())
-        electrons += atomic_number * len(positions)
+        amplitude += weight * complex(np.exp(1j * phases).sum())
+        electrons += weight * len(positions)
     if abs(amplitude) < 1e-6 * electrons:
         return "the atoms of the cell scatter in opposite phases and cancel"
     return None
@@ -172,19 +174,19 @@ def _hexagonal(c11: float, c12: float, c13: float, c33: float, c44: float) -> di
 
 
 def _fcc(name: str, a: float, nu: float, stiffness: dict[str, float], source: str) -> Material:
-    cell, sites = UnitCell.cubic(a), ((name, _ORIGIN),)
+    cell, sites = UnitCell.cubic(a), (Site(name, _ORIGIN),)
     return Material(name, "fcc", "F m -3 m", cell, sites, nu, stiffness, source)
 
 
 def _bcc(name: str, a: float, nu: float, stiffness: dict[str, float], source: str) -> Material:
-    cell, sites = UnitCell.cubic(a), ((name, _ORIGIN),)
+    cell, sites = UnitCell.cubic(a), (Site(name, _ORIGIN),)
     return Material(name, "bcc", "I m -3 m", cell, sites, nu, stiffness, source)
 
 
 def _hcp(
     name: str, a: float, c: float, nu: float, stiffness: dict[str, float], source: str
 ) -> Material:
-    cell, sites = UnitCell.hexagonal(a, c), ((name, _HCP_SITE),)
+    cell, sites = UnitCell.hexagonal(a, c), (Site(name, _HCP_SITE),)
     return Material(name, "hcp", "P 63/m m c", cell, sites, nu, stiffness, source)
 
 
@@ -192,7 +194,7 @@ def _diamond(
     name: str, element: str, a: float, nu: float, stiffness: dict[str, float], source: str
 ) -> Material:
     # Origin choice 1: an atom at the origin.
-    cell, sites = UnitCell.cubic(a), ((element, _ORIGIN),)
+    cell, sites = UnitCell.cubic(a), (Site(element, _ORIGIN),)
     return Material(name, "diamond", "F d -3 m:1", cell, sites, nu, stiffness, source)
 
 
@@ -235,12 +237,12 @@ _TABLE = (
     _diamond("diamond", "C", 3.5670, 0.07, _cubic(1079.0, 124.0, 578.0), "CRC; McSkimin 1972; VRH"),
     Material(
         "GaAs", "zincblende", "F -4 3 m", UnitCell.cubic(5.6533),
-        (("Ga", _ORIGIN), ("As", (1 / 4, 1 / 4, 1 / 4))),
+        (Site("Ga", _ORIGIN), Site("As", (1 / 4, 1 / 4, 1 / 4))),
         0.24, _cubic(118.8, 53.8, 59.4), "Adachi; Adachi; VRH",
     ),
     Material(
         "GaN", "wurtzite", "P 63 m c", UnitCell.hexagonal(3.189, 5.185),
-        (("Ga", (1 / 3, 2 / 3, 0.0)), ("N", (1 / 3, 2 / 3, 0.377))),
+        (Site("Ga", (1 / 3, 2 / 3, 0.0)), Site("N", (1 / 3, 2 / 3, 0.377))),
         0.26, _hexagonal(390.0, 145.0, 106.0, 398.0, 105.0), "Vurgaftman; Polian; VRH",
     ),
 )  # fmt: skip

@@ -21,9 +21,10 @@ def structure_factors(
     hkl: ArrayLike,
     energy_kev: float,
 ) -> NDArray[np.complex128]:
-    r"""Structure factors of the unit cell, with anomalous terms, atoms at rest.
+    r"""Structure factors of the unit cell, with anomalous terms.
 
-    .. math:: F_{hkl} = \sum_j (f_{0,j} + f'_j + i f''_j)\, e^{2\pi i\, h \cdot x_j}
+    .. math:: F_{hkl} = \sum_j o_j\, (f_{0,j} + f'_j + i f''_j)\,
+              e^{-B_j \sin^2\theta / \lambda^2}\, e^{2\pi i\, h \cdot x_j}
 
     Parameters
     ----------
@@ -31,8 +32,8 @@ def structure_factors(
         The unit cell.
     space_group : str
         Hermann-Mauguin symbol.
-    sites : sequence of (element, (x, y, z))
-        Atoms of the asymmetric unit, fractional coordinates.
+    sites : sequence of Site
+        Atoms of the asymmetric unit, with their occupancies o and temperature factors B.
     hkl : (..., 3) array_like
         Miller indices.
     energy_kev : float
@@ -52,16 +53,20 @@ def structure_factors(
     -----
     Form factors f0 are the sums of Gaussians of the International Tables for Crystallography C
     (1992), table 6.1.1.4; f' and f'' are those of Cromer & Liberman, J. Chem. Phys. 53, 1891
-    (1970), both as gemmi has them. Thermal vibration is left out: it weakens F by
-    exp(-B sin²θ/λ²).
+    (1970), both as gemmi has them. Sites without a temperature factor, such as those of the table
+    of materials, are at rest.
     """
     indices = np.asarray(hkl, dtype=np.float64)
     sine_over_wavelength = np.linalg.norm(cell.plane_normal(indices), axis=-1) / (4 * math.pi)
     total = np.zeros(indices.shape[:-1], dtype=np.complex128)
-    for element, positions in expand_sites(space_group, sites):
+    atoms = expand_sites(space_group, sites)
+    for site, (element, positions) in zip(sites, atoms, strict=True):
+        _, _, occupancy, b_factor = Site(*site)
         phases = np.exp(2j * math.pi * (indices @ positions.T)).sum(axis=-1)
         real, imaginary = anomalous_terms(element, energy_kev)
-        total += (form_factor(element, sine_over_wavelength) + real + 1j * imaginary) * phases
+        amplitude = form_factor(element, sine_over_wavelength) + real + 1j * imaginary
+        vibration = np.exp(-b_factor * np.square(sine_over_wavelength))
+        total += occupancy * vibration * amplitude * phases
     return total
 
 

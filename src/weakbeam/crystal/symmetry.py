@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fractions import Fraction
+from typing import NamedTuple
 
 import gemmi
 import numpy as np
@@ -12,7 +13,27 @@ import numpy as np
 from weakbeam._typing import Floats
 from weakbeam.crystal.lattice import UnitCell, miller
 
-Site = tuple[str, tuple[float, float, float]]
+
+class Site(NamedTuple):
+    """An atom of the asymmetric unit.
+
+    Attributes
+    ----------
+    element : str
+        Chemical symbol.
+    position : tuple of 3 float
+        Fractional coordinates.
+    occupancy : float
+        Fraction of its places that are occupied.
+    b_factor : float
+        Temperature factor B = 8π²⟨u²⟩ (Å²), isotropic; 0 for an atom at rest.
+    """
+
+    element: str
+    position: tuple[float, float, float]
+    occupancy: float = 1.0
+    b_factor: float = 0.0
+
 
 _CENTRING_RULES = {
     "A": "k + l must be even",
@@ -144,8 +165,8 @@ def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Flo
     ----------
     space_group : str
         Hermann-Mauguin symbol.
-    sites : sequence of (element, (x, y, z))
-        Fractional coordinates in the asymmetric unit.
+    sites : sequence of Site
+        Atoms of the asymmetric unit.
 
     Returns
     -------
@@ -154,7 +175,7 @@ def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Flo
     """
     operations = list(find_space_group(space_group).operations())
     expanded = []
-    for element, position in sites:
+    for element, position, *_ in sites:
         images: list[Floats] = []
         for operation in operations:
             image = np.array(operation.apply_to_xyz(position))
