@@ -1,4 +1,4 @@
-"""How X-rays are refracted and attenuated by what lenses and beam stops are made of.
+"""How X-rays are refracted and attenuated by what lenses, beam stops and crystals are made of.
 
 The numbers come from the tables of xraydb, which takes a second to import and is imported when the
 first number is asked for. Attenuation is the total cross-section of Elam, Ravel & Sieber (2002,
@@ -18,6 +18,9 @@ from difflib import get_close_matches
 
 ENERGY_RANGE_KEV = (0.1, 800.0)
 """Where the tables of attenuation begin and end."""
+
+_AVOGADRO = 6.02214076e23
+_SQUARE_ANGSTROM_PER_SQUARE_CM = 1e16
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,34 @@ def attenuation(name: str, energy_kev: float) -> float:
 
     per_cm = xraydb.material_mu(matter.formula, energy_ev, density=matter.density, kind="total")
     return float(per_cm) * 1e-4
+
+
+def cross_section(element: str, energy_kev: float) -> float:
+    """Total cross-section of an atom, absorption and scattering together.
+
+    Parameters
+    ----------
+    element : str
+        Chemical symbol.
+    energy_kev : float
+        Photon energy (keV).
+
+    Returns
+    -------
+    float
+        In Å².
+
+    Raises
+    ------
+    ValueError
+        For an element or an energy outside the tables.
+    """
+    energy_ev = _tabulated(energy_kev)
+    import xraydb
+
+    square_cm_per_gram = float(xraydb.mu_elam(element, energy_ev, kind="total"))
+    gram_per_atom = float(xraydb.atomic_mass(element)) / _AVOGADRO
+    return square_cm_per_gram * gram_per_atom * _SQUARE_ANGSTROM_PER_SQUARE_CM
 
 
 def _tabulated(energy_kev: float) -> float:
