@@ -1,0 +1,243 @@
+"""Where the dislocations of a population are placed: a box, a slab, or a Gaussian cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.crystal.lattice import unit
+from weakbeam.defects.dislocation import axes_across
+
+
+class Region(Protocol):
+    """A place with a face: what a population needs to know of it."""
+
+    @property
+    def area(self) -> float:
+        """Area (µm²) of the face, across the region's normal."""
+
+    @property
+    def spread(self) -> tuple[Floats, Floats]:
+        """Lowest and highest coordinates (µm) that points can have in the region's frame."""
+
+    def local(self, uniform: Floats) -> Floats:
+        """Coordinates (n, 3) in the region's frame of points drawn by uniform numbers (n, 3)."""
+
+    def positions(self, local: Floats) -> Floats:
+        """Points (n, 3) of given coordinates, in µm."""
+
+    def chords(self, positions: Floats, lines: Floats) -> Floats:
+        """Lengths (n,) in µm of lines inside the region."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box along the axes; its face is the one across z.
+
+    Parameters
+    ----------
+    low, high : (3,) array_like
+        Opposite corners, in µm; a thickness of zero is a plane.
+
+    Raises
+    ------
+    ValueError
+        If `high` is below `low` somewhere, or x and y have no extent.
+    """
+
+    low: Floats
+    high: Floats
+
+    def __post_init__(self) -> None:
+        """Check the corners."""
+        for name in ("low", "high"):
+            object.__setattr__(self, name, _triple(name, getattr(self, name)))
+        size = self.high - self.low
+        if size.min() < 0.0 or size[:2].min() == 0.0:
+            raise ValueError(
+                f"high {self.high.tolist()} must lie above low {self.low.tolist()} in x and y, and "
+                "not below it in z"
+            )
+
+    @property
+    def area(self) -> float:
+        """Area (µm²) across z."""
+        return float(np.prod((self.high - self.low)[:2]))
+
+    @property
+    def spread(self) -> tuple[Floats, Floats]:
+        """The corners."""
+        return self.low, self.high
+
+    def local(self, uniform: Floats) -> Floats:
+        """Points spread evenly over the box."""
+        return np.asarray(self.low + (self.high - self.low) * uniform)
+
+    def positions(self, local: Floats) -> Floats:
+        """Return the points themselves: the box has the frame of the sample."""
+        return local
+
+    def chords(self, positions: Floats, lines: Floats) -> Floats:
+        """Lengths (µm) of lines inside the box."""
+        return _chords(positions, lines, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A square plate of any orientation; its face is the square.
+
+    Parameters
+    ----------
+    normal : (3,) array_like
+        Normal of the plate, of any length.
+    width : float
+        Edge of the square, in µm; two edges lie along the part of x (or y, for a normal near x)
+        across the normal.
+    depth : float
+        Thickness of the plate, in µm; may be zero.
+    centre : (3,) array_like
+        In µm; the origin unless given.
+
+    Raises
+    ------
+    ValueError
+        For a zero normal, a width that is not positive or a negative depth.
+    """
+
+    normal: Floats
+    width: float
+    depth: float = 0.0
+    centre: Floats = field(default_factory=lambda: np.zeros(3))
+
+    def __post_init__(self) -> None:
+        """Normalise the normal and check every value."""
+        object.__setattr__(self, "normal", unit(_triple("normal", self.normal)))
+        object.__setattr__(self, "centre", _triple("centre", self.centre))
+        _check_size("width", self.width, positive=True)
+        _check_size("depth", self.depth, positive=False)
+
+    @property
+    def area(self) -> float:
+        """Area (µm²) of the square."""
+        return self.width**2
+
+    @property
+    def spread(self) -> tuple[Floats, Floats]:
+        """Ends of the plate along its edges and its normal."""
+        half = 0.5 * np.array([self.width, self.width, self.depth])
+        return -half, half
+
+    def local(self, uniform: Floats) -> Floats:
+        """Points spread evenly over the plate."""
+        return np.asarray((uniform - 0.5) * [self.width, self.width, self.depth])
+
+    def positions(self, local: Floats) -> Floats:
+        """From the plate's frame to that of the sample."""
+        return np.asarray(self.centre + local @ _frame(self.normal))
+
+    def chords(self, positions: Floats, lines: Floats) -> Floats:
+        """Lengths (µm) of lines inside the plate."""
+        frame = _frame(self.normal)
+        low, high = self.spread
+        return _chords((positions - self.centre) @ frame.T, lines @ frame.T, low, high)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A round cloud: normally distributed across its normal, evenly along it.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation along each direction across the normal, in µm.
+    depth : float
+        Thickness along the normal, in µm; may be zero.
+    centre : (3,) array_like
+        In µm; the origin unless given.
+    normal : (3,) array_like
+        Of any length; z unless given.
+
+    Raises
+    ------
+    ValueError
+        For a zero normal, a sigma that is not positive or a negative depth.
+    """
+
+    sigma: float
+    depth: float = 0.0
+    centre: Floats = field(default_factory=lambda: np.zeros(3))
+    normal: Floats = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+
+    def __post_init__(self) -> None:
+        """Normalise the normal and check every value."""
+        object.__setattr__(self, "normal", unit(_triple("normal", self.normal)))
+        object.__setattr__(self, "centre", _triple("centre", self.centre))
+        _check_size("sigma", self.sigma, positive=True)
+        _check_size("depth", self.depth, positive=False)
+
+    @property
+    def area(self) -> float:
+        """Area 2πσ² (µm²): the number of points over their density at the centre."""
+        return float(2.0 * np.pi * self.sigma**2)
+
+    @property
+    def spread(self) -> tuple[Floats, Floats]:
+        """Ends that no double-precision draw passes: 9 σ."""
+        half = np.array([9.0 * self.sigma, 9.0 * self.sigma, 0.5 * self.depth])
+        return -half, half
+
+    def local(self, uniform: Floats) -> Floats:
+        """Points after Box and Muller (1958)."""
+        radius = self.sigma * np.sqrt(-2.0 * np.log1p(-uniform[:, 0]))
+        angle = 2.0 * np.pi * uniform[:, 1]
+        height = self.depth * (uniform[:, 2] - 0.5)
+        return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=1)
+
+    def positions(self, local: Floats) -> Floats:
+        """From the cloud's frame to that of the sample."""
+        return np.asarray(self.centre + local @ _frame(self.normal))
+
+    def chords(self, positions: Floats, lines: Floats) -> Floats:
+        """Refuse: a cloud has no surface.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError("a Gaussian region has no volume: give a count or lines per area")
+
+
+def _frame(normal: Floats) -> Floats:
+    """Rows: two unit vectors across the normal, and the normal; the axes for a normal along z."""
+    x, y = axes_across(np.eye(3)[0 if abs(normal[0]) < 0.9 else 1], normal)
+    return np.stack([x, y, normal])
+
+
+def _chords(positions: Floats, lines: Floats, low: Floats, high: Floats) -> Floats:
+    """Lengths of the parts of lines that lie between two corners."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = (np.stack([low, high])[:, None, :] - positions) / lines
+    # A line within a pair of faces never leaves through them.
+    within = (positions >= low) & (positions <= high)
+    never = np.where(within, np.inf, np.nan)
+    parallel = lines == 0.0
+    enter = np.where(parallel, -never, np.minimum(*ends)).max(axis=1)
+    leave = np.where(parallel, never, np.maximum(*ends)).min(axis=1)
+    return np.asarray(np.nan_to_num(np.maximum(leave - enter, 0.0)))
+
+
+def _triple(name: str, value: ArrayLike) -> Floats:
+    vector = np.array(value, dtype=np.float64)
+    if vector.shape != (3,) or not np.all(np.isfinite(vector)):
+        raise ValueError(f"{name} must be three finite numbers")
+    return vector
+
+
+def _check_size(name: str, value: float, *, positive: bool) -> None:
+    if not (0.0 < value < np.inf or (value == 0.0 and not positive)):
+        allowed = "positive" if positive else "zero or positive"
+        raise ValueError(f"{name} {value} must be {allowed} and finite")
