@@ -101,3 +101,67 @@ def image(p):
     density = p_rock(q1, q3, theta, p) * p_roll(q_roll, theta, p)
     density /= p_rock(np.zeros(1), np.zeros(1), theta, p) * p_roll(np.zeros(1), theta, p)
     return density.reshape(rows, columns, -1) @ weight / weight.sum()
+
+
+def p_oblique(q, theta, eta, p):
+    """C4: density up to a factor, as a plain sum over ζ_v."""
+    s, c = np.sin(theta), np.cos(theta)
+    reach = min(p["clip"] or np.inf, 7 * p["zeta_v"])
+    total = 0.0
+    for zeta in reach * ((np.arange(300) + 0.5) / 150 - 1):
+        energy = (q[0] + c * np.cos(eta) * zeta) / s
+        delta = 2 * s * q[2] - 2 * c * q[0] - np.cos(eta) * zeta
+        xi = 2 * s * q[1] + np.sin(eta) * zeta
+        exponent = (zeta / p["zeta_v"]) ** 2 + (energy / p["bandwidth"]) ** 2
+        exponent = exponent + (delta**2 + xi**2) / p["acceptance"] ** 2
+        cut = p["aperture"] or np.inf
+        total = total + np.exp(-0.5 * exponent) * (np.abs(delta) < cut) * (np.abs(xi) < cut)
+    return total
+
+
+def oblique_image(p):
+    """Image of an oblique reflection of a cubic crystal in a cube mount, camera normal to k_out.
+
+    A3, A4 and E2 with whole diffraction vectors in the laboratory: no frame of the reflection
+    enters but that of the camera.
+    """
+    a, h = p["cell"][0], np.array(p["hkl"], float)
+    k = 2 * np.pi * p["energy"] / HC
+
+    def turned(omega, axis=(0, 0, 1)):
+        n = np.array(axis, float)
+        skew = np.array([[0, -n[2], n[1]], [n[2], 0, -n[0]], [-n[1], n[0], 0]])
+        return np.eye(3) + np.sin(omega) * skew + (1 - np.cos(omega)) * skew @ skew
+
+    goniometer = turned(p["oblique"]["omega_rad"])
+    q0 = goniometer @ h * 2 * np.pi / a
+    out = q0 + np.array([k, 0, 0])
+    assert abs(np.linalg.norm(out) / k - 1) < 1e-9
+    theta, eta = np.arccos(out[0] / k) / 2, np.arctan2(-out[1], out[2])
+    e_out = out / k
+    e_roll = np.array([0, np.cos(eta), np.sin(eta)])
+    e_two_theta = np.cross(e_out, e_roll)
+
+    rows, columns = p["shape"]
+    sigma = p["beam_fwhm"] / 2.354820045
+    z = np.linspace(-4 * sigma, 4 * sigma, p["nz"])
+    weight = np.exp(-0.5 * (z / sigma) ** 2)
+    v = (np.arange(rows) - (rows - 1) / 2) * p["pixel"]
+    u = (np.arange(columns) - (columns - 1) / 2) * p["pixel"]
+    v, u, z = (x.ravel() for x in np.meshgrid(v, u, z, indexing="ij"))
+    on_camera = v[:, None] * e_two_theta + u[:, None] * e_roll
+    points = on_camera + ((z - on_camera[:, 2]) / e_out[2])[:, None] * e_out
+    in_crystal = points @ goniometer
+
+    beta = np.zeros((len(points), 3, 3))
+    for line in p["lines"]:
+        where = in_crystal - line["position_um"]
+        beta += beta_straight(where, np.array(line["b_um"]), line["t"], p["poisson"])
+    bent = np.linalg.inv(np.eye(3) + beta).transpose(0, 2, 1) @ h * 2 * np.pi / a
+    # Small turns of the inner motors: φ about y of the sample, χ left-handed about x.
+    motors = p["phi"] * goniometer[:, 1] - p["chi"] * goniometer[:, 0]
+    change = bent @ goniometer.T + np.cross(motors, q0) - q0
+    q = np.array([e_out, e_roll, e_two_theta]) @ change.T / np.linalg.norm(q0)
+    q[2] -= p["two_theta"] / (2 * np.sin(theta))
+    density = p_oblique(q, theta, eta, p) / p_oblique(np.zeros((3, 1)), theta, eta, p)
+    return density.reshape(rows, columns, -1) @ weight / weight.sum()

@@ -249,7 +249,7 @@ class ObliqueAcceptance:
         """Nodes of ζ_h, as fine as what the closed form resolves along it; trapezoidal rule.
 
         The rule converges like a Fourier series, but for the jumps at the edges of the lens'
-        aperture and of stops: these turn into stairs of a quarter of the divergence.
+        aperture and of stops: these turn into stairs, the finer the higher the jump is.
         """
         optics = self.optics
         sine, cosine = abs(math.sin(self.eta)), abs(math.cos(self.eta))
@@ -257,9 +257,15 @@ class ObliqueAcceptance:
         # Energy and lens follow ζ_h through ζ_∥ and ζ_⊥.
         sharpest = min(rms * optics.sin / optics.cos for _, _, rms in optics.energies)
         widths = [sigma, sharpest / max(sine, _SMALLEST), optics.lens / max(cosine, _SMALLEST)]
+        ends = [
+            end
+            for passage in optics.passages
+            for window in (*passage.two_theta, *passage.roll)
+            for end in (window.low, window.high)
+        ]
+        jump = max(math.exp(-0.5 * (end / optics.lens) ** 2) for end in ends)
         step = 1.15 / math.sqrt(sum(width**-2 for width in widths))
-        if not self.gaussian:
-            step = min(step, 0.25 * sigma)
+        step = min(step, sigma * max(0.1, 0.004 / max(jump, 1e-3)))
         count = min(math.ceil(_REACH * sigma / step), _MOST_NODES)
         node = np.linspace(-_REACH * sigma, _REACH * sigma, 2 * count + 1)
         share = np.exp(-0.5 * (node / sigma) ** 2)

@@ -11,6 +11,7 @@ from weakbeam._typing import ArrayLike, Floats
 from weakbeam.defects.field import DisplacementGradientField, evaluate
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry, diffraction_vector_change
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging.rays import RayGrid
 
 
@@ -43,7 +44,7 @@ def direct_images(
     q_imaging: Floats,
     rays: RayGrid,
     geometry: DiffractionGeometry,
-    acceptance: Acceptance,
+    acceptance: Acceptance | ObliqueAcceptance,
     settings: ArrayLike,
 ) -> Floats:
     """Images of the rays at each motor setting.
@@ -56,7 +57,7 @@ def direct_images(
         The sampling points, for their weights.
     geometry : DiffractionGeometry
         The reflection, for what the motors do.
-    acceptance : Acceptance
+    acceptance : Acceptance or ObliqueAcceptance
         The instrument.
     settings : (n, 3) array_like
         φ, χ, 2θ offsets in rad.

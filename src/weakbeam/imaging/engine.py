@@ -23,9 +23,10 @@ from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging import kernels
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.routes import FactorRoute, Route, TableRoute
+from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
 from weakbeam.workers import worker_count
 
 BATCH_BYTES = 320 * 2**20
@@ -63,12 +64,14 @@ class Engine:
     field : DisplacementGradientField
         The deformation, in the sample frame.
     geometry : DiffractionGeometry
-        The reflection, in the symmetric geometry.
+        The reflection.
     rays : RayGrid or sequence of RayGrid
         The sampling points. Of several grids, which differ in their depth samples only, each pixel
         takes the coarsest in which q varies smoothly from sample to sample.
-    acceptance : Acceptance
-        The instrument.
+    acceptance : Acceptance or ObliqueAcceptance
+        The instrument. The one of the symmetric geometry factorises: φ and 2θ must not move
+        q_roll then, nor χ the rest. The other one is taken ray by ray, for motors that may move
+        all.
     workers : int, optional
         Threads; as many as there are cores unless given. Results do not depend on it.
     kernel : Kernel, optional
@@ -83,7 +86,7 @@ class Engine:
         field: DisplacementGradientField,
         geometry: DiffractionGeometry,
         rays: RayGrid | Sequence[RayGrid],
-        acceptance: Acceptance,
+        acceptance: Acceptance | ObliqueAcceptance,
         workers: int | None = None,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
@@ -91,12 +94,16 @@ class Engine:
         self.field = field
         self.geometry = geometry
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
-        self.acceptance = acceptance
+        self._optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
         self.vignetting = vignetting
         self.workers = worker_count(workers)
-        self._route: Route = (
-            FactorRoute(acceptance) if kernel is None else TableRoute(kernel, acceptance)
-        )
+        self._route: Route
+        if kernel is not None:
+            self._route = TableRoute(kernel, acceptance)
+        elif isinstance(acceptance, Acceptance):
+            self._route = FactorRoute(acceptance)
+        else:
+            self._route = GeneralRoute(acceptance)
         self._stored: dict[int, Floats] = {}
         self._blocks, self._levels = self._plan()
 
@@ -126,9 +133,9 @@ class Engine:
         Parameters
         ----------
         rock_shifts : (n, 3) array_like
-            Shift of q in the imaging frame for each setting of φ and 2θ; its roll part is ignored.
+            Shift of q in the imaging frame for each setting of φ and 2θ.
         roll_shifts : (m, 3) array_like
-            Shift of q for each setting of χ; only its roll part counts.
+            Shift of q for each setting of χ; a frame takes the sum of one of each.
         progress : callable, optional
             Told how many frames are newly done.
 
@@ -293,11 +300,11 @@ class Engine:
         (docs/explanation/physics.md, B2, C1).
         """
         grid = self.grids[0]
-        row, column = np.divmod(pixels, grid.columns)
-        along_two_theta = -grid.row_positions[row] * math.sin(2.0 * self.geometry.theta)
-        across = grid.column_positions[column]
+        seen = (grid.centres(pixels) + grid.lift * grid.height_axis) @ (
+            self.geometry.imaging_from_sample.T
+        )
         per_angle = -self.vignetting / (2.0 * math.sin(self.geometry.theta))
-        return per_angle * np.stack([np.zeros(len(row)), across, along_two_theta])
+        return per_angle * np.stack([np.zeros(len(seen)), seen[:, 1], seen[:, 2]])
 
     # ------------------------------------------------------------------ plan
 
@@ -314,7 +321,7 @@ class Engine:
             return blocks, levels
         coarse = self.grids[0]
         finer = [len(grid.depths) / len(coarse.depths) for grid in self.grids[:-1]]
-        scales = _smooth_steps(self.acceptance)
+        scales = _smooth_steps(self._optics)
 
         def work(block: _Block) -> None:
             steps = np.empty(block.pixels.size)

@@ -23,6 +23,8 @@ class RayGrid:
     ----------
     rows, columns : int
         Pixels along 2θ and along y.
+    pixel : float
+        Pixel size in the object plane (µm).
     row_step, column_step : (3,) ndarray
         Displacement (µm) of the point seen at height 0 from one pixel to the next.
     along_ray : (3,) ndarray
@@ -39,6 +41,7 @@ class RayGrid:
 
     rows: int
     columns: int
+    pixel: float
     row_step: Floats
     column_step: Floats
     along_ray: Floats
@@ -111,16 +114,38 @@ class RayGrid:
         return self.centres(pixels)[..., None, :] + self.sample_offsets
 
     @property
+    def _along_sample(self) -> bool:
+        """Whether rows and columns follow two perpendicular lines in the sample."""
+        across = abs(float(self.row_step @ self.column_step))
+        return across < 1e-9 * float(np.linalg.norm(self.row_step) * self.pixel)
+
+    @property
     def row_positions(self) -> Floats:
-        """Coordinate along the beam (µm) that each row sees at height 0; decreasing with 2θ."""
-        pitch = float(np.linalg.norm(self.row_step))
-        return np.asarray(((self.rows - 1) / 2.0 - np.arange(self.rows)) * pitch)
+        """Where each row looks (µm).
+
+        In a vertical scattering plane the coordinate along the beam of the point that it sees at
+        height 0, which decreases with 2θ; else the coordinate along 2θ on the camera.
+        """
+        rows = np.arange(self.rows) - (self.rows - 1) / 2.0
+        if self._along_sample:
+            return np.asarray(-rows * float(np.linalg.norm(self.row_step)))
+        return np.asarray(rows * self.pixel)
 
     @property
     def column_positions(self) -> Floats:
-        """Coordinate along y (µm) of the point that each column sees at height 0."""
-        pitch = float(np.linalg.norm(self.column_step))
-        return np.asarray((np.arange(self.columns) - (self.columns - 1) / 2.0) * pitch)
+        """Where each column looks (µm), along y, or along the rows of the camera."""
+        return np.asarray((np.arange(self.columns) - (self.columns - 1) / 2.0) * self.pixel)
+
+    @property
+    def axis_labels(self) -> tuple[str, str]:
+        """What the two coordinates are."""
+        if self._along_sample:
+            return "x, along the beam (µm)", "y (µm)"
+        return "along 2θ on the camera (µm)", "across, on the camera (µm)"
+
+
+LEAST_SLOPE = 0.01
+"""Smallest vertical part of the diffracted beam's direction for which depth can be sampled."""
 
 
 def ray_grid(
@@ -133,7 +158,7 @@ def ray_grid(
     oversampling: int = 1,
     lift: float = 0.0,
 ) -> RayGrid:
-    """Rays of a camera in a vertical scattering plane (η = 0).
+    r"""Rays of a camera.
 
     Parameters
     ----------
@@ -146,8 +171,9 @@ def ray_grid(
     depths, weights : (n,) ndarray
         Heights (µm) and weights of the beam.
     plane : {"vertical", "normal"}
-        Camera vertical in the laboratory, or normal to the diffracted beam: the step along the
-        beam is pixel / tan 2θ or pixel / sin 2θ.
+        Camera vertical in the laboratory with its rows horizontal, or normal to the diffracted beam
+        and turned with its azimuth η. In a vertical scattering plane the step along the beam is
+        pixel / tan 2θ or pixel / sin 2θ.
     oversampling : int
         Sub-pixels along each axis.
     lift : float
@@ -160,27 +186,39 @@ def ray_grid(
     Raises
     ------
     ValueError
-        For an unknown plane.
+        For an unknown plane, or a diffracted beam that hardly leaves the plane of the line beam.
 
     Notes
     -----
-    Rows follow increasing 2θ, upwards on the camera, and so run against the beam
-    (docs/explanation/physics.md, B4 and E1).
+    Rows follow increasing 2θ and so run against the beam (docs/explanation/physics.md, B4, E1 and
+    E2). A point at height 0 is seen at :math:`(r\cdot\hat e_{2\theta}, r\cdot\hat e_{roll})` on
+    a normal camera, and on a vertical one at :math:`(-x k_z/k_x, y - x k_y/k_x)`.
     """
-    two_theta = 2.0 * geometry.theta
+    k = geometry.k_out_lab
+    if abs(k[2]) < LEAST_SLOPE:
+        raise ValueError(
+            f"the diffracted beam runs within the sheet of the line beam (it rises by "
+            f"{math.degrees(math.asin(k[2])):.2g} deg): every pixel would look along the whole beam"
+        )
     if plane == "vertical":
-        step = pixel / math.tan(two_theta)
+        # Whoever moves up on the camera follows 2θ, unless the diffracted beam goes down.
+        up = math.copysign(pixel, k[2])
+        row = np.array([-up * k[0] / k[2], -up * k[1] / k[2], 0.0])
+        column = np.array([0.0, pixel, 0.0])
     elif plane == "normal":
-        step = pixel / math.sin(two_theta)
+        _, roll, two_theta = geometry.lab_from_imaging.T
+        seen = np.array([two_theta[:2], roll[:2]])
+        steps = np.linalg.inv(seen) * pixel
+        row, column = np.array([*steps[:, 0], 0.0]), np.array([*steps[:, 1], 0.0])
     else:
         raise ValueError(f"camera plane {plane!r} is neither 'vertical' nor 'normal'")
-    k = geometry.k_out_lab
     sample_from_lab = geometry.lab_from_sample.T
     return RayGrid(
         rows=shape[0],
         columns=shape[1],
-        row_step=sample_from_lab @ np.array([-step, 0.0, 0.0]),
-        column_step=sample_from_lab @ np.array([0.0, pixel, 0.0]),
+        pixel=pixel,
+        row_step=sample_from_lab @ row,
+        column_step=sample_from_lab @ column,
         along_ray=sample_from_lab @ (k / k[2]),
         height_axis=sample_from_lab @ np.array([0.0, 0.0, 1.0]),
         depths=depths,

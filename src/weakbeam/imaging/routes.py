@@ -1,4 +1,4 @@
-"""Two routes from q of the rays to a block of pixels: by factors, or by a tabulated acceptance."""
+"""Routes from q of the rays to a block of pixels: by factors, ray by ray, or by a table."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import numpy as np
 from weakbeam._typing import Floats, Floats32, Ints
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.imaging import kernels
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+from weakbeam.imaging import general, kernels
 from weakbeam.imaging.factors import factor_pairs
+
+_FAR_AWAY = 1e30
+"""Stands for an infinite limit, so that no infinity enters compiled arithmetic."""
 
 
 class Route(Protocol):
@@ -105,6 +109,45 @@ class FactorRoute:
         return a, b
 
 
+class GeneralRoute:
+    """The closed form of any geometry, evaluated for every ray and frame.
+
+    Parameters
+    ----------
+    acceptance : ObliqueAcceptance
+        The instrument.
+    """
+
+    def __init__(self, acceptance: ObliqueAcceptance) -> None:
+        scale, terms = acceptance.relative_scale, acceptance.terms
+        forms = [
+            [*term.whitening, term.middle, term.delta - term.middle, term.xi - term.middle]
+            for term in terms
+        ]
+        ends = [[scale * term.height, term.clip, *term.delta_ends, *term.xi_ends] for term in terms]
+        offsets = [term.offset for term in terms]
+        self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
+
+    def frames(
+        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+    ) -> None:
+        """See :meth:`Route.frames`."""
+        general.sum_general(q, weights, rock, roll, *self._terms, pixels, out)
+
+    def moments(
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        powers: tuple[Floats, Floats],
+        pixels: Ints,
+        out: Floats,
+    ) -> None:
+        """See :meth:`Route.moments`."""
+        general.sum_general_moments(q, weights, rock, roll, *self._terms, *powers, pixels, out)
+
+
 class TableRoute:
     """Interpolation in a tabulated acceptance, for every ray and frame.
 
@@ -112,14 +155,14 @@ class TableRoute:
     ----------
     kernel : Kernel
         The table.
-    acceptance : Acceptance
+    acceptance : Acceptance or ObliqueAcceptance
         The instrument that it was traced for; its open form sets the scale of the intensity.
     """
 
-    def __init__(self, kernel: Kernel, acceptance: Acceptance) -> None:
-        reference = acceptance.open
-        passed = reference.passed_by_condenser * reference.passed_by_aperture**2
-        self._scale = kernel.throughput / (passed * reference.peak)
+    def __init__(self, kernel: Kernel, acceptance: Acceptance | ObliqueAcceptance) -> None:
+        optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
+        passed = optics.passed_by_condenser * optics.passed_by_aperture**2
+        self._scale = kernel.throughput / (passed * acceptance.open.peak)
         self._table = kernel.table
         self._first = np.array([centers[0] for centers in kernel.centers])
         self._density = 1.0 / kernel.steps
