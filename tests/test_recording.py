@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from weakbeam import simulate
+from weakbeam.drawing import Artist, Drawing
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
+from weakbeam.figures import draw_file, save_all
 from weakbeam.io.reading import entry_names, frames_done, read_entry, read_frames
 from weakbeam.recording import record
 
@@ -187,3 +189,35 @@ def test_defects_without_a_plane_have_no_plane_in_the_file(tmp_path):
             table = opened["1.1/sample/defects"]
             assert ("plane" in table) == (name != "none")
             assert len(table["kind"]) == text.count("[[defects]]")
+
+
+@pytest.mark.parametrize(
+    "settings", [[], ["scan={}"], ["camera.model=pco_edge"]], ids=["scan", "image", "counts"]
+)
+def test_figures_of_another_process_are_those_of_this_one(tmp_path, monkeypatch, settings):
+    def fail(self, suffix=".png"):
+        raise AssertionError("drawn in this process")
+
+    experiment = SCAN.with_settings(["output.figures=true", *settings])
+    with monkeypatch.context() as patched:
+        patched.setattr(Drawing, "picture", fail)
+        result = record(experiment, tmp_path / "run")
+    here = save_all(draw_file(result.file), tmp_path / "here")
+    assert [path.name for path in result.figures] == [path.name for path in here]
+    assert {path.stem for path in here} >= {"image", "rocking", "acceptance"}
+    assert [path.read_bytes() for path in result.figures] == [path.read_bytes() for path in here]
+
+
+def test_figures_that_cannot_be_written_are_told(tmp_path):
+    (tmp_path / "figures").write_text("in the way")
+    with pytest.raises(InputError, match=r"figures.*cannot be created: File exists"):
+        record(SCAN.with_settings(["output.figures=true"]), tmp_path)
+    assert read_entry(tmp_path / "weakbeam.h5").end_reason == "SUCCESS"
+
+
+def test_without_figures_no_process_is_started(tmp_path, monkeypatch):
+    def fail(self):
+        raise AssertionError("started")
+
+    monkeypatch.setattr(Artist, "start", fail)
+    assert record(SCAN, tmp_path).figures == ()

@@ -14,9 +14,10 @@ from weakbeam._typing import ArrayLike, Floats, Ints
 from weakbeam.analysis.moments import ScanMoments, com_response
 from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import map_name
+from weakbeam.drawing import FORMAT, Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.figures_instrument import acceptance
+from weakbeam.figures_instrument import acceptance_drawing
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.simulation import Run, dark_level, perfect_intensity, signal_scale
 
@@ -79,14 +80,56 @@ def draw(setup: Setup, scan: DetectorScan, data: ScanData) -> dict[str, Figure]:
     dict of str to Figure
         ``image``, ``rocking``, ``acceptance`` and, if an angle moved, ``maps``.
     """
-    figures = {
-        "image": _image(setup, scan, data),
-        "rocking": _rocking(setup, scan, data),
-        "acceptance": acceptance(setup, settings(scan)[data.number]),
-    }
+    drawings = frame_drawings(setup, scan, data) | setting_drawings(setup, scan, data.number)
+    return {name: drawings[name].figure() for name in FIGURE_NAMES if name in drawings}
+
+
+def setting_drawings(setup: Setup, scan: DetectorScan, number: int) -> dict[str, Drawing]:
+    """Describe the figures that need no frame, only the setting of the one that is shown.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        The scan.
+    number : int
+        The frame that is shown, from :func:`frame_to_show`.
+
+    Returns
+    -------
+    dict of str to Drawing
+        ``acceptance`` and, if no angle moves, ``rocking``.
+    """
+    drawings = {"acceptance": acceptance_drawing(setup, settings(scan)[number])}
+    if not _moving_angles(scan):
+        drawings["rocking"] = _rocking(setup, scan, number)
+    return drawings
+
+
+def frame_drawings(setup: Setup, scan: DetectorScan, data: ScanData) -> dict[str, Drawing]:
+    """Describe the figures that show frames: all those not in :func:`setting_drawings`.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        The scan.
+    data : ScanData
+        What was simulated.
+
+    Returns
+    -------
+    dict of str to Drawing
+        ``image`` and, if an angle moved, ``rocking`` and ``maps``.
+    """
+    drawings = {"image": _image(setup, scan, data)}
+    if _moving_angles(scan):
+        drawings["rocking"] = _rocking(setup, scan, data.number, data.intensity)
     if data.centers:
-        figures["maps"] = _maps(setup, scan, data)
-    return figures
+        drawings["maps"] = _maps(setup, scan, data)
+    return drawings
 
 
 def draw_run(run: Run) -> dict[str, Figure]:
@@ -99,7 +142,7 @@ def draw_run(run: Run) -> dict[str, Figure]:
     level = dark_level(run.experiment)
     for k, frame in enumerate(frames):
         moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
-    centers = {m: moments.center_of_mass(m) for m in scan.moving if m in _ANGLES}
+    centers = {motor: moments.center_of_mass(motor) for motor in _moving_angles(scan)}
     number = frame_to_show(setup, scan)
     engine = setup.engine(float(scan.positions["z"][0]))
     data = ScanData(
@@ -112,9 +155,7 @@ def draw_run(run: Run) -> dict[str, Figure]:
     return draw(setup, scan, data)
 
 
-def draw_file(
-    path: Path, index: int = 0, setup: Setup | None = None, mean_q: Floats | None = None
-) -> dict[str, Figure]:
+def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
     """Draw the figures of an entry of an output file.
 
     Parameters
@@ -123,44 +164,62 @@ def draw_file(
         The file.
     index : int
         The entry, from 0.
-    setup : Setup, optional
-        The assembled experiment of the file, if it is at hand.
-    mean_q : (3, rows, columns) ndarray, optional
-        q averaged over the rays, if it is at hand.
 
     Raises
     ------
     InputError
         If the file cannot be read or has no such entry.
     """
+    from weakbeam.io.reading import read_configuration
+
+    setup = assemble(Experiment.from_toml_text(read_configuration(path), str(path)))
+    return draw(setup, setup.scans[index % len(setup.scans)], read_scan(path, index, setup))
+
+
+def read_scan(path: Path, index: int, setup: Setup, mean_q: Floats | None = None) -> ScanData:
+    """Read what the figures of an entry of an output file show.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    index : int
+        The entry, from 0.
+    setup : Setup
+        The assembled experiment of the file.
+    mean_q : (3, rows, columns) ndarray, optional
+        q averaged over the rays, if it is at hand.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has no such entry, or the entry no frames yet.
+    """
     from weakbeam.io.bliss import entry_name
-    from weakbeam.io.reading import read_configuration, read_entry, read_frames
+    from weakbeam.io.reading import read_entry, read_frames
 
     stored = read_entry(path, entry_name(index))
-    if setup is None:
-        setup = assemble(Experiment.from_toml_text(read_configuration(path), str(path)))
     scan = setup.scans[index % len(setup.scans)]
     done = np.flatnonzero(stored.done)
     if done.size == 0:
         raise InputError(str(path), None, f"entry {stored.name} has no frames yet")
     number = frame_to_show(setup, scan, stored.done)
     centers = {}
-    for motor in scan.moving:
+    for motor in _moving_angles(scan):
         name = map_name(motor, "com")
-        if motor in _ANGLES and name in stored.maps and stored.done.all():
+        if name in stored.maps and stored.done.all():
             offset = 2.0 * setup.geometry.theta if motor == "two_theta" else 0.0
             centers[motor] = np.radians(stored.maps[name].values) - offset
     if centers and mean_q is None:
         mean_q, _ = setup.engine(float(scan.positions["z"][0])).mean_q()
     pixels = stored.shape[0] * stored.shape[1]
-    data = ScanData(
+    return ScanData(
         number=number,
         frame=read_frames(path, stored.name, [number])[0],
         intensity=np.where(stored.done, stored.intensity / pixels, np.nan),
         centers=centers,
         mean_q=mean_q,
     )
-    return draw(setup, scan, data)
 
 
 def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") -> list[Path]:
@@ -173,14 +232,21 @@ def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") 
     RunError
         If the disk is full or fails.
     """
-    from weakbeam.io.diskerrors import creation_error
-    from weakbeam.plot.style import save
+    from weakbeam.plot.style import render
 
-    paths = [folder / f"{name}{suffix}" for name in figures]
+    pictures = {name: render(figure, suffix) for name, figure in figures.items()}
+    return save_pictures(pictures, folder, suffix)
+
+
+def save_pictures(pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT) -> list[Path]:
+    """Write figures that are drawn already, as :func:`save_all` does."""
+    from weakbeam.io.diskerrors import creation_error
+
+    paths = [folder / f"{name}{suffix}" for name in pictures]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, figure in zip(paths, figures.values(), strict=True):
-            save(figure, path)
+        for path, picture in zip(paths, pictures.values(), strict=True):
+            path.write_bytes(picture)
     except OSError as error:
         raise creation_error(Path(error.filename or folder), error) from None
     return paths
@@ -225,9 +291,11 @@ def _along_fast_motor(scan: DetectorScan) -> Ints:
     return np.flatnonzero(slow == slow[np.argmin(np.abs(slow))])
 
 
-def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
-    from weakbeam.plot.image import image_figure
+def _moving_angles(scan: DetectorScan) -> list[str]:
+    return [motor for motor in scan.moving if motor in _ANGLES]
 
+
+def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     grid = setup.grids[0]
     phi, chi, two_theta = 1e3 * settings(scan)[data.number]
     frame = np.asarray(data.frame, dtype=np.float64)
@@ -235,24 +303,25 @@ def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
     low, high = np.percentile(frame, [0.1, 99.9])
     # From zero if the darkest pixels are dark; else faint contrast on a bright field would drown.
     shown = (0.0 if low < 0.5 * high else float(low), float(high))
-    return image_figure(
-        frame,
-        grid.row_positions,
-        grid.column_positions,
-        phi_mrad=phi,
-        chi_mrad=chi,
-        two_theta_mrad=two_theta,
-        title=f"frame {data.number} of 0 to {scan.frames - 1}" if scan.frames > 1 else "",
-        intensity_label="intensity / perfect crystal at peak" if ideal else "counts (ADU)",
-        limits=shown if shown[1] > shown[0] else None,
+    return Drawing(
+        "weakbeam.plot.image.image_figure",
+        (frame, grid.row_positions, grid.column_positions),
+        {
+            "phi_mrad": phi,
+            "chi_mrad": chi,
+            "two_theta_mrad": two_theta,
+            "title": f"frame {data.number} of 0 to {scan.frames - 1}" if scan.frames > 1 else "",
+            "intensity_label": "intensity / perfect crystal at peak" if ideal else "counts (ADU)",
+            "limits": shown if shown[1] > shown[0] else None,
+        },
     )
 
 
-def _rocking(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
-    from weakbeam.plot.rocking import rocking_figure
-
-    moving = [motor for motor in scan.moving if motor in _ANGLES]
-    motor = moving[-1] if moving else "phi"
+def _rocking(
+    setup: Setup, scan: DetectorScan, number: int, intensity: Floats | None = None
+) -> Drawing:
+    """The rocking curve, with the mean of each frame in the scan if it is given."""
+    motor = (_moving_angles(scan) or ["phi"])[-1]
     axis = _ANGLES.index(motor)
     every = settings(scan)
     row = _along_fast_motor(scan)
@@ -261,23 +330,26 @@ def _rocking(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
     reach = max(4.5 * width, float(np.abs(every[row, axis]).max(initial=0.0)))
     fine = np.zeros((801, 3)) + every[row[0]]
     fine[:, axis] = np.linspace(-reach, reach, len(fine))
-    experiment = setup.experiment
-    mean = (data.intensity[row] - dark_level(experiment)) / signal_scale(experiment)
-    in_scan = bool(moving)
-    return rocking_figure(
-        1e3 * fine[:, axis],
-        perfect_intensity(setup, fine),
-        positions_mrad=1e3 * every[row, axis] if in_scan else None,
-        curves={"mean of the image": mean} if in_scan else None,
-        setting_mrad=1e3 * every[data.number, axis],
-        setting_label=f"frame {data.number}" if scan.frames > 1 else "this image",
-        axis_label=f"{SYMBOLS[motor]} (mrad)",
+    options = {
+        "setting_mrad": 1e3 * every[number, axis],
+        "setting_label": f"frame {number}" if scan.frames > 1 else "this image",
+        "axis_label": f"{SYMBOLS[motor]} (mrad)",
+    }
+    if intensity is not None:
+        experiment = setup.experiment
+        mean = (intensity[row] - dark_level(experiment)) / signal_scale(experiment)
+        options |= {
+            "positions_mrad": 1e3 * every[row, axis],
+            "curves": {"mean of the image": mean},
+        }
+    return Drawing(
+        "weakbeam.plot.rocking.rocking_figure",
+        (1e3 * fine[:, axis], perfect_intensity(setup, fine)),
+        options,
     )
 
 
-def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
-    from weakbeam.plot.maps import com_figure
-
+def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     assert data.mean_q is not None
     predicted = predicted_centers(setup, scan, data.mean_q)
     rest = predicted_centers(setup, scan, np.zeros((3, 1, 1)))
@@ -290,11 +362,10 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Figure:
         symbol = f"{SYMBOLS[motor]} {_minus(1e3 * zero)} mrad" if shifted else SYMBOLS[motor]
         zero = zero if shifted else 0.0
         maps[symbol] = 1e3 * (center - zero), 1e3 * (predicted[motor] - zero)
-    return com_figure(
-        maps,
-        grid.row_positions,
-        grid.column_positions,
-        predicted_label="predicted from q",
+    return Drawing(
+        "weakbeam.plot.maps.com_figure",
+        (maps, grid.row_positions, grid.column_positions),
+        {"predicted_label": "predicted from q"},
     )
 
 
@@ -320,7 +391,7 @@ def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[
     dict of str to (rows, columns) ndarray
         For each moving angle; R is that of :func:`weakbeam.analysis.moments.com_response`.
     """
-    motors = [motor for motor in scan.moving if motor in _ANGLES]
+    motors = _moving_angles(scan)
     every = settings(scan)
     positions = np.stack([every[:, _ANGLES.index(motor)] for motor in motors])
     shifts = every @ setup.geometry.motor_vectors

@@ -12,6 +12,7 @@ from weakbeam._typing import Floats
 from weakbeam.assemble import Setup, assemble
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel, differences
+from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Acceptance as AcceptanceTable
 from weakbeam.experiment import Experiment
@@ -29,8 +30,8 @@ _REACH_OPEN = 3.3
 """... and in those of the open instrument where a stop makes the acceptance smaller."""
 
 
-def acceptance(setup: Setup, setting: Floats) -> Figure:
-    """Draw the acceptance in its three projections, with the perfect crystal at `setting`.
+def acceptance_drawing(setup: Setup, setting: Floats) -> Drawing:
+    """Describe the acceptance in its three projections, with the perfect crystal at `setting`.
 
     With a stop in the experiment, the contours of the open instrument are drawn over them.
 
@@ -43,28 +44,29 @@ def acceptance(setup: Setup, setting: Floats) -> Figure:
 
     Returns
     -------
-    Figure
+    Drawing
     """
-    from weakbeam.plot.acceptance import acceptance_figure
-
     ours, stopped = setup.acceptance, bool(setup.acceptance.stops)
     shown = ours.open if stopped else ours
     reach = (_REACH_OPEN if stopped else _REACH) * np.sqrt(np.diag(shown.covariance()))
     # A stop leaves narrow features on the wide axes.
     points = 301 if stopped else 161
     rock, roll, two_theta = (np.linspace(-r, r, points) for r in reach)
-    rock_roll, rock_two_theta, roll_two_theta = _projections(ours, rock, roll, two_theta)
-    return acceptance_figure(
-        rock,
-        roll,
-        two_theta,
-        rock_roll,
-        rock_two_theta,
-        roll_two_theta,
-        perfect_crystal=np.asarray(setting) @ setup.geometry.motor_vectors,
-        without_stop=_projections(ours.open, rock, roll, two_theta) if stopped else None,
-        note=f"the stop passes {_percent(ours.throughput)}" if stopped else "",
+    projections = _projections(ours, rock, roll, two_theta)
+    return Drawing(
+        "weakbeam.plot.acceptance.acceptance_figure",
+        (rock, roll, two_theta, *projections),
+        {
+            "perfect_crystal": np.asarray(setting) @ setup.geometry.motor_vectors,
+            "without_stop": _projections(ours.open, rock, roll, two_theta) if stopped else None,
+            "note": f"the stop passes {_percent(ours.throughput)}" if stopped else "",
+        },
     )
+
+
+def acceptance(setup: Setup, setting: Floats) -> Figure:
+    """Draw what :func:`acceptance_drawing` describes."""
+    return acceptance_drawing(setup, setting).figure()
 
 
 def draw_kernel(path: Path) -> dict[str, Figure]:

@@ -7,9 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -20,10 +18,18 @@ from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import describe, describe_entry, image_axes, map_name, motor_value
 from weakbeam.diffraction.passage import approximations
+from weakbeam.drawing import Artist
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
-from weakbeam.figures import FIGURE_NAMES, draw_file, save_all
+from weakbeam.figures import (
+    FIGURE_NAMES,
+    frame_drawings,
+    frame_to_show,
+    read_scan,
+    save_pictures,
+    setting_drawings,
+)
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name, source_path
@@ -90,6 +96,7 @@ def record(
     workers: int | None = None,
     progress: Progress | None = None,
     images: NDArray[Any] | None = None,
+    artist: Artist | None = None,
 ) -> Record:
     """Simulate an experiment into a folder.
 
@@ -109,6 +116,8 @@ def record(
         Told how many frames are newly done.
     images : ndarray, optional
         All frames, if they have been simulated already.
+    artist : Artist, optional
+        Draws the figures; one is made unless given. Its process ends with the run.
 
     Returns
     -------
@@ -123,34 +132,40 @@ def record(
         If writing fails later; what is marked as done stays.
     """
     target = Path(folder)
-    check_resources(experiment, target, workers)
-    setup = assemble(experiment)
-    stacks = _stacks(setup)
-    _check_folder(setup, stacks, target, overwrite)
-    if experiment.output.figures:
-        # matplotlib takes a good part of a small run to import; the loops leave it a core.
-        Thread(target=import_module, args=("weakbeam.plot.image",), daemon=True).start()
-    with _open(setup, stacks, target, resume, overwrite, workers) as file:
-        if overwrite:
-            _remove_results(setup, stacks, target)
-        _write_experiment(experiment, target)
-        if progress is not None:
-            progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
-        mean_q, masked = None, 0
-        for part in stacks:
-            engine_at = _engines(setup, part.perfect, workers)
-            moments = _write_frames(setup, part, file, engine_at, workers, progress, images)
-            if moments is not None:
-                file.write_maps(part.index, _maps(setup, part.scan, moments))
-            if part.index == 0:
-                mean_q, masked = engine_at(float(part.scan.positions["z"][0])).mean_q()
-        assert mean_q is not None
-        if experiment.output.field:
-            _write_field(setup, target, mean_q)
-        file.finish()
-    drawn: list[Path] = []
-    if experiment.output.figures:
-        drawn = save_all(draw_file(target / FILE, setup=setup, mean_q=mean_q), target / FIGURES)
+    with artist or Artist() as artist:
+        if experiment.output.figures:
+            artist.start()
+        check_resources(experiment, target, workers)
+        setup = assemble(experiment)
+        stacks = _stacks(setup)
+        _check_folder(setup, stacks, target, overwrite)
+        scan = setup.scans[0]
+        if experiment.output.figures:
+            artist.submit(setting_drawings(setup, scan, frame_to_show(setup, scan)))
+        with _open(setup, stacks, target, resume, overwrite, workers) as file:
+            if overwrite:
+                _remove_results(setup, stacks, target)
+            _write_experiment(experiment, target)
+            if progress is not None:
+                progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
+            mean_q, masked = None, 0
+            for part in stacks:
+                engine_at = _engines(setup, part.perfect, workers)
+                moments = _write_frames(setup, part, file, engine_at, workers, progress, images)
+                if moments is not None:
+                    file.write_maps(part.index, _maps(setup, part.scan, moments))
+                if part.index == 0:
+                    mean_q, masked = engine_at(float(part.scan.positions["z"][0])).mean_q()
+            assert mean_q is not None
+            if experiment.output.field:
+                _write_field(setup, target, mean_q)
+            file.finish()
+        drawn: list[Path] = []
+        if experiment.output.figures:
+            artist.submit(frame_drawings(setup, scan, read_scan(target / FILE, 0, setup, mean_q)))
+            pictures = artist.finish()
+            ordered = {name: pictures[name] for name in FIGURE_NAMES if name in pictures}
+            drawn = save_pictures(ordered, target / FIGURES)
     notes = approximations(setup.acceptance.stops)
     if masked:
         notes.append(

@@ -239,10 +239,13 @@ def test_full_disk_for_the_figures(weakbeam, tmp_path, monkeypatch):
     small = Experiment().with_settings(["camera.pixels=[4, 6]", "output.figures=false"])
     file = record(small, tmp_path / "run").file
 
-    def fail(figure, path):
+    def fail(path, data):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("weakbeam.plot.style.save", fail)
-    result = weakbeam("show", file)
-    assert result.status == 1
-    assert len(result.err.splitlines()) == 1
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    again = ("forward", "-o", tmp_path / "again", "--set", "camera.pixels=[4, 6]")
+    for command in [("show", file), again]:
+        result = weakbeam(*command)
+        assert result.status == 1
+        (line,) = result.err.splitlines()
+        assert "No space left on device" in line

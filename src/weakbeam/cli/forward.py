@@ -91,12 +91,17 @@ def _simulate(
     import time
 
     from weakbeam.cli.progress import progress
-    from weakbeam.recording import FILE, record
+    from weakbeam.drawing import Artist
 
     start = time.monotonic()
     frames = experiment.scan.frames * (2 if experiment.output.perfect_crystal else 1)
     try:
-        with progress(frames, "frame", "simulating", quiet) as update:
+        with Artist() as artist, progress(frames, "frame", "simulating", quiet) as update:
+            if experiment.output.figures:
+                artist.start()
+            # After the start, so that two processes import their libraries side by side.
+            from weakbeam.recording import record
+
             result = record(
                 experiment,
                 output,
@@ -104,9 +109,10 @@ def _simulate(
                 overwrite=overwrite,
                 workers=workers,
                 progress=update,
+                artist=artist,
             )
     except KeyboardInterrupt:
-        click.echo(f"weakbeam: interrupted; {_what_is_left(output / FILE)}", err=True)
+        click.echo(f"weakbeam: interrupted; {_what_is_left(output)}", err=True)
         raise click.exceptions.Exit(130) from None
     if quiet:
         return
@@ -121,11 +127,13 @@ def _simulate(
         click.echo(f"{result.figures[0].parent}: {len(result.figures)} figures")
 
 
-def _what_is_left(file: Path) -> str:
+def _what_is_left(folder: Path) -> str:
     """What to do after Ctrl-C."""
     from weakbeam.errors import InputError
     from weakbeam.io.reading import frames_done, read_entry
+    from weakbeam.recording import FILE
 
+    file = folder / FILE
     try:
         done = frames_done(file).values()
         complete = read_entry(file).end_reason == "SUCCESS"

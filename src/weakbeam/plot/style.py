@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -226,10 +227,7 @@ def as_field(values: ArrayLike, x_um: ArrayLike, y_um: ArrayLike) -> Floats:
 
 
 def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
-    """Write a figure as PNG, SVG or PDF, after the suffix of the path.
-
-    The files carry no time stamp and no random identifiers: the same figure gives the same bytes.
-    Text in SVG stays text.
+    """Write a figure as PNG, SVG or PDF, after the suffix of the path, as :func:`render` does.
 
     Parameters
     ----------
@@ -247,10 +245,35 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
     OSError
         If the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise ValueError(f"figures are written as .png, .svg or .pdf, not as {suffix!r}")
+    Path(path).write_bytes(render(figure, Path(path).suffix, dpi))
+
+
+def render(figure: Figure, suffix: str, dpi: float = DPI) -> bytes:
+    """Return what a file of a figure holds.
+
+    There is no time stamp in it and no random identifier: the same figure gives the same bytes.
+    Text in SVG stays text.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to write.
+    suffix : str
+        ``".png"``, ``".svg"`` or ``".pdf"``.
+    dpi : float
+        Resolution of PNG files, and of the pictures inside the others.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is another one.
+    """
+    kind = suffix.lower()
+    if kind not in _FORMATS:
+        raise ValueError(f"figures are written as .png, .svg or .pdf, not as {kind!r}")
     # It warns of the time stamps in matplotlib's own font.
     logging.getLogger("fontTools").setLevel(logging.ERROR)
+    file = BytesIO()
     with style():
-        figure.savefig(path, dpi=dpi, **_FORMATS[suffix])
+        figure.savefig(file, dpi=dpi, **_FORMATS[kind])
+    return file.getvalue()
