@@ -7,11 +7,32 @@ results do not depend on the number of threads, and division by zero gives infin
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.np import linalg
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _take_scipy_for_granted() -> None:
+    """Let numba believe that scipy has BLAS, without its importing all of scipy.linalg to see.
+
+    That import takes 0.15 s as soon as the first compiled function is loaded, and no loop here uses
+    BLAS. Code that does still has numba check for it when it is compiled.
+    """
+    check = getattr(linalg, "ensure_blas", None)
+    if check is None:
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = check
+
+
+_take_scipy_for_granted()
 
 
 def compiled(function: F) -> F:
