@@ -74,6 +74,32 @@ def test_a_setting_outside_of_the_limits_is_left_open() -> None:
     assert text.splitlines()[-1].split()[-4:] == ["6.432", "20.233", "-", "-"]
 
 
+def test_a_tilt_reaches_what_lies_along_the_axis() -> None:
+    goniometer = ("--geometry", "goniometer", *OBLIQUE[2:], "--set", CELL)
+    assert [0, 0, 2] not in [row["hkl"] for row in rows(*goniometer)]
+    arguments = (*goniometer, "--mu", "-20", "20")
+    (upright,) = (row for row in rows(*arguments) if row["hkl"] == [0, 0, 2])
+    assert upright["mu_deg"] == pytest.approx(-upright["theta_deg"])
+    assert upright["omega_1_deg"] == upright["omega_2_deg"] or upright["omega_2_deg"] is None
+    line = [cells for line in run(*arguments, "--set", "defects=[]").stdout.splitlines()
+            if (cells := line.split())[:3] == ["0", "0", "2"]]  # fmt: skip
+    assert line[0][-5:] == ["-9.225", "0.000", "0.000", "-", "-"]
+
+
+def test_the_experiment_says_geometry_mount_and_motors(tmp_path) -> None:
+    config = tmp_path / "experiment.toml"
+    config.write_text(
+        "defects = []\n[crystal]\nmount = [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]\n"
+        "[reflection]\nhkl = [2, 0, 0]\ngeometry = 'goniometer'\nmu_deg = 3\nphi_deg = 2\n"
+    )
+    found = json.loads(run("-c", str(config), "--json").stdout)
+    assert found["geometry"] == "goniometer"
+    assert {round(row["mu_deg"], 9) for row in found["reflections"]} == {3}
+    same = ("--geometry", "goniometer", "--mount", "1 1 0; -1 1 0; 0 0 1",
+            "--mu", "3", "3", "--phi", "2", "--set", "defects=[]")  # fmt: skip
+    assert found["reflections"] == rows(*same)
+
+
 def test_a_mount_turns_the_crystal() -> None:
     mounted = rows(*OBLIQUE, "--mount", "0 1 0; 0,0,1; 1 0 0")
     straight = rows(*OBLIQUE)
@@ -157,11 +183,22 @@ def test_drawing(tmp_path, arguments, settings) -> None:
         (["--eta", "0", "90"], "--eta"),
         ([*OBLIQUE, "--mount", "1 0 0; 0 1 0"], "--mount"),
         ([*OBLIQUE, "--mount", "1 0 0; 0 1 0; 0 0 x"], "--mount"),
-        ([*OBLIQUE, "--mount", "1 0 0; 0 1 0; 0 0 -1"], "--mount"),
-        ([*OBLIQUE, "--mount", "1 0 0; 1 1 0; 0 0 1"], "--mount"),
+        ([*OBLIQUE, "--mount", "1 0 0; 0 1 0; 0 0 -1"], "crystal.mount"),
+        ([*OBLIQUE, "--mount", "1 0 0; 1 1 0; 0 0 1"], "crystal.mount"),
         ([*OBLIQUE, "--mount", "0 0 0; 0 1 0; 0 0 1"], "--mount"),
         ([*OBLIQUE, "--omega-range", "30", "-30"], "--omega-range"),
         ([*OBLIQUE, "--eta", "nan", "90"], "--eta"),
+        ([*OBLIQUE, "--mu", "0", "5"], "--mu"),
+        ([*OBLIQUE, "--chi", "5"], "--chi"),
+        ([*OBLIQUE, "--phi", "5"], "--phi"),
+        (["--geometry", "goniometer", "--mu", "0", "91"], "--mu"),
+        (["--geometry", "goniometer", "--mu", "5", "0"], "--mu"),
+        (["--geometry", "goniometer", "--chi", "nan"], "--chi"),
+        (["--plan", "3", "--motors", "phi,chi,phi"], "--motors"),
+        (["--plan", "3", "--motors", "mu"], "--motors"),
+        (["--plan", "3", "--motors", ""], "--motors"),
+        (["--plan", "12", "--theta-max", "9"], "--plan"),
+        (["--plan", "1", "--energy", "1"], "--plan"),
         (["--theta-max", "0"], "--theta-max"),
         (["--theta-max", "45"], "--theta-max"),
         (["--theta-max", "nan"], "--theta-max"),
@@ -192,3 +229,43 @@ def test_a_table_does_not_load_what_it_does_not_need() -> None:
         "assert 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
+
+
+PLAN = ("--set", CELL, *OBLIQUE, "--eta", "20", "21", "--theta-max", "16", "--plan")
+
+
+def test_plan_of_the_published_group() -> None:
+    document = json.loads(run(*PLAN, "3", "--json", fail=True).stdout)
+    assert document["complete"] is True
+    assert document["motors"] == ["phi", "chi", "two_theta"]
+    assert len(document["sets"]) == 4
+    for found in document["sets"]:
+        assert found["rank"] == 9
+        assert found["condition"] == pytest.approx(document["sets"][0]["condition"])
+        for setting in found["settings"]:
+            assert sorted(map(abs, setting["hkl"])) == [1, 1, 3]
+            assert setting["eta_deg"] == pytest.approx(20.233, abs=1e-3)
+    text = run(*PLAN, "3").stdout.splitlines()
+    assert text[0].endswith("sets of 3 of 4 settings, all of them")
+    assert text[-1].split()[0] == "9"
+    assert text[-1].count("at ω") == 3
+
+
+def test_plan_says_what_too_few_numbers_leave_open() -> None:
+    result = run(*PLAN, "4", "--motors", "chi, phi")
+    assert "8 numbers leave components open: at least 5 settings needed" in result.stdout
+    assert result.stdout.splitlines()[-1].split()[:3] == ["8", "inf", "inf"]
+    found = json.loads(run(*PLAN, "4", "--motors", "phi,chi", "--json").stdout)["sets"][0]
+    assert found["condition"] is found["error"] is None
+    table = list(csv.DictReader(io.StringIO(run(*PLAN, "4", "--csv").stdout)))
+    assert [row["set"] for row in table] == ["1"] * 4
+    assert {row["rank"] for row in table} == {"9"}
+
+
+def test_plan_in_the_symmetric_geometry_takes_either_side_of_the_planes() -> None:
+    found = json.loads(run("--plan", "3", "--theta-max", "11", "--json").stdout)
+    members = [tuple(s["hkl"]) for set_ in found["sets"] for s in set_["settings"]]
+    assert found["sets"][0]["rank"] == 9
+    assert all(tuple(-i for i in hkl) not in members for hkl in members)
+    assert {s["omega_deg"] for set_ in found["sets"] for s in set_["settings"]} == {None}
+    assert all(len({tuple(s["hkl"]) for s in set_["settings"]}) == 3 for set_ in found["sets"])

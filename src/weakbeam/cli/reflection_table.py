@@ -24,7 +24,7 @@ class Table(NamedTuple):
     rows: list[ReachableReflection]
     defects: list[str]
     energy_kev: float
-    oblique: bool
+    geometry: str
 
 
 def spaced(indices: Sequence[int]) -> str:
@@ -32,7 +32,7 @@ def spaced(indices: Sequence[int]) -> str:
     return " ".join(str(index) for index in indices)
 
 
-def _record(row: ReachableReflection, oblique: bool) -> dict[str, object]:
+def _record(row: ReachableReflection, geometry: str) -> dict[str, object]:
     """A row in the units that its keys end with, without the defects."""
     record: dict[str, object] = {
         "d_angstrom": row.d_spacing,
@@ -42,7 +42,9 @@ def _record(row: ReachableReflection, oblique: bool) -> dict[str, object]:
         "group": row.group,
         "multiplicity": row.multiplicity,
     }
-    if oblique:
+    if geometry == "goniometer":
+        record["mu_deg"] = next(math.degrees(s.mu) for s in row.solutions if s)
+    if geometry != "symmetric":
         for number, solution in enumerate(row.solutions, 1):
             record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
             record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
@@ -54,12 +56,12 @@ def as_json_text(table: Table) -> str:
     document = {
         "title": table.title,
         "energy_keV": table.energy_kev,
-        "geometry": "oblique" if table.oblique else "symmetric",
+        "geometry": table.geometry,
         "defects": table.defects,
         "reflections": [
             {
                 "hkl": list(row.hkl),
-                **_record(row, table.oblique),
+                **_record(row, table.geometry),
                 "defects": [asdict(contrast) for contrast in row.contrasts],
             }
             for row in table.rows
@@ -74,7 +76,7 @@ def as_csv_text(table: Table) -> str:
     records = []
     for row in table.rows:
         record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
-        record |= _record(row, table.oblique)
+        record |= _record(row, table.geometry)
         for number, contrast in enumerate(row.contrasts):
             record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
         records.append(record)
@@ -88,7 +90,9 @@ def as_csv_text(table: Table) -> str:
 def as_text(table: Table) -> str:
     """Return the table with aligned columns, and what they mean above it."""
     heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "group", "mult."]
-    if table.oblique:
+    if table.geometry == "goniometer":
+        heads.append("μ (°)")
+    if table.geometry != "symmetric":
         heads += ["ω1 (°)", "η1 (°)", "ω2 (°)", "η2 (°)"]
     shown = min(len(table.defects), DEFECTS_IN_TEXT)
     for number in range(shown):
@@ -100,6 +104,8 @@ def as_text(table: Table) -> str:
         cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
         cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
         cells += [str(row.group), str(row.multiplicity)]
+        if table.geometry == "goniometer":
+            cells += [next(_degrees(s.mu) for s in row.solutions if s)]
         for solution in row.solutions:
             angles = ("-", "-") if solution is None else (solution.omega, solution.eta)
             cells += [_degrees(angle) for angle in angles]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
 
+from weakbeam.cli import reflection_plan, reflection_table
 from weakbeam.cli.options import experiment_of, experiment_options
-from weakbeam.cli.reflection_table import Table, as_csv_text, as_json_text, as_text, spaced
+from weakbeam.cli.reflection_search import Limits, Search, tabulate
+from weakbeam.cli.reflection_table import Table, spaced
 
 if TYPE_CHECKING:
-    from weakbeam._typing import Floats
-    from weakbeam.crystal.lattice import UnitCell
-    from weakbeam.crystal.materials import Material
     from weakbeam.experiment import Experiment
 
 SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
@@ -24,16 +25,15 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 @experiment_options
 @click.option(
     "--geometry",
-    type=click.Choice(["symmetric", "oblique"]),
-    default="symmetric",
-    show_default=True,
-    help="oblique: the crystal stays on its mount and turns by omega about the vertical.",
+    type=click.Choice(["symmetric", "oblique", "goniometer"]),
+    help="oblique: the crystal stays on its mount and turns by omega about the vertical; "
+    "goniometer: and may be tilted.  [default: the experiment's]",
 )
 @click.option(
     "--mount",
     metavar='"H K L; H K L; H K L"',
-    help="Oblique: the plane normals along x, y and z of the sample at omega = 0.  "
-    "[default: the Cartesian crystal frame, for cubic crystals the cube axes]",
+    help="Fixed mount: the plane normals along x, y and z of the sample, in place of the "
+    "experiment's.  [default: the Cartesian crystal frame, for cubic crystals the cube axes]",
 )
 @click.option(
     "--energy", type=float, metavar="KEV", help="Photon energy.  [default: the experiment's]"
@@ -51,7 +51,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     nargs=2,
     type=float,
     metavar="FROM TO",
-    help="Oblique: limits of omega in degrees, such as -30 30.",
+    help="Fixed mount: limits of omega in degrees, such as -30 30.",
 )
 @click.option(
     "--eta",
@@ -59,8 +59,18 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     nargs=2,
     type=float,
     metavar="FROM TO",
-    help="Oblique: limits of the azimuth eta in degrees, -180 to 180; 0 is up.",
+    help="Fixed mount: limits of the azimuth eta in degrees, -180 to 180; 0 is up.",
 )
+@click.option(
+    "--mu",
+    "mu_range",
+    nargs=2,
+    type=float,
+    metavar="FROM TO",
+    help="Goniometer: limits of the tilt mu in degrees; the smallest that will do is taken.",
+)
+@click.option("--chi", type=float, metavar="DEG", help="Goniometer: where chi stands.")
+@click.option("--phi", type=float, metavar="DEG", help="Goniometer: where phi stands.")
 @click.option(
     "--sort",
     "sort_key",
@@ -78,174 +88,96 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     metavar="FILE",
     help="Also draw the reflections: .png, .svg or .pdf.",
 )
+@click.option(
+    "--plan",
+    "size",
+    type=click.IntRange(1, 12),
+    metavar="N",
+    help="Print the sets of N settings that determine the displacement gradient best instead.",
+)
+@click.option(
+    "--motors",
+    default="phi,chi,two_theta",
+    show_default=True,
+    help="Plan: the motors that are scanned at each setting.",
+)
 def reflections(
     config: Path | None,
     settings: tuple[str, ...],
-    geometry: str,
+    geometry: str | None,
     mount: str | None,
     energy: float | None,
     theta_max: float,
-    omega_range: tuple[float, float] | None,
-    eta_range: tuple[float, float] | None,
+    omega_range: Limits | None,
+    eta_range: Limits | None,
+    mu_range: Limits | None,
+    chi: float | None,
+    phi: float | None,
     sort_key: str,
     as_json: bool,
     as_csv: bool,
     output: Path | None,
+    size: int | None,
+    motors: str,
 ) -> None:
     """Print which reflections can be reached, and what they show of the dislocations.
 
-    With θ, |F|, and in the oblique geometry both settings of ω with the azimuth η of the diffracted
-    beam; for each dislocation g·b, g·(b × t) and the visibility, the rms change of the diffraction
-    vector 1 µm from the line. The reflection and x_axis of the experiment do not matter.
+    With θ, |F|, and on a fixed mount both settings of ω with the azimuth η of the diffracted beam;
+    for each dislocation g·b, g·(b × t) and the visibility, the rms change of the diffraction
+    vector 1 µm from the line. The reflection of the experiment does not matter.
 
     \b
     Examples:
       weakbeam reflections --set crystal.material=Cu --sort visibility
       weakbeam reflections --geometry oblique --energy 19.1 --eta 0 45 -o polar.png
+      weakbeam reflections --geometry oblique --energy 19.1 --eta 20 21 --plan 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.errors import InputError
 
-    oblique = geometry == "oblique"
     if as_json and as_csv:
         raise InputError("--csv", None, "give either --json or --csv")
-    for option, value in (
-        ("--mount", mount),
-        ("--omega-range", omega_range),
-        ("--eta", eta_range),
-    ):
-        if value is not None and not oblique:
-            raise InputError(option, value, "needs --geometry oblique")
     if not 0.0 < theta_max < 45.0:
         raise InputError(
             "--theta-max",
             theta_max,
             "must lie between 0 and 45 deg; the objective stands downstream",
         )
-    omega_limits = _limits("--omega-range", omega_range)
-    eta_limits = _limits("--eta", eta_range)
+    planned = reflection_plan.motors_of(motors)
     experiment = _with_energy(experiment_of(config, settings), energy)
-    table = tabulate(
-        experiment,
-        theta_max,
-        oblique=oblique,
-        mount=mount,
-        omega_range=omega_limits,
-        eta_range=eta_limits,
-        sort_key=sort_key,
+    geometry = geometry or experiment.reflection.geometry
+    on_mount = {"--mount": mount, "--omega-range": omega_range, "--eta": eta_range}
+    if geometry == "symmetric":
+        _refuse(on_mount, "oblique")
+    if geometry != "goniometer":
+        _refuse({"--mu": mu_range, "--chi": chi, "--phi": phi}, "goniometer")
+    given = experiment.reflection
+    tilt = given.mu_deg or 0.0
+    search = Search(
+        geometry,
+        math.radians(theta_max),
+        _limits("--omega-range", omega_range),
+        _limits("--eta", eta_range),
+        _limits("--mu", mu_range or (tilt, tilt), 90.0) or (0.0, 0.0),
+        _angle("--chi", given.chi_deg if chi is None else chi),
+        _angle("--phi", given.phi_deg if phi is None else phi),
     )
+    experiment = _with_mount(experiment, mount)
+    table = tabulate(experiment, search, sort_key)
     if output is not None and table.rows:
         draw(output, table)
         click.echo(f"wrote {output}", err=True)
     if not table.rows:
         click.echo("no reflection lies within these limits", err=True)
+    shown: Table | reflection_plan.Plan = table
+    written: ModuleType = reflection_table
+    if size is not None:
+        shown, written = reflection_plan.plan(experiment, table, size, planned), reflection_plan
     if as_json:
-        click.echo(as_json_text(table))
+        click.echo(written.as_json_text(shown))
     elif as_csv:
-        click.echo(as_csv_text(table), nl=False)
+        click.echo(written.as_csv_text(shown), nl=False)
     else:
-        click.echo(as_text(table))
-
-
-def tabulate(
-    experiment: Experiment,
-    theta_max_deg: float,
-    *,
-    oblique: bool,
-    mount: str | None = None,
-    omega_range: tuple[float, float] | None = None,
-    eta_range: tuple[float, float] | None = None,
-    sort_key: str = "theta",
-) -> Table:
-    """Find the reflections of the experiment's crystal.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Its crystal, energy and defects count.
-    theta_max_deg : float
-        Largest Bragg angle (degrees).
-    oblique : bool
-        The geometry.
-    mount : str, optional
-        Three plane normals, as the option has them.
-    omega_range, eta_range : pair of float, optional
-        Limits (rad).
-    sort_key : str
-        One of `SORT_KEYS`.
-
-    Raises
-    ------
-    InputError
-        If crystal, defects or mount are impossible, or there are too many reflections.
-    """
-    import numpy as np
-
-    from weakbeam.assemble_crystal import crystal_of
-    from weakbeam.assemble_defects import dislocations_of
-    from weakbeam.errors import InputError
-    from weakbeam.reflections import find_reflections, sort_reflections
-
-    crystal = crystal_of(experiment)
-    cell, named = crystal.cell, crystal.named
-    # With the crystal's own frame in place of the sample's.
-    placed = dislocations_of(experiment, crystal, np.eye(3))
-    try:
-        rows = find_reflections(
-            cell,
-            crystal.space_group,
-            experiment.beam.energy_keV,
-            math.radians(theta_max_deg),
-            sites=None if named is None else named.sites,
-            sample_from_crystal=orientation(cell, mount) if oblique else None,
-            omega_range=omega_range,
-            eta_range=eta_range,
-            dislocations=[defect.line for defect in placed],
-        )
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError("--theta-max", theta_max_deg, str(error)) from None
-    defects = [
-        f"b ∥ [{spaced(defect.description.burgers)}], "
-        f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
-        for defect in placed
-    ]
-    return Table(
-        _title(experiment, crystal.space_group, named, oblique),
-        sort_reflections(rows, sort_key),
-        defects,
-        experiment.beam.energy_keV,
-        oblique,
-    )
-
-
-def orientation(cell: UnitCell, mount: str | None) -> Floats:
-    """Orientation of a mount such as "1 0 0; 0 1 0; 0 0 1"; none: the Cartesian crystal frame.
-
-    Raises
-    ------
-    InputError
-        If the text is no three times three whole numbers, or the normals no right-handed axes.
-    """
-    import numpy as np
-
-    from weakbeam.crystal.orientation import sample_from_crystal_mount
-    from weakbeam.errors import InputError
-
-    if mount is None:
-        return np.eye(3)
-    try:
-        normals = [[int(i) for i in plane.replace(",", " ").split()] for plane in mount.split(";")]
-    except ValueError:
-        normals = []
-    if [len(normal) for normal in normals] != [3, 3, 3]:
-        raise InputError(
-            "--mount", mount, 'must be three planes of three integers: "1 0 0; 0 1 0; 0 0 1"'
-        )
-    try:
-        return sample_from_crystal_mount(cell, *normals)
-    except ValueError as error:
-        raise InputError("--mount", mount, str(error)) from None
+        click.echo(written.as_text(shown))
 
 
 def draw(path: Path, table: Table) -> None:
@@ -261,7 +193,7 @@ def draw(path: Path, table: Table) -> None:
     from weakbeam.plot.style import save
 
     known = all(row.structure_factor is not None for row in table.rows)
-    if table.oblique:
+    if table.geometry != "symmetric":
         beams = [(row, s) for row in table.rows for s in row.solutions if s is not None]
         figure = polar_figure(
             [math.degrees(s.eta) for _, s in beams],
@@ -285,20 +217,57 @@ def draw(path: Path, table: Table) -> None:
         raise InputError(str(path), None, f"cannot be written: {error.strerror}") from None
 
 
-def _limits(option: str, degrees: tuple[float, float] | None) -> tuple[float, float] | None:
+def _refuse(options: Mapping[str, object], geometry: str) -> None:
+    """Refuse options that another geometry has."""
+    from weakbeam.errors import InputError
+
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(option, value, f"needs --geometry {geometry}")
+
+
+def _limits(option: str, degrees: Limits | None, largest: float = 360.0) -> Limits | None:
     from weakbeam.errors import InputError
 
     if degrees is None:
         return None
     first, last = degrees
-    if not (abs(first) <= 360.0 and abs(last) <= 360.0 and 0.0 <= last - first <= 360.0):
+    if not (abs(first) <= largest and abs(last) <= largest and 0.0 <= last - first <= 360.0):
+        turn = " and at most a full turn from it" if largest > 180.0 else ""
         raise InputError(
             option,
             degrees,
-            "must be two angles from -360 to 360 deg, the second not less than the first "
-            "and at most a full turn from it",
+            f"must be two angles from {-largest:g} to {largest:g} deg, the second not less than "
+            f"the first{turn}",
         )
     return math.radians(first), math.radians(last)
+
+
+def _angle(option: str, degrees: float | None) -> float:
+    from weakbeam.errors import InputError
+
+    if degrees is None:
+        return 0.0
+    if not abs(degrees) <= 360.0:
+        raise InputError(option, degrees, "must be an angle from -360 to 360 deg")
+    return math.radians(degrees)
+
+
+def _with_mount(experiment: Experiment, mount: str | None) -> Experiment:
+    """The experiment mounted as in "1 0 0; 0 1 0; 0 0 1"."""
+    from weakbeam.errors import InputError
+
+    if mount is None:
+        return experiment
+    try:
+        normals = [[int(i) for i in plane.replace(",", " ").split()] for plane in mount.split(";")]
+    except ValueError:
+        normals = []
+    if [len(normal) for normal in normals] != [3, 3, 3] or not all(map(any, normals)):
+        raise InputError(
+            "--mount", mount, 'must be three planes of three integers: "1 0 0; 0 1 0; 0 0 1"'
+        )
+    return experiment.with_settings([f"crystal.mount={normals}"])
 
 
 def _with_energy(experiment: Experiment, energy: float | None) -> Experiment:
@@ -312,9 +281,3 @@ def _with_energy(experiment: Experiment, energy: float | None) -> Experiment:
         if error.key == "beam.energy_keV":
             raise InputError("--energy", energy, error.allowed) from None
         raise
-
-
-def _title(experiment: Experiment, space_group: str, named: Material | None, oblique: bool) -> str:
-    crystal = space_group if named is None else f"{named.name} ({space_group})"
-    geometry = "oblique" if oblique else "symmetric"
-    return f"{crystal}, {experiment.beam.energy_keV:g} keV, {geometry} geometry"
