@@ -40,7 +40,11 @@ def test_character_is_turned_from_edge_to_screw(character):
 
 
 def test_core_radius_and_length_can_be_given():
-    settings = ["crystal.core_radius_nm=2", "defects[0].burgers_nm=0.5"]
+    settings = [
+        "crystal.core_radius_nm=2",
+        "defects[0].burgers_nm=0.5",
+        "defects[0].partial=true",
+    ]
     (placed,) = assemble(DEFAULT.with_settings(settings)).dislocations
     assert placed.line.core_radius == pytest.approx(2e-3)
     assert np.linalg.norm(placed.line.burgers_vector) == pytest.approx(5e-4)

@@ -64,7 +64,7 @@ class TestText:
             table, beside = next(
                 (name, beside)
                 for name, fields, beside in (
-                    ("crystal", ["poisson_ratio", "core_radius_nm"], []),
+                    ("crystal", ["poisson_ratio", "core_radius_nm", "mount"], []),
                     ("beam", ["spectrum"], []),
                     ("beam", PROFILE, [*PROFILE.values(), "beam.profile = 'tabulated'"]),
                     ("objective", ["lens", "stop"], []),

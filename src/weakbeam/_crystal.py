@@ -1,16 +1,38 @@
-"""The crystal in the experiment file: cell, symmetry, elastic constant, mount."""
+"""The crystal in the experiment file: cell, symmetry, atoms, slip, mount."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StrictFloat, model_validator
+from pydantic import Field, StrictFloat, StrictStr, model_validator
 
-from weakbeam._fields import Indices, MaterialName, SpaceGroup, Table, between, number
+from weakbeam._fields import (
+    FileName,
+    Indices,
+    MaterialName,
+    SpaceGroup,
+    Table,
+    between,
+    number,
+    text,
+)
+from weakbeam._indices import (
+    AtomPosition,
+    Element,
+    EulerAngles,
+    IndicesOrFour,
+    Matrix,
+    Mount,
+    Quaternion,
+)
 from weakbeam.errors import InputError
 
 Length = Annotated[StrictFloat, number(0.5, 1000)]
 CellAngle = Annotated[StrictFloat, number(1, 179)]
+Structure = Literal["fcc", "bcc", "hcp", "diamond", "zincblende", "wurtzite"]
+
+ORIENTATIONS = ("mount", "ub", "euler_deg", "quaternion")
+"""The keys that fix the orientation once for all reflections."""
 
 
 class Cell(Table):
@@ -38,14 +60,56 @@ class Cell(Table):
         return self
 
 
-class Crystal(Table):
-    """A material of the built-in table, or a unit cell with its space group."""
+class Atom(Table):
+    """An atom of the asymmetric unit."""
 
-    # The default material must not lend its elastic constants to another crystal.
-    instead = (("cell", "material"),)
+    inline: ClassVar[bool] = True
+
+    element: Element = Field(description="chemical symbol")
+    position: AtomPosition = Field(description="fractional coordinates")
+    occupancy: Annotated[StrictFloat, number(0, 1)] = Field(
+        1.0, description="fraction of its places that are occupied"
+    )
+    b_factor: Annotated[StrictFloat, number(0, 100)] = Field(
+        0.0, description="isotropic temperature factor B, square angstrom"
+    )
+
+
+class OwnSlipSystem(Table):
+    """A slip system that the tables of structures do not have."""
+
+    inline: ClassVar[bool] = True
+
+    plane: IndicesOrFour = Field(description="glide plane (hkl) or (hkil)")
+    burgers: IndicesOrFour = Field(
+        description="direction [uvw] or [uvtw] of the Burgers vector, whose length is that of the "
+        "shortest lattice vector"
+    )
+    name: Annotated[StrictStr, text("a short name")] = Field(
+        "own", description="name of the family that it belongs to"
+    )
+
+
+class Crystal(Table):
+    """A material, a unit cell with its space group, or a CIF file; and how it is mounted."""
+
+    # The default material must not lend its elastic constants to another crystal, nor the default
+    # mount its axis to a crystal whose orientation is given.
+    instead = (
+        ("cell", "material"),
+        ("cif", "material"),
+        *((key, "x_axis") for key in ORIENTATIONS),
+    )
+    exclusive = (
+        ("x_axis", *ORIENTATIONS),
+        ("material", "cif"),
+        ("cell", "cif"),
+        ("space_group", "cif"),
+        ("atoms", "cif"),
+    )
 
     material: MaterialName | None = Field(
-        "Al", description="name in the table of materials; keys beside it override it"
+        "Al", description="name in the table; keys beside it override it"
     )
     cell: Cell | None = Field(
         None,
@@ -53,20 +117,60 @@ class Crystal(Table):
         "poisson_ratio",
     )
     space_group: SpaceGroup | None = Field(None, description="Hermann-Mauguin symbol")
+    atoms: tuple[Atom, ...] | None = Field(
+        None, description="asymmetric unit of an own cell, from which |F| follows"
+    )
+    cif: FileName | None = Field(
+        None, description="CIF file with cell, symmetry and atoms; needs poisson_ratio"
+    )
+    structure: Structure | None = Field(
+        None, description="which slip systems it has; default: the material's"
+    )
+    slip_families: tuple[StrictStr, ...] | None = Field(
+        None, description="families of the structure's slip systems; default: all"
+    )
+    slip_systems: tuple[OwnSlipSystem, ...] | None = Field(
+        None, description="own slip systems; alone, or beside slip_families"
+    )
     poisson_ratio: Annotated[StrictFloat, between(-1, 0.5)] | None = Field(
         None, description="default: the material's", examples=[0.334]
     )
     core_radius_nm: Annotated[StrictFloat, number(0, 1e4)] | None = Field(
         None, description="core of the dislocations; default: |b|; 0: none", examples=[0.286]
     )
-    x_axis: Indices = Field((1, 0, -1), description="crystal direction [uvw] along x of the sample")
+    x_axis: Indices | None = Field(
+        (1, 0, -1), description="crystal direction [uvw] along x of the sample"
+    )
+    mount: Mount | None = Field(
+        None,
+        description="instead of x_axis: planes with normals along x, y, z",
+        examples=[((1, 0, 0), (0, 1, 0), (0, 0, 1))],
+    )
+    ub: Matrix | None = Field(
+        None,
+        description="instead of x_axis: UB as ImageD11 has it, without 2π; columns a*, b*, c*",
+    )
+    euler_deg: EulerAngles | None = Field(
+        None, description="instead of x_axis: Bunge's angles phi1, Phi, phi2"
+    )
+    quaternion: Quaternion | None = Field(
+        None,
+        description="instead of x_axis: w, x, y, z of the rotation from the sample's axes to the "
+        "crystal's",
+    )
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.material is None:
-            if self.cell is None:
-                raise InputError("material", None, "missing; give material, or cell")
-            for key in ("space_group", "poisson_ratio"):
-                if getattr(self, key) is None:
-                    raise InputError(key, None, "missing; a cell without a material needs it")
+            if self.cell is None and self.cif is None:
+                raise InputError("material", None, "missing; give material, cif or cell")
+            if self.space_group is None and self.cif is None:
+                raise InputError("space_group", None, "missing; a cell without a material needs it")
+            if self.poisson_ratio is None:
+                kind = "cell without a material" if self.cif is None else "CIF file"
+                raise InputError("poisson_ratio", None, f"missing; a {kind} needs it")
+        if self.atoms is not None and self.cell is None:
+            raise InputError("atoms", None, "need a cell; a material has its own")
+        if all(getattr(self, key) is None for key in ("x_axis", *ORIENTATIONS)):
+            raise InputError("x_axis", None, f"missing; give x_axis, {', '.join(ORIENTATIONS)}")
         return self

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictFloat, model_validator
+from pydantic import Field, StrictBool, StrictFloat, model_validator
 
-from weakbeam._fields import Direction, Indices, Position, Table, number
+from weakbeam._fields import Position, Table, number
+from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour
 from weakbeam.errors import InputError
 
 
 class Dislocation(Table):
     """A straight dislocation."""
 
-    forms = (("line",), ("character_deg",))
+    exclusive = (("line", "character_deg"), ("burgers_nm", "burgers_fraction"))
 
     kind: Literal["dislocation"] = Field("dislocation", description="kind of defect")
-    plane: Indices | None = Field(
+    plane: IndicesOrFour | None = Field(
         None,
         description="slip plane (hkl), needed with character_deg; otherwise a label",
         examples=[(1, 1, 1)],
     )
-    burgers: Indices = Field(description="direction [uvw] of the Burgers vector")
+    burgers: IndicesOrFour = Field(description="direction [uvw] of the Burgers vector")
     burgers_nm: Annotated[StrictFloat, number(1e-3, 100)] | None = Field(
-        None, description="length of the Burgers vector; default: from the structure"
+        None, description="length of the Burgers vector; default: the shortest lattice vector's"
     )
-    line: Direction | None = Field(
+    burgers_fraction: Fraction | None = Field(
+        None,
+        description="instead of burgers_nm: the Burgers vector is this fraction of [uvw] in cell "
+        "edges",
+    )
+    partial: StrictBool | None = Field(
+        None, description="true allows a Burgers vector that is no lattice vector"
+    )
+    line: DirectionOrFour | None = Field(
         None, description="direction [uvw] of the line", examples=[(1.0, -2.0, 1.0)]
     )
     character_deg: Annotated[StrictFloat, number(-360, 360)] | None = Field(
@@ -37,14 +46,18 @@ class Dislocation(Table):
 
     @model_validator(mode="after")
     def _has_one_line(self) -> Self:
-        if self.line is not None and self.character_deg is not None:
-            raise InputError(
-                "character_deg", self.character_deg, "give either line or character_deg"
-            )
         if self.line is None and self.character_deg is None:
             raise InputError("line", None, "missing; give line, or plane and character_deg")
         if self.character_deg is not None and self.plane is None:
             raise InputError("plane", None, "missing; character_deg is an angle in that plane")
+        return self
+
+    @model_validator(mode="after")
+    def _says_which_part_a_partial_is(self) -> Self:
+        if self.partial and self.burgers_nm is None and self.burgers_fraction is None:
+            raise InputError(
+                "partial", True, "needs burgers_fraction or burgers_nm, which say how long it is"
+            )
         return self
 
 

@@ -1,14 +1,40 @@
-"""From the experiment's description to the crystal."""
+"""From the experiment's description to the crystal, its orientation and its slip systems."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.materials import Material, material
-from weakbeam.crystal.symmetry import check_cell, find_space_group
-from weakbeam.errors import naming
-from weakbeam.experiment import Experiment
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.crystal.cif import read_cif
+from weakbeam.crystal.lattice import Miller, UnitCell, miller
+from weakbeam.crystal.materials import Material, extinction_reason, material
+from weakbeam.crystal.orientation import (
+    sample_from_crystal_euler,
+    sample_from_crystal_mount,
+    sample_from_crystal_quaternion,
+    sample_from_crystal_ub,
+    symmetric_orientation,
+    turned_upright,
+)
+from weakbeam.crystal.remount import tilt
+from weakbeam.crystal.slip import (
+    SlipSystem,
+    burgers_vector,
+    direction_3_from_4,
+    lies_in_plane,
+    plane_3_from_4,
+    slip_families,
+)
+from weakbeam.crystal.symmetry import Site, absence_reason, check_cell, find_space_group
+from weakbeam.errors import InputError, naming
+from weakbeam.experiment import Crystal, Experiment, Reflection
+
+LEVEL_DEG = 0.01
+"""How far (degrees) the planes of a symmetric reflection may lean; the goniometer levels them."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +46,54 @@ class CrystalModel:
     cell : UnitCell
         The unit cell.
     space_group : str
-        Hermann-Mauguin symbol.
+        Hermann-Mauguin symbol, with its setting where there are several.
     named : Material or None
         The material, where the places of the atoms are those of the table.
     poisson_ratio : float
         For isotropic elasticity.
+    name : str
+        What to call the crystal: the material, or the formula of the CIF file.
+    sites : tuple of Site or None
+        Atoms of the asymmetric unit; None where they are not known.
+    structure : str or None
+        Which slip systems it has; None where that is not known.
+    files : tuple of str
+        Files that the crystal was read from.
     """
 
     cell: UnitCell
     space_group: str
     named: Material | None
     poisson_ratio: float
+    name: str = "crystal"
+    sites: tuple[Site, ...] | None = None
+    structure: str | None = None
+    files: tuple[str, ...] = ()
+
+    def extinction_reason(self, hkl: Sequence[int]) -> str | None:
+        """Say why a reflection is extinct, by the atoms where they are known; None if it is not."""
+        if self.sites is None:
+            return absence_reason(self.space_group, hkl)
+        return extinction_reason(self.space_group, self.sites, hkl)
+
+
+@dataclass(frozen=True)
+class CrystalSlipSystem:
+    """A slip system of the experiment's crystal.
+
+    Parameters
+    ----------
+    family : str
+        Such as "basal" or "{111}<110>".
+    system : SlipSystem
+        Plane (hkl) and direction [uvw], three indices each.
+    burgers_vector : (3,) ndarray
+        Shortest lattice vector along the direction (µm), Cartesian crystal frame.
+    """
+
+    family: str
+    system: SlipSystem
+    burgers_vector: Floats
 
 
 def crystal_of(experiment: Experiment) -> CrystalModel:
@@ -39,9 +102,35 @@ def crystal_of(experiment: Experiment) -> CrystalModel:
     Raises
     ------
     InputError
-        For an unknown material or space group, or a cell that contradicts its space group.
+        For an unknown material or space group, a cell that contradicts its space group, a CIF file
+        that cannot be used, or slip systems that the crystal does not have.
     """
     table = experiment.crystal
+    crystal = _from_cif(table) if table.cif is not None else _from_keys(table)
+    if table.slip_families is not None or table.slip_systems is not None:
+        slip_systems_of(experiment, crystal)
+    return crystal
+
+
+def _from_cif(table: Crystal) -> CrystalModel:
+    assert table.cif is not None
+    assert table.poisson_ratio is not None
+    with naming("crystal.cif", table.cif):
+        found = read_cif(table.cif)
+    return CrystalModel(
+        found.cell,
+        found.space_group,
+        None,
+        table.poisson_ratio,
+        found.name,
+        found.sites,
+        table.structure,
+        (table.cif,),
+    )
+
+
+def _from_keys(table: Crystal) -> CrystalModel:
+    """Return the crystal of a material, with what the keys beside it change, or of a cell."""
     listed = None
     if table.material is not None:
         with naming("crystal.material", table.material):
@@ -54,13 +143,194 @@ def crystal_of(experiment: Experiment) -> CrystalModel:
     if poisson_ratio is None:
         assert listed is not None
         poisson_ratio = listed.poisson_ratio
+    own = table.space_group is not None
     if table.space_group is not None:
         with naming("crystal.space_group", table.space_group):
-            space_group = find_space_group(table.space_group).hm
+            space_group = find_space_group(table.space_group).xhm()
             check_cell(space_group, cell)
-        return CrystalModel(cell, space_group, None, poisson_ratio)
-    assert listed is not None
-    if table.cell is not None:
-        with naming("crystal.cell", table.cell.model_dump()):
-            check_cell(listed.space_group, cell)
-    return CrystalModel(cell, listed.space_group, listed, poisson_ratio)
+    else:
+        assert listed is not None
+        space_group = listed.space_group
+        if table.cell is not None:
+            with naming("crystal.cell", table.cell.model_dump()):
+                check_cell(space_group, cell)
+    named = None if own or table.atoms is not None else listed
+    sites = None if named is None else named.sites
+    if table.atoms is not None:
+        sites = tuple(Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms)
+    return CrystalModel(
+        cell,
+        space_group,
+        named,
+        poisson_ratio,
+        table.material or "crystal",
+        sites,
+        table.structure or (None if listed is None else listed.structure),
+    )
+
+
+def orientation_of(
+    experiment: Experiment,
+    crystal: CrystalModel,
+    reflection: Reflection | None = None,
+    key: str = "reflection",
+) -> Floats:
+    """How the crystal is mounted for a reflection.
+
+    With ``crystal.x_axis`` (or the reflection's own) the planes of each reflection are mounted
+    facing up; ``crystal.mount``, ``ub``, ``euler_deg`` and ``quaternion`` fix the orientation once
+    for all reflections.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+    crystal : CrystalModel
+        Its crystal.
+    reflection : Reflection, optional
+        One of its reflections; default: the first.
+    key : str
+        Where the reflection stands in the file, for messages.
+
+    Returns
+    -------
+    (3, 3) ndarray
+        Rotation sample_from_crystal.
+
+    Raises
+    ------
+    InputError
+        For an orientation that is none, that contradicts the cell, or that the geometry cannot use:
+        the symmetric one wants the planes to face up, the others a fixed orientation.
+    """
+    if reflection is None:
+        reflection = experiment.reflection
+    table, hkl = experiment.crystal, reflection.hkl
+    if reflection.geometry == "symmetric":
+        own, shared = reflection.x_axis, table.x_axis
+        if own is not None or shared is not None:
+            axis_key = "crystal.x_axis" if own is None else f"{key}.x_axis"
+            axis = own or shared
+            assert axis is not None
+            with naming(axis_key, list(axis)):
+                return symmetric_orientation(crystal.cell, hkl, axis)
+    elif table.x_axis is not None:
+        raise InputError(
+            "crystal.mount",
+            None,
+            f'missing; geometry = "{reflection.geometry}" needs a fixed orientation: mount, ub, '
+            "euler_deg or quaternion in place of x_axis",
+        )
+    name, value, orientation = _fixed_orientation(table, crystal.cell)
+    if reflection.geometry != "symmetric":
+        return orientation
+    angle = math.degrees(tilt(orientation, crystal.cell, hkl))
+    if angle > LEVEL_DEG:
+        raise InputError(
+            name,
+            value,
+            f"leaves the normal of {list(hkl)} {angle:.4g} deg from z of the sample, where the "
+            'symmetric geometry needs it; give crystal.x_axis instead, or geometry = "oblique"',
+        )
+    return turned_upright(orientation, crystal.cell, hkl)
+
+
+def _fixed_orientation(table: Crystal, cell: UnitCell) -> tuple[str, object, Floats]:
+    """Return the key, its value for messages, and the orientation."""
+    if table.mount is not None:
+        shown: object = [list(normal) for normal in table.mount]
+        with naming("crystal.mount", shown):
+            return "crystal.mount", shown, sample_from_crystal_mount(cell, *table.mount)
+    if table.ub is not None:
+        with naming("crystal.ub", None):
+            return "crystal.ub", None, sample_from_crystal_ub(cell, table.ub)
+    if table.euler_deg is not None:
+        angles = np.radians(table.euler_deg).tolist()
+        return "crystal.euler_deg", list(table.euler_deg), sample_from_crystal_euler(*angles)
+    assert table.quaternion is not None
+    shown = list(table.quaternion)
+    return "crystal.quaternion", shown, sample_from_crystal_quaternion(table.quaternion)
+
+
+def slip_systems_of(experiment: Experiment, crystal: CrystalModel) -> list[CrystalSlipSystem]:
+    """The slip systems that an experiment allows its crystal.
+
+    Those of ``crystal.slip_families`` and ``crystal.slip_systems``; all of the structure where
+    neither is given.
+
+    Raises
+    ------
+    InputError
+        If the structure is not known, a family is none of its families, or an own system has its
+        Burgers vector outside its plane.
+    """
+    table = experiment.crystal
+    allowed: list[tuple[str, SlipSystem]] = []
+    if table.slip_families is not None or table.slip_systems is None:
+        if crystal.structure is None:
+            raise InputError(
+                "crystal.structure", None, "missing; slip systems need it, or slip_systems"
+            )
+        families = slip_families(crystal.structure)
+        chosen = families if table.slip_families is None else table.slip_families
+        for name in chosen:
+            if name not in families:
+                raise InputError(
+                    "crystal.slip_families",
+                    name,
+                    f"is none of the families of {crystal.structure}: {', '.join(families)}",
+                )
+            allowed += ((name, system) for system in families[name])
+    for index, own in enumerate(table.slip_systems or ()):
+        key = f"crystal.slip_systems[{index}]"
+        system = SlipSystem(
+            plane_of(own.plane, crystal.cell, f"{key}.plane"),
+            direction_of(own.burgers, crystal.cell, f"{key}.burgers"),
+        )
+        check_in_plane(own.burgers, own.plane, system, f"{key}.burgers")
+        allowed.append((own.name, system))
+    return [
+        CrystalSlipSystem(
+            name, system, burgers_vector(crystal.cell, crystal.space_group, system.direction)
+        )
+        for name, system in allowed
+    ]
+
+
+def plane_of(indices: Sequence[int], cell: UnitCell, key: str) -> Miller:
+    """Plane (hkl) of three indices, or of four on hexagonal axes."""
+    if len(indices) == 3:
+        return miller(indices)
+    check_hexagonal(indices, cell, key)
+    return plane_3_from_4(indices)
+
+
+def direction_of(indices: Sequence[int], cell: UnitCell, key: str) -> Miller:
+    """Direction [uvw] of three indices, or of four on hexagonal axes, without common factor."""
+    if len(indices) == 3:
+        return miller(indices)
+    check_hexagonal(indices, cell, key)
+    return direction_3_from_4(indices)
+
+
+def check_hexagonal(indices: Sequence[float], cell: UnitCell, key: str) -> None:
+    """Refuse four indices of a cell that has no hexagonal axes."""
+    equal = abs(cell.a - cell.b) < 1e-3 * cell.a
+    angles = (cell.alpha - 90.0, cell.beta - 90.0, cell.gamma - 120.0)
+    if not equal or max(map(abs, angles)) > 0.1:
+        raise InputError(
+            key,
+            list(indices),
+            "four indices need hexagonal axes (a = b, α = β = 90°, γ = 120°); give three",
+        )
+
+
+def check_in_plane(
+    burgers: Sequence[int], plane: Sequence[int], system: SlipSystem, key: str
+) -> None:
+    """Refuse a Burgers vector that leaves its plane; `burgers` and `plane` are as written."""
+    if not lies_in_plane(system.direction, system.plane):
+        rule = "hu + kv + it + lw" if len(burgers) == len(plane) == 4 else "hu + kv + lw"
+        raise InputError(
+            key, list(burgers), f"does not lie in the plane {list(plane)}: {rule} must be 0"
+        )

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from weakbeam._typing import Floats
-from weakbeam.assemble_crystal import CrystalModel
-from weakbeam.crystal.lattice import UnitCell, unit
-from weakbeam.crystal.slip import burgers_vector, lies_in_plane, line_of_character
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.assemble_crystal import (
+    CrystalModel,
+    check_hexagonal,
+    check_in_plane,
+    direction_of,
+    plane_of,
+)
+from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
+from weakbeam.crystal.remount import carried
+from weakbeam.crystal.slip import (
+    UM_PER_ANGSTROM,
+    SlipSystem,
+    burgers_vector,
+    is_lattice_vector,
+    line_of_character,
+    three_from_four,
+)
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Dislocation, Experiment
+
+LENGTH_TOLERANCE = 0.005
+"""How far, relatively, a given length may be from a multiple of the lattice vector's."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +44,16 @@ class PlacedDislocation:
         Vectors in the sample frame.
     description : weakbeam.experiment.Dislocation
         What the experiment says.
+    burgers : tuple of 3 int
+        Direction [uvw] of the Burgers vector.
+    plane : tuple of 3 int or None
+        Slip plane (hkl), if it was given.
     """
 
     line: StraightLine
     description: Dislocation
+    burgers: Miller
+    plane: Miller | None
 
     @property
     def character_deg(self) -> float:
@@ -38,7 +62,10 @@ class PlacedDislocation:
 
 
 def dislocations_of(
-    experiment: Experiment, crystal: CrystalModel, sample_from_crystal: Floats
+    experiment: Experiment,
+    crystal: CrystalModel,
+    sample_from_crystal: Floats,
+    reference: ArrayLike | None = None,
 ) -> tuple[PlacedDislocation, ...]:
     """The dislocations of an experiment, in the sample frame.
 
@@ -50,6 +77,9 @@ def dislocations_of(
         Its crystal.
     sample_from_crystal : (3, 3) ndarray
         How the crystal is mounted.
+    reference : (3, 3) array_like, optional
+        The mount in whose sample frame the positions are given, that of the first reflection; a
+        remount carries them along. Default: the mount itself.
 
     Returns
     -------
@@ -58,55 +88,87 @@ def dislocations_of(
     Raises
     ------
     InputError
-        For a Burgers vector or a line that leaves the plane.
+        For a Burgers vector that is no lattice vector and is not said to be a partial one, for a
+        Burgers vector or a line that leaves the plane, and for four indices of another cell than a
+        hexagonal one.
     """
     core_nm = experiment.crystal.core_radius_nm
     placed = []
     for index, table in enumerate(experiment.defects):
-        burgers_crystal = _burgers(table, f"defects[{index}]", crystal)
-        line_crystal = _line(table, f"defects[{index}]", crystal.cell)
+        key = f"defects[{index}]"
+        burgers = direction_of(table.burgers, crystal.cell, f"{key}.burgers")
+        plane = None
+        if table.plane is not None:
+            plane = plane_of(table.plane, crystal.cell, f"{key}.plane")
+            system = SlipSystem(plane, burgers)
+            check_in_plane(table.burgers, table.plane, system, f"{key}.burgers")
+        burgers_crystal = _burgers(table, key, burgers, crystal)
+        line_crystal = _line(table, key, burgers, plane, crystal.cell)
         length = float(np.linalg.norm(burgers_crystal))
-        placed.append(
-            PlacedDislocation(
-                StraightLine(
-                    burgers_vector=sample_from_crystal @ burgers_crystal,
-                    line=sample_from_crystal @ line_crystal,
-                    position=np.array(table.position_um),
-                    poisson_ratio=crystal.poisson_ratio,
-                    core_radius=length if core_nm is None else core_nm / 1000.0,
-                ),
-                table,
-            )
+        position = np.array(table.position_um)
+        if reference is not None:
+            position = carried(position, reference, sample_from_crystal)
+        line = StraightLine(
+            burgers_vector=sample_from_crystal @ burgers_crystal,
+            line=sample_from_crystal @ line_crystal,
+            position=position,
+            poisson_ratio=crystal.poisson_ratio,
+            core_radius=length if core_nm is None else core_nm / 1000.0,
         )
+        placed.append(PlacedDislocation(line, table, burgers, plane))
     return tuple(placed)
 
 
-def _burgers(table: Dislocation, key: str, crystal: CrystalModel) -> Floats:
-    if table.plane is not None and not lies_in_plane(table.burgers, table.plane):
+def _burgers(table: Dislocation, key: str, burgers: Miller, crystal: CrystalModel) -> Floats:
+    """Return the Burgers vector in µm, Cartesian crystal frame."""
+    shortest = burgers_vector(crystal.cell, crystal.space_group, burgers)
+    length_nm = 1000.0 * float(np.linalg.norm(shortest))
+    ending = (
+        f"the shortest one along {list(table.burgers)} has {length_nm:.4f} nm; a partial "
+        "dislocation needs partial = true"
+    )
+    if table.burgers_fraction is not None:
+        factor = Fraction(table.burgers_fraction)
+        written = miller(three_from_four(table.burgers))
+        if not table.partial and not is_lattice_vector(
+            crystal.space_group, [factor * n for n in written]
+        ):
+            raise InputError(
+                f"{key}.burgers_fraction",
+                table.burgers_fraction,
+                f"{factor} {list(table.burgers)} is no lattice vector: {ending}",
+            )
+        return crystal.cell.direction(written) * (float(factor) * UM_PER_ANGSTROM)
+    if table.burgers_nm is None:
+        return shortest
+    multiple = table.burgers_nm / length_nm
+    if not table.partial and abs(multiple - max(1, round(multiple))) > LENGTH_TOLERANCE * multiple:
         raise InputError(
-            f"{key}.burgers",
-            list(table.burgers),
-            f"does not lie in the plane {list(table.plane)}: hu + kv + lw must be 0",
+            f"{key}.burgers_nm",
+            table.burgers_nm,
+            f"is the length of no lattice vector: {ending}",
         )
-    vector = burgers_vector(crystal.cell, crystal.space_group, table.burgers)
-    if table.burgers_nm is not None:
-        vector = unit(vector) * table.burgers_nm / 1000.0
-    return vector
+    return shortest * multiple
 
 
-def _line(table: Dislocation, key: str, cell: UnitCell) -> Floats:
+def _line(
+    table: Dislocation, key: str, burgers: Miller, plane: Miller | None, cell: UnitCell
+) -> Floats:
     if table.line is None:
-        assert table.plane is not None
+        assert plane is not None
         assert table.character_deg is not None
-        return line_of_character(cell, table.burgers, table.plane, table.character_deg)
-    line = unit(cell.direction(table.line))
-    if table.plane is not None:
-        slope = float(line @ unit(cell.plane_normal(table.plane)))
+        return line_of_character(cell, burgers, plane, table.character_deg)
+    if len(table.line) == 4:
+        check_hexagonal(table.line, cell, f"{key}.line")
+    line = unit(cell.direction(three_from_four(table.line)))
+    if plane is not None:
+        slope = float(line @ unit(cell.plane_normal(plane)))
         if abs(slope) > 1e-6:
             raise InputError(
                 f"{key}.line",
                 list(table.line),
-                f"leaves the plane {list(table.plane)} by {math.degrees(math.asin(slope)):.3g} "
-                "deg; give a line in the plane, or leave plane out",
+                f"leaves the plane {list(table.plane or plane)} by "
+                f"{math.degrees(math.asin(slope)):.3g} deg; give a line in the plane, or leave "
+                "plane out",
             )
     return line

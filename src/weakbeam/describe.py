@@ -132,7 +132,7 @@ def describe(setup: Setup) -> Description:
         digest=setup.digest,
         instrument=_instrument(setup),
         sample={
-            "name": crystal.material or "crystal",
+            "name": crystal.material or crystal.cif or "crystal",
             "unit_cell_abc": (np.array([cell.a, cell.b, cell.c]), "angstrom"),
             "unit_cell_alphabetagamma": (np.array([cell.alpha, cell.beta, cell.gamma]), "deg"),
             "space_group": setup.space_group,
@@ -208,8 +208,8 @@ def _defect(placed: PlacedDislocation) -> Fields:
     line, table = placed.line, placed.description
     return {
         "kind": table.kind,
-        "burgers": np.array(table.burgers),
-        "plane": None if table.plane is None else np.array(table.plane, dtype=float),
+        "burgers": np.array(placed.burgers),
+        "plane": None if placed.plane is None else np.array(placed.plane, dtype=float),
         "burgers_vector": (line.burgers_vector * 1000.0, "nm"),
         "line": (line.line, ""),
         "position": (line.position, "um"),

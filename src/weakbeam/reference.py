@@ -47,8 +47,11 @@ stand in `weakbeam/instrument/presets`.
 """
 
 _NOTES = {
-    "crystal": "Give a `material` of the built-in table, or a `cell` with its `space_group` and "
-    "`poisson_ratio`. Keys beside a material override its values.",
+    "crystal": "Give a `material` of the built-in table, a `cell` with its `space_group` and "
+    "`poisson_ratio`, or a `cif` with `poisson_ratio`. Keys beside a material override its values. "
+    "`x_axis` mounts the planes of each reflection facing up; `mount`, `ub`, `euler_deg` or "
+    "`quaternion` fix the orientation for all reflections ([how to describe a "
+    "crystal](../how-to/crystals.md)).",
     "reflection": "In the symmetric geometry the crystal is mounted with the planes flat and tilted "
     "by mu = -theta. In the oblique one it stays on its mount, and the rotation omega about the "
     "vertical brings the planes to diffract, at two angles. `goniometer` takes any mu, chi and phi "
@@ -71,7 +74,8 @@ _NOTES = {
     "defects": "Each defect is a table of its own, `[[defects]]`. Without any, the file describes "
     "the default: `plane = [1, 1, 1]`, `burgers = [1, 0, -1]`, `line = [1, -2, 1]`, a pure edge "
     "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
-    "turned about the plane normal from pure edge (0) towards screw (90).",
+    "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
+    "be a lattice vector unless `partial = true`.",
     "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]` in mrad, "
     "`[scan.z]` in um. It takes one of three forms: it stands at `value_*`; it moves over "
     "`half_range_*` to either side of `center_*` in `steps` positions, both ends included (one "

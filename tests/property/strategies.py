@@ -90,9 +90,11 @@ def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
     plane, burgers = draw(st.sampled_from(systems))
     if draw(st.booleans()):
         burgers = (-burgers[0], -burgers[1], -burgers[2])
+    length = draw(st.none() | floats(0.1, 1.0))
     given: dict[str, object] = {
         "burgers": burgers,
-        "burgers_nm": draw(st.none() | floats(0.1, 1.0)),
+        "burgers_nm": length,
+        "partial": None if length is None else True,
         "position_um": draw(st.tuples(*[either_sign(5.0)] * 3)),
     }
     form = draw(st.sampled_from(["character", "line in the plane", "any line"]))
@@ -295,6 +297,15 @@ def experiments(draw: st.DrawFn) -> Experiment:
 # --- whatever the file accepts -------------------------------------------------------------------
 
 indices = st.tuples(*[st.integers(-99, 99)] * 3).filter(any)
+rows = st.tuples(*[st.floats(-1000, 1000)] * 3)
+angles_deg = st.tuples(*[st.floats(-360, 360)] * 3)
+orientations = st.one_of(
+    st.fixed_dictionaries({"x_axis": indices}),
+    st.fixed_dictionaries({"mount": st.tuples(indices, indices, indices)}),
+    st.fixed_dictionaries({"ub": st.tuples(rows, rows, rows)}),
+    st.fixed_dictionaries({"euler_deg": angles_deg}),
+    st.fixed_dictionaries({"quaternion": st.tuples(*[st.floats(-1000, 1000)] * 4).filter(any)}),
+)
 positions = st.tuples(*[st.floats(-1e6, 1e6)] * 3)
 words = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=80)
 
@@ -314,8 +325,7 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         "space_group": draw(st.none() | words if with_material else words),
         "poisson_ratio": draw(st.none() | ratio if with_material else ratio),
         "core_radius_nm": draw(st.none() | st.floats(0, 1e4)),
-        "x_axis": draw(indices),
-    }
+    } | draw(orientations)
     clip = st.floats(1e-3, 100) | st.just(math.inf)
     beam = {
         "energy_keV": draw(st.floats(1, 1000)),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from fractions import Fraction
 from itertools import permutations, product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.symmetry import centring_vectors
 
 UM_PER_ANGSTROM = 1e-4
+
+Number = TypeVar("Number", int, float)
 
 
 class SlipSystem(NamedTuple):
@@ -54,6 +56,19 @@ def burgers_vector(cell: UnitCell, space_group: str, uvw: Sequence[int]) -> Floa
     primitive = _primitive(miller(uvw, "burgers"))
     steps = _lattice_steps(space_group, primitive)
     return cell.direction(primitive) * (UM_PER_ANGSTROM / steps)
+
+
+def is_lattice_vector(space_group: str, components: Sequence[Fraction]) -> bool:
+    """Whether a vector leads from a lattice point to a lattice point.
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol, whose centring counts.
+    components : sequence of 3 Fraction
+        Along the cell edges, such as 1/2, 1/2, 0.
+    """
+    return tuple(component % 1 for component in components) in centring_vectors(space_group)
 
 
 def lies_in_plane(uvw: Sequence[int], hkl: Sequence[int]) -> bool:
@@ -226,10 +241,22 @@ def plane_3_from_4(hkil: Sequence[int]) -> Miller:
 
 def direction_3_from_4(uvtw: Sequence[int]) -> Miller:
     """Three-index direction [2u+v, u+2v, w], without common factor, of the four-index [uvtw]."""
-    u, v, t, w = uvtw
+    u, v, t, _ = uvtw
     if u + v + t != 0:
         raise ValueError(f"direction {tuple(uvtw)}: the first three indices must sum to zero")
-    return _primitive(miller((2 * u + v, u + 2 * v, w), "direction"))
+    return _primitive(miller(three_from_four(uvtw), "direction"))
+
+
+def three_from_four(uvtw: Sequence[Number]) -> tuple[Number, Number, Number]:
+    """Components [2u+v, u+2v, w] of the same vector as [uvtw]; three components stay as they are.
+
+    A vector of four indices is u a + v b + t (−a − b) + w c with u + v + t = 0.
+    """
+    if len(uvtw) == 3:
+        u, v, w = uvtw
+        return u, v, w
+    u, v, _, w = uvtw
+    return 2 * u + v, u + 2 * v, w
 
 
 def _primitive(indices: Miller) -> Miller:

@@ -1,0 +1,87 @@
+"""The crystallographic kinds of value of the experiment file: indices, mounts, orientations."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import StrictFloat, StrictInt, StrictStr
+
+from weakbeam._fields import Allowed, Indices
+
+ZERO_SUM = 1e-6
+"""Largest sum of the first three of four indices, for directions that are no integers."""
+
+
+def _is_triple_or_quadruple(v: tuple[float, ...]) -> bool:
+    return len(v) == 3 or (len(v) == 4 and abs(v[0] + v[1] + v[2]) <= ZERO_SUM)
+
+
+def _are_indices(v: tuple[int, ...]) -> bool:
+    return _is_triple_or_quadruple(v) and any(v) and all(-99 <= n <= 99 for n in v)
+
+
+def _is_direction(v: tuple[float, ...]) -> bool:
+    in_range = all(abs(x) <= 1e6 for x in v) and any(abs(x) >= 1e-6 for x in v)
+    return in_range and _is_triple_or_quadruple(v)
+
+
+def _is_fraction(s: str) -> bool:
+    return bool(re.fullmatch(r"[1-9]\d?(/[1-9]\d?)?", s))
+
+
+def _is_matrix(rows: Any) -> bool:
+    return all(abs(x) <= 1e3 for row in rows for x in row)
+
+
+IndicesOrFour = Annotated[
+    tuple[StrictInt, ...],
+    Allowed(
+        "three integers from -99 to 99, not all 0; or four (hexagonal axes), the first three with "
+        "sum 0",
+        _are_indices,
+    ),
+]
+DirectionOrFour = Annotated[
+    tuple[StrictFloat, ...],
+    Allowed(
+        "three numbers from -1e6 to 1e6, not all 0; or four (hexagonal axes), the first three with "
+        "sum 0",
+        _is_direction,
+    ),
+]
+Fraction = Annotated[
+    StrictStr,
+    Allowed('a fraction of numbers from 1 to 99 in quotes, such as "1/6"', _is_fraction),
+]
+Mount = Annotated[
+    tuple[Indices, Indices, Indices],
+    Allowed("three planes, each of three integers from -99 to 99, not all 0", lambda v: True),
+]
+_Row = tuple[StrictFloat, StrictFloat, StrictFloat]
+Matrix = Annotated[
+    tuple[_Row, _Row, _Row],
+    Allowed("three rows of three numbers from -1000 to 1000", _is_matrix),
+]
+EulerAngles = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat],
+    Allowed("three angles from -360 to 360", lambda v: all(abs(x) <= 360.0 for x in v)),
+]
+Quaternion = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat, StrictFloat],
+    Allowed(
+        "four numbers w, x, y, z from -1000 to 1000, not all 0",
+        lambda v: math.hypot(*v) > 0.0 and all(abs(x) <= 1e3 for x in v),
+    ),
+]
+AtomPosition = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat],
+    Allowed("three fractions of the cell edges from -10 to 10", lambda v: max(map(abs, v)) <= 10),
+]
+Element = Annotated[
+    StrictStr,
+    Allowed(
+        'the symbol of an element, such as "Al"', lambda s: bool(re.fullmatch("[A-Z][a-z]?", s))
+    ),
+]

@@ -1,0 +1,448 @@
+"""Crystals, orientations and slip systems of the experiment file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from weakbeam.assemble import assemble
+from weakbeam.assemble_crystal import crystal_of, orientation_of, slip_systems_of
+from weakbeam.crystal.lattice import UnitCell
+from weakbeam.crystal.orientation import sample_from_crystal_euler
+from weakbeam.errors import InputError
+from weakbeam.experiment import Crystal, Dislocation, Experiment, Reflection
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(__file__).parent / "data"
+PAGE = (ROOT / "docs/how-to/crystals.md").read_text(encoding="utf-8")
+DEFAULT = Experiment()
+QUARTZ = {"cif": str(DATA / "quartz.cif"), "poisson_ratio": 0.08}
+HEXAGONAL = UnitCell.hexagonal(3.2094, 5.2107)
+OBLIQUE = Reflection(hkl=(-1, -1, 3), geometry="oblique")
+
+
+def experiment(crystal="", reflection="hkl = [0, 0, 2]", defects=""):
+    text = f"[crystal]\n{crystal}\n[reflection]\n{reflection}\n{defects or 'defects = []'}"
+    head = "" if defects else "defects = []\n"
+    return Experiment.from_toml_text(head + text.removesuffix("defects = []"))
+
+
+def mistake(build, *arguments):
+    with pytest.raises(InputError) as caught:
+        build(*arguments)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+# --- where the crystal comes from ----------------------------------------------------------------
+
+
+def test_a_cif_file_gives_cell_symmetry_atoms_and_name():
+    setup = assemble(
+        Experiment(crystal=Crystal(**QUARTZ), reflection=Reflection(hkl=(1, 0, 1)), defects=())
+    )
+    crystal = crystal_of(setup.experiment)
+    assert (crystal.name, crystal.space_group, crystal.files) == (
+        "Si O2",
+        "P 31 2 1",
+        (QUARTZ["cif"],),
+    )
+    assert crystal.cell.c == 5.4052
+    assert [site.element for site in crystal.sites] == ["Si", "O"]
+    assert setup.inputs.keys() == {QUARTZ["cif"]}
+    assert len(setup.inputs[QUARTZ["cif"]]) == 64
+
+
+def test_the_digest_follows_the_contents_of_the_cif_file(tmp_path):
+    digests = set()
+    for place in ("0.4697", "0.4700"):
+        file = tmp_path / "own.cif"
+        file.write_text((DATA / "quartz.cif").read_text().replace("0.4697", place))
+        crystal = Crystal(cif=str(file), poisson_ratio=0.08)
+        digests.add(assemble(DEFAULT.model_copy(update={"crystal": crystal})).digest)
+    assert len(digests) == 2
+
+
+def test_a_reflection_that_the_atoms_cancel_is_extinct_in_a_cif_and_in_a_list_of_atoms():
+    cell = "{ a = 5.431, b = 5.431, c = 5.431, alpha = 90, beta = 90, gamma = 90 }"
+    own = f'cell = {cell}\nspace_group = "F d -3 m:2"\npoisson_ratio = 0.22\nx_axis = [1, -1, 0]\n'
+    atoms = 'atoms = [{ element = "Si", position = [0.125, 0.125, 0.125] }]'
+    error = mistake(assemble, experiment(own + atoms, "hkl = [2, 2, 2]"))
+    assert error.key == "reflection.hkl"
+    assert "extinct (the atoms of the cell" in str(error)
+    # Without atoms only symmetry is known, and symmetry allows 222.
+    assert assemble(experiment(own, "hkl = [2, 2, 2]")).space_group == "F d -3 m:2"
+    assert "screw axis" in str(
+        mistake(
+            assemble,
+            DEFAULT.with_settings(
+                [
+                    f"crystal.cif={DATA / 'quartz.cif'}",
+                    "crystal.poisson_ratio=0.08",
+                    "reflection.hkl=[0, 0, 1]",
+                ]
+            ),
+        )
+    )
+
+
+def test_out_of_reach_names_the_smallest_energy():
+    far = DEFAULT.with_settings(
+        [f"crystal.cif={DATA / 'quartz.cif'}", "crystal.poisson_ratio=0.08"]
+    ).with_settings(["reflection.hkl=[0, 0, 15]"])
+    assert "needs more than 17.2 keV" in str(mistake(assemble, far))
+
+
+def test_a_cif_takes_the_place_of_the_material_and_back():
+    cif = DEFAULT.with_settings([f"crystal.cif={QUARTZ['cif']}", "crystal.poisson_ratio=0.08"])
+    assert cif.crystal.material is None
+    assert Experiment.from_toml_text(cif.to_toml()) == cif
+    back = Experiment.from_toml_text(cif.to_toml()).with_settings(["crystal.material=Cu"])
+    assert (back.crystal.cif, back.crystal.material) == (None, "Cu")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ('cif = "no.cif"\npoisson_ratio = 0.3', "crystal.cif", "cannot be read"),
+        ('cif = "a.cif"', "crystal.poisson_ratio", "missing; a CIF file needs it"),
+        (
+            'cif = "a.cif"\npoisson_ratio = 0.3\nmaterial = "Al"',
+            "crystal.cif",
+            "give either material or cif",
+        ),
+        (
+            'cif = "a.cif"\npoisson_ratio = 0.3\nspace_group = "P 1"',
+            "crystal.cif",
+            "give either space_group or cif",
+        ),
+        ('atoms = [{ element = "Al", position = [0, 0, 0] }]', "crystal.atoms", "need a cell"),
+        ('structure = "fcp"', "crystal.structure", '"fcc", "bcc", "hcp"'),
+    ],
+)
+def test_mistakes_in_where_the_crystal_comes_from(text, key, words):
+    error = mistake(lambda: assemble(experiment(text)))
+    assert error.key == key
+    assert words in str(error)
+
+
+# --- how it is mounted ---------------------------------------------------------------------------
+
+
+def turned(crystal, reflection=OBLIQUE):
+    e = DEFAULT.model_copy(update={"crystal": Crystal(**crystal), "reflection": reflection})
+    return orientation_of(e, crystal_of(e))
+
+
+def test_every_form_gives_the_same_orientation():
+    """A hexagonal crystal turned by 40 degrees about z, a from x towards y."""
+    c, s = np.cos(np.radians(40.0)), np.sin(np.radians(40.0))
+    expected = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    ub = expected @ HEXAGONAL.reciprocal / (2 * np.pi)
+    half = np.radians(20.0)
+    for given in (
+        {"ub": [list(row) for row in ub]},
+        {"euler_deg": (40.0, 0.0, 0.0)},
+        {"euler_deg": (15.0, 0.0, 25.0)},
+        {"quaternion": (np.cos(half), 0.0, 0.0, np.sin(half))},
+        {"quaternion": (-3 * np.cos(half), 0.0, 0.0, -3 * np.sin(half))},
+    ):
+        found = turned({"material": "Mg", **given})
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+    mount = turned({"material": "Mg", "mount": ((2, -1, 0), (0, 1, 0), (0, 0, 1))})
+    np.testing.assert_allclose(mount, np.eye(3), atol=1e-12)
+
+
+def test_a_fixed_orientation_serves_the_symmetric_geometry_where_the_planes_are_flat():
+    euler = (25.0, 0.0, 0.0)
+    crystal = Crystal(material="Al", euler_deg=euler)
+    e = DEFAULT.model_copy(update={"crystal": crystal, "reflection": Reflection(hkl=(0, 0, 2))})
+    expected = sample_from_crystal_euler(*np.radians(euler))
+    np.testing.assert_allclose(assemble(e).sample_from_crystal, expected, atol=1e-12)
+
+
+def test_a_small_lean_is_levelled_by_the_smallest_rotation():
+    lean = 0.008
+    found = turned({"material": "Al", "euler_deg": (30.0, lean, 0.0)}, Reflection(hkl=(0, 0, 2)))
+    before = sample_from_crystal_euler(*np.radians((30.0, lean, 0.0)))
+    np.testing.assert_allclose(found[2], [0.0, 0.0, 1.0], atol=1e-12)
+    angle = np.arccos((np.trace(found @ before.T) - 1.0) / 2.0)
+    assert np.degrees(angle) == pytest.approx(lean, rel=1e-3)
+
+
+def test_planes_that_do_not_face_up_are_told_by_how_much():
+    error = mistake(
+        turned, {"material": "Al", "euler_deg": (0.0, 5.0, 0.0)}, Reflection(hkl=(0, 0, 2))
+    )
+    assert error.key == "crystal.euler_deg"
+    assert "[0, 0, 2] 5 deg from z" in str(error)
+    assert "crystal.x_axis" in str(error)
+    down = {"material": "Al", "quaternion": (0.0, 1.0, 0.0, 0.0)}
+    assert "180 deg" in str(mistake(turned, down, Reflection(hkl=(0, 0, 2))))
+
+
+@pytest.mark.parametrize("geometry", ["oblique", "goniometer"])
+def test_other_geometries_need_a_fixed_orientation(geometry):
+    for crystal in ({}, {"x_axis": (1, 0, 0)}):
+        error = mistake(turned, crystal, Reflection(hkl=(-1, -1, 3), geometry=geometry))
+        assert error.key == "crystal.mount"
+        assert f'"{geometry}" needs a fixed orientation' in str(error)
+
+
+def test_x_axis_of_a_reflection_goes_before_that_of_the_crystal():
+    found = turned({}, Reflection(hkl=(0, 0, 2), x_axis=(0, 1, 0)))
+    np.testing.assert_allclose(found[0], [0.0, 1.0, 0.0], atol=1e-12)
+    error = mistake(turned, {}, Reflection(hkl=(0, 0, 2), x_axis=(0, 0, 1)))
+    assert error.key == "reflection.x_axis"
+
+
+def test_one_form_replaces_another():
+    mounted = DEFAULT.with_settings(["crystal.mount=[[1,0,0],[0,1,0],[0,0,1]]"])
+    assert mounted.crystal.x_axis is None
+    assert Experiment.from_toml_text(mounted.to_toml()) == mounted
+    resolved = Experiment.from_toml_text(mounted.to_toml())
+    turned_on = resolved.with_settings(["crystal.quaternion=[1, 0, 0, 1]"])
+    assert turned_on.crystal.mount is None
+    assert turned_on.with_settings(["crystal.x_axis=[1, 1, 0]"]).crystal.quaternion is None
+
+
+@pytest.mark.parametrize(
+    ("crystal", "key", "words"),
+    [
+        ("mount = [[1,0,0],[0,1,0],[0,0,-1]]", "crystal.mount", "left-handed"),
+        ("mount = [[1,0,0],[1,1,0],[0,0,1]]", "crystal.mount", "must be orthogonal"),
+        ("mount = [[1,0,0],[0,1,0]]", "crystal.mount", "three planes, each of three integers"),
+        ("mount = [[1,0,0],[0,0,0],[0,0,1]]", "crystal.mount", "three planes, each of three"),
+        ("mount = [[1,0,0],[0,1.5,0],[0,0,1]]", "crystal.mount", "three planes, each of three"),
+        ("ub = [[1,0,0],[0,1,0],[0,0,1]]", "crystal.ub", "the crystal has 4.0495, 4.0495"),
+        ("ub = [[0.25,0,0],[0,0.25,0],[0,0,-0.25]]", "crystal.ub", "left-handed"),
+        ("ub = [[0.25,0,0],[0.25,0,0],[0,0,0.25]]", "crystal.ub", "singular"),
+        ("ub = [[1.5516,0,0],[0,1.5516,0],[0,0,1.5516]]", "crystal.ub", "without the factor 2π"),
+        ("euler_deg = [0, 400, 0]", "crystal.euler_deg", "three angles from -360 to 360"),
+        ("quaternion = [0, 0, 0, 0]", "crystal.quaternion", "not all 0"),
+        ("quaternion = [1, 0, 0]", "crystal.quaternion", "four numbers w, x, y, z"),
+        ("x_axis = [1, 0, 0]\neuler_deg = [0, 0, 0]", "crystal.euler_deg", "either x_axis or"),
+        ("ub = [[1, 2, inf]]", "crystal.ub", "three rows of three numbers"),
+    ],
+)
+def test_mistakes_in_the_mount(crystal, key, words):
+    error = mistake(lambda: assemble(experiment(crystal)))
+    assert error.key.startswith(key)
+    assert words in str(error)
+
+
+# --- slip systems and Burgers vectors ------------------------------------------------------------
+
+
+def systems(*settings):
+    e = DEFAULT.with_settings(list(settings))
+    return slip_systems_of(e, crystal_of(e))
+
+
+@pytest.mark.parametrize(
+    ("material", "counts"),
+    [
+        ("Al", [12]),
+        ("Fe", [12, 12, 24]),
+        ("Mg", [3, 3, 6, 12, 6]),
+        ("Si", [12]),
+        ("GaAs", [12]),
+        ("GaN", [3, 3, 6, 12, 6]),
+    ],
+)
+def test_slip_systems_of_materials(material, counts):
+    found = systems(f"crystal.material={material}")
+    assert list(Counter(s.family for s in found).values()) == counts
+    for s in found:
+        assert sum(h * u for h, u in zip(s.system.plane, s.system.direction, strict=True)) == 0
+
+
+def test_chosen_families_and_own_systems():
+    families = 'crystal.slip_families=["basal"]'
+    own = 'crystal.slip_systems=[{ plane = [1, 0, -1, 0], burgers = [0, 0, 0, 1], name = "c" }]'
+    assert [s.family for s in systems("crystal.material=Mg", families)] == ["basal"] * 3
+    assert [s.family for s in systems("crystal.material=Mg", families, own)] == ["basal"] * 3 + [
+        "c"
+    ]
+    (only,) = systems("crystal.material=Mg", own)
+    assert only.system == ((1, 0, 0), (0, 0, 1))
+    np.testing.assert_allclose(only.burgers_vector, [0.0, 0.0, 5.2107e-4], atol=1e-15)
+
+
+def test_own_cells_have_the_systems_of_the_structure_that_they_name():
+    e = Experiment(crystal=Crystal(**QUARTZ), reflection=Reflection(hkl=(1, 0, 1)), defects=())
+    error = mistake(slip_systems_of, e, crystal_of(e))
+    assert error.key == "crystal.structure"
+    e = e.with_settings(["crystal.structure=hcp"])
+    assert len(slip_systems_of(e, crystal_of(e))) == 30
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "words"),
+    [
+        ('slip_families = ["basal"]', "crystal.slip_families", "none of the families of fcc"),
+        (
+            "slip_systems = [{ plane = [1, 1, 1], burgers = [1, 1, 0] }]",
+            "crystal.slip_systems[0].burgers",
+            "does not lie in the plane [1, 1, 1]: hu + kv + lw must be 0",
+        ),
+        (
+            "slip_systems = [{ plane = [1, 1, -2, 1], burgers = [1, -1, 0] }]",
+            "crystal.slip_systems[0].plane",
+            "four indices need hexagonal axes",
+        ),
+        ("slip_systems = [{ plane = [1, 1, 1] }]", "crystal.slip_systems[0].burgers", "missing"),
+    ],
+)
+def test_mistakes_in_slip_systems(settings, key, words):
+    error = mistake(lambda: assemble(experiment(settings + "\nx_axis = [1, 0, 0]")))
+    assert error.key == key
+    assert words in str(error)
+
+
+def burgers(material, **keys):
+    e = Experiment(
+        crystal=Crystal(material=material),
+        reflection=Reflection(hkl=(0, 0, 4)),
+        defects=(Dislocation.model_validate({"line": (1, 2, 3), **keys}),),
+    )
+    crystal = crystal_of(e)
+    (placed,) = assemble(e.with_settings(["crystal.x_axis=[1, 0, 0]"])).dislocations
+    return placed, crystal.cell
+
+
+def length_nm(material, **keys):
+    placed, _ = burgers(material, **keys)
+    return 1000.0 * np.linalg.norm(placed.line.burgers_vector)
+
+
+# Lengths in nm: Hull & Bacon, Introduction to Dislocations; Hirth & Lothe, appendix 1.
+@pytest.mark.parametrize(
+    ("material", "direction", "tabulated"),
+    [
+        ("Al", (1, 1, 0), 0.286),
+        ("Cu", (1, 1, 0), 0.2556),
+        ("Ni", (1, 1, 0), 0.249),
+        ("Au", (1, 1, 0), 0.288),
+        ("Ag", (1, 1, 0), 0.289),
+        ("Fe", (1, 1, 1), 0.248),
+        ("W", (1, 1, 1), 0.274),
+        ("Mo", (1, 1, 1), 0.2725),
+        ("Si", (1, 1, 0), 0.384),
+        ("Mg", (1, 1, -2, 0), 0.321),
+        ("Ti", (1, 1, -2, 0), 0.295),
+        ("Zn", (1, 1, -2, 3), 0.562),
+    ],
+)
+def test_lengths_of_burgers_vectors_of_the_literature(material, direction, tabulated):
+    assert length_nm(material, burgers=direction) == pytest.approx(tabulated, rel=3e-3)
+
+
+def test_four_indices_are_three():
+    for four, three in (((1, 1, -2, 0), (1, 1, 0)), ((2, -1, -1, 0), (1, 0, 0))):
+        a, _ = burgers("Mg", burgers=four)
+        b, _ = burgers("Mg", burgers=three)
+        np.testing.assert_allclose(a.line.burgers_vector, b.line.burgers_vector)
+        assert a.burgers == three
+    a, _ = burgers("Mg", burgers=(1, 1, -2, 3), plane=(1, 1, -2, -2), line=(1, -1, 0, 0))
+    assert (a.burgers, a.plane) == ((1, 1, 1), (1, 1, -2))
+    line = HEXAGONAL.direction((1, -1, 0))
+    crystal_line = np.linalg.norm(np.cross(a.line.line, a.line.burgers_vector))
+    expected = np.cross(line / np.linalg.norm(line), HEXAGONAL.direction((1, 1, 1)) * 1e-4)
+    assert crystal_line == pytest.approx(np.linalg.norm(expected))
+
+
+def test_fractions_are_those_of_cell_edges():
+    a = 0.40495
+    assert length_nm("Al", burgers=(1, 1, 0), burgers_fraction="1/2") == pytest.approx(a / 2**0.5)
+    assert length_nm("Al", burgers=(2, 2, 0), burgers_fraction="1/4") == pytest.approx(a / 2**0.5)
+    assert length_nm("Al", burgers=(1, 1, 0), burgers_fraction="1") == pytest.approx(a * 2**0.5)
+    shockley = length_nm("Al", burgers=(1, 1, 2), burgers_fraction="1/6", partial=True)
+    assert shockley == pytest.approx(a / 6**0.5)
+    third = length_nm("Mg", burgers=(1, 1, -2, 0), burgers_fraction="1/3")
+    assert third == pytest.approx(0.32094)
+    partial = length_nm("Mg", burgers=(1, -1, 0, 0), burgers_fraction="1/3", partial=True)
+    assert partial == pytest.approx(0.32094 / 3**0.5)
+
+
+def test_lengths_may_be_rounded_and_multiples():
+    assert length_nm("Al", burgers=(1, 1, 0), burgers_nm=0.2862) == pytest.approx(0.2862)
+    assert length_nm("Al", burgers=(1, 1, 0), burgers_nm=0.5727) == pytest.approx(0.5727)
+    assert length_nm("Al", burgers=(1, 1, 0), burgers_nm=0.5, partial=True) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("defect", "key", "words"),
+    [
+        (
+            "burgers = [1, 1, 2]\nburgers_fraction = '1/6'",
+            "burgers_fraction",
+            "1/6 [1, 1, 2] is no lattice vector: the shortest one along [1, 1, 2] has 0.4960 nm; "
+            "a partial dislocation needs partial = true",
+        ),
+        ("burgers = [1, 1, 0]\nburgers_nm = 0.3", "burgers_nm", "length of no lattice vector"),
+        ("burgers = [1, 1, 0]\nburgers_nm = 0.001", "burgers_nm", "length of no lattice vector"),
+        ("burgers = [1, 1, 0]\npartial = true", "partial", "needs burgers_fraction or burgers_nm"),
+        (
+            "burgers = [1, 1, 0]\nburgers_nm = 0.3\nburgers_fraction = '1/2'",
+            "burgers_fraction",
+            "give either burgers_nm or burgers_fraction",
+        ),
+        ("burgers = [1, 1, 0]\nburgers_fraction = '1/0'", "burgers_fraction", 'such as "1/6"'),
+        ("burgers = [1, 1, 0]\nburgers_fraction = 0.5", "burgers_fraction", 'such as "1/6"'),
+        ("burgers = [1, 1, -1, 0]", "burgers", "the first three with sum 0"),
+        ("burgers = [1, 1, -2, 0]", "burgers", "four indices need hexagonal axes"),
+        ("burgers = [1, -1, 0]\nplane = [1, 1, -2, 0]", "plane", "four indices need hexagonal"),
+        ("burgers = [1, -1]", "burgers", "three integers"),
+        ("burgers = [0, 0, 0, 0]", "burgers", "not all 0"),
+    ],
+)
+def test_mistakes_in_burgers_vectors(defect, key, words):
+    text = f"[[defects]]\nline = [1, 2, 3]\n{defect}"
+    error = mistake(lambda: assemble(experiment("x_axis = [1, 0, 0]", defects=text)))
+    assert error.key == f"defects[0].{key}"
+    assert words in str(error)
+
+
+def test_a_line_of_four_indices_must_sum_to_zero_and_needs_hexagonal_axes():
+    text = "[[defects]]\nburgers = [1, 1, 0]\nline = [1, 1, {}, 0]"
+    for third, words in ((-1, "the first three with sum 0"), (-2, "four indices need hexagonal")):
+        error = mistake(
+            lambda t=third: assemble(experiment("x_axis = [1, 0, 0]", defects=text.format(t)))
+        )
+        assert error.key == "defects[0].line"
+        assert words in str(error)
+
+
+def test_a_plane_of_four_indices_that_the_burgers_vector_leaves():
+    text = "[[defects]]\nburgers = [1, 1, -2, 3]\nplane = [0, 0, 0, 1]\ncharacter_deg = 0"
+    error = mistake(
+        lambda: assemble(experiment('material = "Mg"\nx_axis = [1, 0, 0]', defects=text))
+    )
+    assert "hu + kv + it + lw must be 0" in str(error)
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+EXAMPLES = [
+    text for text in re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S) if "[crystal]" in text
+]
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_examples_of_the_page_can_be_simulated(number, monkeypatch):
+    monkeypatch.chdir(DATA)
+    text = EXAMPLES[number]
+    no_defects = "" if "[[defects]]" in text else "defects = []\n"
+    e = Experiment.from_toml_text(no_defects + text)
+    assert assemble(e).geometry.theta > 0.0
+    assert Experiment.from_toml_text(e.to_toml()) == e
+
+
+def test_page_has_its_examples():
+    assert len(EXAMPLES) == 4
+    assert all(key in "".join(EXAMPLES) for key in ("cif", "atoms", "mount", "ub", "slip_systems"))
