@@ -15,18 +15,17 @@ from typing import Any
 import numpy as np
 
 from weakbeam._typing import Floats
-from weakbeam.assemble_crystal import crystal_of
+from weakbeam.assemble_crystal import crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation, dislocations_of
 from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
+from weakbeam.assemble_reflection import geometry_of
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.crystal.symmetry import absence_reason
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
-from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_acceptance
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
@@ -53,12 +52,19 @@ class Setup:
     space_group: str
     sample_from_crystal: Floats
     geometry: DiffractionGeometry
-    acceptance: Acceptance
+    motors: Mapping[str, float]
+    """Setting of the goniometer, ``mu``, ``omega``, ``chi`` and ``phi`` (rad)."""
+    optics: Acceptance
+    """Beam, lens and stops."""
+    acceptance: Acceptance | ObliqueAcceptance
+    """What they let through for this reflection."""
     dislocations: tuple[PlacedDislocation, ...]
     grids: tuple[RayGrid, ...]
     positions: Mapping[str, Floats]
     scans: tuple[DetectorScan, ...]
     vignetting: float
+    notes: tuple[str, ...]
+    """What was corrected in the description."""
 
     @property
     def field(self) -> DisplacementGradientField:
@@ -87,7 +93,7 @@ class Setup:
         See `weakbeam.diffraction.kernel.conditions`.
         """
         return conditions(
-            self.acceptance,
+            self.optics,
             self.geometry,
             self.experiment.reflection.hkl,
             self.experiment.beam.energy_keV,
@@ -109,7 +115,7 @@ class Setup:
         if table.method == "ray-trace":
             from weakbeam.diffraction.raytrace import RayOptics, trace
 
-            rays = RayOptics(self.acceptance, self.geometry)
+            rays = RayOptics(self.optics, self.geometry)
             return trace(rays, table.rays, table.bins, seed=table.seed, conditions=belongs_to)
         from weakbeam.io.kernel_file import read_kernel
 
@@ -134,8 +140,8 @@ class Setup:
     @cached_property
     def inputs(self) -> dict[str, str]:
         """SHA-256 of every file that the experiment names."""
-        file = self.experiment.acceptance.file
-        return {} if file is None else {file: file_sha256(file)}
+        files = (self.experiment.crystal.cif, self.experiment.acceptance.file)
+        return {file: file_sha256(file) for file in files if file is not None}
 
 
 def assemble(experiment: Experiment) -> Setup:
@@ -158,23 +164,16 @@ def assemble(experiment: Experiment) -> Setup:
     """
     crystal = crystal_of(experiment)
     hkl = experiment.reflection.hkl
-    named, cell = crystal.named, crystal.cell
-    reason = named.extinction_reason(hkl) if named else absence_reason(crystal.space_group, hkl)
+    cell = crystal.cell
+    reason = crystal.extinction_reason(hkl)
     if reason is not None:
         raise InputError("reflection.hkl", list(hkl), f"extinct ({reason})")
-    energy = experiment.beam.energy_keV
-    with naming("reflection.hkl", list(hkl)):
-        theta = bragg_angle(float(cell.d_spacing(hkl)), energy)
-    if theta >= math.pi / 4:
-        raise InputError(
-            "reflection.hkl",
-            list(hkl),
-            f"scatters backwards at {energy:g} keV (2θ = {math.degrees(2 * theta):.4g} deg); "
-            "the objective stands downstream, so 2θ must be less than 90 deg",
-        )
-    with naming("crystal.x_axis", list(experiment.crystal.x_axis)):
-        orientation = symmetric_orientation(cell, hkl, experiment.crystal.x_axis)
-    geometry = symmetric_geometry(theta)
+    orientation = orientation_of(experiment, crystal)
+    geometry, motors, notes = geometry_of(
+        experiment.reflection, orientation, cell, experiment.beam.energy_keV
+    )
+    optics = acceptance_of(experiment, geometry.theta)
+    symmetric = experiment.reflection.geometry == "symmetric"
     positions = _positions(experiment)
     setup = Setup(
         experiment=experiment,
@@ -182,12 +181,15 @@ def assemble(experiment: Experiment) -> Setup:
         space_group=crystal.space_group,
         sample_from_crystal=orientation,
         geometry=geometry,
-        acceptance=acceptance_of(experiment, theta),
+        motors=motors,
+        optics=optics,
+        acceptance=optics if symmetric else oblique_acceptance(optics, geometry),
         dislocations=dislocations_of(experiment, crystal, orientation),
         grids=_ray_grids(experiment, geometry),
         positions=positions,
         scans=tuple(detector_scans(positions)),
         vignetting=vignetting_of(experiment),
+        notes=notes,
     )
     # A kernel that does not fit is a mistake to be told before anything is written.
     if experiment.acceptance.method == "kernel":
@@ -202,17 +204,18 @@ def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[R
         counts = [coarse * 4**k for k in range(REFINEMENTS + 1)]
     else:
         counts = [camera.depth_samples]
-    return tuple(
-        ray_grid(
-            geometry,
-            camera.pixels,
-            camera.pixel_um,
-            *profile.samples(count),
-            plane=camera.plane,
-            oversampling=camera.oversampling,
+    with naming("reflection.hkl", list(experiment.reflection.hkl)):
+        return tuple(
+            ray_grid(
+                geometry,
+                camera.pixels,
+                camera.pixel_um,
+                *profile.samples(count),
+                plane=camera.plane,
+                oversampling=camera.oversampling,
+            )
+            for count in counts
         )
-        for count in counts
-    )
 
 
 def _positions(experiment: Experiment) -> dict[str, Floats]:

@@ -21,6 +21,7 @@ from weakbeam.workers import worker_count
 # Measured with `python -m benchmarks` on one core of a 2023 server, in nanoseconds.
 _NS_PER_RAY_AND_FRAME = 0.6
 _NS_PER_FACTOR = 5.0
+_NS_PER_RAY_AND_FRAME_ANYWHERE = 2.5
 _NS_PER_POINT_AND_LINE = 10.0
 _NS_PER_POINT = 40.0
 
@@ -108,6 +109,8 @@ def estimate(
     moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.two_theta, scan.z))
     entries = twins * _outer_positions(experiment)
     images = 8.0 * pixels * entries * (1 + 3 * min(moving, 2))
+    symmetric = experiment.reflection.geometry == "symmetric"
+    per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
         frames * _NS_PER_RAY_AND_FRAME
         + layers * settings * _NS_PER_FACTOR

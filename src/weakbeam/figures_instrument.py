@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from weakbeam._typing import Floats
 from weakbeam.assemble import Setup, assemble
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel, differences
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
 from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Acceptance as AcceptanceTable
@@ -103,20 +106,22 @@ def draw_kernel(path: Path) -> dict[str, Figure]:
         return {"kernel": kernel_figure(kernel, title=title)}
     figures = {"kernel": kernel_figure(kernel, setup.acceptance, title=title)}
     exact = bool(kernel.tracing.get("exact", False))
-    optics = RayOptics(setup.acceptance, setup.geometry, exact=exact)
+    optics = RayOptics(setup.optics, setup.geometry, exact=exact)
     q = sample_rays(optics, RAYS, int(kernel.tracing.get("seed", 0)))
     figures["rays"] = rays_figure(q, title=title, note=f"{RAYS:,} rays that pass")
     return figures
 
 
-def kernel_figure(kernel: Kernel, optics: Acceptance | None = None, *, title: str = "") -> Figure:
+def kernel_figure(
+    kernel: Kernel, optics: Acceptance | ObliqueAcceptance | None = None, *, title: str = ""
+) -> Figure:
     """Draw slices and marginals of a kernel, against the closed form if it is given.
 
     Parameters
     ----------
     kernel : Kernel
         The tabulated acceptance.
-    optics : Acceptance, optional
+    optics : Acceptance or ObliqueAcceptance, optional
         The instrument that it was traced for.
     title : str
         A line above the panels.
@@ -136,8 +141,7 @@ def kernel_figure(kernel: Kernel, optics: Acceptance | None = None, *, title: st
     expected_slices = expected_counts = None
     if optics is not None:
         expected_slices = [optics.density(q) for q in planes]
-        densities = (optics.density_rock, optics.density_roll, optics.density_two_theta)
-        breaks = (np.empty(0), _roll_breaks(optics), np.empty(0))
+        densities, breaks = _marginals(optics)
         expected_counts = [
             kernel.rays * bin_shares(density, edge, jumps)
             for density, edge, jumps in zip(densities, kernel.edges, breaks, strict=True)
@@ -179,8 +183,10 @@ def bin_shares(density: Callable[[Floats], Floats], edges: Floats, breaks: Float
 
 
 def _projections(
-    p: Acceptance, rock: Floats, roll: Floats, two_theta: Floats
+    p: Acceptance | ObliqueAcceptance, rock: Floats, roll: Floats, two_theta: Floats
 ) -> tuple[Floats, Floats, Floats]:
+    if isinstance(p, ObliqueAcceptance):
+        return oblique_projections(p, rock, roll, two_theta)
     # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
     return (
         p.density_rock(rock)[:, None] * p.density_roll(roll),
@@ -189,10 +195,18 @@ def _projections(
     )
 
 
-def _roll_breaks(optics: Acceptance) -> Floats:
-    """Where stops make the density of q_roll jump; q_2θ is smoothed by the spread of energy."""
-    ends = [(w.low, w.high) for term in optics.passages for w in term.roll]
-    return np.unique(ends) / (2.0 * optics.sin)
+def _marginals(
+    p: Acceptance | ObliqueAcceptance,
+) -> tuple[list[Callable[[Floats], Floats]], list[Floats]]:
+    """Density of each component of q, and where it jumps."""
+    if isinstance(p, ObliqueAcceptance):
+        return [partial(oblique_marginal, p, component) for component in range(3)], [
+            np.empty(0)
+        ] * 3
+    # Stops make the density of q_roll jump; q_2θ is smoothed by the spread of energy.
+    ends = [(w.low, w.high) for term in p.passages for w in term.roll]
+    jumps = np.unique(ends) / (2.0 * p.sin)
+    return [p.density_rock, p.density_roll, p.density_two_theta], [np.empty(0), jumps, np.empty(0)]
 
 
 def _setup_of(configuration: str, kernel: Kernel) -> Setup | None:

@@ -9,7 +9,7 @@ from id06_optics import id06, oblique
 
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
-from weakbeam.diffraction.oblique_marginals import oblique_projections
+from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument.stops import CentralStop, KnifeEdge, SquareAperture, Wire
 
@@ -144,6 +144,23 @@ def test_projections_are_integrals_of_the_density(eta, horizontal):
             q[:, one], q[:, other], q[:, third] = axes[one][i], axes[other][j], fine
             integral = ours.density(q).sum() * (fine[1] - fine[0])
             assert projection[i, j] == pytest.approx(integral, abs=2e-4 * projection.max())
+
+
+@pytest.mark.parametrize("optics", [{}, {"divergence_horizontal": 5e-5}, OPTICS["two lines"]])
+def test_marginals_are_integrals_of_the_projections(optics):
+    ours = build(-0.7, **optics)
+    axes = [6 * x * np.linspace(-1, 1, 401) for x in np.sqrt(np.diag(ours.covariance()))]
+    steps = [axis[1] - axis[0] for axis in axes]
+    rock_roll, rock_two_theta, roll_two_theta = oblique_projections(ours, *axes)
+    integrals = (
+        (0, rock_roll.sum(axis=1) * steps[1]),
+        (1, roll_two_theta.sum(axis=1) * steps[2]),
+        (2, rock_two_theta.sum(axis=0) * steps[0]),
+    )
+    for component, expected in integrals:
+        marginal = oblique_marginal(ours, component, axes[component])
+        np.testing.assert_allclose(marginal, expected, rtol=0, atol=2e-3 * expected.max())
+        assert marginal.sum() * steps[component] == pytest.approx(1.0, abs=2e-3)
 
 
 def chi_square_per_bin(kernel, acceptance, nodes):

@@ -10,6 +10,7 @@ import numpy as np
 
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 
 DARK = 1e-6
 """Pixels with less than this share of the brightest pixel's intensity have no moments."""
@@ -93,12 +94,14 @@ class ScanMoments:
         return np.where(lit, mean, np.nan)
 
 
-def com_response(acceptance: Acceptance, shifts: ArrayLike, positions: ArrayLike) -> Floats:
+def com_response(
+    acceptance: Acceptance | ObliqueAcceptance, shifts: ArrayLike, positions: ArrayLike
+) -> Floats:
     r"""How far the centre of mass moves when q changes, for the motor positions of a scan.
 
     Parameters
     ----------
-    acceptance : Acceptance
+    acceptance : Acceptance or ObliqueAcceptance
         The instrument.
     shifts : (frames, 3) array_like
         Shift of q in the imaging frame at each frame.

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam._typing import ArrayLike, Floats
 from weakbeam.diffraction.marginals import normal_between
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.diffraction.passage import Window, gaussian_moments, transmission
@@ -56,6 +56,41 @@ def oblique_projections(
             term.weight * passes_xi * _joint(acceptance, rock, two_theta, term.two_theta)
         )
     return rock_roll / optics.passed, rock_two_theta / optics.passed, roll_two_theta / optics.passed
+
+
+def oblique_marginal(acceptance: ObliqueAcceptance, component: int, values: ArrayLike) -> Floats:
+    """Density of one component of q, with the other two integrated over.
+
+    A motion of φ during the exposure is left out.
+
+    Parameters
+    ----------
+    acceptance : ObliqueAcceptance
+        The instrument.
+    component : int
+        0: q_rock', 1: q_roll, 2: q_2θ.
+    values : (n,) array_like
+        Where; dimensionless.
+
+    Returns
+    -------
+    (n,) ndarray
+    """
+    optics = acceptance.optics
+    at = np.asarray(values, dtype=np.float64).reshape(-1)
+    along, across, share = _divergences(acceptance)
+    if component == 0:
+        return _rock_given(acceptance, at, along) @ share
+    total = np.zeros(at.size)
+    for term in optics.passages:
+        if component == 1:
+            passes = gaussian_moments(term.two_theta, optics.lens)[0]
+            given = _roll_given(acceptance, at, across, term.roll)
+        else:
+            passes = gaussian_moments(term.roll, optics.lens)[0]
+            given = _two_theta_given(acceptance, at, along, term.two_theta)
+        total += term.weight * passes * (given @ share)
+    return total / optics.passed
 
 
 def _divergences(acceptance: ObliqueAcceptance) -> tuple[Floats, Floats, Floats]:
