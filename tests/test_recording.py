@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import h5py
 import numpy as np
 import pytest
@@ -111,6 +113,16 @@ def test_resumed_twice(tmp_path):
     assert 0 < first < second < SCAN.scan.frames
     record(SCAN, tmp_path / "cut", resume=True)
     assert_same_content(tmp_path / "cut" / "weakbeam.h5", record(SCAN, tmp_path / "whole").file)
+
+
+def test_resumed_complete_run_stays_as_it_is(tmp_path):
+    whole = record(SCAN, tmp_path)
+    before = whole.file.read_bytes()
+    again = record(SCAN, tmp_path, resume=True)
+    assert again.unchanged
+    assert not whole.unchanged
+    assert dataclasses.replace(again, unchanged=False) == whole
+    assert whole.file.read_bytes() == before
 
 
 def test_interrupted_before_the_maps_resumes(tmp_path, monkeypatch):

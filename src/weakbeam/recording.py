@@ -18,7 +18,7 @@ from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble
 from weakbeam.describe import describe, describe_entry, image_axes, map_name, motor_value
 from weakbeam.diffraction.passage import approximations
-from weakbeam.drawing import Artist
+from weakbeam.drawing import FORMAT, Artist
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
@@ -34,7 +34,7 @@ from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name, source_path
 from weakbeam.io.diskerrors import creation_error
-from weakbeam.io.reading import is_own_file, read_frames
+from weakbeam.io.reading import check_resumable, is_own_file, read_frames
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, write_truth
 from weakbeam.simulation import EngineAt, dark_level, factor_moments, stack
@@ -73,6 +73,8 @@ class Record:
         The figures that were drawn.
     notes : tuple of str
         What the user should know of how the images were computed.
+    unchanged : bool
+        The run was complete, so there was nothing to resume.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Record:
     masked: int
     figures: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    unchanged: bool = False
 
     @property
     def file(self) -> Path:
@@ -107,7 +110,8 @@ def record(
     folder : path-like
         Gets ``weakbeam.h5``, ``experiment.toml`` and ``figures``.
     resume : bool
-        Go on with a run that ended early; nothing that is there is computed again.
+        Go on with a run that ended early; nothing that is there is computed again, and a run that
+        is complete stays as it is.
     overwrite : bool
         Replace a run that is there.
     workers : int, optional
@@ -139,6 +143,8 @@ def record(
         setup = assemble(experiment)
         stacks = _stacks(setup)
         _check_folder(setup, stacks, target, overwrite)
+        if resume and check_resumable(target / FILE, setup.digest) == "SUCCESS":
+            return _complete(setup, stacks, target, workers)
         scan = setup.scans[0]
         if experiment.output.figures:
             artist.submit(setting_drawings(setup, scan, frame_to_show(setup, scan)))
@@ -166,14 +172,32 @@ def record(
             pictures = artist.finish()
             ordered = {name: pictures[name] for name in FIGURE_NAMES if name in pictures}
             drawn = save_pictures(ordered, target / FIGURES)
+    frames = sum(part.scan.frames for part in stacks)
+    return Record(target, frames, masked, tuple(drawn), _notes(setup, masked))
+
+
+def _complete(setup: Setup, stacks: list[_Stack], folder: Path, workers: int | None) -> Record:
+    """What a run has left that was complete."""
+    _, masked = setup.engine(float(setup.scans[0].positions["z"][0]), workers).mean_q()
+    figures = [folder / FIGURES / f"{name}{FORMAT}" for name in FIGURE_NAMES]
+    return Record(
+        folder=folder,
+        frames=sum(part.scan.frames for part in stacks),
+        masked=masked,
+        figures=tuple(path for path in figures if path.exists()),
+        notes=_notes(setup, masked),
+        unchanged=True,
+    )
+
+
+def _notes(setup: Setup, masked: int) -> tuple[str, ...]:
     notes = approximations(setup.acceptance.stops)
     if masked:
         notes.append(
             f"{masked} rays pass where the crystal is folded or its field infinite; "
             "they do not diffract"
         )
-    frames = sum(part.scan.frames for part in stacks)
-    return Record(target, frames, masked, tuple(drawn), tuple(notes))
+    return tuple(notes)
 
 
 def _stacks(setup: Setup) -> list[_Stack]:

@@ -103,12 +103,14 @@ def test_dry_run_writes_nothing_and_prints_the_experiment(weakbeam, tmp_path, mo
 def test_existing_run_is_kept_unless_told(weakbeam, tmp_path):
     folder = tmp_path / "run"
     weakbeam("forward", "-o", folder, *given(SCAN))
-    before = (folder / "weakbeam.h5").read_bytes()
-    for flags in ([], ["--resume"]):
-        result = weakbeam("forward", "-o", folder, *flags, *given(SCAN))
-        assert result.status == 2
-        assert len(result.err.splitlines()) == 1
-    assert (folder / "weakbeam.h5").read_bytes() == before
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    result = weakbeam("forward", "-o", folder, *given(SCAN))
+    assert result.status == 2
+    assert len(result.err.splitlines()) == 1
+    result = weakbeam("forward", "-o", folder, "--resume", *given(SCAN))
+    assert result.status == 0
+    assert "already complete" in result.out
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
     assert (folder / "figures" / "maps.png").exists()
     assert weakbeam("forward", "-o", folder, "--overwrite", *given(SMALL)).status == 0
     assert read_entry(folder / "weakbeam.h5").done.size == 1

@@ -119,6 +119,9 @@ def _simulate(
     for note in result.notes:
         click.echo(f"note: {note}", err=True)
     count = f"{frames} frames" if frames > 1 else "one image"
+    if result.unchanged:
+        click.echo(f"{result.file}: {count}, already complete; nothing has changed")
+        return
     click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
     if verbose:
         for path in result.figures:

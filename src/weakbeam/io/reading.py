@@ -210,13 +210,14 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
     Returns
     -------
     str
-        How its last run ended: ``"RUNNING"`` after a crash, ``"USER_ABORT"`` after Ctrl-C.
+        How its last run ended: ``"RUNNING"`` after a crash, ``"USER_ABORT"`` after Ctrl-C;
+        ``"SUCCESS"`` if there is nothing to resume.
 
     Raises
     ------
     InputError
-        If there is no such file, it is truncated, not ours, complete, of another experiment, or
-        lacks a source file.
+        If there is no such file, it is truncated, not ours, of another experiment, or lacks a
+        source file.
     """
     with _opened(path, key="--resume") as file:
         names = _entry_names(file)
@@ -226,12 +227,12 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
                 "--resume", str(path), "belongs to another experiment; choose another output"
             )
         reasons = {file[f"{name}/end_reason"].asstr()[()] for name in names}
-        if reasons == {"SUCCESS"}:
-            raise InputError("--resume", str(path), "is complete: there is nothing to resume")
         for name in names:
             absent = missing_sources(file, name)
             if absent:
                 raise InputError("--resume", str(path), f"its source file {absent[0]} is missing")
+        if reasons == {"SUCCESS"}:
+            return "SUCCESS"
         return "RUNNING" if "RUNNING" in reasons else "USER_ABORT"
 
 

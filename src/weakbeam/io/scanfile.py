@@ -150,7 +150,10 @@ class ScanFile:
         """
         path = Path(path)
         _refuse_if_in_use(path)
-        if check_resumable(path, digest) == "RUNNING":
+        ended = check_resumable(path, digest)
+        if ended == "SUCCESS":
+            raise InputError("--resume", str(path), "is complete: there is nothing to resume")
+        if ended == "RUNNING":
             try:
                 rescue(path)
             except (OSError, RuntimeError) as error:
