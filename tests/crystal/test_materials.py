@@ -136,6 +136,8 @@ def test_unknown_material_names_the_nearest_and_all():
         material("al")
     assert all(name in str(error.value) for name in MATERIALS)
     assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="'Unobtainium' is unknown: known are"):
+        material("Unobtainium")
     with pytest.raises(ValueError, match="did you mean 'diamond'"):
         material("Diamand")
     with pytest.raises(ValueError, match="unknown"):

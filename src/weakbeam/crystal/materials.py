@@ -62,16 +62,15 @@ def material(name: str) -> Material:
     Raises
     ------
     ValueError
-        If it is not in the table; the message names the nearest and lists all.
+        If it is not in the table; the message lists all, and names one that is close.
     """
     if name in MATERIALS:
         return MATERIALS[name]
     # Compared in one case so that "al" finds "Al".
     by_lower = {known.lower(): known for known in MATERIALS}
-    nearest = by_lower[get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)[0]]
-    raise ValueError(
-        f"material {name!r} is unknown: did you mean {nearest!r}? Known are {', '.join(MATERIALS)}"
-    )
+    nearest = get_close_matches(name.lower(), by_lower, n=1)
+    hint = f"did you mean {by_lower[nearest[0]]!r}? " if nearest else ""
+    raise ValueError(f"material {name!r} is unknown: {hint}known are {', '.join(MATERIALS)}")
 
 
 def extinction_reason(space_group: str, sites: Sequence[Site], hkl: Sequence[int]) -> str | None:
