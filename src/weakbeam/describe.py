@@ -102,8 +102,8 @@ def image_axes(setup: Setup) -> tuple[ImageAxis, ImageAxis]:
     """Axes of an image: where in the sample its rows and columns look, in µm."""
     grid = setup.grids[0]
     return (
-        ImageAxis("x", grid.row_positions, "x, along the beam (µm)"),
-        ImageAxis("y", grid.column_positions, "y (µm)"),
+        ImageAxis("x", grid.row_positions, grid.axis_labels[0]),
+        ImageAxis("y", grid.column_positions, grid.axis_labels[1]),
     )
 
 

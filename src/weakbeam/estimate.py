@@ -112,7 +112,7 @@ def estimate(
     symmetric = experiment.reflection.geometry == "symmetric"
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
-        frames * _NS_PER_RAY_AND_FRAME
+        frames * per_frame
         + layers * settings * _NS_PER_FACTOR
         + layers * (_NS_PER_POINT + len(experiment.defects) * _NS_PER_POINT_AND_LINE)
     )

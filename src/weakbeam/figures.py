@@ -313,6 +313,7 @@ def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
             "title": f"frame {data.number} of 0 to {scan.frames - 1}" if scan.frames > 1 else "",
             "intensity_label": "intensity / perfect crystal at peak" if ideal else "counts (ADU)",
             "limits": shown if shown[1] > shown[0] else None,
+            "on_camera": grid.on_camera,
         },
     )
 
@@ -365,7 +366,7 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     return Drawing(
         "weakbeam.plot.maps.com_figure",
         (maps, grid.row_positions, grid.column_positions),
-        {"predicted_label": "predicted from q"},
+        {"predicted_label": "predicted from q", "on_camera": grid.on_camera},
     )
 
 

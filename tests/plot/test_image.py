@@ -81,3 +81,13 @@ def test_mistakes_are_refused() -> None:
         image_figure(IMAGE.T, X_UM, Y_UM)
     with pytest.raises(ValueError, match="scale"):
         image_figure(IMAGE, X_UM, Y_UM, scale="sqrt")  # type: ignore[arg-type]
+
+
+def test_rows_of_the_camera_run_upwards_along_two_theta() -> None:
+    axes = image_figure(IMAGE, X_UM, Y_UM, on_camera=True).axes[0]
+    image = axes.images[0]
+    assert image.origin == "lower"
+    left, right, bottom, top = image.get_extent()
+    assert left < right
+    assert bottom < top
+    assert "2θ" in axes.get_ylabel()

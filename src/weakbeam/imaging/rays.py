@@ -114,10 +114,13 @@ class RayGrid:
         return self.centres(pixels)[..., None, :] + self.sample_offsets
 
     @property
-    def _along_sample(self) -> bool:
-        """Whether rows and columns follow two perpendicular lines in the sample."""
+    def on_camera(self) -> bool:
+        """Whether `row_positions` are those on the camera: the scattering plane leans.
+
+        Else rows and columns follow two perpendicular lines in the sample.
+        """
         across = abs(float(self.row_step @ self.column_step))
-        return across < 1e-9 * float(np.linalg.norm(self.row_step) * self.pixel)
+        return across > 1e-9 * float(np.linalg.norm(self.row_step) * self.pixel)
 
     @property
     def row_positions(self) -> Floats:
@@ -127,9 +130,9 @@ class RayGrid:
         height 0, which decreases with 2θ; else the coordinate along 2θ on the camera.
         """
         rows = np.arange(self.rows) - (self.rows - 1) / 2.0
-        if self._along_sample:
-            return np.asarray(-rows * float(np.linalg.norm(self.row_step)))
-        return np.asarray(rows * self.pixel)
+        if self.on_camera:
+            return np.asarray(rows * self.pixel)
+        return np.asarray(-rows * float(np.linalg.norm(self.row_step)))
 
     @property
     def column_positions(self) -> Floats:
@@ -139,9 +142,9 @@ class RayGrid:
     @property
     def axis_labels(self) -> tuple[str, str]:
         """What the two coordinates are."""
-        if self._along_sample:
-            return "x, along the beam (µm)", "y (µm)"
-        return "along 2θ on the camera (µm)", "across, on the camera (µm)"
+        if self.on_camera:
+            return "along 2θ on the camera (µm)", "across, on the camera (µm)"
+        return "x, along the beam (µm)", "y (µm)"
 
 
 LEAST_SLOPE = 0.01

@@ -42,6 +42,7 @@ def image_figure(
     intensity_label: str = "intensity / perfect crystal at peak",
     scale: Scale = "linear",
     limits: tuple[float, float] | None = None,
+    on_camera: bool = False,
 ) -> Figure:
     """Draw one frame over the field of view.
 
@@ -62,6 +63,8 @@ def image_figure(
     limits : (float, float), optional
         Intensities of the darkest and the brightest colour; by default from 0 (or from three
         decades below, on the log scale) to the 99.9th percentile.
+    on_camera : bool
+        Whether rows and columns are those of the camera, as in oblique geometry; see `draw_field`.
 
     Returns
     -------
@@ -75,14 +78,16 @@ def image_figure(
     """
     array = as_field(image, x_um, y_um)
     norm = _norm(array, scale, limits)
-    extent = field_extent(x_um, y_um)
+    extent = field_extent(x_um, y_um, on_camera)
     left, bottom, right, top = 12.0, 10.0, 18.0, 10.0 if title else 6.0
     width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 80.0)
     bar_height = max(height, 40.0)
     with style():
         figure = new_figure(SINGLE_COLUMN_MM, bottom + bar_height + top)
         axes = add_axes(figure, left, bottom + (bar_height - height) / 2, width, height)
-        drawn = draw_field(axes, array, x_um, y_um, norm=norm, color_map=INTENSITY_MAP)
+        drawn = draw_field(
+            axes, array, x_um, y_um, norm=norm, color_map=INTENSITY_MAP, on_camera=on_camera
+        )
         bar_axes = add_axes(figure, left + width + 2.0, bottom, 3.0, bar_height)
         bar = figure.colorbar(drawn, cax=bar_axes, extend=_extend(array, norm), extendfrac=0.03)
         bar.set_label(intensity_label)

@@ -37,6 +37,7 @@ def com_figure(
     *,
     predicted_label: str = "predicted, −q",
     title: str = "",
+    on_camera: bool = False,
 ) -> Figure:
     """Draw centre-of-mass maps beside their predictions, a row of panels per motor.
 
@@ -56,6 +57,8 @@ def com_figure(
         Title of the second column.
     title : str
         A line above the panels.
+    on_camera : bool
+        Whether rows and columns are those of the camera, as in oblique geometry; see `draw_field`.
 
     Returns
     -------
@@ -90,11 +93,21 @@ def com_figure(
             limit = max(symmetric_limit(com, predicted), _SMALLEST_LIMIT_URAD)
             norm = Normalize(-limit, limit)
             found = add_axes(figure, left, bottom, width, height)
-            draw_field(found, com, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
+            draw_field(
+                found, com, x_um, y_um, norm=norm, color_map=DIVERGING_MAP, on_camera=on_camera
+            )
             name = motor.split()[0]
             found.set_title(f"{name}: centre of mass")
             expected = add_axes(figure, left + width + gap, bottom, width, height)
-            drawn = draw_field(expected, predicted, x_um, y_um, norm=norm, color_map=DIVERGING_MAP)
+            drawn = draw_field(
+                expected,
+                predicted,
+                x_um,
+                y_um,
+                norm=norm,
+                color_map=DIVERGING_MAP,
+                on_camera=on_camera,
+            )
             expected.set_title(f"{name}: {predicted_label}")
             expected.set_ylabel("")
             expected.tick_params(labelleft=False)

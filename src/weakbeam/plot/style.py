@@ -150,16 +150,21 @@ def pixel_edges(centers_um: ArrayLike, pitch_um: float = 1.0) -> tuple[float, fl
     return float(centers[0]) - pitch_um / 2, float(centers[-1]) + pitch_um / 2
 
 
-def field_extent(x_um: ArrayLike, y_um: ArrayLike) -> tuple[float, float, float, float]:
+def field_extent(
+    x_um: ArrayLike, y_um: ArrayLike, on_camera: bool = False
+) -> tuple[float, float, float, float]:
     """Return (left, right, bottom, top) of a field of view, at the edges of its pixels.
 
     Columns lie along y, to the right; x runs downwards. So the picture is the layer seen from
     above, from the side of the detector, not its mirror image: right = y, down = x, towards the eye
-    = z are right-handed. Rows whose x decreases, along increasing 2θ, are drawn from below.
+    = z are right-handed. Rows whose x decreases, along increasing 2θ, are drawn from below. On the
+    camera itself the first coordinate runs along 2θ, upwards.
     """
     x_pitch, y_pitch = (np.ptp(c) / max(np.size(c) - 1, 1) for c in (x_um, y_um))
     first_x, last_x = sorted(pixel_edges(x_um, float(y_pitch) or 1.0))
     first_y, last_y = pixel_edges(y_um, float(x_pitch) or 1.0)
+    if on_camera:
+        return first_y, last_y, first_x, last_x
     return first_y, last_y, last_x, first_x
 
 
@@ -180,6 +185,7 @@ def draw_field(
     *,
     norm: Normalize,
     color_map: str,
+    on_camera: bool = False,
 ) -> AxesImage:
     """Draw a map of the sample: µm axes, equal aspect, NaN in light grey.
 
@@ -195,6 +201,9 @@ def draw_field(
         Maps values to colours.
     color_map : str
         Name of a colour map.
+    on_camera : bool
+        Whether the two coordinates are those of the camera, along 2θ and across, as in oblique
+        geometry, and not x and y of the sample.
 
     Raises
     ------
@@ -202,15 +211,20 @@ def draw_field(
         If the shapes do not belong together.
     """
     array = as_field(values, x_um, y_um)
+    increasing = np.ptp(x_um) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1]
     image = axes.imshow(
         np.ma.masked_invalid(array),
         norm=norm,
         cmap=mpl.colormaps[color_map].with_extremes(bad=NAN_COLOR),
-        origin="upper" if np.ptp(x_um) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1] else "lower",
-        extent=field_extent(x_um, y_um),
+        origin="upper" if increasing and not on_camera else "lower",
+        extent=field_extent(x_um, y_um, on_camera),
         aspect="equal",
     )
     few_ticks(axes)
+    if on_camera:
+        axes.set_xlabel("across, on the camera (µm)")
+        axes.set_ylabel("along 2θ (µm)")
+        return image
     axes.set_xlabel("y (µm)")
     # Read from below, so that the arrow points down the page, the way of the beam.
     axes.set_ylabel("← x, along the beam (µm)")
