@@ -130,7 +130,7 @@ def sample_from_crystal_ub(cell: UnitCell, ub: ArrayLike) -> Floats:
     """
     matrix = np.asarray(ub, dtype=np.float64)
     volume = float(np.linalg.det(matrix))
-    if abs(volume) < 1e-12 * float(np.linalg.norm(matrix)) ** 3:
+    if abs(volume) <= 1e-12 * float(np.linalg.norm(matrix)) ** 3:
         raise ValueError("is singular: its columns a*, b*, c* lie in a plane")
     if volume < 0.0:
         raise ValueError("is left-handed: its determinant must be positive")
