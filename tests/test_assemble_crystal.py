@@ -22,6 +22,12 @@ PAGE = (ROOT / "docs/how-to/crystals.md").read_text(encoding="utf-8")
 DEFAULT = Experiment()
 QUARTZ = {"cif": str(DATA / "quartz.cif"), "poisson_ratio": 0.08}
 HEXAGONAL = UnitCell.hexagonal(3.2094, 5.2107)
+OWN = """
+cell = { a = 5.431, b = 5.431, c = 5.431, alpha = 90, beta = 90, gamma = 90 }
+space_group = "F d -3 m:2"
+poisson_ratio = 0.22
+x_axis = [1, -1, 0]
+"""
 OBLIQUE = Reflection(hkl=(-1, -1, 3), geometry="oblique")
 
 
@@ -68,14 +74,12 @@ def test_the_digest_follows_the_contents_of_the_cif_file(tmp_path):
 
 
 def test_a_reflection_that_the_atoms_cancel_is_extinct_in_a_cif_and_in_a_list_of_atoms():
-    cell = "{ a = 5.431, b = 5.431, c = 5.431, alpha = 90, beta = 90, gamma = 90 }"
-    own = f'cell = {cell}\nspace_group = "F d -3 m:2"\npoisson_ratio = 0.22\nx_axis = [1, -1, 0]\n'
     atoms = 'atoms = [{ element = "Si", position = [0.125, 0.125, 0.125] }]'
-    error = mistake(assemble, experiment(own + atoms, "hkl = [2, 2, 2]"))
+    error = mistake(assemble, experiment(OWN + atoms, "hkl = [2, 2, 2]"))
     assert error.key == "reflection.hkl"
     assert "extinct (the atoms of the cell" in str(error)
     # Without atoms only symmetry is known, and symmetry allows 222.
-    assert assemble(experiment(own, "hkl = [2, 2, 2]")).space_group == "F d -3 m:2"
+    assert assemble(experiment(OWN, "hkl = [2, 2, 2]")).space_group == "F d -3 m:2"
     assert "screw axis" in str(
         mistake(
             assemble,
@@ -88,6 +92,17 @@ def test_a_reflection_that_the_atoms_cancel_is_extinct_in_a_cif_and_in_a_list_of
             ),
         )
     )
+
+
+def test_atoms_with_rounded_thirds_sit_on_their_special_positions():
+    titanium = """
+material = "Ti"
+space_group = "P 63/m m c"
+cell = { a = 2.9506, b = 2.9506, c = 4.6835, alpha = 90, beta = 90, gamma = 120 }
+atoms = [{ element = "Ti", position = [0.3333, 0.6667, 0.25] }]
+"""
+    (site,) = crystal_of(experiment(titanium)).sites
+    assert site.position == pytest.approx((1 / 3, 2 / 3, 1 / 4), abs=1e-15)
 
 
 def test_out_of_reach_names_the_smallest_energy():
@@ -121,6 +136,21 @@ def test_a_cif_takes_the_place_of_the_material_and_back():
             "give either space_group or cif",
         ),
         ('atoms = [{ element = "Al", position = [0, 0, 0] }]', "crystal.atoms", "need a cell"),
+        (
+            f'{OWN}atoms = [{{ element = "Xx", position = [0, 0, 0] }}]',
+            "crystal.atoms[0].element",
+            "has no tabulated form factor",
+        ),
+        (
+            f'{OWN}atoms = [{{ element = "Si", position = [0, 0, 0], occupancy = 0 }}]',
+            "crystal.atoms[0].occupancy",
+            "a number from 1e-6 to 1",
+        ),
+        (
+            f'{OWN}atoms = [{{ element = "Si" }}]',
+            "crystal.atoms[0].position",
+            "missing; must be three fractions",
+        ),
         ('structure = "fcp"', "crystal.structure", '"fcc", "bcc", "hcp"'),
     ],
 )

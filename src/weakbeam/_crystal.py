@@ -67,7 +67,7 @@ class Atom(Table):
 
     element: Element = Field(description="chemical symbol")
     position: AtomPosition = Field(description="fractional coordinates")
-    occupancy: Annotated[StrictFloat, number(0, 1)] = Field(
+    occupancy: Annotated[StrictFloat, number(1e-6, 1)] = Field(
         1.0, description="fraction of its places that are occupied"
     )
     b_factor: Annotated[StrictFloat, number(0, 100)] = Field(

@@ -29,7 +29,14 @@ from weakbeam.crystal.slip import (
     plane_3_from_4,
     slip_families,
 )
-from weakbeam.crystal.symmetry import Site, absence_reason, check_cell, find_space_group
+from weakbeam.crystal.structure_factor import form_factor
+from weakbeam.crystal.symmetry import (
+    Site,
+    absence_reason,
+    check_cell,
+    find_space_group,
+    settle_sites,
+)
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Crystal, Experiment, Reflection
 
@@ -143,7 +150,6 @@ def _from_keys(table: Crystal) -> CrystalModel:
     if poisson_ratio is None:
         assert listed is not None
         poisson_ratio = listed.poisson_ratio
-    own = table.space_group is not None
     if table.space_group is not None:
         with naming("crystal.space_group", table.space_group):
             space_group = find_space_group(table.space_group).xhm()
@@ -154,10 +160,14 @@ def _from_keys(table: Crystal) -> CrystalModel:
         if table.cell is not None:
             with naming("crystal.cell", table.cell.model_dump()):
                 check_cell(space_group, cell)
-    named = None if own or table.atoms is not None else listed
+    named = listed if table.space_group is None and table.atoms is None else None
     sites = None if named is None else named.sites
     if table.atoms is not None:
-        sites = tuple(Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms)
+        for index, atom in enumerate(table.atoms):
+            with naming(f"crystal.atoms[{index}].element", atom.element):
+                form_factor(atom.element, 0.0)
+        own_sites = [Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms]
+        sites = settle_sites(cell, space_group, own_sites)
     return CrystalModel(
         cell,
         space_group,
@@ -188,7 +198,7 @@ def orientation_of(
     crystal : CrystalModel
         Its crystal.
     reflection : Reflection, optional
-        One of its reflections; default: the first.
+        One of its reflections; default: the only one.
     key : str
         Where the reflection stands in the file, for messages.
 
@@ -203,8 +213,8 @@ def orientation_of(
         For an orientation that is none, that contradicts the cell, or that the geometry cannot use:
         the symmetric one wants the planes to face up, the others a fixed orientation.
     """
-    if reflection is None:
-        reflection = experiment.reflection
+    reflection = reflection or experiment.reflection
+    assert reflection is not None
     table, hkl = experiment.crystal, reflection.hkl
     if reflection.geometry == "symmetric":
         own, shared = reflection.x_axis, table.x_axis

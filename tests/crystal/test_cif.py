@@ -162,7 +162,7 @@ OPERATIONS = (r"^loop_\n_space_group_symop(.*\n)*?(?=loop_)", "")
         ),
         ([("_cell_angle_gamma 120", "_cell_angle_gamma 90")], "contradicts space group"),
         ([(r"^loop_\n_atom_site(.*\n)*", "")], "has no atoms"),
-        ([("^Si1 Si", "Xx1 Xx")], "'Xx1' is of no known element"),
+        ([("^Si1 Si", "Xx1 Xx")], "'Xx1' is of no element with"),
         ([(r"0\.4697 0 0\.3333 1", "? ? ? 1")], "'Si1' has no place"),
         ([(r"0\.3333 1$", "0.3333 1.5")], "'Si1' has the occupancy 1.5"),
         ([("'y, x, -z'", "'y, x, -q'")], "operation that cannot be read"),

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import Site, check_cell
-
-SAME_PLACE_ANGSTROM = 0.3
-"""Images of an atom that are closer than this are one atom, on a special position."""
+from weakbeam.crystal.symmetry import Site, check_cell, settle_sites
 
 _CELL_TAGS = {
     "a": "_cell_length_a",
@@ -78,7 +74,8 @@ def read_cif(path: str | os.PathLike[str]) -> CifCrystal:
     group = _space_group(block, cell)
     check_cell(group.xhm(), cell)
     formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
-    return CifCrystal(formula or block.name, cell, group.xhm(), _sites(block, cell, group))
+    sites = settle_sites(cell, group.xhm(), _sites(block, cell))
+    return CifCrystal(formula or block.name, cell, group.xhm(), sites)
 
 
 def _read(path: str) -> gemmi.cif.Document:
@@ -171,33 +168,23 @@ def _group_of_operations(triplets: list[str], named: gemmi.SpaceGroup | None) ->
     return group
 
 
-def _sites(block: gemmi.cif.Block, cell: UnitCell, group: gemmi.SpaceGroup) -> tuple[Site, ...]:
+def _sites(block: gemmi.cif.Block, cell: UnitCell) -> list[Site]:
     structure = gemmi.make_small_structure_from_block(block)
-    operations = list(group.operations())
     sites = []
     for atom in structure.sites:
-        if atom.element.atomic_number == 0:
-            raise ValueError(f"atom {atom.label!r} is of no known element")
-        position = np.array(atom.fract.tolist())
-        if not np.isfinite(position).all():
+        if atom.element.atomic_number == 0 or atom.element.it92 is None:
+            raise ValueError(f"atom {atom.label!r} is of no element with a known form factor")
+        x, y, z = atom.fract.tolist()
+        if not math.isfinite(x + y + z):
             raise ValueError(f"atom {atom.label!r} has no place")
         if not 0.0 <= atom.occ <= 1.0:
             raise ValueError(f"atom {atom.label!r} has the occupancy {atom.occ:g}, not 0 to 1")
         if atom.occ > 0.0:
-            x, y, z = _symmetrised(position, cell, operations).tolist()
             b_factor = 8.0 * math.pi**2 * _mean_square(atom, cell)
             sites.append(Site(atom.element.name, (x, y, z), atom.occ, b_factor))
     if not sites:
         raise ValueError("has no atoms: _atom_site_fract_x, y and z are missing")
-    return tuple(sites)
-
-
-def _symmetrised(position: Floats, cell: UnitCell, operations: list[gemmi.Op]) -> Floats:
-    """Return the mean of the images that fall together: the special position, free of rounding."""
-    images = np.array([op.apply_to_xyz(position.tolist()) for op in operations])
-    steps = (images - position + 0.5) % 1.0 - 0.5
-    close = np.linalg.norm(cell.direction(steps), axis=-1) < SAME_PLACE_ANGSTROM
-    return np.asarray(position + steps[close].mean(axis=0))
+    return sites
 
 
 def _mean_square(atom: gemmi.SmallStructure.Site, cell: UnitCell) -> float:

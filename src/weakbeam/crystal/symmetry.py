@@ -35,6 +35,9 @@ class Site(NamedTuple):
     b_factor: float = 0.0
 
 
+SAME_PLACE_ANGSTROM = 0.3
+"""Images of an atom that are closer than this are one atom, on a special position."""
+
 _CENTRING_RULES = {
     "A": "k + l must be even",
     "B": "h + l must be even",
@@ -176,15 +179,45 @@ def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Flo
     operations = list(find_space_group(space_group).operations())
     expanded = []
     for element, position, *_ in sites:
-        images: list[Floats] = []
-        for operation in operations:
-            image = np.array(operation.apply_to_xyz(position))
-            # Special positions are reached by several operations: keep each image once.
-            if all(np.abs((image - other + 0.5) % 1 - 0.5).max() > 1e-4 for other in images):
-                images.append(image)
+        images = np.array([op.apply_to_xyz(list(position)) for op in operations])
+        apart = np.abs((images[:, None] - images + 0.5) % 1 - 0.5).max(axis=-1) > 1e-4
+        # Special positions are reached by several operations: keep the first image of each place.
+        first = [bool(apart[n, :n].all()) for n in range(len(images))]
         # The nudge keeps a coordinate of -1e-17 from becoming 1.
-        expanded.append((element, (np.stack(images) + 1e-9) % 1 - 1e-9))
+        expanded.append((element, (images[first] + 1e-9) % 1 - 1e-9))
     return expanded
+
+
+def settle_sites(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> tuple[Site, ...]:
+    """Move atoms that are close to a special position exactly there.
+
+    A third written as 0.3333 would else count as an atom beside its own images.
+
+    Parameters
+    ----------
+    cell : UnitCell
+        The unit cell.
+    space_group : str
+        Hermann-Mauguin symbol.
+    sites : sequence of Site
+        Atoms of the asymmetric unit.
+
+    Returns
+    -------
+    tuple of Site
+        With the mean of those images of each atom that are within `SAME_PLACE_ANGSTROM` of it,
+        which every operation between them leaves where it is.
+    """
+    operations = list(find_space_group(space_group).operations())
+    settled = []
+    for site in sites:
+        position = np.array(site.position)
+        images = np.array([op.apply_to_xyz(list(site.position)) for op in operations])
+        steps = (images - position + 0.5) % 1 - 0.5
+        close = np.linalg.norm(cell.direction(steps), axis=-1) < SAME_PLACE_ANGSTROM
+        x, y, z = (position + steps[close].mean(axis=0)).tolist()
+        settled.append(site._replace(position=(x, y, z)))
+    return tuple(settled)
 
 
 def _phase(h: Sequence[int], translation: Sequence[int]) -> int:
