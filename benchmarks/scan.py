@@ -39,6 +39,14 @@ SCAN = (
     "scan.chi.half_range_mrad=2.0",
     f"scan.chi.steps={STEPS}",
 )
+OBLIQUE = (
+    *SCAN,
+    "crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
+    "reflection.hkl=[-1, -1, 3]",
+    "reflection.geometry=oblique",
+    "beam.energy_keV=19.1",
+    "camera.plane=normal",
+)
 DIRECT_FRAMES = 3
 NOISY = 4 * STEPS
 
@@ -49,14 +57,10 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
     from weakbeam.assemble import assemble
     from weakbeam.simulation import factor_moments, stack
 
-    for camera in ("pco_edge", "ideal"):
+    for change in (("camera.model=pco_edge",), OBLIQUE[-5:], ()):
         small = assemble(
             Experiment().with_settings(
-                [
-                    "camera.pixels=[16, 32]",
-                    f"camera.model={camera}",
-                    "scan.phi.values_mrad=[0, 0.1]",
-                ]
+                ["camera.pixels=[16, 32]", "scan.phi.values_mrad=[0, 0.1]", *change]
             )
         )
         for _ in stack(small, small.scans[0], small.engine):
@@ -88,9 +92,16 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
         for _ in stack(noisy, noisy.scans[0], noisy.engine):
             pass
 
+    oblique = setup(OBLIQUE)
+
+    def oblique_images() -> None:
+        for _ in stack(oblique, oblique.scans[0], lambda z: oblique.engine(z, workers)):
+            pass
+
     works: dict[str, Callable[[], object]] = {
         "images": images,
         "maps": maps,
+        "oblique": oblique_images,
         "q": lambda: engine_at(0.0),
         "counts": counts,
         "direct": direct_sum(scan_setup),
@@ -135,6 +146,7 @@ def main() -> None:
     images = computing("images", repeats)
     single = computing("images", repeats, workers=1)
     maps = computing("maps", repeats)
+    oblique = computing("oblique", repeats)
     q = computing("q", repeats)
     counts = computing("counts", repeats).divided_by(NOISY / FRAMES)
     direct = computing("direct", 1).divided_by(DIRECT_FRAMES / FRAMES)
@@ -145,6 +157,7 @@ def main() -> None:
             _row("images, all threads", images, direct.cpu, "3 s"),
             _row("images, one thread", single, direct.cpu),
             _row("maps without images", maps, direct.cpu, "2 s"),
+            _row("images, oblique reflection", oblique, direct.cpu, "15 s"),
             _row("q of all rays (part of each)", q, direct.cpu),
             _row(f"counts with noise ({NOISY} frames, scaled)", counts, direct.cpu),
             _row(f"plain sum ({DIRECT_FRAMES} frames, scaled)", direct, direct.cpu),
