@@ -424,7 +424,7 @@ def test_lengths_may_be_rounded_and_multiples():
         ),
         ("burgers = [1, 1, 0]\nburgers_fraction = '1/0'", "burgers_fraction", 'such as "1/6"'),
         ("burgers = [1, 1, 0]\nburgers_fraction = 0.5", "burgers_fraction", 'such as "1/6"'),
-        ("burgers = [1, 1, -1, 0]", "burgers", "the first three with sum 0"),
+        ("burgers = [1, 1, -1, 0]", "burgers", "first three of four indices must add up to 0"),
         ("burgers = [1, 1, -2, 0]", "burgers", "four indices need hexagonal axes"),
         ("burgers = [1, -1, 0]\nplane = [1, 1, -2, 0]", "plane", "four indices need hexagonal"),
         ("burgers = [1, -1]", "burgers", "three integers"),
@@ -440,7 +440,10 @@ def test_mistakes_in_burgers_vectors(defect, key, words):
 
 def test_a_line_of_four_indices_must_sum_to_zero_and_needs_hexagonal_axes():
     text = "[[defects]]\nburgers = [1, 1, 0]\nline = [1, 1, {}, 0]"
-    for third, words in ((-1, "the first three with sum 0"), (-2, "four indices need hexagonal")):
+    for third, words in (
+        (-1, "first three of four indices must add up to 0"),
+        (-2, "four indices need hexagonal"),
+    ):
         error = mistake(
             lambda t=third: assemble(experiment("x_axis = [1, 0, 0]", defects=text.format(t)))
         )

@@ -24,6 +24,7 @@ from weakbeam._indices import (
     Matrix,
     Mount,
     Quaternion,
+    check_four_indices,
 )
 from weakbeam.errors import InputError
 
@@ -88,6 +89,11 @@ class OwnSlipSystem(Table):
     name: Annotated[StrictStr, text("a short name")] = Field(
         "own", description="name of the family that it belongs to"
     )
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Self:
+        check_four_indices(self, "plane", "burgers")
+        return self
 
 
 class Crystal(Table):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
 from weakbeam._fields import Position, Table, number
-from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour
+from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.errors import InputError
 
 
@@ -43,6 +43,11 @@ class Dislocation(Table):
     position_um: Position = Field(
         (0.0, 0.0, 0.0), description="a point of the line in the sample frame"
     )
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Self:
+        check_four_indices(self, "plane", "burgers", "line")
+        return self
 
     @model_validator(mode="after")
     def _has_one_line(self) -> Self:

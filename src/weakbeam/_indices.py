@@ -8,23 +8,38 @@ from typing import Annotated, Any
 
 from pydantic import StrictFloat, StrictInt, StrictStr
 
-from weakbeam._fields import Allowed, Indices
+from weakbeam._fields import Allowed, Indices, Table
+from weakbeam.errors import InputError
 
 ZERO_SUM = 1e-6
-"""Largest sum of the first three of four indices, for directions that are no integers."""
+"""Largest sum of the first three of four components, for directions that are no integers."""
 
 
-def _is_triple_or_quadruple(v: tuple[float, ...]) -> bool:
-    return len(v) == 3 or (len(v) == 4 and abs(v[0] + v[1] + v[2]) <= ZERO_SUM)
+def check_four_indices(table: Table, *keys: str) -> None:
+    """Refuse four indices that are no vector of a hexagonal lattice.
+
+    Raises
+    ------
+    InputError
+        If the first three do not add up to zero.
+    """
+    for key in keys:
+        value = getattr(table, key)
+        if value is not None and len(value) == 4 and abs(sum(value[:3])) > ZERO_SUM:
+            raise InputError(
+                key,
+                list(value),
+                f"the first three of four indices must add up to 0, not {sum(value[:3]):g}",
+            )
 
 
 def _are_indices(v: tuple[int, ...]) -> bool:
-    return _is_triple_or_quadruple(v) and any(v) and all(-99 <= n <= 99 for n in v)
+    return len(v) in (3, 4) and any(v) and all(-99 <= n <= 99 for n in v)
 
 
 def _is_direction(v: tuple[float, ...]) -> bool:
     in_range = all(abs(x) <= 1e6 for x in v) and any(abs(x) >= 1e-6 for x in v)
-    return in_range and _is_triple_or_quadruple(v)
+    return in_range and len(v) in (3, 4)
 
 
 def _is_fraction(s: str) -> bool:
@@ -38,16 +53,14 @@ def _is_matrix(rows: Any) -> bool:
 IndicesOrFour = Annotated[
     tuple[StrictInt, ...],
     Allowed(
-        "three integers from -99 to 99, not all 0; or four (hexagonal axes), the first three with "
-        "sum 0",
+        "three integers from -99 to 99, or four on hexagonal axes, not all 0",
         _are_indices,
     ),
 ]
 DirectionOrFour = Annotated[
     tuple[StrictFloat, ...],
     Allowed(
-        "three numbers from -1e6 to 1e6, not all 0; or four (hexagonal axes), the first three with "
-        "sum 0",
+        "three numbers from -1e6 to 1e6, or four on hexagonal axes, not all 0",
         _is_direction,
     ),
 ]
