@@ -195,7 +195,14 @@ def test_files_that_are_none(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"CIF|unit cell"):
         read_cif(path)
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="must be a CIF file; this is no plain file"):
         read_cif(tmp_path)
     with pytest.raises(ValueError, match="cannot be read: No such file"):
         read_cif(tmp_path / "missing.cif")
+
+
+def test_a_stream_without_end_is_not_read():
+    with pytest.raises(
+        ValueError, match="must be a CIF file; this is no plain file of at most 16 MiB"
+    ):
+        read_cif("/dev/zero")

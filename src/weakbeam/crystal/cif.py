@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from dataclasses import dataclass
 
 import gemmi
@@ -11,6 +12,9 @@ import numpy as np
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site, check_cell, settle_sites
+
+MAX_BYTES = 16 * 2**20
+"""A larger file does not describe a crystal."""
 
 _CELL_TAGS = {
     "a": "_cell_length_a",
@@ -80,7 +84,11 @@ def read_cif(path: str | os.PathLike[str]) -> CifCrystal:
 
 def _read(path: str) -> gemmi.cif.Document:
     try:
-        # Opened here first, because the parser's own words for a missing file are not plain.
+        # Looked at first: the parser's own words for a missing file are not plain, and it would
+        # read a stream without end.
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise ValueError(f"this is no plain file of at most {MAX_BYTES >> 20} MiB")
         with open(path, "rb"):
             pass
         return gemmi.cif.read_file(path)
