@@ -187,6 +187,24 @@ def test_every_form_gives_the_same_orientation():
     np.testing.assert_allclose(mount, np.eye(3), atol=1e-12)
 
 
+def test_a_measured_ub_and_a_mount_diffract_at_the_same_setting():
+    cell = UnitCell.cubic(4.0495)
+    mounted = Crystal(material="Al", mount=((1, 1, 0), (-1, 1, 0), (0, 0, 1)))
+    turn = np.array([[1.0, 1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 2**0.5]]) / 2**0.5
+    ub = turn @ cell.reciprocal / (2 * np.pi)
+    measured = Crystal(material="Al", ub=tuple(map(tuple, np.round(ub, 7).tolist())))
+    setups = [
+        assemble(DEFAULT.model_copy(update={"crystal": crystal, "reflection": OBLIQUE}))
+        for crystal in (mounted, measured)
+    ]
+    first, second = (setup.geometry for setup in setups)
+    assert first.eta == pytest.approx(second.eta, abs=1e-6)
+    np.testing.assert_allclose(first.lab_from_sample, second.lab_from_sample, atol=1e-6)
+    np.testing.assert_allclose(
+        setups[0].dislocations[0].line.line, setups[1].dislocations[0].line.line, atol=1e-6
+    )
+
+
 def test_a_fixed_orientation_serves_the_symmetric_geometry_where_the_planes_are_flat():
     euler = (25.0, 0.0, 0.0)
     crystal = Crystal(material="Al", euler_deg=euler)
