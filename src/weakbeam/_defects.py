@@ -6,17 +6,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
-from weakbeam._fields import Position, Table, number
+from weakbeam._fields import Position, Table, Variant, number
 from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.errors import InputError
 
 
-class Dislocation(Table):
-    """A straight dislocation."""
+class LineOfDislocation(Table):
+    """What tells the line and the Burgers vector of straight dislocations."""
 
     exclusive = (("line", "character_deg"), ("burgers_nm", "burgers_fraction"))
 
-    kind: Literal["dislocation"] = Field("dislocation", description="kind of defect")
+    kind: str
     plane: IndicesOrFour | None = Field(
         None,
         description="slip plane (hkl), needed with character_deg; otherwise a label",
@@ -64,6 +64,12 @@ class Dislocation(Table):
                 "partial", True, "needs burgers_fraction or burgers_nm, which say how long it is"
             )
         return self
+
+
+class Dislocation(Variant, LineOfDislocation):
+    """A straight dislocation."""
+
+    kind: Literal["dislocation"] = Field("dislocation", description="a straight dislocation")
 
 
 DEFAULT_DEFECT = Dislocation(plane=(1, 1, 1), burgers=(1, 0, -1), line=(1.0, -2.0, 1.0))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
+from weakbeam._defects import Dislocation, LineOfDislocation
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.assemble_crystal import (
     CrystalModel,
@@ -28,7 +29,7 @@ from weakbeam.crystal.slip import (
 )
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.errors import InputError
-from weakbeam.experiment import Dislocation, Experiment
+from weakbeam.experiment import Experiment
 
 LENGTH_TOLERANCE = 0.005
 """How far, relatively, a given length may be from a multiple of the lattice vector's."""
@@ -92,35 +93,75 @@ def dislocations_of(
         Burgers vector or a line that leaves the plane, and for four indices of another cell than a
         hexagonal one.
     """
-    core_nm = experiment.crystal.core_radius_nm
     placed = []
     for index, table in enumerate(experiment.defects):
+        if not isinstance(table, Dislocation):
+            continue
         key = f"defects[{index}]"
-        burgers = direction_of(table.burgers, crystal.cell, f"{key}.burgers")
-        plane = None
-        if table.plane is not None:
-            plane = plane_of(table.plane, crystal.cell, f"{key}.plane")
-            system = SlipSystem(plane, burgers)
-            check_in_plane(table.burgers, table.plane, system, f"{key}.burgers")
-        burgers_crystal = _burgers(table, key, burgers, crystal)
-        line_crystal = _line(table, key, burgers, plane, crystal.cell)
-        length = float(np.linalg.norm(burgers_crystal))
-        position = np.array(table.position_um)
+        line, burgers, plane = place_line(table, key, experiment, crystal, sample_from_crystal)
         if reference is not None:
-            position = carried(position, reference, sample_from_crystal)
-        line = StraightLine(
-            burgers_vector=sample_from_crystal @ burgers_crystal,
-            line=sample_from_crystal @ line_crystal,
-            position=position,
-            poisson_ratio=crystal.poisson_ratio,
-            core_radius=length if core_nm is None else core_nm / 1000.0,
-        )
+            position = carried(line.position, reference, sample_from_crystal)
+            line = replace(line, position=position)
         placed.append(PlacedDislocation(line, table, burgers, plane))
     return tuple(placed)
 
 
-def _burgers(table: Dislocation, key: str, burgers: Miller, crystal: CrystalModel) -> Floats:
-    """Return the Burgers vector in µm, Cartesian crystal frame."""
+def place_line(
+    table: LineOfDislocation,
+    key: str,
+    experiment: Experiment,
+    crystal: CrystalModel,
+    sample_from_crystal: Floats,
+) -> tuple[StraightLine, Miller, Miller | None]:
+    """A straight dislocation in the sample frame, with its Burgers direction and slip plane.
+
+    Parameters
+    ----------
+    table : LineOfDislocation
+        What the experiment says.
+    key : str
+        Where it stands, for messages.
+    experiment : Experiment
+        The description, for the core radius.
+    crystal : CrystalModel
+        The crystal.
+    sample_from_crystal : (3, 3) ndarray
+        How it is mounted.
+
+    Raises
+    ------
+    InputError
+        As for :func:`dislocations_of`.
+    """
+    burgers = direction_of(table.burgers, crystal.cell, f"{key}.burgers")
+    plane = None
+    if table.plane is not None:
+        plane = plane_of(table.plane, crystal.cell, f"{key}.plane")
+        system = SlipSystem(plane, burgers)
+        check_in_plane(table.burgers, table.plane, system, f"{key}.burgers")
+    burgers_crystal = burgers_of(table, key, crystal)
+    line_crystal = _line(table, key, burgers, plane, crystal.cell)
+    core_nm = experiment.crystal.core_radius_nm
+    length = float(np.linalg.norm(burgers_crystal))
+    line = StraightLine(
+        burgers_vector=sample_from_crystal @ burgers_crystal,
+        line=sample_from_crystal @ line_crystal,
+        position=np.array(table.position_um),
+        poisson_ratio=crystal.poisson_ratio,
+        core_radius=length if core_nm is None else core_nm / 1000.0,
+    )
+    return line, burgers, plane
+
+
+def burgers_of(table: LineOfDislocation, key: str, crystal: CrystalModel) -> Floats:
+    """Return the Burgers vector in µm, Cartesian crystal frame.
+
+    Raises
+    ------
+    InputError
+        If it is no lattice vector and not said to be that of a partial dislocation.
+    """
+    burgers = direction_of(table.burgers, crystal.cell, f"{key}.burgers")
     shortest = burgers_vector(crystal.cell, crystal.space_group, burgers)
     length_nm = 1000.0 * float(np.linalg.norm(shortest))
     ending = (
@@ -152,7 +193,7 @@ def _burgers(table: Dislocation, key: str, burgers: Miller, crystal: CrystalMode
 
 
 def _line(
-    table: Dislocation, key: str, burgers: Miller, plane: Miller | None, cell: UnitCell
+    table: LineOfDislocation, key: str, burgers: Miller, plane: Miller | None, cell: UnitCell
 ) -> Floats:
     if table.line is None:
         assert plane is not None

@@ -1,0 +1,255 @@
+"""Many dislocations in one table of the experiment file: walls, populations, boundaries, lists."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+
+from weakbeam._defects import LineOfDislocation
+from weakbeam._fields import (
+    Allowed,
+    FileName,
+    Position,
+    Table,
+    Variant,
+    WholeNumber,
+    integer,
+    number,
+    numbers,
+)
+from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.errors import InputError
+
+Spacing = Annotated[StrictFloat, number(1e-4, 1e5)]
+Count = Annotated[WholeNumber, integer(1, 10_000_000)]
+Size = Annotated[StrictFloat, number(1e-3, 1e6)]
+Depth = Annotated[StrictFloat, number(0, 1e6)]
+Angle = Annotated[StrictFloat, number(-360, 360)]
+Density = Annotated[StrictFloat, number(1e-12, 1e12)]
+Vector = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat],
+    Allowed(
+        "three numbers from -1e6 to 1e6, not all 0",
+        lambda v: all(abs(x) <= 1e6 for x in v) and any(abs(x) >= 1e-6 for x in v),
+    ),
+]
+BoxSize = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat],
+    Allowed(
+        "three numbers from 0 to 1e6 (x, y, z), the first two not 0",
+        lambda v: all(0.0 <= x <= 1e6 for x in v) and min(v[:2]) >= 1e-3,
+    ),
+]
+MOST_LINES = 1_000_000
+"""Most dislocations of a random population."""
+
+
+class Wall(Variant, LineOfDislocation):
+    """Equally spaced parallel dislocations."""
+
+    kind: Literal["wall"] = Field("wall", description="equally spaced parallel dislocations")
+    spacing_um: Spacing = Field(description="distance from one to the next")
+    count: Count | None = Field(
+        None, description="how many, evenly about position_um; default: infinitely many"
+    )
+    stacking: Literal["wall", "row"] = Field(
+        "wall",
+        description='"wall": along the normal of the slip plane; "row": across the lines within it',
+    )
+    stacking_direction: Vector | None = Field(
+        None,
+        description="instead: direction in the sample frame, perpendicular to the line",
+        examples=[(0.0, 0.0, 1.0)],
+    )
+    order: Literal["one-sided", "bipolar", "dipole", "twist"] = Field(
+        "one-sided",
+        description='"bipolar": alternating signs; "dipole": a second wall of opposite sign; '
+        '"twist": of screws, with a second array across',
+    )
+    dipole_offset_um: Vector | None = Field(
+        None, description="dipole: from each dislocation to its opposite, in the sample frame"
+    )
+    second_burgers: IndicesOrFour | None = Field(
+        None, description="twist: Burgers vector and line [uvw] of the second array"
+    )
+    second_spacing_um: Spacing | None = Field(
+        None, description="twist: spacing of the second array; default: that of the first"
+    )
+
+    @model_validator(mode="after")
+    def _has_the_keys_of_its_order(self) -> Self:
+        needs = {"dipole": ("dipole_offset_um",), "twist": ("second_burgers",)}
+        optional = {"twist": ("second_spacing_um",)}
+        own = needs.get(self.order, ()) + optional.get(self.order, ())
+        for order, keys in (*needs.items(), *optional.items()):
+            for key in keys:
+                if getattr(self, key) is not None and key not in own:
+                    raise InputError(key, _shown(getattr(self, key)), f'needs order = "{order}"')
+        for key in needs.get(self.order, ()):
+            if getattr(self, key) is None:
+                raise InputError(key, None, f'missing; order = "{self.order}" needs it')
+        check_four_indices(self, "second_burgers")
+        return self
+
+
+class RandomDislocations(Variant):
+    """Straight dislocations through random points."""
+
+    exclusive = (("count", "lines_per_um2", "density_per_m2"),)
+    own_keys: ClassVar[dict[str, tuple[str, ...]]] = {
+        "gaussian": ("sigma_um", "depth_um", "normal"),
+        "slab": ("width_um", "depth_um", "normal"),
+        "box": ("size_um",),
+    }
+
+    kind: Literal["random"] = Field("random", description="straight lines through random points")
+    count: Annotated[WholeNumber, integer(1, MOST_LINES)] | None = Field(
+        None, description="how many", examples=[100]
+    )
+    lines_per_um2: Density | None = Field(
+        None, description="instead of count: points per area of the region's face"
+    )
+    density_per_m2: Annotated[StrictFloat, number(1, 1e20)] | None = Field(
+        None, description="instead of count: length of line per volume, m/m3; not for a gaussian"
+    )
+    region: Literal["gaussian", "slab", "box"] = Field(
+        "gaussian",
+        description='"gaussian" cloud or square "slab" in the illuminated layer, or a "box" along '
+        "the axes of the sample",
+    )
+    sigma_um: Size | None = Field(
+        None, description="gaussian: standard deviation; default: a quarter of the field of view"
+    )
+    width_um: Size | None = Field(
+        None, description="slab: edge of the square; default: the field of view"
+    )
+    depth_um: Depth | None = Field(
+        None, description="gaussian, slab: thickness along the normal; default: 0"
+    )
+    normal: Vector | None = Field(
+        None,
+        description="gaussian, slab: normal in the sample frame; default: that of the layer which "
+        "the beam illuminates",
+    )
+    size_um: BoxSize | None = Field(
+        None, description="box: edges along x, y and z of the sample", examples=[(20, 20, 1)]
+    )
+    position_um: Position = Field(
+        (0.0, 0.0, 0.0), description="centre of the region in the sample frame"
+    )
+    minimum_distance_um: Annotated[StrictFloat, number(0, 1e4)] = Field(
+        0.0, description="least distance between the points"
+    )
+    slip_families: tuple[StrictStr, ...] | None = Field(
+        None, description="default: all slip systems of the crystal", examples=[("{111}<110>",)]
+    )
+    weights: Annotated[tuple[StrictFloat, ...], numbers(0, 1e9)] | None = Field(
+        None, description="how often each slip system is drawn; default: all alike"
+    )
+    character_deg: Angle | Annotated[tuple[StrictFloat, ...], numbers(-360, 360)] | None = Field(
+        None,
+        description="of all, or a list to choose from; 0 edge, 90 screw; default: any",
+        examples=[0.0],
+    )
+    excess: Annotated[StrictFloat, number(-1, 1)] = Field(
+        0.0, description="excess of one sign: (n+ - n-) / n"
+    )
+    seed: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
+        0, description="the same seed draws the same dislocations"
+    )
+
+    @model_validator(mode="after")
+    def _says_how_many_and_where(self) -> Self:
+        if self.count is None and self.lines_per_um2 is None and self.density_per_m2 is None:
+            raise InputError("count", None, "missing; give count, lines_per_um2 or density_per_m2")
+        for region, keys in self.own_keys.items():
+            for key in keys:
+                value = getattr(self, key)
+                if value is not None and key not in self.own_keys[self.region]:
+                    raise InputError(key, _shown(value), f'needs region = "{region}"')
+        if self.region == "box" and self.size_um is None:
+            raise InputError("size_um", None, 'missing; region = "box" needs it')
+        if self.region == "gaussian" and self.density_per_m2 is not None:
+            raise InputError(
+                "density_per_m2", self.density_per_m2, 'needs region = "slab" or "box"'
+            )
+        return self
+
+
+class BoundarySet(Table):
+    """Parallel dislocations that may take part in a boundary."""
+
+    inline: ClassVar[bool] = True
+
+    burgers: IndicesOrFour = Field(description="direction [uvw] of the Burgers vector")
+    burgers_fraction: Fraction | None = Field(
+        None, description="length as a fraction of [uvw] in cell edges; default: the shortest"
+    )
+    line: DirectionOrFour = Field(description="direction [uvw] of the lines, in the boundary")
+    ratio: Density | None = Field(
+        None, description="density relative to the other sets; default: solved"
+    )
+
+    @model_validator(mode="after")
+    def _has_vectors(self) -> Self:
+        check_four_indices(self, "burgers", "line")
+        return self
+
+
+class Boundary(Variant):
+    """A geometrically necessary boundary: dislocations after Frank's equation."""
+
+    exclusive = (("recipe", "normal"), ("recipe", "axis"), ("recipe", "sets"))
+
+    kind: Literal["boundary"] = Field("boundary", description="dislocations by Frank's equation")
+    recipe: Literal["leds_eq11", "leds_eq14", "frankus"] | None = Field(
+        None, description="a boundary of the literature, for FCC", examples=["leds_eq11"]
+    )
+    normal: IndicesOrFour | None = Field(
+        None, description="instead of a recipe: plane (hkl) of the boundary ..."
+    )
+    axis: DirectionOrFour | None = Field(
+        None, description="... rotation axis [uvw] of the upper side against the lower ..."
+    )
+    sets: tuple[BoundarySet, ...] | None = Field(
+        None, description="... and the dislocations that may make it"
+    )
+    angle_deg: Annotated[StrictFloat, number(-30, 30)] = Field(description="misorientation, not 0")
+    extent_um: Size | None = Field(
+        None, description="width across the lines of each set; default: infinite"
+    )
+    position_um: Position = Field(
+        (0.0, 0.0, 0.0), description="centre of the boundary in the sample frame"
+    )
+    reversible: StrictBool = Field(
+        True, description="sets may take part with the Burgers vector reversed"
+    )
+    tolerance: Annotated[StrictFloat, number(1e-9, 1)] = Field(
+        0.02, description="largest share of the misorientation that may be left unaccounted for"
+    )
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.angle_deg == 0.0:
+            raise InputError("angle_deg", 0.0, "must not be 0")
+        if self.recipe is None:
+            for key in ("normal", "axis", "sets"):
+                if not getattr(self, key):
+                    raise InputError(key, None, "missing; give a recipe, or normal, axis and sets")
+        check_four_indices(self, "normal", "axis")
+        return self
+
+
+class StoredDislocations(Variant):
+    """The dislocations that the output file of an earlier run lists."""
+
+    kind: Literal["stored"] = Field("stored", description="dislocations of an earlier output file")
+    file: FileName = Field(
+        description="output file of weakbeam; its drawn and listed dislocations are read",
+        examples=["run/weakbeam.h5"],
+    )
+
+
+def _shown(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

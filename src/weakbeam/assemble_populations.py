@@ -1,0 +1,394 @@
+"""From walls, populations, boundaries and stored lists of the experiment to lines in the sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weakbeam._defects import Dislocation
+from weakbeam._populations import (
+    Boundary,
+    BoundarySet,
+    RandomDislocations,
+    StoredDislocations,
+    Wall,
+)
+from weakbeam._typing import Floats, Ints
+from weakbeam.assemble_crystal import (
+    CrystalModel,
+    check_hexagonal,
+    plane_of,
+    slip_systems_of,
+)
+from weakbeam.assemble_defects import burgers_of, place_line
+from weakbeam.crystal.lattice import UnitCell, unit
+from weakbeam.crystal.slip import three_from_four
+from weakbeam.defects.boundary import Boundary as FrankBoundary
+from weakbeam.defects.boundary import LineSet, UnsolvableBoundaryError, recipe, solve_boundary
+from weakbeam.defects.dislocation import Dislocation as StraightLine
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.population import GlideSystem, draw_population
+from weakbeam.defects.regions import Box, Gaussian, Region, Slab
+from weakbeam.defects.wall import (
+    Wall as DislocationWall,
+)
+from weakbeam.defects.wall import (
+    bipolar_wall,
+    dipole_wall,
+    stacking_direction,
+    twist_wall,
+)
+from weakbeam.errors import InputError, naming
+from weakbeam.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """What the camera sees of the sample, for regions that are not given.
+
+    Parameters
+    ----------
+    normal : (3,) ndarray
+        Normal of the illuminated layer, in the sample frame.
+    width : float
+        Extent along its longer side, in µm.
+    """
+
+    normal: Floats
+    width: float
+
+
+@dataclass(frozen=True)
+class PlacedLines:
+    """Dislocations that were drawn or read, line by line.
+
+    Parameters
+    ----------
+    description : RandomDislocations or StoredDislocations
+        What the experiment says.
+    lines : StraightLines
+        In the sample frame.
+    system : (n,) ndarray of int
+        Number of each one's slip system in `labels`; -1 for none.
+    labels : tuple of str
+        Slip systems, as plane and direction.
+    character_deg : (n,) ndarray
+        From 0 for a pure edge to 90 for a pure screw.
+    """
+
+    description: RandomDislocations | StoredDislocations
+    lines: StraightLines
+    system: Ints
+    labels: tuple[str, ...]
+    character_deg: Floats
+
+
+@dataclass(frozen=True)
+class PlacedWalls:
+    """A wall or a boundary of the experiment.
+
+    Parameters
+    ----------
+    description : Wall or Boundary
+        What the experiment says.
+    walls : tuple of weakbeam.defects.wall.Wall
+        In the sample frame.
+    solution : weakbeam.defects.boundary.Boundary, optional
+        Densities and residual, of a boundary.
+    """
+
+    description: Wall | Boundary
+    walls: tuple[DislocationWall, ...]
+    solution: FrankBoundary | None = None
+
+
+def place_wall(
+    table: Wall, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
+) -> PlacedWalls:
+    """A wall in the sample frame of `mount`.
+
+    Raises
+    ------
+    InputError
+        For vectors that contradict the crystal or each other, as for a single dislocation; for a
+        stacking direction that is not perpendicular to the line.
+    """
+    line, _, _ = place_line(table, key, experiment, crystal, mount)
+    if table.order == "twist":
+        return PlacedWalls(table, _twist(table, key, experiment, crystal, mount))
+    if table.stacking_direction is not None:
+        stacking = np.array(table.stacking_direction)
+        # Written by people with a few digits: taken across the line if it nearly is.
+        slope = float(unit(stacking) @ line.line)
+        if abs(slope) > 1e-3:
+            raise InputError(
+                f"{key}.stacking_direction",
+                list(table.stacking_direction),
+                f"makes {math.degrees(math.acos(min(abs(slope), 1.0))):.4g} deg with the line; it "
+                "must be perpendicular to it",
+            )
+        stacking = stacking - (stacking @ line.line) * line.line
+    else:
+        with naming(f"{key}.stacking", table.stacking):
+            stacking = _stacking(table, key, crystal, line, mount)
+    wall = DislocationWall(line, stacking, table.spacing_um, table.count)
+    if table.order == "bipolar":
+        return PlacedWalls(table, bipolar_wall(wall))
+    if table.order == "dipole":
+        assert table.dipole_offset_um is not None
+        return PlacedWalls(table, dipole_wall(wall, table.dipole_offset_um))
+    return PlacedWalls(table, (wall,))
+
+
+def _stacking(
+    table: Wall, key: str, crystal: CrystalModel, line: StraightLine, mount: Floats
+) -> Floats:
+    """From the slip plane if it is given: a screw has none of its own."""
+    if table.plane is None:
+        return stacking_direction(line, table.stacking)
+    normal = mount @ unit(crystal.cell.plane_normal(plane_of(table.plane, crystal.cell, key)))
+    return normal if table.stacking == "wall" else np.asarray(np.cross(normal, line.line))
+
+
+def _twist(
+    table: Wall, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
+) -> tuple[DislocationWall, ...]:
+    assert table.second_burgers is not None
+    second = table.model_copy(
+        update={
+            "burgers": table.second_burgers,
+            "plane": None,
+            "line": tuple(float(n) for n in table.second_burgers),
+        }
+    )
+    screws = []
+    for one, name in ((table, "line"), (second, "second_burgers")):
+        line, _, _ = place_line(one, key, experiment, crystal, mount)
+        if line.edge_part > 1e-6 * float(np.linalg.norm(line.burgers_vector)):
+            raise InputError(
+                f"{key}.{name}",
+                list(getattr(table, name) or ()) or None,
+                'order = "twist" is made of screws: the line must run along the Burgers vector',
+            )
+        screws.append(line)
+    spacings = table.spacing_um, table.second_spacing_um or table.spacing_um
+    with naming(f"{key}.second_burgers", list(table.second_burgers)):
+        return twist_wall(
+            [screw.burgers_vector for screw in screws],
+            screws[0].position,
+            spacings,
+            crystal.poisson_ratio,
+            screws[0].core_radius,
+            (table.count, table.count),
+        )
+
+
+def place_random(
+    table: RandomDislocations,
+    key: str,
+    experiment: Experiment,
+    crystal: CrystalModel,
+    mount: Floats,
+    view: FieldOfView,
+) -> PlacedLines:
+    """A random population in the sample frame of `mount`.
+
+    Raises
+    ------
+    InputError
+        For a crystal without known slip systems, weights that do not fit them, or a minimum
+        distance for which there is no room.
+    """
+    systems = _systems(table, key, experiment, crystal, mount)
+    centre, normal = np.array(table.position_um), np.array(table.normal or view.normal)
+    region: Region
+    if table.region == "box":
+        half = 0.5 * np.array(table.size_um)
+        region = Box(centre - half, centre + half)
+    elif table.region == "slab":
+        region = Slab(normal, table.width_um or view.width, table.depth_um or 0.0, centre)
+    else:
+        sigma = table.sigma_um or 0.25 * view.width
+        region = Gaussian(sigma, table.depth_um or 0.0, centre, normal)
+    number, value = next(
+        (name, amount)
+        for name in ("count", "lines_per_um2", "density_per_m2")
+        if (amount := getattr(table, name)) is not None
+    )
+    core_nm = experiment.crystal.core_radius_nm
+    shortest = min(float(np.linalg.norm(system.burgers_vector)) for system in systems)
+    # 1/m² is 1e-12 µm/µm³.
+    per_volume = None if table.density_per_m2 is None else 1e-12 * table.density_per_m2
+    complaint = f"{key}.minimum_distance_um" if table.minimum_distance_um else f"{key}.{number}"
+    with naming(complaint, table.minimum_distance_um or value):
+        drawn = draw_population(
+            table.seed,
+            region,
+            systems,
+            count=table.count,
+            lines_per_area=table.lines_per_um2,
+            length_per_volume=per_volume,
+            character_deg=table.character_deg,
+            excess=table.excess,
+            minimum_distance=table.minimum_distance_um,
+            poisson_ratio=crystal.poisson_ratio,
+            core_radius=shortest if core_nm is None else core_nm / 1000.0,
+        )
+    lines = drawn.lines
+    if core_nm is None:
+        lines = replace(lines, core_radii=np.linalg.norm(lines.burgers_vectors, axis=1))
+    labels = tuple(system.label for system in systems)
+    return PlacedLines(table, lines, drawn.system, labels, _character(lines))
+
+
+def _systems(
+    table: RandomDislocations,
+    key: str,
+    experiment: Experiment,
+    crystal: CrystalModel,
+    mount: Floats,
+) -> list[GlideSystem]:
+    if table.slip_families is not None:
+        changed = experiment.crystal.model_copy(update={"slip_families": table.slip_families})
+        experiment = experiment.model_copy(update={"crystal": changed})
+        own = len(experiment.crystal.slip_systems or ())
+        found = slip_systems_of(experiment, crystal)
+        found = found[: len(found) - own] if own else found
+    else:
+        found = slip_systems_of(experiment, crystal)
+    weights = table.weights or (1.0,) * len(found)
+    if len(weights) != len(found):
+        raise InputError(
+            f"{key}.weights", list(weights), f"must be {len(found)} numbers, one per slip system"
+        )
+    if not any(weights):
+        raise InputError(f"{key}.weights", list(weights), "must not all be 0")
+    return [
+        GlideSystem(
+            mount @ system.burgers_vector,
+            mount @ crystal.cell.plane_normal(system.system.plane),
+            weight,
+            f"({_words(system.system.plane)})[{_words(system.system.direction)}]",
+        )
+        for system, weight in zip(found, weights, strict=True)
+    ]
+
+
+def place_boundary(
+    table: Boundary, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
+) -> PlacedWalls:
+    """A boundary in the sample frame of `mount`.
+
+    Raises
+    ------
+    InputError
+        For sets that cannot make it (with the residual and the best densities), lines that leave
+        it, or a recipe for another crystal.
+    """
+    cell = crystal.cell
+    if table.recipe is not None:
+        with naming(f"{key}.recipe", table.recipe):
+            made = recipe(table.recipe, cell, crystal.space_group)
+        normal, axis, sets = made.normal, made.axis, made.sets
+        complaint, shown = f"{key}.recipe", table.recipe
+    else:
+        assert table.normal is not None
+        assert table.axis is not None
+        assert table.sets is not None
+        normal = unit(cell.plane_normal(plane_of(table.normal, cell, f"{key}.normal")))
+        axis = _direction(table.axis, cell, f"{key}.axis")
+        sets = tuple(
+            LineSet(
+                _burgers(one, f"{key}.sets[{index}]", crystal),
+                _direction(one.line, cell, f"{key}.sets[{index}].line"),
+                one.ratio,
+            )
+            for index, one in enumerate(table.sets)
+        )
+        complaint, shown = f"{key}.sets", None
+    try:
+        solution = solve_boundary(
+            normal,
+            axis,
+            math.radians(table.angle_deg),
+            sets,
+            reversible=table.reversible,
+            tolerance=table.tolerance,
+        ).turned(mount)
+        core_nm = experiment.crystal.core_radius_nm
+        walls = solution.walls(
+            table.position_um,
+            crystal.poisson_ratio,
+            0.0 if core_nm is None else core_nm / 1000.0,
+            table.extent_um,
+        )
+    except UnsolvableBoundaryError as error:
+        raise InputError(complaint, shown, str(error)) from None
+    except ValueError as error:
+        if "angle is too large" in str(error):
+            raise InputError(f"{key}.angle_deg", table.angle_deg, str(error)) from None
+        raise InputError(complaint, shown, str(error)) from None
+    if core_nm is None:
+        walls = tuple(_with_core(wall) for wall in walls)
+    return PlacedWalls(table, walls, solution)
+
+
+def place_stored(table: StoredDislocations, key: str, mount: Floats) -> PlacedLines:
+    """The dislocations of an output file, in the sample frame of `mount`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or lists no dislocations.
+    """
+    from weakbeam.io.defects_file import read_lines
+
+    stored = read_lines(table.file, f"{key}.file")
+    lines = stored.lines
+    turn = mount @ stored.sample_from_crystal.T
+    if not np.allclose(turn, np.eye(3), rtol=0.0, atol=1e-12):
+        lines = turned(lines, turn)
+    return PlacedLines(table, lines, stored.system, stored.labels, _character(lines))
+
+
+def turned(lines: StraightLines, turn: Floats) -> StraightLines:
+    """The same lines in a sample that is turned."""
+    return StraightLines(
+        lines.burgers_vectors @ turn.T,
+        lines.lines @ turn.T,
+        lines.positions @ turn.T,
+        lines.poisson_ratios,
+        lines.core_radii,
+    )
+
+
+def _burgers(one: BoundarySet, key: str, crystal: CrystalModel) -> Floats:
+    """Burgers vector of a set (µm), Cartesian crystal frame."""
+    line = Dislocation(burgers=one.burgers, burgers_fraction=one.burgers_fraction, line=one.line)
+    return burgers_of(line, key, crystal)
+
+
+def _with_core(wall: DislocationWall) -> DislocationWall:
+    """The wall with cores as wide as its Burgers vector is long."""
+    one = wall.dislocation
+    core = float(np.linalg.norm(one.burgers_vector))
+    return replace(wall, dislocation=replace(one, core_radius=core))
+
+
+def _character(lines: StraightLines) -> Floats:
+    length = np.linalg.norm(lines.burgers_vectors, axis=1)
+    along = np.abs(np.sum(lines.burgers_vectors * lines.lines, axis=1)) / length
+    return np.asarray(np.degrees(np.arcsin(np.minimum(along, 1.0))))
+
+
+def _direction(indices: Sequence[float], cell: UnitCell, key: str) -> Floats:
+    if len(indices) == 4:
+        check_hexagonal(indices, cell, key)
+    return unit(cell.direction(three_from_four(indices)))
+
+
+def _words(indices: Sequence[int]) -> str:
+    return " ".join(str(index) for index in indices)
