@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
@@ -23,9 +24,8 @@ IMAGE = Drawing(
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-@pytest.fixture
-def elsewhere(monkeypatch):
-    """Only the other process can draw."""
+def forbid_drawing(monkeypatch):
+    """Let only the other process draw."""
 
     def fail(self, suffix=".png"):
         raise AssertionError("drawn in this process")
@@ -33,8 +33,13 @@ def elsewhere(monkeypatch):
     monkeypatch.setattr(Drawing, "picture", fail)
 
 
-def pictures_of(drawings, artist=None):
-    with artist or Artist() as artist:
+@pytest.fixture
+def elsewhere(monkeypatch):
+    forbid_drawing(monkeypatch)
+
+
+def pictures_of(drawings):
+    with Artist() as artist:
         artist.submit(drawings)
         return artist.finish()
 
@@ -56,11 +61,7 @@ def ends(pid, seconds=20.0):
 
 def test_pictures_are_those_of_this_process(monkeypatch):
     here = {"curve": CURVE.picture(), "image": IMAGE.picture()}
-
-    def fail(self, suffix=".png"):
-        raise AssertionError("drawn in this process")
-
-    monkeypatch.setattr(Drawing, "picture", fail)
+    forbid_drawing(monkeypatch)
     assert pictures_of({"curve": CURVE, "image": IMAGE}) == here
 
 
@@ -75,9 +76,10 @@ def test_nothing_to_draw_starts_nothing(monkeypatch):
 
 @pytest.mark.parametrize("executable", ["", None, "/nowhere/python", sys.executable])
 def test_drawn_here_without_another_python(monkeypatch, executable):
+    if executable == sys.executable:
+        # Where it finds no modules the other process ends at once.
+        monkeypatch.setattr(sys, "path", ["/nowhere"])
     monkeypatch.setattr(sys, "executable", executable)
-    # With a path of its own for modules the other process ends at once.
-    monkeypatch.setattr(sys, "path", ["/nowhere"]) if executable == sys.executable else None
     drawings = {"curve": CURVE, "image": IMAGE}
     expected = {name: drawing.picture() for name, drawing in drawings.items()}
     assert pictures_of(drawings) == expected
@@ -112,17 +114,22 @@ def test_a_figure_that_fails_tells_why_and_others_are_drawn():
         pictures_of({"curve": CURVE, "wrong": wrong})
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be halted")
 @pytest.mark.usefixtures("elsewhere")
-def test_large_drawings_do_not_hold_up_this_process():
+def test_a_slow_process_does_not_hold_up_this_one():
+    # More than a pipe holds.
     large = Drawing(
-        "weakbeam.plot.image.image_figure",
-        (np.ones((1000, 2000)), np.arange(1000), np.arange(2000)),
+        "weakbeam.plot.image.image_figure", (np.ones((300, 400)), *map(range, (300, 400)))
     )
     with Artist() as artist:
         artist.start()
-        start = time.monotonic()
+        artist._process.send_signal(signal.SIGSTOP)
+        go_on = Timer(10.0, artist._process.send_signal, [signal.SIGCONT])
+        go_on.start()
         artist.submit({"a": large, "b": large})
-        assert time.monotonic() - start < 0.3
+        assert go_on.is_alive(), "submit waited for the other process"
+        go_on.cancel()
+        artist._process.send_signal(signal.SIGCONT)
         assert set(artist.finish()) == {"a", "b"}
 
 
