@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam._numba import compiled
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam._typing import ArrayLike, Floats, Ints
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.lines import StraightLines
 
@@ -82,7 +82,7 @@ class StraightDislocations:
             else StraightLines.of(dislocations)
         )
         self.lines = lines
-        self._across, self._core_squared, self._matrices = constants(lines)
+        self.constants = constants(lines)
 
     @property
     def dislocations(self) -> tuple[Dislocation, ...]:
@@ -99,7 +99,8 @@ class StraightDislocations:
         points : (3, n) ndarray
             In µm, C-contiguous.
         """
-        _add_straight(gradient, points, self._across, self._core_squared, self._matrices)
+        every = np.arange(len(self.lines))
+        add_lines(gradient, points, *self.constants, every)
 
 
 def constants(lines: StraightLines) -> tuple[Floats, Floats, Floats]:
@@ -124,9 +125,15 @@ def constants(lines: StraightLines) -> tuple[Floats, Floats, Floats]:
 
 
 @compiled
-def _add_straight(
-    gradient: Floats, points: Floats, across: Floats, core_squared: Floats, matrices: Floats
+def add_lines(
+    gradient: Floats,
+    points: Floats,
+    across: Floats,
+    core_squared: Floats,
+    matrices: Floats,
+    chosen: Ints,
 ) -> None:
+    """Add the field of the `chosen` lines at `points` (3, n) to `gradient` (9, n)."""
     # Two short loops, one over the six functions and one over the nine components, are what the
     # compiler turns into vector instructions; a single fused loop it does not.
     n = points.shape[1]
@@ -135,7 +142,7 @@ def _add_straight(
     f0, f1, f2, f3, f4, f5 = (
         functions[0], functions[1], functions[2], functions[3], functions[4], functions[5]
     )  # fmt: skip
-    for i in range(across.shape[0]):
+    for i in chosen:
         a2 = core_squared[i]
         x0, x1, x2, x3 = across[i, 0, 0], across[i, 0, 1], across[i, 0, 2], across[i, 0, 3]
         y0, y1, y2, y3 = across[i, 1, 0], across[i, 1, 1], across[i, 1, 2], across[i, 1, 3]

@@ -1,0 +1,318 @@
+"""Thousands of straight dislocations at a cost that grows far slower than lines times points.
+
+The field of a line is smooth away from it. A region is cut into boxes, those again into smaller
+ones; the field of all lines that are far from a box, compared with its size, is a polynomial in it,
+and each line enters the polynomials of the largest boxes from which it is far. In the smallest
+boxes the polynomials of all sizes are gathered in one, and only the lines close by are summed one
+by one. (The idea is that of the fast multipole method: Greengard & Rokhlin 1987; with Chebyshev
+interpolation: Fong & Darve 2009.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
+from weakbeam.defects.chebyshev import (
+    coefficients_from_values,
+    least_gap,
+    nodes,
+    restriction,
+)
+from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.workers import worker_count
+
+_FEW_LINES = 64
+"""Up to this many lines are always summed one by one."""
+
+_LARGEST_TABLE = 384 * 2**20
+"""Bytes of the coefficients of all boxes, at most."""
+
+_FEW_NEAR = 4
+"""Boxes with fewer near lines than this, on average, are not cut further."""
+
+_CUT = 0.75
+"""Axes longer than this share of the longest are halved from one size of boxes to the next."""
+
+_BOXES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A box of any orientation.
+
+    Parameters
+    ----------
+    centre : (3,) array_like
+        In µm.
+    axes : (3, 3) array_like
+        Rows: orthonormal vectors along its edges.
+    half : (3,) array_like
+        Half its extent along each axis, in µm; zero is allowed, but not everywhere.
+
+    Raises
+    ------
+    ValueError
+        If the axes are not orthonormal, or an extent is negative, or all are zero.
+    """
+
+    centre: Floats
+    axes: Floats
+    half: Floats
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name, shape in (("centre", (3,)), ("axes", (3, 3)), ("half", (3,))):
+            value = np.array(getattr(self, name), dtype=np.float64)
+            if value.shape != shape or not np.all(np.isfinite(value)):
+                raise ValueError(f"{name} must be finite numbers of shape {shape}")
+            object.__setattr__(self, name, value)
+        if np.abs(self.axes @ self.axes.T - np.eye(3)).max() > 1e-9:
+            raise ValueError("axes must be orthonormal rows")
+        if self.half.min() < 0.0 or self.half.max() == 0.0:
+            raise ValueError("half must not be negative, and not zero along all axes")
+
+    @classmethod
+    def of(cls, points: ArrayLike, axes: ArrayLike | None = None) -> Bounds:
+        """Return the smallest box with the given axes around `points` (n, 3), in µm.
+
+        Parameters
+        ----------
+        points : (n, 3) array_like
+            Such as the corners of what is seen.
+        axes : (3, 3) array_like, optional
+            Rows; those of the points' own frame unless given. For rays through a thin beam, the
+            axes of the laboratory make the thinnest box.
+        """
+        rows = np.eye(3) if axes is None else np.array(axes, dtype=np.float64)
+        local = np.asarray(points, dtype=np.float64) @ rows.T
+        low, high = local.min(axis=0), local.max(axis=0)
+        return cls(0.5 * (low + high) @ rows, rows, 0.5 * (high - low))
+
+
+class ManyDislocations:
+    r"""The summed field of many straight dislocations, fast inside a region.
+
+    Parameters
+    ----------
+    dislocations : StraightLines, or sequence of Dislocation
+        The lines, all in the frame of the region.
+    bounds : Bounds
+        Where the field will be asked for; outside of it the lines are summed one by one.
+    tolerance : float
+        Largest error of each line's part of β, relative to :math:`b / 2\pi d` at the distance d
+        from the line. It is a bound; errors that occur are a hundred and more times smaller.
+    points : int
+        For how many points the field will be asked, about: decides how far the region is cut.
+    workers : int, optional
+        Threads that prepare the boxes; as many as there are cores unless given. Results do not
+        depend on it.
+
+    Raises
+    ------
+    ValueError
+        If the tolerance is not between 1e-12 and 0.1, or there are no points.
+    """
+
+    def __init__(
+        self,
+        dislocations: StraightLines | Sequence[Dislocation],
+        bounds: Bounds,
+        tolerance: float = 1e-3,
+        points: int = 1_500_000,
+        workers: int | None = None,
+    ) -> None:
+        if not 1e-12 <= tolerance <= 0.1:
+            raise ValueError(f"tolerance {tolerance} is not between 1e-12 and 0.1")
+        if points < 1:
+            raise ValueError(f"points = {points}: must be at least 1")
+        self.exact = StraightDislocations(dislocations)
+        # The thinnest axis comes last: it needs the fewest nodes.
+        order = np.argsort(-bounds.half, kind="stable")
+        self._frame = np.ascontiguousarray(bounds.axes[order])
+        self._centre = bounds.centre
+        # A box without any thickness gets one that does not matter.
+        half = np.maximum(bounds.half[order], 1e-9 * bounds.half.max())
+        few = len(self.exact.lines) <= _FEW_LINES
+        levels = [] if few else _levels(half, tolerance, points)
+        if levels:
+            self._lines = self._local_lines()
+            self._grid, self._tables = self._prepare(levels, worker_count(workers))
+        self._cut = bool(levels)
+
+    @property
+    def boxes(self) -> int:
+        """Number of boxes of the finest cut; 0 where all lines are summed one by one."""
+        return int(np.prod(self._grid.counts)) if self._cut else 0
+
+    @property
+    def near_lines(self) -> float:
+        """How many lines are summed one by one at a point, on average over the region."""
+        return len(self._tables.near) / self.boxes if self._cut else float(len(self.exact.lines))
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """Add the displacement gradient at `points` to `gradient`, in place.
+
+        Parameters
+        ----------
+        gradient : (9, n) ndarray
+            Rows are the components xx, xy, xz, yx, ... of β; modified.
+        points : (3, n) ndarray
+            In µm, C-contiguous.
+        """
+        if not self._cut:
+            self.exact.add_to(gradient, points)
+            return
+        add_field(
+            gradient,
+            points,
+            self._frame,
+            self._centre,
+            self._grid,
+            self._tables,
+            self._lines,
+        )
+
+    def _local_lines(self) -> Lines:
+        """Return the constants of the lines, for coordinates of the region's frame."""
+        across, core_squared, matrices = self.exact.constants
+        local = np.empty_like(across)
+        local[:, :, :3] = across[:, :, :3] @ self._frame.T
+        local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre
+        return Lines(local, core_squared, matrices)
+
+    def _prepare(self, levels: list[_Level], workers: int) -> tuple[Grid, Tables]:
+        """Cut the region finer and finer; hand down polynomials and the lists of near lines."""
+        count = len(self.exact.lines)
+        grid = levels[0].grid
+        tables = Tables(np.zeros((1, 1, ORDER, 9, ORDER)), np.array([0, count]), np.arange(count))
+        with ThreadPoolExecutor(workers) as pool:
+            for level in levels:
+                step = _Refinement(grid, tables, level, self._lines)
+                tables = step.run(pool)
+                grid = level.grid
+                if len(tables.near) <= _FEW_NEAR * (len(tables.starts) - 1):
+                    break
+        return grid, tables
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One size of boxes."""
+
+    grid: Grid
+    order: int
+    """Nodes along the thinnest axis."""
+    gaps: Floats
+    """How many half-widths away, along each axis, a far line has to stay."""
+
+
+def _levels(half: Floats, tolerance: float, points: int) -> list[_Level]:
+    """Sizes of boxes from the whole region down to where nodes would outnumber the points.
+
+    The error along each axis may take a third of the tolerance.
+    """
+    gaps = [least_gap(order, tolerance / 3.0) for order in range(1, ORDER + 1)]
+    counts = np.ones(3, np.int64)
+    levels: list[_Level] = []
+    order = 1
+    while True:
+        # As few nodes along the thin axis as let it not be the one that decides; never fewer than
+        # in larger boxes, so that polynomials are handed down without loss.
+        while order < ORDER and gaps[order - 1] * half[2] > gaps[-1] * half.max():
+            order += 1
+        size = int(np.prod(counts)) * ORDER * ORDER * order
+        if size > points or 72 * size > _LARGEST_TABLE:
+            return levels
+        grid = Grid(half, counts)
+        levels.append(_Level(grid, order, np.array([gaps[-1], gaps[-1], gaps[order - 1]])))
+        cut = np.where(half > _CUT * half.max(), 2, 1)
+        half, counts = half / cut, counts * cut
+
+
+class _Refinement:
+    """From boxes of one size to those of the next."""
+
+    def __init__(self, coarse: Grid, tables: Tables, level: _Level, lines: Lines) -> None:
+        self.tables = tables
+        self.level = level
+        self.lines = lines
+        grid, self.orders = level.grid, (ORDER, ORDER, level.order)
+        self.cut = grid.counts // coarse.counts
+        self.boxes = np.stack(np.unravel_index(np.arange(np.prod(grid.counts)), grid.counts), 1)
+        self.parents: Ints = np.array(
+            np.ravel_multi_index(tuple((self.boxes // self.cut).T), tuple(coarse.counts))
+        )
+        self.centres = (2 * self.boxes + 1 - grid.counts) * grid.half
+        self.transforms = [coefficients_from_values(order) for order in self.orders]
+        z, y, x = np.meshgrid(
+            *(
+                half * nodes(order)
+                for half, order in zip(grid.half[::-1], self.orders[::-1], strict=True)
+            ),
+            indexing="ij",
+        )
+        self.places = np.stack([x.ravel(), y.ravel(), z.ravel()])
+        self.coefficients = np.empty((len(self.boxes), level.order, ORDER, 9, ORDER))
+
+    def run(self, pool: ThreadPoolExecutor) -> Tables:
+        """Tables of all boxes of the level."""
+        every = np.arange(len(self.boxes))
+        blocks = [every[i : i + _BOXES_AT_ONCE] for i in range(0, len(every), _BOXES_AT_ONCE)]
+        found = list(pool.map(self._block, blocks))
+        counts = np.concatenate([np.diff(starts) for starts, _ in found])
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return Tables(self.coefficients, starts, np.concatenate([near for _, near in found]))
+
+    def _block(self, block: Ints) -> tuple[Ints, Ints]:
+        """Fill the coefficients of some boxes; starts and indices of their near lines."""
+        parents = self.parents[block]
+        ranges = np.stack([self.tables.starts[parents], self.tables.starts[parents + 1]], axis=1)
+        values = np.zeros((len(block), 9, self.places.shape[1]))
+        near = np.empty(int(np.sum(ranges[:, 1] - ranges[:, 0])), np.int64)
+        starts = sum_far_lines(
+            self.centres[block],
+            self.level.grid.half,
+            self.level.gaps,
+            self.places,
+            self.lines,
+            self.tables.near,
+            ranges,
+            values,
+            near,
+        )
+        far = values.reshape(len(block), 9, *self.orders[::-1])
+        x, y, z = self.transforms
+        self.coefficients[block] = np.einsum("bczyx,Zz,Yy,Xx->bZYcX", far, z, y, x, optimize=True)
+        self.coefficients[block] += self._handed_down(block)
+        return starts, near[: starts[-1]].copy()
+
+    def _handed_down(self, block: Ints) -> Floats:
+        """The coarser boxes' polynomials as polynomials of the boxes in them."""
+        part = self.tables.coefficients[self.parents[block]]
+        count, depth = len(block), part.shape[1]
+        sides = (self.boxes[block] % self.cut).T
+        x, y, z = (
+            _restrictions(order, wider, int(cut))[side]
+            for order, wider, cut, side in zip(
+                self.orders, (ORDER, ORDER, depth), self.cut, sides, strict=True
+            )
+        )
+        part = part @ np.swapaxes(x, 1, 2)[:, None, None]
+        part = y[:, None] @ part.reshape(count, depth, ORDER, -1)
+        part = z @ part.reshape(count, depth, -1)
+        return np.asarray(part.reshape(count, self.level.order, ORDER, 9, ORDER))
+
+
+def _restrictions(order: int, wider: int, cut: int) -> Floats:
+    """Matrices that carry coefficients to each of the `cut` parts of an interval."""
+    if cut == 1:
+        return restriction(order, wider, 1.0, 0.0)[None]
+    return np.stack([restriction(order, wider, 0.5, offset) for offset in (-0.5, 0.5)])
