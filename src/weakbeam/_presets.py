@@ -57,6 +57,8 @@ def fill_from_preset(data: Any, root: type[Table]) -> tuple[Any, dict[str, set[s
         return data, {}
     filled, added = dict(data), {}
     for section, values in _preset(name).items():
+        if any(data.get(rival) is not None for rival in root.rivals(section)):
+            continue
         given = _given(data.get(section, {}))
         table = nested_table(root.model_fields[section].annotation)
         if given is None or table is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import Indices, Table, integer, number
+from weakbeam._fields import Allowed, Indices, Table, between, integer, number
 from weakbeam.errors import InputError
 
 Geometry = Literal["symmetric", "oblique", "goniometer"]
@@ -54,4 +54,34 @@ class Reflection(Table):
                     raise InputError(key, shown, f'needs geometry = "{geometry}"')
         if self.solution is not None and self.omega_deg is not None:
             raise InputError("solution", self.solution, "give either solution or omega_deg")
+        return self
+
+
+Reflections = Annotated[
+    tuple[Reflection, ...],
+    Allowed("one or more tables, each written [[reflections]]", lambda v: len(v) > 0),
+]
+
+
+class AllReflections(Table):
+    """Every reflection of a kind that the crystal reaches on its mount, in the oblique geometry."""
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("theta_max_deg", "in_group_of"),)
+
+    theta_max_deg: Annotated[StrictFloat, between(0, 45)] | None = Field(
+        None, description="all up to this Bragg angle ..."
+    )
+    in_group_of: Indices | None = Field(
+        None, description="... or those with the theta and |eta| of this one"
+    )
+    solutions: Literal["one", "both"] = Field(
+        "one",
+        description='"one" of the two omega: the smaller, or in a group that with the eta of the '
+        "smaller omega of its namesake",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.theta_max_deg is None and self.in_group_of is None:
+            raise InputError("theta_max_deg", None, "missing; give theta_max_deg or in_group_of")
         return self

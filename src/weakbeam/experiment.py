@@ -39,13 +39,14 @@ from weakbeam._instrument import (
 )
 from weakbeam._mistakes import input_error
 from weakbeam._presets import PresetName, fill_from_preset, forget
-from weakbeam._reflection import Reflection
+from weakbeam._reflection import AllReflections, Reflection, Reflections
 from weakbeam._scan import AngleAxis, HeightAxis, Scan
 from weakbeam._settings import apply_settings
 from weakbeam.toml_text import experiment_text, parse_toml, read_toml
 
 __all__ = [
     "Acceptance",
+    "AllReflections",
     "AngleAxis",
     "Beam",
     "Camera",
@@ -99,11 +100,24 @@ class Experiment(Table):
     61
     """
 
+    exclusive = (("reflection", "reflections", "all_reflections"),)
+    instead = (("reflections", "reflection"), ("all_reflections", "reflection"))
+
     preset: PresetName = Field(
         "id06", description="The instrument whose values hold for keys that are not given."
     )
     crystal: Crystal = Field(Crystal(), description="The crystal and how it is mounted.")
-    reflection: Reflection = Field(Reflection(), description="The reflection that forms the image.")
+    reflection: Reflection | None = Field(
+        Reflection(), description="The reflection that forms the image."
+    )
+    reflections: Reflections | None = Field(
+        None, description="Several reflections of the same defects, in place of one."
+    )
+    all_reflections: AllReflections | None = Field(
+        None,
+        description="All reflections of a kind that the crystal reaches on its mount, in the "
+        "oblique geometry, in place of one.",
+    )
     beam: Beam = Field(Beam(), description="The incident beam.")
     objective: Objective = Field(
         Objective(), description="The objective lens, by the angles that it accepts."

@@ -52,11 +52,17 @@ _NOTES = {
     "`x_axis` mounts the planes of each reflection facing up; `mount`, `ub`, `euler_deg` or "
     "`quaternion` fix the orientation for all reflections ([how to describe a "
     "crystal](../how-to/crystals.md)).",
-    "reflection": "In the symmetric geometry the crystal is mounted with the planes flat and tilted "
-    "by mu = -theta. In the oblique one it stays on its mount, and the rotation omega about the "
-    "vertical brings the planes to diffract, at two angles. `goniometer` takes any mu, chi and phi "
-    "and solves omega; where `omega_deg` is given too, the setting must fulfil the Laue condition, "
-    "and a motor within 0.01 degrees of the exact setting is set there.",
+    "reflection": "In the symmetric geometry the crystal is mounted with the planes flat and "
+    "tilted by mu = -theta. In the oblique one it stays on its mount, and the rotation omega about "
+    "the vertical brings the planes to diffract, at two angles. `goniometer` takes any mu, chi and "
+    "phi and solves omega; where `omega_deg` is given too, the setting must fulfil the Laue "
+    "condition, and a motor within 0.01 degrees of the exact setting is set there "
+    "([how to choose a reflection](../how-to/reflections.md)).",
+    "reflections": "Each is a table of its own, `[[reflections]]`, with the keys of "
+    "`[reflection]`. Every reflection makes entries of its own in the output file, with the same "
+    "defects: positions count in the sample frame of the first reflection.",
+    "all_reflections": "They are found from crystal, mount and energy, and listed by "
+    "`weakbeam forward --dry-run`.",
     "beam": "Give `bandwidth_rms`, or a `spectrum`: a list of Gaussians in relative energy, whose "
     'weights need not add up to 1. With `profile = "tabulated"` the height of the beam follows '
     "`profile_um` and `profile_intensity`, and `height_fwhm_um` has no meaning. A uniform "
@@ -97,9 +103,11 @@ def experiment_reference() -> str:
     for name, field in Experiment.model_fields.items():
         if name == "preset":
             continue
-        title = f"[[{name}]]" if name == "defects" else f"[{name}]"
+        title = f"[[{name}]]" if name in ("defects", "reflections") else f"[{name}]"
         text = f"{field.description} {_NOTES.get(name, '')}".strip()
         parts.append(f"## `{title}`\n\n{text}\n")
+        if name == "reflections":
+            continue
         table = nested_table(field.annotation)
         assert table is not None
         lines = _subtables(name, table) or [*_keys(table), *_kinds(name, table)]

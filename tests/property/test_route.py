@@ -17,7 +17,7 @@ from weakbeam.estimate import check_memory, check_resources
 from weakbeam.io.reading import entry_names, read_entry, read_frames
 from weakbeam.recording import record
 
-PHYSICS = ("reflection", "crystal.x_axis", "defects")
+PHYSICS = ("reflection", "crystal.x_axis", "crystal.mount", "defects")
 """Where an experiment of a known crystal may contradict physics."""
 
 

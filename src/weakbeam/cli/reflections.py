@@ -16,7 +16,7 @@ from weakbeam.cli.reflection_search import Limits, Search, tabulate
 from weakbeam.cli.reflection_table import Table, spaced
 
 if TYPE_CHECKING:
-    from weakbeam.experiment import Experiment
+    from weakbeam.experiment import Experiment, Reflection
 
 SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 
@@ -144,13 +144,13 @@ def reflections(
         )
     planned = reflection_plan.motors_of(motors)
     experiment = _with_energy(experiment_of(config, settings), energy)
-    geometry = geometry or experiment.reflection.geometry
+    given = _reflection_of(experiment)
+    geometry = geometry or given.geometry
     on_mount = {"--mount": mount, "--omega-range": omega_range, "--eta": eta_range}
     if geometry == "symmetric":
         _refuse(on_mount, "oblique")
     if geometry != "goniometer":
         _refuse({"--mu": mu_range, "--chi": chi, "--phi": phi}, "goniometer")
-    given = experiment.reflection
     tilt = given.mu_deg or 0.0
     search = Search(
         geometry,
@@ -268,6 +268,15 @@ def _with_mount(experiment: Experiment, mount: str | None) -> Experiment:
             "--mount", mount, 'must be three planes of three integers: "1 0 0; 0 1 0; 0 0 1"'
         )
     return experiment.with_settings([f"crystal.mount={normals}"])
+
+
+def _reflection_of(experiment: Experiment) -> Reflection:
+    """The reflection whose geometry and motors count: the first one."""
+    from weakbeam.experiment import Reflection
+
+    if experiment.all_reflections is not None:
+        return Reflection(geometry="oblique")
+    return experiment.reflection or (experiment.reflections or (Reflection(),))[0]
 
 
 def _with_energy(experiment: Experiment, energy: float | None) -> Experiment:
