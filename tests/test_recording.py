@@ -130,7 +130,7 @@ def test_interrupted_before_the_maps_resumes(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("weakbeam.recording._maps", interrupt)
+        patched.setattr("weakbeam.recording.scan_maps", interrupt)
         with pytest.raises(KeyboardInterrupt):
             record(SCAN, tmp_path)
     stored = read_entry(tmp_path / "weakbeam.h5")

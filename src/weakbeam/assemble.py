@@ -7,7 +7,7 @@ reflection exists and can be reached, whether a Burgers vector lies in its plane
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,19 +15,21 @@ from typing import Any
 import numpy as np
 
 from weakbeam._typing import Floats
-from weakbeam.assemble_crystal import crystal_of, orientation_of
+from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation, dislocations_of
 from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
-from weakbeam.assemble_reflection import geometry_of
+from weakbeam.assemble_reflection import geometry_of, reflections_of
 from weakbeam.crystal.lattice import UnitCell
+from weakbeam.crystal.symmetry import Site
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_acceptance
+from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
 from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Experiment, Reflection
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.scan import DetectorScan, detector_scans
@@ -48,8 +50,15 @@ class Setup:
     """Everything that the route from crystal to image needs, in the units of the physics."""
 
     experiment: Experiment
+    """The experiment, with one reflection."""
+    whole: Experiment
+    """The experiment as it was described, perhaps with several reflections."""
+    reflection: Reflection
+    """The reflection."""
     cell: UnitCell
     space_group: str
+    sites: tuple[Site, ...] | None
+    """Atoms of the asymmetric unit; None where they are not known."""
     sample_from_crystal: Floats
     geometry: DiffractionGeometry
     motors: Mapping[str, float]
@@ -86,6 +95,16 @@ class Setup:
             vignetting=self.vignetting,
         )
 
+    @cached_property
+    def strength(self) -> DiffractionStrength | None:
+        """How strongly the crystal diffracts; None where its atoms are not known."""
+        if self.sites is None:
+            return None
+        energy, eta = self.experiment.beam.energy_keV, self.geometry.eta
+        return diffraction_strength(
+            self.cell, self.space_group, self.sites, self.reflection.hkl, energy, eta
+        )
+
     @property
     def conditions(self) -> dict[str, Any]:
         """What a kernel of this experiment belongs to.
@@ -95,7 +114,7 @@ class Setup:
         return conditions(
             self.optics,
             self.geometry,
-            self.experiment.reflection.hkl,
+            self.reflection.hkl,
             self.experiment.beam.energy_keV,
         )
 
@@ -134,8 +153,8 @@ class Setup:
         """SHA-256 of what the images depend on: the experiment and the files that it names."""
         inputs = self.inputs
         if not inputs:
-            return self.experiment.digest
-        return text_sha256(self.experiment.digest + "".join(inputs.values()))
+            return self.whole.digest
+        return text_sha256(self.whole.digest + "".join(inputs.values()))
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -145,7 +164,7 @@ class Setup:
 
 
 def assemble(experiment: Experiment) -> Setup:
-    """Build the objects of the physics from an experiment.
+    """Build the objects of the physics from an experiment; of several reflections, the first.
 
     Parameters
     ----------
@@ -162,30 +181,77 @@ def assemble(experiment: Experiment) -> Setup:
         If the description contradicts physics: the message names the key, the value and what would
         be right.
     """
+    return next(_assembled(experiment))
+
+
+def assemble_all(experiment: Experiment) -> tuple[Setup, ...]:
+    """Build the objects of the physics for every reflection of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+
+    Returns
+    -------
+    tuple of Setup
+        In the order of the description. All have the same defects in the same places of the
+        crystal: in the symmetric geometry positions are given in the sample frame of the first
+        reflection, and a remount carries them along.
+
+    Raises
+    ------
+    InputError
+        As for :func:`assemble`.
+    """
+    return tuple(_assembled(experiment))
+
+
+def _assembled(experiment: Experiment) -> Iterator[Setup]:
     crystal = crystal_of(experiment)
-    hkl = experiment.reflection.hkl
-    cell = crystal.cell
-    reason = crystal.extinction_reason(hkl)
-    if reason is not None:
-        raise InputError("reflection.hkl", list(hkl), f"extinct ({reason})")
-    orientation = orientation_of(experiment, crystal)
+    found = reflections_of(experiment, crystal)
+    reference = orientation_of(experiment, crystal, found[0].reflection, found[0].key)
+    for key, reflection in found:
+        reason = crystal.extinction_reason(reflection.hkl)
+        if reason is not None:
+            raise InputError(f"{key}.hkl", list(reflection.hkl), f"extinct ({reason})")
+        part = experiment
+        if experiment.reflection is None:
+            part = experiment.model_copy(update={"reflection": reflection})
+        yield _one(part, experiment, key, reflection, crystal, reference)
+
+
+def _one(
+    experiment: Experiment,
+    whole: Experiment,
+    key: str,
+    reflection: Reflection,
+    crystal: CrystalModel,
+    reference: Floats,
+) -> Setup:
+    orientation = orientation_of(experiment, crystal, reflection, key)
     geometry, motors, notes = geometry_of(
-        experiment.reflection, orientation, cell, experiment.beam.energy_keV
+        reflection, orientation, crystal.cell, experiment.beam.energy_keV, key
     )
     optics = acceptance_of(experiment, geometry.theta)
-    symmetric = experiment.reflection.geometry == "symmetric"
+    symmetric = reflection.geometry == "symmetric"
     positions = _positions(experiment)
+    with naming(f"{key}.hkl", list(reflection.hkl)):
+        grids = _ray_grids(experiment, geometry)
     setup = Setup(
         experiment=experiment,
-        cell=cell,
+        whole=whole,
+        reflection=reflection,
+        cell=crystal.cell,
         space_group=crystal.space_group,
+        sites=crystal.sites,
         sample_from_crystal=orientation,
         geometry=geometry,
         motors=motors,
         optics=optics,
         acceptance=optics if symmetric else oblique_acceptance(optics, geometry),
-        dislocations=dislocations_of(experiment, crystal, orientation),
-        grids=_ray_grids(experiment, geometry),
+        dislocations=dislocations_of(experiment, crystal, orientation, reference),
+        grids=grids,
         positions=positions,
         scans=tuple(detector_scans(positions)),
         vignetting=vignetting_of(experiment),
@@ -204,18 +270,17 @@ def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[R
         counts = [coarse * 4**k for k in range(REFINEMENTS + 1)]
     else:
         counts = [camera.depth_samples]
-    with naming("reflection.hkl", list(experiment.reflection.hkl)):
-        return tuple(
-            ray_grid(
-                geometry,
-                camera.pixels,
-                camera.pixel_um,
-                *profile.samples(count),
-                plane=camera.plane,
-                oversampling=camera.oversampling,
-            )
-            for count in counts
+    return tuple(
+        ray_grid(
+            geometry,
+            camera.pixels,
+            camera.pixel_um,
+            *profile.samples(count),
+            plane=camera.plane,
+            oversampling=camera.oversampling,
         )
+        for count in counts
+    )
 
 
 def _positions(experiment: Experiment) -> dict[str, Floats]:

@@ -1,12 +1,14 @@
-"""From the experiment's description to the Bragg setting of a reflection."""
+"""From the experiment's description to its reflections and their Bragg settings."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from weakbeam._typing import ArrayLike, Floats
+from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.goniometer_setting import (
@@ -22,10 +24,97 @@ from weakbeam.diffraction.goniometer_setting import (
 )
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Reflection
+from weakbeam.experiment import AllReflections, Experiment, Reflection
 
 ROUNDED = math.radians(0.01)
 """Angle by which a motor that is given may stand beside the exact Bragg setting (rad)."""
+
+
+class NamedReflection(NamedTuple):
+    """A reflection and where it stands in the experiment file."""
+
+    key: str
+    reflection: Reflection
+
+
+def reflections_of(
+    experiment: Experiment, crystal: CrystalModel | None = None
+) -> tuple[NamedReflection, ...]:
+    """The reflections of an experiment: one, those listed, or those that it asks for.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+    crystal : CrystalModel, optional
+        Its crystal, if it is at hand.
+
+    Returns
+    -------
+    tuple of NamedReflection
+        Those of ``all_reflections`` by groups of equal θ and |η|.
+
+    Raises
+    ------
+    InputError
+        If ``all_reflections`` asks for what the crystal, its mount or the energy do not have.
+    """
+    if experiment.reflection is not None:
+        return (NamedReflection("reflection", experiment.reflection),)
+    if experiment.reflections is not None:
+        return tuple(
+            NamedReflection(f"reflections[{number}]", reflection)
+            for number, reflection in enumerate(experiment.reflections)
+        )
+    assert experiment.all_reflections is not None
+    crystal = crystal_of(experiment) if crystal is None else crystal
+    found = _all_of(experiment.all_reflections, experiment, crystal)
+    return tuple(NamedReflection("all_reflections", reflection) for reflection in found)
+
+
+def _all_of(
+    table: AllReflections, experiment: Experiment, crystal: CrystalModel
+) -> list[Reflection]:
+    # Here, because a single reflection does not need it.
+    from weakbeam.reflections import find_reflections
+
+    orientation = orientation_of(experiment, crystal, Reflection(geometry="oblique"))
+    energy, eta = experiment.beam.energy_keV, None
+    if table.in_group_of is not None:
+        key, value = "all_reflections.in_group_of", list(table.in_group_of)
+        if reason := crystal.extinction_reason(table.in_group_of):
+            raise InputError(key, value, f"extinct ({reason})")
+        named = Reflection(hkl=table.in_group_of, geometry="oblique")
+        try:
+            geometry, _, _ = geometry_of(named, orientation, crystal.cell, energy)
+        except InputError as error:
+            raise InputError(key, value, error.allowed) from None
+        theta_max, eta = geometry.theta * (1.0 + 1e-9), geometry.eta
+    else:
+        assert table.theta_max_deg is not None
+        key, theta_max = "all_reflections.theta_max_deg", math.radians(table.theta_max_deg)
+    with naming(key, getattr(table, key.rpartition(".")[2])):
+        rows = find_reflections(
+            crystal.cell,
+            crystal.space_group,
+            energy,
+            theta_max,
+            sites=crystal.sites,
+            sample_from_crystal=orientation,
+        )
+    if table.in_group_of is not None:
+        group = next(row.group for row in rows if row.hkl == table.in_group_of)
+        rows = [row for row in rows if row.group == group]
+    if not rows:
+        raise InputError(key, table.theta_max_deg, f"reaches no reflection at {energy:g} keV")
+    found = []
+    for row in rows:
+        solutions = [1, 2]
+        if table.solutions == "one":
+            apart = [0.0 if eta is None or s is None else abs(s.eta - eta) for s in row.solutions]
+            solutions = [2 if apart[1] < apart[0] - 1e-6 else 1]
+        found += [Reflection(hkl=row.hkl, geometry="oblique", solution=n) for n in solutions]
+    return found
 
 
 def geometry_of(

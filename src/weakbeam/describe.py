@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from weakbeam._typing import Floats
 from weakbeam.assemble import Setup
 from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_instrument import accepted_angles
+from weakbeam.describe_reflections import reflection_fields, reflection_rows
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.estimate import frame_type
 from weakbeam.imaging.scan import DetectorScan
@@ -40,11 +42,15 @@ SI_111_ANGSTROM = 3.1356
 
 
 def motor_value(setup: Setup, motor: str, position: Floats) -> Floats:
-    """Position of a motor as the file has it: deg, mm for z; obpitch includes 2θ."""
+    """Position of a motor as the file has it: deg from the motor's zero, mm for z."""
     if motor == "z":
         return np.asarray(position) / 1000.0
-    offset = 2.0 * setup.geometry.theta if motor == "two_theta" else 0.0
-    return np.degrees(offset + np.asarray(position))
+    return np.degrees(bragg_position(setup, motor) + np.asarray(position))
+
+
+def bragg_position(setup: Setup, motor: str) -> float:
+    """Where φ, χ or the arm stands at the Bragg setting (rad); a scan counts from there."""
+    return 2.0 * setup.geometry.theta if motor == "two_theta" else setup.motors[motor]
 
 
 def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> Entry:
@@ -75,8 +81,8 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
     ]
     camera_pixel = camera.camera_pixel_um or CAMERA_PIXEL_UM
     fixed = {
-        "mu": (-math.degrees(setup.geometry.theta), "deg"),
-        "omega": (0.0, "deg"),
+        "mu": (math.degrees(setup.motors["mu"]), "deg"),
+        "omega": (math.degrees(setup.motors["omega"]), "deg"),
         "ccmth": (_monochromator_angle(experiment.beam.energy_keV), "deg"),
         **beamline_positions(2.0 * setup.geometry.theta, ARM_MM, camera_pixel / camera.pixel_um),
     }
@@ -94,7 +100,12 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
         image_axes=image_axes(setup),
         exposure_s=camera.exposure_s,
         maps={} if perfect else _maps(scan),
-        instrument={"crystal": {"@NX_class": "NXcollection", "perfect": int(perfect)}},
+        instrument={
+            "crystal": {"@NX_class": "NXcollection", "perfect": int(perfect)},
+            "goniometer": _goniometer(setup),
+        },
+        sample={"orientation_matrix": (setup.sample_from_crystal, "")},
+        defects=[_defect(placed) for placed in setup.dislocations],
     )
 
 
@@ -112,23 +123,22 @@ def map_name(motor: str, kind: str) -> str:
     return f"{MOTOR_NAMES[motor]}_{kind}"
 
 
-def describe(setup: Setup) -> Description:
-    """Everything static that the file tells.
+def describe(setups: Sequence[Setup]) -> Description:
+    """Everything static that the file tells, the same for all its entries.
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
+    setups : sequence of Setup
+        The assembled experiment, one for each of its reflections.
 
     Returns
     -------
     Description
     """
-    experiment = setup.experiment
-    crystal = experiment.crystal
-    cell = setup.cell
+    setup = setups[0]
+    crystal, cell = setup.whole.crystal, setup.cell
     return Description(
-        configuration=experiment.to_toml(),
+        configuration=setup.whole.to_toml(),
         digest=setup.digest,
         instrument=_instrument(setup),
         sample={
@@ -136,10 +146,9 @@ def describe(setup: Setup) -> Description:
             "unit_cell_abc": (np.array([cell.a, cell.b, cell.c]), "angstrom"),
             "unit_cell_alphabetagamma": (np.array([cell.alpha, cell.beta, cell.gamma]), "deg"),
             "space_group": setup.space_group,
-            "orientation_matrix": (setup.sample_from_crystal, ""),
+            "reflections": reflection_fields(reflection_rows(setups)),
         },
-        defects=[_defect(placed) for placed in setup.dislocations],
-        simulation={"seed": experiment.camera.seed, **_inputs(setup)},
+        simulation={"seed": setup.experiment.camera.seed, **_inputs(setup)},
     )
 
 
@@ -163,7 +172,7 @@ def _maps(scan: DetectorScan) -> dict[str, MapAxis]:
 
 
 def _instrument(setup: Setup) -> dict[str, Fields]:
-    experiment, geometry = setup.experiment, setup.geometry
+    experiment = setup.experiment
     beam, camera = experiment.beam, experiment.camera
     acceptance_mrad, aperture_mrad = accepted_angles(experiment)
     pixel_m = (camera.camera_pixel_um or CAMERA_PIXEL_UM) * 1e-6
@@ -188,19 +197,24 @@ def _instrument(setup: Setup) -> dict[str, Fields]:
             "acceptance_fwhm": (acceptance_mrad, "mrad"),
             "aperture_half_width": (aperture_mrad, "mrad"),
         },
-        "goniometer": {
-            "@NX_class": "NXcollection",
-            "geometry": experiment.reflection.geometry,
-            "hkl": np.array(experiment.reflection.hkl),
-            "theta": (math.degrees(geometry.theta), "deg"),
-            "eta": (math.degrees(geometry.eta), "deg"),
-        },
         "pco_ff": {
             "description": f"simulated camera, {camera.model}",
             "x_pixel_size": (pixel_m, "m"),
             "y_pixel_size": (pixel_m, "m"),
             "object_pixel_size": (camera.pixel_um, "um"),
         },
+    }
+
+
+def _goniometer(setup: Setup) -> Fields:
+    """The reflection and where the goniometer stands for it."""
+    return {
+        "@NX_class": "NXcollection",
+        "geometry": setup.reflection.geometry,
+        "hkl": np.array(setup.reflection.hkl),
+        "theta": (math.degrees(setup.geometry.theta), "deg"),
+        "eta": (math.degrees(setup.geometry.eta), "deg"),
+        **{name: (math.degrees(angle), "deg") for name, angle in setup.motors.items()},
     }
 
 

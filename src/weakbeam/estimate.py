@@ -13,6 +13,7 @@ import numpy as np
 
 from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.assemble_instrument import profile_of
+from weakbeam.assemble_reflection import reflections_of
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
@@ -95,8 +96,10 @@ def estimate(
     rays = pixels * _depths(experiment) * camera.oversampling**2
     if camera.depth_samples == "auto" and experiment.defects:
         rays *= 1.3
+    reflections = [found.reflection for found in reflections_of(experiment)]
     twins = 2 if output.perfect_crystal else 1
-    frames = scan.frames * twins
+    copies = twins * len(reflections)
+    frames = scan.frames * copies
     layers = scan.z.count
     settings = scan.phi.count * scan.two_theta.count + scan.chi.count
     raw = frames * pixels * frame_type(experiment).itemsize
@@ -107,14 +110,16 @@ def estimate(
             # Without noise black frames, and all of the perfect crystal, compress to nothing.
             packed *= lit_share / twins
     moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.two_theta, scan.z))
-    entries = twins * _outer_positions(experiment)
+    entries = copies * _outer_positions(experiment)
     images = 8.0 * pixels * entries * (1 + 3 * min(moving, 2))
-    symmetric = experiment.reflection.geometry == "symmetric"
+    symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
         frames * per_frame
-        + layers * settings * _NS_PER_FACTOR
-        + layers * (_NS_PER_POINT + len(experiment.defects) * _NS_PER_POINT_AND_LINE)
+        + len(reflections) * layers * settings * _NS_PER_FACTOR
+        + len(reflections)
+        * layers
+        * (_NS_PER_POINT + len(experiment.defects) * _NS_PER_POINT_AND_LINE)
     )
     if camera.model != "ideal":
         nanoseconds += frames * pixels * 60.0
@@ -209,19 +214,20 @@ def check_memory(experiment: Experiment) -> None:
     _check_entries(experiment)
     needed = estimate(experiment).memory
     pixels = float(experiment.camera.pixels[0]) * float(experiment.camera.pixels[1])
-    needed += experiment.scan.frames * pixels * frame_type(experiment).itemsize
+    frames = experiment.scan.frames * len(reflections_of(experiment))
+    needed += frames * pixels * frame_type(experiment).itemsize
     available = physical_memory()
     if needed > 0.9 * available:
         raise InputError(
             "scan",
-            experiment.scan.frames,
+            frames,
             f"so many frames need {_size(needed)} of memory and this machine has "
             f"{_size(available)}; weakbeam forward streams them to a file",
         )
 
 
 def _check_entries(experiment: Experiment) -> None:
-    entries = _outer_positions(experiment)
+    entries = _outer_positions(experiment) * len(reflections_of(experiment))
     if entries > MOST_ENTRIES:
         raise InputError(
             "scan",

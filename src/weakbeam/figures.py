@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats, Ints
 from weakbeam.analysis.moments import ScanMoments, com_response
-from weakbeam.assemble import Setup, assemble
-from weakbeam.describe import map_name
+from weakbeam.assemble import Setup, assemble_all
+from weakbeam.describe import bragg_position, map_name
 from weakbeam.drawing import FORMAT, Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -133,10 +134,33 @@ def frame_drawings(setup: Setup, scan: DetectorScan, data: ScanData) -> dict[str
 
 
 def draw_run(run: Run) -> dict[str, Figure]:
-    """Draw the figures of a run in memory; of several detector scans, the first one's."""
-    setup = assemble(run.experiment)
+    """Draw the figures of a run in memory; of several scans of a reflection, the first one's."""
+    setups = assemble_all(run.experiment)
+    images = run.images.values.reshape(len(setups), -1, *run.images.shape[-2:])
+    if len(setups) == 1:
+        return _draw_reflection(run, setups[0], images[0])
+    return {
+        f"{figure_prefix(number, setup)}{name}": figure
+        for number, setup in enumerate(setups)
+        for name, figure in _draw_reflection(run, setup, images[number]).items()
+    }
+
+
+def figure_prefix(number: int, setup: Setup) -> str:
+    """What tells the figures of one of several reflections: its number, from 1, and its hkl."""
+    return "_".join(map(str, (number + 1, *setup.reflection.hkl, "")))
+
+
+def is_own_figure(path: Path) -> bool:
+    """Whether a file has the name of a figure of a run."""
+    kinds = "|".join(FIGURE_NAMES)
+    return bool(re.fullmatch(rf"(\d+(_-?\d+){{3}}_)?({kinds})\.(png|svg|pdf)", path.name))
+
+
+def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, Figure]:
+    """Draw the figures of one reflection of a run, whose frames are `images`."""
     scan = setup.scans[0]
-    frames = run.images.values.reshape(-1, *run.images.shape[-2:])[: scan.frames]
+    frames = images[: scan.frames]
     moments = ScanMoments(run.experiment.camera.pixels, dict.fromkeys(scan.moving, 0.0))
     positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
     level = dark_level(run.experiment)
@@ -172,8 +196,10 @@ def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
     """
     from weakbeam.io.reading import read_configuration
 
-    setup = assemble(Experiment.from_toml_text(read_configuration(path), str(path)))
-    return draw(setup, setup.scans[index % len(setup.scans)], read_scan(path, index, setup))
+    setups = assemble_all(Experiment.from_toml_text(read_configuration(path), str(path)))
+    scans = [(setup, scan) for setup in setups for scan in setup.scans]
+    setup, scan = scans[index % len(scans)]
+    return draw(setup, scan, read_scan(path, index, setup))
 
 
 def read_scan(path: Path, index: int, setup: Setup, mean_q: Floats | None = None) -> ScanData:
@@ -208,8 +234,8 @@ def read_scan(path: Path, index: int, setup: Setup, mean_q: Floats | None = None
     for motor in _moving_angles(scan):
         name = map_name(motor, "com")
         if name in stored.maps and stored.done.all():
-            offset = 2.0 * setup.geometry.theta if motor == "two_theta" else 0.0
-            centers[motor] = np.radians(stored.maps[name].values) - offset
+            bragg = bragg_position(setup, motor)
+            centers[motor] = np.radians(stored.maps[name].values) - bragg
     if centers and mean_q is None:
         mean_q, _ = setup.engine(float(scan.positions["z"][0])).mean_q()
     pixels = stored.shape[0] * stored.shape[1]
@@ -310,12 +336,20 @@ def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
             "phi_mrad": phi,
             "chi_mrad": chi,
             "two_theta_mrad": two_theta,
-            "title": f"frame {data.number} of 0 to {scan.frames - 1}" if scan.frames > 1 else "",
+            "title": ", ".join(_said_above(setup, scan, data.number)),
             "intensity_label": "intensity / perfect crystal at peak" if ideal else "counts (ADU)",
             "limits": shown if shown[1] > shown[0] else None,
             "on_camera": grid.on_camera,
         },
     )
+
+
+def _said_above(setup: Setup, scan: DetectorScan, number: int) -> Iterator[str]:
+    """What tells an image from others of the run."""
+    if setup.whole.reflection is None:
+        yield f"({' '.join(map(str, setup.reflection.hkl))})".replace("-", "−")
+    if scan.frames > 1:
+        yield f"frame {number} of 0 to {scan.frames - 1}"
 
 
 def _rocking(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,30 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats
-from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
-from weakbeam.assemble import Setup, assemble
-from weakbeam.describe import describe, describe_entry, image_axes, map_name, motor_value
+from weakbeam.analysis.moments import ScanMoments
+from weakbeam.assemble import Setup, assemble_all
+from weakbeam.describe import describe, describe_entry, image_axes
+from weakbeam.describe_reflections import ReflectionRow, reflection_rows
 from weakbeam.diffraction.passage import approximations
-from weakbeam.drawing import FORMAT, Artist
+from weakbeam.drawing import FORMAT, Artist, Drawing
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
 from weakbeam.figures import (
     FIGURE_NAMES,
+    figure_prefix,
     frame_drawings,
     frame_to_show,
+    is_own_figure,
     read_scan,
     save_pictures,
     setting_drawings,
 )
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
-from weakbeam.io.bliss import entry_name, source_path
+from weakbeam.io.bliss import source_path
 from weakbeam.io.diskerrors import creation_error
-from weakbeam.io.reading import check_resumable, is_own_file, read_frames
+from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
-from weakbeam.io.truth import TruthArray, write_truth
-from weakbeam.simulation import EngineAt, dark_level, factor_moments, stack
+from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
+from weakbeam.scan_maps import CountedMoments, scan_maps
+from weakbeam.simulation import EngineAt, factor_moments, stack
 
 FILE = "weakbeam.h5"
 TRUTH_FILE = "weakbeam_truth.h5"
@@ -47,11 +51,12 @@ FIGURES = "figures"
 _READ_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Stack:
-    """One entry of the file: a scan, with the defects or without."""
+    """One entry of the file: a scan of a reflection, with the defects or without."""
 
     index: int
+    setup: Setup
     scan: DetectorScan
     perfect: bool
 
@@ -67,12 +72,14 @@ class Record:
     frames : int
         Frames in the file.
     masked : int
-        Rays of the first scan that do not diffract, because the crystal is folded there or the
-        field not finite.
+        Rays of the first scan of each reflection that do not diffract, because the crystal is
+        folded there or the field not finite.
     figures : tuple of Path
         The figures that were drawn.
     notes : tuple of str
         What the user should know of how the images were computed.
+    reflections : tuple of ReflectionRow
+        The table of the reflections.
     unchanged : bool
         The run was complete, so there was nothing to resume.
     """
@@ -82,6 +89,7 @@ class Record:
     masked: int
     figures: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    reflections: tuple[ReflectionRow, ...] = ()
     unchanged: bool = False
 
     @property
@@ -140,58 +148,73 @@ def record(
         if experiment.output.figures:
             artist.start()
         check_resources(experiment, target, workers)
-        setup = assemble(experiment)
-        stacks = _stacks(setup)
-        _check_folder(setup, stacks, target, overwrite)
-        if resume and check_resumable(target / FILE, setup.digest) == "SUCCESS":
-            return _complete(setup, stacks, target, workers)
-        scan = setup.scans[0]
+        setups = assemble_all(experiment)
+        stacks = _stacks(setups)
+        _check_folder(experiment, stacks, target, overwrite)
+        firsts = _first_stacks(stacks)
+        if resume and check_resumable(target / FILE, setups[0].digest) == "SUCCESS":
+            return _complete(setups, stacks, target, workers)
         if experiment.output.figures:
-            artist.submit(setting_drawings(setup, scan, frame_to_show(setup, scan)))
-        with _open(setup, stacks, target, resume, overwrite, workers) as file:
+            for part in firsts:
+                number = frame_to_show(part.setup, part.scan)
+                drawings = setting_drawings(part.setup, part.scan, number)
+                artist.submit(_named(drawings, part, firsts))
+        with _open(setups, stacks, target, resume, overwrite, workers) as file:
             if overwrite:
-                _remove_results(setup, stacks, target)
+                _remove_results(experiment, stacks, target)
             _write_experiment(experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
-            mean_q, masked = None, 0
+            mean_q, masked = {}, 0
             for part in stacks:
-                engine_at = _engines(setup, part.perfect, workers)
-                moments = _write_frames(setup, part, file, engine_at, workers, progress, images)
+                engine_at = _engines(part, workers)
+                moments = _write_frames(part, stacks, file, engine_at, workers, progress, images)
                 if moments is not None:
-                    file.write_maps(part.index, _maps(setup, part.scan, moments))
-                if part.index == 0:
-                    mean_q, masked = engine_at(float(part.scan.positions["z"][0])).mean_q()
-            assert mean_q is not None
+                    file.write_maps(part.index, scan_maps(part.setup, part.scan, moments))
+                if part in firsts:
+                    z = float(part.scan.positions["z"][0])
+                    mean_q[part.index], without = engine_at(z).mean_q()
+                    masked += without
             if experiment.output.field:
-                _write_field(setup, target, mean_q)
+                _write_fields([(part.setup, mean_q[part.index]) for part in firsts], target)
             file.finish()
         drawn: list[Path] = []
         if experiment.output.figures:
-            artist.submit(frame_drawings(setup, scan, read_scan(target / FILE, 0, setup, mean_q)))
-            pictures = artist.finish()
-            ordered = {name: pictures[name] for name in FIGURE_NAMES if name in pictures}
-            drawn = save_pictures(ordered, target / FIGURES)
+            for part in firsts:
+                data = read_scan(target / FILE, part.index, part.setup, mean_q[part.index])
+                artist.submit(_named(frame_drawings(part.setup, part.scan, data), part, firsts))
+            drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
     frames = sum(part.scan.frames for part in stacks)
-    return Record(target, frames, masked, tuple(drawn), _notes(setup, masked))
+    notes, rows = _notes(setups, masked), reflection_rows(setups)
+    return Record(target, frames, masked, tuple(drawn), notes, rows)
 
 
-def _complete(setup: Setup, stacks: list[_Stack], folder: Path, workers: int | None) -> Record:
+def _complete(
+    setups: Sequence[Setup], stacks: list[_Stack], folder: Path, workers: int | None
+) -> Record:
     """What a run has left that was complete."""
-    _, masked = setup.engine(float(setup.scans[0].positions["z"][0]), workers).mean_q()
-    figures = [folder / FIGURES / f"{name}{FORMAT}" for name in FIGURE_NAMES]
+    z = float(setups[0].positions["z"][0])
+    masked = sum(setup.engine(z, workers).mean_q()[1] for setup in setups)
+    names = [
+        f"{_prefix(part, _first_stacks(stacks))}{name}{FORMAT}"
+        for part in _first_stacks(stacks)
+        for name in FIGURE_NAMES
+    ]
+    figures = [folder / FIGURES / name for name in names]
     return Record(
         folder=folder,
         frames=sum(part.scan.frames for part in stacks),
         masked=masked,
         figures=tuple(path for path in figures if path.exists()),
-        notes=_notes(setup, masked),
+        notes=_notes(setups, masked),
+        reflections=reflection_rows(setups),
         unchanged=True,
     )
 
 
-def _notes(setup: Setup, masked: int) -> tuple[str, ...]:
-    notes = approximations(setup.acceptance.stops)
+def _notes(setups: Sequence[Setup], masked: int) -> tuple[str, ...]:
+    notes = [note for setup in setups for note in setup.notes]
+    notes += approximations(setups[0].acceptance.stops)
     if masked:
         notes.append(
             f"{masked} rays pass where the crystal is folded or its field infinite; "
@@ -200,24 +223,53 @@ def _notes(setup: Setup, masked: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _stacks(setup: Setup) -> list[_Stack]:
+def _stacks(setups: Sequence[Setup]) -> list[_Stack]:
     """All entries of the file, in order: first those with the defects."""
-    twins = (False, True) if setup.experiment.output.perfect_crystal else (False,)
-    every = [(scan, perfect) for perfect in twins for scan in setup.scans]
-    return [_Stack(index, scan, perfect) for index, (scan, perfect) in enumerate(every)]
+    twins = (False, True) if setups[0].experiment.output.perfect_crystal else (False,)
+    every = [(s, scan, perfect) for perfect in twins for s in setups for scan in s.scans]
+    return [_Stack(index, *rest) for index, rest in enumerate(every)]
 
 
-def _check_folder(setup: Setup, stacks: list[_Stack], folder: Path, overwrite: bool) -> None:
+def _first_stacks(stacks: list[_Stack]) -> list[_Stack]:
+    """The first entry of each reflection, which its figures show."""
+    return [part for part in stacks if not part.perfect and part.scan is part.setup.scans[0]]
+
+
+def _prefix(part: _Stack, firsts: list[_Stack]) -> str:
+    """What the names of figures begin with: the reflection, where there are several."""
+    return figure_prefix(firsts.index(part), part.setup) if len(firsts) > 1 else ""
+
+
+def _named(
+    drawings: Mapping[str, Drawing], part: _Stack, firsts: list[_Stack]
+) -> dict[str, Drawing]:
+    """Figures by the names of their files."""
+    return {f"{_prefix(part, firsts)}{name}": drawing for name, drawing in drawings.items()}
+
+
+def _in_order(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Pictures as they are listed: by reflection, then by kind."""
+
+    def place(name: str) -> tuple[int, int]:
+        prefix, _, kind = name.rpartition("_")
+        return int(prefix.partition("_")[0] or 0), FIGURE_NAMES.index(kind)
+
+    return {name: pictures[name] for name in sorted(pictures, key=place)}
+
+
+def _check_folder(
+    experiment: Experiment, stacks: list[_Stack], folder: Path, overwrite: bool
+) -> None:
     """Refuse a place that is no folder, or holds what this run would destroy unasked."""
     if folder.exists() and not folder.is_dir():
         raise InputError("--output", str(folder), "is a file; it must be a folder")
     if not overwrite and not (folder / FILE).exists():
         text = _text(folder / EXPERIMENT_FILE)
-        if text is not None and text != setup.experiment.to_toml():
+        if text is not None and text != experiment.to_toml():
             raise InputError(
                 "--output", str(folder), f"has an {EXPERIMENT_FILE} already: choose another folder"
             )
-    if setup.experiment.output.layout == "bliss":
+    if experiment.output.layout == "bliss":
         for part in stacks:
             source = folder / source_path(part.index)
             if source.exists() and not is_own_file(source):
@@ -236,12 +288,13 @@ def _text(path: Path) -> str | None:
         return ""
 
 
-def _remove_results(setup: Setup, stacks: list[_Stack], folder: Path) -> None:
+def _remove_results(experiment: Experiment, stacks: list[_Stack], folder: Path) -> None:
     """Remove what an earlier run has left and this one does not replace."""
-    names = (f"{name}.{suffix}" for name in FIGURE_NAMES for suffix in ("png", "svg", "pdf"))
-    for path in (folder / TRUTH_FILE, *(folder / FIGURES / name for name in names)):
+    figures = folder / FIGURES
+    drawn = list(figures.iterdir()) if figures.is_dir() else []
+    for path in (folder / TRUTH_FILE, *filter(is_own_figure, drawn)):
         path.unlink(missing_ok=True)
-    index = len(stacks) if setup.experiment.output.layout == "bliss" else 0
+    index = len(stacks) if experiment.output.layout == "bliss" else 0
     while is_own_file(source := folder / source_path(index)):
         source.unlink()
         with suppress(OSError):
@@ -258,7 +311,7 @@ def _write_experiment(experiment: Experiment, folder: Path) -> None:
 
 
 def _open(
-    setup: Setup,
+    setups: Sequence[Setup],
     stacks: list[_Stack],
     folder: Path,
     resume: bool,
@@ -266,33 +319,33 @@ def _open(
     workers: int | None,
 ) -> ScanFile:
     path = folder / FILE
-    experiment = setup.experiment
+    output = setups[0].whole.output
     if resume:
-        return ScanFile.open_for_resume(path, setup.digest, workers)
+        return ScanFile.open_for_resume(path, setups[0].digest, workers)
     return ScanFile.create(
         path,
-        [describe_entry(setup, part.scan, part.perfect) for part in stacks],
-        describe(setup),
-        compression=experiment.output.compression,
-        layout=experiment.output.layout,
+        [describe_entry(part.setup, part.scan, part.perfect) for part in stacks],
+        describe(setups),
+        compression=output.compression,
+        layout=output.layout,
         overwrite=overwrite,
         workers=workers,
     )
 
 
-def _engines(setup: Setup, perfect: bool, workers: int | None) -> EngineAt:
+def _engines(part: _Stack, workers: int | None) -> EngineAt:
     """Engines by height of the sample; the last one is kept, as it holds q of all its rays."""
 
     @lru_cache(maxsize=1)
     def engine_at(z: float) -> Engine:
-        return setup.engine(z, workers, perfect)
+        return part.setup.engine(z, workers, part.perfect)
 
     return engine_at
 
 
 def _write_frames(
-    setup: Setup,
     part: _Stack,
+    stacks: list[_Stack],
     file: ScanFile,
     engine_at: EngineAt,
     workers: int | None,
@@ -300,16 +353,16 @@ def _write_frames(
     images: NDArray[Any] | None,
 ) -> ScanMoments | None:
     """Write the frames of an entry that are missing; return the moments of the whole scan."""
-    scan = part.scan
+    setup, scan = part.setup, part.scan
     ideal = setup.experiment.camera.model == "ideal"
     wants_maps = bool(scan.moving) and not part.perfect
     done = file.frames_done(part.index)
     counted = None
     if wants_maps and not ideal:
-        counted = _Counted(setup, scan)
+        counted = CountedMoments(setup, scan)
         counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
-        start = sum(other.frames for other in setup.scans[: part.index])
+        start = sum(other.scan.frames for other in stacks[: part.index])
         frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
         batches = iter([(np.arange(scan.frames), frames)])
     else:
@@ -323,53 +376,25 @@ def _write_frames(
     return counted.moments if counted else factor_moments(setup, scan, engine_at)
 
 
-class _Counted:
-    """Moments of a scan from the counts of its frames, above the dark level."""
-
-    def __init__(self, setup: Setup, scan: DetectorScan) -> None:
-        centres = {motor: float(np.mean(scan.positions[motor])) for motor in scan.moving}
-        self.moments = ScanMoments(setup.experiment.camera.pixels, centres)
-        self._positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
-        self._level = dark_level(setup.experiment)
-
-    def add(self, numbers: NDArray[Any], frames: NDArray[Any]) -> None:
-        for number, frame in zip(numbers, frames, strict=True):
-            at = {motor: float(x[number]) for motor, x in self._positions.items()}
-            self.moments.add(frame - self._level, at)
-
-    def add_stored(self, path: Path, index: int, numbers: NDArray[Any]) -> None:
-        """Add frames of the file in the order of their writing, to the same last bit."""
-        at_once = max(1, _READ_BYTES // (self.moments.intensity.size * 4))
-        for start in range(0, len(numbers), at_once):
-            some = numbers[start : start + at_once]
-            self.add(some, read_frames(path, entry_name(index), some))
-
-
-def _maps(setup: Setup, scan: DetectorScan, moments: ScanMoments) -> dict[str, Floats]:
-    dark = DARK if setup.experiment.camera.model == "ideal" else DARK_COUNTS
-    maps = {}
-    for motor in scan.moving:
-        scale = 1e-3 if motor == "z" else math.degrees(1.0)
-        maps[map_name(motor, "com")] = motor_value(
-            setup, motor, moments.center_of_mass(motor, dark)
-        )
-        maps[map_name(motor, "fwhm")] = scale * moments.fwhm(motor, dark)
-        maps[map_name(motor, "skewness")] = moments.skewness(motor, dark)
-    return maps
-
-
-def _write_field(setup: Setup, folder: Path, mean_q: Floats) -> None:
-    field = TruthArray(
-        mean_q,
-        "",
-        "change of the diffraction vector, averaged over the ray",
-        ("q_rock'", "q_roll", "q_2theta"),
-    )
+def _write_fields(fields: Sequence[tuple[Setup, Floats]], folder: Path) -> None:
+    """Write q averaged over the rays, an entry for each reflection."""
     write_truth(
         folder / TRUTH_FILE,
-        {"q": field},
-        image_axes(setup),
-        title="projected deformation",
-        configuration=setup.experiment.to_toml(),
+        [
+            TruthEntry(
+                {
+                    "q": TruthArray(
+                        mean_q,
+                        "",
+                        "change of the diffraction vector, averaged over the ray",
+                        ("q_rock'", "q_roll", "q_2theta"),
+                    )
+                },
+                image_axes(setup),
+                f"projected deformation, ({' '.join(map(str, setup.reflection.hkl))})",
+            )
+            for setup, mean_q in fields
+        ],
+        configuration=fields[0][0].whole.to_toml(),
         overwrite=True,
     )

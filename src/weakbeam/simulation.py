@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Ints
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
-from weakbeam.assemble import Setup, assemble
+from weakbeam.assemble import Setup, assemble_all
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, frame_type
 from weakbeam.experiment import Experiment
@@ -41,7 +42,9 @@ class Run:
         What was simulated.
     images : LabelledArray
         Axes: the moving motors, the slowest first, then x (along the beam, decreasing with 2θ)
-        and y. Relative intensity, or counts of a camera model.
+        and y. Relative intensity, or counts of a camera model. Of several reflections a further
+        axis ``reflection`` comes first, in the order of the experiment, and the last two are
+        ``row`` and ``column`` of the camera, which sees other places of the sample in each.
     """
 
     experiment: Experiment
@@ -76,7 +79,10 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Centre-of-mass maps: (rows, columns) in rad (µm for z), NaN where dark; None: not scanned."""
+    """Centre-of-mass maps: (rows, columns) in rad (µm for z), NaN where dark; None: not scanned.
+
+    Of several reflections their number comes first.
+    """
 
     phi: Floats | None = None
     chi: Floats | None = None
@@ -116,25 +122,42 @@ def simulate(
     (('x', 'y'), (40, 120))
     """
     check_memory(experiment)
-    setup = assemble(experiment)
-    moving = [motor for motor in MOTORS if len(setup.positions[motor]) > 1]
-    shape = [len(setup.positions[motor]) for motor in moving]
+    setups = assemble_all(experiment)
+    positions = setups[0].positions
+    moving = [motor for motor in MOTORS if len(positions[motor]) > 1]
+    shape = [len(positions[motor]) for motor in moving]
     pixels = experiment.camera.pixels
-    dtype = frame_type(experiment)
-    images = np.empty((int(np.prod(shape)), *pixels), dtype)
-
-    def engine_at(z: float) -> Engine:
-        return setup.engine(z, workers)
-
+    images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
     start = 0
-    for index, scan in enumerate(setup.scans):
+    for index, (setup, scan) in enumerate((s, scan) for s in setups for scan in s.scans):
+
+        def engine_at(z: float, setup: Setup = setup) -> Engine:
+            return setup.engine(z, workers)
+
         for numbers, frames in stack(setup, scan, engine_at, index, workers, progress):
             images[start + numbers] = frames
         start += scan.frames
-    coords = {motor: setup.positions[motor] for motor in moving}
-    coords["x"], coords["y"] = setup.grids[0].row_positions, setup.grids[0].column_positions
-    labelled = LabelledArray(images.reshape(*shape, *pixels), tuple(coords), coords, AXIS_UNITS)
+    coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
+    labelled = LabelledArray(
+        images.reshape([len(axis) for axis in coords.values()]), tuple(coords), coords, AXIS_UNITS
+    )
     return Run(experiment, labelled)
+
+
+def _image_coords(
+    setups: Sequence[Setup], inner: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Axes of images of one reflection, or of several, with `inner` axes before the pixels."""
+    grid = setups[0].grids[0]
+    if len(setups) == 1:
+        return {**inner, "x": grid.row_positions, "y": grid.column_positions}
+    numbers = np.arange(len(setups))
+    return {
+        "reflection": numbers,
+        **inner,
+        "row": np.arange(grid.rows),
+        "column": np.arange(grid.columns),
+    }
 
 
 def stack(
@@ -219,9 +242,17 @@ def center_of_mass(run: Run) -> Maps:
         If nothing moved.
     """
     images = run.images
-    motors = [dim for dim in images.dims if dim not in ("x", "y")]
+    motors = [dim for dim in images.dims[:-2] if dim != "reflection"]
     if not motors:
         raise InputError("scan", None, "nothing moves; a centre of mass needs a scan")
+    if "reflection" in images.dims:
+        parts = [
+            center_of_mass(Run(run.experiment, images.nearest(reflection=number)))
+            for number in range(images.shape[0])
+        ]
+        return Maps(
+            **{motor: np.stack([getattr(maps, motor) for maps in parts]) for motor in motors}
+        )
     moments = ScanMoments(run.experiment.camera.pixels, dict.fromkeys(motors, 0.0))
     level = dark_level(run.experiment)
     for index in np.ndindex(*images.shape[:-2]):
@@ -259,13 +290,14 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
     -------
     LabelledArray
         Axes ``component`` (0: q_rock', 1: q_roll, 2: q_2θ), x and y; dimensionless; NaN where
-        nothing diffracts.
+        nothing diffracts. Of several reflections ``reflection`` comes first, as in :class:`Run`.
     """
-    setup = assemble(experiment)
-    q, _ = setup.engine(float(setup.positions["z"][0]), workers).mean_q()
-    grid = setup.grids[0]
-    coords = {"component": np.arange(3), "x": grid.row_positions, "y": grid.column_positions}
-    return LabelledArray(q, tuple(coords), coords, {"x": "um", "y": "um", "values": ""})
+    setups = assemble_all(experiment)
+    z = float(setups[0].positions["z"][0])
+    q = np.stack([setup.engine(z, workers).mean_q()[0] for setup in setups])
+    coords = _image_coords(setups, {"component": np.arange(3)})
+    values = q if len(setups) > 1 else q[0]
+    return LabelledArray(values, tuple(coords), coords, {"x": "um", "y": "um", "values": ""})
 
 
 def perfect_intensity(setup: Setup, settings: Floats) -> Floats:

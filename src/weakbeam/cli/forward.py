@@ -64,14 +64,20 @@ def forward(
 
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
-    from weakbeam.assemble import assemble
+    from weakbeam.assemble import assemble_all
+    from weakbeam.describe_reflections import reflection_rows, reflection_table
     from weakbeam.estimate import check_resources, estimate, lit_share_of
 
     check_resources(experiment, output, workers)
-    needs = estimate(experiment, workers, lit_share_of(assemble(experiment)))
+    setups = assemble_all(experiment)
+    lit = sum(map(lit_share_of, setups)) / len(setups)
+    needs = estimate(experiment, workers, lit)
     rows, columns = experiment.camera.pixels
     click.echo(experiment.to_toml().rstrip())
     click.echo()
+    for line in reflection_table(reflection_rows(setups)).splitlines():
+        click.echo(f"# {line}")
+    click.echo("#")
     click.echo(f"# frames   {needs.frames} of {rows} x {columns} pixels")
     click.echo(f"# rays     about {needs.rays / rows / columns:.0f} for each pixel")
     click.echo(f"# memory   about {needs.memory / 1e9:.2g} GB")
@@ -94,7 +100,8 @@ def _simulate(
     from weakbeam.drawing import Artist
 
     start = time.monotonic()
-    frames = experiment.scan.frames * (2 if experiment.output.perfect_crystal else 1)
+    copies = (2 if experiment.output.perfect_crystal else 1) * _reflection_count(experiment)
+    frames = experiment.scan.frames * copies
     try:
         with Artist() as artist, progress(frames, "frame", "simulating", quiet) as update:
             if experiment.output.figures:
@@ -124,10 +131,22 @@ def _simulate(
         return
     click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
     if verbose:
+        from weakbeam.describe_reflections import reflection_table
+
+        click.echo(reflection_table(result.reflections))
         for path in result.figures:
             click.echo(str(path))
     elif result.figures:
         click.echo(f"{result.figures[0].parent}: {len(result.figures)} figures")
+
+
+def _reflection_count(experiment: Experiment) -> int:
+    """How many reflections a run has, without loading anything where they are listed."""
+    if experiment.all_reflections is None:
+        return len(experiment.reflections or (experiment.reflection,))
+    from weakbeam.assemble_reflection import reflections_of
+
+    return len(reflections_of(experiment))
 
 
 def _what_is_left(folder: Path) -> str:

@@ -7,7 +7,7 @@ written: a file whose structure no longer changes stays readable however its wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -109,7 +109,7 @@ def create_entry(
         target.attrs.setdefault("NX_class", "NXcollection")
         write_fields(target, fields)
     _create_measurement(group, entry)
-    _create_sample(group, description)
+    _create_sample(group, entry, description)
     _create_plots(group, entry)
     _create_maps(group, entry)
     create_simulation(
@@ -246,19 +246,20 @@ def _create_measurement(group: h5py.Group, entry: Entry) -> None:
         _link(measurement, name, f"{instrument}/{name}/value")
 
 
-def _create_sample(group: h5py.Group, description: Description) -> None:
+def _create_sample(group: h5py.Group, entry: Entry, description: Description) -> None:
     sample = create_group(group, "sample", "NXsample")
-    write_fields(sample, description.sample)
-    if description.defects:
+    write_fields(sample, {**description.sample, **entry.sample})
+    defects = description.defects if entry.defects is None else entry.defects
+    if defects:
         table = create_group(sample, "defects", "NXcollection")
-        write_fields(table, _columns(description))
+        write_fields(table, _columns(defects))
 
 
-def _columns(description: Description) -> dict[str, object]:
+def _columns(defects: Sequence[Fields]) -> dict[str, object]:
     """Turn the rows of the table of defects into columns; NaN or "" where a row has no value."""
     units: dict[str, str] = {}
     rows: list[dict[str, object]] = []
-    for defect in description.defects:
+    for defect in defects:
         row = {}
         for name, field in defect.items():
             row[name], unit = field if isinstance(field, tuple) else (field, None)

@@ -66,6 +66,10 @@ class Entry:
         The maps (rows, columns) that will be filled in once the frames are there.
     instrument : mapping of str to Fields
         Groups of the instrument that differ from those of the `Description`.
+    sample : Fields
+        Fields of the sample that differ likewise: how it is mounted.
+    defects : sequence of Fields, optional
+        One row for each defect, in place of those of the `Description`.
     """
 
     title: str
@@ -78,6 +82,8 @@ class Entry:
     exposure_s: float = 1.0
     maps: Mapping[str, MapAxis] = field(default_factory=dict)
     instrument: Mapping[str, Fields] = field(default_factory=dict)
+    sample: Fields = field(default_factory=dict)
+    defects: Sequence[Fields] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))

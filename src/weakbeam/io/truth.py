@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +41,44 @@ class TruthArray:
     components: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class TruthEntry:
+    """The fields of one reflection.
+
+    Parameters
+    ----------
+    arrays : mapping of str to TruthArray
+        Each becomes an NXdata group that plots by itself; the first is the default.
+    image_axes : (ImageAxis, ImageAxis)
+        The axes along the rows index and along the columns index.
+    title : str
+        Title of the entry.
+
+    Raises
+    ------
+    ValueError
+        If there is no array, or the shape of one is not that of the image.
+    """
+
+    arrays: Mapping[str, TruthArray]
+    image_axes: tuple[ImageAxis, ImageAxis]
+    title: str = "deformation"
+
+    def __post_init__(self) -> None:
+        shape = tuple(len(axis.values_um) for axis in self.image_axes)
+        for name, array in self.arrays.items():
+            if np.shape(array.values)[-2:] != shape:
+                raise ValueError(
+                    f"{name} {np.shape(array.values)} does not end in the image's {shape}"
+                )
+        if not self.arrays:
+            raise ValueError("no array to write")
+
+
 def write_truth(
     path: str | os.PathLike[str],
-    arrays: Mapping[str, TruthArray],
-    image_axes: tuple[ImageAxis, ImageAxis],
+    entries: Sequence[TruthEntry],
     *,
-    title: str = "deformation",
     configuration: str = "",
     overwrite: bool = False,
 ) -> None:
@@ -56,12 +88,8 @@ def write_truth(
     ----------
     path : path
         The file; its folder is made if need be.
-    arrays : mapping of str to TruthArray
-        Each becomes an NXdata group ``/1.1/NAME`` that plots by itself; the first is the default.
-    image_axes : (ImageAxis, ImageAxis)
-        The axes along the rows index and along the columns index.
-    title : str
-        Title of the entry.
+    entries : sequence of TruthEntry
+        Become ``/1.1``, ``/2.1``, …, each with a group for every array.
     configuration : str
         The experiment file (TOML) that gives these fields again.
     overwrite : bool
@@ -73,47 +101,34 @@ def write_truth(
         If the file exists and is not to be overwritten, or its folder takes no file.
     RunError
         If the disk is full or fails.
-    ValueError
-        If there is no array, or the shape of one is not that of the image.
 
     Notes
     -----
     The file appears under its name only when it is complete.
     """
     path = Path(path)
-    shape = tuple(len(axis.values_um) for axis in image_axes)
-    for name, array in arrays.items():
-        if np.shape(array.values)[-2:] != shape:
-            raise ValueError(f"{name} {np.shape(array.values)} does not end in the image's {shape}")
-    if not arrays:
-        raise ValueError("no array to write")
     if path.exists() and not overwrite:
         raise InputError("--output", str(path), "exists: overwrite it or move it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NewFiles() as new:
             with new.create(path) as file:
-                _fill(file, arrays, image_axes, title, configuration)
+                _fill(file, entries, configuration)
             new.commit()
     except (OSError, RuntimeError) as error:
         raise creation_error(path, error) from None
 
 
-def _fill(
-    file: h5py.File,
-    arrays: Mapping[str, TruthArray],
-    image_axes: tuple[ImageAxis, ImageAxis],
-    title: str,
-    configuration: str,
-) -> None:
+def _fill(file: h5py.File, entries: Sequence[TruthEntry], configuration: str) -> None:
     bliss.create_root(file)
-    entry = bliss.create_group(file, bliss.entry_name(0), "NXentry")
-    entry.attrs["default"] = next(iter(arrays))
-    now = timestamp()
-    bliss.write_fields(entry, {"title": title, "start_time": now, "end_time": now})
-    for name, array in arrays.items():
-        _write_array(entry, name, array, image_axes)
-    bliss.create_simulation(entry, {}, configuration)
+    for index, entry in enumerate(entries):
+        group = bliss.create_group(file, bliss.entry_name(index), "NXentry")
+        group.attrs["default"] = next(iter(entry.arrays))
+        now = timestamp()
+        bliss.write_fields(group, {"title": entry.title, "start_time": now, "end_time": now})
+        for name, array in entry.arrays.items():
+            _write_array(group, name, array, entry.image_axes)
+        bliss.create_simulation(group, {}, configuration)
 
 
 def _write_array(

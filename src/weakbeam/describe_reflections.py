@@ -1,0 +1,128 @@
+"""The table of the reflections of a run, for its file and for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from weakbeam.assemble import Setup
+from weakbeam.crystal.lattice import Miller
+from weakbeam.io.bliss import entry_name
+from weakbeam.io.entry import Fields
+
+
+@dataclass(frozen=True)
+class ReflectionRow:
+    """One reflection of a run.
+
+    Parameters
+    ----------
+    entry : str
+        The first of its entries in the file.
+    hkl : tuple of 3 int
+        Miller indices.
+    geometry : str
+        As the experiment has it.
+    theta, eta : float
+        Bragg angle and azimuth (rad).
+    mu, omega, chi, phi : float
+        Setting of the goniometer (rad).
+    structure_factor : float
+        |F| in electrons per unit cell; NaN, like the next two, where the atoms are not known.
+    relative_power : float
+        Scattering power |F|² P d³ relative to the strongest reflection of the run. Images are
+        relative to the perfect crystal of their own reflection; this tells how they compare.
+    extinction_length : float
+        In µm.
+    """
+
+    entry: str
+    hkl: Miller
+    geometry: str
+    theta: float
+    eta: float
+    mu: float
+    omega: float
+    chi: float
+    phi: float
+    structure_factor: float
+    relative_power: float
+    extinction_length: float
+
+
+def reflection_rows(setups: Sequence[Setup]) -> tuple[ReflectionRow, ...]:
+    """The reflections of a run, in the order of its entries.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+        One per reflection.
+
+    Returns
+    -------
+    tuple of ReflectionRow
+    """
+    rows, start = [], 0
+    powers = [s.strength.scattering_power if s.strength else math.nan for s in setups]
+    for setup, power in zip(setups, powers, strict=True):
+        strength = setup.strength
+        rows.append(
+            ReflectionRow(
+                entry=entry_name(start),
+                hkl=setup.reflection.hkl,
+                geometry=setup.reflection.geometry,
+                theta=setup.geometry.theta,
+                eta=setup.geometry.eta,
+                **setup.motors,
+                structure_factor=strength.structure_factor if strength else math.nan,
+                relative_power=power / max(powers),
+                extinction_length=strength.extinction_length if strength else math.nan,
+            )
+        )
+        start += len(setup.scans)
+    return tuple(rows)
+
+
+def reflection_fields(rows: Sequence[ReflectionRow]) -> Fields:
+    """The table as columns with their units, for the file."""
+    columns: dict[str, object] = {
+        "@NX_class": "NXcollection",
+        "entry": [row.entry for row in rows],
+        "hkl": np.array([row.hkl for row in rows]),
+        "geometry": [row.geometry for row in rows],
+    }
+    for name in ("theta", "eta", "mu", "omega", "chi", "phi"):
+        columns[name] = (np.degrees([getattr(row, name) for row in rows]), "deg")
+    units = {"structure_factor": "", "relative_power": "", "extinction_length": "um"}
+    for name, unit in units.items():
+        columns[name] = (np.array([getattr(row, name) for row in rows]), unit)
+    return columns
+
+
+def reflection_table(rows: Sequence[ReflectionRow]) -> str:
+    """The table as text with aligned columns."""
+    heads = ["entry", "h", "k", "l", "θ (°)", "η (°)", "μ (°)", "ω (°)", "|F| (e)", "power"]
+    lines = [heads]
+    for row in rows:
+        angles = (row.theta, row.eta, row.mu, row.omega)
+        lines.append(
+            [
+                row.entry,
+                *(str(index) for index in row.hkl),
+                *(f"{math.degrees(angle):.3f}" for angle in angles),
+                _known(row.structure_factor, ".2f"),
+                _known(row.relative_power, ".3f"),
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        for cells in lines
+    )
+
+
+def _known(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
