@@ -63,6 +63,9 @@ def either_sign(size: float) -> st.SearchStrategy[float]:
 # --- what can be simulated -----------------------------------------------------------------------
 
 
+turns = st.tuples(*[floats(-1.0, 1.0)] * 4).filter(lambda q: math.hypot(*q) > 0.1)
+
+
 @st.composite
 def crystals_with_reflection(
     draw: st.DrawFn, material: Material, hkl: tuple[int, int, int]
@@ -281,9 +284,13 @@ def experiments(draw: st.DrawFn) -> Experiment:
     hkl = draw(st.sampled_from(REFLECTIONS[material.structure]))
     systems = slip_systems(material.structure)
     beam = draw(beams())
+    preset = draw(st.sampled_from(preset_names()))
+    crystal = draw(crystals_with_reflection(material, hkl))
+    if preset == "id06-oblique":
+        crystal = crystal.model_copy(update={"quaternion": draw(turns)})
     return Experiment(
-        preset=draw(st.sampled_from(preset_names())),
-        crystal=draw(crystals_with_reflection(material, hkl)),
+        preset=preset,
+        crystal=crystal,
         reflection=Reflection(hkl=hkl),
         beam=beam,
         objective=draw(objectives(beam.energy_keV)),
