@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from weakbeam.diffraction.goniometer_setting import (
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import AllReflections, Experiment, Reflection
+from weakbeam.imaging.rays import LEAST_SLOPE
+
+if TYPE_CHECKING:
+    from weakbeam.reflections import ReachableReflection
 
 ROUNDED = math.radians(0.01)
 """Angle by which a motor that is given may stand beside the exact Bragg setting (rad)."""
@@ -52,7 +56,8 @@ def reflections_of(
     Returns
     -------
     tuple of NamedReflection
-        Those of ``all_reflections`` by groups of equal θ and |η|.
+        Those of ``all_reflections`` by groups of equal θ and |η|. Beams that stay in the sheet of
+        the line beam (η = ±90°) make no image and are left out.
 
     Raises
     ------
@@ -93,7 +98,8 @@ def _all_of(
     else:
         assert table.theta_max_deg is not None
         key, theta_max = "all_reflections.theta_max_deg", math.radians(table.theta_max_deg)
-    with naming(key, getattr(table, key.rpartition(".")[2])):
+    given = getattr(table, key.rpartition(".")[2])
+    with naming(key, given):
         rows = find_reflections(
             crystal.cell,
             crystal.space_group,
@@ -105,8 +111,13 @@ def _all_of(
     if table.in_group_of is not None:
         group = next(row.group for row in rows if row.hkl == table.in_group_of)
         rows = [row for row in rows if row.group == group]
+    rows = [row for row in rows if _leaves_the_beam(row)]
     if not rows:
-        raise InputError(key, table.theta_max_deg, f"reaches no reflection at {energy:g} keV")
+        raise InputError(
+            key,
+            given,
+            f"reaches no reflection at {energy:g} keV that leaves the sheet of the line beam",
+        )
     found = []
     for row in rows:
         solutions = [1, 2]
@@ -115,6 +126,12 @@ def _all_of(
             solutions = [2 if apart[1] < apart[0] - 1e-6 else 1]
         found += [Reflection(hkl=row.hkl, geometry="oblique", solution=n) for n in solutions]
     return found
+
+
+def _leaves_the_beam(row: ReachableReflection) -> bool:
+    """Whether the diffracted beam rises or falls; both settings do so alike."""
+    (setting, _) = row.solutions
+    return setting is not None and abs(setting.geometry.k_out_lab[2]) >= LEAST_SLOPE
 
 
 def geometry_of(
