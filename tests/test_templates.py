@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from weakbeam.assemble import assemble_all
 from weakbeam.cli.init import init
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -86,9 +87,11 @@ def test_templates_are_what_their_names_say():
         "rocking": 61,
         "mosaicity": 3721,
         "strain": 61,
+        "reflections": 1,
     }
     assert TEMPLATES["default"].experiment == Experiment()
     assert TEMPLATES["weak-beam"].experiment.scan.phi.positions == (0.15,)
+    assert len(assemble_all(TEMPLATES["reflections"].experiment)) == 4
     assert TEMPLATES["strain"].experiment.scan.two_theta.positions[-1] == 1.5
     assert all(name == t.name for name, t in TEMPLATES.items())
 

@@ -76,8 +76,7 @@ class AllReflections(Table):
     )
     solutions: Literal["one", "both"] = Field(
         "one",
-        description='"one" of the two omega: the smaller, or in a group that with the eta of the '
-        "smaller omega of its namesake",
+        description='"one" of both omega (the first; in a group, that at its eta) or "both"',
     )
 
     @model_validator(mode="after")

@@ -115,8 +115,7 @@ class Experiment(Table):
     )
     all_reflections: AllReflections | None = Field(
         None,
-        description="All reflections of a kind that the crystal reaches on its mount, in the "
-        "oblique geometry, in place of one.",
+        description="All reflections of a kind that one mount reaches, oblique, in place of one.",
     )
     beam: Beam = Field(Beam(), description="The incident beam.")
     objective: Objective = Field(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from weakbeam.experiment import AngleAxis, Beam, Experiment, Scan
+from weakbeam.experiment import AllReflections, AngleAxis, Beam, Experiment, Scan
 
 __all__ = ["TEMPLATES", "Template"]
 
@@ -83,6 +83,17 @@ _ALL = (
         "A strain scan: 61 images over the angle of the detector arm, for maps of the strain.",
         Experiment(scan=Scan(two_theta=AngleAxis(half_range_mrad=1.5, steps=61))),
         ("scan.two_theta.half_range_mrad", "scan.two_theta.steps"),
+    ),
+    Template(
+        "reflections",
+        "Weak-beam images of one defect in the four reflections {113} at one azimuth.",
+        Experiment(
+            preset="id06-oblique",
+            all_reflections=AllReflections(in_group_of=(-1, -1, 3)),
+            beam=Beam(height_fwhm_um=0.6),
+            scan=Scan(phi=AngleAxis(value_mrad=0.1)),
+        ),
+        ("all_reflections.in_group_of", "crystal.mount", "scan.phi.value_mrad"),
     ),
 )
 
