@@ -102,8 +102,11 @@ def _unknown(key: str, path: str, table: type[Table], root: type[Table]) -> str:
     """Return "unknown key" with the nearest known key, of the same table if one is near enough."""
     by_name: dict[str, str] = {}
     for known in known_keys(root):
-        # Another kind of table at the same place may have the key.
-        if known != _joined(path, key):
+        # Another kind of table at the same place may have the key; and a key of a table in a list
+        # says little outside of it.
+        listed = known.partition("[")[0]
+        outside = "[" in known and not path.startswith(listed)
+        if known != _joined(path, key) and not outside:
             by_name.setdefault(known.rpartition(".")[2].lower(), known)
     by_name |= {name.lower(): _joined(path, name) for name in table.model_fields}
     own = [name.lower() for name in table.model_fields]

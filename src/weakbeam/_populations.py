@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
-from weakbeam._defects import LineOfDislocation
+from weakbeam._defects import Dislocation, LineOfDislocation
 from weakbeam._fields import (
     Allowed,
     FileName,
@@ -249,6 +257,28 @@ class StoredDislocations(Variant):
         description="output file of weakbeam; its drawn and listed dislocations are read",
         examples=["run/weakbeam.h5"],
     )
+
+
+def _with_kind(tables: object) -> object:
+    """A table that does not say its kind is a dislocation."""
+    if not isinstance(tables, list | tuple):
+        return tables
+    return [
+        {"kind": "dislocation", **table} if isinstance(table, dict) else table for table in tables
+    ]
+
+
+AllDefects = Annotated[
+    tuple[
+        Annotated[
+            Dislocation | Wall | RandomDislocations | Boundary | StoredDislocations,
+            Field(discriminator="kind"),
+        ],
+        ...,
+    ],
+    BeforeValidator(_with_kind),
+]
+"""The defects of an experiment, of any kinds."""
 
 
 def _shown(value: object) -> object:

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from weakbeam._populations import StoredDislocations
 from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
-from weakbeam.assemble_defects import PlacedDislocation, dislocations_of
+from weakbeam.assemble_defects import PlacedDislocation
+from weakbeam.assemble_field import Defects, defects_of, visible_bounds
 from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
+from weakbeam.assemble_populations import FieldOfView
 from weakbeam.assemble_reflection import geometry_of, reflections_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site
 from weakbeam.defects.field import DisplacementGradientField, Superposition
-from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
@@ -67,7 +69,7 @@ class Setup:
     """Beam, lens and stops."""
     acceptance: Acceptance | ObliqueAcceptance
     """What they let through for this reflection."""
-    dislocations: tuple[PlacedDislocation, ...]
+    defects: Defects
     grids: tuple[RayGrid, ...]
     positions: Mapping[str, Floats]
     scans: tuple[DetectorScan, ...]
@@ -76,15 +78,42 @@ class Setup:
     """What was corrected in the description."""
 
     @property
+    def dislocations(self) -> tuple[PlacedDislocation, ...]:
+        """The dislocations that the experiment describes one by one."""
+        return self.defects.dislocations
+
+    @property
     def field(self) -> DisplacementGradientField:
-        """The deformation of the crystal, in the sample frame."""
-        lines = [placed.line for placed in self.dislocations]
-        return Superposition([StraightDislocations(lines)] if lines else [])
+        """The deformation of the crystal, in the sample frame, at the first height of the scan."""
+        return self.field_at(float(self.positions["z"][0]))
+
+    def field_at(self, z: float, workers: int | None = None) -> DisplacementGradientField:
+        """The deformation of the crystal, made for what is seen with the sample at height `z` (µm).
+
+        The same object for the same height: the last one is kept.
+        """
+        if self._fields.get("z") != z:
+            grids = [replace(grid, lift=z) for grid in self.grids]
+            corners = np.array([0, self.grids[0].columns - 1])
+            corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
+            bounds = visible_bounds(
+                [grid.points(corners).reshape(-1, 3) for grid in grids],
+                self.geometry.lab_from_sample,
+            )
+            points = grids[0].pixels * len(grids[0].sample_weights)
+            self._fields["field"] = self.defects.field(bounds, points, workers)
+            self._fields["z"] = z
+        field: DisplacementGradientField = self._fields["field"]
+        return field
+
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        return {}
 
     def engine(self, z: float = 0.0, workers: int | None = None, perfect: bool = False) -> Engine:
         """The engine for the sample at height `z` (µm), with its defects or without."""
         grids = [replace(grid, lift=z) for grid in self.grids]
-        field = Superposition() if perfect else self.field
+        field = Superposition() if perfect else self.field_at(z, workers)
         return Engine(
             field,
             self.geometry,
@@ -159,7 +188,8 @@ class Setup:
     @cached_property
     def inputs(self) -> dict[str, str]:
         """SHA-256 of every file that the experiment names."""
-        files = (self.experiment.crystal.cif, self.experiment.acceptance.file)
+        stored = [t.file for t in self.experiment.defects if isinstance(t, StoredDislocations)]
+        files = (self.experiment.crystal.cif, self.experiment.acceptance.file, *stored)
         return {file: file_sha256(file) for file in files if file is not None}
 
 
@@ -210,7 +240,12 @@ def assemble_all(experiment: Experiment) -> tuple[Setup, ...]:
 def _assembled(experiment: Experiment) -> Iterator[Setup]:
     crystal = crystal_of(experiment)
     found = reflections_of(experiment, crystal)
-    reference = orientation_of(experiment, crystal, found[0].reflection, found[0].key)
+    first = found[0]
+    reference = orientation_of(experiment, crystal, first.reflection, first.key)
+    geometry, _, _ = geometry_of(
+        first.reflection, reference, crystal.cell, experiment.beam.energy_keV, first.key
+    )
+    defects = defects_of(experiment, crystal, reference, _view(experiment, geometry))
     for key, reflection in found:
         reason = crystal.extinction_reason(reflection.hkl)
         if reason is not None:
@@ -218,7 +253,15 @@ def _assembled(experiment: Experiment) -> Iterator[Setup]:
         part = experiment
         if experiment.reflection is None:
             part = experiment.model_copy(update={"reflection": reflection})
-        yield _one(part, experiment, key, reflection, crystal, reference)
+        yield _one(part, experiment, key, reflection, crystal, reference, defects)
+
+
+def _view(experiment: Experiment, geometry: DiffractionGeometry) -> FieldOfView:
+    """What the camera sees of the sample in a reflection."""
+    rows, columns = experiment.camera.pixels
+    pixel = experiment.camera.pixel_um
+    normal = geometry.lab_from_sample.T @ np.array([0.0, 0.0, 1.0])
+    return FieldOfView(normal, max(rows * pixel / math.sin(2.0 * geometry.theta), columns * pixel))
 
 
 def _one(
@@ -228,6 +271,7 @@ def _one(
     reflection: Reflection,
     crystal: CrystalModel,
     reference: Floats,
+    defects: Defects,
 ) -> Setup:
     orientation = orientation_of(experiment, crystal, reflection, key)
     geometry, motors, notes = geometry_of(
@@ -250,7 +294,7 @@ def _one(
         motors=motors,
         optics=optics,
         acceptance=optics if symmetric else oblique_acceptance(optics, geometry),
-        dislocations=dislocations_of(experiment, crystal, orientation, reference),
+        defects=defects.turned(orientation @ reference.T),
         grids=grids,
         positions=positions,
         scans=tuple(detector_scans(positions)),

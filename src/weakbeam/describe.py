@@ -9,7 +9,6 @@ import numpy as np
 
 from weakbeam._typing import Floats
 from weakbeam.assemble import Setup
-from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_instrument import accepted_angles
 from weakbeam.describe_reflections import reflection_fields, reflection_rows
 from weakbeam.diffraction.reflection import wavelength
@@ -105,7 +104,7 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
             "goniometer": _goniometer(setup),
         },
         sample={"orientation_matrix": (setup.sample_from_crystal, "")},
-        defects=[_defect(placed) for placed in setup.dislocations],
+        defects=setup.defects.columns,
     )
 
 
@@ -215,21 +214,6 @@ def _goniometer(setup: Setup) -> Fields:
         "theta": (math.degrees(setup.geometry.theta), "deg"),
         "eta": (math.degrees(setup.geometry.eta), "deg"),
         **{name: (math.degrees(angle), "deg") for name, angle in setup.motors.items()},
-    }
-
-
-def _defect(placed: PlacedDislocation) -> Fields:
-    line, table = placed.line, placed.description
-    return {
-        "kind": table.kind,
-        "burgers": np.array(placed.burgers),
-        "plane": None if placed.plane is None else np.array(placed.plane, dtype=float),
-        "burgers_vector": (line.burgers_vector * 1000.0, "nm"),
-        "line": (line.line, ""),
-        "position": (line.position, "um"),
-        "character": (placed.character_deg, "deg"),
-        "core_radius": (line.core_radius * 1000.0, "nm"),
-        "poisson_ratio": (line.poisson_ratio, ""),
     }
 
 

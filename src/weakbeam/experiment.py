@@ -38,6 +38,14 @@ from weakbeam._instrument import (
     Wire,
 )
 from weakbeam._mistakes import input_error
+from weakbeam._populations import (
+    AllDefects,
+    Boundary,
+    BoundarySet,
+    RandomDislocations,
+    StoredDislocations,
+    Wall,
+)
 from weakbeam._presets import PresetName, fill_from_preset, forget
 from weakbeam._reflection import AllReflections, Reflection, Reflections
 from weakbeam._scan import AngleAxis, HeightAxis, Scan
@@ -49,6 +57,8 @@ __all__ = [
     "AllReflections",
     "AngleAxis",
     "Beam",
+    "Boundary",
+    "BoundarySet",
     "Camera",
     "Cell",
     "CentralStop",
@@ -60,11 +70,14 @@ __all__ = [
     "Lens",
     "Objective",
     "Output",
+    "RandomDislocations",
     "Reflection",
     "RoundAperture",
     "Scan",
     "SpectralLine",
     "SquareAperture",
+    "StoredDislocations",
+    "Wall",
     "Wire",
 ]
 
@@ -122,7 +135,7 @@ class Experiment(Table):
         Objective(), description="The objective lens, by the angles that it accepts."
     )
     camera: Camera = Field(Camera(), description="The camera, seen in the object plane.")
-    defects: tuple[Dislocation, ...] = Field(
+    defects: AllDefects = Field(
         (DEFAULT_DEFECT,),
         description="The defects, any number; defects = [] is a perfect crystal.",
     )

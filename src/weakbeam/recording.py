@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,9 @@ from weakbeam.figures import (
 )
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
-from weakbeam.io.bliss import source_path
+from weakbeam.io.bliss import entry_name, source_path
 from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.entry import Entry
 from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
@@ -230,6 +231,18 @@ def _stacks(setups: Sequence[Setup]) -> list[_Stack]:
     return [_Stack(index, *rest) for index, rest in enumerate(every)]
 
 
+def _entries(stacks: list[_Stack]) -> list[Entry]:
+    """Entries of the file; those of one reflection share the table of its defects."""
+    entries, listed = [], dict[int, str]()
+    for part in stacks:
+        entry = describe_entry(part.setup, part.scan, part.perfect)
+        first = listed.setdefault(id(part.setup), entry_name(part.index))
+        if first != entry_name(part.index):
+            entry = replace(entry, defects=first)
+        entries.append(entry)
+    return entries
+
+
 def _first_stacks(stacks: list[_Stack]) -> list[_Stack]:
     """The first entry of each reflection, which its figures show."""
     return [part for part in stacks if not part.perfect and part.scan is part.setup.scans[0]]
@@ -324,7 +337,7 @@ def _open(
         return ScanFile.open_for_resume(path, setups[0].digest, workers)
     return ScanFile.create(
         path,
-        [describe_entry(part.setup, part.scan, part.perfect) for part in stacks],
+        _entries(stacks),
         describe(setups),
         compression=output.compression,
         layout=output.layout,

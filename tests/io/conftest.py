@@ -48,6 +48,11 @@ def make_entry(
         scan_shape=tuple(len(values) for values in motors.values()),
         image_axes=axes,
         exposure_s=0.5,
+        defects={
+            "kind": ["dislocation", "wall"],
+            "burgers_vector": (np.array([[1, 0, -1], [np.nan] * 3]), "um"),
+            "spacing": (np.array([np.nan, 0.5]), "um"),
+        },
         maps={
             f"com_{name}": MapAxis(motor_unit(name), f"centre of mass {name}") for name in motors
         },
@@ -72,10 +77,6 @@ def description(digest: str = DIGEST) -> Description:
             "pco_ff": {"x_pixel_size": (6.5e-6, "m"), "y_pixel_size": (6.5e-6, "m")},
         },
         sample={"name": "Al", "unit_cell_abc": (np.full(3, 4.0495), "angstrom")},
-        defects=[
-            {"kind": "dislocation", "burgers_vector": (np.array([1, 0, -1]), "")},
-            {"kind": "wall", "spacing": (0.5, "um")},
-        ],
         simulation={"seed": 7},
     )
 

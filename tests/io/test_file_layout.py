@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import h5py
@@ -181,8 +182,14 @@ def test_intensity_over_the_scan(file, motors):
         assert "scan_map" not in file["1.1"]
 
 
-def test_defects_are_a_table_with_gaps(file):
-    table = file["1.1/sample/defects"]
+def test_defects_are_a_table_that_entries_may_share(write, mosaicity):
+    shared = replace(mosaicity, defects="1.1")
+    with h5py.File(write(mosaicity, shared), "r") as file:
+        _check_defects(file["1.1/sample/defects"])
+        assert file["1.1/sample/defects"] == file["2.1/sample/defects"]
+
+
+def _check_defects(table):
     assert list(table["kind"].asstr()) == ["dislocation", "wall"]
     assert np.array_equal(table["burgers_vector"], [[1, 0, -1], [np.nan] * 3], equal_nan=True)
     assert np.array_equal(table["spacing"], [np.nan, 0.5], equal_nan=True)

@@ -7,7 +7,7 @@ written: a file whose structure no longer changes stays readable however its wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -249,36 +249,10 @@ def _create_measurement(group: h5py.Group, entry: Entry) -> None:
 def _create_sample(group: h5py.Group, entry: Entry, description: Description) -> None:
     sample = create_group(group, "sample", "NXsample")
     write_fields(sample, {**description.sample, **entry.sample})
-    defects = description.defects if entry.defects is None else entry.defects
-    if defects:
-        table = create_group(sample, "defects", "NXcollection")
-        write_fields(table, _columns(defects))
-
-
-def _columns(defects: Sequence[Fields]) -> dict[str, object]:
-    """Turn the rows of the table of defects into columns; NaN or "" where a row has no value."""
-    units: dict[str, str] = {}
-    rows: list[dict[str, object]] = []
-    for defect in defects:
-        row = {}
-        for name, field in defect.items():
-            row[name], unit = field if isinstance(field, tuple) else (field, None)
-            if unit is not None:
-                units[name] = unit
-        rows.append(row)
-    columns: dict[str, object] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        given = [row[name] for row in rows if row.get(name) is not None]
-        if not given:
-            continue
-        known = np.asarray(given[0])
-        missing: object = "" if known.dtype.kind == "U" else np.full(known.shape, np.nan)
-        values = [missing if row.get(name) is None else row[name] for row in rows]
-        if known.dtype.kind == "U":
-            columns[name] = [str(value) for value in values]
-        else:
-            columns[name] = (np.array(values), units.get(name, ""))
-    return columns
+    if isinstance(entry.defects, str):
+        _link(sample, "defects", f"/{entry.defects}/sample/defects")
+    elif entry.defects:
+        write_fields(create_group(sample, "defects", "NXcollection"), entry.defects)
 
 
 def _create_plots(group: h5py.Group, entry: Entry) -> None:

@@ -68,8 +68,9 @@ class Entry:
         Groups of the instrument that differ from those of the `Description`.
     sample : Fields
         Fields of the sample that differ likewise: how it is mounted.
-    defects : sequence of Fields, optional
-        One row for each defect, in place of those of the `Description`.
+    defects : Fields or str
+        Columns of the table of defects; or the name of an earlier entry with the same table, which
+        both then share.
     """
 
     title: str
@@ -83,7 +84,7 @@ class Entry:
     maps: Mapping[str, MapAxis] = field(default_factory=dict)
     instrument: Mapping[str, Fields] = field(default_factory=dict)
     sample: Fields = field(default_factory=dict)
-    defects: Sequence[Fields] | None = None
+    defects: Fields | str = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
@@ -128,8 +129,6 @@ class Description:
         ``pco_ff`` for what is known of the camera (``x_pixel_size``, ``y_pixel_size``, ...).
     sample : Fields
         Fields of the sample: ``name``, ``unit_cell_abc``, ``orientation_matrix``, ...
-    defects : sequence of Fields
-        One row for each defect; a row that lacks a key of another row gets NaN or an empty string.
     simulation : Fields
         Seed, hashes of the inputs and whatever else tells how the images came about.
     """
@@ -138,7 +137,6 @@ class Description:
     digest: str
     instrument: Mapping[str, Fields] = field(default_factory=dict)
     sample: Fields = field(default_factory=dict)
-    defects: Sequence[Fields] = ()
     simulation: Fields = field(default_factory=dict)
 
 

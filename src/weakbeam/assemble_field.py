@@ -1,0 +1,269 @@
+"""All defects of an experiment in the sample, and the one field that they make together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from weakbeam._defects import Dislocation
+from weakbeam._populations import Boundary, RandomDislocations, Wall
+from weakbeam._typing import Floats
+from weakbeam.assemble_crystal import CrystalModel
+from weakbeam.assemble_defects import PlacedDislocation, place_line
+from weakbeam.assemble_populations import (
+    FieldOfView,
+    PlacedLines,
+    PlacedWalls,
+    place_boundary,
+    place_random,
+    place_stored,
+    place_wall,
+    turned,
+)
+from weakbeam.defects.dislocation import Dislocation as StraightLine
+from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.many import Bounds, ManyDislocations
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.defects.wall import Wall as DislocationWall
+from weakbeam.defects.wall import WallField
+from weakbeam.experiment import Experiment
+
+FAR_FIELD_TOLERANCE = 1e-3
+"""Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
+
+_ONE_BY_ONE = 60
+"""Most lines that are summed one by one without a look at where they are."""
+
+Placed = PlacedDislocation | PlacedLines | PlacedWalls
+Columns = Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class Defects:
+    """The defects of an experiment in the sample frame of one reflection.
+
+    Parameters
+    ----------
+    placed : tuple of PlacedDislocation, PlacedLines or PlacedWalls
+        In the order of the description.
+    """
+
+    placed: tuple[Placed, ...]
+
+    @property
+    def dislocations(self) -> tuple[PlacedDislocation, ...]:
+        """Those that the experiment describes one by one."""
+        return tuple(one for one in self.placed if isinstance(one, PlacedDislocation))
+
+    @cached_property
+    def lines(self) -> StraightLines:
+        """All single dislocations, drawn and stored ones included."""
+        parts = [
+            StraightLines.of([one.line]) if isinstance(one, PlacedDislocation) else one.lines
+            for one in self.placed
+            if not isinstance(one, PlacedWalls)
+        ]
+        if not parts:
+            return StraightLines.of([])
+        return StraightLines(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in (
+                    "burgers_vectors",
+                    "lines",
+                    "positions",
+                    "poisson_ratios",
+                    "core_radii",
+                )
+            )
+        )
+
+    @cached_property
+    def walls(self) -> tuple[DislocationWall, ...]:
+        """All walls, those of boundaries included."""
+        parts = [one.walls for one in self.placed if isinstance(one, PlacedWalls)]
+        return tuple(wall for part in parts for wall in part)
+
+    def turned(self, rotation: Floats) -> Defects:
+        """The same defects in a sample that is turned, or themselves if it is not."""
+        if np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-14):
+            return self
+        return Defects(tuple(_turned(one, rotation) for one in self.placed))
+
+    def field(
+        self, bounds: Bounds | None = None, points: int = 1, workers: int | None = None
+    ) -> DisplacementGradientField:
+        """The field of all defects.
+
+        Parameters
+        ----------
+        bounds : Bounds, optional
+            Where the field will be asked for; many lines are summed one by one without it.
+        points : int
+            About how often.
+        workers : int, optional
+            Threads that prepare it.
+        """
+        fields: list[DisplacementGradientField] = []
+        if len(self.lines) > _ONE_BY_ONE and bounds is not None:
+            fields.append(
+                ManyDislocations(self.lines, bounds, FAR_FIELD_TOLERANCE, points, workers)
+            )
+        elif len(self.lines):
+            fields.append(StraightDislocations(self.lines))
+        if self.walls:
+            fields.append(WallField(self.walls))
+        return fields[0] if len(fields) == 1 else Superposition(fields)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The table of the defects for the output file.
+
+        A row for every single dislocation and every wall. Lengths are in µm and every number is
+        kept to the last bit, so that reading the rows back gives the same images.
+        """
+        tables = [_rows(number, one) for number, one in enumerate(self.placed)]
+        lengths = [len(table["kind"]) for table in tables]
+        units = {
+            "burgers_vector": "um",
+            "position": "um",
+            "core_radius": "um",
+            "character": "deg",
+            "stacking": "",
+            "spacing": "um",
+        }
+        columns: dict[str, object] = {}
+        for name in dict.fromkeys(name for table in tables for name in table):
+            model = next(table[name] for table in tables if name in table)
+            parts = [
+                table.get(name, _missing(model, length))
+                for table, length in zip(tables, lengths, strict=True)
+            ]
+            values = np.concatenate(parts)
+            if values.dtype.kind == "U":
+                columns[name] = values.tolist()
+            else:
+                columns[name] = (values, units.get(name, ""))
+        return columns
+
+
+def defects_of(
+    experiment: Experiment, crystal: CrystalModel, mount: Floats, view: FieldOfView
+) -> Defects:
+    """All defects of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+    crystal : CrystalModel
+        Its crystal.
+    mount : (3, 3) ndarray
+        Orientation of the crystal in whose sample frame the positions are given: that of the first
+        reflection.
+    view : FieldOfView
+        What the camera sees in the first reflection.
+
+    Raises
+    ------
+    InputError
+        For defects that contradict the crystal or themselves.
+    """
+    placed: list[Placed] = []
+    for index, table in enumerate(experiment.defects):
+        key = f"defects[{index}]"
+        if isinstance(table, Dislocation):
+            line, burgers, plane = place_line(table, key, experiment, crystal, mount)
+            placed.append(PlacedDislocation(line, table, burgers, plane))
+        elif isinstance(table, Wall):
+            placed.append(place_wall(table, key, experiment, crystal, mount))
+        elif isinstance(table, RandomDislocations):
+            placed.append(place_random(table, key, experiment, crystal, mount, view))
+        elif isinstance(table, Boundary):
+            placed.append(place_boundary(table, key, experiment, crystal, mount))
+        else:
+            placed.append(place_stored(table, key, mount))
+    return Defects(tuple(placed))
+
+
+def _turned(one: Placed, turn: Floats) -> Placed:
+    if isinstance(one, PlacedDislocation):
+        return replace(one, line=_turned_line(one.line, turn))
+    if isinstance(one, PlacedLines):
+        return replace(one, lines=turned(one.lines, turn))
+    walls = tuple(
+        replace(
+            wall, dislocation=_turned_line(wall.dislocation, turn), stacking=turn @ wall.stacking
+        )
+        for wall in one.walls
+    )
+    solution = None if one.solution is None else one.solution.turned(turn)
+    return replace(one, walls=walls, solution=solution)
+
+
+def _turned_line(line: StraightLine, turn: Floats) -> StraightLine:
+    return replace(
+        line,
+        burgers_vector=turn @ line.burgers_vector,
+        line=turn @ line.line,
+        position=turn @ line.position,
+    )
+
+
+def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
+    """The rows of one defect of the description, as columns."""
+    if isinstance(one, PlacedWalls):
+        lines = StraightLines.of([wall.dislocation for wall in one.walls])
+        characters = [_character(line) for line in lines]
+    elif isinstance(one, PlacedLines):
+        lines, characters = one.lines, one.character_deg.tolist()
+    else:
+        lines, characters = StraightLines.of([one.line]), [one.character_deg]
+    count = len(lines)
+    rows: dict[str, np.ndarray] = {
+        "kind": np.array([one.description.kind] * count, dtype=np.str_),
+        "defect": np.full(count, number),
+        "burgers_vector": lines.burgers_vectors,
+        "line": lines.lines,
+        "position": lines.positions,
+        "character": np.array(characters, dtype=np.float64),
+        "core_radius": lines.core_radii,
+        "poisson_ratio": lines.poisson_ratios,
+    }
+    if isinstance(one, PlacedDislocation):
+        rows["burgers"] = np.array([one.burgers], dtype=np.float64)
+        if one.plane is not None:
+            rows["plane"] = np.array([one.plane], dtype=np.float64)
+    elif isinstance(one, PlacedLines):
+        names = np.array([*one.labels, ""], dtype=np.str_)
+        rows["slip_system"] = names[one.system]
+    else:
+        rows["stacking"] = np.array([wall.stacking for wall in one.walls])
+        rows["spacing"] = np.array([wall.spacing for wall in one.walls])
+        # 0 stands for infinitely many.
+        rows["count"] = np.array([wall.count or 0 for wall in one.walls])
+    return rows
+
+
+def _character(line: StraightLine) -> float:
+    return math.degrees(math.atan2(abs(line.screw_part), line.edge_part))
+
+
+def _missing(model: np.ndarray, length: int) -> np.ndarray:
+    """What stands in a column for rows that have no such value."""
+    if model.dtype.kind == "U":
+        return np.full(length, "", dtype=np.str_)
+    if model.dtype.kind == "i":
+        return np.full(length, -1)
+    return np.full((length, *model.shape[1:]), np.nan)
+
+
+def visible_bounds(corners: Sequence[Floats], axes: Floats) -> Bounds:
+    """The box along `axes` (rows) around points (n, 3) of several grids, a little widened."""
+    bounds = Bounds.of(np.concatenate(corners), axes)
+    return Bounds(bounds.centre, bounds.axes, bounds.half * (1.0 + 1e-6) + 1e-6)
