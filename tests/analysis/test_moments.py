@@ -105,3 +105,25 @@ def test_the_condenser_lets_the_centre_of_mass_follow_less():
 
     assert centre(q) == pytest.approx(-response @ q, rel=1e-3)
     assert centre(np.zeros(3)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_kurtosis_of_curves_with_known_shape():
+    x = np.linspace(-8, 8, 3201)
+    gauss = np.exp(-0.5 * ((x - 0.3) / 0.9) ** 2)
+    box = (np.abs(x) < 2.0).astype(float)
+    laplace = np.exp(-np.abs(x) / 0.3)
+    moments = filled(np.stack([gauss, box, laplace], axis=-1)[:, None, :], x)
+    np.testing.assert_allclose(moments.kurtosis("phi"), [[0.0, -1.2, 3.0]], atol=2e-3)
+
+
+def test_many_frames_at_once_give_the_sums_of_one_by_one():
+    random = np.random.default_rng(5)
+    frames, phi, chi = random.random((40, 6, 9)), random.random(40), random.random(40)
+    slow, fast = (ScanMoments((6, 9), {"phi": 0.4, "chi": 0.6}) for _ in range(2))
+    for frame, a, b in zip(frames, phi, chi, strict=True):
+        slow.add(frame, {"phi": a, "chi": b})
+    for part in (slice(0, 17), slice(17, 40)):
+        fast.add_frames(frames[part], {"phi": phi[part], "chi": chi[part]})
+    np.testing.assert_allclose(fast.intensity, slow.intensity, rtol=1e-14)
+    for motor in ("phi", "chi"):
+        np.testing.assert_allclose(fast.powers[motor], slow.powers[motor], rtol=1e-11, atol=1e-13)

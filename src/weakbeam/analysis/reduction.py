@@ -1,0 +1,169 @@
+"""Everything that is mapped of a scan, gathered in one pass over its frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.analysis.moments import DARK_COUNTS, ORDERS, ScanMoments
+from weakbeam.analysis.profiles import curve_peak, half_maximum_width
+from weakbeam.analysis.scan_grid import ScanGrid
+
+MAP_NAMES = {
+    "com": "centre of mass",
+    "fwhm": "FWHM (2.355 σ)",
+    "fwhm_half": "FWHM at half maximum",
+    "skewness": "skewness",
+    "kurtosis": "excess kurtosis",
+    "peak": "position of the peak",
+    "peak_value": "height of the peak",
+}
+"""Kinds of maps of one motor."""
+
+ANGULAR = ("com", "fwhm", "fwhm_half", "peak")
+"""Those in the unit of the motor."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScanMaps:
+    """Maps of a scan, each of shape (rows, columns).
+
+    Parameters
+    ----------
+    motors : mapping of str to (mapping of str to ndarray)
+        For each motor the maps named in `MAP_NAMES`, NaN where the pixel is dark; those of the
+        peak and of half maximum are absent for an irregular scan.
+    intensity : ndarray
+        Sum over the frames, above the background.
+    brightest : ndarray
+        Largest value in any frame, above the background.
+    background : ndarray or float
+        What was subtracted from every frame.
+    lit : ndarray of bool
+        Pixels that are bright enough to have maps.
+    lost : int
+        Values that were no finite numbers and were left out.
+    """
+
+    motors: Mapping[str, Mapping[str, Floats]]
+    intensity: Floats
+    brightest: Floats
+    background: Floats | float
+    lit: NDArray[np.bool_]
+    lost: int = 0
+
+
+class ScanReduction:
+    """Gathers the moments and curves of a scan from its frames, in any order.
+
+    Memory does not grow with the number of frames of a grid, only with the lengths of its axes.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns of a frame.
+    positions : mapping of str to (frames,) array_like
+        Position of each moving motor at every frame of the scan.
+    grid : ScanGrid
+        The grid of these positions.
+    background : float or (rows, columns) array_like, optional
+        Subtracted from every frame; what is then negative counts as 0.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        positions: Mapping[str, ArrayLike],
+        grid: ScanGrid,
+        background: ArrayLike | None = None,
+    ) -> None:
+        self._positions = {name: np.asarray(x, dtype=float) for name, x in positions.items()}
+        self._grid = grid
+        self._background = None if background is None else np.asarray(background, dtype=float)
+        centres = {name: 0.5 * float(x.min() + x.max()) for name, x in self._positions.items()}
+        self.moments = ScanMoments(shape, centres)
+        self.brightest = np.full(shape, -np.inf)
+        self.lost = 0
+        self._curves = {
+            name: np.zeros((len(axis), *shape), np.float32) for name, axis in _curve_axes(grid)
+        }
+
+    def add(self, numbers: ArrayLike, frames: ArrayLike) -> None:
+        """Add frames of the scan by their numbers: (n,) and (n, rows, columns)."""
+        which = np.asarray(numbers)
+        images = np.array(frames, dtype=np.float64)
+        lost = ~np.isfinite(images) if np.asarray(frames).dtype.kind == "f" else None
+        if self._background is not None:
+            images -= self._background
+            np.maximum(images, 0.0, out=images)
+        if lost is not None and lost.any():
+            self.lost += int(lost.sum())
+            images[lost] = 0.0
+        self.moments.add_frames(images, {name: x[which] for name, x in self._positions.items()})
+        np.maximum(self.brightest, images.max(axis=0), out=self.brightest)
+        for name, curves in self._curves.items():
+            for place, image in zip(self._grid.index[name][which], images, strict=True):
+                curves[place] += image
+
+    def maps(self, brightest: float = 0.0, total: float = 0.0) -> ScanMaps:
+        """Return the maps of what was added.
+
+        Parameters
+        ----------
+        brightest : float
+            A pixel whose largest value is not above this has no maps.
+        total : float
+            A pixel whose sum over the frames is not above this has none either.
+        """
+        lit = (self.brightest > brightest) & (self.moments.intensity > total)
+        motors: dict[str, dict[str, Floats]] = {}
+        for name in self._positions:
+            found = {
+                "com": self.moments.center_of_mass(name, 0.0),
+                "fwhm": self.moments.fwhm(name, 0.0),
+                "skewness": self.moments.skewness(name, 0.0),
+                "kurtosis": self.moments.kurtosis(name, 0.0),
+            }
+            if self._curves:
+                # Motors that move together share the curve of the first.
+                curves = self._curves.get(name, next(iter(self._curves.values())))
+                found |= _curve_maps(curves, self._grid.axes[name])
+            motors[name] = {
+                kind: np.where(lit, found[kind], np.nan) for kind in MAP_NAMES if kind in found
+            }
+        background = 0.0 if self._background is None else self._background
+        return ScanMaps(motors, self.moments.intensity, self.brightest, background, lit, self.lost)
+
+
+def reduction_bytes(grid: ScanGrid, motors: int, pixels: int) -> int:
+    """Memory that a :class:`ScanReduction` of this many motors takes for so many pixels."""
+    curves = sum(len(axis) for _, axis in _curve_axes(grid))
+    # Of the curves two working copies in double precision are made, one motor at a time.
+    longest = max((len(axis) for axis in grid.axes.values()), default=0)
+    return pixels * (4 * curves + 16 * longest + 8 * (4 + motors * (ORDERS + len(MAP_NAMES))))
+
+
+def dark_total(intensity: ArrayLike, share: float = DARK_COUNTS) -> float:
+    """Sum over the frames below which a pixel counts as dark: a share of the brightest pixel's."""
+    largest = float(np.max(np.asarray(intensity, dtype=float), initial=0.0))
+    return share * largest if math.isfinite(largest) else 0.0
+
+
+def _curve_maps(curves: NDArray[np.float32], axis: Floats) -> dict[str, Floats]:
+    """Maps of the peak and of half maximum; none where the motor does not go one way."""
+    sign = 1.0 if axis[-1] > axis[0] else -1.0
+    if (sign * np.diff(axis) <= 0.0).any():
+        return {}
+    position, height = curve_peak(curves, sign * axis)
+    width = half_maximum_width(curves, sign * axis)
+    return {"peak": sign * position, "peak_value": height, "fwhm_half": width}
+
+
+def _curve_axes(grid: ScanGrid) -> list[tuple[str, Floats]]:
+    items = list(grid.axes.items())
+    return items[:1] if grid.kind == "line" else items
