@@ -82,7 +82,8 @@ class Box:
 
     def chords(self, positions: Floats, lines: Floats) -> Floats:
         """Lengths (µm) of lines inside the box."""
-        return _chords(positions, lines, self.low, self.high)
+        enter, leave = ends_inside(positions, lines, self.low, self.high)
+        return leave - enter
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ class Slab:
         """Lengths (µm) of lines inside the plate."""
         frame = _frame(self.normal)
         low, high = self.spread
-        return _chords((positions - self.centre) @ frame.T, lines @ frame.T, low, high)
+        local = (positions - self.centre) @ frame.T
+        enter, leave = ends_inside(local, lines @ frame.T, low, high)
+        return leave - enter
 
 
 @dataclass(frozen=True)
@@ -217,17 +220,33 @@ def _frame(normal: Floats) -> Floats:
     return np.stack([x, y, normal])
 
 
-def _chords(positions: Floats, lines: Floats, low: Floats, high: Floats) -> Floats:
-    """Lengths of the parts of lines that lie between two corners."""
+def ends_inside(
+    positions: Floats, lines: Floats, low: Floats, high: Floats
+) -> tuple[Floats, Floats]:
+    """Where straight lines enter and leave a box along the axes.
+
+    Parameters
+    ----------
+    positions, lines : (n, 3) ndarray
+        A point on each line, and its direction as a unit vector.
+    low, high : (3,) ndarray
+        Corners of the box.
+
+    Returns
+    -------
+    enter, leave : (n,) ndarray
+        Distances along the line from its point; equal for a line that misses the box.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = (np.stack([low, high])[:, None, :] - positions) / lines
-    # A line within a pair of faces never leaves through them.
-    within = (positions >= low) & (positions <= high)
-    never = np.where(within, np.inf, np.nan)
+    # A line along a pair of faces never crosses them: it stays between them, or outside.
     parallel = lines == 0.0
-    enter = np.where(parallel, -never, np.minimum(*ends)).max(axis=1)
-    leave = np.where(parallel, never, np.maximum(*ends)).min(axis=1)
-    return np.asarray(np.nan_to_num(np.maximum(leave - enter, 0.0)))
+    between = np.where((positions >= low) & (positions <= high), np.inf, -np.inf)
+    enter = np.where(parallel, -between, np.minimum(*ends)).max(axis=1)
+    leave = np.where(parallel, between, np.maximum(*ends)).min(axis=1)
+    missed = ~(leave > enter)
+    enter[missed] = leave[missed] = 0.0
+    return enter, leave
 
 
 def _triple(name: str, value: ArrayLike) -> Floats:

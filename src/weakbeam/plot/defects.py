@@ -1,0 +1,220 @@
+"""Dislocations in the layer that the beam lights up, seen from above and along the beam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.defects.regions import ends_inside
+from weakbeam.plot.style import (
+    COLORS,
+    FAINT,
+    INK,
+    SINGLE_COLUMN_MM,
+    add_axes,
+    add_text,
+    few_ticks,
+    fit_box,
+    new_figure,
+    style,
+)
+
+_FIELD_MM = 78.0
+_LEFT_MM, _RIGHT_MM = 12.0, 42.0
+_LAYER_MM = 22.0
+_DASHES = ("-", (0, (4.0, 1.5)), (0, (1.2, 1.2)), (0, (6.0, 1.2, 1.2, 1.2)))
+_FEW, _MANY = 60, 2000
+"""With up to so many lines Burgers vectors and planes are drawn; beyond, lines are a picture."""
+
+_ARROW = 0.035
+"""Length of a Burgers vector that lies in the picture, in widths of the field."""
+
+
+def defects_figure(
+    positions_lab: ArrayLike,
+    lines_lab: ArrayLike,
+    low_lab: ArrayLike,
+    high_lab: ArrayLike,
+    *,
+    kinds: ArrayLike | None = None,
+    labels: Sequence[str] = (),
+    burgers_lab: ArrayLike | None = None,
+    normals_lab: ArrayLike | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw the parts of straight dislocations that lie in the illuminated layer.
+
+    Above, the layer is seen from above, as the images show it: y to the right, x, the way of the
+    beam, down the page. Below, it is seen along the beam, with heights stretched. Each kind, such
+    as a slip system, has its colour and dashes. Of few lines the Burgers vectors (arrows) and the
+    traces of the glide planes in the layer (faint) are drawn too, as seen from above.
+
+    Parameters
+    ----------
+    positions_lab, lines_lab : array_like, shape (n, 3)
+        A point on each line in µm, and its direction, in the laboratory frame.
+    low_lab, high_lab : array_like, shape (3,)
+        Corners of the layer in µm.
+    kinds : array_like of int, shape (n,), optional
+        Which of the `labels` each line has; all are of one kind unless given.
+    labels : sequence of str
+        Names for the key.
+    burgers_lab, normals_lab : array_like, shape (n, 3), optional
+        Burgers vectors and normals of glide planes, of any length.
+    title : str
+        A line above the picture.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If shapes do not belong together, or the layer has no extent.
+    """
+    positions = _rows("positions", positions_lab, None)
+    count = len(positions)
+    lines = _rows("lines", lines_lab, count)
+    lengths = np.linalg.norm(lines, axis=1, keepdims=True)
+    if np.any(lengths == 0.0):
+        raise ValueError("a line is zero: every dislocation needs a direction")
+    lines = lines / lengths
+    low, high = np.asarray(low_lab, dtype=float), np.asarray(high_lab, dtype=float)
+    if low.shape != (3,) or high.shape != (3,) or not np.all(high > low):
+        raise ValueError("the layer must reach from its low to its high corner along x, y and z")
+    kind = np.zeros(count, np.int64) if kinds is None else np.asarray(kinds, dtype=np.int64)
+    if kind.shape != (count,):
+        raise ValueError(f"kinds of shape {kind.shape} do not fit {count} lines")
+    enter, leave = ends_inside(positions, lines, low, high)
+    seen = np.flatnonzero(leave > enter)
+    ends = positions[seen, None] + np.stack([enter, leave], 1)[seen, :, None] * lines[seen, None]
+    burgers = None if burgers_lab is None else _rows("burgers", burgers_lab, count)[seen]
+    normals = None if normals_lab is None else _rows("normals", normals_lab, count)[seen]
+    if len(seen) > _FEW:
+        burgers = normals = None
+    with style():
+        extent = (low[1], high[1], high[0], low[0])
+        width, height = fit_box(extent, _FIELD_MM, _FIELD_MM)
+        page = max(_LEFT_MM + width + _RIGHT_MM, SINGLE_COLUMN_MM), height + _LAYER_MM + 31.0
+        figure = new_figure(*page)
+        above = add_axes(figure, _LEFT_MM, _LAYER_MM + 21.0, width, height)
+        _draw(above, ends, kind[seen], burgers, normals, (1, 0))
+        above.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
+        above.set_ylabel("← x, along the beam (µm)")
+        layer = add_axes(figure, _LEFT_MM, 10.0, width, _LAYER_MM)
+        _draw(layer, ends, kind[seen], None, None, (1, 2))
+        layer.set(xlim=extent[:2], ylim=(low[2], high[2]), xlabel="y (µm)", ylabel="z (µm)")
+        stretch = _LAYER_MM / width * (high[1] - low[1]) / (high[2] - low[2])
+        for axes, text in (
+            (above, f"from above: {len(seen)} of {count} lines in the layer"),
+            (layer, f"along the beam, heights × {stretch:.3g}"),
+        ):
+            few_ticks(axes)
+            axes.set_title(text, size=6.5, color=FAINT)
+        _key(figure, kind[seen], labels, _LEFT_MM + width + 3.0, page)
+        add_text(figure, _LEFT_MM, page[1] - 5.0, title, size=8)
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    ends: Floats,
+    kind: Ints,
+    burgers: Floats | None,
+    normals: Floats | None,
+    plane: tuple[int, int],
+) -> None:
+    """Draw the lines' parts in one view, onto two of the three axes."""
+    many = len(ends) > _MANY
+    thickness = 1.3 if len(ends) <= _FEW else 0.4 if many else 0.8
+    flat = ends[:, :, plane]
+    for which in np.unique(kind):
+        axes.add_collection(
+            LineCollection(
+                list(flat[kind == which]),
+                colors=_color(which),
+                linestyles=[_dashes(which)],
+                linewidths=thickness,
+                alpha=0.5 if many else 1.0,
+                capstyle="butt",
+                rasterized=many,
+            )
+        )
+    middle = flat.mean(axis=1)
+    colors = [_color(which) for which in kind]
+    reach = np.ptp(flat.reshape(-1, 2), axis=0).max() if len(flat) else 1.0
+    if normals is not None:
+        # A plane meets the layer along n × z.
+        trace = np.cross(normals, [0.0, 0.0, 1.0])[:, plane]
+        step = 0.06 * reach * _unit(trace)
+        axes.add_collection(
+            LineCollection(
+                list(np.stack([middle - step, middle + step], axis=1)),
+                colors=colors,
+                linewidths=0.5,
+                alpha=0.5,
+            )
+        )
+    if burgers is not None:
+        axes.quiver(
+            *middle.T,
+            *(_ARROW * reach * _unit(burgers)[:, plane]).T,
+            color=colors,
+            angles="xy",
+            scale_units="xy",
+            scale=1.0,
+            width=0.0035,
+            headwidth=4.0,
+            headlength=4.5,
+            headaxislength=4.0,
+        )
+        # A dot for lines that run through the layer steeply, and so are short.
+        axes.scatter(middle[:, 0], middle[:, 1], s=7.0, c=colors, linewidths=0.0)
+
+
+def _key(
+    figure: Figure, kind: Ints, labels: Sequence[str], left_mm: float, page: tuple[float, float]
+) -> None:
+    """Name the kinds that are seen, with how many there are of each."""
+    present, counts = np.unique(kind, return_counts=True)
+    if not labels:
+        return
+    handles = [
+        Line2D([], [], color=_color(which), linestyle=_dashes(which), linewidth=1.3)
+        for which in present
+    ]
+    names = [f"{labels[which]}  {n}" for which, n in zip(present, counts, strict=True)]
+    place = (left_mm / page[0], 1.0 - 8.0 / page[1])
+    figure.legend(
+        handles, names, loc="upper left", bbox_to_anchor=place, handlelength=2.2, labelcolor=INK
+    )
+
+
+def _color(kind: int) -> str:
+    return COLORS[kind % len(COLORS)]
+
+
+def _dashes(kind: int) -> Any:
+    return _DASHES[kind // len(COLORS) % len(_DASHES)]
+
+
+def _unit(vectors: Floats) -> Floats:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0.0, length, 1.0))
+
+
+def _rows(name: str, value: ArrayLike, count: int | None) -> Floats:
+    rows = np.asarray(value, dtype=float)
+    if rows.ndim != 2 or rows.shape[1] != 3 or not np.isfinite(rows).all():
+        raise ValueError(f"{name} of shape {rows.shape} are not rows of three finite numbers")
+    if count is not None and len(rows) != count:
+        raise ValueError(f"{len(rows)} {name} do not belong to {count} lines")
+    return rows
