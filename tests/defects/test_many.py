@@ -14,6 +14,7 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z
 
 B, NU = 2.8634e-4, 0.334
+LEFT_OUT = 1e-8
 FRAME = rotation_z(0.3) @ rotation_y(0.2)
 SLAB = Bounds([1.0, -2.0, 0.5], FRAME, [10.0, 9.0, 0.2])
 
@@ -56,7 +57,8 @@ def test_a_thin_slab_of_many_lines_keeps_far_below_the_bound(tolerance):
     points = inside(SLAB)
     assert many.boxes > 100
     assert many.near_lines < 0.25 * len(lines)
-    assert np.max(error(many, lines, points) / scale(lines, points)) < 0.01 * tolerance
+    allowed = 0.01 * tolerance * scale(lines, points) + 0.2 * LEFT_OUT
+    assert np.all(error(many, lines, points) < allowed)
 
 
 LINES_AND_REGIONS = given(
@@ -85,7 +87,8 @@ def errors_stay_below_the_bound(seed, count, half, tolerance, parallel, core, tu
     points = inside(bounds, 200, seed)
     # Rounding: coordinates across a line are known to a few 1e-15 µm.
     rounding = 1e-13 * scale(lines, points) * (1 + scale(lines, points) / B)
-    assert np.all(error(many, lines, points) <= tolerance * scale(lines, points) + rounding)
+    allowed = tolerance * scale(lines, points) + LEFT_OUT + rounding
+    assert np.all(error(many, lines, points) <= allowed)
 
 
 @settings(deadline=None, max_examples=40)
@@ -108,7 +111,7 @@ def test_a_point_close_to_a_core_is_exact():
     (inner,) = np.nonzero(np.all(np.abs(local) < 0.9 * SLAB.half, axis=1))
     for position in lines.positions[inner[:5]]:
         points = position + 1e-3 * np.random.default_rng(0).normal(size=(50, 3))
-        assert np.max(error(many, lines, points)) < 1e-9
+        assert np.max(error(many, lines, points)) < LEFT_OUT
     assert len(inner) >= 5
 
 

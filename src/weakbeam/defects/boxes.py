@@ -1,7 +1,7 @@
 """Compiled loops over the boxes of a region: far lines into polynomials, and back to points.
 
 Coordinates are those of the region's own frame, with its centre as origin. A box holds Chebyshev
-coefficients of all nine components of β, shape (nz, ny, 9, nx), and a list of the lines that are
+coefficients of all nine components of β, shape (9, nz, ny, nx), and a list of the lines that are
 too close to be in them.
 """
 
@@ -43,7 +43,9 @@ class Tables(NamedTuple):
     """What is known of every box."""
 
     coefficients: Floats
-    """(boxes, nz, ny, 9, nx)."""
+    """(boxes, 9, nz, ny, nx)."""
+    terms: Ints
+    """(boxes, nz, ny): how many of the nx coefficients matter; the others are left out."""
     starts: Ints
     """(boxes + 1,): where the list of each box begins in `near`."""
     near: Ints
@@ -193,7 +195,9 @@ def add_field(
                 part[0, i], part[1, i], part[2, i] = local[0, q], local[1, q], local[2, q]
             total[:] = 0.0
             if box < boxes:
-                _add_polynomials(total, part, box, grid, tables.coefficients[box], basis)
+                _add_polynomials(
+                    total, part, box, grid, tables.coefficients[box], tables.terms[box], basis
+                )
                 chosen = tables.near[tables.starts[box] : tables.starts[box + 1]]
             else:
                 chosen = every
@@ -205,7 +209,13 @@ def add_field(
 
 @compiled
 def _add_polynomials(
-    total: Floats, points: Floats, box: int, grid: Grid, coefficients: Floats, basis: Floats
+    total: Floats,
+    points: Floats,
+    box: int,
+    grid: Grid,
+    coefficients: Floats,
+    terms: Ints,
+    basis: Floats,
 ) -> None:
     """Add the polynomials of one box at points in it.
 
@@ -227,18 +237,28 @@ def _add_polynomials(
                 new[p] = 2.0 * second[p] * one[p] - two[p]
     x1, x2, x3, x4 = basis[1], basis[2], basis[3], basis[4]
     x5, x6, x7, product = basis[5], basis[6], basis[7], basis[3 * ORDER]
-    for k in range(coefficients.shape[0]):
-        for j in range(coefficients.shape[1]):
+    for k in range(terms.shape[0]):
+        for j in range(terms.shape[1]):
+            count = terms[k, j]
+            if count == 0:
+                continue
             y, z = basis[ORDER + j], basis[2 * ORDER + k]
             for p in range(width):
                 product[p] = y[p] * z[p]
             for component in range(9):
-                c = coefficients[k, j, component]
+                c = coefficients[component, k, j]
                 c0, c1, c2, c3 = c[0], c[1], c[2], c[3]
                 c4, c5, c6, c7 = c[4], c[5], c[6], c[7]
                 row = total[component]
-                for p in range(width):
-                    row[p] += product[p] * (
-                        (c0 + c1 * x1[p] + c2 * x2[p] + c3 * x3[p])
-                        + (c4 * x4[p] + c5 * x5[p] + c6 * x6[p] + c7 * x7[p])
-                    )
+                if count <= 2:
+                    for p in range(width):
+                        row[p] += product[p] * (c0 + c1 * x1[p])
+                elif count <= 4:
+                    for p in range(width):
+                        row[p] += product[p] * (c0 + c1 * x1[p] + c2 * x2[p] + c3 * x3[p])
+                else:
+                    for p in range(width):
+                        row[p] += product[p] * (
+                            (c0 + c1 * x1[p] + c2 * x2[p] + c3 * x3[p])
+                            + (c4 * x4[p] + c5 * x5[p] + c6 * x6[p] + c7 * x7[p])
+                        )

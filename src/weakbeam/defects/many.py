@@ -35,6 +35,9 @@ _FEW_LINES = 64
 _LARGEST_TABLE = 384 * 2**20
 """Bytes of the coefficients of all boxes, at most."""
 
+_NEGLIGIBLE = 1e-8
+"""Coefficients of β are left out that add up to no more than this, far below what optics see."""
+
 _FEW_NEAR = 4
 """Boxes with fewer near lines than this, on average, are not cut further."""
 
@@ -108,7 +111,8 @@ class ManyDislocations:
         Where the field will be asked for; outside of it the lines are summed one by one.
     tolerance : float
         Largest error of each line's part of β, relative to :math:`b / 2\pi d` at the distance d
-        from the line. It is a bound; errors that occur are a hundred and more times smaller.
+        from the line. It is a bound; errors that occur are a hundred and more times smaller. In
+        addition, terms of less than 1e-8 in β are left out.
     points : int
         For how many points the field will be asked, about: decides how far the region is cut.
     workers : int, optional
@@ -192,7 +196,12 @@ class ManyDislocations:
         """Cut the region finer and finer; hand down polynomials and the lists of near lines."""
         count = len(self.exact.lines)
         grid = levels[0].grid
-        tables = Tables(np.zeros((1, 1, ORDER, 9, ORDER)), np.array([0, count]), np.arange(count))
+        tables = Tables(
+            np.zeros((1, 9, 1, ORDER, ORDER)),
+            np.zeros((1, 1, ORDER), np.int64),
+            np.array([0, count]),
+            np.arange(count),
+        )
         with ThreadPoolExecutor(workers) as pool:
             for level in levels:
                 step = _Refinement(grid, tables, level, self._lines)
@@ -251,7 +260,8 @@ class _Refinement:
             np.ravel_multi_index(tuple((self.boxes // self.cut).T), tuple(coarse.counts))
         )
         self.centres = (2 * self.boxes + 1 - grid.counts) * grid.half
-        self.transforms = [coefficients_from_values(order) for order in self.orders]
+        across, along = (coefficients_from_values(order) for order in (ORDER, level.order))
+        self.transforms = np.kron(across, across).T, along
         z, y, x = np.meshgrid(
             *(
                 half * nodes(order)
@@ -260,7 +270,8 @@ class _Refinement:
             indexing="ij",
         )
         self.places = np.stack([x.ravel(), y.ravel(), z.ravel()])
-        self.coefficients = np.empty((len(self.boxes), level.order, ORDER, 9, ORDER))
+        self.coefficients = np.empty((len(self.boxes), 9, level.order, ORDER, ORDER))
+        self.terms = np.empty((len(self.boxes), level.order, ORDER), np.int64)
 
     def run(self, pool: ThreadPoolExecutor) -> Tables:
         """Tables of all boxes of the level."""
@@ -269,7 +280,8 @@ class _Refinement:
         found = list(pool.map(self._block, blocks))
         counts = np.concatenate([np.diff(starts) for starts, _ in found])
         starts = np.concatenate([[0], np.cumsum(counts)])
-        return Tables(self.coefficients, starts, np.concatenate([near for _, near in found]))
+        near = np.concatenate([near for _, near in found])
+        return Tables(self.coefficients, self.terms, starts, near)
 
     def _block(self, block: Ints) -> tuple[Ints, Ints]:
         """Fill the coefficients of some boxes; starts and indices of their near lines."""
@@ -288,16 +300,21 @@ class _Refinement:
             values,
             near,
         )
-        far = values.reshape(len(block), 9, *self.orders[::-1])
-        x, y, z = self.transforms
-        self.coefficients[block] = np.einsum("bczyx,Zz,Yy,Xx->bZYcX", far, z, y, x, optimize=True)
-        self.coefficients[block] += self._handed_down(block)
+        coefficients = self._fitted(values) + self._handed_down(block)
+        self.coefficients[block], self.terms[block] = coefficients, _terms(coefficients)
         return starts, near[: starts[-1]].copy()
+
+    def _fitted(self, values: Floats) -> Floats:
+        """Coefficients (n, 9, nz, ny, nx) of the polynomials through values at the nodes."""
+        across, along = self.transforms
+        shape = (len(values), 9, self.level.order, ORDER * ORDER)
+        fitted = along @ (values.reshape(shape) @ across)
+        return np.asarray(fitted.reshape(*shape[:3], ORDER, ORDER))
 
     def _handed_down(self, block: Ints) -> Floats:
         """The coarser boxes' polynomials as polynomials of the boxes in them."""
         part = self.tables.coefficients[self.parents[block]]
-        count, depth = len(block), part.shape[1]
+        count, depth = len(block), part.shape[2]
         sides = (self.boxes[block] % self.cut).T
         x, y, z = (
             _restrictions(order, wider, int(cut))[side]
@@ -305,10 +322,19 @@ class _Refinement:
                 self.orders, (ORDER, ORDER, depth), self.cut, sides, strict=True
             )
         )
-        part = part @ np.swapaxes(x, 1, 2)[:, None, None]
-        part = y[:, None] @ part.reshape(count, depth, ORDER, -1)
-        part = z @ part.reshape(count, depth, -1)
-        return np.asarray(part.reshape(count, self.level.order, ORDER, 9, ORDER))
+        # Both wide axes at once: larger matrices, but far fewer of them.
+        across = np.einsum("bYy,bXx->byxYX", y, x).reshape(count, ORDER**2, ORDER**2)
+        part = part.reshape(count, 9 * depth, ORDER**2) @ across
+        part = z[:, None] @ part.reshape(count, 9, depth, ORDER**2)
+        return np.asarray(part.reshape(count, 9, self.level.order, ORDER, ORDER))
+
+
+def _terms(coefficients: Floats) -> Ints:
+    """How many coefficients along x to keep, (n, nz, ny): the others add up to `_NEGLIGIBLE`."""
+    size = np.abs(coefficients).max(axis=1)
+    rest = np.cumsum(size[..., ::-1], axis=-1)[..., ::-1]
+    allowed = _NEGLIGIBLE / (size.shape[1] * size.shape[2])
+    return np.asarray(np.count_nonzero(rest > allowed, axis=-1))
 
 
 def _restrictions(order: int, wider: int, cut: int) -> Floats:
