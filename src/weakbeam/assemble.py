@@ -16,6 +16,7 @@ import numpy as np
 
 from weakbeam._populations import StoredDislocations
 from weakbeam._typing import Floats
+from weakbeam.assemble_camera import detector_of
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_field import Defects, defects_of, visible_bounds
@@ -35,6 +36,7 @@ from weakbeam.experiment import Experiment, Reflection
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.scan import DetectorScan, detector_scans
+from weakbeam.instrument.detector import Detector
 from weakbeam.io.provenance import file_sha256, text_sha256
 
 COARSE_SLICES = 15
@@ -74,6 +76,8 @@ class Setup:
     positions: Mapping[str, Floats]
     scans: tuple[DetectorScan, ...]
     vignetting: float
+    detector: Detector
+    """What makes frames of the images."""
     notes: tuple[str, ...]
     """What was corrected in the description."""
 
@@ -189,7 +193,8 @@ class Setup:
     def inputs(self) -> dict[str, str]:
         """SHA-256 of every file that the experiment names."""
         stored = [t.file for t in self.experiment.defects if isinstance(t, StoredDislocations)]
-        files = (self.experiment.crystal.cif, self.experiment.acceptance.file, *stored)
+        e = self.experiment
+        files = (e.crystal.cif, e.acceptance.file, e.camera.file, *stored)
         return {file: file_sha256(file) for file in files if file is not None}
 
 
@@ -299,6 +304,7 @@ def _one(
         positions=positions,
         scans=tuple(detector_scans(positions)),
         vignetting=vignetting_of(experiment),
+        detector=detector_of(experiment, geometry, optics),
         notes=notes,
     )
     # A kernel that does not fit is a mistake to be told before anything is written.

@@ -265,5 +265,6 @@ def _missing(model: np.ndarray, length: int) -> np.ndarray:
 
 def visible_bounds(corners: Sequence[Floats], axes: Floats) -> Bounds:
     """The box along `axes` (rows) around points (n, 3) of several grids, a little widened."""
-    bounds = Bounds.of(np.concatenate(corners), axes)
-    return Bounds(bounds.centre, bounds.axes, bounds.half * (1.0 + 1e-6) + 1e-6)
+    local = np.concatenate(corners) @ axes.T
+    low, high = local.min(axis=0), local.max(axis=0)
+    return Bounds(0.5 * (low + high) @ axes, axes, 0.5 * (high - low) * (1.0 + 1e-6) + 1e-6)

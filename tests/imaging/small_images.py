@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.field import evaluate
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 
@@ -43,3 +44,17 @@ def make(
     return SimpleNamespace(
         field=StraightDislocations(lines), geometry=geometry, rays=rays, acceptance=acceptance
     )
+
+
+def plain_images(case, engine, settings):
+    """The direct sum over the very samples of an engine, (frames, rows, columns)."""
+    shifts = np.asarray(settings) @ case.geometry.motor_vectors
+    images = np.empty((len(shifts), math.prod(engine.shape)))
+    for pixel in range(images.shape[1]):
+        points, weights = engine.sampling.of_pixel(pixel)
+        gradient = evaluate(case.field, points)
+        q_sample = diffraction_vector_change(gradient, case.geometry.q0_sample)
+        q = q_sample @ case.geometry.imaging_from_sample.T
+        intensity = np.nan_to_num(case.acceptance.relative(q + shifts[:, None]), nan=0.0)
+        images[:, pixel] = intensity @ weights
+    return images.reshape(-1, *engine.shape)

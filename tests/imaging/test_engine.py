@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_images import EDGE, MIXED, SINGULAR, line, make
+from small_images import EDGE, MIXED, SINGULAR, line, make, plain_images
 
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.imaging import engine as engine_module
-from weakbeam.imaging.direct import direct_images, q_of_rays
+from weakbeam.imaging.direct import q_of_rays
 from weakbeam.imaging.engine import Engine
 
 PHI = np.array([-4e-4, -1.5e-4, 0.0, 1.4e-4, 3e-4])
@@ -31,12 +31,7 @@ def both(case, **mesh):
     rock, roll, settings = shifts(case.geometry, **mesh)
     fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
     frames = fast.images(rock, roll).reshape(-1, *fast.shape)
-    images = []
-    for rays in case.rays:
-        q = q_of_rays(case.field, case.geometry, rays)
-        images.append(direct_images(q, rays, case.geometry, case.acceptance, settings))
-    chosen = np.broadcast_to(fast.levels, (1, *frames.shape))
-    return frames, np.take_along_axis(np.stack(images), chosen.astype(int), axis=0)[0], fast
+    return frames, plain_images(case, fast, settings), fast
 
 
 def assert_same(frames, expected):
@@ -74,14 +69,40 @@ def test_engine_equals_the_direct_sum(arguments):
 
 def test_refinement_is_used_near_the_line_and_only_there():
     case = make(slices=(15, 60, 240), shape=(61, 9))
-    levels = Engine(case.field, case.geometry, case.rays, case.acceptance).levels
+    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    slices = fast.sampling.levels.reshape(15, 61, 9)
+    levels = slices.max(axis=0)
     assert levels[30].min() == 2
     assert levels[[0, -1]].max() == 0
     assert np.all(np.diff(levels[:31, 4]) >= 0)
     assert np.all(np.diff(levels[30:, 4]) <= 0)
+    # The line runs along y through the middle of the beam: only there a ray is cut finely.
+    assert slices[[0, -1], 30].max() < 2
+    assert slices[7, 30].min() == 2
     perfect = Engine(Superposition(), case.geometry, case.rays, case.acceptance)
-    assert perfect.levels.max() == 0
+    assert perfect.sampling.levels.max() == 0
     assert perfect.rays == 61 * 9 * 15
+
+
+@pytest.mark.parametrize("oversampling", [1, 3])
+def test_samples_of_every_pixel_cover_the_whole_beam_once(oversampling):
+    case = make(lines=(EDGE, MIXED), slices=(15, 60, 240), shape=(11, 9), oversampling=oversampling)
+    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    up = case.geometry.lab_from_sample[2]
+    centre = case.rays[-1].weights @ case.rays[-1].depths
+    for pixel in range(99):
+        points, weights = fast.sampling.of_pixel(pixel)
+        assert weights.min() >= 0.0
+        assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+        # A slice stands at its middle, whatever its weight within.
+        assert weights @ points @ up == pytest.approx(centre, abs=1e-3)
+    assert sum(len(fast.sampling.of_pixel(p)[0]) for p in range(99)) >= fast.rays
+
+
+def test_grids_must_cut_each_other_evenly():
+    case = make(slices=(7, 15))
+    with pytest.raises(ValueError, match="evenly"):
+        Engine(case.field, case.geometry, case.rays, case.acceptance)
 
 
 def test_points_on_a_singular_core_are_dark_and_counted():

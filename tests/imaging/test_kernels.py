@@ -74,7 +74,7 @@ def test_sum_of_products_for_any_number_of_samples(samples):
     roll = random.uniform(size=(samples, 2, 8)).astype(np.float32)
     pixels = np.array([4, 0, 7, 1, 9])
     frames = np.full((2, 3, 10), -1, np.float32)
-    kernels.sum_products(rock, roll, pixels, frames)
+    kernels.sum_products(rock, roll, pixels, False, frames)
     expected = np.einsum("kip,kjp->jip", rock, roll)[:, :, :5]
     np.testing.assert_allclose(frames[:, :, pixels], expected, rtol=1e-6)
     np.testing.assert_array_equal(frames[:, :, [2, 3, 5, 6, 8]], -1)

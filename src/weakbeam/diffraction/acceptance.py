@@ -407,7 +407,7 @@ class Acceptance:
         (3,) ndarray
             Of (q_rock', q_roll, q_2θ).
         """
-        return self._linear_map @ self.ray_moments[0]
+        return self.linear_map @ self.ray_moments[0]
 
     def covariance(self) -> Floats:
         """Covariance of q in the imaging frame, truncations and stops included.
@@ -417,11 +417,11 @@ class Acceptance:
         (3, 3) ndarray
             Of (q_rock', q_roll, q_2θ); see docs/explanation/physics.md, C3.
         """
-        matrix = self._linear_map
+        matrix = self.linear_map
         return np.asarray(matrix @ self.ray_moments[1] @ matrix.T)
 
     @property
-    def _linear_map(self) -> Floats:
+    def linear_map(self) -> Floats:
         """From (ε, ζ_v, ζ_h, δ, ξ, φ) to q."""
         s, c, c2 = self.sin, self.cos, math.cos(2 * self.theta)
         return np.array(

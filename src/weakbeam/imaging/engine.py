@@ -12,11 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
 from weakbeam.defects.field import DisplacementGradientField
@@ -27,6 +24,7 @@ from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging import kernels
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
+from weakbeam.imaging.sampling import Block, Sampling
 from weakbeam.workers import worker_count
 
 BATCH_BYTES = 320 * 2**20
@@ -37,23 +35,10 @@ STORE_BYTES = 512 * 2**20
 
 _SETTINGS_AT_ONCE = 256
 _POINTS_AT_ONCE = 4096
-_BLOCK_WIDTH = 512
-_FINE_BLOCK_WIDTH = 32
 _TOLERATED_STEP = 1.0
 
 Progress = Callable[[float], None]
 """Called with the number of frames that are newly done; fractions are possible."""
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Pixels that are computed together: all with the same sampling."""
-
-    level: int
-    pixels: Ints
-    """Indices into the image, as many as the block is wide; the last is repeated to fill up."""
-    count: int
-    """Pixels without the repetitions."""
 
 
 class Engine:
@@ -66,8 +51,8 @@ class Engine:
     geometry : DiffractionGeometry
         The reflection.
     rays : RayGrid or sequence of RayGrid
-        The sampling points. Of several grids, which differ in their depth samples only, each pixel
-        takes the coarsest in which q varies smoothly from sample to sample.
+        The sampling points. Of several grids, which differ in their depth samples only, each slice
+        of a ray takes the coarsest in which q varies smoothly from sample to sample.
     acceptance : Acceptance or ObliqueAcceptance
         The instrument. The one of the symmetric geometry factorises: φ and 2θ must not move
         q_roll then, nor χ the rest. The other one is taken ray by ray, for motors that may move
@@ -105,7 +90,8 @@ class Engine:
         else:
             self._route = GeneralRoute(acceptance)
         self._stored: dict[int, Floats] = {}
-        self._blocks, self._levels = self._plan()
+        self.sampling = Sampling(self.grids)
+        self._plan()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,15 +99,9 @@ class Engine:
         return self.grids[0].rows, self.grids[0].columns
 
     @property
-    def levels(self) -> NDArray[np.int8]:
-        """Which of the ray grids each pixel uses, shape (rows, columns)."""
-        return self._levels.reshape(self.shape)
-
-    @property
     def rays(self) -> int:
         """Number of sampling points of an image."""
-        samples = [len(grid.sample_weights) for grid in self.grids]
-        return int(np.bincount(self._levels, minlength=len(samples)) @ samples)
+        return self.sampling.rays
 
     # ------------------------------------------------------------------ images
 
@@ -187,10 +167,10 @@ class Engine:
             count = _size(i) * _size(j)
             frames = store[: count * pixels].reshape(_size(j), _size(i), pixels)
 
-            def work(block: _Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
-                weights = self.grids[block.level].sample_weights
-                pixels = block.pixels[: block.count]
-                self._route.frames(self._q(block), weights, rock[i], roll[j], pixels, out)
+            def work(block: Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
+                weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
+                add = block.level > 0
+                self._route.frames(self._q(block), weights, rock[i], roll[j], pixels, add, out)
 
             self._run(work, progress, count)
             yield i, j, frames.reshape(_size(j), _size(i), *self.shape)
@@ -225,11 +205,19 @@ class Engine:
         part = np.empty((len(left), self.shape[0] * self.shape[1]))
         for i, j in self._tiles(len(rock), len(roll), bounded=False):
 
-            def work(block: _Block, i: slice = i, j: slice = j) -> None:
-                weights = self.grids[block.level].sample_weights
+            def work(block: Block, i: slice = i, j: slice = j) -> None:
+                weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
                 powers = np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j])
-                pixels = block.pixels[: block.count]
-                self._route.moments(self._q(block), weights, rock[i], roll[j], powers, pixels, part)
+                self._route.moments(
+                    self._q(block),
+                    weights,
+                    rock[i],
+                    roll[j],
+                    powers,
+                    pixels,
+                    block.level > 0,
+                    part,
+                )
 
             self._run(work, progress, _size(i) * _size(j))
             total += part.reshape(total.shape)
@@ -247,50 +235,51 @@ class Engine:
         masked : int
             Number of rays that do not diffract: folded crystal or field not finite.
         """
-        mean = np.empty((3, self.shape[0] * self.shape[1]))
-        masked: list[int] = []
+        pixels = self.grids[0].pixels
+        mean, total, masked = np.zeros((3, pixels)), np.zeros(pixels), np.zeros(pixels, np.int64)
 
-        def work(block: _Block) -> None:
-            q = self._q(block)[:, :, : block.count]
-            q = q - self._off_axis(block.pixels[: block.count])[:, None]
-            good = q[0] < 0.5 * kernels.NOWHERE
-            weights = np.where(good, self.grids[block.level].sample_weights[:, None], 0.0)
-            with np.errstate(invalid="ignore"):
-                average = np.where(good, q * weights, 0.0).sum(axis=1) / weights.sum(axis=0)
-            mean[:, block.pixels[: block.count]] = average
-            masked.append(int(good.size - good.sum()))
+        def work(block: Block) -> None:
+            where = block.pixels[: block.count]
+            weights = self.sampling.weights(block)[:, : block.count]
+            q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
+            dark = q[0] >= 0.5 * kernels.NOWHERE
+            np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
+            weights = np.where(dark, 0.0, weights)
+            np.add.at(total, where, weights.sum(axis=0))
+            for component in range(3):
+                np.add.at(mean[component], where, (q[component] * weights).sum(axis=0))
 
         self._run(work, None, 0)
-        return mean.reshape(3, *self.shape), sum(masked)
+        with np.errstate(invalid="ignore"):
+            mean /= total
+        return mean.reshape(3, *self.shape), int(masked.sum())
 
-    def _q(self, block: _Block) -> Floats:
+    def _q(self, block: Block) -> Floats:
         """q of a block's rays, (3, samples, pixels); kept if the whole image's fits in memory."""
         stored = self._stored.get(id(block))
         if stored is not None:
             return stored
-        q = self._compute_q(block.level, block.pixels)
+        q = self._compute_q(block)
         if self._keep:
             self._stored[id(block)] = q
         return q
 
-    def _compute_q(self, level: int, pixels: Ints) -> Floats:
-        grid = self.grids[level]
-        centres = np.ascontiguousarray(grid.centres(pixels).T)
-        offsets = grid.sample_offsets
-        q = np.empty((3, len(offsets), pixels.size))
-        step = max(1, _POINTS_AT_ONCE // pixels.size)
-        for start in range(0, len(offsets), step):
-            offset = offsets[start : start + step].T
-            points = (centres[:, None, :] + offset[:, :, None]).reshape(3, -1)
-            gradient = np.zeros((9, points.shape[1]))
-            self.field.add_to(gradient, points)
-            part = np.empty((3, points.shape[1]))
+    def _compute_q(self, block: Block) -> Floats:
+        points = self.sampling.points(block)
+        width = block.pixels.size
+        q = np.empty((3, block.samples, width))
+        step = max(1, _POINTS_AT_ONCE // width)
+        for start in range(0, block.samples, step):
+            some = np.ascontiguousarray(points[:, start : start + step]).reshape(3, -1)
+            gradient = np.zeros((9, some.shape[1]))
+            self.field.add_to(gradient, some)
+            part = np.empty((3, some.shape[1]))
             kernels.q_from_gradient(
                 gradient, self.geometry.q0_sample, self.geometry.imaging_from_sample, part
             )
-            q[:, start : start + step] = part.reshape(3, -1, pixels.size)
+            q[:, start : start + step] = part.reshape(3, -1, width)
         if self.vignetting:
-            q += self._off_axis(pixels)[:, None]
+            q += self._off_axis(block.pixels)[:, None]
         return q
 
     def _off_axis(self, pixels: Ints) -> Floats:
@@ -308,38 +297,25 @@ class Engine:
 
     # ------------------------------------------------------------------ plan
 
-    def _plan(self) -> tuple[list[list[_Block]], NDArray[np.int8]]:
-        """Choose the sampling of every pixel; gather pixels in blocks, one list for each grid.
-
-        The coarsest grid covers the whole image: the blocks of finer ones replace its values.
-        """
-        pixels = self.shape[0] * self.shape[1]
-        levels = np.zeros(pixels, np.int8)
-        self._keep = self._q_bytes(levels) <= STORE_BYTES
-        blocks = [_gather(np.arange(pixels), 0)]
+    def _plan(self) -> None:
+        """Cut the slices of the rays where q varies too fast."""
+        self._keep = 24 * self.sampling.size <= STORE_BYTES
         if len(self.grids) == 1:
-            return blocks, levels
+            return
         coarse = self.grids[0]
-        finer = [len(grid.depths) / len(coarse.depths) for grid in self.grids[:-1]]
         scales = _smooth_steps(self._optics)
+        steps = np.empty((len(coarse.sample_weights), coarse.pixels), np.float32)
 
-        def work(block: _Block) -> None:
-            steps = np.empty(block.pixels.size)
-            kernels.steepest_step(self._q(block), coarse.oversampling**2, scales, steps)
-            levels[block.pixels] = np.searchsorted(finer, steps)
+        def work(block: Block) -> None:
+            part = np.empty((block.samples, block.pixels.size), np.float32)
+            kernels.steepest_steps(self._q(block), coarse.oversampling**2, scales, part)
+            steps[:, block.pixels] = part
 
-        self._map(work, blocks[0], lambda _: None)
-        self._keep = self._q_bytes(levels) <= STORE_BYTES
+        self._map(work, self.sampling.blocks[0], lambda _: None)
+        self.sampling.refine(steps)
+        self._keep = 24 * self.sampling.size <= STORE_BYTES
         if not self._keep:
             self._stored.clear()
-        blocks += [_gather(np.flatnonzero(levels == k), k) for k in range(1, len(self.grids))]
-        return blocks, levels
-
-    def _q_bytes(self, levels: NDArray[np.int8]) -> int:
-        """Memory that q of all rays takes."""
-        samples = np.array([len(grid.sample_weights) for grid in self.grids])
-        fine = np.bincount(levels, minlength=len(samples))
-        return int(24 * (levels.size * samples[0] + fine[1:] @ samples[1:]))
 
     def _tiles(self, rock: int, roll: int, bounded: bool = True) -> list[tuple[slice, slice]]:
         """Cut a scan into batches; the roll factor is cheaper to repeat, so rock is cut first."""
@@ -356,25 +332,22 @@ class Engine:
 
     # ------------------------------------------------------------------ work
 
-    def _run(self, work: Callable[[_Block], None], progress: Progress | None, frames: int) -> None:
-        """Do `work` for every block, coarse grids before fine ones."""
-        total = sum(self._cost(block) for blocks in self._blocks for block in blocks)
+    def _run(self, work: Callable[[Block], None], progress: Progress | None, frames: int) -> None:
+        """Do `work` for every block, level after level: two of a level never share a pixel."""
+        total = self.sampling.size
 
-        def report(block: _Block) -> None:
+        def report(block: Block) -> None:
             if progress is not None:
-                progress(frames * self._cost(block) / total)
+                progress(frames * block.size / total)
 
-        for blocks in self._blocks:
+        for blocks in self.sampling.blocks:
             self._map(work, blocks, report)
-
-    def _cost(self, block: _Block) -> int:
-        return block.pixels.size * len(self.grids[block.level].sample_weights)
 
     def _map(
         self,
-        work: Callable[[_Block], None],
-        blocks: list[_Block],
-        report: Callable[[_Block], None],
+        work: Callable[[Block], None],
+        blocks: list[Block],
+        report: Callable[[Block], None],
     ) -> None:
         if self.workers == 1 or len(blocks) == 1:
             for block in blocks:
@@ -388,23 +361,6 @@ class Engine:
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-
-
-def _gather(pixels: NDArray[Any], level: int) -> list[_Block]:
-    """Cut a list of pixels into blocks of one width; the last one repeats its last pixel.
-
-    Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
-    not depend on where in a block it stands.
-    """
-    width = _BLOCK_WIDTH if level == 0 else _FINE_BLOCK_WIDTH
-    # A whole number of vectors, and no wider than a small image needs.
-    width = min(width, 16 * math.ceil(max(len(pixels), 1) / 16))
-    blocks = []
-    for start in range(0, len(pixels), width):
-        part = pixels[start : start + width].astype(np.int64)
-        filled = np.concatenate([part, np.repeat(part[-1:], width - len(part))])
-        blocks.append(_Block(level, filled, len(part)))
-    return blocks
 
 
 def _smooth_steps(acceptance: Acceptance) -> Floats:

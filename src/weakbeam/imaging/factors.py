@@ -187,7 +187,7 @@ def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float
     values = np.zeros((u.size, w.size))
     part = np.empty((u.size, 1, w.size), np.float32)
     for shift, share in zip(*acceptance.blur_nodes(), strict=True):
-        closed.fill(q, shift * np.array([[cosine, 0.0, -sine]]), np.full(u.size, share), part)
+        closed.fill(q, shift * np.array([[cosine, 0.0, -sine]]), np.full(q.shape[1:], share), part)
         values += part[:, 0]
     optics = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
     return _SplineRock(optics, np.ascontiguousarray(spline_filter(values, order=3)))

@@ -62,6 +62,14 @@ def prepare(q: Floats, forms: Floats, offset: Floats, base: Floats, bounds: Floa
             bounds[k, c, 0], bounds[k, c, 1] = low, high
 
 
+@inlined
+def move(forms: Floats, rock: Floats, roll: Floats, moved: Floats) -> None:
+    """What a setting of the motors adds to the forms."""
+    s1, s2, s3 = rock[0] + roll[0], rock[1] + roll[1], rock[2] + roll[2]
+    for c in range(6):
+        moved[c] = forms[c, 0] * s1 + forms[c, 1] * s2 + forms[c, 2] * s3
+
+
 @compiled
 def add_setting(
     base: Floats,
@@ -82,7 +90,7 @@ def add_setting(
     ends : (6,) ndarray
         Height; half width of the condenser; larger and smaller end of δ, smaller and larger end of
         ξ. See `weakbeam.diffraction.oblique_acceptance.ClosedForm`.
-    weights : (samples,) ndarray
+    weights : (samples, pixels) ndarray
         Weight of each sample of a pixel.
     total : (pixels,) ndarray
         Added to.
@@ -105,25 +113,31 @@ def add_setting(
         smallest_high = min(
             clip - m_high, bounds[k, 4, 0] + sd - d_low, bounds[k, 5, 0] + sx + x_high
         )
-        height = ends[0] * weights[k]
+        height, share = ends[0], weights[k]
         y1, y2, y3, m, d, x = base[k, 0], base[k, 1], base[k, 2], base[k, 3], base[k, 4], base[k, 5]
         if largest_low < -_FULL and smallest_high > _FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
-                total[p] += height * exponential(-0.5 * (a * a + b * b + c * c))
+                total[p] += height * share[p] * exponential(-0.5 * (a * a + b * b + c * c))
         elif largest_low < -_FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
                 high = min(clip - (m[p] + sm), d[p] + sd - d_low, x[p] + sx + x_high)
                 total[p] += (
-                    height * exponential(-0.5 * (a * a + b * b + c * c)) * normal_below(high)
+                    height
+                    * share[p]
+                    * exponential(-0.5 * (a * a + b * b + c * c))
+                    * normal_below(high)
                 )
         elif smallest_high > _FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
                 low = max(-clip - (m[p] + sm), d[p] + sd - d_high, x[p] + sx + x_low)
                 total[p] += (
-                    height * exponential(-0.5 * (a * a + b * b + c * c)) * normal_below(-low)
+                    height
+                    * share[p]
+                    * exponential(-0.5 * (a * a + b * b + c * c))
+                    * normal_below(-low)
                 )
         else:
             for p in range(total.size):
@@ -132,6 +146,7 @@ def add_setting(
                 high = min(clip - (m[p] + sm), d[p] + sd - d_low, x[p] + sx + x_high)
                 total[p] += (
                     height
+                    * share[p]
                     * exponential(-0.5 * (a * a + b * b + c * c))
                     * normal_between(low, max(low, high))
                 )
@@ -147,6 +162,7 @@ def sum_general(
     offsets: Floats,
     ends: Floats,
     pixels: Ints,
+    add: bool,
     frames: Floats32,
 ) -> None:
     """Frames of a block of pixels.
@@ -155,7 +171,7 @@ def sum_general(
     ----------
     q : (3, samples, block) ndarray
         Imaging frame.
-    weights : (samples,) ndarray
+    weights : (samples, pixels) ndarray
         Weight of each sample of a pixel.
     rock, roll : (n, 3) and (m, 3) ndarray
         Shifts of q; a frame takes one of each.
@@ -163,22 +179,24 @@ def sum_general(
         The acceptance, see :func:`prepare` and :func:`add_setting`.
     pixels : (k,) ndarray of int64
         Where the first k ≤ block pixels of the block lie in the image.
+    add : bool
+        Add to what is there, instead of replacing it.
     frames : (m, n, pixels of the image) ndarray of float32
         Filled in at `pixels`.
     """
     samples, width = q.shape[1], q.shape[2]
     base, bounds = np.empty((samples, 6, width)), np.empty((samples, 6, 2))
-    total = np.empty(width)
+    total, moved = np.empty(width), np.empty(6)
     terms = forms.shape[0]
     for n in range(terms):
         prepare(q, forms[n], offsets[n], base, bounds)
         for j in range(roll.shape[0]):
             for i in range(rock.shape[0]):
-                moved = forms[n] @ (rock[i] + roll[j])
+                move(forms[n], rock[i], roll[j], moved)
                 frame = frames[j, i]
                 total[:] = 0.0
                 add_setting(base, bounds, moved, ends[n], weights, total)
-                if n == 0:
+                if n == 0 and not add:
                     for p in range(pixels.size):
                         frame[pixels[p]] = total[p]
                 else:
@@ -202,6 +220,7 @@ def sum_general_moments(
     rock_powers: Floats,
     roll_powers: Floats,
     pixels: Ints,
+    add: bool,
     moments: Floats,
 ) -> None:
     """Moments of a block of pixels over the whole scan, without forming its frames.
@@ -214,20 +233,23 @@ def sum_general_moments(
         What each setting of either kind is multiplied with.
     pixels : (k,) ndarray of int64
         Where the first k ≤ block pixels of the block lie in the image.
+    add : bool
+        Add to what is there, instead of replacing it.
     moments : (moments, pixels of the image) ndarray
         Filled in at `pixels`.
     """
     samples, width = q.shape[1], q.shape[2]
     base, bounds = np.empty((samples, 6, width)), np.empty((samples, 6, 2))
-    total = np.empty(width)
-    for l in range(moments.shape[0]):  # noqa: E741
-        for p in range(pixels.size):
-            moments[l, pixels[p]] = 0.0
+    total, moved = np.empty(width), np.empty(6)
+    if not add:
+        for l in range(moments.shape[0]):  # noqa: E741
+            for p in range(pixels.size):
+                moments[l, pixels[p]] = 0.0
     for n in range(forms.shape[0]):
         prepare(q, forms[n], offsets[n], base, bounds)
         for j in range(roll.shape[0]):
             for i in range(rock.shape[0]):
-                moved = forms[n] @ (rock[i] + roll[j])
+                move(forms[n], rock[i], roll[j], moved)
                 total[:] = 0.0
                 add_setting(base, bounds, moved, ends[n], weights, total)
                 for l in range(moments.shape[0]):  # noqa: E741

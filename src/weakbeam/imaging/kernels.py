@@ -145,7 +145,7 @@ def rock_factor(
         Imaging frame.
     shifts : (settings, 3) ndarray
         Added to q by the motors.
-    weights : (samples,) ndarray
+    weights : (samples, pixels) ndarray
         Weight of each sample of a pixel.
     optics : tuple of float
         sinθ, cosθ, precision of the beam, precision of the lens, half width of the condenser.
@@ -157,14 +157,14 @@ def rock_factor(
     """
     sine, cosine, beam, lens, clip = optics
     for k in range(q.shape[1]):
-        q1, q3 = q[0, k], q[2, k]
+        q1, q3, share_of_pixel = q[0, k], q[2, k], weights[k]
         for i in range(shifts.shape[0]):
             row = factor[k, i]
             for p in range(q1.size):
                 row[p] = 0.0
             for n in range(parts.shape[0]):
                 energy, window_low, window_high = parts[n, 0], parts[n, 4], parts[n, 5]
-                height = parts[n, 3] * weights[k]
+                height = parts[n, 3]
                 total = beam + energy + lens
                 inverse_width = np.sqrt(total)
                 shift_1, shift_3 = shifts[i, 0] - parts[n, 1], shifts[i, 2] - parts[n, 2]
@@ -180,7 +180,9 @@ def rock_factor(
                     share = normal_between(
                         (low - middle) * inverse_width, (high - middle) * inverse_width
                     )
-                    value = height * exponential(-0.5 * exponent / total) * share
+                    value = (
+                        height * share_of_pixel[p] * exponential(-0.5 * exponent / total) * share
+                    )
                     row[p] += value if value > NOTHING else 0.0
 
 
@@ -222,7 +224,7 @@ def rock_spline(
                         value += weight * (
                             b0 * line[n - 1] + b1 * line[n] + b2 * line[n + 1] + b3 * line[n + 2]
                         )
-                value *= weights[k]
+                value *= weights[k, p]
                 factor[k, i, p] = value if value > NOTHING else 0.0
 
 
@@ -315,7 +317,7 @@ def roll_table(
 
 
 @compiled
-def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, frames: Floats32) -> None:
+def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, add: bool, frames: Floats32) -> None:
     """Frames of a block of pixels: the sum over samples of the products of the two factors.
 
     Parameters
@@ -326,6 +328,8 @@ def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, frames: Floats32)
         Factor of q_roll.
     pixels : (n,) ndarray of int64
         Where the first n ≤ block pixels of the block lie in the image.
+    add : bool
+        Add to what is there, instead of replacing it.
     frames : (settings', settings, pixels of the image) ndarray of float32
         Filled in at `pixels`.
     """
@@ -347,8 +351,24 @@ def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, frames: Floats32)
                     total[p] += a0[p] * b0[p]
             frame = frames[j, i]
             # Rounding may leave a trace below zero where a blocked part has been taken away.
+            if add:
+                for n in range(pixels.size):
+                    frame[pixels[n]] += max(total[n], np.float32(0.0))
+            else:
+                for n in range(pixels.size):
+                    frame[pixels[n]] = max(total[n], np.float32(0.0))
+
+
+@compiled
+def put(block: Floats32 | Floats, pixels: Ints, add: bool, frames: Floats32 | Floats) -> None:
+    """Put a block (m, n, width) of pixels into images (m, n, pixels of the image), or add it."""
+    for j in range(block.shape[0]):
+        for i in range(block.shape[1]):
             for n in range(pixels.size):
-                frame[pixels[n]] = max(total[n], np.float32(0.0))
+                if add:
+                    frames[j, i, pixels[n]] += block[j, i, n]
+                else:
+                    frames[j, i, pixels[n]] = block[j, i, n]
 
 
 @compiled
@@ -368,7 +388,7 @@ def sum_table(
     ----------
     q : (3, samples, pixels) ndarray
         Imaging frame.
-    weights : (samples,) ndarray
+    weights : (samples, pixels) ndarray
         Weight of each sample of a pixel, scale included.
     rock, roll : (n, 3) and (m, 3) ndarray
         Shifts of q; a frame takes one of each.
@@ -403,7 +423,7 @@ def sum_table(
                     far = (1.0 - y) * ((1.0 - z) * table[d, b, c] + z * table[d, b, f]) + y * (
                         (1.0 - z) * table[d, e, c] + z * table[d, e, f]
                     )
-                    total += weights[k] * ((1.0 - x) * near + x * far)
+                    total += weights[k, p] * ((1.0 - x) * near + x * far)
                 block[j, i, p] = total
 
 
@@ -414,6 +434,7 @@ def sum_moments(
     rock_powers: Floats,
     roll_powers: Floats,
     pixels: Ints,
+    add: bool,
     moments: Floats,
 ) -> None:
     """Moments of a block of pixels over the whole scan, without forming its frames.
@@ -428,6 +449,8 @@ def sum_moments(
         What each setting of either factor is multiplied with.
     pixels : (n,) ndarray of int64
         Where the first n ≤ block pixels of the block lie in the image.
+    add : bool
+        Add to what is there, instead of replacing it.
     moments : (moments, pixels of the image) ndarray
         Filled in at `pixels`.
     """
@@ -448,13 +471,17 @@ def sum_moments(
                     right[p] += weight * b[p]
             for p in range(block):
                 total[p] += left[p] * right[p]
-        for n in range(pixels.size):
-            moments[m, pixels[n]] = total[n]
+        if add:
+            for n in range(pixels.size):
+                moments[m, pixels[n]] += total[n]
+        else:
+            for n in range(pixels.size):
+                moments[m, pixels[n]] = total[n]
 
 
 @compiled
-def steepest_step(q: Floats, runs: int, scales: Floats, steps: Floats) -> None:
-    """Largest change of q between neighbouring samples of each pixel, in units of `scales`.
+def steepest_steps(q: Floats, runs: int, scales: Floats, steps: Floats32) -> None:
+    """Largest change of q from each sample of each pixel to its neighbours, and theirs to others.
 
     Parameters
     ----------
@@ -464,16 +491,18 @@ def steepest_step(q: Floats, runs: int, scales: Floats, steps: Floats) -> None:
         Samples come in this many runs along the ray, one for each sub-pixel.
     scales : (3,) ndarray
         Change of each component that counts as 1.
-    steps : (pixels,) ndarray
+    steps : (samples, pixels) ndarray of float32
         Filled in.
     """
     samples = q.shape[1] // runs
     steps[:] = 0.0
-    for run in range(runs):
-        for k in range(run * samples, (run + 1) * samples - 1):
-            for p in range(steps.size):
+    for start in range(0, q.shape[1], samples):
+        for k in range(start, start + samples - 1):
+            first, last = max(k - 1, start), min(k + 2, start + samples - 1)
+            for p in range(q.shape[2]):
                 a = abs(q[0, k + 1, p] - q[0, k, p]) / scales[0]
                 b = abs(q[1, k + 1, p] - q[1, k, p]) / scales[1]
                 c = abs(q[2, k + 1, p] - q[2, k, p]) / scales[2]
-                step = a + b + c
-                steps[p] = step if step > steps[p] else steps[p]
+                step = np.float32(a + b + c)
+                for n in range(first, last + 1):
+                    steps[n, p] = max(steps[n, p], step)

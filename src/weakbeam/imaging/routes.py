@@ -23,20 +23,29 @@ class Route(Protocol):
     """Evaluates the acceptance for blocks of pixels, in any number of threads."""
 
     def frames(
-        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        pixels: Ints,
+        add: bool,
+        out: Floats32,
     ) -> None:
-        """Fill the pixels of every frame.
+        """Fill, or add to, the pixels of every frame.
 
         Parameters
         ----------
         q : (3, samples, block) ndarray
             Of the rays of a block of pixels, imaging frame.
-        weights : (samples,) ndarray
+        weights : (samples, block) ndarray
             Weight of each sample.
         rock, roll : (n, 3) and (m, 3) ndarray
             Shifts of q by φ and 2θ, and by χ.
         pixels : (k,) ndarray of int64
-            Where the first k pixels of the block lie in the image.
+            Where the first k pixels of the block lie in the image; if added, one may come twice.
+        add : bool
+            Add to what is there, instead of replacing it.
         out : (m, n, pixels of the image) ndarray of float32
             Filled in at `pixels`.
         """
@@ -49,13 +58,14 @@ class Route(Protocol):
         roll: Floats,
         powers: tuple[Floats, Floats],
         pixels: Ints,
+        add: bool,
         out: Floats,
     ) -> None:
-        """Fill the pixels of moments over all frames.
+        """Fill, or add to, the pixels of moments over all frames.
 
         Parameters
         ----------
-        q, weights, rock, roll, pixels
+        q, weights, rock, roll, pixels, add
             As for :meth:`frames`.
         powers : ((l, n) ndarray, (l, m) ndarray)
             Frame (j, i) enters moment l with the product of powers[0][l, i] and powers[1][l, j].
@@ -78,10 +88,17 @@ class FactorRoute:
         self._scratch = _Scratch()
 
     def frames(
-        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        pixels: Ints,
+        add: bool,
+        out: Floats32,
     ) -> None:
         """See :meth:`Route.frames`."""
-        kernels.sum_products(*self._factors(q, weights, rock, roll), pixels, out)
+        kernels.sum_products(*self._factors(q, weights, rock, roll), pixels, add, out)
 
     def moments(
         self,
@@ -91,10 +108,11 @@ class FactorRoute:
         roll: Floats,
         powers: tuple[Floats, Floats],
         pixels: Ints,
+        add: bool,
         out: Floats,
     ) -> None:
         """See :meth:`Route.moments`."""
-        kernels.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, out)
+        kernels.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, add, out)
 
     def _factors(
         self, q: Floats, weights: Floats, rock: Floats, roll: Floats
@@ -129,10 +147,17 @@ class GeneralRoute:
         self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
 
     def frames(
-        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        pixels: Ints,
+        add: bool,
+        out: Floats32,
     ) -> None:
         """See :meth:`Route.frames`."""
-        general.sum_general(q, weights, rock, roll, *self._terms, pixels, out)
+        general.sum_general(q, weights, rock, roll, *self._terms, pixels, add, out)
 
     def moments(
         self,
@@ -142,10 +167,11 @@ class GeneralRoute:
         roll: Floats,
         powers: tuple[Floats, Floats],
         pixels: Ints,
+        add: bool,
         out: Floats,
     ) -> None:
         """See :meth:`Route.moments`."""
-        general.sum_general_moments(q, weights, rock, roll, *self._terms, *powers, pixels, out)
+        general.sum_general_moments(q, weights, rock, roll, *self._terms, *powers, pixels, add, out)
 
 
 class TableRoute:
@@ -169,10 +195,17 @@ class TableRoute:
         self._scratch = _Scratch()
 
     def frames(
-        self, q: Floats, weights: Floats, rock: Floats, roll: Floats, pixels: Ints, out: Floats32
+        self,
+        q: Floats,
+        weights: Floats,
+        rock: Floats,
+        roll: Floats,
+        pixels: Ints,
+        add: bool,
+        out: Floats32,
     ) -> None:
         """See :meth:`Route.frames`."""
-        out[:, :, pixels] = self._block(q, weights, rock, roll)[:, :, : pixels.size]
+        kernels.put(self._block(q, weights, rock, roll), pixels, add, out)
 
     def moments(
         self,
@@ -182,11 +215,13 @@ class TableRoute:
         roll: Floats,
         powers: tuple[Floats, Floats],
         pixels: Ints,
+        add: bool,
         out: Floats,
     ) -> None:
         """See :meth:`Route.moments`."""
-        block = self._block(q, weights, rock, roll)[:, :, : pixels.size]
-        out[:, pixels] = np.einsum("lj,li,jip->lp", powers[1], powers[0], block, optimize=True)
+        block = self._block(q, weights, rock, roll)
+        sums = np.einsum("lj,li,jip->lp", powers[1], powers[0], block, optimize=True)
+        kernels.put(sums[None], pixels, add, out[None])
 
     def _block(self, q: Floats, weights: Floats, rock: Floats, roll: Floats) -> Floats32:
         block = self._scratch.array("block", len(roll), len(rock), q.shape[2])

@@ -1,0 +1,211 @@
+"""Which points of the crystal each pixel takes, and how they are gathered in blocks.
+
+A ray is cut into slices of the beam's height. Where q changes fast from one slice to the next, near
+a defect, a slice is cut again, up to as many times as the finest grid has it; elsewhere one sample
+stands for it. A block holds slices of neighbouring pixels that are all cut alike, so that compiled
+loops run over whole vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.imaging.rays import RayGrid
+
+_VECTOR = 16
+"""Widths of blocks are multiples of this many pixels."""
+
+MOST_SAMPLES = 64
+"""Samples of a ray, on average over the image, at which refinement ends ..."""
+
+LEAST_GAIN = 4
+"""... unless the coarsest grid alone has more than this share of them."""
+
+_BLOCK_WIDTH = 512
+_BLOCK_POINTS = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Slices of rays that are computed together.
+
+    Parameters
+    ----------
+    level : int
+        The grid that they take their samples from.
+    pixels : (width,) ndarray of int
+        The pixel of each; at level 0 whole rays, one for each pixel. The last is repeated to fill
+        up.
+    first : (width,) ndarray of int
+        Number of its first sample in the grid's list.
+    samples : int
+        Samples of each.
+    count : int
+        Members without the repetitions.
+    """
+
+    level: int
+    pixels: Ints
+    first: Ints
+    samples: int
+    count: int
+
+    @property
+    def size(self) -> int:
+        """Samples of the whole block."""
+        return self.samples * self.pixels.size
+
+
+class Sampling:
+    """The sampling points of an image, refined where that is asked for.
+
+    Parameters
+    ----------
+    grids : sequence of RayGrid
+        From coarse to fine; they differ in the number of their depth samples only, which is that of
+        the one before times a whole number.
+
+    Raises
+    ------
+    ValueError
+        If the grids do not follow each other so.
+    """
+
+    def __init__(self, grids: Sequence[RayGrid]) -> None:
+        self.grids = tuple(grids)
+        for coarse, fine in pairwise(self.grids):
+            if len(fine.depths) % len(coarse.depths) or coarse.oversampling != fine.oversampling:
+                raise ValueError("every grid must cut the slices of the one before it evenly")
+        self.offsets = [grid.sample_offsets for grid in self.grids]
+        # A slice has the weight of the finest samples in it, however finely it is cut.
+        finest = self.grids[-1].sample_weights
+        self._weights = [finest.reshape(len(o), -1).sum(axis=1) for o in self.offsets]
+        self._cut = [len(o) // len(self.offsets[0]) for o in self.offsets]
+        pixels = self.grids[0].pixels
+        self.tolerance = 1.0
+        """Step of q that is tolerated; more than 1 where there would be too many samples."""
+        self._levels = np.zeros((len(self.offsets[0]), pixels), np.int8)
+        self.blocks: list[list[Block]] = [_whole_rays(pixels, len(self.offsets[0]))]
+
+    @property
+    def levels(self) -> NDArray[np.int8]:
+        """Level of each slice of each pixel, (slices, pixels)."""
+        return self._levels
+
+    @property
+    def rays(self) -> int:
+        """Number of sampling points of the image."""
+        slices = np.bincount(self._levels.ravel(), minlength=len(self._cut))
+        return int(slices @ self._cut)
+
+    @property
+    def size(self) -> int:
+        """Number of sampling points that are computed, those that finer ones replace included."""
+        return sum(block.size for blocks in self.blocks for block in blocks)
+
+    def weights(self, block: Block) -> Floats:
+        """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
+        if block.level == 0:
+            kept = np.equal(self._levels[:, block.pixels], 0)
+            return np.asarray(self._weights[0][:, None] * kept)
+        return np.asarray(self._weights[block.level][self._numbers(block)])
+
+    def points(self, block: Block) -> Floats:
+        """Sampling points of a block in the sample frame (µm), (3, samples, width)."""
+        centres = self.grids[0].centres(block.pixels)
+        offsets = self.offsets[block.level][self._numbers(block)]
+        return np.ascontiguousarray(np.moveaxis(offsets + centres, -1, 0))
+
+    def refine(self, steps: Floats32) -> None:
+        """Cut slices, so that steps become less than 1 where that takes no excessive number.
+
+        Parameters
+        ----------
+        steps : (slices, pixels) ndarray of float32
+            Change of q about each slice of each pixel, in units of what an integral tolerates.
+        """
+        most = max(MOST_SAMPLES, LEAST_GAIN * len(self.grids[0].depths))
+        most *= self.grids[0].pixels * self.grids[0].oversampling ** 2
+        self.tolerance = 1.0
+        while True:
+            thresholds = self.tolerance * np.array(self._cut[:-1], dtype=np.float32)
+            self._levels = np.searchsorted(thresholds, steps).astype(np.int8)
+            if self.rays <= most:
+                break
+            self.tolerance *= 1.25
+        del self.blocks[1:]
+        for level in range(1, len(self.grids)):
+            pixels, slices = np.nonzero(np.transpose(self._levels == level))
+            self.blocks.append(_slices(level, self._cut[level], pixels, slices))
+
+    def of_pixel(self, pixel: int) -> tuple[Floats, Floats]:
+        """Points (n, 3) of a pixel in the sample frame (µm), and weights (n,) that add up to 1."""
+        points, weights = [], []
+        for blocks in self.blocks:
+            for block in blocks:
+                mine = np.flatnonzero(block.pixels[: block.count] == pixel)
+                if mine.size:
+                    points.append(self.points(block)[:, :, mine].reshape(3, -1).T)
+                    weights.append(self.weights(block)[:, mine].ravel())
+        return np.concatenate(points), np.concatenate(weights)
+
+    def _numbers(self, block: Block) -> Ints:
+        """Numbers of the samples in the list of their grid, (samples, width)."""
+        return np.arange(block.samples)[:, None] + block.first
+
+
+def _whole_rays(pixels: int, samples: int) -> list[Block]:
+    """All rays with all slices, in blocks of neighbouring pixels."""
+    width = _width(pixels, _BLOCK_WIDTH)
+    return [
+        _filled(
+            0, np.arange(start, min(start + width, pixels)), np.zeros(1, np.int64), samples, width
+        )
+        for start in range(0, pixels, width)
+    ]
+
+
+def _slices(level: int, samples: int, pixels: Ints, slices: Ints) -> list[Block]:
+    """Slices that are cut alike; those of one pixel stay in one block, which adds them in order."""
+    if pixels.size == 0:
+        return []
+    _, starts, counts = np.unique(pixels, return_index=True, return_counts=True)
+    width = _width(pixels.size, max(_BLOCK_POINTS // samples, int(counts.max())))
+    ends = starts + counts
+    blocks, start = [], 0
+    while start < pixels.size:
+        # As many whole pixels as fit.
+        stop = int(ends[np.searchsorted(ends, start + width, side="right") - 1])
+        part = slice(start, stop)
+        blocks.append(_filled(level, pixels[part], slices[part] * samples, samples, width))
+        start = stop
+    return blocks
+
+
+def _width(members: int, most: int) -> int:
+    """A whole number of vectors, and no wider than a small image needs."""
+    return _VECTOR * math.ceil(max(min(members, most), 1) / _VECTOR)
+
+
+def _filled(level: int, pixels: Ints, first: Ints, samples: int, width: int) -> Block:
+    """A block filled up with its last member.
+
+    Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
+    not depend on where in a block it stands.
+    """
+    firsts = np.broadcast_to(first, pixels.shape)
+    filling = width - pixels.size
+    return Block(
+        level,
+        np.concatenate([pixels, np.repeat(pixels[-1:], filling)]).astype(np.int64),
+        np.concatenate([firsts, np.repeat(firsts[-1:], filling)]).astype(np.int64),
+        samples,
+        pixels.size,
+    )
