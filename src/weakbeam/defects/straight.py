@@ -134,8 +134,8 @@ def add_lines(
     chosen: Ints,
 ) -> None:
     """Add the field of the `chosen` lines at `points` (3, n) to `gradient` (9, n)."""
-    # Two short loops, one over the six functions and one over the nine components, are what the
-    # compiler turns into vector instructions; a single fused loop it does not.
+    # Short loops, one over the six functions and one over the three components of each row of β,
+    # are what the compiler turns into vector instructions; a single fused loop it does not.
     n = points.shape[1]
     px, py, pz = points[0], points[1], points[2]
     functions = np.empty((6, n))
@@ -155,11 +155,14 @@ def add_lines(
             f0[p], f1[p] = y_q, x_q
             f2[p], f3[p] = y_q * t, x_q * t
             f4[p], f5[p] = y_q * a, x_q * a
-        for k in range(9):
-            m = matrices[i, :, k]
-            m0, m1, m2, m3, m4, m5 = m[0], m[1], m[2], m[3], m[4], m[5]
-            row = gradient[k]
+        for k in range(0, 9, 3):
+            u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
+            u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
+            v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
+            w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
+            x_part, y_part, z_part = gradient[k], gradient[k + 1], gradient[k + 2]
             for p in range(n):
-                row[p] += (
-                    m0 * f0[p] + m1 * f1[p] + m2 * f2[p] + m3 * f3[p] + m4 * f4[p] + m5 * f5[p]
-                )
+                g0, g1, g2, g3, g4, g5 = f0[p], f1[p], f2[p], f3[p], f4[p], f5[p]
+                x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
+                y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
+                z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5
