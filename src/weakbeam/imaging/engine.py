@@ -35,7 +35,7 @@ STORE_BYTES = 512 * 2**20
 
 _SETTINGS_AT_ONCE = 256
 _POINTS_AT_ONCE = 4096
-_TOLERATED_STEP = 1.0
+_TOLERATED_STEP = 0.5
 
 Progress = Callable[[float], None]
 """Called with the number of frames that are newly done; fractions are possible."""
