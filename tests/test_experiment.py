@@ -67,10 +67,13 @@ pixel_nm = 40.0
 plane = "vertical"
 oversampling = 1
 depth_samples = "auto"
+rotation_deg = 0
+binning = 1
 model = "ideal"
 exposure_s = 1.0
 phi_blur_mrad = 0.0
 counts_per_s = 1000
+transmission = 1.0
 seed = 0
 [[defects]]
 kind = "dislocation"
@@ -125,7 +128,7 @@ BAD_FILES = [
     ("[beam]\nenergy_keV = [17]", "beam.energy_keV", "[17]", "a number from 1 to 1000"),
     ("[beam]\nenergy_keV = 2020-01-01", "beam.energy_keV", "date", "a number from 1 to 1000"),
     ("[beam]\nprofile = 3", "beam.profile", "3", '"gaussian", "box" or "tabulated"'),
-    ('[camera]\nmodel = "pco"', "camera.model", "'pco'", '"ideal" or "pco_edge"'),
+    ('[camera]\nmodel = "pco"', "camera.model", "'pco'", '"ideal", "pco_edge" or "file"'),
     ("[camera]\npixels = 100", "camera.pixels", "100", "two integers from 1 to 100000"),
     ("[camera]\npixels = [1, 2, 3]", "camera.pixels", "[1, 2, 3]", "two integers"),
     ("[camera]\npixels = [170.0, 5]", "camera.pixels", "[170.0, 5]", "two integers"),
@@ -155,6 +158,23 @@ BAD_FILES = [
     ("[objective]\naperture_mrad = -inf", "objective.aperture_mrad", "-inf", "100, or inf"),
     ("[camera]\npixels = [0, 5]", "camera.pixels", "[0, 5]", "two integers from 1 to 100000"),
     ("[camera]\npixel_nm = -40", "camera.pixel_nm", "-40", "a number from 0.1 to 1e6"),
+    ("[camera]\nexposure_s = 0", "camera.exposure_s", "0", "a number from 1e-9 to 1e9"),
+    ("[camera]\nexposure_s = nan", "camera.exposure_s", "nan", "a number from 1e-9 to 1e9"),
+    ("[camera]\ntransmission = 1.5", "camera.transmission", "1.5", "a number from 1e-12 to 1"),
+    ("[camera]\nrotation_deg = 45", "camera.rotation_deg", "45", "0, 90, 180 or 270"),
+    ("[camera]\nbinning = 4", "camera.binning", "4", "must divide the numbers of pixels"),
+    ("[camera]\nregion = [0, 0, 171, 1]", "camera.region", "[0, 0, 171, 1]", "170 rows and 510"),
+    ("[camera]\nregion = [0, 0, 0, 1]", "camera.region", "[0, 0, 0, 1]", "from 1"),
+    ("[camera]\ndark_frames = 3", "camera.dark_frames", "3", "needs a camera that counts"),
+    ("[camera]\nflat_counts = 9", "camera.flat_counts", "9", "needs flat_frames"),
+    ('[camera]\nmodel = "file"', "camera.file", "", 'missing; model = "file" needs it'),
+    ('[camera]\nfile = "a.toml"', "camera.file", "'a.toml'", 'needs model = "file"'),
+    (
+        "[camera]\ncounts_per_s = 10\nphotons_per_s = 5",
+        "camera.photons_per_s",
+        "5",
+        "give either counts_per_s or photons_per_s",
+    ),
     ("[camera]\nseed = -1", "camera.seed", "-1", "an integer from 0"),
     ("[crystal]\npoisson_ratio = 0.5", "crystal.poisson_ratio", "0.5", "less than 0.5"),
     ("[crystal]\ncore_radius_nm = -1", "crystal.core_radius_nm", "-1", "a number from 0 to"),

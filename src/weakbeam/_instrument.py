@@ -1,4 +1,4 @@
-"""The instrument in the experiment file: beam, objective with its stop, camera, acceptance."""
+"""The instrument in the experiment file: beam, objective with its stop, acceptance."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 from weakbeam._fields import (
     FileName,
     MaterialName,
-    PixelCounts,
-    Samples,
     Table,
     Variant,
     VoxelCounts,
@@ -256,73 +254,6 @@ class Objective(Table):
             if self.lens is None and getattr(self, key) is None:
                 raise InputError(key, None, "missing; give it, or lens")
         return self
-
-
-class Camera(Table):
-    """The camera, seen in the object plane."""
-
-    forms = (("pixel_nm",), ("camera_pixel_um", "magnification"))
-    instead = (("camera_pixel_um", "pixel_nm"), ("magnification", "pixel_nm"))
-
-    pixels: PixelCounts = Field((170, 510), description="rows (along 2theta) and columns (along y)")
-    pixel_nm: Annotated[StrictFloat, number(0.1, 1e6)] | None = Field(
-        40.0, description="pixel size in the object plane", examples=[40.0]
-    )
-    camera_pixel_um: Annotated[StrictFloat, number(0.01, 1e4)] | None = Field(
-        None, description="instead of pixel_nm: pixel size of the camera ...", examples=[6.5]
-    )
-    magnification: Annotated[StrictFloat, number(0.1, 1e4)] | None = Field(
-        None, description="... and magnification of lens and camera optics", examples=[173.0]
-    )
-    plane: Literal["vertical", "normal"] = Field(
-        "vertical", description='camera plane: "vertical", or "normal" to the diffracted beam'
-    )
-    oversampling: Annotated[StrictInt, integer(1, 64)] = Field(
-        1, description="sub-pixels per pixel along each axis"
-    )
-    depth_samples: Samples = Field(
-        "auto", description="points through the height of the beam for each ray"
-    )
-    model: Literal["ideal", "pco_edge"] = Field(
-        "ideal", description='"ideal": float32 intensities; "pco_edge": uint16 counts'
-    )
-    exposure_s: Annotated[StrictFloat, number(1e-9, 1e9)] = Field(
-        1.0, description="exposure time of a frame"
-    )
-    phi_blur_mrad: Annotated[StrictFloat, number(0, 100)] = Field(
-        0.0, description="how far phi moves, uniformly, during the exposure of a frame"
-    )
-    counts_per_s: Annotated[StrictFloat, number(1e-9, 1e12)] = Field(
-        1.0e3, description="signal in ADU per second where the relative intensity is 1"
-    )
-    seed: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
-        0, description="seed of the camera noise"
-    )
-
-    @model_validator(mode="after")
-    def _has_one_pixel_size(self) -> Self:
-        given = [key for key in self.forms[1] if getattr(self, key) is not None]
-        if self.pixel_nm is not None and given:
-            raise InputError(
-                "pixel_nm",
-                self.pixel_nm,
-                "give either pixel_nm, or camera_pixel_um and magnification",
-            )
-        if self.pixel_nm is None and len(given) < 2:
-            key = "magnification" if "camera_pixel_um" in given else "camera_pixel_um"
-            raise InputError(
-                key, None, "missing; give pixel_nm, or camera_pixel_um and magnification"
-            )
-        return self
-
-    @property
-    def pixel_um(self) -> float:
-        """Pixel size in the object plane, um."""
-        if self.pixel_nm is not None:
-            return self.pixel_nm / 1000.0
-        assert self.camera_pixel_um is not None
-        assert self.magnification is not None
-        return self.camera_pixel_um / self.magnification
 
 
 class Acceptance(Table):

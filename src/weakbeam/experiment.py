@@ -21,13 +21,13 @@ from pydantic import (
     model_validator,
 )
 
+from weakbeam._camera import Camera
 from weakbeam._crystal import Cell, Crystal
 from weakbeam._defects import DEFAULT_DEFECT, Dislocation
 from weakbeam._fields import Table
 from weakbeam._instrument import (
     Acceptance,
     Beam,
-    Camera,
     CentralStop,
     KnifeEdge,
     Lens,
