@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -88,12 +90,11 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
     for motor, name in MOTOR_NAMES.items():
         value = float(motor_value(setup, motor, scan.positions[motor][:1])[0])
         fixed[name] = (value, motor_unit(name))
-    grid = setup.grids[0]
     return Entry(
         title=scan_title(along, camera.exposure_s),
         moving=moving,
         fixed=fixed,
-        shape=(grid.rows, grid.columns),
+        shape=setup.detector.shape,
         dtype=frame_type(experiment),
         scan_shape=scan.shape,
         image_axes=image_axes(setup),
@@ -108,13 +109,48 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
     )
 
 
+def describe_companion(setup: Setup, kind: Literal["dark", "flat"], frames: int) -> Entry:
+    """A scan without light, or of uniform light, for the file.
+
+    Its motors stand where the first scan has them. As in NXtomo ``image_key`` tells what the frames
+    are: 1 for flat, 2 for dark.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    kind : {"dark", "flat"}
+        Which light.
+    frames : int
+        Number of frames.
+
+    Returns
+    -------
+    Entry
+    """
+    first = describe_entry(setup, setup.scans[0])
+    key = {"flat": 1, "dark": 2}[kind]
+    camera = {**_camera(setup), "image_key": np.full(frames, key)}
+    return replace(
+        first,
+        title=scan_title([], first.exposure_s, frames),
+        moving={},
+        scan_shape=(),
+        repeats=frames,
+        maps={},
+        instrument={**first.instrument, "pco_ff": camera},
+    )
+
+
 def image_axes(setup: Setup) -> tuple[ImageAxis, ImageAxis]:
     """Axes of an image: where in the sample its rows and columns look, in µm."""
     grid = setup.grids[0]
-    return (
-        ImageAxis("x", grid.row_positions, grid.axis_labels[0]),
-        ImageAxis("y", grid.column_positions, grid.axis_labels[1]),
-    )
+    readout = setup.detector.readout
+    rows, columns, swapped = readout.axes(grid.row_positions, grid.column_positions)
+    x, y = grid.axis_labels
+    if swapped:
+        return ImageAxis("y", rows, y), ImageAxis("x", columns, x)
+    return ImageAxis("x", rows, x), ImageAxis("y", columns, y)
 
 
 def map_name(motor: str, kind: str) -> str:
@@ -172,9 +208,8 @@ def _maps(scan: DetectorScan) -> dict[str, MapAxis]:
 
 def _instrument(setup: Setup) -> dict[str, Fields]:
     experiment = setup.experiment
-    beam, camera = experiment.beam, experiment.camera
+    beam = experiment.beam
     acceptance_mrad, aperture_mrad = accepted_angles(experiment)
-    pixel_m = (camera.camera_pixel_um or CAMERA_PIXEL_UM) * 1e-6
     return {
         "source": {"@NX_class": "NXsource", "probe": "x-ray", "type": "Synchrotron X-ray Source"},
         "beam": {
@@ -196,13 +231,23 @@ def _instrument(setup: Setup) -> dict[str, Fields]:
             "acceptance_fwhm": (acceptance_mrad, "mrad"),
             "aperture_half_width": (aperture_mrad, "mrad"),
         },
-        "pco_ff": {
-            "description": f"simulated camera, {camera.model}",
-            "x_pixel_size": (pixel_m, "m"),
-            "y_pixel_size": (pixel_m, "m"),
-            "object_pixel_size": (camera.pixel_um, "um"),
-        },
+        "pco_ff": _camera(setup),
     }
+
+
+def _camera(setup: Setup) -> Fields:
+    camera, detector = setup.experiment.camera, setup.detector
+    pixel_m = camera.binning * (camera.camera_pixel_um or CAMERA_PIXEL_UM) * 1e-6
+    fields: dict[str, object] = {
+        "description": f"simulated camera, {camera.model}",
+        "x_pixel_size": (pixel_m, "m"),
+        "y_pixel_size": (pixel_m, "m"),
+        "object_pixel_size": (camera.binning * camera.pixel_um, "um"),
+    }
+    if detector.model is not None:
+        fields["saturation_value"] = detector.largest
+        fields["signal_at_unit_intensity"] = (detector.unit_signal, "counts")
+    return fields
 
 
 def _goniometer(setup: Setup) -> Fields:

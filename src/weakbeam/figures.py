@@ -20,7 +20,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures_instrument import acceptance_drawing
 from weakbeam.imaging.scan import DetectorScan
-from weakbeam.simulation import Run, dark_level, perfect_intensity, signal_scale
+from weakbeam.simulation import Run, perfect_intensity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -161,9 +161,9 @@ def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, 
     """Draw the figures of one reflection of a run, whose frames are `images`."""
     scan = setup.scans[0]
     frames = images[: scan.frames]
-    moments = ScanMoments(run.experiment.camera.pixels, dict.fromkeys(scan.moving, 0.0))
+    moments = ScanMoments(setup.detector.shape, dict.fromkeys(scan.moving, 0.0))
     positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
-    level = dark_level(run.experiment)
+    level = setup.detector.dark
     for k, frame in enumerate(frames):
         moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
     centers = {motor: moments.center_of_mass(motor) for motor in _moving_angles(scan)}
@@ -174,7 +174,7 @@ def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, 
         frame=frames[number],
         intensity=np.asarray(frames.mean(axis=(1, 2), dtype=np.float64)),
         centers=centers,
-        mean_q=engine.mean_q()[0] if centers else None,
+        mean_q=setup.detector.readout.mean(engine.mean_q()[0]) if centers else None,
     )
     return draw(setup, scan, data)
 
@@ -198,6 +198,8 @@ def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
 
     setups = assemble_all(Experiment.from_toml_text(read_configuration(path), str(path)))
     scans = [(setup, scan) for setup in setups for scan in setup.scans]
+    if index >= len(scans) * (2 if setups[0].experiment.output.perfect_crystal else 1):
+        raise InputError("entry", f"{index + 1}.1", "no scan; it may hold dark or flat frames")
     setup, scan = scans[index % len(scans)]
     return draw(setup, scan, read_scan(path, index, setup))
 
@@ -238,6 +240,7 @@ def read_scan(path: Path, index: int, setup: Setup, mean_q: Floats | None = None
             centers[motor] = np.radians(stored.maps[name].values) - bragg
     if centers and mean_q is None:
         mean_q, _ = setup.engine(float(scan.positions["z"][0])).mean_q()
+        mean_q = setup.detector.readout.mean(mean_q)
     pixels = stored.shape[0] * stored.shape[1]
     return ScanData(
         number=number,
@@ -324,14 +327,15 @@ def _moving_angles(scan: DetectorScan) -> list[str]:
 def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     grid = setup.grids[0]
     phi, chi, two_theta = 1e3 * settings(scan)[data.number]
-    frame = np.asarray(data.frame, dtype=np.float64)
-    ideal = setup.experiment.camera.model == "ideal"
+    readout = setup.detector.readout
+    frame = readout.upright(np.asarray(data.frame, dtype=np.float64))
+    ideal = setup.detector.model is None
     low, high = np.percentile(frame, [0.1, 99.9])
     # From zero if the darkest pixels are dark; else faint contrast on a bright field would drown.
     shown = (0.0 if low < 0.5 * high else float(low), float(high))
     return Drawing(
         "weakbeam.plot.image.image_figure",
-        (frame, grid.row_positions, grid.column_positions),
+        (frame, *readout.places(grid.row_positions, grid.column_positions)),
         {
             "phi_mrad": phi,
             "chi_mrad": chi,
@@ -371,8 +375,8 @@ def _rocking(
         "axis_label": f"{SYMBOLS[motor]} (mrad)",
     }
     if intensity is not None:
-        experiment = setup.experiment
-        mean = (intensity[row] - dark_level(experiment)) / signal_scale(experiment)
+        dark = float(setup.detector.dark.mean())
+        mean = (intensity[row] - dark) / setup.detector.unit_signal
         options |= {
             "positions_mrad": 1e3 * every[row, axis],
             "curves": {"mean of the image": mean},
@@ -388,7 +392,7 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     assert data.mean_q is not None
     predicted = predicted_centers(setup, scan, data.mean_q)
     rest = predicted_centers(setup, scan, np.zeros((3, 1, 1)))
-    grid = setup.grids[0]
+    grid, readout = setup.grids[0], setup.detector.readout
     maps = {}
     for motor, center in data.centers.items():
         # In a scan that is not even about the peak the perfect crystal's centre is not at 0.
@@ -396,10 +400,13 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
         shifted = np.isfinite(zero) and abs(zero) > _CENTERED
         symbol = f"{SYMBOLS[motor]} {_minus(1e3 * zero)} mrad" if shifted else SYMBOLS[motor]
         zero = zero if shifted else 0.0
-        maps[symbol] = 1e3 * (center - zero), 1e3 * (predicted[motor] - zero)
+        maps[symbol] = (
+            1e3 * readout.upright(center - zero),
+            1e3 * readout.upright(predicted[motor] - zero),
+        )
     return Drawing(
         "weakbeam.plot.maps.com_figure",
-        (maps, grid.row_positions, grid.column_positions),
+        (maps, *readout.places(grid.row_positions, grid.column_positions)),
         {"predicted_label": "predicted from q", "on_camera": grid.on_camera},
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from weakbeam._typing import Floats
 from weakbeam.analysis.moments import ScanMoments
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.describe import describe, describe_entry, image_axes
+from weakbeam.describe import describe, describe_companion, describe_entry, image_axes
 from weakbeam.describe_reflections import ReflectionRow, reflection_rows
 from weakbeam.diffraction.passage import approximations
 from weakbeam.drawing import FORMAT, Artist, Drawing
@@ -54,12 +55,30 @@ _READ_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class _Stack:
-    """One entry of the file: a scan of a reflection, with the defects or without."""
+    """One entry of the file: a scan of a reflection, with the defects or without.
+
+    Or frames without light or of uniform light, with the motors where that scan begins.
+    """
 
     index: int
     setup: Setup
     scan: DetectorScan
-    perfect: bool
+    perfect: bool = False
+    companion: Literal["dark", "flat"] | None = None
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        camera = self.setup.experiment.camera
+        counts = {"dark": camera.dark_frames, "flat": camera.flat_frames}
+        return counts[self.companion] or 0 if self.companion else self.scan.frames
+
+    @property
+    def entry(self) -> Entry:
+        """What the file tells of it."""
+        if self.companion:
+            return describe_companion(self.setup, self.companion, self.frames)
+        return describe_entry(self.setup, self.scan, self.perfect)
 
 
 @dataclass(frozen=True)
@@ -166,15 +185,22 @@ def record(
             _write_experiment(experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
-            mean_q, masked = {}, 0
+            mean_q, masked, saturated = {}, 0, 0
             for part in stacks:
+                if part.companion:
+                    _write_companion(part, part.companion, file, workers)
+                    continue
                 engine_at = _engines(part, workers)
-                moments = _write_frames(part, stacks, file, engine_at, workers, progress, images)
+                moments, full = _write_frames(
+                    part, stacks, file, engine_at, workers, progress, images
+                )
+                saturated += full
                 if moments is not None:
                     file.write_maps(part.index, scan_maps(part.setup, part.scan, moments))
                 if part in firsts:
                     z = float(part.scan.positions["z"][0])
-                    mean_q[part.index], without = engine_at(z).mean_q()
+                    q, without = engine_at(z).mean_q()
+                    mean_q[part.index] = part.setup.detector.readout.mean(q)
                     masked += without
             if experiment.output.field:
                 _write_fields([(part.setup, mean_q[part.index]) for part in firsts], target)
@@ -185,8 +211,8 @@ def record(
                 data = read_scan(target / FILE, part.index, part.setup, mean_q[part.index])
                 artist.submit(_named(frame_drawings(part.setup, part.scan, data), part, firsts))
             drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
-    frames = sum(part.scan.frames for part in stacks)
-    notes, rows = _notes(setups, masked), reflection_rows(setups)
+    frames = sum(part.frames for part in stacks)
+    notes, rows = _notes(setups, masked, saturated), reflection_rows(setups)
     return Record(target, frames, masked, tuple(drawn), notes, rows)
 
 
@@ -204,7 +230,7 @@ def _complete(
     figures = [folder / FIGURES / name for name in names]
     return Record(
         folder=folder,
-        frames=sum(part.scan.frames for part in stacks),
+        frames=sum(part.frames for part in stacks),
         masked=masked,
         figures=tuple(path for path in figures if path.exists()),
         notes=_notes(setups, masked),
@@ -213,7 +239,7 @@ def _complete(
     )
 
 
-def _notes(setups: Sequence[Setup], masked: int) -> tuple[str, ...]:
+def _notes(setups: Sequence[Setup], masked: int, saturated: int = 0) -> tuple[str, ...]:
     notes = [note for setup in setups for note in setup.notes]
     notes += approximations(setups[0].acceptance.stops)
     if masked:
@@ -221,21 +247,31 @@ def _notes(setups: Sequence[Setup], masked: int) -> tuple[str, ...]:
             f"{masked} rays pass where the crystal is folded or its field infinite; "
             "they do not diffract"
         )
+    if saturated:
+        notes.append(
+            f"{saturated} pixels of all frames are saturated, at {setups[0].detector.largest} "
+            "counts; lower camera.exposure_s or camera.transmission"
+        )
     return tuple(notes)
 
 
 def _stacks(setups: Sequence[Setup]) -> list[_Stack]:
-    """All entries of the file, in order: first those with the defects."""
+    """All entries of the file, in order: those with the defects, without, dark and flat ones."""
     twins = (False, True) if setups[0].experiment.output.perfect_crystal else (False,)
     every = [(s, scan, perfect) for perfect in twins for s in setups for scan in s.scans]
-    return [_Stack(index, *rest) for index, rest in enumerate(every)]
+    scans = [_Stack(index, *rest) for index, rest in enumerate(every)]
+    first = scans[0]
+    kinds: tuple[Literal["dark", "flat"], ...] = ("dark", "flat")
+    others = [_Stack(0, first.setup, first.scan, companion=kind) for kind in kinds]
+    others = [part for part in others if part.frames]
+    return scans + [replace(part, index=len(scans) + k) for k, part in enumerate(others)]
 
 
 def _entries(stacks: list[_Stack]) -> list[Entry]:
     """Entries of the file; those of one reflection share the table of its defects."""
     entries, listed = [], dict[int, str]()
     for part in stacks:
-        entry = describe_entry(part.setup, part.scan, part.perfect)
+        entry = part.entry
         first = listed.setdefault(id(part.setup), entry_name(part.index))
         if first != entry_name(part.index):
             entry = replace(entry, defects=first)
@@ -245,7 +281,11 @@ def _entries(stacks: list[_Stack]) -> list[Entry]:
 
 def _first_stacks(stacks: list[_Stack]) -> list[_Stack]:
     """The first entry of each reflection, which its figures show."""
-    return [part for part in stacks if not part.perfect and part.scan is part.setup.scans[0]]
+    return [
+        part
+        for part in stacks
+        if not part.perfect and not part.companion and part.scan is part.setup.scans[0]
+    ]
 
 
 def _prefix(part: _Stack, firsts: list[_Stack]) -> str:
@@ -364,18 +404,25 @@ def _write_frames(
     workers: int | None,
     progress: Progress | None,
     images: NDArray[Any] | None,
-) -> ScanMoments | None:
-    """Write the frames of an entry that are missing; return the moments of the whole scan."""
+) -> tuple[ScanMoments | None, int]:
+    """Write the frames of an entry that are missing.
+
+    Returns
+    -------
+    moments : ScanMoments or None
+        Of the whole scan, if it has maps.
+    saturated : int
+        Saturated pixels of its frames, but for a perfect crystal.
+    """
     setup, scan = part.setup, part.scan
-    ideal = setup.experiment.camera.model == "ideal"
     wants_maps = bool(scan.moving) and not part.perfect
     done = file.frames_done(part.index)
     counted = None
-    if wants_maps and not ideal:
-        counted = CountedMoments(setup, scan)
+    if setup.detector.model is not None and not part.perfect:
+        counted = CountedMoments(setup, scan, workers)
         counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
-        start = sum(other.scan.frames for other in stacks[: part.index])
+        start = sum(other.frames for other in stacks[: part.index])
         frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
         batches = iter([(np.arange(scan.frames), frames)])
     else:
@@ -384,9 +431,21 @@ def _write_frames(
         file.write_frames(part.index, numbers, frames)
         if counted is not None:
             counted.add(numbers, frames)
-    if not wants_maps:
-        return None
-    return counted.moments if counted else factor_moments(setup, scan, engine_at)
+    if counted is not None:
+        return (counted.moments if wants_maps else None), counted.saturated
+    return (factor_moments(setup, scan, engine_at) if wants_maps else None), 0
+
+
+def _write_companion(
+    part: _Stack, kind: Literal["dark", "flat"], file: ScanFile, workers: int | None
+) -> None:
+    """Write the frames of a dark or flat scan that are missing."""
+    missing = np.flatnonzero(~file.frames_done(part.index))
+    at_once = max(1, _READ_BYTES // (8 * math.prod(part.setup.experiment.camera.pixels)))
+    for start in range(0, len(missing), at_once):
+        numbers = missing[start : start + at_once]
+        frames = part.setup.detector.companions(kind, part.index, numbers, workers)
+        file.write_frames(part.index, numbers, frames)
 
 
 def _write_fields(fields: Sequence[tuple[Setup, Floats]], folder: Path) -> None:

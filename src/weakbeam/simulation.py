@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from weakbeam._typing import Floats, Ints
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble_camera import sharp_detector_of
+from weakbeam.describe import image_axes
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, frame_type
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.labelled import LabelledArray
 from weakbeam.imaging.scan import MOTORS, DetectorScan
-from weakbeam.instrument.camera import CAMERAS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,9 +43,10 @@ class Run:
         What was simulated.
     images : LabelledArray
         Axes: the moving motors, the slowest first, then x (along the beam, decreasing with 2θ)
-        and y. Relative intensity, or counts of a camera model. Of several reflections a further
-        axis ``reflection`` comes first, in the order of the experiment, and the last two are
-        ``row`` and ``column`` of the camera, which sees other places of the sample in each.
+        and y, or y and x if the camera turns the image by a quarter of a circle. Relative
+        intensity, or counts of a camera model. Of several reflections a further axis
+        ``reflection`` comes first, in the order of the experiment, and the last two are ``row``
+        and ``column`` of the camera, which sees other places of the sample in each.
     """
 
     experiment: Experiment
@@ -126,7 +128,7 @@ def simulate(
     positions = setups[0].positions
     moving = [motor for motor in MOTORS if len(positions[motor]) > 1]
     shape = [len(positions[motor]) for motor in moving]
-    pixels = experiment.camera.pixels
+    pixels = setups[0].detector.shape
     images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
     start = 0
     for index, (setup, scan) in enumerate((s, scan) for s in setups for scan in s.scans):
@@ -148,15 +150,15 @@ def _image_coords(
     setups: Sequence[Setup], inner: Mapping[str, NDArray[Any]]
 ) -> dict[str, NDArray[Any]]:
     """Axes of images of one reflection, or of several, with `inner` axes before the pixels."""
-    grid = setups[0].grids[0]
     if len(setups) == 1:
-        return {**inner, "x": grid.row_positions, "y": grid.column_positions}
+        return {**inner, **{axis.name: axis.values_um for axis in image_axes(setups[0])}}
+    rows, columns = setups[0].detector.shape
     numbers = np.arange(len(setups))
     return {
         "reflection": numbers,
         **inner,
-        "row": np.arange(grid.rows),
-        "column": np.arange(grid.columns),
+        "row": np.arange(rows),
+        "column": np.arange(columns),
     }
 
 
@@ -193,7 +195,6 @@ def stack(
     frames : (n, rows, columns) ndarray
         The frames; the memory is used again for the next batch.
     """
-    camera = setup.experiment.camera
     wanted = np.ones(scan.frames, np.bool_) if missing is None else missing
     for layer in scan.layers(setup.geometry):
         if not wanted[layer.frames].any():
@@ -210,17 +211,7 @@ def stack(
             chosen = wanted[numbers]
             if not chosen.all():
                 numbers, frames = numbers[chosen], frames[chosen]
-            if camera.model == "ideal":
-                yield numbers, frames
-                continue
-            streams = [(index, int(number)) for number in numbers]
-            signal = frames * np.float32(camera.counts_per_s * camera.exposure_s)
-            yield (
-                numbers,
-                CAMERAS[camera.model].counts(
-                    signal, camera.exposure_s, camera.seed, streams, workers
-                ),
-            )
+            yield numbers, setup.detector.frames(frames, index, numbers, workers)
 
 
 def center_of_mass(run: Run) -> Maps:
@@ -253,27 +244,23 @@ def center_of_mass(run: Run) -> Maps:
         return Maps(
             **{motor: np.stack([getattr(maps, motor) for maps in parts]) for motor in motors}
         )
-    moments = ScanMoments(run.experiment.camera.pixels, dict.fromkeys(motors, 0.0))
-    level = dark_level(run.experiment)
+    level = dark_image(run.experiment)
+    moments = ScanMoments(level.shape, dict.fromkeys(motors, 0.0))
     for index in np.ndindex(*images.shape[:-2]):
         at = {motor: float(images.coords[motor][k]) for motor, k in zip(motors, index, strict=True)}
         moments.add(images.values[index] - level, at)
-    dark = DARK_COUNTS if level else DARK
+    dark = DARK_COUNTS if run.experiment.camera.is_counting else DARK
     return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
 
 
-def dark_level(experiment: Experiment) -> float:
-    """Counts of a pixel without light; 0 for the ideal camera."""
-    camera = experiment.camera
-    if camera.model == "ideal":
-        return 0.0
-    return CAMERAS[camera.model].dark_level(camera.exposure_s)
+def dark_image(experiment: Experiment) -> Floats:
+    """Mean of a frame without light, (rows, columns); 0 for the ideal camera."""
+    return sharp_detector_of(experiment.camera).dark
 
 
 def signal_scale(experiment: Experiment) -> float:
     """Signal of a pixel where the relative intensity is 1: counts, or 1 for the ideal camera."""
-    camera = experiment.camera
-    return 1.0 if camera.model == "ideal" else camera.counts_per_s * camera.exposure_s
+    return sharp_detector_of(experiment.camera).unit_signal
 
 
 def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray:
@@ -294,7 +281,9 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
     """
     setups = assemble_all(experiment)
     z = float(setups[0].positions["z"][0])
-    q = np.stack([setup.engine(z, workers).mean_q()[0] for setup in setups])
+    q = np.stack(
+        [setup.detector.readout.mean(setup.engine(z, workers).mean_q()[0]) for setup in setups]
+    )
     coords = _image_coords(setups, {"component": np.arange(3)})
     values = q if len(setups) > 1 else q[0]
     return LabelledArray(values, tuple(coords), coords, {"x": "um", "y": "um", "values": ""})
@@ -329,7 +318,7 @@ def factor_moments(
     Parameters
     ----------
     setup : Setup
-        The assembled experiment; its camera is taken as ideal.
+        The assembled experiment; its camera is taken as one that does not count.
     scan : DetectorScan
         One of its scans.
     engine_at : callable
@@ -362,4 +351,6 @@ def factor_moments(
         moments.intensity += sums[0]
         for k, motor in enumerate(scan.moving):
             moments.powers[motor] += sums[1 + k * ORDERS : 1 + (k + 1) * ORDERS]
-    return moments
+    image = setup.detector.image
+    powers = {motor: image(sums) for motor, sums in moments.powers.items()}
+    return ScanMoments(setup.detector.shape, centres, image(moments.intensity), powers)

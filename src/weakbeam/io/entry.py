@@ -64,6 +64,8 @@ class Entry:
         Exposure of one frame, s.
     maps : mapping of str to MapAxis
         The maps (rows, columns) that will be filled in once the frames are there.
+    repeats : int
+        Frames at each position; more than one only where no motor moves.
     instrument : mapping of str to Fields
         Groups of the instrument that differ from those of the `Description`.
     sample : Fields
@@ -85,6 +87,7 @@ class Entry:
     instrument: Mapping[str, Fields] = field(default_factory=dict)
     sample: Fields = field(default_factory=dict)
     defects: Fields | str = field(default_factory=dict)
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
@@ -95,6 +98,8 @@ class Entry:
                 f"{len(self.moving)} moving motors with scan shape {self.scan_shape}: "
                 "at most two motors, and one length for each"
             )
+        if self.repeats > 1 and self.moving:
+            raise ValueError("frames repeat only where no motor moves")
         for name, positions in self.moving.items():
             if np.shape(positions) != (self.frames,):
                 raise ValueError(f"{name} needs one position for each of the {self.frames} frames")
@@ -105,7 +110,7 @@ class Entry:
     @property
     def frames(self) -> int:
         """Number of frames, N."""
-        return math.prod(self.scan_shape)
+        return self.repeats * math.prod(self.scan_shape)
 
     @property
     def image_unit(self) -> str:
@@ -145,7 +150,7 @@ def motor_unit(name: str) -> str:
     return "mm" if name in _MILLIMETRES else "deg"
 
 
-def scan_title(moving: Sequence[tuple[str, ArrayLike]], exposure_s: float) -> str:
+def scan_title(moving: Sequence[tuple[str, ArrayLike]], exposure_s: float, repeats: int = 1) -> str:
     """Scan command of BLISS for a scan over a grid.
 
     Parameters
@@ -154,12 +159,15 @@ def scan_title(moving: Sequence[tuple[str, ArrayLike]], exposure_s: float) -> st
         Name and list of positions (deg or mm) of each moving motor, the slowest first; at most two.
     exposure_s : float
         Exposure of one frame, s.
+    repeats : int
+        Number of frames if nothing moves.
 
     Returns
     -------
     str
         ``"fscan2d chi START STEP N phi START STEP N EXPOSURE"``,
-        ``"fscan phi START STEP N EXPOSURE"`` or, if nothing moves, ``"loopscan 1 EXPOSURE"``.
+        ``"fscan phi START STEP N EXPOSURE"`` or, if nothing moves,
+        ``"loopscan N EXPOSURE"``.
 
     Notes
     -----
@@ -169,7 +177,7 @@ def scan_title(moving: Sequence[tuple[str, ArrayLike]], exposure_s: float) -> st
     if len(moving) > 2:
         raise ValueError(f"{len(moving)} moving motors: a scan moves at most two")
     if not moving:
-        return f"loopscan 1 {exposure_s:.10g}"
+        return f"loopscan {repeats} {exposure_s:.10g}"
     words = ["fscan2d" if len(moving) == 2 else "fscan"]
     for name, positions in moving:
         values = np.atleast_1d(np.asarray(positions, dtype=float))
