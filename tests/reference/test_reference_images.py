@@ -21,6 +21,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.simulation import simulate
 
 STORED = Path(__file__).parents[3] / "shared" / "reference"
 B = 4.0495e-4 / 2
@@ -173,6 +174,40 @@ def test_engine_equals_the_independent_renderer_in_oblique_geometry(changes):
 def test_engine_equals_the_stored_oblique_image():
     p, expected = stored("oblique_113")
     assert relative_difference(render_oblique(p), expected) < 1e-5
+
+
+OBLIQUE_FILE = """
+[crystal]
+material = "Al"
+mount = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+core_radius_nm = 0.0
+cell = { a = 4.0493, b = 4.0493, c = 4.0493, alpha = 90, beta = 90, gamma = 90 }
+[reflection]
+hkl = [-1, -1, 3]
+geometry = "oblique"
+[beam]
+energy_keV = 19.1
+divergence_vertical_fwhm_mrad = 0.027
+divergence_vertical_clip_mrad = inf
+[objective]
+acceptance_fwhm_mrad = 0.556
+aperture_mrad = inf
+[camera]
+pixels = [48, 48]
+plane = "normal"
+[scan.phi]
+value_mrad = 0.05
+[[defects]]
+burgers = [1, -1, 0]
+line = [1, 1, 2]
+"""
+
+
+def test_experiment_with_automatic_sampling_equals_the_stored_oblique_image():
+    """The whole route from a file: mount, solved ω, sampling, engine."""
+    _, expected = stored("oblique_113")
+    image = simulate(Experiment.from_toml_text(OBLIQUE_FILE)).images.values
+    assert relative_difference(image, expected) < 5e-3
 
 
 def stored(name):
