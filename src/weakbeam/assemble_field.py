@@ -16,13 +16,10 @@ from weakbeam.assemble_crystal import CrystalModel
 from weakbeam.assemble_defects import PlacedDislocation, place_line
 from weakbeam.assemble_populations import (
     FieldOfView,
-    PlacedLines,
-    PlacedWalls,
     place_boundary,
     place_random,
     place_stored,
     place_wall,
-    turned,
 )
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.field import DisplacementGradientField, Superposition
@@ -32,6 +29,7 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import Wall as DislocationWall
 from weakbeam.defects.wall import WallField
 from weakbeam.experiment import Experiment
+from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity, turned_line
 
 FAR_FIELD_TOLERANCE = 1e-3
 """Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
@@ -91,7 +89,7 @@ class Defects:
 
     def turned(self, rotation: Floats) -> Defects:
         """The same defects in a sample that is turned, or themselves if it is not."""
-        if np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-14):
+        if is_unity(rotation):
             return self
         return Defects(tuple(_turned(one, rotation) for one in self.placed))
 
@@ -127,7 +125,9 @@ class Defects:
         A row for every single dislocation and every wall. Lengths are in µm and every number is
         kept to the last bit, so that reading the rows back gives the same images.
         """
-        tables = [_rows(number, one) for number, one in enumerate(self.placed)]
+        tables = [
+            _rows(number, one) for number, one in zip(self._numbers, self.placed, strict=True)
+        ]
         lengths = [len(table["kind"]) for table in tables]
         units = {
             "burgers_vector": "um",
@@ -150,6 +150,15 @@ class Defects:
             else:
                 columns[name] = (values, units.get(name, ""))
         return columns
+
+    @property
+    def _numbers(self) -> list[int]:
+        """Which table of the description each is from; a stored list may be two of them."""
+        numbers: list[int] = []
+        for index, one in enumerate(self.placed):
+            same = index > 0 and one.description is self.placed[index - 1].description
+            numbers.append(numbers[-1] + (not same) if numbers else 0)
+        return numbers
 
 
 def defects_of(
@@ -187,32 +196,14 @@ def defects_of(
         elif isinstance(table, Boundary):
             placed.append(place_boundary(table, key, experiment, crystal, mount))
         else:
-            placed.append(place_stored(table, key, mount))
+            placed += place_stored(table, key, mount)
     return Defects(tuple(placed))
 
 
-def _turned(one: Placed, turn: Floats) -> Placed:
+def _turned(one: Placed, rotation: Floats) -> Placed:
     if isinstance(one, PlacedDislocation):
-        return replace(one, line=_turned_line(one.line, turn))
-    if isinstance(one, PlacedLines):
-        return replace(one, lines=turned(one.lines, turn))
-    walls = tuple(
-        replace(
-            wall, dislocation=_turned_line(wall.dislocation, turn), stacking=turn @ wall.stacking
-        )
-        for wall in one.walls
-    )
-    solution = None if one.solution is None else one.solution.turned(turn)
-    return replace(one, walls=walls, solution=solution)
-
-
-def _turned_line(line: StraightLine, turn: Floats) -> StraightLine:
-    return replace(
-        line,
-        burgers_vector=turn @ line.burgers_vector,
-        line=turn @ line.line,
-        position=turn @ line.position,
-    )
+        return replace(one, line=turned_line(one.line, rotation))
+    return one.turned(rotation)
 
 
 def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
