@@ -18,6 +18,7 @@ from weakbeam.crystal.materials import MATERIALS, Material
 from weakbeam.crystal.slip import SlipSystem, slip_systems
 from weakbeam.experiment import (
     Acceptance,
+    AllReflections,
     AngleAxis,
     Beam,
     Camera,
@@ -85,6 +86,19 @@ def crystals_with_reflection(
         core_radius_nm=draw(st.none() | st.just(0.0) | floats(0.05, 5.0)),
         x_axis=x_axis,
     )
+
+
+@st.composite
+def reflections(draw: st.DrawFn, hkl: tuple[int, int, int], on_a_mount: bool) -> Reflection:
+    """Draw how a reflection is brought to diffract."""
+    if not on_a_mount:
+        return Reflection(hkl=hkl)
+    solution = draw(st.sampled_from([None, 1, 2]))
+    if draw(st.booleans()):
+        return Reflection(hkl=hkl, geometry="oblique", solution=solution)
+    tilt = st.none() | either_sign(20.0)
+    tilts = {key: draw(tilt) for key in ("mu_deg", "chi_deg", "phi_deg")}
+    return Reflection(hkl=hkl, geometry="goniometer", solution=solution, **tilts)
 
 
 @st.composite
@@ -286,12 +300,21 @@ def experiments(draw: st.DrawFn) -> Experiment:
     beam = draw(beams())
     preset = draw(st.sampled_from(preset_names()))
     crystal = draw(crystals_with_reflection(material, hkl))
-    if preset == "id06-oblique":
+    on_a_mount = preset == "id06-oblique" or draw(st.booleans())
+    if on_a_mount:
         crystal = crystal.model_copy(update={"quaternion": draw(turns)})
+    if on_a_mount:
+        # The horizontal angles are summed there, a hundred or so: too slow for so many images.
+        beam = beam.model_copy(update={"divergence_horizontal_fwhm_mrad": 0.0})
+    chosen = {"reflection": draw(reflections(hkl, on_a_mount))}
+    if draw(st.integers(0, 3)) == 0:
+        other = draw(st.sampled_from(REFLECTIONS[material.structure]))
+        second = draw(reflections(other, on_a_mount))
+        chosen = {"reflections": (chosen["reflection"], second)}
     return Experiment(
         preset=preset,
         crystal=crystal,
-        reflection=Reflection(hkl=hkl),
+        **chosen,
         beam=beam,
         objective=draw(objectives(beam.energy_keV)),
         camera=draw(cameras()),
@@ -315,6 +338,39 @@ orientations = st.one_of(
 )
 positions = st.tuples(*[st.floats(-1e6, 1e6)] * 3)
 words = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=80)
+
+
+@st.composite
+def any_reflection(draw: st.DrawFn) -> Reflection:
+    """Draw any reflection that the models accept."""
+    hkl, angle = draw(indices), st.none() | st.floats(-90, 90)
+    solution = st.sampled_from([None, 1, 2])
+    geometry = draw(st.sampled_from(["symmetric", "oblique", "goniometer"]))
+    given: dict[str, object] = {}
+    if geometry == "symmetric":
+        given = {"x_axis": draw(st.none() | indices)}
+    elif geometry == "oblique":
+        given = {"solution": draw(solution)}
+    else:
+        given = {key: draw(angle) for key in ("mu_deg", "omega_deg", "chi_deg", "phi_deg")}
+        if given["omega_deg"] is None:
+            given["solution"] = draw(solution)
+    return Reflection(hkl=hkl, geometry=geometry, **given)
+
+
+@st.composite
+def any_reflections(draw: st.DrawFn) -> dict[str, object]:
+    """Draw one reflection, or several, or a choice of them, under its key."""
+    form = draw(st.sampled_from(["reflection", "reflections", "all_reflections"]))
+    if form == "reflection":
+        return {form: draw(any_reflection())}
+    if form == "reflections":
+        return {form: tuple(draw(st.lists(any_reflection(), min_size=1, max_size=3)))}
+    solutions = draw(st.sampled_from(["one", "both"]))
+    if draw(st.booleans()):
+        return {form: AllReflections(in_group_of=draw(indices), solutions=solutions)}
+    theta = draw(st.floats(0, 45, exclude_min=True, exclude_max=True))
+    return {form: AllReflections(theta_max_deg=theta, solutions=solutions)}
 
 
 @st.composite
@@ -381,7 +437,7 @@ def descriptions(draw: st.DrawFn) -> Experiment:
     return Experiment(
         preset=draw(st.sampled_from(preset_names())),
         crystal=Crystal.model_validate(crystal),
-        reflection=Reflection(hkl=draw(indices)),
+        **draw(any_reflections()),
         beam=Beam.model_validate(beam),
         objective=Objective.model_validate(objective),
         camera=draw(

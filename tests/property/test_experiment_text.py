@@ -48,7 +48,7 @@ def test_settings_of_every_value_change_nothing(experiment):
     for line in experiment.to_toml().splitlines():
         if line.startswith("["):
             section = line.strip("[]") + "."
-        elif line and not section.startswith(("scan.", "defects.")):
+        elif line and not section.startswith(("scan.", "defects.", "reflections.")):
             settings_.append(f"{section}{line.replace(' = ', '=', 1)}")
     assert experiment.with_settings(settings_) == experiment
 
@@ -105,6 +105,9 @@ def test_the_strategies_reach_every_form():
         "a box": lambda e: e.beam.profile == "box",
         "a table and a spectrum": lambda e: e.beam.profile == "tabulated" and e.beam.spectrum,
         "a lens": lambda e: e.objective.lens,
+        "several reflections": lambda e: e.reflections,
+        "an oblique reflection": lambda e: e.reflection and e.reflection.geometry == "oblique",
+        "a tilted goniometer": lambda e: e.reflection and e.reflection.mu_deg,
         "a uniform divergence": lambda e: e.beam.divergence_vertical_profile == "uniform",
     }
     for kind in STOPS:

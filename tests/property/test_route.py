@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import descriptions, experiments
 
 from weakbeam import simulate
-from weakbeam.assemble import assemble
+from weakbeam.assemble import assemble_all
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, check_resources
 from weakbeam.io.reading import entry_names, read_entry, read_frames
@@ -34,7 +34,7 @@ def refused(experiment, *steps):
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(experiments())
 def test_images_are_finite_and_the_file_holds_them(experiment):
-    if (refusal := refused(experiment, assemble)) is not None:
+    if (refusal := refused(experiment, assemble_all)) is not None:
         assert refusal.key.startswith(PHYSICS), refusal
         return
     with warnings.catch_warnings():
@@ -87,7 +87,7 @@ def check_maps(entry, frames):
 @given(descriptions())
 def test_any_description_is_assembled_or_refused_in_one_line(experiment):
     refusal = refused(
-        experiment, check_memory, lambda e: check_resources(e, Path("nowhere")), assemble
+        experiment, check_memory, lambda e: check_resources(e, Path("nowhere")), assemble_all
     )
     if refusal is not None:
         assert len(str(refusal).splitlines()) == 1
