@@ -44,6 +44,9 @@ _FEW_NEAR = 4
 _CUT = 0.75
 """Axes longer than this share of the longest are halved from one size of boxes to the next."""
 
+_SORTING_CELLS = 32
+"""Strips of the region, along each wide axis, by which lines are put in order."""
+
 _BOXES_AT_ONCE = 32
 
 
@@ -144,6 +147,7 @@ class ManyDislocations:
         self._centre = bounds.centre
         # A box without any thickness gets one that does not matter.
         half = np.maximum(bounds.half[order], 1e-9 * bounds.half.max())
+        self._half = half
         few = len(self.exact.lines) <= _FEW_LINES
         levels = [] if few else _levels(half, tolerance, points)
         if levels:
@@ -185,12 +189,23 @@ class ManyDislocations:
         )
 
     def _local_lines(self) -> Lines:
-        """Return the constants of the lines, for coordinates of the region's frame."""
+        """Constants of the lines for coordinates of the region's frame, neighbours together.
+
+        Lines that are close to the same box are then close in memory too.
+        """
         across, core_squared, matrices = self.exact.constants
         local = np.empty_like(across)
         local[:, :, :3] = across[:, :, :3] @ self._frame.T
         local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre
-        return Lines(local, core_squared, matrices)
+        # The point of each line that is closest to the region's centre.
+        closest = -np.sum(local[:, :, 3, None] * local[:, :, :3], axis=1)
+        direction = self.exact.lines.lines @ self._frame.T
+        thin = np.abs(direction[:, 2]) > 0.1
+        rise = np.where(thin, -closest[:, 2] / np.where(thin, direction[:, 2], 1.0), 0.0)
+        crossing = closest + rise[:, None] * direction
+        cells = np.floor(crossing[:, :2] / (2.0 * self._half[:2]) * _SORTING_CELLS)
+        order = np.lexsort((cells[:, 1], cells[:, 0]))
+        return Lines(local[order], core_squared[order], matrices[order])
 
     def _prepare(self, levels: list[_Level], workers: int) -> tuple[Grid, Tables]:
         """Cut the region finer and finer; hand down polynomials and the lists of near lines."""
