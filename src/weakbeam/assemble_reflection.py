@@ -15,13 +15,12 @@ from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
     GoniometerSetting,
     checked,
-    energy_limits,
-    mu_limits,
     setting_at,
     solve_mu,
     solve_omega,
     sphere_distance,
 )
+from weakbeam.diffraction.reach import energy_limits, mu_limits
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import AllReflections, Experiment, Reflection

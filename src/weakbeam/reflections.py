@@ -19,8 +19,8 @@ from weakbeam.diffraction.goniometer_setting import (
     GoniometerSetting,
     checked,
     setting_angles,
-    solve_within,
 )
+from weakbeam.diffraction.reach import solve_within
 from weakbeam.diffraction.reflection import wavelength
 
 MOST_REFLECTIONS = 20_000

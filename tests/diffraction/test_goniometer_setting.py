@@ -10,14 +10,12 @@ from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geo
 from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
     GoniometerSetting,
-    energy_limits,
-    mu_limits,
     setting_at,
     solve_mu,
     solve_omega,
-    solve_within,
     sphere_distance,
 )
+from weakbeam.diffraction.reach import energy_limits, mu_limits, solve_within
 from weakbeam.diffraction.reflection import bragg_angle, wavelength
 from weakbeam.instrument.goniometer import lab_from_sample, rotation_y, rotation_z
 

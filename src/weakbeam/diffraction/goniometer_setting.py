@@ -26,7 +26,8 @@ from weakbeam.instrument.goniometer import lab_from_sample, rotation_x, rotation
 LAUE_TOLERANCE = 1e-10
 """Largest |k_out - k_in - Q| / |Q| of a setting."""
 
-_ALONG_AXIS = 1e-9  # Q'_⊥ / |Q| below which Q lies along the ω axis
+ALONG_AXIS = 1e-9
+"""Q'_⊥ / |Q| below which Q lies along the ω axis."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def setting_angles(
     length = np.linalg.norm(q, axis=-1)
     across, along = np.hypot(carried[..., 0], carried[..., 1]), carried[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
-        across = np.where(across > _ALONG_AXIS * length, across, np.nan)
+        across = np.where(across > ALONG_AXIS * length, across, np.nan)
         cosine = -(length**2 / (2.0 * k) + math.sin(mu) * along) / (math.cos(mu) * across)
         # NaN, from out of reach or Q along the axis, runs through all that follows.
         turn = np.arccos(np.where(np.abs(cosine) <= 1.0, cosine, np.nan))
@@ -221,57 +222,6 @@ def solve_mu(
     return tuple(setting_at(q, energy_kev, mu, omega, chi, phi) for mu in tilts)
 
 
-def solve_within(
-    q_sample: ArrayLike,
-    energy_kev: float,
-    mu_range: tuple[float, float],
-    chi: float = 0.0,
-    phi: float = 0.0,
-) -> tuple[GoniometerSetting, ...]:
-    """The settings at which a reflection diffracts, with the smallest tilt μ that is allowed.
-
-    Parameters
-    ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    mu_range : pair of float
-        Limits of the tilt (rad).
-    chi, phi : float
-        Motors (rad).
-
-    Returns
-    -------
-    tuple of GoniometerSetting
-        Two in the order of ω, or one where they are the same: Q then touches the Ewald sphere, or
-        lies along the ω axis, and ω = 0 stands for all. None if no allowed tilt will do.
-
-    Raises
-    ------
-    ArithmeticError
-        If a solution misses the Laue condition.
-    """
-    limits = mu_limits(q_sample, energy_kev, chi, phi)
-    if limits is None:
-        return ()
-    low, high = max(limits[0], mu_range[0]), min(limits[1], mu_range[1])
-    if low > high + 1e-12:
-        return ()
-    mu = min(max(0.0, low), high)
-    if mu not in limits:
-        return solve_omega(q_sample, energy_kev, mu, chi, phi) or ()
-    x, y, z = rotation_x(-chi) @ rotation_y(phi) @ np.asarray(q_sample, dtype=np.float64)
-    along_axis = math.hypot(x, y) <= _ALONG_AXIS * abs(z)
-    beta = math.atan2(y, x)
-    for omega in (0.0,) if along_axis else (math.pi - beta, -beta):
-        turned = math.fmod(omega + 2.0 * math.pi, 2.0 * math.pi)
-        for setting in solve_mu(q_sample, energy_kev, turned, chi, phi):
-            if abs(setting.mu - mu) < 1e-6:
-                return (setting,)
-    return ()
-
-
 def setting_at(
     q_sample: ArrayLike, energy_kev: float, mu: float, omega: float, chi: float, phi: float
 ) -> GoniometerSetting:
@@ -321,71 +271,6 @@ def sphere_distance(
     return float(abs(beyond) / np.linalg.norm(q_lab))
 
 
-def energy_limits(
-    q_sample: ArrayLike, mu: float = 0.0, chi: float = 0.0, phi: float = 0.0
-) -> tuple[float, float]:
-    """Energies between which some ω brings a reflection onto the Ewald sphere.
-
-    Parameters
-    ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    mu, chi, phi : float
-        Motors (rad).
-
-    Returns
-    -------
-    least, most : float
-        In keV; the largest may be infinite, and both are where none does.
-
-    Notes
-    -----
-    With λ the latitude of Q' above the plane across the ω axis, Q_lab,x runs from
-    -|Q| cos(μ + λ) to |Q| cos(μ - λ), and must reach -|Q|²/2k.
-    """
-    q = np.asarray(q_sample, dtype=np.float64)
-    length, latitude = float(np.linalg.norm(q)), _latitude(q, chi, phi)
-    lowest, highest = -math.cos(mu + latitude), math.cos(mu - latitude)
-    # Q along the ω axis and upright: no wave is short enough.
-    least = math.inf if lowest > -1e-12 else -_energy(length) / lowest
-    most = math.inf if highest >= 0.0 or math.isinf(least) else -_energy(length) / highest
-    return least, most
-
-
-def mu_limits(
-    q_sample: ArrayLike, energy_kev: float, chi: float = 0.0, phi: float = 0.0
-) -> tuple[float, float] | None:
-    """Tilts μ between which some ω brings a reflection onto the Ewald sphere.
-
-    Parameters
-    ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    chi, phi : float
-        Motors (rad).
-
-    Returns
-    -------
-    first, last : float
-        In rad; one and the same where Q lies along the ω axis. None if the wave is too long for
-        the spacing of the planes.
-
-    Notes
-    -----
-    |μ + λ| ≤ π/2 - θ and |μ - λ| ≤ π/2 + θ with the latitude λ of :func:`energy_limits`.
-    """
-    q = np.asarray(q_sample, dtype=np.float64)
-    sine = _energy(float(np.linalg.norm(q))) / energy_kev
-    if sine >= 1.0:
-        return None
-    theta, latitude = math.asin(sine), _latitude(q, chi, phi)
-    first = max(-latitude - (0.5 * math.pi - theta), latitude - (0.5 * math.pi + theta))
-    last = min(-latitude + (0.5 * math.pi - theta), latitude + (0.5 * math.pi + theta))
-    return first, last
-
-
 def checked(
     setting: GoniometerSetting, q_sample: ArrayLike, energy_kev: float
 ) -> GoniometerSetting:
@@ -400,14 +285,3 @@ def checked(
     if not residual < LAUE_TOLERANCE:
         raise ArithmeticError(f"the Laue condition is missed by {residual:.2g} of |Q|")
     return setting
-
-
-def _latitude(q: Floats, chi: float, phi: float) -> float:
-    x, y, z = rotation_x(-chi) @ rotation_y(phi) @ q
-    return math.atan2(z, math.hypot(x, y))
-
-
-def _energy(length: float) -> float:
-    """Energy (keV) of the longest wave that a diffraction vector of `length` (1/Å) can reflect."""
-    # |Q| = 2k, with k = 2π/λ and E λ the same for all waves.
-    return wavelength(1.0) * length / (4.0 * math.pi)
