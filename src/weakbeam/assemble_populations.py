@@ -16,7 +16,7 @@ from weakbeam._populations import (
     StoredDislocations,
     Wall,
 )
-from weakbeam._typing import Floats, Ints
+from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -26,7 +26,6 @@ from weakbeam.assemble_crystal import (
 from weakbeam.assemble_defects import burgers_of, place_line
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
-from weakbeam.defects.boundary import Boundary as FrankBoundary
 from weakbeam.defects.boundary import LineSet, UnsolvableBoundaryError, recipe, solve_boundary
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.lines import StraightLines
@@ -43,6 +42,7 @@ from weakbeam.defects.wall import (
 )
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
+from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity
 
 
 @dataclass(frozen=True)
@@ -59,50 +59,6 @@ class FieldOfView:
 
     normal: Floats
     width: float
-
-
-@dataclass(frozen=True)
-class PlacedLines:
-    """Dislocations that were drawn or read, line by line.
-
-    Parameters
-    ----------
-    description : RandomDislocations or StoredDislocations
-        What the experiment says.
-    lines : StraightLines
-        In the sample frame.
-    system : (n,) ndarray of int
-        Number of each one's slip system in `labels`; -1 for none.
-    labels : tuple of str
-        Slip systems, as plane and direction.
-    character_deg : (n,) ndarray
-        From 0 for a pure edge to 90 for a pure screw.
-    """
-
-    description: RandomDislocations | StoredDislocations
-    lines: StraightLines
-    system: Ints
-    labels: tuple[str, ...]
-    character_deg: Floats
-
-
-@dataclass(frozen=True)
-class PlacedWalls:
-    """A wall or a boundary of the experiment.
-
-    Parameters
-    ----------
-    description : Wall or Boundary
-        What the experiment says.
-    walls : tuple of weakbeam.defects.wall.Wall
-        In the sample frame.
-    solution : weakbeam.defects.boundary.Boundary, optional
-        Densities and residual, of a boundary.
-    """
-
-    description: Wall | Boundary
-    walls: tuple[DislocationWall, ...]
-    solution: FrankBoundary | None = None
 
 
 def place_wall(
@@ -251,14 +207,8 @@ def _systems(
     crystal: CrystalModel,
     mount: Floats,
 ) -> list[GlideSystem]:
-    if table.slip_families is not None:
-        changed = experiment.crystal.model_copy(update={"slip_families": table.slip_families})
-        experiment = experiment.model_copy(update={"crystal": changed})
-        own = len(experiment.crystal.slip_systems or ())
-        found = slip_systems_of(experiment, crystal)
-        found = found[: len(found) - own] if own else found
-    else:
-        found = slip_systems_of(experiment, crystal)
+    families = f"{key}.slip_families"
+    found = slip_systems_of(experiment, crystal, table.slip_families, families)
     weights = table.weights or (1.0,) * len(found)
     if len(weights) != len(found):
         raise InputError(
@@ -336,33 +286,27 @@ def place_boundary(
     return PlacedWalls(table, walls, solution)
 
 
-def place_stored(table: StoredDislocations, key: str, mount: Floats) -> PlacedLines:
-    """The dislocations of an output file, in the sample frame of `mount`.
+def place_stored(
+    table: StoredDislocations, key: str, mount: Floats
+) -> tuple[PlacedLines | PlacedWalls, ...]:
+    """The defects of an output file, in the sample frame of `mount`.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or lists no dislocations.
+        If the file cannot be read, or lists no defects.
     """
-    from weakbeam.io.defects_file import read_lines
+    from weakbeam.io.defects_file import read_defects
 
-    stored = read_lines(table.file, f"{key}.file")
-    lines = stored.lines
+    stored = read_defects(table.file, f"{key}.file")
+    placed: list[PlacedLines | PlacedWalls] = []
+    if len(stored.lines):
+        characters = _character(stored.lines)
+        placed.append(PlacedLines(table, stored.lines, stored.system, stored.labels, characters))
+    if stored.walls:
+        placed.append(PlacedWalls(table, stored.walls))
     turn = mount @ stored.sample_from_crystal.T
-    if not np.allclose(turn, np.eye(3), rtol=0.0, atol=1e-12):
-        lines = turned(lines, turn)
-    return PlacedLines(table, lines, stored.system, stored.labels, _character(lines))
-
-
-def turned(lines: StraightLines, turn: Floats) -> StraightLines:
-    """The same lines in a sample that is turned."""
-    return StraightLines(
-        lines.burgers_vectors @ turn.T,
-        lines.lines @ turn.T,
-        lines.positions @ turn.T,
-        lines.poisson_ratios,
-        lines.core_radii,
-    )
+    return tuple(placed if is_unity(turn) else (one.turned(turn) for one in placed))
 
 
 def _burgers(one: BoundarySet, key: str, crystal: CrystalModel) -> Floats:

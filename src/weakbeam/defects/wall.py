@@ -59,7 +59,9 @@ class Wall:
         stacking = np.array(self.stacking, dtype=np.float64)
         if stacking.shape != (3,) or not np.all(np.isfinite(stacking)) or not np.any(stacking):
             raise ValueError("stacking must be three finite numbers, not all zero")
-        stacking = stacking / np.linalg.norm(stacking)
+        length = np.linalg.norm(stacking)
+        if abs(length - 1.0) > 1e-15:  # Unit vectors keep every digit.
+            stacking = stacking / length
         slope = float(stacking @ self.dislocation.line)
         if abs(slope) > _ACROSS_TOLERANCE:
             angle = np.degrees(np.arccos(min(abs(slope), 1.0)))
@@ -316,28 +318,30 @@ def _add_walls(
     n = points.shape[1]
     px, py, pz = points[0], points[1], points[2]
     sums = np.empty((8, n))
+    s0, s1, s2, s3 = sums[0], sums[1], sums[2], sums[3]
+    s4, s5, s6, s7 = sums[4], sums[5], sums[6], sums[7]
     for i in range(across.shape[0]):
-        spacing, a2 = scales[i, 0], scales[i, 1]
+        inverse, a2 = 1.0 / scales[i, 0], scales[i, 1]
         for p in range(n):
             xi = across[i, 0, 0] * px[p] + across[i, 0, 1] * py[p] + across[i, 0, 2] * pz[p]
             eta = across[i, 1, 0] * px[p] + across[i, 1, 1] * py[p] + across[i, 1, 2] * pz[p]
             xi, eta = xi + across[i, 0, 3], eta + across[i, 1, 3]
             y = np.sqrt(eta * eta + a2)
-            w = complex(xi / spacing, y / spacing)
+            w = complex(xi * inverse, y * inverse)
             f, g = infinite_row(w) if counts[i] == 0 else finite_row(w, counts[i])
-            f, g = f / spacing, g / (spacing * spacing)
+            f, g = f * inverse, g * (inverse * inverse)
             # In the plane of a wall of singular cores η/Y has no value, and nothing to multiply.
             sine = eta / y if y > 0.0 else 0.0
             xi_q, eta_q = f.real, -sine * f.imag
             odd, even = -0.5 * y * g.imag, 0.5 * (eta_q - eta * g.real)
-            sums[0, p], sums[1, p] = xi_q, eta_q
-            sums[2, p], sums[3, p] = xi_q - odd, eta_q - even
-            sums[4, p], sums[5, p] = sine * sine * odd, sine * sine * even
+            s0[p], s1[p], s2[p], s3[p] = xi_q, eta_q, xi_q - odd, eta_q - even
+            s4[p], s5[p] = sine * sine * odd, sine * sine * even
             spread = a2 / (y * y) if y > 0.0 else 0.0
-            sums[6, p], sums[7, p] = spread * odd, spread * even
+            s6[p], s7[p] = spread * odd, spread * even
         for k in range(9):
-            row = gradient[k]
-            for j in range(8):
-                m = matrices[i, j, k]
-                for p in range(n):
-                    row[p] += m * sums[j, p]
+            m, row = matrices[i, :, k], gradient[k]
+            m0, m1, m2, m3, m4, m5, m6, m7 = m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7]
+            for p in range(n):
+                row[p] += (m0 * s0[p] + m1 * s1[p] + m2 * s2[p] + m3 * s3[p]) + (
+                    m4 * s4[p] + m5 * s5[p] + m6 * s6[p] + m7 * s7[p]
+                )

@@ -1,34 +1,39 @@
-"""Dislocations that an output file lists, read back as they were."""
+"""Defects that an output file lists, read back as they were."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Ints
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.wall import Wall
 from weakbeam.errors import InputError
-
-LISTED = ("dislocation", "random", "stored")
-"""Kinds of defect whose rows are single straight dislocations."""
+from weakbeam.io.reading import opened
 
 _ENTRY = "1.1"
 
+Columns = Mapping[str, NDArray[Any]]
+
 
 @dataclass(frozen=True, eq=False)
-class StoredLines:
-    """The single dislocations of an output file.
+class StoredDefects:
+    """The defects of an output file.
 
     Parameters
     ----------
     lines : StraightLines
-        In the sample frame of the first reflection.
+        Single dislocations, in the sample frame of the first reflection.
     system : (n,) ndarray of int
         Number of each one's slip system in `labels`; -1 for none.
     labels : tuple of str
         Slip systems, as plane and direction.
+    walls : tuple of Wall
+        Walls, those of boundaries included.
     sample_from_crystal : (3, 3) ndarray
         The orientation that belongs to that frame.
     """
@@ -36,11 +41,12 @@ class StoredLines:
     lines: StraightLines
     system: Ints
     labels: tuple[str, ...]
+    walls: tuple[Wall, ...]
     sample_from_crystal: Floats
 
 
-def read_lines(path: str, key: str) -> StoredLines:
-    """Read the dislocations of an output file.
+def read_defects(path: str, key: str) -> StoredDefects:
+    """Read the defects of an output file, to the last bit.
 
     Parameters
     ----------
@@ -52,34 +58,57 @@ def read_lines(path: str, key: str) -> StoredLines:
     Raises
     ------
     InputError
-        If the file cannot be read, or lists no single dislocations.
+        If the file cannot be read, or lists no defects.
     """
+    with opened(path, key) as file:
+        sample = file[f"{_ENTRY}/sample"]
+        orientation = np.array(sample["orientation_matrix"][()], dtype=np.float64)
+        table = sample.get("defects", {})
+        columns = {
+            name: values.asstr()[()] if values.dtype.kind == "O" else values[()]
+            for name, values in table.items()
+        }
+    if not len(columns.get("kind", ())):
+        raise InputError(key, path, "lists no defects")
     try:
-        with h5py.File(path, "r") as file:
-            sample = file[f"{_ENTRY}/sample"]
-            orientation = np.array(sample["orientation_matrix"][()], dtype=np.float64)
-            table = sample.get("defects", {})
-            columns = {name: table[name][()] for name in table}
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        reason = "is no output file of weakbeam" if isinstance(error, KeyError) else str(error)
-        raise InputError(key, path, f"cannot be read: {reason}") from None
-    kinds = np.array([text.decode() for text in columns.get("kind", ())])
-    single = np.isin(kinds, LISTED)
-    if not single.any():
-        raise InputError(key, path, "lists no single dislocations")
-    try:
-        lines = StraightLines(
-            columns["burgers_vector"][single],
-            columns["line"][single],
-            columns["position"][single],
-            columns["poisson_ratio"][single],
-            columns["core_radius"][single],
-        )
+        is_wall = np.isfinite(columns.get("spacing", np.full(len(columns["kind"]), np.nan)))
+        lines = _lines(columns, ~is_wall)
+        walls = _walls(columns, is_wall)
     except (KeyError, ValueError, IndexError) as error:
-        raise InputError(key, path, f"has a damaged list of dislocations: {error}") from None
-    names = [text.decode() for text in columns.get("slip_system", np.full(len(kinds), b""))]
-    chosen = np.array(names)[single]
-    labels = tuple(dict.fromkeys(name for name in chosen.tolist() if name))
-    number = {"": -1, **{label: index for index, label in enumerate(labels)}}
-    system = np.array([number[name] for name in chosen.tolist()], dtype=np.int64)
-    return StoredLines(lines, system, labels, orientation)
+        raise InputError(key, path, f"has a damaged list of defects: {error}") from None
+    labels, system = _systems(columns, ~is_wall)
+    return StoredDefects(lines, system, labels, walls, orientation)
+
+
+def _lines(columns: Columns, which: NDArray[np.bool_]) -> StraightLines:
+    return StraightLines(
+        columns["burgers_vector"][which],
+        columns["line"][which],
+        columns["position"][which],
+        columns["poisson_ratio"][which],
+        columns["core_radius"][which],
+    )
+
+
+def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[Wall, ...]:
+    if not which.any():
+        return ()
+    rows = zip(
+        _lines(columns, which),
+        columns["stacking"][which],
+        columns["spacing"][which].tolist(),
+        columns["count"][which].tolist(),
+        strict=True,
+    )
+    # A count of 0 stands for infinitely many.
+    return tuple(
+        Wall(line, stacking, spacing, count or None) for line, stacking, spacing, count in rows
+    )
+
+
+def _systems(columns: Columns, which: NDArray[np.bool_]) -> tuple[tuple[str, ...], Ints]:
+    """Names of the slip systems that occur, and the number of each line's."""
+    names = columns.get("slip_system", np.full(len(which), ""))[which].tolist()
+    labels = tuple(dict.fromkeys(name for name in names if name))
+    number = {"": -1} | {label: index for index, label in enumerate(labels)}
+    return labels, np.array([number[name] for name in names], dtype=np.int64)

@@ -54,7 +54,7 @@ class StoredEntry:
 
 def entry_names(path: str | os.PathLike[str]) -> list[str]:
     """Names of the entries of an output file, ``["1.1", "2.1", ...]``, by number."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return _entry_names(file)
 
 
@@ -85,7 +85,7 @@ def frames_done(path: str | os.PathLike[str]) -> dict[str, NDArray[np.bool_]]:
     InputError
         If there is no such file, or it is not ours.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return {
             name: file[f"{name}/progress/frame_done"][()].astype(bool)
             for name in _entry_names(file)
@@ -94,7 +94,7 @@ def frames_done(path: str | os.PathLike[str]) -> dict[str, NDArray[np.bool_]]:
 
 def read_configuration(path: str | os.PathLike[str]) -> str:
     """Text of the experiment file (TOML) from which the file was simulated."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return str(file[f"{_entry_names(file)[0]}/simulation/configuration/data"].asstr()[()])
 
 
@@ -113,7 +113,7 @@ def read_entry(path: str | os.PathLike[str], entry: str = "1.1") -> StoredEntry:
     InputError
         If there is no such file or entry, or the file is not ours.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         group = _entry(file, path, entry)
         positioners = group["instrument/positioners"]
         moving = {
@@ -173,7 +173,7 @@ def read_frames(
     RunError
         If a frame was never written, or its source file is missing.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         group = _entry(file, path, entry)
         absent = missing_sources(file, entry)
         if absent:
@@ -219,7 +219,7 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
         If there is no such file, it is truncated, not ours, of another experiment, or lacks a
         source file.
     """
-    with _opened(path, key="--resume") as file:
+    with opened(path, key="--resume") as file:
         names = _entry_names(file)
         stored = file[f"{names[0]}/simulation/digest"].asstr()[()]
         if stored != digest:
@@ -237,8 +237,14 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.File]:
-    """Open an output file for reading, also while another process writes it."""
+def opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.File]:
+    """Open an output file for reading, also while another process writes it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not ours; `key` names it.
+    """
     if not Path(path).is_file():
         raise InputError(key, str(path), "there is no such file")
     try:

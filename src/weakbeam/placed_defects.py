@@ -1,0 +1,97 @@
+"""Defects of an experiment that have found their places in the sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weakbeam._populations import Boundary, RandomDislocations, StoredDislocations, Wall
+from weakbeam._typing import Floats, Ints
+from weakbeam.defects.boundary import Boundary as FrankBoundary
+from weakbeam.defects.dislocation import Dislocation as StraightLine
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.wall import Wall as DislocationWall
+
+
+@dataclass(frozen=True)
+class PlacedLines:
+    """Dislocations that were drawn or read, line by line.
+
+    Parameters
+    ----------
+    description : RandomDislocations or StoredDislocations
+        What the experiment says.
+    lines : StraightLines
+        In the sample frame.
+    system : (n,) ndarray of int
+        Number of each one's slip system in `labels`; -1 for none.
+    labels : tuple of str
+        Slip systems, as plane and direction.
+    character_deg : (n,) ndarray
+        From 0 for a pure edge to 90 for a pure screw.
+    """
+
+    description: RandomDislocations | StoredDislocations
+    lines: StraightLines
+    system: Ints
+    labels: tuple[str, ...]
+    character_deg: Floats
+
+    def turned(self, rotation: Floats) -> PlacedLines:
+        """The same lines in a sample that is turned."""
+        lines = StraightLines(
+            self.lines.burgers_vectors @ rotation.T,
+            self.lines.lines @ rotation.T,
+            self.lines.positions @ rotation.T,
+            self.lines.poisson_ratios,
+            self.lines.core_radii,
+        )
+        return replace(self, lines=lines)
+
+
+@dataclass(frozen=True)
+class PlacedWalls:
+    """A wall or a boundary of the experiment, or the walls of a stored list.
+
+    Parameters
+    ----------
+    description : Wall, Boundary or StoredDislocations
+        What the experiment says.
+    walls : tuple of weakbeam.defects.wall.Wall
+        In the sample frame.
+    solution : weakbeam.defects.boundary.Boundary, optional
+        Densities and residual, of a boundary.
+    """
+
+    description: Wall | Boundary | StoredDislocations
+    walls: tuple[DislocationWall, ...]
+    solution: FrankBoundary | None = None
+
+    def turned(self, rotation: Floats) -> PlacedWalls:
+        """The same walls in a sample that is turned."""
+        walls = tuple(
+            replace(
+                wall,
+                dislocation=turned_line(wall.dislocation, rotation),
+                stacking=rotation @ wall.stacking,
+            )
+            for wall in self.walls
+        )
+        solution = None if self.solution is None else self.solution.turned(rotation)
+        return replace(self, walls=walls, solution=solution)
+
+
+def turned_line(line: StraightLine, rotation: Floats) -> StraightLine:
+    """The same dislocation in a sample that is turned."""
+    return replace(
+        line,
+        burgers_vector=rotation @ line.burgers_vector,
+        line=rotation @ line.line,
+        position=rotation @ line.position,
+    )
+
+
+def is_unity(rotation: Floats) -> bool:
+    """Whether a rotation turns nothing, but for rounding."""
+    return np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-14)
