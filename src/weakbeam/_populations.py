@@ -149,7 +149,9 @@ class RandomDislocations(Variant):
     minimum_distance_um: Annotated[StrictFloat, number(0, 1e4)] = Field(
         0.0, description="least distance between the points"
     )
-    slip_families: tuple[StrictStr, ...] | None = Field(
+    slip_families: (
+        Annotated[tuple[StrictStr, ...], Allowed("a list of names, at least one", bool)] | None
+    ) = Field(
         None, description="default: all slip systems of the crystal", examples=[("{111}<110>",)]
     )
     weights: Annotated[tuple[StrictFloat, ...], numbers(0, 1e9)] | None = Field(
@@ -178,11 +180,19 @@ class RandomDislocations(Variant):
                     raise InputError(key, _shown(value), f'needs region = "{region}"')
         if self.region == "box" and self.size_um is None:
             raise InputError("size_um", None, 'missing; region = "box" needs it')
-        if self.region == "gaussian" and self.density_per_m2 is not None:
+        if self.density_per_m2 is not None:
+            self._has_a_volume()
+        return self
+
+    def _has_a_volume(self) -> None:
+        if self.region == "gaussian":
             raise InputError(
                 "density_per_m2", self.density_per_m2, 'needs region = "slab" or "box"'
             )
-        return self
+        if self.region == "slab" and not self.depth_um:
+            raise InputError("depth_um", self.depth_um, "must be above 0 with density_per_m2")
+        if self.size_um is not None and self.size_um[2] == 0.0:
+            raise InputError("size_um", list(self.size_um), "must not be flat with density_per_m2")
 
 
 class BoundarySet(Table):
@@ -250,11 +260,11 @@ class Boundary(Variant):
 
 
 class StoredDislocations(Variant):
-    """The dislocations that the output file of an earlier run lists."""
+    """The defects that the output file of an earlier run lists."""
 
-    kind: Literal["stored"] = Field("stored", description="dislocations of an earlier output file")
+    kind: Literal["stored"] = Field("stored", description="all defects of an earlier output file")
     file: FileName = Field(
-        description="output file of weakbeam; its drawn and listed dislocations are read",
+        description="output file of weakbeam; its defects are taken as they were drawn and placed",
         examples=["run/weakbeam.h5"],
     )
 

@@ -262,11 +262,16 @@ def _fixed_orientation(table: Crystal, cell: UnitCell) -> tuple[str, object, Flo
     return "crystal.quaternion", shown, sample_from_crystal_quaternion(table.quaternion)
 
 
-def slip_systems_of(experiment: Experiment, crystal: CrystalModel) -> list[CrystalSlipSystem]:
+def slip_systems_of(
+    experiment: Experiment,
+    crystal: CrystalModel,
+    families: Sequence[str] | None = None,
+    key: str = "crystal.slip_families",
+) -> list[CrystalSlipSystem]:
     """The slip systems that an experiment allows its crystal.
 
     Those of ``crystal.slip_families`` and ``crystal.slip_systems``; all of the structure where
-    neither is given.
+    neither is given. Or those of `families` alone, which `key` names.
 
     Raises
     ------
@@ -275,23 +280,24 @@ def slip_systems_of(experiment: Experiment, crystal: CrystalModel) -> list[Cryst
         Burgers vector outside its plane.
     """
     table = experiment.crystal
+    own_systems = (table.slip_systems or ()) if families is None else ()
+    families = table.slip_families if families is None else families
     allowed: list[tuple[str, SlipSystem]] = []
-    if table.slip_families is not None or table.slip_systems is None:
+    if families is not None or not own_systems:
         if crystal.structure is None:
             raise InputError(
                 "crystal.structure", None, "missing; slip systems need it, or slip_systems"
             )
-        families = slip_families(crystal.structure)
-        chosen = families if table.slip_families is None else table.slip_families
-        for name in chosen:
-            if name not in families:
+        known = slip_families(crystal.structure)
+        for name in known if families is None else families:
+            if name not in known:
                 raise InputError(
-                    "crystal.slip_families",
+                    key,
                     name,
-                    f"is none of the families of {crystal.structure}: {', '.join(families)}",
+                    f"is none of the families of {crystal.structure}: {', '.join(known)}",
                 )
-            allowed += ((name, system) for system in families[name])
-    for index, own in enumerate(table.slip_systems or ()):
+            allowed += ((name, system) for system in known[name])
+    for index, own in enumerate(own_systems):
         key = f"crystal.slip_systems[{index}]"
         system = SlipSystem(
             plane_of(own.plane, crystal.cell, f"{key}.plane"),
