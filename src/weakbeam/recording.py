@@ -316,6 +316,12 @@ def _check_folder(
     """Refuse a place that is no folder, or holds what this run would destroy unasked."""
     if folder.exists() and not folder.is_dir():
         raise InputError("--output", str(folder), "is a file; it must be a folder")
+    if (folder / FILE).resolve() in {Path(name).resolve() for name in stacks[0].setup.inputs}:
+        raise InputError(
+            "--output",
+            str(folder),
+            f"holds {FILE}, which the experiment reads: choose another folder",
+        )
     if not overwrite and not (folder / FILE).exists():
         text = _text(folder / EXPERIMENT_FILE)
         if text is not None and text != experiment.to_toml():
