@@ -21,6 +21,9 @@ DARK_COUNTS = 1e-3
 ORDERS = 4
 """Highest power of the motor position that is summed."""
 
+_PRODUCT = 2**18
+"""Multiplications of a matrix product for which BLAS starts no threads: they take longer."""
+
 
 @dataclass(eq=False)
 class ScanMoments:
@@ -58,7 +61,12 @@ class ScanMoments:
             for k in range(ORDERS):
                 sums[k] += image * x ** (k + 1)
 
-    def add_frames(self, frames: ArrayLike, positions: Mapping[str, ArrayLike]) -> None:
+    def add_frames(
+        self,
+        frames: ArrayLike,
+        positions: Mapping[str, ArrayLike],
+        rows: slice = slice(None),
+    ) -> None:
         """Add many frames at once, as one matrix product; faster than `add` one by one.
 
         Parameters
@@ -67,16 +75,24 @@ class ScanMoments:
             The frames.
         positions : mapping of str to (n,) array_like
             Position of each motor at each of them.
+        rows : slice
+            The rows that the frames show, where it is not all of them.
         """
         images = np.asarray(frames, dtype=np.float64).reshape(len(np.asarray(frames)), -1)
         weights = [np.ones(len(images))]
         for motor in self.powers:
             x = np.asarray(positions[motor], dtype=np.float64) - self.centres[motor]
             weights += [x ** (k + 1) for k in range(ORDERS)]
-        sums = (np.stack(weights) @ images).reshape(-1, *self.shape)
-        self.intensity += sums[0]
+        factors = np.stack(weights)
+        sums = np.empty((len(factors), images.shape[1]))
+        step = max(_PRODUCT // factors.size, 1)
+        for start in range(0, images.shape[1], step):
+            part = slice(start, start + step)
+            np.matmul(factors, images[:, part], out=sums[:, part])
+        sums = sums.reshape(len(factors), -1, self.shape[1])
+        self.intensity[rows] += sums[0]
         for number, powers in enumerate(self.powers.values()):
-            powers += sums[1 + number * ORDERS : 1 + (number + 1) * ORDERS]
+            powers[:, rows] += sums[1 + number * ORDERS : 1 + (number + 1) * ORDERS]
 
     def center_of_mass(self, motor: str, dark: float = DARK) -> Floats:
         """Centre of mass ΣI x / ΣI of each pixel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ MAP_NAMES = {
 
 ANGULAR = ("com", "fwhm", "fwhm_half", "peak")
 """Those in the unit of the motor."""
+
+_WORK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,8 @@ class ScanReduction:
         centres = {name: 0.5 * float(x.min() + x.max()) for name, x in self._positions.items()}
         self.moments = ScanMoments(shape, centres)
         self.brightest = np.full(shape, -np.inf)
+        self.darkest = math.inf
+        """Mean over the pixels of the frame with least light, above the background."""
         self.lost = 0
         self._curves = {
             name: np.zeros((len(axis), *shape), np.float32) for name, axis in _curve_axes(grid)
@@ -95,20 +100,35 @@ class ScanReduction:
 
     def add(self, numbers: ArrayLike, frames: ArrayLike) -> None:
         """Add frames of the scan by their numbers: (n,) and (n, rows, columns)."""
-        which = np.asarray(numbers)
+        which, taken = np.asarray(numbers), np.asarray(frames)
+        at = {name: x[which] for name, x in self._positions.items()}
+        rows, columns = self.moments.shape
+        # A few rows of all frames at a time stay in the processor's cache.
+        at_once = max(_WORK_BYTES // (8 * max(len(which) * columns, 1)), 1)
+        light = np.zeros(len(which))
+        for start in range(0, rows, at_once):
+            some = slice(start, start + at_once)
+            images = self._above_background(taken[:, some], some)
+            light += images.sum(axis=(1, 2))
+            self.moments.add_frames(images, at, some)
+            np.maximum(self.brightest[some], images.max(axis=0), out=self.brightest[some])
+            single = images.astype(np.float32)
+            for name, curves in self._curves.items():
+                for place, image in zip(self._grid.index[name][which], single, strict=True):
+                    curves[place, some] += image
+        self.darkest = min(self.darkest, float(light.min(initial=np.inf)) / (rows * columns))
+
+    def _above_background(self, frames: NDArray[Any], rows: slice) -> Floats:
         images = np.array(frames, dtype=np.float64)
-        lost = ~np.isfinite(images) if np.asarray(frames).dtype.kind == "f" else None
+        lost = ~np.isfinite(images) if frames.dtype.kind == "f" else None
         if self._background is not None:
-            images -= self._background
+            level = self._background
+            images -= level[rows] if level.ndim else level
             np.maximum(images, 0.0, out=images)
         if lost is not None and lost.any():
             self.lost += int(lost.sum())
             images[lost] = 0.0
-        self.moments.add_frames(images, {name: x[which] for name, x in self._positions.items()})
-        np.maximum(self.brightest, images.max(axis=0), out=self.brightest)
-        for name, curves in self._curves.items():
-            for place, image in zip(self._grid.index[name][which], images, strict=True):
-                curves[place] += image
+        return images
 
     def maps(self, brightest: float = 0.0, total: float = 0.0) -> ScanMaps:
         """Return the maps of what was added.
