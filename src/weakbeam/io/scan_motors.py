@@ -1,0 +1,108 @@
+"""Motors of a scan as BLISS writes it: their names, positions and units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.io.members import dataset_at, group_at
+
+_MOTORS_OF_COMMAND = {
+    "fscan": (0,),
+    "fscan2d": (0, 4),
+    "fscan3d": (0, 4, 8),
+    "ascan": (0,),
+    "dscan": (0,),
+    "a2scan": (0, 3),
+    "d2scan": (0, 3),
+    "a3scan": (0, 3, 6),
+    "d3scan": (0, 3, 6),
+    "a4scan": (0, 3, 6, 9),
+    "d4scan": (0, 3, 6, 9),
+    "amesh": (0, 4),
+    "dmesh": (0, 4),
+    "anscan": (),
+    "lookupscan": (),
+}
+"""Which words of a scan command name motors, after the command itself."""
+
+_MILLIMETRES = re.compile(r"(sam|ob|sm|cd|dc|nf|ff|s\d+|so)[a-z0-9]*|u[xyz]|mainx|difft[xyz]")
+_DEGREES = re.compile(r"(phi|chi|mu|omega|ccmth|obpitch|obyaw|diffr[xyz]|eta|delta|nu|th|tth)")
+
+
+def motor_positions(group: h5py.Group, frames: int) -> dict[str, tuple[Floats, str]]:
+    """Every row of numbers that may be positions, with its unit."""
+    found: dict[str, tuple[Floats, str]] = {}
+
+    def keep(name: str, values: h5py.Dataset | None) -> None:
+        if values is None or values.ndim != 1 or values.dtype.kind not in "fiu":
+            return
+        new = values.shape[0]
+        if new == 0 or (name in found and len(found[name][0]) == frames):
+            return
+        if name not in found or new == frames:
+            unit = values.attrs.get("units", "")
+            unit = unit.decode() if isinstance(unit, bytes) else str(unit)
+            found[name] = np.asarray(values[()], dtype=np.float64), unit or motor_unit_guess(name)
+
+    instrument = group_at(group, "instrument") or {}
+    for name in instrument:
+        motor = group_at(instrument, name)
+        for part in ("value", "data", "position") if motor is not None else ():
+            keep(name, dataset_at(motor, part))
+    for place in ("measurement", "instrument/positioners"):
+        collection = group_at(group, place) or {}
+        for name in collection:
+            keep(name, dataset_at(collection, name))
+    return found
+
+
+def motor_unit_guess(name: str) -> str:
+    """Unit of a motor of ID03 or ID06 by its name; ``""`` for one that is not known.
+
+    There ``diffrx``, ``diffry`` and ``diffrz`` are rotations.
+    """
+    if _DEGREES.fullmatch(name):
+        return "deg"
+    return "mm" if _MILLIMETRES.fullmatch(name) else ""
+
+
+def named_motors(title: str, known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Motors that the title names; of an unknown command those words that are known."""
+    command, *words = title.split() or [""]
+    places = _MOTORS_OF_COMMAND.get(command)
+    if places:
+        return tuple(words[place] for place in places if place < len(words))
+    return tuple(dict.fromkeys(word for word in words if word in known))
+
+
+def moving_positioners(
+    group: h5py.Group, known: Mapping[str, tuple[Floats, str]]
+) -> dict[str, tuple[Floats, str]]:
+    """Positioners with a row of positions that change; for titles that name no motor."""
+    names = set(group_at(group, "instrument/positioners") or {})
+    return {name: known[name] for name in known if name in names and np.ptp(known[name][0]) > 0.0}
+
+
+def promised_frames(title: str) -> int | None:
+    """Number of frames that a scan command asks for; None for one that is not known."""
+    command, *words = title.split() or [""]
+    counts = {
+        "fscan": ((3, 0),),
+        "fscan2d": ((3, 0), (7, 0)),
+        "ascan": ((3, 1),),
+        "dscan": ((3, 1),),
+        "a2scan": ((6, 1),),
+        "amesh": ((3, 1), (7, 1)),
+        "dmesh": ((3, 1), (7, 1)),
+    }.get(command, ())
+    try:
+        numbers = [int(words[place]) + extra for place, extra in counts]
+    except (IndexError, ValueError):
+        return None
+    return int(np.prod(numbers)) if numbers else None
