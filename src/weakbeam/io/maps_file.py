@@ -1,0 +1,133 @@
+"""The file of the maps of a measured scan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.errors import InputError
+from weakbeam.io import bliss
+from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.entry import Fields, ImageAxis
+from weakbeam.io.newfiles import NewFiles
+from weakbeam.io.provenance import program_version, timestamp
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMaps:
+    """Maps as they are written, with what tells how they came about.
+
+    Parameters
+    ----------
+    title : str
+        The scan command.
+    maps : mapping of str to (ndarray, unit, long name)
+        Maps of shape (rows, columns), the one that viewers open first.
+    image_axes : (ImageAxis, ImageAxis) or None
+        Axes in the sample (µm); rows and columns of the camera unless given.
+    scan : mapping of str to (ndarray, unit)
+        Positions along the axes of the scan.
+    process : Fields
+        Source file and entry, background, threshold and warnings.
+    """
+
+    title: str
+    maps: Mapping[str, tuple[Floats, str, str]]
+    image_axes: tuple[ImageAxis, ImageAxis] | None = None
+    scan: Mapping[str, tuple[Floats, str]] = field(default_factory=dict)
+    process: Fields = field(default_factory=dict)
+
+
+def write_maps(
+    path: str | os.PathLike[str], name: str, stored: StoredMaps, overwrite: bool = False
+) -> None:
+    """Write maps into a new NeXus file, which appears only when it is complete.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if need be.
+    name : str
+        Name of the entry, that of the scan.
+    stored : StoredMaps
+        The maps.
+    overwrite : bool
+        Replace a file of maps that is there; never any other file.
+
+    Raises
+    ------
+    InputError
+        If the file exists and may not be replaced, or cannot be created.
+    RunError
+        If the disk is full or fails.
+    """
+    target = Path(path)
+    check_maps_target(target, overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with NewFiles() as files:
+            with files.create(target) as file:
+                _fill(file, name, stored)
+            files.commit()
+    except (OSError, RuntimeError) as error:
+        raise creation_error(target, error) from None
+
+
+def check_maps_target(path: Path, overwrite: bool) -> None:
+    """Refuse to write maps over a file that is not to be replaced.
+
+    Raises
+    ------
+    InputError
+        If the file exists and `overwrite` is False, or it is no file of maps.
+    """
+    if not path.exists():
+        return
+    if not overwrite:
+        raise InputError("--output", str(path), "exists; choose another or say --overwrite")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            ours = file.attrs.get("content") == "maps"
+    except OSError:
+        ours = False
+    if not ours:
+        raise InputError("--output", str(path), "is no file of maps and stays as it is")
+
+
+def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:
+    bliss.create_root(file)
+    file.attrs.update({"default": name, "content": "maps"})
+    entry = bliss.create_group(file, name, "NXentry")
+    entry.attrs["default"] = "maps"
+    entry["title"] = stored.title
+    maps = bliss.create_group(entry, "maps", "NXcollection")
+    maps.attrs["default"] = next(iter(stored.maps))
+    for map_name, (values, unit, long_name) in stored.maps.items():
+        axes = ["row", "column"]
+        if stored.image_axes is not None:
+            axes = [axis.name for axis in stored.image_axes]
+        group = bliss.create_nxdata(maps, map_name, long_name, map_name, axes)
+        bliss.create_image(group, map_name, values.shape, unit, long_name)[...] = values
+        if stored.image_axes is not None:
+            bliss.write_image_axes(group, stored.image_axes)
+        else:
+            fields = zip(axes, values.shape, strict=True)
+            bliss.write_fields(group, {axis: (np.arange(n), "pixel") for axis, n in fields})
+    scan = bliss.create_group(entry, "scan", "NXcollection")
+    bliss.write_fields(scan, stored.scan)
+    process = bliss.create_group(entry, "process", "NXprocess")
+    bliss.write_fields(
+        process,
+        {
+            "program": "weakbeam",
+            "version": program_version(),
+            "date": timestamp(),
+            **stored.process,
+        },
+    )
