@@ -1,0 +1,221 @@
+"""Maps of measured scans, from the file to the arrays."""
+
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from bliss_files import SHAPE, angles, frames, write_bliss
+
+from weakbeam import Experiment, center_of_mass, record, simulate
+from weakbeam.errors import InputError, RunError
+from weakbeam.io.foreign import read_scan
+from weakbeam.measured import map_scan, mean_frame
+
+CHI, PHI = angles()
+TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
+STACK = frames(35)
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return read_scan(write_bliss(tmp_path / "a.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK))
+
+
+def numpy_com(stack, x):
+    return np.einsum("nij,n->ij", stack, x) / stack.sum(axis=0)
+
+
+LEVELS = {
+    "none": 0.0,
+    "minimum": STACK.min(axis=0),
+    "median": np.median(STACK, axis=0),
+    100.0: 100.0,
+}
+
+
+@pytest.mark.parametrize("memory", [2**30, 1])
+@pytest.mark.parametrize("background", list(LEVELS))
+def test_centres_of_mass_equal_those_of_numpy(scan, background, memory):
+    found = map_scan(scan, background, memory=memory)
+    above = np.maximum(STACK - LEVELS[background], 0.0)
+    for motor, x in (("chi", CHI), ("phi", PHI)):
+        expected = numpy_com(above, x)
+        np.testing.assert_allclose(found.maps.motors[motor]["com"], expected, rtol=1e-12)
+    np.testing.assert_allclose(found.maps.intensity, above.sum(axis=0), rtol=1e-12)
+    assert found.grid.shape == (5, 7)
+    assert found.orientation == ("chi", "phi")
+
+
+def test_an_image_is_a_background_too(scan):
+    dark = 90.0 + np.arange(54.0).reshape(SHAPE) / 10
+    for memory in (2**30, 1):
+        found = map_scan(scan, dark, memory=memory)
+        expected = numpy_com(np.maximum(STACK - dark, 0.0), PHI)
+        np.testing.assert_allclose(found.maps.motors["phi"]["com"], expected, rtol=1e-12)
+
+
+def test_threshold_in_counts_and_as_a_share(scan):
+    peak = (STACK - 100.0).max(axis=0)
+    counts = map_scan(scan, 100.0, threshold=900.0)
+    np.testing.assert_array_equal(counts.maps.lit, peak > 900.0)
+    share = map_scan(scan, 100.0, threshold=0.7, relative=True)
+    np.testing.assert_array_equal(share.maps.lit, peak > 0.7 * peak.max())
+    np.testing.assert_array_equal(np.isnan(share.maps.motors["chi"]["fwhm"]), ~share.maps.lit)
+
+
+def test_mean_of_dark_frames(tmp_path):
+    path = write_bliss(tmp_path / "a.h5", "loopscan 5 0.5", {}, STACK[:5])
+    np.testing.assert_allclose(mean_frame(path, "1.1"), STACK[:5].mean(axis=0))
+
+
+def test_what_to_know_of_a_scan_is_said(tmp_path, scan):
+    pedestal = " ".join(map_scan(scan).warnings)
+    assert "a background draws centres of mass to the middle" in pedestal
+    assert map_scan(scan, "minimum").warnings == ()
+    cut = write_bliss(tmp_path / "cut.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK[:20])
+    assert "20 frames on a grid of 3 x 7" in " ".join(map_scan(read_scan(cut), 100.0).warnings)
+    random = np.random.default_rng(3)
+    odd = {"phi": random.random(35), "chi": random.random(35)}
+    path = write_bliss(tmp_path / "odd.h5", TITLE, odd, STACK)
+    found = map_scan(read_scan(path), 100.0)
+    assert "no grid" in found.warnings[0]
+    np.testing.assert_allclose(
+        found.maps.motors["phi"]["com"],
+        numpy_com(np.maximum(STACK - 100.0, 0.0), odd["phi"]),
+        rtol=1e-12,
+    )
+    spoiled = STACK.astype(np.float32)
+    spoiled[3, 2, 2] = np.nan
+    path = write_bliss(tmp_path / "nan.h5", TITLE, {"phi": PHI, "chi": CHI}, spoiled)
+    for background in ("median", "minimum", 100.0):
+        found = map_scan(read_scan(path), background)
+        assert "1 values are no finite numbers" in found.warnings[0]
+        assert np.isfinite(found.maps.motors["phi"]["com"]).all()
+
+
+def test_mistakes(tmp_path, scan):
+    for options, said in [
+        ({"background": "moon"}, "minimum, median"),
+        ({"background": np.zeros((2, 2))}, r"image of \(6, 9\)"),
+        ({"threshold": 1e9}, "leaves no pixel"),
+        ({"kernel": 4}, "odd"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            map_scan(scan, **options)
+    path = write_bliss(tmp_path / "dark.h5", TITLE, {"phi": PHI, "chi": CHI}, 0 * STACK)
+    with pytest.raises(RunError, match="no light"):
+        map_scan(read_scan(path))
+
+
+def test_progress_ends_at_the_whole(scan):
+    for background in ("none", "median"):
+        done = []
+        map_scan(scan, background, memory=20_000, progress=done.append)
+        assert sum(done) == pytest.approx(1.0)
+
+
+SMALL = Experiment().with_settings(["camera.pixels=[16, 40]", "output.figures=false"])
+
+
+@pytest.mark.parametrize("layout", ["single", "bliss"])
+def test_maps_of_our_own_files(tmp_path, layout):
+    experiment = SMALL.with_settings(
+        [
+            "scan.phi.half_range_mrad=0.6",
+            "scan.phi.steps=15",
+            "scan.chi.half_range_mrad=2.0",
+            "scan.chi.steps=9",
+            f"output.layout={layout}",
+        ]
+    )
+    path = record(experiment, tmp_path / "run").file
+    scan = read_scan(path)
+    assert scan.image_axes[1].long_name == "y (µm)"
+    found = map_scan(scan)
+    expected = center_of_mass(simulate(experiment))
+    for motor, com in (("phi", expected.phi), ("chi", expected.chi)):
+        with h5py.File(path) as file:
+            stored = file[f"1.1/maps/{motor}_com/{motor}_com"][()]
+        # Those of the file come from the factors of the acceptance, without its frames.
+        np.testing.assert_allclose(found.maps.motors[motor]["com"], stored, rtol=1e-6, atol=1e-8)
+        angle = np.radians(found.maps.motors[motor]["com"])
+        np.testing.assert_allclose(angle - math.radians(scan.fixed.get(motor, 0.0)), com, atol=1e-9)
+
+
+def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):
+    """An expanded lattice stands at a smaller 2θ by 2 ε tan θ (physics.md, A3)."""
+    theta, strain = math.radians(10.4), np.linspace(-1e-4, 1e-4, 54).reshape(SHAPE)
+    arm = np.degrees(2 * theta) + np.linspace(-0.1, 0.1, 81)
+    center = np.degrees(2 * theta - 2 * strain * math.tan(theta))
+    stack = 1e4 * np.exp(-0.5 * ((arm[:, None, None] - center) / 0.02) ** 2)
+    path = write_bliss(tmp_path / "s.h5", "fscan obpitch 0 1 81 1", {"obpitch": arm}, stack)
+    found = map_scan(read_scan(path))
+    np.testing.assert_allclose(found.strain, strain, atol=1e-8)
+    assert found.orientation == ()
+    assert found.misorientation is None
+
+
+def other_python(name):
+    """Python of an environment with another program: its path in DFXM_<NAME>_PYTHON."""
+    path = os.environ.get(f"DFXM_{name.upper()}_PYTHON")
+    if not path or not Path(path).exists():
+        pytest.skip(f"DFXM_{name.upper()}_PYTHON names no Python that has {name}")
+    return path
+
+
+DARLING = """
+import sys, os, numpy as np, darling
+folder = os.path.join(os.path.dirname(darling.__file__), "assets", "example_data")
+for number, name in enumerate(sys.argv[2:]):
+    scan = darling.DataSet(os.path.join(folder, name), scan_id="1.1")
+    mean, covariance = darling.properties.moments(scan.data, scan.motors)
+    kam = darling.properties.kam(mean)
+    file = os.path.join(sys.argv[1], f"{number}.npz")
+    np.savez(file, mean=mean, covariance=covariance, kam=kam, path=os.path.join(folder, name))
+"""
+
+
+@pytest.mark.slow
+def test_maps_of_the_measured_files_of_darling_equal_its_own(tmp_path):
+    names = ["mosa_scan_id03/mosa_scan.h5", "domains/2D_domains.h5", "rocking_scan_id03/rocking.h5"]
+    python = other_python("darling")
+    subprocess.run([python, "-c", DARLING, str(tmp_path), *names], check=True, capture_output=True)
+    for number, _ in enumerate(names):
+        theirs = np.load(tmp_path / f"{number}.npz")
+        found = map_scan(read_scan(str(theirs["path"])))
+        motors = list(found.maps.motors)
+        mean = theirs["mean"].reshape(*found.scan.shape, len(motors))
+        covariance = theirs["covariance"].reshape(*mean.shape, len(motors))
+        for k, motor in enumerate(motors):
+            maps = found.maps.motors[motor]
+            # darling computes with single precision.
+            scale = np.abs(found.scan.positions[motor]).max()
+            np.testing.assert_allclose(maps["com"], mean[..., k], atol=2e-6 * scale)
+            sigma = np.sqrt(covariance[..., k, k])
+            np.testing.assert_allclose(maps["fwhm"] / 2.354820045, sigma, rtol=1e-4)
+        inside = np.s_[1:-1, 1:-1]
+        np.testing.assert_allclose(found.misorientation[inside], theirs["kam"][inside], atol=1e-5)
+
+
+DARFIX = """
+import sys, numpy as np
+from darfix._processing.moments import compute_com_map
+data = np.load(sys.argv[1])
+maps = {name: compute_com_map(data[name], data["stack"], None) for name in ("chi", "phi")}
+np.savez(sys.argv[2], **maps)
+"""
+
+
+@pytest.mark.slow
+def test_centres_of_mass_equal_those_of_darfix(tmp_path, scan):
+    np.savez(tmp_path / "data.npz", stack=STACK.astype(float), chi=CHI, phi=PHI)
+    call = [other_python("darfix"), "-c", DARFIX, tmp_path / "data.npz", tmp_path / "maps.npz"]
+    subprocess.run(list(map(str, call)), check=True, capture_output=True)
+    theirs = np.load(tmp_path / "maps.npz")
+    found = map_scan(scan).maps.motors
+    for motor in ("chi", "phi"):
+        np.testing.assert_allclose(found[motor]["com"], theirs[motor], atol=1e-9)
