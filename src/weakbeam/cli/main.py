@@ -13,6 +13,7 @@ from weakbeam import __version__
 from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.forward import forward
 from weakbeam.cli.init import init
+from weakbeam.cli.maps import maps
 from weakbeam.cli.optics import optics
 from weakbeam.cli.reflections import reflections
 from weakbeam.cli.show import show
@@ -28,7 +29,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, reflections, show):
+for command in (init, forward, bootstrap, optics, reflections, show, maps):
     weakbeam.add_command(command)
 
 

@@ -1,0 +1,100 @@
+"""``weakbeam maps``, as a user calls it."""
+
+import h5py
+import numpy as np
+import pytest
+from bliss_files import SHAPE, angles, frames, write_bliss
+
+CHI, PHI = angles()
+TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
+STACK = frames(35)
+
+
+@pytest.fixture
+def measured(tmp_path):
+    path = write_bliss(tmp_path / "mosa.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK)
+    dark = np.full((4, *SHAPE), 100, np.uint16)
+    return write_bliss(path, "loopscan 4 0.5", {}, dark, entry="2.1")
+
+
+def com_of(path, motor="phi"):
+    with h5py.File(path) as file:
+        return file[f"1.1/maps/{motor}_com/{motor}_com"][()]
+
+
+def test_maps_and_figures_of_a_scan(weakbeam, measured, tmp_path):
+    before = measured.read_bytes()
+    result = weakbeam("maps", measured, "-o", tmp_path / "maps", "--background", "median")
+    assert (result.status, result.err) == (0, "")
+    assert "35 frames of 6 x 9 pixels of pco_ff, grid of 5 x 7" in result.out
+    assert "phi (deg)" in result.out
+    names = {path.name for path in (tmp_path / "maps").iterdir()}
+    figures = {"intensity", "chi", "phi", "mosaicity", "misorientation"}
+    assert names == {"maps.h5", *(f"{name}.png" for name in figures)}
+    assert measured.read_bytes() == before
+    above = np.maximum(STACK - np.median(STACK, axis=0), 0.0)
+    expected = np.einsum("nij,n->ij", above, PHI) / above.sum(axis=0)
+    np.testing.assert_allclose(com_of(tmp_path / "maps/maps.h5"), expected, rtol=1e-12)
+
+
+def test_dark_frames_and_a_constant_are_the_same_background(weakbeam, measured, tmp_path):
+    plain = ("--format", "none", "-q")
+    assert weakbeam("maps", measured, "-o", tmp_path / "a", "--dark", "2", *plain).status == 0
+    weakbeam("maps", measured, "-o", tmp_path / "b", "--background", "100", *plain)
+    both = [com_of(tmp_path / name / "maps.h5") for name in "ab"]
+    np.testing.assert_array_equal(*both)
+    result = weakbeam("maps", measured, "-o", tmp_path / "c", "--dark", "2", "--background", "5")
+    assert result.status == 2
+
+
+def test_default_folder_and_warnings(weakbeam, measured, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = weakbeam("maps", measured, "--format", "none")
+    assert result.status == 0
+    assert "a background draws centres of mass" in result.err
+    assert (tmp_path / "mosa_maps/maps.h5").is_file()
+    again = weakbeam("maps", measured, "--format", "none")
+    assert again.status == 2
+    assert again.err.count("\n") == 1
+    assert "--overwrite" in again.err
+    assert weakbeam("maps", measured, "--format", "none", "--overwrite").status == 0
+
+
+def test_list_of_the_entries(weakbeam, measured):
+    assert weakbeam("maps", measured, "--list").out == f"1.1  {TITLE}\n2.1  loopscan 4 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["9.1"], "entry = '9.1'"),
+        (["2.1"], "moves no motor"),
+        (["--motor", "foo"], "motor = 'foo'"),
+        (["--detector", "eiger"], "detector = 'eiger'"),
+        (["--background", "moon"], "--background = 'moon'"),
+        (["--background", "nan"], "--background = 'nan'"),
+        (["--threshold", "120%"], "--threshold = '120%'"),
+        (["--threshold", "-1"], "--threshold = '-1'"),
+        (["--threshold", "1e9"], "leaves no pixel"),
+        (["--kernel", "4"], "kernel = 4"),
+        (["--dark", "7"], "entry = '7'"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_leave_nothing(weakbeam, measured, tmp_path, arguments, said):
+    result = weakbeam("maps", measured, *arguments, "-o", tmp_path / "maps")
+    assert result.status == 2
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "maps").exists()
+
+
+def test_strain_scan(weakbeam, tmp_path):
+    arm = 20.8 + np.linspace(-0.1, 0.1, 35)
+    path = write_bliss(tmp_path / "s.h5", "fscan obpitch 20.7 0.01 35 1", {"obpitch": arm}, STACK)
+    result = weakbeam("maps", path, "-o", tmp_path / "maps", "--background", "100")
+    assert "strain, spread" in result.out
+    assert (tmp_path / "maps/strain.png").is_file()
+    assert not (tmp_path / "maps/misorientation.png").exists()
+    wrong = weakbeam("maps", path, "-o", tmp_path / "no", "--theta", "95")
+    assert wrong.status == 2
+    assert "Bragg angle" in wrong.err
