@@ -35,11 +35,14 @@ def infinite_row(w: complex) -> tuple[complex, complex]:
     """
     x = math.pi * (w.real - math.floor(w.real + 0.5))
     y = min(max(math.pi * w.imag, -_LARGEST), _LARGEST)
-    sin, cos, sinh, cosh = math.sin(x), math.cos(x), math.sinh(y), math.cosh(y)
-    modulus = sin * sin + sinh * sinh
-    cotangent = complex(sin * cos, -sinh * cosh) / modulus
-    cosecant = complex(sin * cosh, -cos * sinh) / modulus
-    return math.pi * cotangent, math.pi**2 * cosecant * cosecant
+    sin, cos = math.sin(x), math.cos(x)
+    # exp(y) − 1 gives the hyperbolic sine all its digits, however small.
+    growth = math.expm1(y)
+    sinh = 0.5 * (growth + growth / (1.0 + growth))
+    cosh = 1.0 + growth - sinh
+    share = math.pi / (sin * sin + sinh * sinh)
+    cosecant = complex(share * sin * cosh, -share * cos * sinh)
+    return complex(share * sin * cos, -share * sinh * cosh), cosecant * cosecant
 
 
 @compiled
@@ -83,7 +86,7 @@ def _differences(a: complex, b: complex, step: complex, sign: float) -> tuple[co
     f_a, g_a, shift_a = _recurrence(a)
     f_b, g_b, shift_b = _recurrence(b)
     a, b, step = a + shift_a, b + shift_b, step + (shift_a - shift_b)
-    inverse_a, inverse_b = 1.0 / a, 1.0 / b
+    inverse_a, inverse_b = _inverse(a), _inverse(b)
     tail_a, slope_a = _series(inverse_a)
     tail_b, slope_b = _series(inverse_b)
     f = _log_one_plus(step * inverse_b) + (tail_a - tail_b) - (f_a - f_b)
@@ -99,7 +102,7 @@ def _recurrence(x: complex) -> tuple[complex, complex, int]:
     f, g, steps = 0j, 0j, 0
     if abs(x.imag) < _ASYMPTOTIC:
         while x.real + steps < _ASYMPTOTIC:
-            inverse = 1.0 / (x + steps)
+            inverse = _inverse(x + steps)
             f += inverse
             g += inverse * inverse
             steps += 1
@@ -118,6 +121,13 @@ def _series(inverse: complex) -> tuple[complex, complex]:
         1 / 30 - s * (1 / 42 - s * (1 / 30 - s * (5 / 66 - s * (691 / 2730 - s * (7 / 6)))))
     )
     return psi - 0.5 * inverse, s * (0.5 + inverse * trigamma)
+
+
+@compiled
+def _inverse(z: complex) -> complex:
+    """1/z, without the care for overflow that makes the division slow."""
+    share = 1.0 / (z.real * z.real + z.imag * z.imag)
+    return complex(share * z.real, -share * z.imag)
 
 
 @compiled
