@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam._typing import Floats, Ints
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.instrument.stops import (
     AXES,
@@ -34,6 +34,7 @@ REACH = 4.0
 
 _NODES = 513
 _SAMPLES = 340
+_MOST_WAVES = 20.0
 _MOST_PIXELS = 48
 _KEPT = 0.999
 _LEAST_TERM = 1e-3
@@ -57,7 +58,7 @@ class PointSpread:
         """The function itself, what a bright pixel becomes."""
         return np.asarray(self.rows.T @ self.columns)
 
-    def blur(self, frames: NDArray[Any], workers: int | None = None) -> Floats32:
+    def blur(self, frames: NDArray[Any], workers: int | None = None) -> NDArray[Any]:
         """Blur images (..., rows, columns); beyond their edges they go on as in a mirror.
 
         Parameters
@@ -66,13 +67,18 @@ class PointSpread:
             The images.
         workers : int, optional
             Threads; as many as there are cores unless given.
+
+        Returns
+        -------
+        (..., rows, columns) ndarray
+            Of single precision for images of single precision, else double.
         """
-        shape = frames.shape
-        stack = np.ascontiguousarray(frames, np.float32).reshape(-1, *shape[-2:])
+        shape, dtype = frames.shape, np.result_type(frames, np.float32)
+        stack = np.ascontiguousarray(frames, dtype).reshape(-1, *shape[-2:])
         blurred = np.zeros_like(stack)
         up = _mirrored(shape[-2], self.rows.shape[1] // 2)
         across = _mirrored(shape[-1], self.columns.shape[1] // 2)
-        rows, columns = self.rows.astype(np.float32), self.columns.astype(np.float32)
+        rows, columns = self.rows.astype(dtype), self.columns.astype(dtype)
 
         def one(k: int) -> None:
             _blur(stack[k], rows, columns, up, across, blurred[k])
@@ -125,7 +131,8 @@ def lens_spread(optics: Acceptance, wavelength: float, steps: Floats) -> PointSp
     The intensity is :math:`|\int A(\alpha) e^{i k \alpha \cdot r} d\alpha|^2` with A the square
     root of the transmission at the angles α = (δ, ξ). A square aperture of half width α gives a
     full width at half maximum of 0.44 λ/α, and a Gaussian acceptance of standard deviation σ a
-    Gaussian image with the standard deviation λ/(4πσ). Points are taken as independent sources
+    Gaussian image with the standard deviation λ/(4πσ); it is not resolved where it takes less than
+    a fortieth of a pixel. Points are taken as independent sources
     that fill the lens. Tails that hold a thousandth of the light are cut.
     """
     reach = min(optics.aperture, math.sqrt(2.0) * REACH * optics.lens)
@@ -136,8 +143,10 @@ def lens_spread(optics: Acceptance, wavelength: float, steps: Floats) -> PointSp
     amplitude = _amplitude(optics, delta, xi)
     if not amplitude.any():
         raise ValueError("the apertures and stops let nothing through")
-    fine = 2 * math.ceil(4.0 * max(nodes[-1] for nodes in along) / wavelength) + 1
-    fine = min(max(fine, 3), _SAMPLES // 5 * 2 + 1)
+    waves_per_pixel = max(nodes[-1] for nodes in along) / wavelength
+    if waves_per_pixel > _MOST_WAVES:
+        return PointSpread(np.ones((1, 1)), np.ones((1, 1)))
+    fine = 2 * math.ceil(max(3.0 * waves_per_pixel, 1.0)) + 1
     size = 2 * min(_MOST_PIXELS, max(2, _SAMPLES // fine)) + 1
     x = (np.arange(size * fine) - (size * fine - 1) / 2.0) / fine
     waves = [np.exp(2j * np.pi / wavelength * np.outer(x, nodes)) for nodes in along]
@@ -209,17 +218,17 @@ def _mirrored(length: int, reach: int) -> Ints:
 
 @compiled
 def _blur(
-    frame: Floats32,
-    rows: Floats32,
-    columns: Floats32,
+    frame: NDArray[Any],
+    rows: NDArray[Any],
+    columns: NDArray[Any],
     up: Ints,
     across: Ints,
-    result: Floats32,
+    result: NDArray[Any],
 ) -> None:
     """Add the blurred frame to the result."""
     height, width = frame.shape
-    along = np.empty((height, width), np.float32)
-    padded = np.empty(len(across), np.float32)
+    along = np.empty_like(frame)
+    padded = np.empty(len(across), frame.dtype)
     for term in range(len(rows)):
         along[:] = 0.0
         for y in range(height):
