@@ -61,6 +61,9 @@ class Wall(Variant, LineOfDislocation):
     count: Count | None = Field(
         None, description="how many, evenly about position_um; default: infinitely many"
     )
+    position_um: Position = Field(
+        (0.0, 0.0, 0.0), description="centre of the wall in the sample frame"
+    )
     stacking: Literal["wall", "row"] = Field(
         "wall",
         description='"wall": along the normal of the slip plane; "row": across the lines within it',

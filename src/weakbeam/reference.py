@@ -77,8 +77,9 @@ _NOTES = {
     "that of `weakbeam bootstrap` in memory.",
     "camera": "Give `pixel_nm`, or `camera_pixel_um` and `magnification`; the pixel in the object "
     "plane is then their quotient.",
-    "defects": "Each defect is a table of its own, `[[defects]]`. Without any, the file describes "
-    "the default: `plane = [1, 1, 1]`, `burgers = [1, 0, -1]`, `line = [1, -2, 1]`, a pure edge "
+    "defects": "Each is a table of its own, `[[defects]]`, of one of these kinds, which mix freely "
+    "([how to describe defects](../how-to/defects.md)). Without any, the file describes the "
+    "default: `plane = [1, 1, 1]`, `burgers = [1, 0, -1]`, `line = [1, -2, 1]`, a pure edge "
     "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
     "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
     "be a lattice vector unless `partial = true`.",
@@ -108,17 +109,22 @@ def experiment_reference() -> str:
         parts.append(f"## `{title}`\n\n{text}\n")
         if name == "reflections":
             continue
-        table = nested_table(field.annotation)
-        assert table is not None
-        lines = _subtables(name, table) or [*_keys(table), *_kinds(name, table)]
+        tables = nested_tables(field.annotation)
+        if len(tables) > 1:
+            lines = [line for kind in tables for line in _kind(f"[[{name}]]", kind)][1:]
+            lines[0] += "; this is the kind of a table that names none"
+        else:
+            lines = _subtables(name, tables[0]) or [*_keys(tables[0]), *_kinds(name, tables[0])]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 def _keys(table: type[Table]) -> list[str]:
-    """Return the lines of a Markdown table of keys."""
+    """Return the lines of a Markdown table of keys; the kind of a variant is not among them."""
     lines = [*_HEADING]
     for name, field in table.model_fields.items():
+        if name == "kind" and issubclass(table, Variant):
+            continue
         lines.append(_row(name, field))
         tables = nested_tables(field.annotation)
         if len(tables) == 1:
@@ -130,13 +136,18 @@ def _kinds(name: str, table: type[Table]) -> list[str]:
     """Return lines on the keys that hold a table of one of several kinds."""
     lines = []
     for key, field in table.model_fields.items():
-        variants = [t for t in nested_tables(field.annotation) if issubclass(t, Variant)]
-        for variant in variants:
-            meaning = variant.model_fields["kind"].description
-            title = f'`[{name}.{key}]` with `kind = "{variant.kind_name()}"`: {meaning}'
-            rows = [_row(k, f) for k, f in variant.model_fields.items() if k != "kind"]
-            lines += ["", title, "", *_HEADING, *rows]
+        for table in nested_tables(field.annotation):
+            if issubclass(table, Variant):
+                lines += _kind(f"[{name}.{key}]", table)
     return lines
+
+
+def _kind(title: str, table: type[Table]) -> list[str]:
+    """Return lines on one kind of table under a title."""
+    assert issubclass(table, Variant)
+    kind = table.model_fields["kind"]
+    said = f'`{title}` with `kind = "{table.kind_name()}"`: {kind.description}'
+    return ["", said, "", *_keys(table)]
 
 
 def _first_comment(text: str) -> str:
