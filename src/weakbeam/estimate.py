@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
+from weakbeam.assemble_camera import readout_of
 from weakbeam.assemble_instrument import profile_of
 from weakbeam.assemble_reflection import reflections_of
 from weakbeam.errors import InputError
@@ -25,6 +26,8 @@ _NS_PER_FACTOR = 5.0
 _NS_PER_RAY_AND_FRAME_ANYWHERE = 2.5
 _NS_PER_POINT_AND_LINE = 10.0
 _NS_PER_POINT = 40.0
+_NS_PER_COUNT = 10.0
+_NS_PER_BLURRED_PIXEL = 20.0
 
 # Size of a compressed frame that is not black, relative to its size in memory.
 _COMPRESSED = {"float32": 0.55, "uint16": 0.5}
@@ -102,16 +105,18 @@ def estimate(
     frames = scan.frames * copies
     layers = scan.z.count
     settings = scan.phi.count * scan.two_theta.count + scan.chi.count
-    raw = frames * pixels * frame_type(experiment).itemsize
+    stored = math.prod(readout_of(camera).stored_shape)
+    companions = (camera.dark_frames or 0) + (camera.flat_frames or 0)
+    raw = (frames + companions) * stored * frame_type(experiment).itemsize
     packed = 1.0
     if output.compression != "none":
         packed = _COMPRESSED[str(frame_type(experiment))]
-        if camera.model == "ideal":
+        if not camera.is_counting:
             # Without noise black frames, and all of the perfect crystal, compress to nothing.
             packed *= lit_share / twins
     moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.two_theta, scan.z))
     entries = copies * _outer_positions(experiment)
-    images = 8.0 * pixels * entries * (1 + 3 * min(moving, 2))
+    images = 8.0 * stored * entries * (1 + 3 * min(moving, 2))
     symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
@@ -121,11 +126,13 @@ def estimate(
         * layers
         * (_NS_PER_POINT + len(experiment.defects) * _NS_PER_POINT_AND_LINE)
     )
-    if camera.model != "ideal":
-        nanoseconds += frames * pixels * 60.0
+    if camera.is_counting:
+        nanoseconds += (frames + companions) * pixels * _NS_PER_COUNT
+    if camera.psf or camera.psf_px:
+        nanoseconds += frames * pixels * _NS_PER_BLURRED_PIXEL
     batch = max(4.0 * pixels, min(BATCH_BYTES, 4.0 * pixels * scan.frames))
     return Estimate(
-        frames=frames,
+        frames=frames + companions,
         rays=rays,
         memory=_PROGRAM_BYTES
         + min(24.0 * rays, STORE_BYTES)
@@ -213,7 +220,7 @@ def check_memory(experiment: Experiment) -> None:
     """
     _check_entries(experiment)
     needed = estimate(experiment).memory
-    pixels = float(experiment.camera.pixels[0]) * float(experiment.camera.pixels[1])
+    pixels = math.prod(readout_of(experiment.camera).stored_shape)
     frames = experiment.scan.frames * len(reflections_of(experiment))
     needed += frames * pixels * frame_type(experiment).itemsize
     available = physical_memory()
@@ -284,7 +291,7 @@ def physical_memory() -> float:
 
 def frame_type(experiment: Experiment) -> np.dtype[Any]:
     """Type of a pixel: float32 for the ideal camera, uint16 for counts."""
-    return np.dtype(np.float32 if experiment.camera.model == "ideal" else np.uint16)
+    return np.dtype(np.uint16 if experiment.camera.is_counting else np.float32)
 
 
 def _size(size: float) -> str:

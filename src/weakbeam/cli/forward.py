@@ -72,14 +72,15 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     setups = assemble_all(experiment)
     lit = sum(map(lit_share_of, setups)) / len(setups)
     needs = estimate(experiment, workers, lit)
-    rows, columns = experiment.camera.pixels
+    rows, columns = setups[0].detector.shape
+    pixels = setups[0].grids[0].pixels
     click.echo(experiment.to_toml().rstrip())
     click.echo()
     for line in reflection_table(reflection_rows(setups)).splitlines():
         click.echo(f"# {line}")
     click.echo("#")
     click.echo(f"# frames   {needs.frames} of {rows} x {columns} pixels")
-    click.echo(f"# rays     about {needs.rays / rows / columns:.0f} for each pixel")
+    click.echo(f"# rays     about {needs.rays / pixels:.0f} for each pixel")
     click.echo(f"# memory   about {needs.memory / 1e9:.2g} GB")
     click.echo(f"# disk     about {needs.disk / 1e9:.2g} GB")
     click.echo(f"# time     about {_duration(needs.seconds)}")
