@@ -38,8 +38,11 @@ _LARGEST_TABLE = 384 * 2**20
 _NEGLIGIBLE = 1e-8
 """Coefficients of β are left out that add up to no more than this, far below what optics see."""
 
-_FEW_NEAR = 4
-"""Boxes with fewer near lines than this, on average, are not cut further."""
+_FITTING = 90.0
+"""Cost of a node of interpolation, without the far lines, in lines summed at a point."""
+
+_GAIN = 0.7
+"""Share of the near lines that become far when boxes are halved."""
 
 _CUT = 0.75
 """Axes longer than this share of the longest are halved from one size of boxes to the next."""
@@ -152,7 +155,7 @@ class ManyDislocations:
         levels = [] if few else _levels(half, tolerance, points)
         if levels:
             self._lines = self._local_lines()
-            self._grid, self._tables = self._prepare(levels, worker_count(workers))
+            self._grid, self._tables = self._prepare(levels, points, worker_count(workers))
         self._cut = bool(levels)
 
     @property
@@ -200,15 +203,15 @@ class ManyDislocations:
         # The point of each line that is closest to the region's centre.
         closest = -np.sum(local[:, :, 3, None] * local[:, :, :3], axis=1)
         direction = self.exact.lines.lines @ self._frame.T
-        thin = np.abs(direction[:, 2]) > 0.1
-        rise = np.where(thin, -closest[:, 2] / np.where(thin, direction[:, 2], 1.0), 0.0)
+        steep = np.abs(direction[:, 2]) > 0.1
+        rise = np.where(steep, -closest[:, 2] / np.where(steep, direction[:, 2], 1.0), 0.0)
         crossing = closest + rise[:, None] * direction
         cells = np.floor(crossing[:, :2] / (2.0 * self._half[:2]) * _SORTING_CELLS)
         order = np.lexsort((cells[:, 1], cells[:, 0]))
         return Lines(local[order], core_squared[order], matrices[order])
 
-    def _prepare(self, levels: list[_Level], workers: int) -> tuple[Grid, Tables]:
-        """Cut the region finer and finer; hand down polynomials and the lists of near lines."""
+    def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[Grid, Tables]:
+        """Cut the region finer and finer, while that saves time; hand down what is known."""
         count = len(self.exact.lines)
         grid = levels[0].grid
         tables = Tables(
@@ -219,11 +222,11 @@ class ManyDislocations:
         )
         with ThreadPoolExecutor(workers) as pool:
             for level in levels:
-                step = _Refinement(grid, tables, level, self._lines)
-                tables = step.run(pool)
-                grid = level.grid
-                if len(tables.near) <= _FEW_NEAR * (len(tables.starts) - 1):
+                gained = _GAIN * len(tables.near) / (len(tables.starts) - 1)
+                if points * gained < level.nodes * (gained + _FITTING):
                     break
+                tables = _Refinement(grid, tables, level, self._lines).run(pool)
+                grid = level.grid
         return grid, tables
 
 
@@ -236,6 +239,11 @@ class _Level:
     """Nodes along the thinnest axis."""
     gaps: Floats
     """How many half-widths away, along each axis, a far line has to stay."""
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of all boxes together."""
+        return int(np.prod(self.grid.counts)) * ORDER * ORDER * self.order
 
 
 def _levels(half: Floats, tolerance: float, points: int) -> list[_Level]:
@@ -252,11 +260,10 @@ def _levels(half: Floats, tolerance: float, points: int) -> list[_Level]:
         # in larger boxes, so that polynomials are handed down without loss.
         while order < ORDER and gaps[order - 1] * half[2] > gaps[-1] * half.max():
             order += 1
-        size = int(np.prod(counts)) * ORDER * ORDER * order
-        if size > points or 72 * size > _LARGEST_TABLE:
+        level = _Level(Grid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]]))
+        if level.nodes > points or 72 * level.nodes > _LARGEST_TABLE:
             return levels
-        grid = Grid(half, counts)
-        levels.append(_Level(grid, order, np.array([gaps[-1], gaps[-1], gaps[order - 1]])))
+        levels.append(level)
         cut = np.where(half > _CUT * half.max(), 2, 1)
         half, counts = half / cut, counts * cut
 
