@@ -66,26 +66,26 @@ class Wall(Variant, LineOfDislocation):
     )
     stacking: Literal["wall", "row"] = Field(
         "wall",
-        description='"wall": along the normal of the slip plane; "row": across the lines within it',
+        description='"wall": along the normal of its plane; "row": within that plane',
     )
     stacking_direction: Vector | None = Field(
         None,
-        description="instead: direction in the sample frame, perpendicular to the line",
+        description="instead: direction in the sample frame, across the line",
         examples=[(0.0, 0.0, 1.0)],
     )
     order: Literal["one-sided", "bipolar", "dipole", "twist"] = Field(
         "one-sided",
-        description='"bipolar": alternating signs; "dipole": a second wall of opposite sign; '
-        '"twist": of screws, with a second array across',
+        description='"bipolar": signs alternate; "dipole" and "twist": of two walls',
     )
     dipole_offset_um: Vector | None = Field(
-        None, description="dipole: from each dislocation to its opposite, in the sample frame"
+        None,
+        description="dipole: from each dislocation to that of opposite sign, in the sample frame",
     )
     second_burgers: IndicesOrFour | None = Field(
-        None, description="twist: Burgers vector and line [uvw] of the second array"
+        None, description="twist: Burgers vector and line [uvw] of the screws across"
     )
     second_spacing_um: Spacing | None = Field(
-        None, description="twist: spacing of the second array; default: that of the first"
+        None, description="twist: spacing of the screws across; default: spacing_um"
     )
 
     @model_validator(mode="after")
@@ -126,14 +126,13 @@ class RandomDislocations(Variant):
     )
     region: Literal["gaussian", "slab", "box"] = Field(
         "gaussian",
-        description='"gaussian" cloud or square "slab" in the illuminated layer, or a "box" along '
-        "the axes of the sample",
+        description='"gaussian" or "slab" along the lit layer, or "box" along x, y, z',
     )
     sigma_um: Size | None = Field(
         None, description="gaussian: standard deviation; default: a quarter of the field of view"
     )
     width_um: Size | None = Field(
-        None, description="slab: edge of the square; default: the field of view"
+        None, description="slab: edge of its square; default: the field of view"
     )
     depth_um: Depth | None = Field(
         None, description="gaussian, slab: thickness along the normal; default: 0"
@@ -162,7 +161,7 @@ class RandomDislocations(Variant):
     )
     character_deg: Angle | Annotated[tuple[StrictFloat, ...], numbers(-360, 360)] | None = Field(
         None,
-        description="of all, or a list to choose from; 0 edge, 90 screw; default: any",
+        description="of all, or a list to draw from: 0 edge, 90 screw; default: any",
         examples=[0.0],
     )
     excess: Annotated[StrictFloat, number(-1, 1)] = Field(

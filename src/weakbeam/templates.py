@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from weakbeam.experiment import AllReflections, AngleAxis, Beam, Experiment, Scan
+from weakbeam.experiment import (
+    AllReflections,
+    AngleAxis,
+    Beam,
+    Boundary,
+    Experiment,
+    RandomDislocations,
+    Scan,
+    Wall,
+)
 
 __all__ = ["TEMPLATES", "Template"]
 
@@ -94,6 +103,44 @@ _ALL = (
             scan=Scan(phi=AngleAxis(value_mrad=0.1)),
         ),
         ("all_reflections.in_group_of", "crystal.mount", "scan.phi.value_mrad"),
+    ),
+    Template(
+        "wall",
+        "A low-angle tilt wall: five edge dislocations, one above the other in their slip planes.",
+        Experiment(
+            beam=Beam(height_fwhm_um=0.6),
+            defects=(
+                Wall(
+                    plane=(1, 1, 1),
+                    burgers=(1, 0, -1),
+                    line=(1.0, -2.0, 1.0),
+                    spacing_um=2.0,
+                    count=5,
+                ),
+            ),
+            scan=Scan(phi=AngleAxis(value_mrad=0.15)),
+        ),
+        ("defects[0].spacing_um", "defects[0].count", "scan.phi.value_mrad"),
+    ),
+    Template(
+        "random",
+        "Thirty dislocations of all slip systems, drawn at random, in the weak beam.",
+        Experiment(
+            beam=Beam(height_fwhm_um=0.6),
+            defects=(RandomDislocations(count=30, seed=1),),
+            scan=Scan(phi=AngleAxis(value_mrad=0.15)),
+        ),
+        ("defects[0].count", "defects[0].seed", "scan.phi.value_mrad"),
+    ),
+    Template(
+        "boundary",
+        "A rocking scan of two subgrains with a low-angle boundary between them, by Frank's law.",
+        Experiment(
+            beam=Beam(height_fwhm_um=0.6),
+            defects=(Boundary(recipe="leds_eq11", angle_deg=0.02),),
+            scan=Scan(phi=AngleAxis(half_range_mrad=0.6, steps=61)),
+        ),
+        ("defects[0].recipe", "defects[0].angle_deg", "scan.phi.half_range_mrad"),
     ),
 )
 
