@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from weakbeam._typing import Floats
 from weakbeam.analysis.moments import ScanMoments
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.describe import describe, describe_companion, describe_entry, image_axes
+from weakbeam.describe import describe, image_axes
 from weakbeam.describe_reflections import ReflectionRow, reflection_rows
 from weakbeam.diffraction.passage import approximations
 from weakbeam.drawing import FORMAT, Artist, Drawing
@@ -35,15 +35,14 @@ from weakbeam.figures import (
     setting_drawings,
 )
 from weakbeam.imaging.engine import Engine, Progress
-from weakbeam.imaging.scan import DetectorScan
-from weakbeam.io.bliss import entry_name, source_path
+from weakbeam.io.bliss import source_path
 from weakbeam.io.diskerrors import creation_error
-from weakbeam.io.entry import Entry
 from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
 from weakbeam.scan_maps import CountedMoments, scan_maps
 from weakbeam.simulation import EngineAt, factor_moments, stack
+from weakbeam.stacks import Stack, entries_of, first_stacks, stacks_of
 
 FILE = "weakbeam.h5"
 TRUTH_FILE = "weakbeam_truth.h5"
@@ -51,34 +50,6 @@ EXPERIMENT_FILE = "experiment.toml"
 FIGURES = "figures"
 
 _READ_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class _Stack:
-    """One entry of the file: a scan of a reflection, with the defects or without.
-
-    Or frames without light or of uniform light, with the motors where that scan begins.
-    """
-
-    index: int
-    setup: Setup
-    scan: DetectorScan
-    perfect: bool = False
-    companion: Literal["dark", "flat"] | None = None
-
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        camera = self.setup.experiment.camera
-        counts = {"dark": camera.dark_frames, "flat": camera.flat_frames}
-        return counts[self.companion] or 0 if self.companion else self.scan.frames
-
-    @property
-    def entry(self) -> Entry:
-        """What the file tells of it."""
-        if self.companion:
-            return describe_companion(self.setup, self.companion, self.frames)
-        return describe_entry(self.setup, self.scan, self.perfect)
 
 
 @dataclass(frozen=True)
@@ -169,9 +140,9 @@ def record(
             artist.start()
         check_resources(experiment, target, workers)
         setups = assemble_all(experiment)
-        stacks = _stacks(setups)
+        stacks = stacks_of(setups)
         _check_folder(experiment, stacks, target, overwrite)
-        firsts = _first_stacks(stacks)
+        firsts = first_stacks(stacks)
         if resume and check_resumable(target / FILE, setups[0].digest) == "SUCCESS":
             return _complete(setups, stacks, target, workers)
         if experiment.output.figures:
@@ -185,23 +156,25 @@ def record(
             _write_experiment(experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
-            mean_q, masked, saturated = {}, 0, 0
+            mean_q, masked, saturated, loosened = {}, 0, 0, 1.0
             for part in stacks:
                 if part.companion:
                     _write_companion(part, part.companion, file, workers)
                     continue
                 engine_at = _engines(part, workers)
+                if part in firsts:
+                    # Before the frames: they begin at the same height, with the same engine.
+                    engine = engine_at(float(part.scan.positions["z"][0]))
+                    q, without = engine.mean_q()
+                    mean_q[part.index] = part.setup.detector.readout.mean(q)
+                    masked += without
+                    loosened = max(loosened, engine.sampling.tolerance)
                 moments, full = _write_frames(
                     part, stacks, file, engine_at, workers, progress, images
                 )
                 saturated += full
                 if moments is not None:
                     file.write_maps(part.index, scan_maps(part.setup, part.scan, moments))
-                if part in firsts:
-                    z = float(part.scan.positions["z"][0])
-                    q, without = engine_at(z).mean_q()
-                    mean_q[part.index] = part.setup.detector.readout.mean(q)
-                    masked += without
             if experiment.output.field:
                 _write_fields([(part.setup, mean_q[part.index]) for part in firsts], target)
             file.finish()
@@ -212,19 +185,21 @@ def record(
                 artist.submit(_named(frame_drawings(part.setup, part.scan, data), part, firsts))
             drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
     frames = sum(part.frames for part in stacks)
-    notes, rows = _notes(setups, masked, saturated), reflection_rows(setups)
+    notes, rows = _notes(setups, masked, saturated, loosened), reflection_rows(setups)
     return Record(target, frames, masked, tuple(drawn), notes, rows)
 
 
 def _complete(
-    setups: Sequence[Setup], stacks: list[_Stack], folder: Path, workers: int | None
+    setups: Sequence[Setup], stacks: list[Stack], folder: Path, workers: int | None
 ) -> Record:
     """What a run has left that was complete."""
     z = float(setups[0].positions["z"][0])
-    masked = sum(setup.engine(z, workers).mean_q()[1] for setup in setups)
+    engines = [setup.engine(z, workers) for setup in setups]
+    masked = sum(engine.mean_q()[1] for engine in engines)
+    loosened = max(engine.sampling.tolerance for engine in engines)
     names = [
-        f"{_prefix(part, _first_stacks(stacks))}{name}{FORMAT}"
-        for part in _first_stacks(stacks)
+        f"{_prefix(part, first_stacks(stacks))}{name}{FORMAT}"
+        for part in first_stacks(stacks)
         for name in FIGURE_NAMES
     ]
     figures = [folder / FIGURES / name for name in names]
@@ -233,19 +208,27 @@ def _complete(
         frames=sum(part.frames for part in stacks),
         masked=masked,
         figures=tuple(path for path in figures if path.exists()),
-        notes=_notes(setups, masked),
+        notes=_notes(setups, masked, loosened=loosened),
         reflections=reflection_rows(setups),
         unchanged=True,
     )
 
 
-def _notes(setups: Sequence[Setup], masked: int, saturated: int = 0) -> tuple[str, ...]:
+def _notes(
+    setups: Sequence[Setup], masked: int, saturated: int = 0, loosened: float = 1.0
+) -> tuple[str, ...]:
     notes = [note for setup in setups for note in setup.notes]
     notes += approximations(setups[0].acceptance.stops)
     if masked:
         notes.append(
             f"{masked} rays pass where the crystal is folded or its field infinite; "
             "they do not diffract"
+        )
+    if loosened > 1.0:
+        most = len(setups[0].grids[-2].depths)
+        notes.append(
+            f"so many rays pass close to a defect that they take samples {loosened:.2g} times as "
+            f"far apart as others; camera.depth_samples = {most} is finer, and slower"
         )
     if saturated:
         notes.append(
@@ -255,47 +238,12 @@ def _notes(setups: Sequence[Setup], masked: int, saturated: int = 0) -> tuple[st
     return tuple(notes)
 
 
-def _stacks(setups: Sequence[Setup]) -> list[_Stack]:
-    """All entries of the file, in order: those with the defects, without, dark and flat ones."""
-    twins = (False, True) if setups[0].experiment.output.perfect_crystal else (False,)
-    every = [(s, scan, perfect) for perfect in twins for s in setups for scan in s.scans]
-    scans = [_Stack(index, *rest) for index, rest in enumerate(every)]
-    first = scans[0]
-    kinds: tuple[Literal["dark", "flat"], ...] = ("dark", "flat")
-    others = [_Stack(0, first.setup, first.scan, companion=kind) for kind in kinds]
-    others = [part for part in others if part.frames]
-    return scans + [replace(part, index=len(scans) + k) for k, part in enumerate(others)]
-
-
-def _entries(stacks: list[_Stack]) -> list[Entry]:
-    """Entries of the file; those of one reflection share the table of its defects."""
-    entries, listed = [], dict[int, str]()
-    for part in stacks:
-        entry = part.entry
-        first = listed.setdefault(id(part.setup), entry_name(part.index))
-        if first != entry_name(part.index):
-            entry = replace(entry, defects=first)
-        entries.append(entry)
-    return entries
-
-
-def _first_stacks(stacks: list[_Stack]) -> list[_Stack]:
-    """The first entry of each reflection, which its figures show."""
-    return [
-        part
-        for part in stacks
-        if not part.perfect and not part.companion and part.scan is part.setup.scans[0]
-    ]
-
-
-def _prefix(part: _Stack, firsts: list[_Stack]) -> str:
+def _prefix(part: Stack, firsts: list[Stack]) -> str:
     """What the names of figures begin with: the reflection, where there are several."""
     return figure_prefix(firsts.index(part), part.setup) if len(firsts) > 1 else ""
 
 
-def _named(
-    drawings: Mapping[str, Drawing], part: _Stack, firsts: list[_Stack]
-) -> dict[str, Drawing]:
+def _named(drawings: Mapping[str, Drawing], part: Stack, firsts: list[Stack]) -> dict[str, Drawing]:
     """Figures by the names of their files."""
     return {f"{_prefix(part, firsts)}{name}": drawing for name, drawing in drawings.items()}
 
@@ -311,7 +259,7 @@ def _in_order(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _check_folder(
-    experiment: Experiment, stacks: list[_Stack], folder: Path, overwrite: bool
+    experiment: Experiment, stacks: list[Stack], folder: Path, overwrite: bool
 ) -> None:
     """Refuse a place that is no folder, or holds what this run would destroy unasked."""
     if folder.exists() and not folder.is_dir():
@@ -347,7 +295,7 @@ def _text(path: Path) -> str | None:
         return ""
 
 
-def _remove_results(experiment: Experiment, stacks: list[_Stack], folder: Path) -> None:
+def _remove_results(experiment: Experiment, stacks: list[Stack], folder: Path) -> None:
     """Remove what an earlier run has left and this one does not replace."""
     figures = folder / FIGURES
     drawn = list(figures.iterdir()) if figures.is_dir() else []
@@ -371,7 +319,7 @@ def _write_experiment(experiment: Experiment, folder: Path) -> None:
 
 def _open(
     setups: Sequence[Setup],
-    stacks: list[_Stack],
+    stacks: list[Stack],
     folder: Path,
     resume: bool,
     overwrite: bool,
@@ -383,7 +331,7 @@ def _open(
         return ScanFile.open_for_resume(path, setups[0].digest, workers)
     return ScanFile.create(
         path,
-        _entries(stacks),
+        entries_of(stacks),
         describe(setups),
         compression=output.compression,
         layout=output.layout,
@@ -392,7 +340,7 @@ def _open(
     )
 
 
-def _engines(part: _Stack, workers: int | None) -> EngineAt:
+def _engines(part: Stack, workers: int | None) -> EngineAt:
     """Engines by height of the sample; the last one is kept, as it holds q of all its rays."""
 
     @lru_cache(maxsize=1)
@@ -403,8 +351,8 @@ def _engines(part: _Stack, workers: int | None) -> EngineAt:
 
 
 def _write_frames(
-    part: _Stack,
-    stacks: list[_Stack],
+    part: Stack,
+    stacks: list[Stack],
     file: ScanFile,
     engine_at: EngineAt,
     workers: int | None,
@@ -424,7 +372,8 @@ def _write_frames(
     wants_maps = bool(scan.moving) and not part.perfect
     done = file.frames_done(part.index)
     counted = None
-    if setup.detector.model is not None and not part.perfect:
+    # Where every frame is a layer of its own, frames are cheaper than the field once more.
+    if (setup.detector.model is not None or scan.moving == ("z",)) and not part.perfect:
         counted = CountedMoments(setup, scan, workers)
         counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
@@ -443,7 +392,7 @@ def _write_frames(
 
 
 def _write_companion(
-    part: _Stack, kind: Literal["dark", "flat"], file: ScanFile, workers: int | None
+    part: Stack, kind: Literal["dark", "flat"], file: ScanFile, workers: int | None
 ) -> None:
     """Write the frames of a dark or flat scan that are missing."""
     missing = np.flatnonzero(~file.frames_done(part.index))

@@ -25,7 +25,7 @@ _BLOCK = 1024
 
 
 class CountedMoments:
-    """Moments of a scan from the counts of its frames, above those without light.
+    """Moments of a scan from its frames, above those without light.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ class CountedMoments:
         self._weights = np.stack(weights, axis=1)
         self._sums = np.zeros((len(weights), math.prod(self.shape)))
         self._dark = setup.detector.dark.ravel()
-        self._largest = setup.detector.largest or 0
+        largest = setup.detector.largest
+        self._largest = math.inf if largest is None else float(largest)
         self._workers = worker_count(workers)
 
     @property
@@ -114,10 +115,10 @@ def scan_maps(setup: Setup, scan: DetectorScan, moments: ScanMoments) -> dict[st
 
 @compiled
 def _add_counts(
-    counts: NDArray[np.uint16],
+    counts: NDArray[Any],
     dark: Floats,
     weights: Floats,
-    largest: int,
+    largest: float,
     sums: Floats,
 ) -> int:
     """Add weighted counts above the dark ones, (frames, pixels), to sums, (weights, pixels).
