@@ -244,23 +244,13 @@ def center_of_mass(run: Run) -> Maps:
         return Maps(
             **{motor: np.stack([getattr(maps, motor) for maps in parts]) for motor in motors}
         )
-    level = dark_image(run.experiment)
+    level = sharp_detector_of(run.experiment.camera).dark
     moments = ScanMoments(level.shape, dict.fromkeys(motors, 0.0))
     for index in np.ndindex(*images.shape[:-2]):
         at = {motor: float(images.coords[motor][k]) for motor, k in zip(motors, index, strict=True)}
         moments.add(images.values[index] - level, at)
     dark = DARK_COUNTS if run.experiment.camera.is_counting else DARK
     return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
-
-
-def dark_image(experiment: Experiment) -> Floats:
-    """Mean of a frame without light, (rows, columns); 0 for the ideal camera."""
-    return sharp_detector_of(experiment.camera).dark
-
-
-def signal_scale(experiment: Experiment) -> float:
-    """Signal of a pixel where the relative intensity is 1: counts, or 1 for the ideal camera."""
-    return sharp_detector_of(experiment.camera).unit_signal
 
 
 def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray:
