@@ -135,6 +135,7 @@ def describe_companion(setup: Setup, kind: Literal["dark", "flat"], frames: int)
         first,
         title=scan_title([], first.exposure_s, frames),
         moving={},
+        fixed={name: (float(np.ravel(at)[0]), unit) for name, (at, unit) in first.fixed.items()},
         scan_shape=(),
         repeats=frames,
         maps={},
