@@ -77,7 +77,7 @@ def image_figure(
         If the shapes do not belong together, or the scale has another name.
     """
     array = as_field(image, x_um, y_um)
-    norm = _norm(array, scale, limits)
+    norm = intensity_norm(array, scale, limits)
     extent = field_extent(x_um, y_um, on_camera)
     left, bottom, right, top = 12.0, 10.0, 18.0, 10.0 if title else 6.0
     width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 80.0)
@@ -107,7 +107,10 @@ def settings_note(
     return ",  ".join(given).replace("-", "−")
 
 
-def _norm(array: Floats, scale: str, limits: tuple[float, float] | None) -> Normalize:
+def intensity_norm(
+    array: Floats, scale: str, limits: tuple[float, float] | None = None
+) -> Normalize:
+    """Return how intensities become colours; scale and limits as for :func:`image_figure`."""
     finite = array[np.isfinite(array)]
     brightest = float(np.percentile(finite, _BRIGHTEST_PERCENTILE)) if finite.size else 0.0
     if brightest <= 0:

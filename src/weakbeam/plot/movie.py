@@ -1,0 +1,159 @@
+"""Movies of a scan: one picture a frame, as GIF or MP4."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from weakbeam._typing import ArrayLike
+from weakbeam.plot.image import Scale
+from weakbeam.plot.montage import frame_figure
+from weakbeam.plot.panels import View
+from weakbeam.plot.style import style
+
+Picture = NDArray[np.uint8]
+
+_MOST_COLORS = 255
+
+
+def pictures(
+    frames: Iterable[tuple[ArrayLike, str]],
+    view: View,
+    limits: tuple[float, float],
+    *,
+    scale: Scale = "linear",
+    label: str = "intensity",
+) -> Iterator[Picture]:
+    """Draw frames one after another, on one scale of colours.
+
+    Parameters
+    ----------
+    frames : iterable of ((rows, columns) array_like, str)
+        The frames and what stands above each.
+    view : View
+        What their rows and columns are.
+    limits : (float, float)
+        Intensities of the darkest and the brightest colour.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour.
+    label : str
+        At the colour bar.
+
+    Yields
+    ------
+    (height, width, 3) ndarray of uint8
+    """
+    figure = None
+    canvas: Any = None
+    for frame, title in frames:
+        if figure is None:
+            figure = frame_figure(frame, view, title=title, scale=scale, label=label, limits=limits)
+            canvas = figure.canvas
+        figure.axes[0].images[0].set_data(np.ma.masked_invalid(np.asarray(frame, dtype=float)))
+        figure.texts[0].set_text(title)
+        with style():
+            canvas.draw()
+        yield np.array(canvas.buffer_rgba())[..., :3]
+
+
+def gif(movie: Iterable[Picture], fps: float) -> bytes:
+    """Return an endless GIF of pictures.
+
+    Parameters
+    ----------
+    movie : iterable of (height, width, 3) ndarray of uint8
+        The pictures.
+    fps : float
+        Pictures per second; GIF counts in hundredths of a second.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture.
+    """
+    images = [Image.fromarray(picture) for picture in movie]
+    if not images:
+        raise ValueError("a movie needs at least one picture")
+    # One palette for all, from some pictures of the whole: colours must not flicker.
+    some = images[:: max(len(images) // 8, 1)]
+    sheet = Image.new("RGB", (some[0].width, some[0].height * len(some)))
+    for number, image in enumerate(some):
+        sheet.paste(image, (0, number * image.height))
+    palette = sheet.quantize(_MOST_COLORS, method=Image.Quantize.MEDIANCUT)
+    indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    file = BytesIO()
+    indexed[0].save(
+        file,
+        format="GIF",
+        save_all=True,
+        append_images=indexed[1:],
+        duration=max(round(1000.0 / fps), 20),
+        loop=0,
+    )
+    return file.getvalue()
+
+
+def mp4(movie: Iterable[Picture], fps: float) -> bytes:
+    """Return an MP4 (H.264) of pictures.
+
+    Parameters
+    ----------
+    movie : iterable of (height, width, 3) ndarray of uint8
+        The pictures.
+    fps : float
+        Pictures per second.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture, or no program to encode them.
+    """
+    program = encoder()
+    if program is None:
+        raise ValueError("needs ffmpeg, or pip install imageio-ffmpeg; gif needs neither")
+    coming = iter(movie)
+    first = next(coming, None)
+    if first is None:
+        raise ValueError("a movie needs at least one picture")
+    height, width = first.shape[:2]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "movie.mp4"
+        source: list[Any] = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"]
+        # H.264 wants even sizes.
+        even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p"]
+        call = [program, "-v", "error", *source, "-r", f"{fps:g}", "-i", "-", *even]
+        call += ["-c:v", "libx264", "-crf", "18", "-movflags", "+faststart", str(path)]
+        process = subprocess.Popen(call, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdin is not None
+        try:
+            for picture in chain([first], coming):
+                process.stdin.write(np.ascontiguousarray(picture).data)
+        except BrokenPipeError:
+            pass
+        _, said = process.communicate()
+        if process.returncode != 0 or not path.is_file():
+            reason = said.decode(errors="replace").strip().splitlines()
+            raise ValueError(f"ffmpeg failed: {reason[-1] if reason else process.returncode}")
+        return path.read_bytes()
+
+
+def encoder() -> str | None:
+    """Path of ffmpeg, on its own or from imageio-ffmpeg; None where there is neither."""
+    program = shutil.which("ffmpeg")
+    if program is not None:
+        return program
+    try:
+        return str(import_module("imageio_ffmpeg").get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        return None
