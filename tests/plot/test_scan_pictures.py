@@ -1,0 +1,119 @@
+"""Montage, curves and movies of plain arrays."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from weakbeam.plot.comparison import comparison_figure
+from weakbeam.plot.montage import frame_figure, montage_figure
+from weakbeam.plot.movie import encoder, gif, mp4, pictures
+from weakbeam.plot.panels import View
+from weakbeam.plot.scan_curves import curves_figure, scan_map_figure
+from weakbeam.plot.style import render
+
+FRAMES = np.arange(7 * 6 * 10, dtype=float).reshape(7, 6, 10)
+VIEW = View.of_pixels((6, 10))
+
+
+def test_frame_on_each_scale():
+    for scale in ("linear", "log", "asinh"):
+        figure = frame_figure(FRAMES[0], VIEW, title="frame 0", scale=scale)
+        assert figure.axes[0].get_xlabel() == "column (pixel)"
+        render(figure, ".png")
+
+
+def test_montage_shows_all_frames_on_one_scale():
+    figure = montage_figure(FRAMES, [f"label {k}" for k in range(7)], VIEW, title="scan")
+    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len(shown) == 7
+    assert len({(image.norm.vmin, image.norm.vmax) for image in shown}) == 1
+    np.testing.assert_array_equal(shown[6].get_array(), FRAMES[6])
+    assert {f"label {k}" for k in range(7)} < {text.get_text() for text in figure.texts}
+    for bad in ([], ["one"]):
+        with pytest.raises(ValueError, match="labels for frames"):
+            montage_figure(FRAMES, bad, VIEW)
+
+
+def test_curves_are_drawn_by_position_with_their_width():
+    x = np.array([0.2, -0.1, 0.0, 0.1, -0.2])
+    curve = 1.0 - 5.0 * np.abs(x)
+    figure = curves_figure(x, {"pixel 1, 2": curve}, axis_label="φ (mrad)")
+    line = figure.axes[0].lines[0]
+    np.testing.assert_allclose(line.get_xdata(), np.sort(x))
+    assert line.get_label() == "pixel 1, 2, FWHM 0.2"
+    for curves in ({}, {"short": [1.0]}):
+        with pytest.raises(ValueError, match="one intensity for each position"):
+            curves_figure(x, curves)
+
+
+def test_map_over_two_motors():
+    field = np.arange(15.0).reshape(3, 5)
+    field[2, 4] = np.nan
+    figure = scan_map_figure({"pixel 0, 0": field}, ("χ", [0, 1, 2]), ("φ", np.arange(5) * 0.1))
+    image = figure.axes[0].images[0]
+    np.testing.assert_allclose(image.get_extent(), [-0.05, 0.45, -0.5, 2.5])
+    assert image.norm.vmax == 13.0
+    with pytest.raises(ValueError, match="must have the shape"):
+        scan_map_figure({"a": field}, ("χ", [0, 1]), ("φ", np.arange(5)))
+
+
+def movie(count=5):
+    return pictures(((FRAMES[k], f"frame {k}") for k in range(count)), VIEW, (0.0, FRAMES.max()))
+
+
+def test_every_picture_of_a_movie_is_another_one_of_the_same_size():
+    drawn = list(movie())
+    assert len({picture.tobytes() for picture in drawn}) == 5
+    assert len({picture.shape for picture in drawn}) == 1
+    assert drawn[0].dtype == np.uint8
+
+
+def test_gif_has_all_pictures_at_the_rate_asked_for():
+    with Image.open(BytesIO(gif(movie(), fps=8.0))) as image:
+        assert image.n_frames == 5
+        assert image.info["duration"] == pytest.approx(125, abs=5)
+        assert image.info["loop"] == 0
+    with pytest.raises(ValueError, match="at least one"):
+        gif([], 10.0)
+
+
+def test_mp4_where_there_is_an_encoder():
+    if encoder() is None:
+        with pytest.raises(ValueError, match="needs ffmpeg"):
+            mp4(movie(), 10.0)
+    else:
+        assert mp4(movie(), 10.0)[4:8] == b"ftyp"
+
+
+def test_mp4_through_a_program_on_the_path(tmp_path, monkeypatch):
+    """A stand-in for ffmpeg shows what it is given."""
+    program = tmp_path / "ffmpeg"
+    program.write_text('#!/bin/sh\nfor last; do :; done\nwc -c > "$last"\necho "$@" >> "$last"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    drawn = list(movie())
+    said = mp4(drawn, 12.0).decode()
+    assert int(said.split()[0]) == sum(picture.size for picture in drawn)
+    height, width = drawn[0].shape[:2]
+    assert f"-s {width}x{height} -r 12" in said
+    program.write_text("#!/bin/sh\necho no such codec >&2\nexit 1\n")
+    with pytest.raises(ValueError, match="no such codec"):
+        mp4(drawn, 12.0)
+
+
+def test_comparison_has_a_panel_for_each_prediction():
+    truth = np.random.default_rng(0).normal(size=(20, 30))
+    figure = comparison_figure(
+        {"φ": 2.0 * truth},
+        {"φ": {"rule": 2.0 * truth, "crystal": truth}},
+        {"φ": {"rule": (1.0, 1.0, 0.0), "crystal": (1.0, 2.0, 1.0)}},
+    )
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_xlabel() == "rule (mrad)"
+    assert "slope 2.000" in figure.axes[1].get_title(loc="left")
+    x, y = figure.axes[1].lines[1].get_data()
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="no map"):
+        comparison_figure({}, {}, {})
