@@ -1,10 +1,22 @@
-"""``weakbeam show``: figures from an output file or a kernel."""
+"""``weakbeam show``: pictures of a scan, simulated or measured, or of a kernel."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
+
+from weakbeam.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from weakbeam.figures_scan import Region
+    from weakbeam.io.foreign import MeasuredScan
+
+Scale = Literal["linear", "log", "asinh"]
 
 
 @click.command()
@@ -32,22 +44,212 @@ import click
     metavar="N",
     help="Detector scan N.1 of the file.",
 )
-def show(file: Path, output: Path | None, suffix: str, entry: int) -> None:
-    """Draw the figures of an output file: image, rocking curve, acceptance, maps.
+@click.option(
+    "--frame",
+    "frames",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="N",
+    help="A frame by its number, from 0; may be given several times.",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["linear", "log", "asinh"]),
+    default="linear",
+    show_default=True,
+    help="Intensity to colour, for frames, montage and movie.",
+)
+@click.option("--montage", is_flag=True, help="Frames spread over the scan, side by side.")
+@click.option(
+    "--panels",
+    type=click.IntRange(1, 400),
+    default=25,
+    show_default=True,
+    metavar="N",
+    help="Most frames of the montage.",
+)
+@click.option(
+    "--pixel",
+    "pixels",
+    multiple=True,
+    metavar="ROW,COLUMN",
+    help="Intensity of a pixel over the scan; may be given several times.",
+)
+@click.option(
+    "--region",
+    "regions",
+    multiple=True,
+    metavar="R0:R1,C0:C1",
+    help="Mean intensity of rows R0 to R1 - 1 and columns C0 to C1 - 1 over the scan.",
+)
+@click.option(
+    "--movie",
+    type=click.Choice(["gif", "mp4"]),
+    help="All frames one after another; mp4 needs ffmpeg or the package imageio-ffmpeg.",
+)
+@click.option(
+    "--fps",
+    type=click.FloatRange(0.1, 50.0),
+    default=10.0,
+    show_default=True,
+    metavar="N",
+    help="Frames per second of the movie.",
+)
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Centres of mass of a simulated scan against its deformation, as numbers and figure.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the numbers of --compare as JSON, and the names of the files on stderr.",
+)
+def show(
+    file: Path,
+    output: Path | None,
+    suffix: str,
+    entry: int,
+    frames: tuple[int, ...],
+    scale: Scale,
+    montage: bool,
+    panels: int,
+    pixels: tuple[str, ...],
+    regions: tuple[str, ...],
+    movie: Literal["gif", "mp4"] | None,
+    fps: float,
+    compare: bool,
+    as_json: bool,
+) -> None:
+    """Draw pictures of a scan; without a choice, the figures of an output file.
 
-    Of a kernel from weakbeam bootstrap: slices and marginals against the closed form, and a cloud
-    of 50,000 rays.
+    Those are image, rocking curve, acceptance and maps; of a kernel from weakbeam bootstrap:
+    slices and marginals against the closed form, and a cloud of 50,000 rays. Frames, montage,
+    curves and movie are drawn of measured BLISS files too.
 
     \b
     Examples:
       weakbeam show first-image/weakbeam.h5 --format pdf
+      weakbeam show run/weakbeam.h5 --frame 30 --frame 45 --scale log
+      weakbeam show run/weakbeam.h5 --montage --pixel 85,255 --region 0:20,0:50
+      weakbeam show run/weakbeam.h5 --movie gif --fps 12
+      weakbeam show mosaicity/weakbeam.h5 --compare
       weakbeam show kernel.h5
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.figures import draw_file, save_all
+    from weakbeam.figures import save_all, save_pictures
+    from weakbeam.io.kernel_file import is_kernel
+    from weakbeam.io.reading import is_own_file
+
+    folder = file.parent / "figures" if output is None else output
+    some = bool(frames or montage or pixels or regions or movie)
+    if as_json and not compare:
+        raise InputError("--json", None, "belongs to --compare")
+    if is_kernel(file) and (some or compare):
+        raise InputError("file", str(file), "is a kernel; it has no frames")
+    figures: dict[str, Figure] = {}
+    if compare:
+        figures |= _comparison(file, entry, as_json)
+    if some or not (compare or is_kernel(file) or is_own_file(file) or not file.is_file()):
+        scan = _scan(file, entry)
+        if not some:
+            frames, montage = (scan.frames // 2,), bool(scan.positions)
+        figures |= _pictures(scan, frames, scale, panels if montage else 0, pixels, regions)
+    elif not compare:
+        figures |= _usual(file, entry)
+    paths = save_all(figures, folder, f".{suffix}")
+    if movie:
+        from weakbeam.figures_scan import movie_picture
+
+        picture = movie_picture(scan, movie, fps, scale)
+        paths += save_pictures({"movie": picture}, folder, f".{movie}")
+    for path in paths:
+        click.echo(str(path), err=as_json)
+
+
+def _usual(file: Path, entry: int) -> dict[str, Figure]:
+    from weakbeam.figures import draw_file
     from weakbeam.figures_instrument import draw_kernel
     from weakbeam.io.kernel_file import is_kernel
 
-    folder = file.parent / "figures" if output is None else output
-    figures = draw_kernel(file) if is_kernel(file) else draw_file(file, entry - 1)
-    for path in save_all(figures, folder, f".{suffix}"):
-        click.echo(str(path))
+    return draw_kernel(file) if is_kernel(file) else draw_file(file, entry - 1)
+
+
+def _scan(file: Path, entry: int) -> MeasuredScan:
+    from weakbeam.figures_scan import scan_or_image
+
+    scan = scan_or_image(file, f"{entry}.1")
+    for warning in scan.warnings:
+        click.echo(f"weakbeam: {warning}", err=True)
+    return scan
+
+
+def _pictures(
+    scan: MeasuredScan,
+    frames: tuple[int, ...],
+    scale: Scale,
+    panels: int,
+    pixels: tuple[str, ...],
+    regions: tuple[str, ...],
+) -> dict[str, Figure]:
+    from weakbeam.figures_scan import curve_picture, frame_pictures, montage_picture
+
+    wanted = [_pixel(text) for text in pixels] + [_region(text) for text in regions]
+    figures = frame_pictures(scan, frames, scale) if frames else {}
+    if panels:
+        figures["montage"] = montage_picture(scan, panels, scale)
+    if wanted:
+        figures["curves"] = curve_picture(scan, wanted)
+    return figures
+
+
+def _pixel(text: str) -> Region:
+    from weakbeam.figures_scan import Region
+
+    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if not found:
+        raise InputError("--pixel", text, "must be ROW,COLUMN, such as 85,255")
+    row, column = int(found[1]), int(found[2])
+    return Region(slice(row, row + 1), slice(column, column + 1))
+
+
+def _region(text: str) -> Region:
+    from weakbeam.figures_scan import Region
+
+    found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
+    if not found:
+        raise InputError("--region", text, "must be R0:R1,C0:C1, such as 0:20,0:50")
+    first_row, last_row, first_column, last_column = map(int, found.groups())
+    return Region(slice(first_row, last_row), slice(first_column, last_column))
+
+
+def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
+    """Print the comparison with the model, and draw it."""
+    import json
+
+    from weakbeam.comparison import PREDICTIONS, compare_file, comparison_table
+    from weakbeam.figures import SYMBOLS
+    from weakbeam.plot.comparison import comparison_figure
+
+    found = compare_file(file, entry - 1)
+    if as_json:
+        click.echo(json.dumps(found.numbers(), indent=2))
+    else:
+        for line in comparison_table(found):
+            click.echo(line)
+    figure = comparison_figure(
+        {SYMBOLS[motor]: 1e3 * center for motor, center in found.centers.items()},
+        {
+            SYMBOLS[motor]: {PREDICTIONS[name]: 1e3 * q for name, q in by_name.items()}
+            for motor, by_name in found.predicted.items()
+        },
+        {
+            SYMBOLS[motor]: {
+                PREDICTIONS[name]: (a.correlation, a.slope, 1e3 * a.rms)
+                for name, a in by_name.items()
+            }
+            for motor, by_name in found.agreement.items()
+        },
+        title=f"{file.name}, {entry}.1",
+    )
+    return {"comparison": figure}

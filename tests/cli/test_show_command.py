@@ -1,0 +1,112 @@
+"""``weakbeam show``: pictures of simulated and of measured scans."""
+
+import json
+
+import numpy as np
+import pytest
+from bliss_files import angles, frames, write_bliss
+from PIL import Image
+
+from weakbeam.experiment import Experiment
+from weakbeam.figures_scan import Region, region_curves, scan_or_image
+from weakbeam.recording import record
+
+CHI, PHI = angles()
+STACK = frames(35)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    settings = [
+        "camera.pixels=[10, 16]",
+        "output.figures=false",
+        "scan.phi.half_range_mrad=0.4",
+        "scan.phi.steps=9",
+    ]
+    experiment = Experiment().with_settings(settings)
+    return record(experiment, tmp_path_factory.mktemp("run") / "run").file
+
+
+@pytest.fixture
+def measured(tmp_path):
+    title = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
+    return write_bliss(tmp_path / "mosa.h5", title, {"phi": PHI, "chi": CHI}, STACK)
+
+
+def names(result):
+    return [line.rpartition("/")[2] for line in result.out.splitlines()]
+
+
+def test_without_a_choice_the_figures_of_the_file(weakbeam, run, tmp_path):
+    result = weakbeam("show", run, "-o", tmp_path)
+    assert set(names(result)) == {"image.png", "rocking.png", "acceptance.png", "maps.png"}
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "asinh"])
+def test_frames_montage_and_curves(weakbeam, run, tmp_path, scale):
+    choice = ["--frame", 0, "--frame", 4, "--montage", "--pixel", "3,5", "--region", "0:2,0:9"]
+    result = weakbeam("show", run, "-o", tmp_path, "--scale", scale, *choice)
+    assert result.status == 0
+    assert names(result) == ["frame_0000.png", "frame_0004.png", "montage.png", "curves.png"]
+
+
+def test_movie(weakbeam, run, tmp_path):
+    result = weakbeam("show", run, "-o", tmp_path, "--movie", "gif", "--fps", 5)
+    assert names(result) == ["movie.gif"]
+    with Image.open(tmp_path / "movie.gif") as movie:
+        assert (movie.n_frames, movie.info["duration"]) == (9, 200)
+
+
+def test_pictures_of_a_measured_file(weakbeam, measured, tmp_path):
+    result = weakbeam("show", measured, "-o", tmp_path / "a")
+    assert names(result) == ["frame_0017.png", "montage.png"]
+    result = weakbeam("show", measured, "-o", tmp_path / "b", "--pixel", "1,2", "--format", "svg")
+    drawn = (tmp_path / "b/curves.svg").read_text()
+    assert "pixel 1, 2" in drawn
+    assert "φ (deg)" in drawn
+    assert "χ (mrad)" in drawn
+
+
+def test_curves_are_means_over_the_region(measured):
+    scan = scan_or_image(measured)
+    regions = [Region(slice(1, 4), slice(2, 9)), Region(slice(0, 1), slice(0, 1))]
+    expected = [STACK[:, 1:4, 2:9].mean(axis=(1, 2)), STACK[:, 0, 0]]
+    np.testing.assert_allclose(region_curves(scan, regions), expected, rtol=1e-12)
+
+
+def test_a_single_image_can_be_shown(weakbeam, tmp_path):
+    single = Experiment().with_settings(["camera.pixels=[4, 6]", "output.figures=false"])
+    path = record(single, tmp_path / "run").file
+    assert weakbeam("show", path, "--frame", 0, "--montage").status == 0
+    result = weakbeam("show", path, "--pixel", "0,0")
+    assert result.status == 2
+    assert "moves no motor" in result.err
+
+
+def test_comparison_is_printed_drawn_and_given_as_json(weakbeam, run, tmp_path):
+    result = weakbeam("show", run, "--compare", "-o", tmp_path)
+    assert "COM rule" in result.out
+    assert names(result)[-1] == "comparison.png"
+    result = weakbeam("show", run, "--compare", "--json", "-o", tmp_path)
+    assert set(json.loads(result.out)["angles"]) == {"phi"}
+    assert "comparison.png" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--pixel", "3"], "--pixel = '3': must be ROW,COLUMN"),
+        (["--region", "1,2"], "--region = '1,2': must be R0:R1,C0:C1"),
+        (["--pixel", "99,0"], "the image has rows 0 to 9"),
+        (["--region", "3:3,0:1"], "the image has rows 0 to 9"),
+        (["--frame", "9"], "frames 0 to 8"),
+        (["--entry", "4", "--frame", "0"], "entry = '4.1'"),
+        (["--json"], "belongs to --compare"),
+    ],
+)
+def test_mistakes_end_in_one_line(weakbeam, run, tmp_path, arguments, said):
+    result = weakbeam("show", run, *arguments, "-o", tmp_path / "new")
+    assert result.status == 2
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert not (tmp_path / "new").exists()
