@@ -19,7 +19,6 @@ from weakbeam.assemble_instrument import (
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
     Beam,
-    Camera,
     CentralStop,
     Experiment,
     KnifeEdge,
@@ -183,7 +182,7 @@ class TestStops:
 class TestBeam:
     def test_the_default(self):
         p = acceptance_of(Experiment(), THETA)
-        assert (p.bandwidth, p.spectrum, p.stops, p.phi_blur) == (6e-5, (), (), 0.0)
+        assert (p.bandwidth, p.spectrum, p.stops, p.motion) == (6e-5, (), (), (0.0,) * 3)
         assert p.divergence_vertical == pytest.approx(0.53e-3 / FWHM)
         assert (p.clip, p.aperture) == pytest.approx((1.4e-4, 1.0323e-3))
         assert p.lens == pytest.approx(0.731e-3 / FWHM)
@@ -215,9 +214,9 @@ class TestBeam:
         beside = Beam(spectrum=[{"center": 0.01, "rms": 1e-5}, {"weight": 0.1, "rms": 1e-5}])
         assert acceptance_of(Experiment(beam=beside), THETA).peak > 0
 
-    def test_the_motion_of_phi(self):
-        camera = Camera(phi_blur_mrad=0.05)
-        assert acceptance_of(Experiment(camera=camera), THETA).phi_blur == pytest.approx(5e-5)
+    def test_a_motion_during_the_exposure(self):
+        motion = (1e-5, 0.0, -2e-5)
+        assert acceptance_of(Experiment(), THETA, motion).motion == motion
 
     def test_profiles(self):
         assert profile_of(Experiment()).height == 0.15

@@ -81,11 +81,15 @@ plane = [1, 1, 1]
 burgers = [1, 0, -1]
 line = [1, -2, 1]
 position_um = [0, 0, 0]
+[scan]
+continuous = false
 [scan.phi]
 value_mrad = 0
 [scan.chi]
 value_mrad = 0
 [scan.two_theta]
+value_mrad = 0
+[scan.strain]
 value_mrad = 0
 [scan.z]
 value_um = 0

@@ -127,7 +127,7 @@ def test_intensities_under_a_stop_are_those_of_the_open_instrument(tmp_path):
         (["objective.acceptance_fwhm_mrad=0.7"], "objective.acceptance_fwhm_mrad"),
         (["beam.bandwidth_rms=1e-4"], "beam.bandwidth_rms"),
         (["objective.stop={kind='wire', diameter_um=50}"], "objective.stop"),
-        (["camera.phi_blur_mrad=0.01"], "camera.phi_blur_mrad"),
+        (["camera.phi_blur_mrad=0.01"], "motion of q during the exposure"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -99,7 +99,7 @@ def test_templates_are_what_their_names_say():
     assert len(assemble_all(TEMPLATES["reflections"].experiment)) == 4
     kinds = [TEMPLATES[name].experiment.defects[0].kind for name in ("wall", "random", "boundary")]
     assert kinds == ["wall", "random", "boundary"]
-    assert TEMPLATES["strain"].experiment.scan.two_theta.positions[-1] == 1.5
+    assert TEMPLATES["strain"].experiment.scan.strain.positions[-1] == 1.0
     assert all(name == t.name for name, t in TEMPLATES.items())
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StrictFloat, StrictInt, model_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from weakbeam._fields import MicrometrePositions, MilliradianPositions, Table, integer, number
 from weakbeam.errors import InputError
@@ -108,9 +108,48 @@ class HeightAxis(_Axis):
     values_um: MicrometrePositions | None = Field(None, description="list of positions")
 
 
+Mode = Literal[
+    "single",
+    "rocking",
+    "rolling",
+    "strain",
+    "mosaicity",
+    "mosaicity-strain",
+    "layers",
+    "mosaicity-layers",
+]
+
+_MODES: dict[str, tuple[str, ...]] = {
+    "single": (),
+    "rocking": ("phi",),
+    "rolling": ("chi",),
+    "strain": ("strain",),
+    "mosaicity": ("chi", "phi"),
+    "mosaicity-strain": ("strain", "chi", "phi"),
+    "layers": ("z",),
+    "mosaicity-layers": ("z", "chi", "phi"),
+}
+"""What moves in each mode, the slowest first."""
+
+_RANGES: dict[str, dict[str, Any]] = {
+    "phi": {"half_range_mrad": 0.6, "steps": 61},
+    "chi": {"half_range_mrad": 2.0, "steps": 61},
+    "strain": {"half_range_mrad": 1.0, "steps": 21},
+    "z": {"half_range_um": 1.0, "steps": 11},
+}
+"""How far the motors of a mode move where the file does not say."""
+
+
 class Scan(Table):
     """The motors; one that is absent stands at 0."""
 
+    mode: Mode | None = Field(
+        None,
+        description="what moves, over usual ranges where they are not given",
+    )
+    continuous: StrictBool = Field(
+        False, description="the fastest motor moves during the exposure, by one step"
+    )
     phi: AngleAxis = Field(
         AngleAxis(value_mrad=0.0), description="rocking: the sample turns about y"
     )
@@ -120,9 +159,45 @@ class Scan(Table):
     two_theta: AngleAxis = Field(
         AngleAxis(value_mrad=0.0), description="detector arm; positive: to larger angle"
     )
+    strain: AngleAxis = Field(
+        AngleAxis(value_mrad=0.0),
+        description="detector arm with phi = -two_theta/2 along, a theta-2theta scan",
+    )
     z: HeightAxis = Field(HeightAxis(value_um=0.0), description="height of the sample")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_ranges_of_its_mode(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("mode") not in _MODES:
+            return data
+        return {name: _RANGES[name] for name in _MODES[data["mode"]]} | data
+
+    @model_validator(mode="after")
+    def _moves_as_it_says(self) -> Self:
+        if self.strain.moving and self.two_theta.moving:
+            raise InputError("two_theta", None, "moves in a strain scan already; give only one")
+        for axis in ("value_mrad", "values_mrad"):
+            stands = getattr(self.strain, axis)
+            if not self.strain.moving and stands not in (None, 0.0):
+                raise InputError(f"strain.{axis}", _shown(stands), "strain is a range to scan over")
+        if self.mode is None:
+            return self
+        for name in ("phi", "chi", "two_theta", "strain", "z"):
+            if getattr(self, name).moving != (name in _MODES[self.mode]):
+                does = "must not move" if getattr(self, name).moving else "must move"
+                raise InputError("mode", self.mode, f"{name} {does} in this mode")
+        return self
+
+    @property
+    def arm(self) -> AngleAxis:
+        """What the detector arm does: `strain` if that moves, else `two_theta`."""
+        return self.strain if self.strain.moving else self.two_theta
 
     @property
     def frames(self) -> int:
         """Number of frames: the product over the axes."""
-        return math.prod(a.count for a in (self.phi, self.chi, self.two_theta, self.z))
+        return math.prod(a.count for a in (self.phi, self.chi, self.arm, self.z))
+
+
+def _shown(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -20,7 +20,7 @@ from weakbeam.assemble_camera import detector_of
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_field import Defects, defects_of, visible_bounds
-from weakbeam.assemble_instrument import acceptance_of, profile_of, vignetting_of
+from weakbeam.assemble_instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble_populations import FieldOfView
 from weakbeam.assemble_reflection import geometry_of, reflections_of
 from weakbeam.crystal.lattice import UnitCell
@@ -35,6 +35,7 @@ from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
+from weakbeam.imaging.sampling import MOST_SAMPLES
 from weakbeam.imaging.scan import DetectorScan, detector_scans
 from weakbeam.instrument.detector import Detector
 from weakbeam.io.provenance import file_sha256, text_sha256
@@ -44,6 +45,9 @@ COARSE_SLICES = 15
 
 SLICE_UM = 0.06
 """Thickest slice of the beam that one depth sample stands for (µm)."""
+
+PHI_PER_ARM = -0.5
+"""What φ turns for each angle of the arm in a strain scan: q moves along the diffraction vector."""
 
 REFINEMENTS = 3
 """How often the depth samples of a ray may become four times as many near a defect."""
@@ -104,7 +108,8 @@ class Setup:
                 [grid.points(corners).reshape(-1, 3) for grid in grids],
                 self.geometry.lab_from_sample,
             )
-            points = grids[0].pixels * len(grids[0].sample_weights)
+            # As many as refinement near many defects asks for.
+            points = grids[0].pixels * max(MOST_SAMPLES, len(grids[0].sample_weights))
             self._fields["field"] = self.defects.field(bounds, points, workers)
             self._fields["z"] = z
         field: DisplacementGradientField = self._fields["field"]
@@ -282,9 +287,9 @@ def _one(
     geometry, motors, notes = geometry_of(
         reflection, orientation, crystal.cell, experiment.beam.energy_keV, key
     )
-    optics = acceptance_of(experiment, geometry.theta)
+    optics = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
     symmetric = reflection.geometry == "symmetric"
-    positions = _positions(experiment)
+    positions, strained = _positions(experiment), experiment.scan.strain.moving
     with naming(f"{key}.hkl", list(reflection.hkl)):
         grids = _ray_grids(experiment, geometry)
     setup = Setup(
@@ -302,7 +307,7 @@ def _one(
         defects=defects.turned(orientation @ reference.T),
         grids=grids,
         positions=positions,
-        scans=tuple(detector_scans(positions)),
+        scans=tuple(detector_scans(positions, PHI_PER_ARM if strained else 0.0)),
         vignetting=vignetting_of(experiment),
         detector=detector_of(experiment, geometry, optics),
         notes=notes,
@@ -338,7 +343,7 @@ def _positions(experiment: Experiment) -> dict[str, Floats]:
     scan = experiment.scan
     return {
         "z": np.array(scan.z.positions),
-        "two_theta": 1e-3 * np.array(scan.two_theta.positions),
+        "two_theta": 1e-3 * np.array(scan.arm.positions),
         "chi": 1e-3 * np.array(scan.chi.positions),
         "phi": 1e-3 * np.array(scan.phi.positions),
     }

@@ -9,7 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
+from weakbeam._typing import Floats
 from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
     CentralStop,
@@ -201,7 +205,9 @@ def _attenuation(material: str, energy_kev: float) -> float:
         raise InputError("objective.stop.material", material, str(error)) from None
 
 
-def acceptance_of(experiment: Experiment, theta: float) -> Acceptance:
+def acceptance_of(
+    experiment: Experiment, theta: float, motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> Acceptance:
     """Build the acceptance of an experiment in closed form.
 
     Parameters
@@ -210,6 +216,8 @@ def acceptance_of(experiment: Experiment, theta: float) -> Acceptance:
         The description.
     theta : float
         Bragg angle (rad).
+    motion : tuple of 3 float
+        How far q moves during the exposure, from `motion_of`.
 
     Raises
     ------
@@ -233,7 +241,7 @@ def acceptance_of(experiment: Experiment, theta: float) -> Acceptance:
         lens=fwhm_mrad * per_fwhm,
         aperture=aperture_mrad * 1e-3,
         spectrum=() if beam.spectrum is None else beam.lines,
-        phi_blur=experiment.camera.phi_blur_mrad * 1e-3,
+        motion=motion,
     )
     centred = tuple((weight, 0.0, rms) for weight, _, rms in beam.lines)
     if without_stop.open.peak < LEAST_SHARE * replace(without_stop.open, spectrum=centred).peak:
@@ -257,6 +265,49 @@ def acceptance_of(experiment: Experiment, theta: float) -> Acceptance:
             f"{_half_width(experiment):.4g} um in its back focal plane",
         )
     return acceptance
+
+
+def motion_of(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[float, float, float]:
+    """How far (q_rock', q_roll, q_2θ) moves during the exposure of a frame.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The description.
+    geometry : DiffractionGeometry
+        The reflection, for what the motors do.
+
+    Raises
+    ------
+    InputError
+        For a continuous scan in which no angle moves, or unevenly, or beside a blur of φ.
+    """
+    scan, blur = experiment.scan, experiment.camera.phi_blur_mrad
+    phi, chi, arm = geometry.motor_vectors
+    if not scan.continuous:
+        return _three(1e-3 * blur * phi)
+    if blur:
+        raise InputError(
+            "camera.phi_blur_mrad", blur, "scan.continuous moves the motor already; choose one"
+        )
+    vectors = {"phi": phi, "chi": chi, "two_theta": arm, "strain": arm - 0.5 * phi}
+    moving = [name for name in ("strain", "two_theta", "chi", "phi") if getattr(scan, name).moving]
+    if not moving:
+        raise InputError("scan.continuous", True, "needs phi, chi, two_theta or strain to move")
+    # The last one is the fastest.
+    steps = 1e-3 * np.diff(getattr(scan, moving[-1]).positions)
+    if np.ptp(steps) > 1e-6 * abs(steps[0]):
+        raise InputError(
+            f"scan.{moving[-1]}.values_mrad",
+            None,
+            "a continuous scan needs equal steps of its fastest motor",
+        )
+    return _three(steps[0] * vectors[moving[-1]])
+
+
+def _three(vector: Floats) -> tuple[float, float, float]:
+    rock, roll, two_theta = (float(part) + 0.0 for part in vector)
+    return rock, roll, two_theta
 
 
 def profile_of(experiment: Experiment) -> BeamProfile:

@@ -81,15 +81,16 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
         for motor in scan.moving
     ]
     camera_pixel = camera.camera_pixel_um or CAMERA_PIXEL_UM
-    fixed = {
+    fixed: dict[str, tuple[float | Floats, str]] = {
         "mu": (math.degrees(setup.motors["mu"]), "deg"),
         "omega": (math.degrees(setup.motors["omega"]), "deg"),
         "ccmth": (_monochromator_angle(experiment.beam.energy_keV), "deg"),
         **beamline_positions(2.0 * setup.geometry.theta, ARM_MM, camera_pixel / camera.pixel_um),
     }
     for motor, name in MOTOR_NAMES.items():
-        value = float(motor_value(setup, motor, scan.positions[motor][:1])[0])
-        fixed[name] = (value, motor_unit(name))
+        value = motor_value(setup, motor, scan.motor_positions(motor))
+        follows = motor not in scan.moving and np.ptp(value) > 0.0
+        fixed[name] = (value if follows else float(value[0]), motor_unit(name))
     return Entry(
         title=scan_title(along, camera.exposure_s),
         moving=moving,

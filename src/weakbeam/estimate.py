@@ -104,7 +104,7 @@ def estimate(
     copies = twins * len(reflections)
     frames = scan.frames * copies
     layers = scan.z.count
-    settings = scan.phi.count * scan.two_theta.count + scan.chi.count
+    settings = scan.phi.count * scan.arm.count + scan.chi.count
     stored = math.prod(readout_of(camera).stored_shape)
     companions = (camera.dark_frames or 0) + (camera.flat_frames or 0)
     raw = (frames + companions) * stored * frame_type(experiment).itemsize
@@ -114,7 +114,7 @@ def estimate(
         if not camera.is_counting:
             # Without noise black frames, and all of the perfect crystal, compress to nothing.
             packed *= lit_share / twins
-    moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.two_theta, scan.z))
+    moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.arm, scan.z))
     entries = copies * _outer_positions(experiment)
     images = 8.0 * stored * entries * (1 + 3 * min(moving, 2))
     symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
@@ -168,7 +168,7 @@ def lit_share_of(setup: Setup) -> float:
 def _outer_positions(experiment: Experiment) -> int:
     """Positions of the motors that do not move within a detector scan."""
     scan = experiment.scan
-    angles = [axis.count for axis in (scan.two_theta, scan.chi, scan.phi) if axis.moving]
+    angles = [axis.count for axis in (scan.arm, scan.chi, scan.phi) if axis.moving]
     within = math.prod(angles[-2:]) if angles else scan.z.count
     return scan.frames // within
 
@@ -204,7 +204,7 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
         most *= 4**REFINEMENTS / 4 if experiment.defects else 1
     settings = sum(
         min(count, _SETTINGS_AT_ONCE)
-        for count in (scan.phi.count * scan.two_theta.count, scan.chi.count)
+        for count in (scan.phi.count * scan.arm.count, scan.chi.count)
     )
     block = most * _BLOCK_PIXELS * (24.0 + 4.0 * settings)
     return 64.0 * points + worker_count(workers) * block

@@ -83,8 +83,12 @@ _NOTES = {
     "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
     "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
     "be a lattice vector unless `partial = true`.",
-    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]` in mrad, "
-    "`[scan.z]` in um. It takes one of three forms: it stands at `value_*`; it moves over "
+    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, "
+    "`[scan.strain]` in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual "
+    "ranges unless their tables say otherwise. In a strain scan phi turns by -two_theta/2 along "
+    "with the arm, so that only the lattice spacing is scanned. With `continuous = true` the fastest "
+    "motor moves on by one step during each exposure, and frames are averages over the way. A "
+    "motor takes one of three forms: it stands at `value_*`; it moves over "
     "`half_range_*` to either side of `center_*` in `steps` positions, both ends included (one "
     "step: the centre alone); or it visits the list `values_*`. A motor that is absent stands at "
     "0. The sign of chi is the published one, left-handed about x; two_theta is positive towards "
@@ -159,8 +163,14 @@ def _first_comment(text: str) -> str:
 def _subtables(name: str, table: type[Table]) -> list[str]:
     """Return lines on the tables within a table: each by itself, then the keys of each kind."""
     kinds: dict[type[Table], list[str]] = {}
-    lines = ["| table | default | meaning |", "|---|---|---|"]
+    plain = {k: f for k, f in table.model_fields.items() if nested_table(f.annotation) is None}
+    if 2 * len(plain) > len(table.model_fields):
+        return []
+    lines = [*_HEADING, *(_row(key, field) for key, field in plain.items()), ""] if plain else []
+    lines += ["| table | default | meaning |", "|---|---|---|"]
     for key, field in table.model_fields.items():
+        if key in plain:
+            continue
         kind = nested_table(field.annotation)
         if kind is None or kind.inline:
             return []

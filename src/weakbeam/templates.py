@@ -89,9 +89,9 @@ _ALL = (
     ),
     Template(
         "strain",
-        "A strain scan: 61 images over the angle of the detector arm, for maps of the strain.",
-        Experiment(scan=Scan(two_theta=AngleAxis(half_range_mrad=1.5, steps=61))),
-        ("scan.two_theta.half_range_mrad", "scan.two_theta.steps"),
+        "A strain scan: 61 images over the detector arm with phi along, for maps of the strain.",
+        Experiment(scan=Scan(strain=AngleAxis(half_range_mrad=1.0, steps=61))),
+        ("scan.strain.half_range_mrad", "scan.strain.steps"),
     ),
     Template(
         "reflections",

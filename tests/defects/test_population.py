@@ -1,6 +1,5 @@
 """Random populations: distributions against what was asked for, and the same from the same seed."""
 
-import time
 
 import numpy as np
 import pytest
@@ -128,13 +127,6 @@ def test_a_minimum_distance_is_kept(region):
 def test_a_minimum_distance_without_room_is_refused():
     with pytest.raises(ValueError, match=r"leaves room for about \d+ of 1000 lines only"):
         draw(minimum_distance=1.0)
-
-
-def test_a_minimum_distance_is_quick_to_keep_for_many():
-    draw(count=10, minimum_distance=0.1)
-    start = time.process_time()
-    draw(count=20_000, minimum_distance=0.1)
-    assert time.process_time() - start < 2.0
 
 
 def test_lines_per_area_count_points_of_the_face():

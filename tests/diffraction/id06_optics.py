@@ -21,7 +21,15 @@ def id06(**changes):
         "lens": 3.1106e-4,
         "aperture": APERTURE,
     }
+    angle = changes.pop("phi_blur", None)
+    if angle is not None:
+        changes["motion"] = phi_motion(changes.get("theta", widths["theta"]), angle)
     return Acceptance(**(widths | changes))
+
+
+def phi_motion(theta, angle):
+    """What φ does to q in the symmetric geometry when it turns by `angle`."""
+    return (angle * math.cos(theta), 0.0, -angle * math.sin(theta))
 
 
 def oblique(theta, eta):

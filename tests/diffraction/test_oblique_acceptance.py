@@ -118,10 +118,11 @@ def test_turning_the_symmetric_acceptance_is_no_substitute():
     assert difference.max() > 0.02
 
 
-def test_a_motion_of_phi_is_an_average_over_its_path():
+def test_a_motion_is_an_average_over_its_path():
     vector = (0.9, 0.2, -0.1)
-    still = replace(build(0.4), phi_vector=vector)
-    moved = replace(still, optics=replace(still.optics, phi_blur=2e-4))
+    still = build(0.4)
+    motion = tuple(2e-4 * part for part in vector)
+    moved = replace(still, optics=replace(still.optics, motion=motion))
     q = some_q(still, 50)
     path = np.linspace(-1e-4, 1e-4, 4001)
     average = np.mean([still.density(q + x * np.array(vector)) for x in path], axis=0)

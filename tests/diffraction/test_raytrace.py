@@ -372,7 +372,7 @@ def test_progress_counts_every_ray():
             )
         ),
         lambda: RayOptics(id06(), symmetric_geometry(0.2)),
-        lambda: RayOptics(id06(phi_blur=-1.0)),
+        lambda: RayOptics(id06(motion=(math.nan, 0.0, 0.0))),
         lambda: trace(RayOptics(id06()), 0),
         lambda: trace(RayOptics(id06()), 10, (1, 0, 1)),
         lambda: trace(RayOptics(id06()), 10, ranges=[[0, 1], [0, 1], [1, 0]]),

@@ -162,13 +162,32 @@ def test_spectrum_of_one_gaussian_is_the_bandwidth_and_parts_add_up():
     np.testing.assert_allclose(two.density(q), mixed, rtol=1e-12)
 
 
-def test_blur_is_the_average_over_the_motion_of_phi():
+MOTIONS = {
+    "phi": np.array([OPEN.cos, 0.0, -OPEN.sin]) * 1.2e-4,
+    "chi": np.array([0.0, 1.0, 0.0]) * 4e-4,
+    "arm": np.array([0.0, 0.0, -0.5 / OPEN.sin]) * 2e-4,
+    "all": np.array([1e-4, 3e-4, -2e-4]),
+}
+
+
+@pytest.mark.parametrize("horizontal", [0.0, 5e-5])
+@pytest.mark.parametrize("motion", MOTIONS.values(), ids=MOTIONS.keys())
+def test_a_motion_during_the_exposure_is_an_average_over_its_path(motion, horizontal):
+    still = replace(OPEN, divergence_horizontal=horizontal)
     q = np.random.default_rng(6).normal(size=(200, 3)) * [1e-4, 3e-4, 3e-4]
-    blurred = replace(OPEN, phi_blur=1.2e-4)
-    along = np.array([OPEN.cos, 0.0, -OPEN.sin])
-    steps = (np.arange(4000) + 0.5) / 4000 - 0.5
-    average = np.mean([OPEN.density(q + 1.2e-4 * s * along) for s in steps], axis=0)
-    np.testing.assert_allclose(blurred.density(q), average, atol=1e-7 * OPEN.peak)
+    moving = replace(still, motion=tuple(motion))
+    # A motion of roll and of the rest is taken as one of each: two paths that go their own way.
+    steps = (np.arange(400) + 0.5) / 400 - 0.5
+    rock, roll = motion * [1, 0, 1], motion * [0, 1, 0]
+    paths = [rock] if not motion[1] else [roll] if not rock.any() else None
+    if paths is None:
+        with pytest.raises(ValueError, match="factorises"):
+            moving.density(q)
+        return
+    average = np.mean([still.density(q + s * paths[0]) for s in steps], axis=0)
+    np.testing.assert_allclose(moving.density(q), average, atol=2e-6 * OPEN.peak)
+    variance = still.covariance() + np.outer(motion, motion) / 12.0
+    np.testing.assert_allclose(moving.covariance(), variance, rtol=1e-12, atol=1e-20)
 
 
 def test_uniform_divergence_is_the_limit_of_a_wide_gaussian():

@@ -40,6 +40,12 @@ FIELD = StraightDislocations(
 RAYS = ray_grid(GEOMETRY, (12, 17), 0.04, *BeamProfile(0.15).samples(9))
 PHI, CHI = np.linspace(-2.4e-4, 2.4e-4, 5), np.linspace(-1e-3, 1e-3, 4)
 
+
+def along_phi(angle):
+    """What φ does to q when it turns by `angle`."""
+    return tuple(angle * GEOMETRY.motor_vectors[0])
+
+
 CASES = {
     "square": ({"stops": (SquareAperture(9.4e-5),)}, 1e-6),
     "knife": ({"stops": (KnifeEdge(5e-5),)}, 1e-6),
@@ -49,14 +55,23 @@ CASES = {
     "wire": ({"stops": (Wire(9.4e-5, 2e-5, "two_theta", 3.0),)}, 4e-4),
     "wire, roll": ({"stops": (Wire(9.4e-5, 2e-5, "roll", 3.0),)}, 4e-3),
     "round": ({"stops": (RoundAperture(3e-4),)}, 1e-6),
-    "blur": ({"phi_blur": 5e-5}, 2e-6),
+    "blur": ({"motion": along_phi(5e-5)}, 2e-6),
     "spectrum": ({"spectrum": ((1.0, 0.0, 6e-5), (0.3, 2e-4, 3e-5))}, 1e-6),
     "uniform": ({"divergence_vertical": math.inf}, 1e-6),
     "blurred spectrum": (
-        {"phi_blur": 4e-5, "spectrum": ((1.0, 0.0, 6e-5), (0.5, 1e-4, 2e-4), (0.3, -3e-4, 1e-3))},
+        {
+            "motion": along_phi(4e-5),
+            "spectrum": ((1.0, 0.0, 6e-5), (0.5, 1e-4, 2e-4), (0.3, -3e-4, 1e-3)),
+        },
         3e-6,
     ),
-    "blur too fine for a spline": ({"phi_blur": 3e-6, "bandwidth": 2e-6}, 1e-6),
+    "blur too fine for a spline": ({"motion": along_phi(3e-6), "bandwidth": 2e-6}, 1e-6),
+    "moving chi": ({"motion": (0.0, 3e-4, 0.0)}, 1e-6),
+    "moving chi, divergence": (
+        {"motion": (0.0, 3e-4, 0.0), "divergence_horizontal": 5e-5},
+        1e-6,
+    ),
+    "moving arm": ({"motion": (0.0, 0.0, -4e-4)}, 2e-6),
     "pink": ({"bandwidth": 1e-2}, 1e-6),
     "horizontal": ({"divergence_horizontal": 5e-5, "stops": (KnifeEdge(5e-5, "roll"),)}, 1e-6),
 }

@@ -167,8 +167,8 @@ def test_vignetting_moves_the_centre_of_the_lens():
 def test_blur_of_phi_is_an_average_over_frames():
     case = build(lines=(MIXED,), shape=(8, 9))
     optics = case.acceptance.optics
-    moved = oblique_acceptance(replace(optics, phi_blur=1e-4), case.geometry)
     per_phi, per_chi, _ = case.geometry.motor_vectors
+    moved = oblique_acceptance(replace(optics, motion=tuple(1e-4 * per_phi)), case.geometry)
     blurred = Engine(case.field, case.geometry, case.rays, moved)
     path = 1.2e-4 + 1e-4 * ((np.arange(200) + 0.5) / 200 - 0.5)
     ours = blurred.images([1.2e-4 * per_phi], [2e-4 * per_chi])[0, 0]

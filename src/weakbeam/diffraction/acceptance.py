@@ -60,8 +60,9 @@ class Acceptance:
         What stands in the back focal plane of the objective.
     spectrum : tuple of (weight, centre, rms)
         Gaussians in ε that make up the spectrum, instead of one of width `bandwidth` about 0.
-    phi_blur : float
-        Full width (rad) of a uniform motion of φ during the exposure.
+    motion : tuple of 3 float
+        How far (q_rock', q_roll, q_2θ) of the crystal moves, uniformly and evenly about its place,
+        during the exposure: what a motor does to q, times how far it turns.
 
     Raises
     ------
@@ -78,7 +79,7 @@ class Acceptance:
     aperture: float
     stops: tuple[Stop, ...] = ()
     spectrum: tuple[tuple[float, float, float], ...] = ()
-    phi_blur: float = 0.0
+    motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check the widths, and that some rays pass."""
@@ -92,9 +93,12 @@ class Acceptance:
                 raise ValueError(f"{name} {getattr(self, name)} is not positive")
         if math.isinf(self.divergence_vertical) and math.isinf(self.clip):
             raise ValueError("a uniform divergence_vertical needs a finite clip")
-        for name in ("divergence_horizontal", "phi_blur"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} {getattr(self, name)} is negative or not finite")
+        if not 0.0 <= self.divergence_horizontal < math.inf:
+            raise ValueError(
+                f"divergence_horizontal {self.divergence_horizontal} is negative or not finite"
+            )
+        if not all(map(math.isfinite, self.motion)):
+            raise ValueError(f"motion {self.motion} is not finite")
         for weight, centre, rms in self.spectrum:
             if not (weight > 0.0 and rms > 0.0 and math.isfinite(weight + centre + rms)):
                 raise ValueError(f"spectrum {(weight, centre, rms)} is no (weight, centre, rms)")
@@ -113,8 +117,8 @@ class Acceptance:
 
     @property
     def open(self) -> Acceptance:
-        """The same instrument without its stops and with φ at rest."""
-        return replace(self, stops=(), phi_blur=0.0)
+        """The same instrument without its stops and with the crystal at rest."""
+        return replace(self, stops=(), motion=(0.0, 0.0, 0.0))
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
@@ -172,7 +176,14 @@ class Acceptance:
         Returns
         -------
         (...) ndarray
+
+        Raises
+        ------
+        ValueError
+            If roll moves together with the rest during the exposure, which no longer factorises.
         """
+        if self.motion[1] and (self.motion[0] or self.motion[2]):
+            raise ValueError(f"motion {self.motion} of roll and the rest at once never factorises")
         q = np.asarray(q_imaging, dtype=np.float64)
         total = np.zeros(q.shape[:-1])
         for term in self.passages:
@@ -260,15 +271,15 @@ class Acceptance:
         \zeta` with :math:`w = 2(q_{2\theta}\sin\theta - q_{rock'}\cos\theta)`; the Jacobian is 2.
         The three Gaussians in ζ (about 0, u and w) multiply to one, integrated where ζ passes the
         condenser and w - ζ a window (docs/explanation/physics.md, C4). Several energies add up; a
-        motion of φ is a Gauss-Legendre sum of shifts along (cosθ, -sinθ).
+        motion is a Gauss-Legendre sum of shifts.
         """
         q1, q3 = np.asarray(q_rock, dtype=np.float64), np.asarray(q_two_theta, dtype=np.float64)
-        nodes, shares = self.blur_nodes()
+        nodes, shares = self.motion_nodes()
         total = np.zeros(np.broadcast_shapes(q1.shape, q3.shape))
         for shift, share in zip(nodes, shares, strict=True):
             for weight, centre, rms in self.energies:
-                rock = q1 + shift * self.cos - centre * self.sin
-                two_theta = q3 - shift * self.sin - centre * self.cos
+                rock = q1 + shift * self.motion[0] - centre * self.sin
+                two_theta = q3 + shift * self.motion[2] - centre * self.cos
                 total += share * weight * self._one_energy(rock, two_theta, rms, windows)
         return total
 
@@ -309,14 +320,27 @@ class Acceptance:
         width = 1.0 / math.sqrt(sum(self.precisions(rms)))
         return 2.0 * beam * width / (root * rms * self.lens)
 
-    def blur_nodes(self) -> tuple[Floats, Floats]:
-        """Shifts of φ during the exposure and their shares of the time."""
-        if self.phi_blur == 0.0:
+    def motion_nodes(self) -> tuple[Floats, Floats]:
+        """Moments of the exposure, from -1/2 to 1/2 of the motion, and their shares of the time.
+
+        As many as the density of (q_rock', q_2θ) resolves on the way.
+        """
+        rock, _, two_theta = self.motion
+        if rock == 0.0 == two_theta:
             return np.zeros(1), np.ones(1)
-        sharpest = min(sum(self.precisions(rms)) ** -0.5 for _, _, rms in self.energies)
-        count = 4 + math.ceil(3.0 * self.phi_blur / sharpest)
-        node, weight = np.polynomial.legendre.leggauss(min(count, 500))
-        return 0.5 * self.phi_blur * node, 0.5 * weight
+        return even_nodes(self.angles_moved / self.sharpest)
+
+    @property
+    def angles_moved(self) -> float:
+        """How far the Gaussians in ζ_v about u and w of `rock_two_theta` move in the exposure."""
+        rock, _, two_theta = self.motion
+        across = 2.0 * (two_theta * self.sin - rock * self.cos)
+        return max(abs(rock) / self.cos, abs(across))
+
+    @property
+    def sharpest(self) -> float:
+        """Narrowest of the Gaussians in ζ_v of `rock_two_theta`, over the lines of the spectrum."""
+        return min(1.0 / math.sqrt(sum(self.precisions(rms))) for _, _, rms in self.energies)
 
     def roll(self, q_roll: ArrayLike, windows: Sequence[Window]) -> Floats:
         """Density of q_roll of the rays whose ξ passes some windows.
@@ -334,6 +358,31 @@ class Acceptance:
             Its integral is the probability that ξ passes.
         """
         x = 2.0 * self.sin * np.asarray(q_roll, dtype=np.float64)
+        if moved := 2.0 * self.sin * abs(self.motion[1]):
+            return self._moving_roll(x, moved, windows)
+        return self._still_roll(x, windows)
+
+    def _moving_roll(self, x: Floats, moved: float, windows: Sequence[Window]) -> Floats:
+        """Average of `_still_roll` over x ± moved/2."""
+        if self.divergence_horizontal == 0.0:
+            total = np.zeros(x.shape)
+            for window in windows:
+                low = np.maximum(window.low, x - 0.5 * moved)
+                high = np.maximum(low, np.minimum(window.high, x + 0.5 * moved))
+                inside = normal_between(low / self.lens, high / self.lens)
+                total += window.transmission * inside
+            return np.asarray(2.0 * self.sin * total / moved)
+        width = self.lens * self.divergence_horizontal
+        width /= math.hypot(self.lens, self.divergence_horizontal)
+        nodes, shares = even_nodes(moved / width)
+        parts = [
+            share * self._still_roll(x + moved * node, windows)
+            for node, share in zip(nodes, shares, strict=True)
+        ]
+        return np.asarray(sum(parts))
+
+    def _still_roll(self, x: Floats, windows: Sequence[Window]) -> Floats:
+        """Density of q_roll = x / 2 sinθ of the crystal at rest."""
         variance = self.lens**2 + self.divergence_horizontal**2
         gauss = np.exp(-0.5 * x**2 / variance) / math.sqrt(2 * math.pi * variance)
         if self.divergence_horizontal == 0.0:
@@ -422,19 +471,19 @@ class Acceptance:
 
     @property
     def linear_map(self) -> Floats:
-        """From (ε, ζ_v, ζ_h, δ, ξ, φ) to q."""
+        """From (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6)."""
         s, c, c2 = self.sin, self.cos, math.cos(2 * self.theta)
         return np.array(
             [
-                [s, -c, 0.0, 0.0, 0.0, -c],
-                [0.0, 0.0, -0.5 / s, 0.0, 0.5 / s, 0.0],
-                [c, -0.5 * c2 / s, 0.0, 0.5 / s, 0.0, s],
+                [s, -c, 0.0, 0.0, 0.0, self.motion[0]],
+                [0.0, 0.0, -0.5 / s, 0.0, 0.5 / s, self.motion[1]],
+                [c, -0.5 * c2 / s, 0.0, 0.5 / s, 0.0, self.motion[2]],
             ]
         )
 
     @cached_property
     def ray_moments(self) -> tuple[Floats, Floats]:
-        """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ, φ)."""
+        """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure, ± 1/2."""
         centre = sum(w * e for w, e, _ in self.energies)
         spread = sum(w * (rms**2 + e**2) for w, e, rms in self.energies) - centre**2
         if math.isinf(self.divergence_vertical):
@@ -450,11 +499,15 @@ class Acceptance:
             cross = a[1] * b[1]
             second += factor * np.array([[a[2] * b[0], cross], [cross, a[0] * b[2]]])
         mean = np.array([centre, 0.0, 0.0, *first, 0.0])
-        covariance = np.diag(
-            [spread, beam, self.divergence_horizontal**2, 0.0, 0.0, self.phi_blur**2 / 12.0]
-        )
+        covariance = np.diag([spread, beam, self.divergence_horizontal**2, 0.0, 0.0, 1.0 / 12.0])
         covariance[3:5, 3:5] = second - np.outer(first, first)
         return mean, covariance
+
+
+def even_nodes(length: float) -> tuple[Floats, Floats]:
+    """Gauss-Legendre nodes from -1/2 to 1/2, and weights, for a motion over `length` widths."""
+    node, weight = np.polynomial.legendre.leggauss(min(6 + math.ceil(3.0 * length), 500))
+    return 0.5 * node, 0.5 * weight
 
 
 def _inside(ratio: float) -> float:

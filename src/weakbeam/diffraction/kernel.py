@@ -201,7 +201,7 @@ def conditions(
         "objective.acceptance_fwhm_mrad": fwhm * acceptance.lens,
         "objective.aperture_mrad": 1e3 * acceptance.aperture,
         "objective.stop": [{"kind": type(s).__name__, **asdict(s)} for s in acceptance.stops],
-        "camera.phi_blur_mrad": 1e3 * acceptance.phi_blur,
+        "motion of q during the exposure": list(acceptance.motion),
     }
 
 

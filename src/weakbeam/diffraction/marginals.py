@@ -31,7 +31,7 @@ def rock_marginal(acceptance: Acceptance, q_rock: ArrayLike) -> Floats:
     -------
     ndarray
     """
-    whole = replace(acceptance.open, aperture=math.inf, phi_blur=acceptance.phi_blur)
+    whole = replace(acceptance.open, aperture=math.inf, motion=acceptance.motion)
     q1 = np.asarray(q_rock, dtype=np.float64)
     reach = 9.0 * acceptance.lens + min(acceptance.clip, 9.0 * acceptance.divergence_vertical)
     node, weight = np.polynomial.legendre.leggauss(200)

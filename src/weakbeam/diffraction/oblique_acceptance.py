@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import Acceptance, even_nodes
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.marginals import normal_between
 from weakbeam.diffraction.passage import Window
@@ -87,13 +87,10 @@ class ObliqueAcceptance:
         Beam, lens and stops, with the Bragg angle.
     eta : float
         Azimuth of the diffracted beam about the incident one (rad).
-    phi_vector : tuple of 3 float
-        Change of q in the imaging frame per radian of φ, for a motion during the exposure.
     """
 
     optics: Acceptance
     eta: float
-    phi_vector: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def theta(self) -> float:
@@ -107,7 +104,7 @@ class ObliqueAcceptance:
 
     @property
     def open(self) -> ObliqueAcceptance:
-        """The same instrument without its stops and with φ at rest."""
+        """The same instrument without its stops and with the crystal at rest."""
         return replace(self, optics=self.optics.open)
 
     @property
@@ -165,7 +162,7 @@ class ObliqueAcceptance:
 
     @cached_property
     def terms(self) -> tuple[ClosedForm, ...]:
-        r"""The closed form, a term for each energy, pair of windows, ζ_h and φ.
+        r"""The closed form, a term for each energy, pair of windows, ζ_h and moment.
 
         Notes
         -----
@@ -177,7 +174,7 @@ class ObliqueAcceptance:
         :math:`A = \sum p_i\alpha_i^2` about :math:`\sum p_i\alpha_i x_i / A`, times
         :math:`\exp(-\tfrac12 \sum_{i<j} p_i p_j (\alpha_i x_j - \alpha_j x_i)^2 / A)`
         (docs/explanation/physics.md, C4). The condenser and the windows of δ and ξ limit ζ. The
-        horizontal divergence and a motion of φ are sums over shifts of q.
+        horizontal divergence and a motion are sums over shifts of q.
         """
         optics = self.optics
         shifts, shares = self._shifts()
@@ -232,18 +229,27 @@ class ObliqueAcceptance:
         )
 
     def _shifts(self) -> tuple[Floats, Floats]:
-        """Shifts of q (n, 3) by ζ_h and by the motion of φ, and their shares."""
+        """Shifts of q (n, 3) by ζ_h and by the motion, and their shares."""
         optics = self.optics
         shifts, shares = np.zeros((1, 3)), np.ones(1)
         if optics.divergence_horizontal > 0.0:
             node, share = self.horizontal_nodes()
             shifts, shares = node[:, None] * self.linear_map[:, 2], share
-        if optics.phi_blur > 0.0:
-            node, share = optics.blur_nodes()
-            moves = -node[:, None] * np.array(self.phi_vector)
+        if any(optics.motion):
+            node, share = even_nodes(self._widths_moved)
+            moves = -node[:, None] * np.array(optics.motion)
             shifts = (shifts[:, None] + moves).reshape(-1, 3)
             shares = np.outer(shares, share).reshape(-1)
         return shifts, shares
+
+    @property
+    def _widths_moved(self) -> float:
+        """How far the closed form moves in the exposure, in units of its narrowest width."""
+        optics = self.optics
+        sharpest = min(rms * optics.sin / optics.cos for _, _, rms in optics.energies)
+        across = 2.0 * optics.sin * abs(optics.motion[1])
+        # The lens cuts ξ without smearing, so a few nodes for each of its widths will do.
+        return max(optics.angles_moved / sharpest, 4.0 * across / optics.lens)
 
     def horizontal_nodes(self) -> tuple[Floats, Floats]:
         """Nodes of ζ_h, as fine as what the closed form resolves along it; trapezoidal rule.
@@ -273,8 +279,12 @@ class ObliqueAcceptance:
 
     @property
     def linear_map(self) -> Floats:
-        """From (ε, ζ_v, ζ_h, δ, ξ, φ) to q, shape (3, 6); docs/explanation/physics.md, C1."""
-        s, c, c2 = self.optics.sin, self.optics.cos, math.cos(2.0 * self.theta)
+        """From (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6).
+
+        docs/explanation/physics.md, C1.
+        """
+        optics = self.optics
+        s, c, c2 = optics.sin, optics.cos, math.cos(2.0 * self.theta)
         cosine, sine = math.cos(self.eta), math.sin(self.eta)
         half = 0.5 / s
         columns = [
@@ -283,7 +293,7 @@ class ObliqueAcceptance:
             (c * sine, -half * cosine, half * c2 * sine),
             (0.0, 0.0, half),
             (0.0, half, 0.0),
-            self.phi_vector,
+            optics.motion,
         ]
         return np.array(columns).T
 
@@ -318,8 +328,7 @@ def oblique_acceptance(optics: Acceptance, geometry: DiffractionGeometry) -> Obl
     """
     if not math.isclose(optics.theta, geometry.theta, rel_tol=1e-9):
         raise ValueError(f"Bragg angles {geometry.theta} and {optics.theta} differ")
-    rock, roll, two_theta = (float(part) for part in geometry.motor_vectors[0])
-    return ObliqueAcceptance(optics, geometry.eta, (rock, roll, two_theta))
+    return ObliqueAcceptance(optics, geometry.eta)
 
 
 def _away_from_zero(x: float) -> float:

@@ -24,7 +24,7 @@ def oblique_projections(
 ) -> tuple[Floats, Floats, Floats]:
     """Joint densities of two components of q each, with the third one integrated over.
 
-    A motion of φ during the exposure is left out.
+    A motion during the exposure is left out.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def oblique_projections(
 def oblique_marginal(acceptance: ObliqueAcceptance, component: int, values: ArrayLike) -> Floats:
     """Density of one component of q, with the other two integrated over.
 
-    A motion of φ during the exposure is left out.
+    A motion during the exposure is left out.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _joint(
         optics,
         divergence_vertical=optics.divergence_vertical * projected,
         clip=optics.clip * projected,
-        phi_blur=0.0,
+        motion=(0.0, 0.0, 0.0),
     )
     nodes, shares = np.zeros(1), np.ones(1)
     if optics.divergence_horizontal > 0.0:

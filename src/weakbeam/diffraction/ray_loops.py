@@ -26,9 +26,9 @@ _LARGEST = 1.0 - 2.0**-53
 class Rays(NamedTuple):
     """What the loops need to know of the instrument.
 
-    A variable (ε, ζ_v, ζ_h, δ, ξ, φ) is σ Φ⁻¹(start + span u), or start + span u where σ is zero,
-    with u uniform between 0 and 1. A negative σ mirrors the Gaussian. ε is then moved to one of the
-    lines of the spectrum.
+    A variable (ε, ζ_v, ζ_h, δ, ξ, or the moment of the exposure) is σ Φ⁻¹(start + span u), or
+    start + span u where σ is zero, with u uniform between 0 and 1. A negative σ mirrors the
+    Gaussian. ε is then moved to one of the lines of the spectrum.
     """
 
     key: np.uint64

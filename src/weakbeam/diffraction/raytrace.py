@@ -50,7 +50,7 @@ class RayOptics:
     Parameters
     ----------
     acceptance : Acceptance
-        Beam, lens and stops, and the motion of φ during the exposure.
+        Beam, lens and stops, and the motion during the exposure.
     geometry : DiffractionGeometry, optional
         The reflection at its Bragg setting; by default the symmetric geometry. The divergences
         stay along the axes of the laboratory whatever the azimuth of the reflection.
@@ -82,7 +82,7 @@ class RayOptics:
 
     @property
     def ray_map(self) -> Floats:
-        """Linear map from (ε, ζ_v, ζ_h, δ, ξ, φ) to q in the imaging frame, shape (3, 6).
+        """Linear map from (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6).
 
         docs/explanation/physics.md, C1, for any geometry.
         """
@@ -91,7 +91,7 @@ class RayOptics:
         k_out, roll, two_theta = setting.lab_from_imaging.T
         columns = np.column_stack([k_out - beam, -vertical, -horizontal, two_theta, roll])
         linear = setting.lab_from_imaging.T @ columns / (2.0 * math.sin(setting.theta))
-        return np.column_stack([linear, setting.motor_vectors[0]])
+        return np.column_stack([linear, self.acceptance.motion])
 
     @property
     def sigmas(self) -> Floats:
@@ -135,9 +135,8 @@ class RayOptics:
         reach = (REACH * self.sigmas)[:, None] * [-1.0, 1.0]
         low = np.maximum(self.limits[:, 0], reach[:, 0])
         high = np.minimum(self.limits[:, 1], reach[:, 1])
-        blur = self.acceptance.phi_blur / 2.0
-        low = np.concatenate([[energy.min()], low, [-blur]])
-        high = np.concatenate([[energy.max()], high, [blur]])
+        low = np.concatenate([[energy.min()], low, [-0.5]])
+        high = np.concatenate([[energy.max()], high, [0.5]])
         ends = np.sort([self.ray_map * low, self.ray_map * high], axis=0).sum(axis=2)
         if self.exact:
             second_order = np.maximum(low**2, high**2).sum() / (2.0 * self.acceptance.sin)
@@ -301,11 +300,10 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
             stops.append([WIRE, *place, stop.radius, stop.optical_depth])
     lines = np.array(acceptance.energies)
     lines[:, 0] = np.cumsum(lines[:, 0])
-    blur = [0.0, -acceptance.phi_blur / 2.0, acceptance.phi_blur]
     return Rays(
         key=np.uint64(mixed(np.uint64(seed))),
         lines=lines,
-        draws=np.vstack([[1.0, 0.0, 1.0], _angle_draws(optics), blur]),
+        draws=np.vstack([[1.0, 0.0, 1.0], _angle_draws(optics), [0.0, -0.5, 1.0]]),
         ray_map=optics.ray_map,
         imaging_from_lab=np.ascontiguousarray(optics.bragg_setting.lab_from_imaging.T),
         stops=np.array(stops).reshape(-1, 5),

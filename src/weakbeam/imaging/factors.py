@@ -66,17 +66,17 @@ def factor_pairs(acceptance: Acceptance) -> tuple[FactorPair, ...]:
     """
     whole = acceptance.open.passages[0]
     rock_peak = float(acceptance.open.rock_two_theta(0.0, 0.0, whole.two_theta))
-    roll_peak = float(acceptance.roll(0.0, whole.roll))
+    roll_peak = float(acceptance.open.roll(0.0, whole.roll))
     pairs = []
     for term in acceptance.passages:
         parts = len(term.two_theta) * len(acceptance.energies)
         rock: RockFactor
-        if acceptance.phi_blur > 0.0 or parts > MOST_PARTS:
+        if acceptance.motion[0] or acceptance.motion[2] or parts > MOST_PARTS:
             rock = _long_rock(acceptance, term.two_theta, 1.0 / rock_peak)
         else:
             rock = _closed_rock(acceptance, term.two_theta, 1.0 / rock_peak)
         roll: RollFactor
-        if len(term.roll) > MOST_PARTS:
+        if acceptance.motion[1] or len(term.roll) > MOST_PARTS:
             roll = _tabulated_roll(acceptance, term.roll, term.weight / roll_peak)
         else:
             roll = _closed_roll(acceptance, term.roll, term.weight / roll_peak)
@@ -147,8 +147,8 @@ def _long_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) 
         splines = tuple(_spline_rock(line, windows, scale) for line in lines)
         return _SumOfRocks(splines, np.zeros((len(splines), 3)), shares)
     closed = _closed_rock(acceptance, windows, scale)
-    nodes, shares = acceptance.blur_nodes()
-    shifts = nodes[:, None] * np.array([acceptance.cos, 0.0, -acceptance.sin])
+    nodes, shares = acceptance.motion_nodes()
+    shifts = nodes[:, None] * np.array([acceptance.motion[0], 0.0, acceptance.motion[2]])
     return _SumOfRocks((closed,) * len(nodes), shifts, shares)
 
 
@@ -186,8 +186,9 @@ def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float
     closed = _closed_rock(acceptance, windows, scale)
     values = np.zeros((u.size, w.size))
     part = np.empty((u.size, 1, w.size), np.float32)
-    for shift, share in zip(*acceptance.blur_nodes(), strict=True):
-        closed.fill(q, shift * np.array([[cosine, 0.0, -sine]]), np.full(q.shape[1:], share), part)
+    moved = np.array([[acceptance.motion[0], 0.0, acceptance.motion[2]]])
+    for node, share in zip(*acceptance.motion_nodes(), strict=True):
+        closed.fill(q, node * moved, np.full(q.shape[1:], share), part)
         values += part[:, 0]
     optics = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
     return _SplineRock(optics, np.ascontiguousarray(spline_filter(values, order=3)))
@@ -200,8 +201,8 @@ def _spline_grid(acceptance: Acceptance) -> tuple[float, int, int]:
     beam = min(acceptance.clip, _REACH * acceptance.divergence_vertical)
     energy = _REACH * rms * acceptance.sin / acceptance.cos
     lens = min(acceptance.aperture, _REACH * acceptance.lens)
-    blur = 0.5 * acceptance.phi_blur
-    reaches = beam + energy + blur, beam + lens + 2.0 * blur
+    moved = 0.5 * acceptance.angles_moved
+    reaches = beam + energy + moved, beam + lens + moved
     nodes_u, nodes_w = (min(math.ceil(reach / step), 2**30) for reach in reaches)
     return step, nodes_u, nodes_w
 
@@ -227,6 +228,7 @@ def _tabulated_roll(
     """Values on a fine grid of x = 2 sinθ q_roll."""
     reach = min(acceptance.aperture, _REACH * acceptance.lens)
     reach += _REACH * acceptance.divergence_horizontal
+    reach += acceptance.sin * abs(acceptance.motion[1])
     x = np.linspace(-reach, reach, _ROLL_NODES)
     values = scale * acceptance.roll(x / (2.0 * acceptance.sin), windows)
     return _TabulatedRoll((2.0 * acceptance.sin, -reach, 1.0 / (x[1] - x[0])), values)

@@ -33,7 +33,7 @@ class Layer:
     frames : (m, n) ndarray of int
         Number of the frame taken at each pair of settings.
     rock_settings : (n, 2) ndarray
-        φ and 2θ (rad) of each setting.
+        φ (its own position) and 2θ (rad) of each setting.
     roll_settings : (m,) ndarray
         χ (rad) of each setting.
     """
@@ -57,10 +57,13 @@ class DetectorScan:
         have one.
     moving : tuple of str
         The motors that move, the slowest first.
+    phi_per_two_theta : float
+        What φ turns along for each angle of the arm, in addition to its own position.
     """
 
     positions: Mapping[str, Floats]
     moving: tuple[str, ...]
+    phi_per_two_theta: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,6 +77,11 @@ class DetectorScan:
 
     def motor_positions(self, motor: str) -> Floats:
         """Position of a motor at every frame, shape (frames,)."""
+        if motor == "phi" and self.phi_per_two_theta:
+            return self._own("phi") + self.phi_per_two_theta * self._own("two_theta")
+        return self._own(motor)
+
+    def _own(self, motor: str) -> Floats:
         values = self.positions[motor]
         if motor not in self.moving:
             return np.full(self.frames, values[0])
@@ -96,7 +104,8 @@ class DetectorScan:
         for k, z in enumerate(self.positions["z"]):
             yield Layer(
                 z=float(z),
-                rock_shifts=rock[:, :1] * per_phi + rock[:, 1:] * per_arm,
+                rock_shifts=rock[:, :1] * per_phi
+                + rock[:, 1:] * (per_arm + self.phi_per_two_theta * per_phi),
                 roll_shifts=chi[:, None] * per_chi,
                 frames=order[k].transpose(1, 0, 2).reshape(len(chi), len(rock)),
                 rock_settings=rock,
@@ -104,13 +113,17 @@ class DetectorScan:
             )
 
 
-def detector_scans(positions: Mapping[str, ArrayLike]) -> list[DetectorScan]:
+def detector_scans(
+    positions: Mapping[str, ArrayLike], phi_per_two_theta: float = 0.0
+) -> list[DetectorScan]:
     """Split a scan of any number of motors into scans of at most two.
 
     Parameters
     ----------
     positions : mapping of str to (n,) array_like
         Positions of each of the four motors in :data:`MOTORS`.
+    phi_per_two_theta : float
+        See :class:`DetectorScan`.
 
     Returns
     -------
@@ -125,7 +138,7 @@ def detector_scans(positions: Mapping[str, ArrayLike]) -> list[DetectorScan]:
     scans = []
     for values in product(*(axes[motor] for motor in outer)):
         fixed = {motor: np.array([value]) for motor, value in zip(outer, values, strict=True)}
-        scans.append(DetectorScan({**axes, **fixed}, tuple(inner)))
+        scans.append(DetectorScan({**axes, **fixed}, tuple(inner), phi_per_two_theta))
     return scans
 
 

@@ -208,7 +208,7 @@ def _create_motors(instrument: h5py.Group, entry: Entry) -> None:
     positioners = create_group(instrument, "positioners", "NXcollection")
     for name, (value, unit) in entry.fixed.items():
         if name not in entry.moving:
-            _dataset(positioners, name, float(value), unit)
+            _dataset(positioners, name, value, unit)
     for name, positions in entry.moving.items():
         motor = create_group(instrument, name, "NXpositioner")
         motor["name"] = name

@@ -50,7 +50,7 @@ class Entry:
         Position of each moving motor at each frame, the slowest motor first; at most two motors.
         Angles (phi, chi, obpitch, ...) in deg, translations (diffrz, ...) in mm. Empty for a single
         image.
-    fixed : mapping of str to (float, unit)
+    fixed : mapping of str to (float or (frames,) ndarray, unit)
         Motors that stand still.
     shape : (int, int)
         Rows and columns of a frame.
@@ -77,7 +77,7 @@ class Entry:
 
     title: str
     moving: Mapping[str, Floats]
-    fixed: Mapping[str, tuple[float, str]]
+    fixed: Mapping[str, tuple[float | Floats, str]]
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
     scan_shape: tuple[int, ...]
