@@ -83,15 +83,15 @@ _NOTES = {
     "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
     "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
     "be a lattice vector unless `partial = true`.",
-    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, "
-    "`[scan.strain]` in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual "
-    "ranges unless their tables say otherwise. In a strain scan phi turns by -two_theta/2 along "
-    "with the arm, so that only the lattice spacing is scanned. With `continuous = true` the fastest "
-    "motor moves on by one step during each exposure, and frames are averages over the way. A "
-    "motor takes one of three forms: it stands at `value_*`; it moves over "
-    "`half_range_*` to either side of `center_*` in `steps` positions, both ends included (one "
-    "step: the centre alone); or it visits the list `values_*`. A motor that is absent stands at "
-    "0. The sign of chi is the published one, left-handed about x; two_theta is positive towards "
+    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, `[scan.strain]` "
+    "in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual ranges unless"
+    " their tables say otherwise. In a strain scan phi turns by -two_theta/2 along with the "
+    "arm, so that only the lattice spacing is scanned. With `continuous = true` the fastest "
+    "motor moves on by one step during each exposure, and frames are averages over the way. A"
+    " motor takes one of three forms: it stands at `value_*`; it moves over `half_range_*` to"
+    " either side of `center_*` in `steps` positions, both ends included (one step: the "
+    "centre alone); or it visits the list `values_*`. A motor that is absent stands at 0. The"
+    " sign of chi is the published one, left-handed about x; two_theta is positive towards "
     "larger angles.",
 }
 
