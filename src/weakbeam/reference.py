@@ -83,7 +83,8 @@ _NOTES = {
     "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
     "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
     "be a lattice vector unless `partial = true`.",
-    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, `[scan.strain]` "
+    "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, "
+    "`[scan.strain]` "
     "in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual ranges unless"
     " their tables say otherwise. In a strain scan phi turns by -two_theta/2 along with the "
     "arm, so that only the lattice spacing is scanned. With `continuous = true` the fastest "
