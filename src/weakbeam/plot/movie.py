@@ -121,7 +121,7 @@ def mp4(movie: Iterable[Picture], fps: float) -> bytes:
     """
     program = encoder()
     if program is None:
-        raise ValueError("needs ffmpeg, or pip install imageio-ffmpeg; gif needs neither")
+        raise ValueError("needs ffmpeg, or pip install 'weakbeam[movie]'; gif needs neither")
     coming = iter(movie)
     first = next(coming, None)
     if first is None:
