@@ -7,7 +7,7 @@ import pytest
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, check_resources, estimate, lit_share_of
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Experiment, RandomDislocations, Wall
 from weakbeam.recording import record
 from weakbeam.templates import TEMPLATES
 
@@ -86,3 +86,21 @@ def test_too_many_scans_for_a_file():
         check_memory(layers)
     # One motor alone is one scan, however long.
     check_memory(layers.with_settings(["scan.phi.value_mrad=0"]))
+
+
+def test_many_lines_take_longer_and_a_wall_does_not():
+    one = Experiment().with_settings(["camera.pixels=[170, 510]"])
+
+    def of(*tables):
+        return estimate(one.model_copy(update={"defects": tables}), workers=1)
+
+    edge = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
+    few, many = (Wall(**edge, spacing_um=0.5, count=n) for n in (5, 7501))
+    assert of(few) == of(many)
+    times = [of(RandomDislocations(count=n)).seconds for n in (1, 10, 100, 1000, 10_000)]
+    assert times == sorted(times)
+    # Ten times the lines take less than ten times as long.
+    assert times[3] < times[4] < 6.0 * times[3]
+    assert of(RandomDislocations(count=10_000)).memory < 2e9
+    known = estimate(one, workers=1, lines=10_000)
+    assert known.seconds > 0.9 * times[4]

@@ -34,7 +34,7 @@ from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity, turned_l
 FAR_FIELD_TOLERANCE = 1e-3
 """Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
 
-_ONE_BY_ONE = 60
+ONE_BY_ONE = 60
 """Most lines that are summed one by one without a look at where they are."""
 
 Placed = PlacedDislocation | PlacedLines | PlacedWalls
@@ -108,7 +108,7 @@ class Defects:
             Threads that prepare it.
         """
         fields: list[DisplacementGradientField] = []
-        if len(self.lines) > _ONE_BY_ONE and bounds is not None:
+        if len(self.lines) > ONE_BY_ONE and bounds is not None:
             fields.append(
                 ManyDislocations(self.lines, bounds, FAR_FIELD_TOLERANCE, points, workers)
             )

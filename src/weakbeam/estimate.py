@@ -13,11 +13,13 @@ import numpy as np
 
 from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.assemble_camera import readout_of
+from weakbeam.assemble_field import ONE_BY_ONE
 from weakbeam.assemble_instrument import profile_of
 from weakbeam.assemble_reflection import reflections_of
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Experiment, RandomDislocations
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
+from weakbeam.imaging.sampling import LEAST_GAIN, MOST_SAMPLES
 from weakbeam.workers import worker_count
 
 # Measured with `python -m benchmarks` on one core of a 2023 server, in nanoseconds.
@@ -26,6 +28,13 @@ _NS_PER_FACTOR = 5.0
 _NS_PER_RAY_AND_FRAME_ANYWHERE = 2.5
 _NS_PER_POINT_AND_LINE = 10.0
 _NS_PER_POINT = 40.0
+
+# Of many lines: those near a point are summed for it, and polynomials are made of all others.
+_NS_PER_POINT_IN_BOXES = 250.0
+_NS_PER_POINT_NEAR, _NEAR_POWER = 2.2, 0.73
+_SECONDS_TO_PREPARE, _PREPARE_POWER = 0.0035, 0.875
+_BYTES_OF_BOXES = 100e6
+_BYTES_PER_LINE = 2e3
 _NS_PER_COUNT = 10.0
 _NS_PER_BLURRED_PIXEL = 20.0
 
@@ -46,6 +55,9 @@ _BLOCK_PIXELS = 128
 
 _SETTINGS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
+_LINES_BY_DENSITY = 1000
+"""Dislocations of a population whose number only drawing or reading it tells."""
+
 MOST_ENTRIES = 10_000
 """Most detector scans in a file."""
 
@@ -59,7 +71,7 @@ class Estimate:
     frames : int
         Number of frames.
     rays : float
-        Sampling points of one image, before refinement near defects.
+        Sampling points of one image, with those that are added near defects.
     memory : float
         Peak memory (bytes).
     disk : float
@@ -76,7 +88,10 @@ class Estimate:
 
 
 def estimate(
-    experiment: Experiment, workers: int | None = None, lit_share: float = 1.0
+    experiment: Experiment,
+    workers: int | None = None,
+    lit_share: float = 1.0,
+    lines: int | None = None,
 ) -> Estimate:
     """Estimate what a run will take, without computing anything.
 
@@ -88,6 +103,8 @@ def estimate(
         Threads; as many as there are cores unless given.
     lit_share : float
         Share of the frames that are not black, see :func:`lit_share_of`.
+    lines : int, optional
+        Dislocations and walls, where it is known how many are drawn; guessed unless given.
 
     Returns
     -------
@@ -97,8 +114,9 @@ def estimate(
     camera, scan, output = experiment.camera, experiment.scan, experiment.output
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
     rays = pixels * _depths(experiment) * camera.oversampling**2
-    if camera.depth_samples == "auto" and experiment.defects:
-        rays *= 1.3
+    lines = _line_count(experiment) if lines is None else lines
+    if camera.depth_samples == "auto":
+        rays *= min(1.0 + 0.3 * lines, max(MOST_SAMPLES / _depths(experiment), LEAST_GAIN))
     reflections = [found.reflection for found in reflections_of(experiment)]
     twins = 2 if output.perfect_crystal else 1
     copies = twins * len(reflections)
@@ -122,10 +140,11 @@ def estimate(
     nanoseconds = rays * (
         frames * per_frame
         + len(reflections) * layers * settings * _NS_PER_FACTOR
-        + len(reflections)
-        * layers
-        * (_NS_PER_POINT + len(experiment.defects) * _NS_PER_POINT_AND_LINE)
+        + len(reflections) * layers * _ns_per_point(lines)
     )
+    if lines > ONE_BY_ONE:
+        prepared = _SECONDS_TO_PREPARE * lines**_PREPARE_POWER
+        nanoseconds += 1e9 * len(reflections) * layers * prepared
     if camera.is_counting:
         nanoseconds += (frames + companions) * pixels * _NS_PER_COUNT
     if camera.psf or camera.psf_px:
@@ -139,6 +158,8 @@ def estimate(
         + 2.0 * batch
         + 60.0 * pixels
         + _sampling_bytes(experiment, workers)
+        + (_BYTES_OF_BOXES if lines > ONE_BY_ONE else 0.0)
+        + lines * _BYTES_PER_LINE
         + frames * _BYTES_PER_FRAME,
         disk=raw * packed + images + entries * _BYTES_PER_ENTRY + frames * _BYTES_PER_FRAME,
         seconds=_STARTED_SECONDS
@@ -146,6 +167,24 @@ def estimate(
         + entries * _SECONDS_PER_ENTRY
         + raw / _WRITTEN_PER_SECOND[output.compression],
     )
+
+
+def _line_count(experiment: Experiment) -> int:
+    """Dislocations and walls that the tables of the defects speak of."""
+    counts = {"dislocation": 1, "wall": 1, "boundary": 3}
+    return sum(
+        (table.count or _LINES_BY_DENSITY)
+        if isinstance(table, RandomDislocations)
+        else counts.get(table.kind, _LINES_BY_DENSITY)
+        for table in experiment.defects
+    )
+
+
+def _ns_per_point(lines: int) -> float:
+    """Time for the deformation at a point, by how many lines and walls make it."""
+    if lines <= ONE_BY_ONE:
+        return _NS_PER_POINT + lines * _NS_PER_POINT_AND_LINE
+    return _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * float(lines) ** _NEAR_POWER
 
 
 def lit_share_of(setup: Setup) -> float:
@@ -203,8 +242,7 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
         points *= sum(4**k for k in range(REFINEMENTS + 1))
         most *= 4**REFINEMENTS / 4 if experiment.defects else 1
     settings = sum(
-        min(count, _SETTINGS_AT_ONCE)
-        for count in (scan.phi.count * scan.arm.count, scan.chi.count)
+        min(count, _SETTINGS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
     )
     block = most * _BLOCK_PIXELS * (24.0 + 4.0 * settings)
     return 64.0 * points + worker_count(workers) * block
