@@ -235,17 +235,27 @@ def stops(size: float) -> st.SearchStrategy[object]:
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
     """Draw a camera of at most 12 x 12 pixels."""
-    n = st.integers(1, 12)
+    binning, turned = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([0, 90, 180, 270]))
+    rows, columns = draw(st.tuples(*[st.integers(1, 12 // binning)] * 2))
     given = {
-        "pixels": draw(st.tuples(n, n)),
+        "pixels": (binning * rows, binning * columns),
         "plane": draw(st.sampled_from(["vertical", "normal"])),
         "oversampling": draw(st.integers(1, 3)),
         "depth_samples": draw(st.just("auto") | st.integers(1, 15)),
+        "psf_px": draw(st.none() | floats(0.1, 3.0)),
+        "rotation_deg": turned,
+        "binning": binning,
         "model": draw(st.sampled_from(["ideal", "pco_edge"])),
         "exposure_s": draw(floats(0.01, 10.0)),
-        "counts_per_s": draw(floats(1.0, 1e5)),
+        draw(st.sampled_from(["counts_per_s", "photons_per_s"])): draw(floats(1.0, 1e5)),
+        "transmission": draw(floats(1e-3, 1.0)),
         "seed": draw(st.integers(0, 2**32)),
     }
+    if draw(st.booleans()):
+        height, width = (columns, rows) if turned in (90, 270) else (rows, columns)
+        row, column = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        size = draw(st.integers(1, height - row)), draw(st.integers(1, width - column))
+        given["region"] = (row, column, *size)
     if draw(st.booleans()):
         given["pixel_nm"] = draw(floats(20.0, 500.0))
     else:
