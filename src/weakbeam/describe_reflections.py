@@ -124,5 +124,17 @@ def reflection_table(rows: Sequence[ReflectionRow]) -> str:
     )
 
 
+def validity_notes(setups: Sequence[Setup]) -> list[str]:
+    """Whether kinematical theory holds, a line for each reflection whose atoms are known."""
+    height = setups[0].experiment.beam.height_fwhm_um
+    notes = []
+    for setup in setups:
+        if setup.strength is not None:
+            note = setup.strength.validity_note(height, setup.geometry.eta)
+            indices = " ".join(map(str, setup.reflection.hkl))
+            notes.append(f"({indices}): {note}" if len(setups) > 1 else note)
+    return notes
+
+
 def _known(value: float, form: str) -> str:
     return "-" if math.isnan(value) else format(value, form)

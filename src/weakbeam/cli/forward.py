@@ -65,19 +65,22 @@ def forward(
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
     from weakbeam.assemble import assemble_all
-    from weakbeam.describe_reflections import reflection_rows, reflection_table
+    from weakbeam.describe_reflections import reflection_rows, reflection_table, validity_notes
     from weakbeam.estimate import check_resources, estimate, lit_share_of
 
     check_resources(experiment, output, workers)
     setups = assemble_all(experiment)
     lit = sum(map(lit_share_of, setups)) / len(setups)
-    needs = estimate(experiment, workers, lit)
+    defects = setups[0].defects
+    needs = estimate(experiment, workers, lit, len(defects.lines) + len(defects.walls))
     rows, columns = setups[0].detector.shape
     pixels = setups[0].grids[0].pixels
     click.echo(experiment.to_toml().rstrip())
     click.echo()
     for line in reflection_table(reflection_rows(setups)).splitlines():
         click.echo(f"# {line}")
+    for note in validity_notes(setups):
+        click.echo(f"# {note}")
     click.echo("#")
     click.echo(f"# frames   {needs.frames} of {rows} x {columns} pixels")
     click.echo(f"# rays     about {needs.rays / pixels:.0f} for each pixel")
