@@ -75,6 +75,17 @@ def test_arm_is_compared_with_the_component_along_2theta():
     np.testing.assert_allclose(found, 2 * math.sin(theta) * q[2], rtol=1e-12)
 
 
+def test_strain_scan_is_compared_with_the_component_along_the_diffraction_vector():
+    """φ turns along by -T/2, so that T = 2 tanθ q_par (physics.md, A3)."""
+    steps = ["scan.strain.half_range_mrad=1", "scan.strain.steps=11"]
+    setup = assemble(Experiment().with_settings(steps))
+    theta = setup.geometry.theta
+    q = np.random.default_rng(3).normal(size=(3, 2, 2))
+    found = predictions(setup, setup.scans[0], q)["two_theta"]["crystal"]
+    par = crystal_components(q, theta)[2]
+    np.testing.assert_allclose(found, 2 * math.tan(theta) * par, rtol=1e-10)
+
+
 def test_numbers_are_plain(found):
     numbers = json.loads(json.dumps(found.numbers(), allow_nan=False))
     assert numbers["hkl"] == [-1, 1, -1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from weakbeam.analysis.agreement import Agreement, compare_maps
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.figures import SYMBOLS, predicted_centers, read_scan
+from weakbeam.figures import SYMBOLS, predicted_centers, read_scan, settings
 from weakbeam.imaging.scan import DetectorScan
 
 PREDICTIONS = {
@@ -162,9 +162,10 @@ def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, d
     -------
     dict of str to (dict of str to (rows, columns) ndarray)
         In rad. ``rule``: :math:`-R q`, what the instrument answers. With v the change of q by one
-        radian of the motor, ``crystal``: :math:`-q \cdot v / v^2`, which for φ and χ in symmetric
-        geometry is :math:`-q_{rock}` and :math:`-q_{roll}`; ``imaging``: :math:`-q_k / v_k` of the
-        one component k of the image along which the motor moves q most.
+        radian of the motor and what moves along with it, ``crystal``: :math:`-q \cdot v / v^2`,
+        which for φ and χ in symmetric geometry is :math:`-q_{rock}` and :math:`-q_{roll}`;
+        ``imaging``: :math:`-q_k / v_k` of the one component k of the image along which the motor
+        moves q most.
 
     Notes
     -----
@@ -172,10 +173,8 @@ def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, d
     follow :math:`q_{rock'}` (docs/explanation/physics.md, E6).
     """
     by_rule = predicted_centers(setup, scan, mean_q)
-    angles = ("phi", "chi", "two_theta")
     found = {}
-    for motor, rule in by_rule.items():
-        vector = setup.geometry.motor_vectors[angles.index(motor)]
+    for (motor, rule), vector in zip(by_rule.items(), _motions(setup, scan, by_rule), strict=True):
         main = int(np.argmax(np.abs(vector)))
         found[motor] = {
             "rule": rule,
@@ -183,6 +182,15 @@ def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, d
             "imaging": -mean_q[main] / vector[main],
         }
     return found
+
+
+def _motions(setup: Setup, scan: DetectorScan, motors: Iterable[str]) -> Floats:
+    """Change of q by one radian of each motor, with whatever moves along with it: (motors, 3)."""
+    shifts = settings(scan) @ setup.geometry.motor_vectors
+    positions = np.stack([scan.motor_positions(motor) for motor in motors], axis=1)
+    centered = positions - positions.mean(axis=0)
+    vectors = np.linalg.lstsq(centered, shifts - shifts.mean(axis=0), rcond=None)[0]
+    return np.asarray(vectors, dtype=np.float64)
 
 
 def crystal_components(q_imaging: Floats, theta: float) -> Floats:
