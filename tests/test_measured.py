@@ -155,6 +155,7 @@ def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):
     path = write_bliss(tmp_path / "s.h5", "fscan obpitch 0 1 81 1", {"obpitch": arm}, stack)
     found = map_scan(read_scan(path))
     np.testing.assert_allclose(found.strain, strain, atol=1e-8)
+    np.testing.assert_allclose(found.strain_peak, strain, atol=1e-7)
     assert found.orientation == ()
     assert found.misorientation is None
 

@@ -74,8 +74,11 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
         panel = Panel(f"kernel-average misorientation of {motors}", values, f"KAM ({label})")
         figures["misorientation"] = panels_figure([panel], view, title=short)
     if mapped.strain is not None:
-        panel = Panel("axial strain, from the median", 1e6 * mapped.strain, "ε (10⁻⁶)", True)
-        figures["strain"] = panels_figure([panel], view, title=short)
+        label = "ε (10⁻⁶)"
+        panels = [Panel("axial strain, centre of mass", 1e6 * mapped.strain, label, True)]
+        if mapped.strain_peak is not None:
+            panels.append(Panel("axial strain, peak", 1e6 * mapped.strain_peak, label, True))
+        figures["strain"] = panels_figure(panels, view, title=heading)
     return figures
 
 
@@ -106,6 +109,9 @@ def stored_maps(mapped: MeasuredMaps, background: str, threshold: str) -> Stored
         found["misorientation"] = mapped.misorientation, unit, "kernel-average misorientation"
     if mapped.strain is not None:
         found["strain"] = mapped.strain, "", "axial strain, from the median"
+    if mapped.strain_peak is not None:
+        long_name = "axial strain from the peak, from the median"
+        found["strain_peak"] = mapped.strain_peak, "", long_name
     if np.ndim(maps.background) == 2:
         found["background"] = np.asarray(maps.background), "counts", "subtracted background"
     return StoredMaps(

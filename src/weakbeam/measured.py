@@ -50,8 +50,8 @@ class MeasuredMaps:
         The motors that turn the sample, the slowest first: those of a mosaicity map.
     misorientation : (rows, columns) ndarray or None
         Kernel-average misorientation over them.
-    strain : (rows, columns) ndarray or None
-        Axial strain, where the scattering angle was scanned and is known.
+    strain, strain_peak : (rows, columns) ndarray or None
+        Axial strain from centre of mass and from the peak, where the scattering angle was scanned.
     warnings : tuple of str
         What to know before the maps are trusted.
     """
@@ -62,6 +62,7 @@ class MeasuredMaps:
     orientation: tuple[str, ...]
     misorientation: Floats | None
     strain: Floats | None
+    strain_peak: Floats | None
     warnings: tuple[str, ...]
 
 
@@ -164,7 +165,8 @@ def map_scan(
         maps=maps,
         orientation=turning,
         misorientation=misorientation,
-        strain=_strain(scan, maps, theta),
+        strain=_strain(scan, maps, theta, "com"),
+        strain_peak=_strain(scan, maps, theta, "peak"),
         warnings=(*scan.warnings, *_remarks(scan, grid, maps, darkest, background)),
     )
 
@@ -280,16 +282,16 @@ def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps
     )
 
 
-def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None) -> Floats | None:
+def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) -> Floats | None:
     """Strain against the median of the map, whose lattice counts as unstrained."""
     arm = next((motor for motor in SCATTERING_MOTORS if motor in scan.positions), None)
-    if arm is None:
+    if arm is None or kind not in maps.motors[arm]:
         return None
     scale = 1.0 if scan.units[arm] == "rad" else math.radians(1.0)
     if theta is None:
         theta = 0.5 * scale * abs(float(np.mean(scan.positions[arm])))
     with naming("theta", theta):
-        center = scale * maps.motors[arm]["com"]
+        center = scale * maps.motors[arm][kind]
         return axial_strain(center - np.nanmedian(center), theta)
 
 
