@@ -145,12 +145,11 @@ def test_several_detectors(tmp_path):
     path = write_bliss(tmp_path / "a.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK)
     with h5py.File(path, "r+") as file:
         file["1.1/instrument/basler/data"] = STACK[:, :2]
-        file["1.1/instrument/aux/data"] = STACK[:, :3]
+        file["1.1/instrument/pco_a/image"] = STACK[:1, :3]
     scan = read_scan(path)
-    assert scan.detector == "basler"
-    assert "aux, " not in scan.warnings[0]
-    assert "basler, pco_ff, aux: basler is read" in scan.warnings[0]
-    assert read_scan(path, detector="pco_ff").shape == SHAPE
+    assert scan.detector == "pco_ff"
+    assert "has the detectors pco_ff, basler, pco_a: pco_ff is read" in scan.warnings[0]
+    assert read_scan(path, detector="basler").shape == (2, 9)
     with pytest.raises(InputError, match="detector = 'eiger'"):
         read_scan(path, detector="eiger")
 

@@ -28,6 +28,8 @@ from weakbeam.io.scan_motors import (
 )
 
 _STILL = 1e-9
+_CAMERAS = ("pco_ff", "pco", "marana", "frelon")
+"""How the names of cameras for imaging begin, the likeliest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,17 +294,21 @@ def _entry_names(file: h5py.File, path: str | os.PathLike[str]) -> list[str]:
 
 
 def _stacks(group: h5py.Group) -> dict[str, str]:
-    """Paths of stacks by the name of their detector, the cameras for full fields first."""
+    """Paths of stacks by the name of their detector, the likeliest first."""
     found: dict[str, str] = {}
     for name in group_at(group, "instrument") or ():
         for part in ("image", "data", "frames"):
             _keep_stack(found, group, name, f"instrument/{name}/{part}")
     for name in group_at(group, "measurement") or ():
         _keep_stack(found, group, name, f"measurement/{name}")
-    order = sorted(
-        found, key=lambda name: (not re.match(r"(pco|marana|frelon|basler)", name), name)
-    )
-    return {name: found[name] for name in order}
+    most = max((group[path].shape[0] for path in found.values()), default=0)
+
+    def order(name: str) -> tuple[bool, int, str]:
+        rank = next((k for k, start in enumerate(_CAMERAS) if name.startswith(start)), 99)
+        # A camera for alignment may have taken a frame or two besides.
+        return 2 * group[found[name]].shape[0] < most, rank, name
+
+    return {name: found[name] for name in sorted(found, key=order)}
 
 
 def _keep_stack(found: dict[str, str], group: h5py.Group, name: str, path: str) -> None:
