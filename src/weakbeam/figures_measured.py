@@ -62,11 +62,13 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
         figures[motor] = panels_figure(panels, view, columns=2 if wide else 3, title=heading)
     if len(mapped.orientation) == 2:
         slow, fast = mapped.orientation
-        across, upwards = (
-            _milliradians(maps.motors[m]["com"], scan.units[m]) for m in (fast, slow)
+        angles = [_milliradians(maps.motors[m]["com"], scan.units[m]) for m in (fast, slow)]
+        turns = np.stack([values - np.nanmedian(values) for values in angles])
+        shown, unit = _scaled(turns, "mrad")
+        labels = (f"{symbol(fast)} ({unit})", f"{symbol(slow)} ({unit})")
+        figures["mosaicity"] = mosaicity_figure(
+            shown[0], shown[1], view, labels=labels, title=short
         )
-        labels = (f"{symbol(fast)} (mrad)", f"{symbol(slow)} (mrad)")
-        figures["mosaicity"] = mosaicity_figure(across, upwards, view, labels=labels, title=short)
     if mapped.misorientation is not None:
         unit = scan.units[mapped.orientation[0]]
         values, label = _scaled(_milliradians(mapped.misorientation, unit), "mrad")
@@ -156,13 +158,20 @@ def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
         return Panel(MAP_NAMES[kind], values, kind, kind == "skewness")
     title, middle = MAP_NAMES[kind], 0.0
     if kind in ("com", "peak"):
-        middle = float(np.nanmedian(values))
-        title = f"{title}, {name} − {middle:.5g} {unit}".replace("− -", "+ ").strip()
+        middle = _middle(values)
+        if middle:
+            title = f"{title}, {name} − {middle:.5g} {unit}".replace("− -", "+ ").strip()
     shown, label = _scaled(
         _milliradians(values - middle, unit), "mrad" if _is_angle(unit) else unit
     )
     label = f"{name} ({label})" if label else name
     return Panel(title, shown, label, kind in ("com", "peak"))
+
+
+def _middle(values: Floats) -> float:
+    """Median of a map; 0 where it is nothing beside the values."""
+    middle = float(np.nanmedian(values))
+    return middle if abs(middle) > 1e-3 * float(np.nanmax(np.abs(values))) else 0.0
 
 
 def _scaled(values: Floats, unit: str) -> tuple[Floats, str]:

@@ -98,3 +98,32 @@ def test_strain_scan(weakbeam, tmp_path):
     wrong = weakbeam("maps", path, "-o", tmp_path / "no", "--theta", "95")
     assert wrong.status == 2
     assert "Bragg angle" in wrong.err
+
+
+ODD = {
+    "one pixel is bright enough": (slice(None), slice(None), "99%"),
+    "one row": (slice(0, 1), slice(None), "0"),
+    "one column": (slice(None), slice(0, 1), "0"),
+    "one pixel": (slice(0, 1), slice(0, 1), "0"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("rows", "columns", "threshold"), ODD.values(), ids=list(ODD))
+def test_odd_images_are_mapped_and_drawn(weakbeam, tmp_path, rows, columns, threshold):
+    stack = STACK[:, rows, columns]
+    path = write_bliss(tmp_path / "odd.h5", TITLE, {"phi": PHI, "chi": CHI}, stack)
+    choice = ["--background", "100", "--threshold", threshold]
+    result = weakbeam("maps", path, "-o", tmp_path / "maps", *choice)
+    assert (result.status, result.err) == (0, "")
+    assert (tmp_path / "maps/mosaicity.png").is_file()
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_or_two_frames_are_a_scan_too(weakbeam, tmp_path):
+    for count in (2, 3):
+        motors = {"phi": np.arange(count) * 0.01}
+        title = f"fscan phi 0 0.01 {count} 1"
+        path = write_bliss(tmp_path / f"{count}.h5", title, motors, STACK[15 : 15 + count])
+        result = weakbeam("maps", path, "-o", tmp_path / f"maps{count}", "--background", "100")
+        assert (result.status, result.err) == (0, "")

@@ -202,7 +202,7 @@ def _tell(mapped: MeasuredMaps) -> None:
         name = f"{motor} ({unit})" if unit else motor
         values = (np.nanmedian(found["com"]), np.nanmedian(found["fwhm"]), np.nanstd(found["com"]))
         click.echo(f"{name:24}{values[0]:16.6g}{values[1]:12.4g}{values[2]:12.4g}")
-    if mapped.misorientation is not None:
+    if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
         unit = scan.units[mapped.orientation[0]]
         name = f"misorientation ({unit})"
         click.echo(f"{name:24}{np.nanmedian(mapped.misorientation):16.4g}")

@@ -22,6 +22,8 @@ from weakbeam.plot.style import (
 
 _LIMIT_PERCENTILE = 99.0
 _KEY_PIXELS = 241
+_NOTHING = 1e-3
+"""A median of this share of the range is not worth a note."""
 
 
 def mosaicity_figure(
@@ -84,14 +86,16 @@ def mosaicity_figure(
         key.set_xlabel(labels[0])
         key.set_ylabel(labels[1])
         add_text(figure, left, page_height - 4.5, title, size=8)
-        middle = ", ".join(
-            f"{label.split(' (')[0]} − {np.nanmedian(values):.5g}"
-            if np.isfinite(values).any()
-            else ""
-            for label, values in zip(labels, (first, second), strict=True)
-        )
-        note = f"from the median: {middle}".replace("− -", "+ ")
-        add_text(figure, left, bottom + height + 1.5, note, size=6, color=FAINT)
+        middles = [
+            float(np.median(v[np.isfinite(v)])) for v in (first, second) if np.isfinite(v).any()
+        ]
+        if any(
+            abs(middle) > _NOTHING * limit for middle, limit in zip(middles, limits, strict=False)
+        ):
+            names = [label.split(" (")[0] for label in labels]
+            offsets = [f"{name} − {m:.5g}" for name, m in zip(names, middles, strict=False)]
+            note = f"from the median: {', '.join(offsets)}".replace("− -", "+ ")
+            add_text(figure, left, bottom + height + 1.5, note, size=6, color=FAINT)
     return figure
 
 

@@ -123,7 +123,7 @@ def panels_figure(
         raise ValueError("there is no map to draw")
     columns = min(columns, len(panels))
     page = SINGLE_COLUMN_MM if columns == 1 else DOUBLE_COLUMN_MM
-    left, bar, below, above = 12.0, 17.0, 10.0, 6.0
+    left, bar, below, above = 12.0, 19.0, 10.0, 6.0
     width, height = view.box(page / columns - left - bar, 75.0)
     rows = -(-len(panels) // columns)
     head = 7.0 if title else 2.0
