@@ -62,7 +62,7 @@ MISTAKES = {
     ),
     "steps without a range": (["scan.phi.steps=5"], "scan.phi.half_range_mrad", "missing"),
     "empty list": (["scan.phi.values_mrad=[]"], "scan.phi.values_mrad", "at least one"),
-    "unknown motor": (["scan.omega.value_mrad=1"], "scan.omega", "phi, chi, two_theta, z"),
+    "unknown motor": (["scan.omega.value_mrad=1"], "scan.omega", "phi, chi, two_theta, strain, z"),
     "unknown compression": (["output.compression=zip"], "output.compression", '"gzip"'),
     "unknown camera": (["camera.model=pco"], "camera.model", '"pco_edge"'),
     "negative seed": (["camera.seed=-1"], "camera.seed", "from 0"),

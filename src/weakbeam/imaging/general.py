@@ -12,7 +12,7 @@ import numpy as np
 
 from weakbeam._numba import compiled, inlined
 from weakbeam._typing import Floats, Floats32, Ints
-from weakbeam.imaging.kernels import exponential, normal_between, normal_tail
+from weakbeam.imaging.kernels import NOTHING, exponential, normal_between, normal_tail
 
 _DARK = 86.0
 """Square of a whitened q at which exp(-q²/2) counts as zero; see `kernels.NOTHING`."""
@@ -118,7 +118,8 @@ def add_setting(
         if largest_low < -_FULL and smallest_high > _FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
-                total[p] += height * share[p] * exponential(-0.5 * (a * a + b * b + c * c))
+                value = height * share[p] * exponential(-0.5 * (a * a + b * b + c * c))
+                total[p] += value if abs(value) > NOTHING else 0.0
         elif largest_low < -_FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
@@ -144,12 +145,10 @@ def add_setting(
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
                 low = max(-clip - (m[p] + sm), d[p] + sd - d_high, x[p] + sx + x_low)
                 high = min(clip - (m[p] + sm), d[p] + sd - d_low, x[p] + sx + x_high)
-                total[p] += (
-                    height
-                    * share[p]
-                    * exponential(-0.5 * (a * a + b * b + c * c))
-                    * normal_between(low, max(low, high))
-                )
+                # Far out in the tails the difference is no more than rounding.
+                inside = max(normal_between(low, max(low, high)), 0.0)
+                value = height * share[p] * exponential(-0.5 * (a * a + b * b + c * c)) * inside
+                total[p] += value if abs(value) > NOTHING else 0.0
 
 
 @compiled
