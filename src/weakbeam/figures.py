@@ -18,6 +18,7 @@ from weakbeam.describe import bragg_position, map_name
 from weakbeam.drawing import FORMAT, Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.figures_defects import defects_drawing
 from weakbeam.figures_instrument import acceptance_drawing
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.simulation import Run, perfect_intensity
@@ -25,7 +26,7 @@ from weakbeam.simulation import Run, perfect_intensity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURE_NAMES = ("image", "rocking", "acceptance", "maps")
+FIGURE_NAMES = ("image", "rocking", "acceptance", "maps", "defects")
 """All figures that there can be."""
 
 SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}
@@ -79,7 +80,8 @@ def draw(setup: Setup, scan: DetectorScan, data: ScanData) -> dict[str, Figure]:
     Returns
     -------
     dict of str to Figure
-        ``image``, ``rocking``, ``acceptance`` and, if an angle moved, ``maps``.
+        ``image``, ``rocking``, ``acceptance``; ``maps`` if an angle moved, and ``defects`` if there
+        are several.
     """
     drawings = frame_drawings(setup, scan, data) | setting_drawings(setup, scan, data.number)
     return {name: drawings[name].figure() for name in FIGURE_NAMES if name in drawings}
@@ -100,9 +102,12 @@ def setting_drawings(setup: Setup, scan: DetectorScan, number: int) -> dict[str,
     Returns
     -------
     dict of str to Drawing
-        ``acceptance`` and, if no angle moves, ``rocking``.
+        ``acceptance``; if no angle moves, ``rocking``; of several lines, ``defects``.
     """
     drawings = {"acceptance": acceptance_drawing(setup, settings(scan)[number])}
+    defects = defects_drawing(setup, float(scan.motor_positions("z")[number]))
+    if defects is not None:
+        drawings["defects"] = defects
     if not _moving_angles(scan):
         drawings["rocking"] = _rocking(setup, scan, number)
     return drawings
