@@ -124,22 +124,16 @@ def add_setting(
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
                 high = min(clip - (m[p] + sm), d[p] + sd - d_low, x[p] + sx + x_high)
-                total[p] += (
-                    height
-                    * share[p]
-                    * exponential(-0.5 * (a * a + b * b + c * c))
-                    * normal_below(high)
-                )
+                gauss = exponential(-0.5 * (a * a + b * b + c * c))
+                value = height * share[p] * gauss * normal_below(high)
+                total[p] += value if abs(value) > NOTHING else 0.0
         elif smallest_high > _FULL:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
                 low = max(-clip - (m[p] + sm), d[p] + sd - d_high, x[p] + sx + x_low)
-                total[p] += (
-                    height
-                    * share[p]
-                    * exponential(-0.5 * (a * a + b * b + c * c))
-                    * normal_below(-low)
-                )
+                gauss = exponential(-0.5 * (a * a + b * b + c * c))
+                value = height * share[p] * gauss * normal_below(-low)
+                total[p] += value if abs(value) > NOTHING else 0.0
         else:
             for p in range(total.size):
                 a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
