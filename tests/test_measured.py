@@ -11,9 +11,12 @@ import pytest
 from bliss_files import SHAPE, angles, frames, write_bliss
 
 from weakbeam import Experiment, center_of_mass, record, simulate
+from weakbeam.analysis.reduction import map_frames
+from weakbeam.assemble import assemble
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
 from weakbeam.measured import map_scan, mean_frame
+from weakbeam.simulation import factor_moments
 
 CHI, PHI = angles()
 TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
@@ -144,6 +147,24 @@ def test_maps_of_our_own_files(tmp_path, layout):
         np.testing.assert_allclose(found.maps.motors[motor]["com"], stored, rtol=1e-6, atol=1e-8)
         angle = np.radians(found.maps.motors[motor]["com"])
         np.testing.assert_allclose(angle - math.radians(scan.fixed.get(motor, 0.0)), com, atol=1e-9)
+
+
+def test_moments_from_the_factors_equal_those_of_the_stack():
+    axes = {"phi": (0.6, 31), "chi": (2.0, 21)}
+    ranges = [f"scan.{motor}.half_range_mrad={half}" for motor, (half, _) in axes.items()]
+    steps = [f"scan.{motor}.steps={number}" for motor, (_, number) in axes.items()]
+    experiment = SMALL.with_settings([*ranges, *steps])
+    setup = assemble(experiment)
+    factors = factor_moments(setup, setup.scans[0], lambda z: setup.engine(z, 1))
+    images = simulate(experiment).images
+    chi, phi = np.meshgrid(images.coords["chi"], images.coords["phi"], indexing="ij")
+    positions = {"chi": chi.ravel(), "phi": phi.ravel()}
+    maps = map_frames(images.values.reshape(-1, *images.shape[2:]), positions).motors
+    for motor in axes:
+        np.testing.assert_allclose(factors.center_of_mass(motor), maps[motor]["com"], atol=1e-9)
+        np.testing.assert_allclose(factors.fwhm(motor), maps[motor]["fwhm"], rtol=1e-6)
+        for kind in ("skewness", "kurtosis"):
+            np.testing.assert_allclose(getattr(factors, kind)(motor), maps[motor][kind], atol=1e-6)
 
 
 def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weakbeam.analysis.profiles import curve_peak, half_maximum_width
-from weakbeam.analysis.reduction import MAP_NAMES, ScanReduction
+from weakbeam.analysis.reduction import MAP_NAMES, ScanReduction, map_frames
 from weakbeam.analysis.scan_grid import find_grid
 
 CHI, PHI = np.linspace(-0.1, 0.1, 7), np.linspace(0.97, 1.03, 11)
@@ -115,3 +115,14 @@ def test_motors_that_move_together_share_their_peak():
     np.testing.assert_allclose(found.motors["mu"]["peak"], 8.98, atol=2e-4)
     np.testing.assert_allclose(found.motors["obpitch"]["peak"], 12.04, atol=4e-4)
     np.testing.assert_allclose(found.motors["obpitch"]["fwhm_half"], 2 * 2.3548 * 0.02, rtol=1e-2)
+
+
+def test_a_stack_in_memory_has_the_maps_of_its_frames():
+    positions, stack = mosaicity()
+    expected = reduced(positions, stack, 20.0).maps(500.0)
+    found = map_frames(stack, positions, 20.0, 500.0)
+    np.testing.assert_array_equal(found.lit, expected.lit)
+    for kind, values in expected.motors["chi"].items():
+        np.testing.assert_allclose(found.motors["chi"][kind], values, rtol=1e-6, atol=1e-9)
+    with pytest.raises(ValueError, match="do not fit"):
+        map_frames(stack[1:], positions)

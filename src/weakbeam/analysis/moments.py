@@ -89,10 +89,10 @@ class ScanMoments:
         for start in range(0, images.shape[1], step):
             part = slice(start, start + step)
             np.matmul(factors, images[:, part], out=sums[:, part])
-        sums = sums.reshape(len(factors), -1, self.shape[1])
-        self.intensity[rows] += sums[0]
+        added = sums.reshape(len(factors), -1, self.shape[1])
+        self.intensity[rows] += added[0]
         for number, powers in enumerate(self.powers.values()):
-            powers[:, rows] += sums[1 + number * ORDERS : 1 + (number + 1) * ORDERS]
+            powers[:, rows] += added[1 + number * ORDERS : 1 + (number + 1) * ORDERS]
 
     def center_of_mass(self, motor: str, dark: float = DARK) -> Floats:
         """Centre of mass ΣI x / ΣI of each pixel.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.analysis.moments import DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.analysis.profiles import curve_peak, half_maximum_width
-from weakbeam.analysis.scan_grid import ScanGrid
+from weakbeam.analysis.scan_grid import ScanGrid, find_grid
 
 MAP_NAMES = {
     "com": "centre of mass",
@@ -30,6 +30,7 @@ ANGULAR = ("com", "fwhm", "fwhm_half", "peak")
 """Those in the unit of the motor."""
 
 _WORK_BYTES = 4 * 2**20
+_FRAMES_AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,46 @@ class ScanReduction:
             }
         background = 0.0 if self._background is None else self._background
         return ScanMaps(motors, self.moments.intensity, self.brightest, background, lit, self.lost)
+
+
+def map_frames(
+    frames: ArrayLike,
+    positions: Mapping[str, ArrayLike],
+    background: ArrayLike | None = None,
+    brightest: float = 0.0,
+) -> ScanMaps:
+    """Map a stack of frames that is in memory.
+
+    Parameters
+    ----------
+    frames : (frames, rows, columns) array_like
+        The stack.
+    positions : mapping of str to (frames,) array_like
+        Position of each moving motor at every frame.
+    background : float or (rows, columns) array_like, optional
+        Subtracted from every frame; what is then negative counts as 0.
+    brightest : float
+        A pixel whose largest value is not above this has no maps.
+
+    Returns
+    -------
+    ScanMaps
+        In the units of the positions.
+
+    Raises
+    ------
+    ValueError
+        If the stack has another number of frames than the positions, or the positions are no scan.
+    """
+    stack = np.asarray(frames)
+    grid = find_grid(positions)
+    if stack.ndim != 3 or any(len(np.asarray(x)) != len(stack) for x in positions.values()):
+        raise ValueError(f"frames of shape {stack.shape} do not fit their positions")
+    reduction = ScanReduction((stack.shape[1], stack.shape[2]), positions, grid, background)
+    for start in range(0, len(stack), _FRAMES_AT_ONCE):
+        part = stack[start : start + _FRAMES_AT_ONCE]
+        reduction.add(start + np.arange(len(part)), part)
+    return reduction.maps(brightest)
 
 
 def reduction_bytes(grid: ScanGrid, motors: int, pixels: int) -> int:
