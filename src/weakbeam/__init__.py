@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from weakbeam.errors import InputError, RunError
     from weakbeam.experiment import Experiment
     from weakbeam.imaging.labelled import LabelledArray
+    from weakbeam.io.foreign import read_scan
+    from weakbeam.measured import map_scan
     from weakbeam.recording import Record, record
     from weakbeam.simulation import Maps, Run, center_of_mass, q_field, simulate
 
@@ -27,7 +29,9 @@ _HOMES = {
     "Run": "weakbeam.simulation",
     "RunError": "weakbeam.errors",
     "center_of_mass": "weakbeam.simulation",
+    "map_scan": "weakbeam.measured",
     "q_field": "weakbeam.simulation",
+    "read_scan": "weakbeam.io.foreign",
     "record": "weakbeam.recording",
     "simulate": "weakbeam.simulation",
 }
@@ -41,7 +45,9 @@ __all__ = [
     "Run",
     "RunError",
     "center_of_mass",
+    "map_scan",
     "q_field",
+    "read_scan",
     "record",
     "simulate",
 ]
