@@ -10,7 +10,9 @@ from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures import draw_file
+from weakbeam.figures_measured import view_of
 from weakbeam.imaging import engine
+from weakbeam.io.foreign import read_scan
 from weakbeam.io.reading import entry_names, read_entry, read_frames
 from weakbeam.recording import record
 
@@ -175,6 +177,12 @@ def test_figures_show_the_sample_whatever_the_orientation(tmp_path):
         "acceptance.png",
         "maps.png",
     }
+
+
+@pytest.mark.parametrize(("rotation", "in_pixels"), [(0, False), (90, True), (180, False)])
+def test_pictures_of_a_file_do_not_take_rows_for_the_beam(tmp_path, rotation, in_pixels):
+    file = record(experiment(f"camera.rotation_deg={rotation}"), tmp_path).file
+    assert view_of(read_scan(file)).pixels is in_pixels
 
 
 class TestOwnCamera:

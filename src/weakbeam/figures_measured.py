@@ -138,7 +138,8 @@ def view_of(scan: MeasuredScan) -> View:
     """What the rows and columns of a scan's frames are."""
     from weakbeam.plot.panels import View
 
-    if scan.image_axes is None:
+    if scan.image_axes is None or scan.image_axes[0].name == "y":
+        # A camera turned by a quarter of a circle is shown by its pixels.
         return View.of_pixels(scan.shape)
     rows, columns = scan.image_axes
     on_camera = "camera" in rows.long_name
