@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo examples test test-slow lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
 	@echo "Look at demo/figures/image.png; the data are in demo/weakbeam.h5."
+
+examples: $(VENV)/.demo
+	$(BIN)/python examples/five_edges.py examples/five-edges.png
+	$(BIN)/python examples/wall_series.py examples/wall-series.png
 
 test: $(VENV)/.test
 	$(BIN)/ruff format --check

@@ -3,6 +3,7 @@
 They are figures that every run has, made small. The program must be installed and on the path.
 """
 
+import sys
 from pathlib import Path
 from subprocess import run
 from tempfile import TemporaryDirectory
@@ -22,8 +23,8 @@ WIDTH = 1080
 def main() -> None:
     """Simulate the templates that the pictures show, and save the pictures."""
     here = Path(__file__).parent
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         run(["weakbeam", "init", "--dest", folder], check=True)
         for picture, (template, figure) in PICTURES.items():
             output = folder / template
@@ -31,6 +32,10 @@ def main() -> None:
             save_small(output / f"figures/{figure}.png", here / picture)
         run(["weakbeam", "bootstrap", "-o", folder / "kernel.h5"], check=True)
         run(["weakbeam", "show", folder / "kernel.h5"], check=True)
+        for example in ("five-edges.png", "wall-series.png"):
+            name = example.replace("-", "_").replace(".png", ".py")
+            run([sys.executable, here.parents[1] / "examples" / name, folder / example], check=True)
+            save_small(folder / example, here / example)
         for figure in ("kernel", "rays"):
             save_small(folder / f"figures/{figure}.png", here / f"{figure}.png")
 
