@@ -97,7 +97,8 @@ def map_scan(
     workers : int, optional
         Threads that unpack frames.
     memory : int
-        Bytes to stay below; of larger scans the image is mapped in bands of rows.
+        Bytes for what is gathered of the frames; of larger images it is gathered in bands of rows,
+        and the file is read once for each. The maps come on top.
     progress : callable, optional
         Told which share of the work is newly done.
 
@@ -129,26 +130,25 @@ def map_scan(
             if progress is not None:
                 progress(share * len(numbers))
 
-    reductions = []
+    parts, darkest = [], math.inf
     for rows in bands:
         level = _background(background, scan, rows, blocks, workers)
         shape = (rows.stop - rows.start, scan.shape[1])
         reduction = ScanReduction(shape, scan.positions, grid, level)
         for numbers, frames in blocks(rows):
             reduction.add(numbers, frames)
-        reductions.append(reduction)
-    brightest = max(float(reduction.brightest.max()) for reduction in reductions)
+        parts.append(reduction.maps())
+        darkest = min(darkest, reduction.darkest)
+    maps = _joined(parts, background)
+    brightest = float(maps.brightest.max())
     if not brightest > 0.0:
         raise RunError(f"{scan.path}::{scan.entry} has no light above the background")
     least = threshold * brightest if relative else threshold
-    total = max(dark_total(reduction.moments.intensity) for reduction in reductions)
-    parts = [reduction.maps(least, total) for reduction in reductions]
-    maps = _joined(parts, background)
+    maps = maps.masked((maps.brightest > least) & (maps.intensity > dark_total(maps.intensity)))
     if not maps.lit.any():
         raise InputError(
             "threshold", threshold, f"leaves no pixel: the brightest has {brightest:g}"
         )
-    darkest = min(reduction.darkest for reduction in reductions)
     turning = tuple(
         motor
         for motor in scan.positions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,15 @@ class ScanMaps:
     background: Floats | float
     lit: NDArray[np.bool_]
     lost: int = 0
+
+    def masked(self, lit: NDArray[np.bool_]) -> ScanMaps:
+        """The same maps with values only where `lit` is true as well."""
+        both = self.lit & lit
+        motors = {
+            motor: {kind: np.where(both, values, np.nan) for kind, values in by_kind.items()}
+            for motor, by_kind in self.motors.items()
+        }
+        return replace(self, motors=motors, lit=both)
 
 
 class ScanReduction:
@@ -131,17 +140,9 @@ class ScanReduction:
             images[lost] = 0.0
         return images
 
-    def maps(self, brightest: float = 0.0, total: float = 0.0) -> ScanMaps:
-        """Return the maps of what was added.
-
-        Parameters
-        ----------
-        brightest : float
-            A pixel whose largest value is not above this has no maps.
-        total : float
-            A pixel whose sum over the frames is not above this has none either.
-        """
-        lit = (self.brightest > brightest) & (self.moments.intensity > total)
+    def maps(self) -> ScanMaps:
+        """Return the maps of what was added; of a pixel without light there are none."""
+        lit = (self.brightest > 0.0) & (self.moments.intensity > 0.0)
         motors: dict[str, dict[str, Floats]] = {}
         for name in self._positions:
             found = {
@@ -198,15 +199,14 @@ def map_frames(
     for start in range(0, len(stack), _FRAMES_AT_ONCE):
         part = stack[start : start + _FRAMES_AT_ONCE]
         reduction.add(start + np.arange(len(part)), part)
-    return reduction.maps(brightest)
+    maps = reduction.maps()
+    return maps.masked(maps.brightest > brightest)
 
 
 def reduction_bytes(grid: ScanGrid, motors: int, pixels: int) -> int:
     """Memory that a :class:`ScanReduction` of this many motors takes for so many pixels."""
     curves = sum(len(axis) for _, axis in _curve_axes(grid))
-    # Of the curves two working copies in double precision are made, one motor at a time.
-    longest = max((len(axis) for axis in grid.axes.values()), default=0)
-    return pixels * (4 * curves + 16 * longest + 8 * (4 + motors * (ORDERS + len(MAP_NAMES))))
+    return pixels * (4 * curves + 8 * (4 + motors * (ORDERS + len(MAP_NAMES))))
 
 
 def dark_total(intensity: ArrayLike, share: float = DARK_COUNTS) -> float:
@@ -220,9 +220,16 @@ def _curve_maps(curves: NDArray[np.float32], axis: Floats) -> dict[str, Floats]:
     sign = 1.0 if axis[-1] > axis[0] else -1.0
     if (sign * np.diff(axis) <= 0.0).any():
         return {}
-    position, height = curve_peak(curves, sign * axis)
-    width = half_maximum_width(curves, sign * axis)
-    return {"peak": sign * position, "peak_value": height, "fwhm_half": width}
+    shape = curves.shape[1:]
+    found = {kind: np.empty(shape) for kind in ("peak", "peak_value", "fwhm_half")}
+    at_once = max(_WORK_BYTES // (len(axis) * shape[1]), 1)
+    for start in range(0, shape[0], at_once):
+        rows = slice(start, start + at_once)
+        some = curves[:, rows]
+        position, found["peak_value"][rows] = curve_peak(some, sign * axis)
+        found["peak"][rows] = sign * position
+        found["fwhm_half"][rows] = half_maximum_width(some, sign * axis)
+    return found
 
 
 def _curve_axes(grid: ScanGrid) -> list[tuple[str, Floats]]:

@@ -20,6 +20,9 @@ from weakbeam.io.chunks import compression_pool
 from weakbeam.io.foreign import MeasuredScan, opened
 
 _BLOCK_BYTES = 4 * 2**20
+_FRAMES = 8
+"""Fewest frames of a block: sums over a few at a time go through memory less often."""
+
 _DEFLATE, _SHUFFLE = 1, 2
 """Numbers of HDF5's own filters."""
 
@@ -150,7 +153,7 @@ def _read_part(
     frame_bytes = max(int(np.prod(stack.shape[1:])) * stack.dtype.itemsize, 1)
     depth = stack.chunks[0] if stack.chunks else 1
     # Whole chunks, so that none is unpacked twice.
-    at_once = max(_BLOCK_BYTES // (frame_bytes * depth), 1) * depth
+    at_once = max(_BLOCK_BYTES // frame_bytes, _FRAMES, depth) // depth * depth
     ends = [*range(0, part.length, at_once), part.length]
     if stack.chunks != (1, *stack.shape[1:]) or filters not in ([_SHUFFLE, _DEFLATE], [_DEFLATE]):
         for start, end in pairwise(ends):
