@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from defect_strategies import any_population, boundaries, populations, walls
 from hypothesis import strategies as st
 
 from weakbeam._presets import preset_names
@@ -21,6 +22,7 @@ from weakbeam.experiment import (
     AllReflections,
     AngleAxis,
     Beam,
+    Boundary,
     Camera,
     Cell,
     CentralStop,
@@ -32,11 +34,13 @@ from weakbeam.experiment import (
     Lens,
     Objective,
     Output,
+    RandomDislocations,
     Reflection,
     RoundAperture,
     Scan,
     SpectralLine,
     SquareAperture,
+    Wall,
     Wire,
 )
 
@@ -123,6 +127,22 @@ def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
         n = st.integers(-4, 4)
         given |= {"line": draw(st.tuples(n, n, n).filter(any))}
     return Dislocation.model_validate(given)
+
+
+@st.composite
+def defects(
+    draw: st.DrawFn, systems: list[SlipSystem], structure: str
+) -> tuple[Dislocation | Wall | RandomDislocations | Boundary, ...]:
+    """Draw up to three defects: dislocations mostly, and one of the other kinds."""
+    single = draw(st.lists(dislocations(systems), max_size=2))
+    kind = draw(st.sampled_from(["dislocation", "none", "wall", "random", "boundary"]))
+    if kind == "wall":
+        return (*single, draw(walls(draw(dislocations(systems)))))
+    if kind == "random":
+        return (draw(populations()), *single)
+    if kind == "boundary":
+        return (*single, draw(boundaries(structure)))
+    return (*single, *([draw(dislocations(systems))] if kind == "dislocation" else []))
 
 
 @st.composite
@@ -328,7 +348,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
         beam=beam,
         objective=draw(objectives(beam.energy_keV)),
         camera=draw(cameras()),
-        defects=tuple(draw(st.lists(dislocations(systems), max_size=3))),
+        defects=draw(defects(systems, material.structure)),
         scan=draw(scans()),
         output=draw(outputs()),
     )
@@ -454,7 +474,7 @@ def descriptions(draw: st.DrawFn) -> Experiment:
             st.builds(Camera, pixel_nm=st.floats(0.1, 1e6), phi_blur_mrad=st.floats(0, 100))
             | cameras()
         ),
-        defects=tuple(draw(st.lists(by_line | by_character, max_size=3))),
+        defects=tuple(draw(st.lists(by_line | by_character | any_population, max_size=3))),
         scan=Scan(phi=draw(axis), chi=draw(axis)),
         acceptance=draw(acceptance | kernel),
         output=draw(outputs()),
