@@ -49,4 +49,4 @@ def naming(key: str, value: object) -> Iterator[None]:
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= 160 else text[:157] + "..."
