@@ -1,6 +1,5 @@
 """Random populations: distributions against what was asked for, and the same from the same seed."""
 
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
