@@ -162,14 +162,18 @@ def com_response(
     -----
     For a Gaussian acceptance with precision matrix P and a scan long enough along the vectors E of
     its motors this is :math:`(E P E^T)^{-1} E P` (docs/explanation/physics.md, E6). Truncations and
-    the finite range of the scan enter because the sums run over the frames that are taken.
+    the finite range of the scan enter because the sums run over the frames that are taken. The
+    derivative is the mean one over a step of the scan: between coarse steps the centre of mass of a
+    sharp acceptance moves by leaps.
     """
     offsets = np.asarray(shifts, dtype=np.float64)
     x = np.asarray(positions, dtype=np.float64)
     response = np.empty((len(x), 3))
-    small = 1e-3 * np.sqrt(np.diag(acceptance.covariance()))
+    smallest = 1e-3 * np.sqrt(np.diag(acceptance.covariance()))
     for k in range(3):
-        step = small[k] * np.eye(3)[k]
+        steps = np.diff(np.unique(np.round(offsets[:, k] / smallest[k], 6))) * smallest[k]
+        small = max(smallest[k], 0.5 * float(np.median(steps)) if steps.size else 0.0)
+        step = small * np.eye(3)[k]
         plus, minus = (acceptance.density(offsets + sign * step) for sign in (1.0, -1.0))
-        response[:, k] = (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small[k])
+        response[:, k] = (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small)
     return response
