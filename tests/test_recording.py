@@ -233,3 +233,9 @@ def test_without_figures_no_process_is_started(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Artist, "start", fail)
     assert record(SCAN, tmp_path).figures == ()
+
+
+def test_a_thick_beam_says_that_extinction_matters(tmp_path):
+    notes = record(SCAN.with_settings(["beam.height_fwhm_um=8"]), tmp_path / "thick").notes
+    assert any("extinction matters at the Bragg angle" in note for note in notes)
+    assert not record(SCAN, tmp_path / "thin").notes

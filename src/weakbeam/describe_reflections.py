@@ -124,12 +124,23 @@ def reflection_table(rows: Sequence[ReflectionRow]) -> str:
     )
 
 
-def validity_notes(setups: Sequence[Setup]) -> list[str]:
-    """Whether kinematical theory holds, a line for each reflection whose atoms are known."""
+def validity_notes(setups: Sequence[Setup], least_error: float = 0.0) -> list[str]:
+    """Whether kinematical theory holds, a line for each reflection whose atoms are known.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+        One per reflection.
+    least_error : float
+        Only reflections are named whose intensity is off by this share at the Bragg angle.
+    """
     height = setups[0].experiment.beam.height_fwhm_um
     notes = []
     for setup in setups:
-        if setup.strength is not None:
+        if setup.strength is None:
+            continue
+        path = setup.strength.path_in_beam(height, setup.geometry.eta)
+        if setup.strength.kinematic_error(path) >= least_error:
             note = setup.strength.validity_note(height, setup.geometry.eta)
             indices = " ".join(map(str, setup.reflection.hkl))
             notes.append(f"({indices}): {note}" if len(setups) > 1 else note)

@@ -18,8 +18,9 @@ from weakbeam._typing import Floats
 from weakbeam.analysis.moments import ScanMoments
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.describe import describe, image_axes
-from weakbeam.describe_reflections import ReflectionRow, reflection_rows
+from weakbeam.describe_reflections import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.diffraction.passage import approximations
+from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.drawing import FORMAT, Artist, Drawing
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
@@ -222,6 +223,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = [note for setup in setups for note in setup.notes]
     notes += approximations(setups[0].acceptance.stops)
+    notes += validity_notes(setups, NOT_KINEMATICAL)
     if masked:
         notes.append(
             f"{masked} rays pass where the crystal is folded or its field infinite; "

@@ -16,6 +16,9 @@ from weakbeam.instrument.matter import cross_section
 ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 """Classical radius of the electron, r_e."""
 
+NOT_KINEMATICAL = 0.05
+"""Error of the kinematical intensity from which on extinction is said to matter."""
+
 
 @dataclass(frozen=True)
 class DiffractionStrength:
@@ -102,7 +105,7 @@ class DiffractionStrength:
         error = self.kinematic_error(path)
         verdict = (
             f"kinematical to {100.0 * error:.2g} %"
-            if error < 0.05
+            if error < NOT_KINEMATICAL
             else "extinction matters at the Bragg angle, the weak beam is kinematical"
         )
         along = f"{path:.3g} µm" if math.isfinite(path) else "the whole sample"
