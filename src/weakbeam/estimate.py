@@ -143,7 +143,7 @@ def estimate(
         + len(reflections) * layers * _ns_per_point(lines)
     )
     if lines > ONE_BY_ONE:
-        prepared = _SECONDS_TO_PREPARE * lines**_PREPARE_POWER
+        prepared = _SECONDS_TO_PREPARE * math.pow(lines, _PREPARE_POWER)
         nanoseconds += 1e9 * len(reflections) * layers * prepared
     if camera.is_counting:
         nanoseconds += (frames + companions) * pixels * _NS_PER_COUNT
@@ -184,7 +184,7 @@ def _ns_per_point(lines: int) -> float:
     """Time for the deformation at a point, by how many lines and walls make it."""
     if lines <= ONE_BY_ONE:
         return _NS_PER_POINT + lines * _NS_PER_POINT_AND_LINE
-    return _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * float(lines) ** _NEAR_POWER
+    return _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * math.pow(lines, _NEAR_POWER)
 
 
 def lit_share_of(setup: Setup) -> float:
