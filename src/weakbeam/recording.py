@@ -232,8 +232,8 @@ def _notes(
     if loosened > 1.0:
         most = len(setups[0].grids[-2].depths)
         notes.append(
-            f"so many rays pass close to a defect that they take samples {loosened:.2g} times as "
-            f"far apart as others: the image is off by {_PERCENT_PER_LOOSENING * loosened:.1g} % "
+            f"so many rays pass close to a defect that they take samples {loosened:.3g} times as "
+            f"far apart as others: the image is off by {_PERCENT_PER_LOOSENING * loosened:.2g} % "
             f"or so; camera.depth_samples = {most} is finer, and slower"
         )
     if saturated:
