@@ -99,6 +99,14 @@ def test_samples_of_every_pixel_cover_the_whole_beam_once(oversampling):
     assert sum(len(fast.sampling.of_pixel(p)[0]) for p in range(99)) >= fast.rays
 
 
+def test_arrays_of_a_block_have_the_pixel_last_in_memory():
+    case = make(lines=(EDGE, MIXED), slices=(15, 60, 240), shape=(11, 9))
+    sampling = Engine(case.field, case.geometry, case.rays, case.acceptance).sampling
+    for block in (block for blocks in sampling.blocks for block in blocks):
+        assert sampling.weights(block).flags.c_contiguous
+        assert sampling.points(block).flags.c_contiguous
+
+
 def test_grids_must_cut_each_other_evenly():
     case = make(slices=(7, 15))
     with pytest.raises(ValueError, match="evenly"):

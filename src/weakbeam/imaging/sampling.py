@@ -114,8 +114,9 @@ class Sampling:
         """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
         if block.level == 0:
             kept = np.equal(self._levels[:, block.pixels], 0)
-            return np.asarray(self._weights[0][:, None] * kept)
-        return np.asarray(self._weights[block.level][self._numbers(block)])
+            # Rows of pixels one after another, or compiled loops would not vectorise.
+            return np.ascontiguousarray(self._weights[0][:, None] * kept)
+        return np.ascontiguousarray(self._weights[block.level][self._numbers(block)])
 
     def points(self, block: Block) -> Floats:
         """Sampling points of a block in the sample frame (µm), (3, samples, width)."""
