@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weakbeam.assemble import assemble
+from weakbeam.assemble import assemble, assemble_all
 from weakbeam.assemble_crystal import crystal_of, orientation_of, slip_systems_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_euler
@@ -246,6 +246,27 @@ def test_x_axis_of_a_reflection_goes_before_that_of_the_crystal():
     np.testing.assert_allclose(found[0], [0.0, 1.0, 0.0], atol=1e-12)
     error = mistake(turned, {}, Reflection(hkl=(0, 0, 2), x_axis=(0, 0, 1)))
     assert error.key == "reflection.x_axis"
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        "mount = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
+        "euler_deg = [30, 0, 0]",
+        "quaternion = [1, 0, 0, 0]",
+        "ub = [[0.24694, 0, 0], [0, 0.24694, 0], [0, 0, 0.24694]]",
+    ],
+)
+@pytest.mark.parametrize("header", ["[reflection]", "[[reflections]]"])
+def test_x_axis_of_a_reflection_does_not_override_a_fixed_orientation(fixed, header):
+    text = f"defects = []\n[crystal]\n{fixed}\n{header}\nhkl = [0, 0, 2]\n"
+    assert len(assemble_all(Experiment.from_toml_text(text))) == 1
+    e = Experiment.from_toml_text(text + "x_axis = [0, 1, 0]")
+    error = mistake(assemble_all, e)
+    key = "reflection" if header == "[reflection]" else "reflections[0]"
+    assert error.key == f"{key}.x_axis"
+    name = fixed.split(" = ")[0]
+    assert error.allowed == f"give either crystal.{name} or {key}.x_axis"
 
 
 def test_one_form_replaces_another():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from weakbeam._crystal import ORIENTATIONS
 from weakbeam._typing import Floats
 from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
@@ -210,14 +211,20 @@ def orientation_of(
     Raises
     ------
     InputError
-        For an orientation that is none, that contradicts the cell, or that the geometry cannot use:
-        the symmetric one wants the planes to face up, the others a fixed orientation.
+        For an orientation that is none, that contradicts the cell, that is given twice, or that
+        the geometry cannot use: the symmetric one wants the planes to face up, the others a fixed
+        orientation.
     """
     reflection = reflection or experiment.reflection
     assert reflection is not None
     table, hkl = experiment.crystal, reflection.hkl
     if reflection.geometry == "symmetric":
         own, shared = reflection.x_axis, table.x_axis
+        if own is not None and shared is None:
+            fixed = next(name for name in ORIENTATIONS if getattr(table, name) is not None)
+            raise InputError(
+                f"{key}.x_axis", list(own), f"give either crystal.{fixed} or {key}.x_axis"
+            )
         if own is not None or shared is not None:
             axis_key = "crystal.x_axis" if own is None else f"{key}.x_axis"
             axis = own or shared
