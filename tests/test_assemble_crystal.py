@@ -354,6 +354,8 @@ def test_own_cells_have_the_systems_of_the_structure_that_they_name():
     ("settings", "key", "words"),
     [
         ('slip_families = ["basal"]', "crystal.slip_families", "none of the families of fcc"),
+        ("slip_families = []", "crystal.slip_families", "must be a list of names, at least one"),
+        ("slip_families = [1]", "crystal.slip_families", "must be a list of names, at least one"),
         (
             "slip_systems = [{ plane = [1, 1, 1], burgers = [1, 1, 0] }]",
             "crystal.slip_systems[0].burgers",

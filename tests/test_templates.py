@@ -110,6 +110,13 @@ def test_reference_page_is_up_to_date():
     )
 
 
+def test_reference_page_says_of_every_key_what_is_allowed():
+    rows = [line.split(" | ") for line in experiment_reference().splitlines()]
+    keys = [row for row in rows if len(row) >= 4 and row[0].startswith("| `")]
+    assert len(keys) > 100
+    assert not [row[0] for row in keys if row[2].strip() in ("", "or")]
+
+
 class TestInit:
     def test_writes_all_templates(self, tmp_path):
         dest = tmp_path / "new" / "folder"

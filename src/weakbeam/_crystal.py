@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StrictFloat, StrictStr, model_validator
 
 from weakbeam._fields import (
+    Allowed,
     FileName,
     Indices,
     MaterialName,
@@ -132,9 +133,9 @@ class Crystal(Table):
     structure: Structure | None = Field(
         None, description="which slip systems it has; default: the material's"
     )
-    slip_families: tuple[StrictStr, ...] | None = Field(
-        None, description="families of the structure's slip systems; default: all"
-    )
+    slip_families: (
+        Annotated[tuple[StrictStr, ...], Allowed("a list of names, at least one", bool)] | None
+    ) = Field(None, description="families of the structure's slip systems; default: all")
     slip_systems: tuple[OwnSlipSystem, ...] | None = Field(
         None, description="own slip systems; alone, or beside slip_families"
     )
