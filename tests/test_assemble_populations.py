@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from weakbeam._populations import Boundary, BoundarySet, RandomDislocations, Wall
+from weakbeam.assemble import assemble
 from weakbeam.assemble_crystal import crystal_of, orientation_of
 from weakbeam.assemble_populations import FieldOfView, place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate
@@ -221,3 +222,15 @@ def test_a_boundary_of_own_sets():
 def test_impossible_boundaries_say_why(keys, said):
     with pytest.raises(ValueError, match=said):
         boundary(**keys)
+
+
+def test_only_face_centred_crystals_have_the_default_dislocation():
+    """Another crystal's Burgers vector is never aluminium's (docs/explanation/physics.md, D6)."""
+    iron = ["crystal.material=Fe", "reflection.hkl=[1, 1, 0]", "crystal.x_axis=[1, -1, 0]"]
+    with pytest.raises(InputError, match=r"plane = \[1, 1, 0\]"):
+        assemble(Experiment().with_settings(iron))
+    assert assemble(Experiment().with_settings([*iron, "defects=[]"])).dislocations == ()
+    own = "{ kind = 'dislocation', plane = [1, 1, 0], burgers = [1, -1, 1], character_deg = 0 }"
+    (placed,) = assemble(Experiment().with_settings([*iron, f"defects=[{own}]"])).dislocations
+    assert placed.character_deg == pytest.approx(0.0, abs=1e-9)
+    assert len(assemble(Experiment().with_settings(["crystal.material=Cu"])).dislocations) == 1

@@ -250,6 +250,10 @@ def assemble_all(experiment: Experiment) -> tuple[Setup, ...]:
 def _assembled(experiment: Experiment) -> Iterator[Setup]:
     crystal = crystal_of(experiment)
     found = reflections_of(experiment, crystal)
+    for key, reflection in found:
+        reason = crystal.extinction_reason(reflection.hkl)
+        if reason is not None:
+            raise InputError(f"{key}.hkl", list(reflection.hkl), f"extinct ({reason})")
     first = found[0]
     reference = orientation_of(experiment, crystal, first.reflection, first.key)
     geometry, _, _ = geometry_of(
@@ -257,9 +261,6 @@ def _assembled(experiment: Experiment) -> Iterator[Setup]:
     )
     defects = defects_of(experiment, crystal, reference, _view(experiment, geometry))
     for key, reflection in found:
-        reason = crystal.extinction_reason(reflection.hkl)
-        if reason is not None:
-            raise InputError(f"{key}.hkl", list(reflection.hkl), f"extinct ({reason})")
         part = experiment
         if experiment.reflection is None:
             part = experiment.model_copy(update={"reflection": reflection})

@@ -25,11 +25,15 @@ from weakbeam.crystal.slip import (
     burgers_vector,
     is_lattice_vector,
     line_of_character,
+    slip_families,
     three_from_four,
 )
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+
+FACE_CENTRED = ("fcc", "diamond", "zincblende")
+"""Structures whose dislocations have the Burgers vector of the default one."""
 
 LENGTH_TOLERANCE = 0.005
 """How far, relatively, a given length may be from a multiple of the lattice vector's."""
@@ -94,7 +98,8 @@ def dislocations_of(
         hexagonal one.
     """
     placed = []
-    for index, table in enumerate(experiment.defects):
+    described = experiment.defects if has_defects(experiment, crystal) else ()
+    for index, table in enumerate(described):
         if not isinstance(table, Dislocation):
             continue
         key = f"defects[{index}]"
@@ -104,6 +109,23 @@ def dislocations_of(
             line = replace(line, position=position)
         placed.append(PlacedDislocation(line, table, burgers, plane))
     return tuple(placed)
+
+
+def has_defects(experiment: Experiment, crystal: CrystalModel) -> bool:
+    """Whether the defects are the crystal's own: given, or the default of the FCC structures."""
+    if "defects" in experiment.model_fields_set:
+        return True
+    unknown = crystal.structure is None and crystal.space_group.startswith("F")
+    return unknown or crystal.structure in FACE_CENTRED
+
+
+def example_of_defect(crystal: CrystalModel) -> str:
+    """An edge dislocation of the crystal's first slip system, as TOML; "" if it has none known."""
+    if crystal.structure is None:
+        return ""
+    system = next(iter(slip_families(crystal.structure).values()))[0]
+    plane, burgers = list(system.plane), list(system.direction)
+    return f" (such as plane = {plane}, burgers = {burgers}, character_deg = 0)"
 
 
 def place_line(

@@ -13,7 +13,12 @@ from weakbeam._defects import Dislocation
 from weakbeam._populations import Boundary, RandomDislocations, Wall
 from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import CrystalModel
-from weakbeam.assemble_defects import PlacedDislocation, place_line
+from weakbeam.assemble_defects import (
+    PlacedDislocation,
+    example_of_defect,
+    has_defects,
+    place_line,
+)
 from weakbeam.assemble_populations import (
     FieldOfView,
     place_boundary,
@@ -28,6 +33,7 @@ from weakbeam.defects.many import Bounds, ManyDislocations
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import Wall as DislocationWall
 from weakbeam.defects.wall import WallField
+from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity, turned_line
 
@@ -183,6 +189,13 @@ def defects_of(
     InputError
         For defects that contradict the crystal or themselves.
     """
+    if not has_defects(experiment, crystal):
+        raise InputError(
+            "defects",
+            None,
+            "missing; the default is a dislocation of face-centred cubic crystals: give one of "
+            f"this crystal{example_of_defect(crystal)}, or defects = [] for a perfect one",
+        )
     placed: list[Placed] = []
     for index, table in enumerate(experiment.defects):
         key = f"defects[{index}]"
