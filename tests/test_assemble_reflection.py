@@ -82,26 +82,45 @@ def test_a_rounded_motor_is_set_exactly_and_told() -> None:
     )
     assert motors["omega"] == pytest.approx(exact["omega"] - 360.0, abs=1e-9)
     assert f"reflection.omega_deg = {rounded:g} is taken as {motors['omega']:.6f}" in note
-    # Q along the ω axis: any ω diffracts, and the tilt is what was rounded.
-    _, motors, (note,) = found(hkl=(0, 0, 2), geometry="goniometer", mu_deg=-9.225, omega_deg=33.0)
-    assert motors["omega"] == pytest.approx(33.0)
-    assert motors["mu"] == pytest.approx(-9.224727, abs=1e-6)
-    assert note.startswith("reflection.mu_deg = -9.225 is taken as -9.224727")
+
+
+def test_a_tilt_is_set_exactly_only_where_it_is_not_given() -> None:
+    # An energy at which (0 1 7) diffracts at the very end of what no tilt reaches.
+    near = {"hkl": (0, 1, 7), "geometry": "goniometer", "omega_deg": 90.0}
+    energy = 76.5573
+    _, motors, (note,) = found(energy, **near)
+    assert motors["omega"] == 90.0
+    assert 1e-6 < abs(motors["mu"]) < 0.01
+    assert note.startswith(f"reflection.mu_deg = 0 is taken as {motors['mu']:.6f}")
+    said = mistake("reflection.omega_deg", energy, **near, mu_deg=0.0)
+    assert f"mu_deg = {motors['mu']:.9f} fulfils it" in said
+    assert "omega_deg = " in said
+    # Q along the ω axis: any ω diffracts, and the tilt is what would have to be moved.
+    along = {"hkl": (0, 0, 2), "geometry": "goniometer", "omega_deg": 33.0}
+    said = mistake("reflection.omega_deg", **along, mu_deg=-9.225)
+    exact = float(said.partition("mu_deg = ")[2].partition(" fulfils")[0])
+    _, motors, notes = found(**along, mu_deg=exact)
+    assert (motors["omega"], motors["mu"], notes) == (33.0, pytest.approx(-9.224727, abs=1e-6), ())
 
 
 def test_a_setting_that_misses_says_by_how_much_and_what_would_do() -> None:
     said = mistake("reflection.omega_deg", hkl=(-1, -1, 3), geometry="goniometer", omega_deg=8.0)
     assert "by 1.57 deg" in said
     assert "|k_out - k_in - Q| / |Q| = " in said
-    assert "omega_deg = 6.4316 fulfils it" in said
+    assert "; omega_deg = 6.4316 or mu_deg = " in said
+    tilt = float(said.partition("mu_deg = ")[2].partition(" fulfils it")[0])
+    assert not found(
+        hkl=(-1, -1, 3), geometry="goniometer", omega_deg=8.0, mu_deg=tilt
+    )[2]  # fmt: skip
     said = mistake("reflection.omega_deg", hkl=(0, 0, 2), geometry="goniometer", omega_deg=8.0)
     assert "by 9.22 deg" in said
-    assert "mu_deg = -9.2247 fulfils it" in said
+    assert "; mu_deg = -9.224727" in said
     said = mistake(
         "reflection.omega_deg", 40.0, hkl=(0, 1, 7), geometry="goniometer", omega_deg=90.0
     )
-    assert "mu_deg = -7.5719 fulfils it" in said
-    found(40.0, hkl=(0, 1, 7), geometry="goniometer", mu_deg=-7.5719, omega_deg=90.0)
+    assert "; mu_deg = -7.5718" in said
+    tilt = float(said.partition("mu_deg = ")[2].partition(" fulfils it")[0])
+    found(40.0, hkl=(0, 1, 7), geometry="goniometer", mu_deg=tilt, omega_deg=90.0)
 
 
 def test_out_of_reach_says_which_energy_or_motor_would_do() -> None:
@@ -117,7 +136,8 @@ def test_out_of_reach_says_which_energy_or_motor_would_do() -> None:
         "reflection.hkl", 40.0, hkl=(0, 1, 7), geometry="goniometer", mu_deg=-40.0
     )
     said = mistake("reflection.hkl", hkl=(0, 0, 2), geometry="oblique")
-    assert "mu_deg = -9.2247 and any omega_deg" in said
+    assert "mu_deg = -9.224727" in said
+    assert "and any omega_deg" in said
     said = mistake("reflection.hkl", hkl=(0, 0, 2), geometry="goniometer", mu_deg=-9.2247)
     assert "give omega_deg" in said
     assert "needs more than 3.062 keV" in mistake(

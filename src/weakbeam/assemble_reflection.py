@@ -162,7 +162,8 @@ def geometry_of(
     motors : dict of str to float
         ``mu``, ``omega``, ``chi`` and ``phi`` (rad).
     notes : tuple of str
-        What was corrected: a motor within `ROUNDED` of the Bragg setting is set there.
+        What was corrected: ω within `ROUNDED` of the Bragg setting is set there, or else μ, but
+        only where it is not given.
 
     Raises
     ------
@@ -231,7 +232,8 @@ def _given(
     ]
     tilts = [s.mu - mu for s in solve_mu(q, energy_kev, omega, chi, phi)]
     turn, tilt = min(turns, key=abs, default=math.inf), min(tilts, key=abs, default=math.inf)
-    if min(abs(turn), abs(tilt)) > ROUNDED:
+    moved = turn if reflection.mu_deg is not None else min(turn, tilt, key=abs)
+    if abs(moved) > ROUNDED:
         raise InputError(
             f"{key}.omega_deg",
             reflection.omega_deg,
@@ -241,7 +243,7 @@ def _given(
         motor, was, now = "omega_deg", reflection.omega_deg, omega + turn
         setting = setting_at(q, energy_kev, mu, now, chi, phi)
     else:
-        motor, was, now = "mu_deg", reflection.mu_deg or 0.0, mu + tilt
+        motor, was, now = "mu_deg", 0.0, tilt
         setting = setting_at(q, energy_kev, now, omega, chi, phi)
     note = f"{key}.{motor} = {was:g} is taken as {math.degrees(now):.6f}, the exact Bragg setting"
     return setting, (note,)
@@ -260,13 +262,15 @@ def _missed(
     relative = f"|k_out - k_in - Q| / |Q| = {distance:.2g}"
     if math.isinf(min(abs(turn), abs(tilt))):
         return f"misses the Laue condition ({relative}); {_out_of_reach(reflection, q, energy_kev)}"
+    by, remedies = tilt, []
     if math.isfinite(turn):
-        by, remedy = turn, f"omega_deg = {reflection.omega_deg + math.degrees(turn):.4f}"
-    else:
-        by, remedy = tilt, f"mu_deg = {(reflection.mu_deg or 0.0) + math.degrees(tilt):.4f}"
+        by = turn
+        remedies.append(f"omega_deg = {reflection.omega_deg + math.degrees(turn):.4f}")
+    if math.isfinite(tilt):
+        remedies.append(f"mu_deg = {_exact(math.radians(reflection.mu_deg or 0.0) + tilt)}")
     return (
         f"misses the Laue condition by {abs(math.degrees(by)):.3g} deg ({relative}); "
-        f"{remedy} fulfils it"
+        f"{' or '.join(remedies)} fulfils it"
     )
 
 
@@ -277,7 +281,7 @@ def _out_of_reach(reflection: Reflection, q: Floats, energy_kev: float) -> str:
     assert limits is not None
     first, last = (math.degrees(angle) for angle in limits)
     if last - first < math.degrees(2 * ROUNDED):
-        tilt = f"mu_deg = {0.5 * (first + last):.4f} and any omega_deg"
+        tilt = f"mu_deg = {_exact(0.5 * sum(limits))} and any omega_deg"
         if abs(0.5 * sum(limits) - mu) <= ROUNDED:
             return "lies along the omega axis, so that every omega diffracts; give omega_deg"
     else:
@@ -297,6 +301,11 @@ def _out_of_reach(reflection: Reflection, q: Floats, energy_kev: float) -> str:
         f"no omega brings it onto the Ewald sphere at {energy_kev:g} keV{where}; it needs "
         + ", or ".join(remedies)
     )
+
+
+def _exact(angle: float) -> str:
+    """An angle in degrees with the digits that the Laue condition needs, as μ is not corrected."""
+    return f"{math.degrees(angle):.9f}"
 
 
 def _tilts(reflection: Reflection) -> tuple[float, float, float]:

@@ -56,7 +56,7 @@ _NOTES = {
     "tilted by mu = -theta. In the oblique one it stays on its mount, and the rotation omega about "
     "the vertical brings the planes to diffract, at two angles. `goniometer` takes any mu, chi and "
     "phi and solves omega; where `omega_deg` is given too, the setting must fulfil the Laue "
-    "condition, and a motor within 0.01 degrees of the exact setting is set there "
+    "condition, and omega, or mu where it is not given, is set exactly if within 0.01 degrees "
     "([how to choose a reflection](../how-to/reflections.md)).",
     "reflections": "Each is a table of its own, `[[reflections]]`, with the keys of "
     "`[reflection]`. Every reflection makes entries of its own in the output file, with the same "
