@@ -10,6 +10,8 @@ from weakbeam import center_of_mass, q_field, simulate
 from weakbeam.assemble import assemble, assemble_all
 from weakbeam.assemble_reflection import reflections_of
 from weakbeam.crystal.lattice import unit
+from weakbeam.describe_reflections import validity_notes
+from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.errors import InputError
 from weakbeam.estimate import estimate
 from weakbeam.experiment import Experiment
@@ -316,3 +318,18 @@ def test_more_entries_than_a_file_holds_are_refused(tmp_path) -> None:
     many = SEVERAL.with_settings(["scan.z.half_range_um=1", "scan.z.steps=4000"])
     with pytest.raises(InputError, match="12000 scans"):
         record(many, tmp_path / "run")
+
+
+def test_one_line_says_where_extinction_is_worst() -> None:
+    setups = assemble_all(SEVERAL.with_settings(["beam.height_fwhm_um=20"]))
+    assert len(setups) == 3
+    (note,) = validity_notes(setups)
+    # (2 0 0) is the strongest.
+    assert note.startswith("(2 0 0): beam height 20 µm")
+    assert "extinction matters at the Bragg angle" in note
+    assert note.endswith("; 2 other reflections are no worse")
+    (alone_note,) = validity_notes(setups[:1])
+    assert alone_note.startswith("beam height 20 µm")
+    (thin,) = validity_notes(assemble_all(SEVERAL), NOT_KINEMATICAL)
+    assert thin.startswith("(2 0 0): ")
+    assert thin.endswith("the weak beam is kinematical")

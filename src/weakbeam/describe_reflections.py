@@ -125,26 +125,43 @@ def reflection_table(rows: Sequence[ReflectionRow]) -> str:
 
 
 def validity_notes(setups: Sequence[Setup], least_error: float = 0.0) -> list[str]:
-    """Whether kinematical theory holds, a line for each reflection whose atoms are known.
+    """Whether kinematical theory holds, in one line for the reflection where it is worst.
 
     Parameters
     ----------
     setups : sequence of Setup
         One per reflection.
     least_error : float
-        Only reflections are named whose intensity is off by this share at the Bragg angle.
+        Only reflections count whose intensity is off by this share at the Bragg angle.
+
+    Returns
+    -------
+    list of str
+        Empty where no reflection counts, or the atoms are not known.
     """
     height = setups[0].experiment.beam.height_fwhm_um
-    notes = []
+    found = []
     for setup in setups:
         if setup.strength is None:
             continue
         path = setup.strength.path_in_beam(height, setup.geometry.eta)
-        if setup.strength.kinematic_error(path) >= least_error:
-            note = setup.strength.validity_note(height, setup.geometry.eta)
-            indices = " ".join(map(str, setup.reflection.hkl))
-            notes.append(f"({indices}): {note}" if len(setups) > 1 else note)
-    return notes
+        error = setup.strength.kinematic_error(path)
+        if error >= least_error:
+            # The error ends at 1; the number of extinction lengths goes on.
+            lengths = path / setup.strength.extinction_length
+            found.append((lengths, setup, setup.strength))
+    if not found:
+        return []
+    _, worst, strength = max(found, key=lambda entry: entry[0])
+    note = strength.validity_note(height, worst.geometry.eta)
+    if len(setups) == 1:
+        return [note]
+    hkl = " ".join(map(str, worst.reflection.hkl))
+    others = len(found) - 1
+    if others == 0:
+        return [f"({hkl}): {note}"]
+    count = "1 other reflection is" if others == 1 else f"{others} other reflections are"
+    return [f"({hkl}): {note}; {count} no worse"]
 
 
 def _known(value: float, form: str) -> str:

@@ -100,6 +100,16 @@ def test_dry_run_writes_nothing_and_prints_the_experiment(weakbeam, tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.toml"]
 
 
+def test_dry_run_tells_what_a_run_would_note(weakbeam):
+    settings = ["crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "beam.energy_keV=19.1"]
+    table = "hkl = [-1, -1, 3], geometry = 'goniometer', omega_deg = 6.43"
+    settings += [f"reflection={{ {table} }}"]
+    result = weakbeam("forward", "--dry-run", *given(settings))
+    assert result.status == 0
+    assert "# reflection.omega_deg = 6.43 is taken as 6.43" in result.out
+    assert result.out.count("extinction length") == 1
+
+
 def test_existing_run_is_kept_unless_told(weakbeam, tmp_path):
     folder = tmp_path / "run"
     weakbeam("forward", "-o", folder, *given(SCAN))
