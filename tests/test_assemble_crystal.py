@@ -352,6 +352,42 @@ def test_own_cells_have_the_systems_of_the_structure_that_they_name():
 
 
 @pytest.mark.parametrize(
+    ("crystal", "words"),
+    [
+        ('material = "Al"\nstructure = "hcp"',
+         "'hcp': needs a hexagonal P lattice, the crystal has cubic F: "
+         "allowed are fcc, diamond, zincblende"),
+        ('material = "Al"\nstructure = "bcc"', "needs a cubic I lattice, the crystal has cubic F"),
+        ('material = "Ti"\nstructure = "fcc"', "has hexagonal P: allowed are hcp, wurtzite"),
+        ('material = "Fe"\nstructure = "diamond"', "has cubic I: allowed are bcc"),
+        (OWN + 'structure = "wurtzite"', "needs a hexagonal P lattice"),
+        (OWN.replace("F d -3 m:2", "P m -3 m") + 'structure = "fcc"',
+         "has cubic P: leave it out, or give slip_systems"),
+        (f'cif = "{DATA / "halite.cif"}"\npoisson_ratio = 0.2\nstructure = "hcp"',
+         "needs a hexagonal P lattice, the crystal has cubic F"),
+    ],
+)  # fmt: skip
+def test_a_structure_of_another_lattice_is_refused(crystal, words):
+    error = mistake(crystal_of, experiment(crystal))
+    assert error.key == "crystal.structure"
+    assert words in str(error)
+
+
+def test_a_structure_may_be_that_of_the_lattice():
+    for name, structure in (("Al", "fcc"), ("Fe", "bcc"), ("Ti", "hcp"), ("GaN", "wurtzite")):
+        text = f'material = "{name}"\nstructure = "{structure}"'
+        assert crystal_of(experiment(text)).structure == structure
+
+
+def test_a_material_lends_its_structure_to_its_own_lattice_only():
+    cubic = OWN.replace("poisson_ratio = 0.22", 'material = "Al"')
+    assert crystal_of(experiment(cubic)).structure == "fcc"
+    primitive = experiment(cubic.replace("F d -3 m:2", "P m -3 m"))
+    assert crystal_of(primitive).structure is None
+    assert mistake(slip_systems_of, primitive, crystal_of(primitive)).key == "crystal.structure"
+
+
+@pytest.mark.parametrize(
     ("settings", "key", "words"),
     [
         ('slip_families = ["basal"]', "crystal.slip_families", "none of the families of fcc"),

@@ -23,6 +23,7 @@ from weakbeam.crystal.orientation import (
 )
 from weakbeam.crystal.remount import tilt
 from weakbeam.crystal.slip import (
+    LATTICES,
     SlipSystem,
     burgers_vector,
     direction_3_from_4,
@@ -36,6 +37,7 @@ from weakbeam.crystal.symmetry import (
     absence_reason,
     check_cell,
     find_space_group,
+    lattice_type,
     settle_sites,
 )
 from weakbeam.errors import InputError, naming
@@ -111,7 +113,8 @@ def crystal_of(experiment: Experiment) -> CrystalModel:
     ------
     InputError
         For an unknown material or space group, a cell that contradicts its space group, a CIF file
-        that cannot be used, or slip systems that the crystal does not have.
+        that cannot be used, a structure of another lattice, or slip systems that the crystal does
+        not have.
     """
     table = experiment.crystal
     crystal = _from_cif(table) if table.cif is not None else _from_keys(table)
@@ -132,7 +135,7 @@ def _from_cif(table: Crystal) -> CrystalModel:
         table.poisson_ratio,
         found.name,
         found.sites,
-        table.structure,
+        _structure_of(table, None, found.space_group),
         (table.cif,),
     )
 
@@ -176,8 +179,25 @@ def _from_keys(table: Crystal) -> CrystalModel:
         poisson_ratio,
         table.material or "crystal",
         sites,
-        table.structure or (None if listed is None else listed.structure),
+        _structure_of(table, listed, space_group),
     )
+
+
+def _structure_of(table: Crystal, listed: Material | None, space_group: str) -> str | None:
+    """Return the structure that is given, or the material's where it has the lattice for it."""
+    lattice = lattice_type(space_group)
+    if table.structure is None:
+        inherited = None if listed is None else listed.structure
+        return inherited if inherited and LATTICES[inherited] == lattice else None
+    if LATTICES[table.structure] != lattice:
+        fitting = ", ".join(name for name, needed in LATTICES.items() if needed == lattice)
+        raise InputError(
+            "crystal.structure",
+            table.structure,
+            f"needs a {LATTICES[table.structure]} lattice, the crystal has {lattice}: "
+            + (f"allowed are {fitting}" if fitting else "leave it out, or give slip_systems"),
+        )
+    return table.structure
 
 
 def orientation_of(

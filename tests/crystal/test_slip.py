@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import MATERIALS, material
 from weakbeam.crystal.slip import (
+    LATTICES,
     burgers_vector,
     character_of_line,
     direction_3_from_4,
@@ -20,7 +21,7 @@ from weakbeam.crystal.slip import (
     slip_families,
     slip_systems,
 )
-from weakbeam.crystal.symmetry import centring_vectors
+from weakbeam.crystal.symmetry import centring_vectors, lattice_type
 
 STRUCTURES = ("fcc", "bcc", "hcp", "diamond", "zincblende", "wurtzite")
 
@@ -270,3 +271,9 @@ def test_lines_and_burgers_vectors_outside_the_plane_are_refused():
         line_of_character(cell, (1, 0, 1), (1, 1, 1), 0.0)
     with pytest.raises(ValueError, match="line does not lie in the plane"):
         character_of_line(cell, (1, 0, -1), (1, 1, 1), (1.0, 1.0, 1.01))
+
+
+def test_every_material_has_the_lattice_of_its_structure():
+    for entry in MATERIALS.values():
+        assert lattice_type(entry.space_group) == LATTICES[entry.structure], entry.name
+    assert all(slip_families(structure) for structure in LATTICES)

@@ -13,6 +13,7 @@ from weakbeam.crystal.symmetry import (
     check_cell,
     expand_sites,
     find_space_group,
+    lattice_type,
 )
 
 HALF = Fraction(1, 2)
@@ -37,6 +38,39 @@ HALF = Fraction(1, 2)
 )
 def test_centring_vectors(space_group, vectors):
     assert centring_vectors(space_group) == [(0, 0, 0), *vectors]
+
+
+@pytest.mark.parametrize(
+    ("space_group", "lattice"),
+    [
+        ("P -1", "triclinic P"),
+        ("C 2/m", "monoclinic C"),
+        ("F m m m", "orthorhombic F"),
+        ("I 4/m m m", "tetragonal I"),
+        ("P 31 2 1", "hexagonal P"),
+        ("R -3 m:H", "rhombohedral R"),
+        ("R -3 m:R", "rhombohedral R"),
+        ("P 63/m m c", "hexagonal P"),
+        ("P m -3 m", "cubic P"),
+        ("F d -3 m:2", "cubic F"),
+        ("I m -3 m", "cubic I"),
+    ],
+)
+def test_lattice_types(space_group, lattice):
+    assert lattice_type(space_group) == lattice
+
+
+def test_there_are_fourteen_lattices_and_settings_of_them():
+    found = {lattice_type(group.xhm()) for group in gemmi.spacegroup_table()}
+    bravais = {
+        *("triclinic P", "monoclinic P", "monoclinic C", "orthorhombic P", "orthorhombic C"),
+        *("orthorhombic F", "orthorhombic I", "tetragonal P", "tetragonal I", "rhombohedral R"),
+        *("hexagonal P", "cubic P", "cubic F", "cubic I"),
+    }
+    assert bravais <= found
+    assert {name for name in found if name.split()[0] in ("cubic", "hexagonal")} == {
+        *("hexagonal P", "cubic P", "cubic F", "cubic I"),
+    }
 
 
 @pytest.mark.parametrize(

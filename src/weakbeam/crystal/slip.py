@@ -152,6 +152,17 @@ def character_of_line(
     return 180.0 if psi == -180.0 else psi
 
 
+LATTICES = {
+    "fcc": "cubic F",
+    "bcc": "cubic I",
+    "hcp": "hexagonal P",
+    "diamond": "cubic F",
+    "zincblende": "cubic F",
+    "wurtzite": "hexagonal P",
+}
+"""The Bravais lattice of each structure, without which its slip systems have no meaning."""
+
+
 def slip_families(structure: str) -> dict[str, list[SlipSystem]]:
     """Slip systems of a structure by family, each plane and each direction once up to its sign.
 

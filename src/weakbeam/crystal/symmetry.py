@@ -95,6 +95,24 @@ def centring_vectors(space_group: str) -> list[tuple[Fraction, Fraction, Fractio
     return [(x, y, z) for x, y, z in sorted(vectors)]
 
 
+def lattice_type(space_group: str) -> str:
+    """Bravais lattice of a space group in words: "cubic F", "hexagonal P", "rhombohedral R".
+
+    Trigonal groups have a hexagonal lattice, or a rhombohedral one (International Tables for
+    Crystallography A, section 1.3.4).
+
+    Raises
+    ------
+    ValueError
+        If there is no such group.
+    """
+    group = find_space_group(space_group)
+    centring = group.hm[0]
+    if group.crystal_system_str() == "trigonal":
+        return "rhombohedral R" if centring == "R" else f"hexagonal {centring}"
+    return f"{group.crystal_system_str()} {centring}"
+
+
 def absence_reason(space_group: str, hkl: Sequence[int]) -> str | None:
     """Say why symmetry forbids a reflection.
 
