@@ -106,6 +106,22 @@ atoms = [{ element = "Ti", position = [0.3333, 0.6667, 0.25] }]
     assert site.position == pytest.approx((1 / 3, 2 / 3, 1 / 4), abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ('{ element = "Al", position = [0.5, 0.5, 0] }', "Al at (0.5, 0.5, 0) are at the same"),
+        ('{ element = "Mg", position = [0, 0, 0], occupancy = 0.4 }', "add up to 1.4; at most 1"),
+    ],
+)
+def test_atoms_at_the_same_place_are_refused(second, words):
+    first = '{ element = "Al", position = [0, 0, 0] }'
+    own = OWN.replace("F d -3 m:2", "F m -3 m")
+    assert len(crystal_of(experiment(f"{own}atoms = [{first}]")).sites) == 1
+    error = mistake(crystal_of, experiment(f"{own}atoms = [{first}, {second}]"))
+    assert error.key == "crystal.atoms"
+    assert words in str(error)
+
+
 def test_out_of_reach_names_the_smallest_energy():
     far = DEFAULT.with_settings(
         [f"crystal.cif={DATA / 'quartz.cif'}", "crystal.poisson_ratio=0.08"]

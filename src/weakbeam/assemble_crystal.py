@@ -36,6 +36,7 @@ from weakbeam.crystal.symmetry import (
     Site,
     absence_reason,
     check_cell,
+    check_occupancies,
     find_space_group,
     lattice_type,
     settle_sites,
@@ -112,9 +113,9 @@ def crystal_of(experiment: Experiment) -> CrystalModel:
     Raises
     ------
     InputError
-        For an unknown material or space group, a cell that contradicts its space group, a CIF file
-        that cannot be used, a structure of another lattice, or slip systems that the crystal does
-        not have.
+        For an unknown material or space group, a cell that contradicts its space group, atoms at
+        the same place, a CIF file that cannot be used, a structure of another lattice, or slip
+        systems that the crystal does not have.
     """
     table = experiment.crystal
     crystal = _from_cif(table) if table.cif is not None else _from_keys(table)
@@ -172,6 +173,8 @@ def _from_keys(table: Crystal) -> CrystalModel:
                 form_factor(atom.element, 0.0)
         own_sites = [Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms]
         sites = settle_sites(cell, space_group, own_sites)
+        with naming("crystal.atoms", None):
+            check_occupancies(cell, space_group, sites)
     return CrystalModel(
         cell,
         space_group,

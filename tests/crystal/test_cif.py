@@ -189,6 +189,26 @@ def test_files_that_cannot_be_used_are_told_in_one_line(changes, words, tmp_path
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("atoms", "words"),
+    [
+        ("Na2 Na 0.5 0.5 0", r"Na at \(0, 0, 0\) and Na at \(0.5, 0.5, 0\) .* add up to 2;"),
+        ("K1 K 0 0 0", r"Na at \(0, 0, 0\) and K at \(0, 0, 0\) .* add up to 2;"),
+    ],
+)
+def test_atoms_of_a_file_at_the_same_place(atoms, words, tmp_path):
+    path = tmp_path / "twice.cif"
+    columns = ("label", "type_symbol", "fract_x", "fract_y", "fract_z")
+    header = "loop_\n" + "".join(f"_atom_site_{name}\n" for name in columns)
+    sites = f"{header}Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5\n"
+    cell = "".join(f"_cell_length_{edge} 5.64\n" for edge in "abc")
+    path.write_text(f"data_halite\n{cell}_space_group_name_H-M_alt 'F m -3 m'\n{sites}")
+    assert len(read_cif(path).sites) == 2
+    path.write_text(path.read_text() + atoms + "\n")
+    with pytest.raises(ValueError, match=words):
+        read_cif(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\x01\x02", b"hello", b"\xff\xfe"])
 def test_files_that_are_none(content, tmp_path):
     path = tmp_path / "none.cif"

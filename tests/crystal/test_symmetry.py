@@ -8,12 +8,15 @@ import pytest
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import (
+    Site,
     absence_reason,
     centring_vectors,
     check_cell,
+    check_occupancies,
     expand_sites,
     find_space_group,
     lattice_type,
+    settle_sites,
 )
 
 HALF = Fraction(1, 2)
@@ -193,3 +196,52 @@ def test_sites_have_the_multiplicity_of_their_position(space_group, position, co
     assert element == "Al"
     assert atoms.shape == (count, 3)
     assert np.all((atoms > -1e-8) & (atoms < 1))
+
+
+CUBE = UnitCell.cubic(5.64)
+GENERAL = (0.12, 0.23, 0.34)
+
+
+@pytest.mark.parametrize(
+    ("space_group", "sites", "words"),
+    [
+        (
+            "F m -3 m",
+            [Site("Al", (0, 0, 0)), Site("Al", (0.5, 0.5, 0))],
+            r"Al at \(0, 0, 0\) and Al at \(0.5, 0.5, 0\) are at the same .* add up to 2;",
+        ),
+        (
+            "F m -3 m",
+            [Site("Na", (0, 0, 0), 0.7), Site("K", (0, 0, 0), 0.7), Site("Cl", (0.5, 0, 0))],
+            r"Na at \(0, 0, 0\) and K at \(0, 0, 0\) are .* add up to 1.4;",
+        ),
+        ("P 1", [Site("Fe", (0, 0, 0)), Site("Fe", (1, -2, 3))], "add up to 2;"),
+        ("P 1", [Site("Fe", (0, 0, 0)), Site("Fe", (0, 0, 0.9995))], "add up to 2;"),
+        ("P -1", [Site("Fe", GENERAL), Site("Fe", (-0.12, -0.23, -0.34))], "add up to 2;"),
+        (
+            "P -1",
+            [Site("Fe", GENERAL, 0.5), Site("Co", GENERAL, 0.3), Site("Ni", GENERAL, 0.4)],
+            "Fe .* and Co .* and Ni .* add up to 1.2;",
+        ),
+    ],
+)
+def test_atoms_at_the_same_place_are_refused(space_group, sites, words):
+    with pytest.raises(ValueError, match=words) as error:
+        check_occupancies(CUBE, space_group, settle_sites(CUBE, space_group, sites))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("space_group", "sites"),
+    [
+        ("F m -3 m", [Site("Na", (0, 0, 0)), Site("Cl", (0.5, 0, 0))]),
+        ("F m -3 m", [Site("Na", (0, 0, 0), 0.7), Site("K", (0.5, 0.5, 0), 0.3)]),
+        ("P -1", [Site("Fe", GENERAL, 0.67), Site("Co", GENERAL, 0.34)]),
+        ("P 1", [Site("Fe", (0, 0, 0)), Site("Fe", (0.5, 0.5, 0))]),
+        ("P 1", [Site("H", (0, 0, 0.08)), Site("H", (0, 0, -0.08))]),
+        ("P 1", [Site("H", (0, 0, 0), 0.5), Site("D", (0, 0, 0), 0.5)]),
+        ("P 1", []),
+    ],
+)
+def test_sites_may_be_shared_up_to_full_occupancy(space_group, sites):
+    check_occupancies(CUBE, space_group, settle_sites(CUBE, space_group, sites))

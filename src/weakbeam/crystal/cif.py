@@ -11,7 +11,7 @@ import gemmi
 import numpy as np
 
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import Site, check_cell, settle_sites
+from weakbeam.crystal.symmetry import Site, check_cell, check_occupancies, settle_sites
 
 MAX_BYTES = 16 * 2**20
 """A larger file does not describe a crystal."""
@@ -71,7 +71,7 @@ def read_cif(path: str | os.PathLike[str]) -> CifCrystal:
     ------
     ValueError
         If the file cannot be read, holds no crystal or several ones, lacks cell, symmetry or atoms,
-        or its cell contradicts its symmetry. One line.
+        its cell contradicts its symmetry, or atoms of it are at the same place. One line.
     """
     block = _only_crystal(_read(os.fspath(path)))
     cell = _cell(block)
@@ -79,6 +79,7 @@ def read_cif(path: str | os.PathLike[str]) -> CifCrystal:
     check_cell(group.xhm(), cell)
     formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
     sites = settle_sites(cell, group.xhm(), _sites(block, cell))
+    check_occupancies(cell, group.xhm(), sites)
     return CifCrystal(formula or block.name, cell, group.xhm(), sites)
 
 

@@ -38,6 +38,12 @@ class Site(NamedTuple):
 SAME_PLACE_ANGSTROM = 0.3
 """Images of an atom that are closer than this are one atom, on a special position."""
 
+ONE_SITE_ANGSTROM = 0.05
+"""Different atoms that are closer than this share a site; coordinates have three digits or more."""
+
+FULL = 1.01
+"""Largest occupancy of a site that passes as 1, for occupancies rounded to two digits."""
+
 _CENTRING_RULES = {
     "A": "k + l must be even",
     "B": "h + l must be even",
@@ -236,6 +242,48 @@ def settle_sites(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> tup
         x, y, z = (position + steps[close].mean(axis=0)).tolist()
         settled.append(site._replace(position=(x, y, z)))
     return tuple(settled)
+
+
+def check_occupancies(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> None:
+    """Refuse atoms of which more than one is at the same place.
+
+    Such are an atom listed again at an equivalent position, or a mixed site whose occupancies add
+    up to more than 1.
+
+    Parameters
+    ----------
+    cell : UnitCell
+        The unit cell.
+    space_group : str
+        Hermann-Mauguin symbol.
+    sites : sequence of Site
+        Atoms of the asymmetric unit, those on special positions exactly there: see `settle_sites`.
+
+    Raises
+    ------
+    ValueError
+        If the occupancies of a place sum to more than `FULL`; the message names its atoms.
+    """
+    images = [positions for _, positions in expand_sites(space_group, sites)]
+    owner = np.repeat(np.arange(len(sites)), [len(positions) for positions in images])
+    atoms = np.concatenate(images) if images else np.empty((0, 3))
+    for index, site in enumerate(sites):
+        # Every image of the site has the same surroundings, so one of them tells of all.
+        steps = (atoms - np.array(site.position) + 0.5) % 1 - 0.5
+        near = np.linalg.norm(cell.direction(steps), axis=-1) < ONE_SITE_ANGSTROM
+        here = sorted({index, *owner[near].tolist()})
+        total = sum(sites[n].occupancy for n in here)
+        if len(here) > 1 and total > FULL:
+            names = " and ".join(_shown(sites[n]) for n in here)
+            raise ValueError(
+                f"{names} are at the same place by the symmetry of {space_group}, where their "
+                f"occupancies add up to {total:g}; at most 1 fits"
+            )
+
+
+def _shown(site: Site) -> str:
+    place = ", ".join(f"{x:.4g}" for x in site.position)
+    return f"{site.element} at ({place})"
 
 
 def _phase(h: Sequence[int], translation: Sequence[int]) -> int:
