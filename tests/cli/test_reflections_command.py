@@ -74,6 +74,19 @@ def test_a_setting_outside_of_the_limits_is_left_open() -> None:
     assert text.splitlines()[-1].split()[-4:] == ["6.432", "20.233", "-", "-"]
 
 
+@pytest.mark.parametrize(("first", "last"), [(-30, 30), (350, 370), (-400, -340), (0, 360)])
+def test_angles_are_printed_within_the_range_that_is_asked_for(first, last) -> None:
+    everywhere = {tuple(row["hkl"]): row for row in rows(*OBLIQUE)}
+    found = rows(*OBLIQUE, "--omega-range", str(first), str(last))
+    assert found
+    for row in found:
+        for key in ("omega_1_deg", "omega_2_deg"):
+            if row[key] is not None:
+                assert first - 1e-4 <= row[key] <= last + 1e-4
+                turns = (row[key] - everywhere[tuple(row["hkl"])][key]) / 360
+                assert turns == pytest.approx(round(turns), abs=1e-9)
+
+
 def test_a_tilt_reaches_what_lies_along_the_axis() -> None:
     goniometer = ("--geometry", "goniometer", *OBLIQUE[2:], "--set", CELL)
     assert [0, 0, 2] not in [row["hkl"] for row in rows(*goniometer)]

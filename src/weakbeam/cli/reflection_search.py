@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from weakbeam.cli.reflection_table import Table, spaced
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from weakbeam._typing import Floats
     from weakbeam.assemble_crystal import CrystalModel
     from weakbeam.experiment import Experiment
+    from weakbeam.reflections import ReachableReflection
 
 Limits = tuple[float, float]
 
@@ -89,6 +91,8 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
         f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
         for defect in placed
     ]
+    if search.omega_range is not None:
+        rows = [_turned_into(search.omega_range, row) for row in rows]
     name = "" if crystal.name == "crystal" or crystal.sites is None else crystal.name
     title = f"{name} ({crystal.space_group})" if name else crystal.space_group
     title += f", {experiment.beam.energy_keV:g} keV, {search.geometry} geometry"
@@ -99,6 +103,16 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
         experiment.beam.energy_keV,
         search.geometry,
     )
+
+
+def _turned_into(omega_range: Limits, row: ReachableReflection) -> ReachableReflection:
+    """The row with every ω within the limits, and not full turns away from them."""
+    middle = 0.5 * sum(omega_range)
+    turned = tuple(
+        s and replace(s, omega=middle + math.remainder(s.omega - middle, 2.0 * math.pi))
+        for s in row.solutions
+    )
+    return replace(row, solutions=turned)
 
 
 def fixed_orientation(

@@ -51,7 +51,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     nargs=2,
     type=float,
     metavar="FROM TO",
-    help="Fixed mount: limits of omega in degrees, such as -30 30.",
+    help="Fixed mount: limits of omega in degrees, such as -30 30 or 350 370.",
 )
 @click.option(
     "--eta",
@@ -155,7 +155,7 @@ def reflections(
     search = Search(
         geometry,
         math.radians(theta_max),
-        _limits("--omega-range", omega_range),
+        _limits("--omega-range", omega_range, 720.0),
         _limits("--eta", eta_range),
         _limits("--mu", mu_range or (tilt, tilt), 90.0) or (0.0, 0.0),
         _angle("--chi", given.chi_deg if chi is None else chi),
