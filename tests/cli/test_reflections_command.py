@@ -87,6 +87,12 @@ def test_angles_are_printed_within_the_range_that_is_asked_for(first, last) -> N
                 assert turns == pytest.approx(round(turns), abs=1e-9)
 
 
+def test_a_plan_of_nothing_is_told_in_one_line() -> None:
+    result = run("--plan", "2", "--energy", "1")
+    assert result.stderr == result.stdout == ""
+    assert "no reflection lies within these limits" in str(result.exception)
+
+
 def test_a_tilt_reaches_what_lies_along_the_axis() -> None:
     goniometer = ("--geometry", "goniometer", *OBLIQUE[2:], "--set", CELL)
     assert [0, 0, 2] not in [row["hkl"] for row in rows(*goniometer)]
@@ -207,6 +213,7 @@ def test_drawing(tmp_path, arguments, settings) -> None:
         (["--geometry", "goniometer", "--mu", "0", "91"], "--mu"),
         (["--geometry", "goniometer", "--mu", "5", "0"], "--mu"),
         (["--geometry", "goniometer", "--chi", "nan"], "--chi"),
+        (["--motors", "phi"], "--motors"),
         (["--plan", "3", "--motors", "phi,chi,phi"], "--motors"),
         (["--plan", "3", "--motors", "mu"], "--motors"),
         (["--plan", "3", "--motors", ""], "--motors"),

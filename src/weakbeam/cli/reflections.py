@@ -97,9 +97,8 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 )
 @click.option(
     "--motors",
-    default="phi,chi,two_theta",
-    show_default=True,
-    help="Plan: the motors that are scanned at each setting.",
+    metavar="NAMES",
+    help="Plan: the motors that are scanned at each setting.  [default: phi,chi,two_theta]",
 )
 def reflections(
     config: Path | None,
@@ -118,7 +117,7 @@ def reflections(
     as_csv: bool,
     output: Path | None,
     size: int | None,
-    motors: str,
+    motors: str | None,
 ) -> None:
     """Print which reflections can be reached, and what they show of the dislocations.
 
@@ -142,7 +141,9 @@ def reflections(
             theta_max,
             "must lie between 0 and 45 deg; the objective stands downstream",
         )
-    planned = reflection_plan.motors_of(motors)
+    if motors is not None and size is None:
+        raise InputError("--motors", motors, "needs --plan")
+    planned = reflection_plan.MOTORS if motors is None else reflection_plan.motors_of(motors)
     experiment = _with_energy(experiment_of(config, settings), energy)
     given = _reflection_of(experiment)
     geometry = geometry or given.geometry
@@ -163,6 +164,8 @@ def reflections(
     )
     experiment = _with_mount(experiment, mount)
     table = tabulate(experiment, search, sort_key)
+    if size is not None and not table.rows:
+        raise InputError("--plan", size, "no reflection lies within these limits")
     if output is not None and table.rows:
         draw(output, table)
         click.echo(f"wrote {output}", err=True)
