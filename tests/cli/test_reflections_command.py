@@ -9,9 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import weakbeam.reflections
+from weakbeam.assemble import assemble
 from weakbeam.cli import reflections as command
 from weakbeam.cli.reflections import reflections
 from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
 
 
 def run(*arguments: str, fail: bool = False) -> Result:
@@ -35,10 +37,11 @@ def test_text_of_the_default() -> None:
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "Al (F m -3 m), 17 keV, symmetric geometry: 58 reflections"
-    assert lines[1].startswith("[0]: b ∥ [1 0 -1], 0.0°")
+    assert lines[1] == "Λ: extinction length"
+    assert lines[2].startswith("[0]: b ∥ [1 0 -1], 0.0°")
     (line,) = (line.split() for line in lines if line.split()[:3] == ["-1", "1", "-1"])
-    assert line[3:9] == ["2.3380", "8.973", "17.946", "36.09", "1", "8"]
-    assert line[9:11] == ["0", "0.408"]
+    assert line[3:10] == ["2.3380", "8.973", "17.946", "36.09", "27.8", "1", "8"]
+    assert line[10:12] == ["0", "0.408"]
     # Aligned: every row of the table ends where its heading ends.
     heading = lines.index("") + 1
     assert len({len(row) for row in lines[heading:]}) == 1
@@ -85,6 +88,28 @@ def test_angles_are_printed_within_the_range_that_is_asked_for(first, last) -> N
                 assert first - 1e-4 <= row[key] <= last + 1e-4
                 turns = (row[key] - everywhere[tuple(row["hkl"])][key]) / 360
                 assert turns == pytest.approx(round(turns), abs=1e-9)
+
+
+def test_lengths_of_extinction_and_absorption() -> None:
+    document = json.loads(run(*OBLIQUE, "--absorption", "--json").stdout)
+    setup = assemble(
+        Experiment().with_settings(
+            [
+                "crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
+                "reflection={ hkl = [-1, -1, 3], geometry = 'oblique' }",
+                "beam.energy_keV=19.1",
+            ]
+        )
+    )
+    (row,) = (row for row in document["reflections"] if row["hkl"] == [-1, -1, 3])
+    assert row["extinction_length_um"] == pytest.approx(setup.strength.extinction_length)
+    # 7.955 and 3.441 cm²/g at 15 and 20 keV (NIST), a power law between them, and 2.699 g/cm³.
+    assert document["absorption_length_um"] == pytest.approx(942, rel=0.02)
+    assert "absorption length 9" in run(*OBLIQUE, "--absorption").stdout
+    table = list(csv.DictReader(io.StringIO(run(*OBLIQUE, "--csv").stdout)))
+    lengths = {float(row["extinction_length_um"]) for row in document["reflections"]}
+    assert {float(row["extinction_length_um"]) for row in table} == lengths
+    assert json.loads(run(*OBLIQUE, "--json").stdout)["absorption_length_um"] is None
 
 
 def test_a_plan_of_nothing_is_told_in_one_line() -> None:
@@ -174,7 +199,9 @@ def test_experiment_file_and_energy(tmp_path) -> None:
 def test_a_crystal_without_sites_has_no_structure_factor() -> None:
     settings = ("--set", CELL, "--set", "crystal.space_group=P m -3 m")
     assert {row["structure_factor"] for row in rows(*settings)} == {None}
-    assert run(*settings).stdout.splitlines()[-1].split()[6] == "-"
+    text = run(*settings).stdout
+    assert text.splitlines()[-1].split()[6:8] == ["-", "-"]
+    assert "extinction" not in text
 
 
 def test_nothing_in_reach_is_said() -> None:
@@ -214,6 +241,7 @@ def test_drawing(tmp_path, arguments, settings) -> None:
         (["--geometry", "goniometer", "--mu", "5", "0"], "--mu"),
         (["--geometry", "goniometer", "--chi", "nan"], "--chi"),
         (["--motors", "phi"], "--motors"),
+        (["--absorption", "--set", CELL, "--set", "crystal.space_group=P m -3 m"], "--absorption"),
         (["--plan", "3", "--motors", "phi,chi,phi"], "--motors"),
         (["--plan", "3", "--motors", "mu"], "--motors"),
         (["--plan", "3", "--motors", ""], "--motors"),

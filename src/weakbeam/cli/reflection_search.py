@@ -102,7 +102,30 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
         defects,
         experiment.beam.energy_keV,
         search.geometry,
+        crystal.cell.volume,
     )
+
+
+def with_absorption(experiment: Experiment, table: Table) -> Table:
+    """The table with the absorption length of the experiment's crystal.
+
+    Raises
+    ------
+    InputError
+        If its atoms are not known, or the energy is outside the tables.
+    """
+    from weakbeam.assemble_crystal import crystal_of
+    from weakbeam.diffraction.strength import absorption_length
+    from weakbeam.errors import InputError, naming
+
+    crystal = crystal_of(experiment)
+    if crystal.sites is None:
+        raise InputError("--absorption", None, "needs a crystal whose atoms are known")
+    with naming("beam.energy_keV", table.energy_kev):
+        length = absorption_length(
+            crystal.cell, crystal.space_group, crystal.sites, table.energy_kev
+        )
+    return table._replace(absorption_length=length)
 
 
 def _turned_into(omega_range: Limits, row: ReachableReflection) -> ReachableReflection:

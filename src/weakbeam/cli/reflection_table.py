@@ -25,6 +25,8 @@ class Table(NamedTuple):
     defects: list[str]
     energy_kev: float
     geometry: str
+    cell_volume: float
+    absorption_length: float | None = None
 
 
 def spaced(indices: Sequence[int]) -> str:
@@ -32,19 +34,39 @@ def spaced(indices: Sequence[int]) -> str:
     return " ".join(str(index) for index in indices)
 
 
-def _record(row: ReachableReflection, geometry: str) -> dict[str, object]:
+def _extinction_length(row: ReachableReflection, volume: float) -> float | None:
+    """Extinction length (µm) for a horizontally polarised beam, where |F| is known.
+
+    Both settings on a mount have the same |η|.
+    """
+    from weakbeam.diffraction.strength import DiffractionStrength, polarization
+
+    if row.structure_factor is None:
+        return None
+    eta = next((s.eta for s in row.solutions if s), 0.0)
+    return DiffractionStrength(
+        row.structure_factor,
+        row.theta,
+        row.d_spacing,
+        volume,
+        polarization(row.theta, eta),
+    ).extinction_length
+
+
+def _record(row: ReachableReflection, table: Table) -> dict[str, object]:
     """A row in the units that its keys end with, without the defects."""
     record: dict[str, object] = {
         "d_angstrom": row.d_spacing,
         "theta_deg": math.degrees(row.theta),
         "two_theta_deg": math.degrees(2 * row.theta),
         "structure_factor": row.structure_factor,
+        "extinction_length_um": _extinction_length(row, table.cell_volume),
         "group": row.group,
         "multiplicity": row.multiplicity,
     }
-    if geometry == "goniometer":
+    if table.geometry == "goniometer":
         record["mu_deg"] = next(math.degrees(s.mu) for s in row.solutions if s)
-    if geometry != "symmetric":
+    if table.geometry != "symmetric":
         for number, solution in enumerate(row.solutions, 1):
             record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
             record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
@@ -57,11 +79,12 @@ def as_json_text(table: Table) -> str:
         "title": table.title,
         "energy_keV": table.energy_kev,
         "geometry": table.geometry,
+        "absorption_length_um": table.absorption_length,
         "defects": table.defects,
         "reflections": [
             {
                 "hkl": list(row.hkl),
-                **_record(row, table.geometry),
+                **_record(row, table),
                 "defects": [asdict(contrast) for contrast in row.contrasts],
             }
             for row in table.rows
@@ -76,7 +99,7 @@ def as_csv_text(table: Table) -> str:
     records = []
     for row in table.rows:
         record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
-        record |= _record(row, table.geometry)
+        record |= _record(row, table)
         for number, contrast in enumerate(row.contrasts):
             record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
         records.append(record)
@@ -89,7 +112,7 @@ def as_csv_text(table: Table) -> str:
 
 def as_text(table: Table) -> str:
     """Return the table with aligned columns, and what they mean above it."""
-    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "group", "mult."]
+    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "Λ (µm)", "group", "mult."]
     if table.geometry == "goniometer":
         heads.append("μ (°)")
     if table.geometry != "symmetric":
@@ -103,6 +126,8 @@ def as_text(table: Table) -> str:
         cells += [f"{row.d_spacing:.4f}"]
         cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
         cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
+        length = _extinction_length(row, table.cell_volume)
+        cells += ["-" if length is None else f"{length:.1f}"]
         cells += [str(row.group), str(row.multiplicity)]
         if table.geometry == "goniometer":
             cells += [next(_degrees(s.mu) for s in row.solutions if s)]
@@ -120,6 +145,10 @@ def as_text(table: Table) -> str:
     ]
     count = "1 reflection" if len(table.rows) == 1 else f"{len(table.rows)} reflections"
     above = [f"{table.title}: {count}"]
+    if table.absorption_length is not None:
+        above.append(f"absorption length {table.absorption_length:.4g} µm")
+    if any(row.structure_factor is not None for row in table.rows):
+        above.append("Λ: extinction length")
     above += [f"[{n}]: {table.defects[n]}" for n in range(shown)]
     if shown:
         above.append("visibility: rms |δq| at 1 µm from the line, in 1e-6")

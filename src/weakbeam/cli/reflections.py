@@ -12,7 +12,7 @@ import click
 
 from weakbeam.cli import reflection_plan, reflection_table
 from weakbeam.cli.options import experiment_of, experiment_options
-from weakbeam.cli.reflection_search import Limits, Search, tabulate
+from weakbeam.cli.reflection_search import Limits, Search, tabulate, with_absorption
 from weakbeam.cli.reflection_table import Table, spaced
 
 if TYPE_CHECKING:
@@ -79,6 +79,9 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     show_default=True,
     help="Order of the rows; |F| and visibility downwards.",
 )
+@click.option(
+    "--absorption", is_flag=True, help="Also tell the absorption length (not with --csv)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values instead.")
 @click.option(
@@ -113,6 +116,7 @@ def reflections(
     chi: float | None,
     phi: float | None,
     sort_key: str,
+    absorption: bool,
     as_json: bool,
     as_csv: bool,
     output: Path | None,
@@ -121,9 +125,10 @@ def reflections(
 ) -> None:
     """Print which reflections can be reached, and what they show of the dislocations.
 
-    With θ, |F|, and on a fixed mount both settings of ω with the azimuth η of the diffracted beam;
-    for each dislocation g·b, g·(b × t) and the visibility, the rms change of the diffraction
-    vector 1 µm from the line. The reflection of the experiment does not matter.
+    With θ, |F|, the extinction length Λ, and on a fixed mount both settings of ω with the azimuth
+    η of the diffracted beam; for each dislocation g·b, g·(b × t) and the visibility, the rms
+    change of the diffraction vector 1 µm from the line. The reflection of the experiment does not
+    matter.
 
     \b
     Examples:
@@ -164,6 +169,8 @@ def reflections(
     )
     experiment = _with_mount(experiment, mount)
     table = tabulate(experiment, search, sort_key)
+    if absorption:
+        table = with_absorption(experiment, table)
     if size is not None and not table.rows:
         raise InputError("--plan", size, "no reflection lies within these limits")
     if output is not None and table.rows:

@@ -119,6 +119,19 @@ class DiffractionStrength:
         return self.structure_factor * math.sqrt(self.polarization)
 
 
+def polarization(theta: float, eta: float) -> float:
+    r"""Polarisation factor P of a beam polarised horizontally.
+
+    .. math:: P = 1 - \sin^2 2\theta\, \sin^2\eta
+
+    Parameters
+    ----------
+    theta, eta : float
+        Bragg angle and azimuth of the diffracted beam (rad).
+    """
+    return 1.0 - (math.sin(2.0 * theta) * math.sin(eta)) ** 2
+
+
 def diffraction_strength(
     cell: UnitCell,
     space_group: str,
@@ -160,7 +173,7 @@ def diffraction_strength(
         theta=theta,
         d_spacing=spacing,
         cell_volume=cell.volume,
-        polarization=1.0 - (math.sin(2.0 * theta) * math.sin(eta)) ** 2,
+        polarization=polarization(theta, eta),
     )
 
 
