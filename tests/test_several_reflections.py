@@ -203,7 +203,7 @@ def test_an_interrupted_run_goes_on(tmp_path) -> None:
 def test_every_reflection_has_its_figures(tmp_path) -> None:
     drawn = experiment(OBLIQUE[:2], rest=SMALL.replace("figures = false", "figures = true"))
     result = record(drawn, tmp_path / "run", workers=1)
-    prefixes = [figure_prefix(n, s) for n, s in enumerate(assemble_all(drawn))]
+    prefixes = [figure_prefix(n, 2, s) for n, s in enumerate(assemble_all(drawn))]
     assert prefixes == ["1_-1_-1_3_", "2_1_1_3_"]
     kinds = ("image", "rocking", "acceptance", "maps")
     names = [f"{prefix}{kind}.png" for prefix in prefixes for kind in kinds]
@@ -217,6 +217,15 @@ def test_every_reflection_has_its_figures(tmp_path) -> None:
     # A run without figures takes the place of all of them.
     record(alone(OBLIQUE[0]), tmp_path / "run", overwrite=True, workers=1)
     assert list((tmp_path / "run" / "figures").iterdir()) == []
+
+
+def test_figures_of_many_reflections_sort_by_their_number(tmp_path) -> None:
+    setup = assemble_all(experiment(OBLIQUE[:1]))[0]
+    prefixes = [figure_prefix(number, 12, setup) for number in range(12)]
+    assert prefixes[0] == "01_-1_-1_3_"
+    assert prefixes[-1] == "12_-1_-1_3_"
+    assert sorted(prefixes) == prefixes
+    assert all(is_own_figure(tmp_path / f"{prefix}image.png") for prefix in prefixes)
 
 
 def test_a_run_in_memory_has_the_same_figures(run) -> None:

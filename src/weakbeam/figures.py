@@ -145,15 +145,19 @@ def draw_run(run: Run) -> dict[str, Figure]:
     if len(setups) == 1:
         return _draw_reflection(run, setups[0], images[0])
     return {
-        f"{figure_prefix(number, setup)}{name}": figure
+        f"{figure_prefix(number, len(setups), setup)}{name}": figure
         for number, setup in enumerate(setups)
         for name, figure in _draw_reflection(run, setup, images[number]).items()
     }
 
 
-def figure_prefix(number: int, setup: Setup) -> str:
-    """What tells the figures of one of several reflections: its number, from 1, and its hkl."""
-    return "_".join(map(str, (number + 1, *setup.reflection.hkl, "")))
+def figure_prefix(number: int, count: int, setup: Setup) -> str:
+    """What tells the figures of one of several reflections: its number, from 1, and its hkl.
+
+    The number has as many digits as the count, so that files sort by it.
+    """
+    place = str(number + 1).zfill(len(str(count)))
+    return "_".join(map(str, (place, *setup.reflection.hkl, "")))
 
 
 def is_own_figure(path: Path) -> bool:

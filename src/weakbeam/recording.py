@@ -246,7 +246,8 @@ def _notes(
 
 def _prefix(part: Stack, firsts: list[Stack]) -> str:
     """What the names of figures begin with: the reflection, where there are several."""
-    return figure_prefix(firsts.index(part), part.setup) if len(firsts) > 1 else ""
+    count = len(firsts)
+    return figure_prefix(firsts.index(part), count, part.setup) if count > 1 else ""
 
 
 def _named(drawings: Mapping[str, Drawing], part: Stack, firsts: list[Stack]) -> dict[str, Drawing]:
