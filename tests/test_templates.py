@@ -1,6 +1,7 @@
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -9,6 +10,7 @@ from weakbeam.cli.init import init
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.reference import experiment_reference
+from weakbeam.simulation import simulate
 from weakbeam.templates import TEMPLATES
 
 CAMERA = {
@@ -172,3 +174,13 @@ class TestInit:
 
     def test_help_has_an_example(self):
         assert "  weakbeam init --dest" in CliRunner().invoke(init, ["--help"]).output
+
+
+def test_two_of_the_four_reflections_are_in_the_weak_beam():
+    experiment = TEMPLATES["reflections"].experiment.with_settings(
+        ["camera.pixels=[9, 9]", "camera.pixel_nm=900"]
+    )
+    images = simulate(experiment, workers=1).images.values
+    background = np.median(images.reshape(4, -1), axis=1)
+    assert sorted(background > 0.5) == [False, False, True, True]
+    assert sorted(background)[1] < 0.05

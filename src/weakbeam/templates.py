@@ -95,7 +95,7 @@ _ALL = (
     ),
     Template(
         "reflections",
-        "Weak-beam images of one defect in the four reflections {113} at one azimuth.",
+        "One defect in the four reflections {113} at one azimuth, two of them in the weak beam.",
         Experiment(
             preset="id06-oblique",
             all_reflections=AllReflections(in_group_of=(-1, -1, 3)),
