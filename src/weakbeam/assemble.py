@@ -86,6 +86,13 @@ class Setup:
     """What was corrected in the description."""
 
     @property
+    def factorises(self) -> bool:
+        """Whether frames are products of factors of the acceptance."""
+        return isinstance(self.acceptance, Acceptance) and self.experiment.acceptance.method == (
+            "closed-form"
+        )
+
+    @property
     def dislocations(self) -> tuple[PlacedDislocation, ...]:
         """The dislocations that the experiment describes one by one."""
         return self.defects.dislocations

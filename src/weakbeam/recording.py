@@ -379,8 +379,10 @@ def _write_frames(
     wants_maps = bool(scan.moving) and not part.perfect
     done = file.frames_done(part.index)
     counted = None
-    # Where every frame is a layer of its own, frames are cheaper than the field once more.
-    if (setup.detector.model is not None or scan.moving == ("z",)) and not part.perfect:
+    # Counts have no other source; and where frames do not come from factors, or each has a field of
+    # its own, they are the cheaper one.
+    from_frames = setup.detector.model is not None or scan.moving == ("z",) or not setup.factorises
+    if from_frames and not part.perfect:
         counted = CountedMoments(setup, scan, workers)
         counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
