@@ -22,7 +22,7 @@ from weakbeam.imaging.rays import RayGrid
 _VECTOR = 16
 """Widths of blocks are multiples of this many pixels."""
 
-MOST_SAMPLES = 96
+MOST_SAMPLES = 64
 """Samples of a ray, on average over the image, at which refinement ends ..."""
 
 LEAST_GAIN = 4
