@@ -9,19 +9,19 @@ import pytest
 from scipy.special import ndtr
 
 from weakbeam.diffraction.frames import diffraction_vector_change
-from weakbeam.imaging import kernels
+from weakbeam.imaging import kernels, normal
 
 
 @numba.njit
 def exponentials(x, out):
     for k in range(x.size):
-        out[k] = kernels.exponential(x[k])
+        out[k] = normal.exponential(x[k])
 
 
 @numba.njit
 def shares(low, high, out):
     for k in range(low.size):
-        out[k] = kernels.normal_between(low[k], high[k])
+        out[k] = normal.normal_between(low[k], high[k])
 
 
 def test_exponential():

@@ -12,23 +12,16 @@ import numpy as np
 
 from weakbeam._numba import compiled, inlined
 from weakbeam._typing import Floats, Floats32, Ints
-from weakbeam.imaging.kernels import NOTHING, exponential, normal_between, normal_tail
+from weakbeam.imaging.normal import NOTHING, exponential, normal_below, normal_between
 
 _DARK = 86.0
-"""Square of a whitened q at which exp(-q²/2) counts as zero; see `kernels.NOTHING`."""
+"""Square of a whitened q at which exp(-q²/2) counts as zero; see `normal.NOTHING`."""
 
 _FAR = 9.3
 """Distance of a limit, in standard deviations, beyond which the normal tail counts as zero ..."""
 
 _FULL = 6.2
 """... and at which it is less than 3e-10 of the whole."""
-
-
-@inlined
-def normal_below(x: float) -> float:
-    """Φ(x)."""
-    tail = normal_tail(abs(x))
-    return 1.0 - tail if x > 0.0 else tail
 
 
 @compiled
