@@ -32,6 +32,7 @@ from weakbeam.diffraction.passage import (
     passages,
     transmission,
 )
+from weakbeam.diffraction.ray_map import ray_map, ray_moments
 from weakbeam.instrument.stops import Stop
 
 
@@ -152,10 +153,11 @@ class Acceptance:
     @cached_property
     def passed(self) -> float:
         """Probability that (δ, ξ) passes aperture and stops."""
-        return float(sum(term.weight * a[0] * b[0] for term, a, b in self._lens_moments))
+        return float(sum(term.weight * a[0] * b[0] for term, a, b in self.lens_moments))
 
     @cached_property
-    def _lens_moments(self) -> list[tuple[Passage, Floats, Floats]]:
+    def lens_moments(self) -> list[tuple[Passage, Floats, Floats]]:
+        """Each product of the transmission, with its moments of δ and of ξ."""
         return [
             (
                 term,
@@ -226,7 +228,7 @@ class Acceptance:
         """
         parts = [
             term.weight * b[0] * self.rock_two_theta(q_rock, q_two_theta, term.two_theta)
-            for term, _, b in self._lens_moments
+            for term, _, b in self.lens_moments
         ]
         return np.asarray(sum(parts) / self.passed)
 
@@ -243,7 +245,7 @@ class Acceptance:
         ndarray
         """
         parts = [
-            term.weight * a[0] * self.roll(q_roll, term.roll) for term, a, _ in self._lens_moments
+            term.weight * a[0] * self.roll(q_roll, term.roll) for term, a, _ in self.lens_moments
         ]
         return np.asarray(sum(parts) / self.passed)
 
@@ -424,7 +426,7 @@ class Acceptance:
         """
         parts = [
             term.weight * b[0] * two_theta_marginal(self, q_two_theta, term.two_theta)
-            for term, _, b in self._lens_moments
+            for term, _, b in self.lens_moments
         ]
         return np.asarray(sum(parts) / self.passed)
 
@@ -472,36 +474,12 @@ class Acceptance:
     @property
     def linear_map(self) -> Floats:
         """From (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6)."""
-        s, c, c2 = self.sin, self.cos, math.cos(2 * self.theta)
-        return np.array(
-            [
-                [s, -c, 0.0, 0.0, 0.0, self.motion[0]],
-                [0.0, 0.0, -0.5 / s, 0.0, 0.5 / s, self.motion[1]],
-                [c, -0.5 * c2 / s, 0.0, 0.5 / s, 0.0, self.motion[2]],
-            ]
-        )
+        return ray_map(self.theta, 0.0, self.motion)
 
     @cached_property
     def ray_moments(self) -> tuple[Floats, Floats]:
         """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure, ± 1/2."""
-        centre = sum(w * e for w, e, _ in self.energies)
-        spread = sum(w * (rms**2 + e**2) for w, e, rms in self.energies) - centre**2
-        if math.isinf(self.divergence_vertical):
-            beam = self.clip**2 / 3.0
-        else:
-            window = [Window(-self.clip, self.clip)]
-            moments = gaussian_moments(window, self.divergence_vertical)
-            beam = moments[2] / moments[0]
-        first, second = np.zeros(2), np.zeros((2, 2))
-        for term, a, b in self._lens_moments:
-            factor = term.weight / self.passed
-            first += factor * np.array([a[1] * b[0], a[0] * b[1]])
-            cross = a[1] * b[1]
-            second += factor * np.array([[a[2] * b[0], cross], [cross, a[0] * b[2]]])
-        mean = np.array([centre, 0.0, 0.0, *first, 0.0])
-        covariance = np.diag([spread, beam, self.divergence_horizontal**2, 0.0, 0.0, 1.0 / 12.0])
-        covariance[3:5, 3:5] = second - np.outer(first, first)
-        return mean, covariance
+        return ray_moments(self)
 
 
 def even_nodes(length: float) -> tuple[Floats, Floats]:

@@ -28,6 +28,7 @@ from weakbeam.diffraction.acceptance import Acceptance, even_nodes
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.marginals import normal_between
 from weakbeam.diffraction.passage import Window
+from weakbeam.diffraction.ray_map import ray_map
 from weakbeam.instrument.stops import Stop
 
 _SMALLEST = 1e-12
@@ -283,19 +284,7 @@ class ObliqueAcceptance:
 
         docs/explanation/physics.md, C1.
         """
-        optics = self.optics
-        s, c, c2 = optics.sin, optics.cos, math.cos(2.0 * self.theta)
-        cosine, sine = math.cos(self.eta), math.sin(self.eta)
-        half = 0.5 / s
-        columns = [
-            (s, 0.0, c),
-            (-c * cosine, -half * sine, -half * c2 * cosine),
-            (c * sine, -half * cosine, half * c2 * sine),
-            (0.0, 0.0, half),
-            (0.0, half, 0.0),
-            optics.motion,
-        ]
-        return np.array(columns).T
+        return ray_map(self.theta, self.eta, self.optics.motion)
 
     def mean(self) -> Floats:
         """Mean of q in the imaging frame, shape (3,)."""

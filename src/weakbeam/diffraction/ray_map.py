@@ -1,0 +1,82 @@
+"""The variables of a ray: what they do to q, and how they are distributed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.diffraction.passage import Window, gaussian_moments
+
+if TYPE_CHECKING:
+    from weakbeam.diffraction.acceptance import Acceptance
+
+
+def ray_map(theta: float, eta: float, motion: tuple[float, float, float]) -> Floats:
+    r"""Linear map from (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, imaging frame.
+
+    Parameters
+    ----------
+    theta, eta : float
+        Bragg angle and azimuth of the diffracted beam (rad).
+    motion : tuple of 3 float
+        How far q moves during the exposure, whose moments run from -1/2 to 1/2.
+
+    Returns
+    -------
+    (3, 6) ndarray
+
+    Notes
+    -----
+    With :math:`\zeta_\parallel = \zeta_v\cos\eta - \zeta_h\sin\eta` and :math:`\zeta_\perp =
+    \zeta_v\sin\eta + \zeta_h\cos\eta`, :math:`q_{rock'} = s\varepsilon - c\zeta_\parallel`,
+    :math:`q_{roll} = (\xi - \zeta_\perp)/2s`, :math:`q_{2\theta} = c\varepsilon + (\delta -
+    \zeta_\parallel\cos 2\theta)/2s` (docs/explanation/physics.md, C1).
+    """
+    s, c, c2 = math.sin(theta), math.cos(theta), math.cos(2.0 * theta)
+    cosine, sine = math.cos(eta), math.sin(eta)
+    half = 0.5 / s
+    columns = [
+        (s, 0.0, c),
+        (-c * cosine, -half * sine, -half * c2 * cosine),
+        (c * sine, -half * cosine, half * c2 * sine),
+        (0.0, 0.0, half),
+        (0.0, half, 0.0),
+        motion,
+    ]
+    return np.array(columns).T
+
+
+def ray_moments(optics: Acceptance) -> tuple[Floats, Floats]:
+    """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure, ± 1/2.
+
+    Parameters
+    ----------
+    optics : Acceptance
+        Beam, lens and stops; every truncation counts (docs/explanation/physics.md, C3).
+
+    Returns
+    -------
+    mean : (6,) ndarray
+    covariance : (6, 6) ndarray
+    """
+    centre = sum(w * e for w, e, _ in optics.energies)
+    spread = sum(w * (rms**2 + e**2) for w, e, rms in optics.energies) - centre**2
+    if math.isinf(optics.divergence_vertical):
+        beam = optics.clip**2 / 3.0
+    else:
+        window = [Window(-optics.clip, optics.clip)]
+        moments = gaussian_moments(window, optics.divergence_vertical)
+        beam = moments[2] / moments[0]
+    first, second = np.zeros(2), np.zeros((2, 2))
+    for term, a, b in optics.lens_moments:
+        factor = term.weight / optics.passed
+        first += factor * np.array([a[1] * b[0], a[0] * b[1]])
+        cross = a[1] * b[1]
+        second += factor * np.array([[a[2] * b[0], cross], [cross, a[0] * b[2]]])
+    mean = np.array([centre, 0.0, 0.0, *first, 0.0])
+    covariance = np.diag([spread, beam, optics.divergence_horizontal**2, 0.0, 0.0, 1.0 / 12.0])
+    covariance[3:5, 3:5] = second - np.outer(first, first)
+    return mean, covariance
