@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from weakbeam._defects import Dislocation, LineOfDislocation
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -18,7 +18,6 @@ from weakbeam.assemble_crystal import (
     plane_of,
 )
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
-from weakbeam.crystal.remount import carried
 from weakbeam.crystal.slip import (
     UM_PER_ANGSTROM,
     SlipSystem,
@@ -70,7 +69,6 @@ def dislocations_of(
     experiment: Experiment,
     crystal: CrystalModel,
     sample_from_crystal: Floats,
-    reference: ArrayLike | None = None,
 ) -> tuple[PlacedDislocation, ...]:
     """The dislocations of an experiment, in the sample frame.
 
@@ -82,9 +80,6 @@ def dislocations_of(
         Its crystal.
     sample_from_crystal : (3, 3) ndarray
         How the crystal is mounted.
-    reference : (3, 3) array_like, optional
-        The mount in whose sample frame the positions are given, that of the first reflection; a
-        remount carries them along. Default: the mount itself.
 
     Returns
     -------
@@ -104,9 +99,6 @@ def dislocations_of(
             continue
         key = f"defects[{index}]"
         line, burgers, plane = place_line(table, key, experiment, crystal, sample_from_crystal)
-        if reference is not None:
-            position = carried(line.position, reference, sample_from_crystal)
-            line = replace(line, position=position)
         placed.append(PlacedDislocation(line, table, burgers, plane))
     return tuple(placed)
 
