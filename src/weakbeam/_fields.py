@@ -233,8 +233,6 @@ def _phrase(annotation: Any) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     if NoneType in arguments:
         return " or ".join(_phrase(a) for a in arguments if a is not NoneType)
-    if NoneType in arguments:
-        return " or ".join(_phrase(a) for a in arguments if a is not NoneType)
     if tables := nested_tables(annotation):
         if len(tables) > 1:
             kinds = ", ".join(t.kind_name() for t in tables if issubclass(t, Variant))
