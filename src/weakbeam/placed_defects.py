@@ -40,14 +40,7 @@ class PlacedLines:
 
     def turned(self, rotation: Floats) -> PlacedLines:
         """The same lines in a sample that is turned."""
-        lines = StraightLines(
-            self.lines.burgers_vectors @ rotation.T,
-            self.lines.lines @ rotation.T,
-            self.lines.positions @ rotation.T,
-            self.lines.poisson_ratios,
-            self.lines.core_radii,
-        )
-        return replace(self, lines=lines)
+        return replace(self, lines=self.lines.turned(rotation))
 
 
 @dataclass(frozen=True)

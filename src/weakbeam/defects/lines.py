@@ -85,6 +85,16 @@ class StraightLines:
         ):
             yield Dislocation(*row)
 
+    def turned(self, rotation: Floats) -> StraightLines:
+        """Return the same lines in a frame, or a crystal, that is turned."""
+        return StraightLines(
+            self.burgers_vectors @ rotation.T,
+            self.lines @ rotation.T,
+            self.positions @ rotation.T,
+            self.poisson_ratios,
+            self.core_radii,
+        )
+
     def chosen(self, which: ArrayLike) -> StraightLines:
         """Return some of the lines, given by a mask or by indices."""
         rows = np.asarray(which)

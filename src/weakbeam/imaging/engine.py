@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import numpy as np
 
@@ -92,6 +93,15 @@ class Engine:
         self._stored: dict[int, Floats] = {}
         self.sampling = Sampling(self.grids)
         self._plan()
+
+    def with_field(self, field: DisplacementGradientField) -> Engine:
+        """Return an engine of the same instrument for another deformation."""
+        other = copy(self)
+        other.field = field
+        other._stored = {}
+        other.sampling = Sampling(self.grids)
+        other._plan()
+        return other
 
     @property
     def shape(self) -> tuple[int, int]:

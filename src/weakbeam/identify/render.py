@@ -1,0 +1,231 @@
+"""Images of dislocations, many of them one after the other, under the conditions of one experiment.
+
+What all the images share, the geometry, the acceptance and the rays, is made once; an image then
+costs little more than the field of its lines.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from weakbeam._typing import ArrayLike, Floats, Floats32
+from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble_crystal import crystal_of
+from weakbeam.crystal.slip import burgers_vector, line_of_character
+from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.scan import Layer
+from weakbeam.workers import worker_count
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How one frame is taken.
+
+    Parameters
+    ----------
+    reflection : int
+        Number of the reflection in the experiment.
+    phi, chi, two_theta : float
+        Offsets of the motors (rad).
+    z : float
+        Height of the sample (µm).
+    """
+
+    reflection: int
+    phi: float
+    chi: float
+    two_theta: float
+    z: float
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Frames of one reflection at one height of the sample."""
+
+    engine: Engine
+    layer: Layer
+    setup: Setup
+    first: int
+
+
+class Renderer:
+    """Images of straight dislocations as an experiment's instrument and scan take them.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Crystal, instrument, reflections and scan; its own defects are left out.
+    workers : int, optional
+        Threads of :meth:`images`; as many as there are cores unless given.
+
+    Raises
+    ------
+    InputError
+        If the experiment contradicts physics.
+    """
+
+    def __init__(self, experiment: Experiment, workers: int | None = None) -> None:
+        self.experiment = experiment.model_copy(update={"defects": ()})
+        self.setups = assemble_all(self.experiment)
+        self._crystal = crystal_of(self.experiment)
+        self.workers = worker_count(workers)
+        conditions: list[Condition] = []
+        self._stages: list[_Stage] = []
+        for number, setup in enumerate(self.setups):
+            for scan in setup.scans:
+                at = {m: scan.motor_positions(m) for m in ("phi", "chi", "two_theta", "z")}
+                for layer in scan.layers(setup.geometry):
+                    grids = [replace(grid, lift=layer.z) for grid in setup.grids]
+                    engine = Engine(
+                        Superposition(),
+                        setup.geometry,
+                        grids,
+                        setup.acceptance,
+                        1,
+                        kernel=setup.kernel,
+                        vignetting=setup.vignetting,
+                    )
+                    self._stages.append(_Stage(engine, layer, setup, len(conditions)))
+                conditions += [
+                    Condition(number, *(float(at[m][k]) for m in at)) for k in range(scan.frames)
+                ]
+        self.conditions = tuple(conditions)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of an image as the camera stores it."""
+        return self.setups[0].detector.shape
+
+    @property
+    def up(self) -> Floats:
+        """Unit vector across the sheet of the beam, in the sample frame."""
+        return np.asarray(self.setups[0].grids[0].height_axis)
+
+    def pixel_steps(self) -> tuple[Floats, Floats]:
+        """What a shift by a pixel is in the crystal.
+
+        Returns
+        -------
+        row, column : (3,) ndarray
+            Displacement (µm, sample frame of the first reflection) at the height of the beam's
+            centre, from a pixel that the camera stores to that in the next row and column.
+        """
+        setup = self.setups[0]
+        grid, readout = setup.grids[0], setup.detector.readout
+        rows, columns = readout.shape
+        # The crystal coordinates of every pixel, sent through the camera like an image.
+        place = np.moveaxis(grid.centres(np.arange(grid.pixels)).reshape(rows, columns, 3), -1, 0)
+        stored = readout.mean(place)
+        return stored[:, 1, 0] - stored[:, 0, 0], stored[:, 0, 1] - stored[:, 0, 0]
+
+    def lines_of(
+        self,
+        plane: Sequence[int],
+        burgers: Sequence[int],
+        character_deg: float,
+        position_um: ArrayLike = (0.0, 0.0, 0.0),
+    ) -> StraightLines:
+        """One dislocation of a slip system.
+
+        Parameters
+        ----------
+        plane, burgers : sequence of 3 int
+            Glide plane (hkl) and direction [uvw] of the Burgers vector.
+        character_deg : float
+            Angle by which the line is turned about the plane normal, from a pure edge at 0 to a
+            pure screw at 90 (docs/explanation/physics.md, D2).
+        position_um : (3,) array_like
+            A point on the line (µm, sample frame of the first reflection).
+
+        Raises
+        ------
+        ValueError
+            If the Burgers vector does not lie in the plane.
+        """
+        crystal, mount = self._crystal, self.setups[0].sample_from_crystal
+        line = line_of_character(crystal.cell, burgers, plane, character_deg)
+        vector = burgers_vector(crystal.cell, crystal.space_group, burgers)
+        core_nm = self.experiment.crystal.core_radius_nm
+        core = float(np.linalg.norm(vector)) if core_nm is None else 1e-3 * core_nm
+        return StraightLines(
+            (mount @ vector)[None],
+            (mount @ line)[None],
+            np.asarray(position_um, dtype=np.float64)[None],
+            np.array([crystal.poisson_ratio]),
+            np.array([core]),
+        )
+
+    def image(self, lines: StraightLines) -> Floats32:
+        """Frames of a crystal with some dislocations.
+
+        Parameters
+        ----------
+        lines : StraightLines
+            In the sample frame of the first reflection; µm.
+
+        Returns
+        -------
+        (conditions, rows, columns) ndarray of float32
+            Intensity relative to the perfect crystal at its Bragg setting, blurred, turned, binned
+            and cut by the camera but not counted.
+        """
+        frames = np.empty((len(self.conditions), *self.shape), np.float32)
+        for stage in self._stages:
+            engine = stage.engine.with_field(self._field(lines, stage.setup))
+            images = engine.images(stage.layer.rock_shifts, stage.layer.roll_shifts)
+            numbers = stage.first + stage.layer.frames
+            frames[numbers] = stage.setup.detector.image(images)
+        return frames
+
+    def images(self, many: Iterable[StraightLines]) -> Iterator[Floats32]:
+        """Frames of many crystals, in their order; see :meth:`image`.
+
+        Parameters
+        ----------
+        many : iterable of StraightLines
+            The dislocations of each; taken a few ahead.
+
+        Yields
+        ------
+        (conditions, rows, columns) ndarray of float32
+        """
+        if self.workers == 1:
+            yield from map(self.image, many)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: deque[Future[Floats32]] = deque()
+            try:
+                for lines in many:
+                    waiting.append(pool.submit(self.image, lines))
+                    if len(waiting) > 2 * self.workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def perfect(self) -> Floats:
+        """Intensity of the perfect crystal at every condition, (conditions,)."""
+        values = np.empty(len(self.conditions))
+        for stage in self._stages:
+            layer = stage.layer
+            q = layer.roll_shifts[:, None] + layer.rock_shifts[None]
+            values[stage.first + layer.frames] = stage.setup.acceptance.relative(q)
+        return values
+
+    def _field(self, lines: StraightLines, setup: Setup) -> DisplacementGradientField:
+        """The field of lines, carried to the sample frame of a reflection."""
+        if setup is self.setups[0]:
+            return StraightDislocations(lines)
+        rotation = setup.sample_from_crystal @ self.setups[0].sample_from_crystal.T
+        return StraightDislocations(lines.turned(rotation))
