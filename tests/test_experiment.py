@@ -82,6 +82,7 @@ burgers = [1, 0, -1]
 line = [1, -2, 1]
 position_um = [0, 0, 0]
 [scan]
+order = "rewind"
 continuous = false
 [scan.phi]
 value_mrad = 0

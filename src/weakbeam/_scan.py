@@ -147,6 +147,9 @@ class Scan(Table):
         None,
         description="what moves, over usual ranges where they are not given",
     )
+    order: Literal["rewind", "zigzag"] = Field(
+        "rewind", description="rows of two motors all run the same way, or back and forth"
+    )
     continuous: StrictBool = Field(
         False, description="the fastest motor moves during the exposure, by one step"
     )
@@ -180,6 +183,8 @@ class Scan(Table):
             stands = getattr(self.strain, axis)
             if not self.strain.moving and stands not in (None, 0.0):
                 raise InputError(f"strain.{axis}", _shown(stands), "strain is a range to scan over")
+        if self.order == "zigzag" and sum(a.moving for a in (self.phi, self.chi, self.arm)) < 2:
+            raise InputError("order", self.order, "needs two angles that move; else use rewind")
         if self.mode is None:
             return self
         for name in ("phi", "chi", "two_theta", "strain", "z"):

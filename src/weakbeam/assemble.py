@@ -315,7 +315,11 @@ def _one(
         defects=defects.turned(orientation @ reference.T),
         grids=grids,
         positions=positions,
-        scans=tuple(detector_scans(positions, PHI_PER_ARM if strained else 0.0)),
+        scans=tuple(
+            detector_scans(
+                positions, PHI_PER_ARM if strained else 0.0, experiment.scan.order == "zigzag"
+            )
+        ),
         vignetting=vignetting_of(experiment),
         detector=detector_of(experiment, geometry, optics),
         notes=notes,

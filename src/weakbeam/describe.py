@@ -98,6 +98,7 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
         shape=setup.detector.shape,
         dtype=frame_type(experiment),
         scan_shape=scan.shape,
+        places=scan.places,
         image_axes=image_axes(setup),
         exposure_s=camera.exposure_s,
         maps={} if perfect else _maps(scan),
@@ -139,6 +140,7 @@ def describe_companion(setup: Setup, kind: Literal["dark", "flat"], frames: int)
         fixed={name: (float(np.ravel(at)[0]), unit) for name, (at, unit) in first.fixed.items()},
         scan_shape=(),
         repeats=frames,
+        places=None,
         maps={},
         instrument={**first.instrument, "pco_ff": camera},
     )

@@ -388,7 +388,7 @@ def _write_frames(
     if images is not None and not part.perfect:
         start = sum(other.frames for other in stacks[: part.index])
         frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
-        batches = iter([(np.arange(scan.frames), frames)])
+        batches = iter([(scan.places, frames)])
     else:
         batches = stack(setup, scan, engine_at, part.index, workers, progress, ~done)
     for numbers, frames in batches:

@@ -88,7 +88,8 @@ _NOTES = {
     "in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual ranges unless"
     " their tables say otherwise. In a strain scan phi turns by -two_theta/2 along with the "
     "arm, so that only the lattice spacing is scanned. With `continuous = true` the fastest "
-    "motor moves on by one step during each exposure, and frames are averages over the way. A"
+    "motor moves on by one step during each exposure, and frames are averages over the way. "
+    'With `order = "zigzag"` every second row of two motors runs backwards. A'
     " motor takes one of three forms: it stands at `value_*`; it moves over `half_range_*` to"
     " either side of `center_*` in `steps` positions, both ends included (one step: the "
     "centre alone); or it visits the list `values_*`. A motor that is absent stands at 0. The"

@@ -137,7 +137,7 @@ def simulate(
             return setup.engine(z, workers)
 
         for numbers, frames in stack(setup, scan, engine_at, index, workers, progress):
-            images[start + numbers] = frames
+            images[start + scan.places[numbers]] = frames
         start += scan.frames
     coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
     labelled = LabelledArray(

@@ -50,9 +50,22 @@ def test_every_setting_comes_once_with_the_last_motor_fastest(moving):
     assert visited == expected
 
 
+def test_every_second_row_of_a_zigzag_scan_runs_backwards():
+    (plain,) = detector_scans(scan_of(moving=("two_theta", "phi")))
+    (scan,) = detector_scans(scan_of(moving=("two_theta", "phi")), zigzag=True)
+    phi, arm = (np.array(POSITIONS[motor]) for motor in ("phi", "two_theta"))
+    found = scan.motor_positions("phi").reshape(3, 4)
+    np.testing.assert_array_equal(found, [phi, phi[::-1], phi])
+    np.testing.assert_array_equal(scan.motor_positions("two_theta"), np.repeat(arm, 4))
+    for motor in MOTORS:
+        on_grid = scan.motor_positions(motor)[scan.places]
+        np.testing.assert_array_equal(on_grid, plain.motor_positions(motor))
+
+
 @pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("two_theta", "chi")])
-def test_layers_hold_the_shifts_of_their_frames(moving):
-    for scan in detector_scans(scan_of(moving=moving)):
+@pytest.mark.parametrize("zigzag", [False, True])
+def test_layers_hold_the_shifts_of_their_frames(moving, zigzag):
+    for scan in detector_scans(scan_of(moving=moving), zigzag=zigzag):
         settings = np.stack([scan.motor_positions(m) for m in ("phi", "chi", "two_theta")], -1)
         numbers = []
         for layer in scan.layers(GEOMETRY):

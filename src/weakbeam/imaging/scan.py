@@ -59,11 +59,14 @@ class DetectorScan:
         The motors that move, the slowest first.
     phi_per_two_theta : float
         What φ turns along for each angle of the arm, in addition to its own position.
+    zigzag : bool
+        Whether every second row of two motors runs backwards.
     """
 
     positions: Mapping[str, Floats]
     moving: tuple[str, ...]
     phi_per_two_theta: float = 0.0
+    zigzag: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -74,6 +77,19 @@ class DetectorScan:
     def frames(self) -> int:
         """Number of frames."""
         return math.prod(self.shape)
+
+    @property
+    def places(self) -> Ints:
+        """Place of each frame on the grid of the moving motors, shape (frames,).
+
+        Rows that run backwards swap their frames in pairs, so that this is the number of the frame
+        at each place as well.
+        """
+        places = np.arange(self.frames)
+        if self.zigzag and len(self.shape) == 2:
+            rows = places.reshape(self.shape)
+            rows[1::2] = rows[1::2, ::-1].copy()
+        return places
 
     def motor_positions(self, motor: str) -> Floats:
         """Position of a motor at every frame, shape (frames,)."""
@@ -87,7 +103,8 @@ class DetectorScan:
             return np.full(self.frames, values[0])
         axis = self.moving.index(motor)
         shape = [-1 if k == axis else 1 for k in range(len(self.moving))]
-        return np.ascontiguousarray(np.broadcast_to(values.reshape(shape), self.shape)).reshape(-1)
+        grid = np.ascontiguousarray(np.broadcast_to(values.reshape(shape), self.shape)).reshape(-1)
+        return grid[self.places]
 
     def layers(self, geometry: DiffractionGeometry) -> Iterator[Layer]:
         """The scan as grids that the engine can factorise, one for each height of the sample.
@@ -114,7 +131,7 @@ class DetectorScan:
 
 
 def detector_scans(
-    positions: Mapping[str, ArrayLike], phi_per_two_theta: float = 0.0
+    positions: Mapping[str, ArrayLike], phi_per_two_theta: float = 0.0, zigzag: bool = False
 ) -> list[DetectorScan]:
     """Split a scan of any number of motors into scans of at most two.
 
@@ -122,7 +139,7 @@ def detector_scans(
     ----------
     positions : mapping of str to (n,) array_like
         Positions of each of the four motors in :data:`MOTORS`.
-    phi_per_two_theta : float
+    phi_per_two_theta, zigzag
         See :class:`DetectorScan`.
 
     Returns
@@ -138,11 +155,11 @@ def detector_scans(
     scans = []
     for values in product(*(axes[motor] for motor in outer)):
         fixed = {motor: np.array([value]) for motor, value in zip(outer, values, strict=True)}
-        scans.append(DetectorScan({**axes, **fixed}, tuple(inner), phi_per_two_theta))
+        scans.append(DetectorScan({**axes, **fixed}, tuple(inner), phi_per_two_theta, zigzag))
     return scans
 
 
 def _frame_numbers(scan: DetectorScan) -> NDArray[Any]:
     """Frame numbers on the grid (z, 2θ, χ, φ), whatever the order of the scan."""
     lengths = [len(scan.positions[motor]) for motor in MOTORS]
-    return np.arange(scan.frames).reshape(lengths)
+    return scan.places.reshape(lengths)

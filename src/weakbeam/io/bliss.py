@@ -194,8 +194,9 @@ def grid_positions(entry: Entry) -> tuple[Floats, Floats] | None:
     """Positions along the slow and the fast motor; None where the frames lie on no grid."""
     if len(entry.moving) != 2:
         return None
+    order = np.argsort(entry.frame_places)
     slow, fast = (
-        np.asarray(values, dtype=float).reshape(entry.scan_shape)
+        np.asarray(values, dtype=float)[order].reshape(entry.scan_shape)
         for values in entry.moving.values()
     )
     on_grid = np.array_equal(slow, np.broadcast_to(slow[:, :1], slow.shape)) and np.array_equal(
@@ -311,6 +312,8 @@ def _create_progress(group: h5py.Group, entry: Entry) -> None:
     progress["frame_order"] = np.zeros(entry.frames, dtype=np.uint64)
     progress["frame_order"].attrs["long_name"] = "serial number of writing, from 1"
     progress["scan_shape"] = np.array(entry.scan_shape, dtype=np.int64)
+    progress["scan_place"] = np.asarray(entry.frame_places, dtype=np.int64)
+    progress["scan_place"].attrs["long_name"] = "place of each frame on the grid of the scan"
 
 
 def _link(group: h5py.Group, name: str, path: str) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam._typing import ArrayLike, Floats, Ints
 
 Fields: TypeAlias = Mapping[str, object]
 """Contents of one group: name -> value, (value, unit), or a further `Fields` for a subgroup.
@@ -66,6 +66,8 @@ class Entry:
         The maps (rows, columns) that will be filled in once the frames are there.
     repeats : int
         Frames at each position; more than one only where no motor moves.
+    places : (frames,) ndarray of int, optional
+        Place of each frame on the grid of the scan; one after the other unless given.
     instrument : mapping of str to Fields
         Groups of the instrument that differ from those of the `Description`.
     sample : Fields
@@ -88,6 +90,7 @@ class Entry:
     sample: Fields = field(default_factory=dict)
     defects: Fields | str = field(default_factory=dict)
     repeats: int = 1
+    places: Ints | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
@@ -103,6 +106,8 @@ class Entry:
         for name, positions in self.moving.items():
             if np.shape(positions) != (self.frames,):
                 raise ValueError(f"{name} needs one position for each of the {self.frames} frames")
+        if not np.array_equal(np.sort(self.frame_places), np.arange(self.frames)):
+            raise ValueError(f"places must hold each of the {self.frames} frames once")
         for axis, pixels in zip(self.image_axes, self.shape, strict=True):
             if np.shape(axis.values_um) != (pixels,):
                 raise ValueError(f"image axis {axis.name} needs {pixels} values")
@@ -111,6 +116,11 @@ class Entry:
     def frames(self) -> int:
         """Number of frames, N."""
         return self.repeats * math.prod(self.scan_shape)
+
+    @property
+    def frame_places(self) -> Ints:
+        """Place of each frame on the grid of the scan."""
+        return np.arange(self.frames) if self.places is None else self.places
 
     @property
     def image_unit(self) -> str:

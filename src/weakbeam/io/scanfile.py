@@ -354,7 +354,8 @@ class _Scan:
         self.group["plot/image_sum"][...] = self.image_sum
         scan_map = self.group.get("scan_map/intensity")
         if scan_map is not None and scan_map.ndim == 2:
-            scan_map[...] = self.intensity.reshape(scan_map.shape)
+            order = np.argsort(self.group["progress/scan_place"][()])
+            scan_map[...] = self.intensity[order].reshape(scan_map.shape)
 
 
 def _refuse_if_in_use(path: Path) -> None:
