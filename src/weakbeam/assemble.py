@@ -204,10 +204,15 @@ class Setup:
     @cached_property
     def inputs(self) -> dict[str, str]:
         """SHA-256 of every file that the experiment names."""
-        stored = [t.file for t in self.experiment.defects if isinstance(t, StoredDislocations)]
-        e = self.experiment
-        files = (e.crystal.cif, e.acceptance.file, e.camera.file, *stored)
-        return {file: file_sha256(file) for file in files if file is not None}
+        return {file: file_sha256(file) for file in input_files(self.experiment)}
+
+
+def input_files(experiment: Experiment) -> list[str]:
+    """The files that an experiment names, by which its images change."""
+    e = experiment
+    stored = [table.file for table in e.defects if isinstance(table, StoredDislocations)]
+    files = (e.crystal.cif, e.acceptance.file, e.camera.file, *stored)
+    return [file for file in files if file is not None]
 
 
 def assemble(experiment: Experiment) -> Setup:
