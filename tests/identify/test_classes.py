@@ -44,7 +44,8 @@ class TestFaceCentred:
 
     def test_24_combinations_are_invisible_all_of_them_screws_across_g(self, fcc):
         g = np.array([-1, 1, -1])
-        hidden = [one for one in fcc if seen("Al", fcc, g)[one.number] < UNSEEN]
+        unseen = seen("Al", fcc, g) < UNSEEN
+        hidden = [one for one in fcc if unseen[one.number]]
         assert sum(len(one.members) for one in hidden) == 24
         assert sum(len(one.members) for one in fcc) - 24 == 840
         assert all(one.character_deg in (90.0, 270.0) for one in hidden)
