@@ -1,0 +1,179 @@
+"""The folder of a sweep: its plans, its files of images, and which of them are complete.
+
+``plans/DIGEST.toml`` is the manifest with the experiment in it, all that a worker needs;
+``shards/DIGEST-NUMBER.h5`` holds images, and the receipt ``.json`` beside it tells that it is
+complete. Files of another manifest stay: tasks that are in them are not computed again.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from weakbeam.batch.lock import is_running
+from weakbeam.batch.manifest import Sweep, read_sweep
+from weakbeam.batch.receipts import Receipt, move_into_place, read_receipt
+from weakbeam.errors import InputError
+from weakbeam.io.diskerrors import creation_error
+
+_LETTERS = 12
+"""Digits of a sweep's digest in the names of its files."""
+
+_ID_BYTES = 32
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """A folder for sweeps.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    """
+
+    path: Path
+
+    @property
+    def shards(self) -> Path:
+        """Where the files of images are."""
+        return self.path / "shards"
+
+    @property
+    def plans(self) -> Path:
+        """Where the manifests are."""
+        return self.path / "plans"
+
+    def plan(self, digest: str) -> Path:
+        """The manifest of a sweep."""
+        return self.plans / f"{digest[:_LETTERS]}.toml"
+
+    def latest(self) -> Path:
+        """The manifest that was run last.
+
+        Raises
+        ------
+        InputError
+            If the folder holds no sweep.
+        """
+        try:
+            name = (self.path / "sweep.txt").read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            name = ""
+        if not name or not (self.plans / name).is_file():
+            raise InputError(str(self.path), None, "holds no sweep")
+        return self.plans / name
+
+    def name(self, digest: str, number: int) -> str:
+        """Name of a file of images, without its end."""
+        return f"{digest[:_LETTERS]}-{number:06d}"
+
+    def receipt(self, digest: str, number: int) -> Receipt | None:
+        """What a file of images holds; None if it is not complete."""
+        receipt = read_receipt(self.shards / f"{self.name(digest, number)}.json")
+        return receipt if receipt is not None and receipt.is_intact(self.shards) else None
+
+    def draft(self, name: str) -> Path:
+        """A name for a file that is being written, which tells by whom."""
+        return self.shards / f"{name}.{platform.node()}-{os.getpid()}.part"
+
+    # ------------------------------------------------------------------ before a run
+
+    def prepare(self, sweep: Sweep, resume: bool) -> None:
+        """Make the folder ready for a run; it must be locked.
+
+        Parameters
+        ----------
+        sweep : Sweep
+            What is to be run.
+        resume : bool
+            Whether the folder may hold a sweep already.
+
+        Raises
+        ------
+        InputError
+            If the folder holds a sweep and `resume` is not set, or cannot be written to.
+        RunError
+            If the disk fails.
+        """
+        plan = self.plan(sweep.digest)
+        if not resume and (self.plans.exists() or self.shards.exists()):
+            raise InputError(
+                "--output", str(self.path), "holds a sweep; --resume goes on with it or extends it"
+            )
+        try:
+            self.plans.mkdir(parents=True, exist_ok=True)
+            self.shards.mkdir(exist_ok=True)
+            if not plan.exists():
+                self._write_kept(sweep, self._ids_elsewhere(sweep))
+                self._write(plan, sweep.to_toml().encode())
+            elif kept := self.kept(sweep.digest):
+                self._forget_lost(sweep, kept)
+            self._write(self.path / "sweep.txt", f"{plan.name}\n".encode())
+        except OSError as error:
+            raise creation_error(self.path, error) from None
+
+    def remove_drafts(self) -> None:
+        """Remove what processes of this computer have left that are gone."""
+        for path in self.shards.glob("*.part"):
+            host, _, pid = path.name.removesuffix(".part").partition(".")[2].rpartition("-")
+            # The host's name may have dots in it, and the name of a shard has none.
+            is_mine = host.endswith(platform.node()) and pid.isdigit()
+            if is_mine and not is_running(int(pid)):
+                path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        draft = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
+        draft.write_bytes(data)
+        move_into_place(draft, path)
+
+    # ------------------------------------------------------------------ tasks in other files
+
+    def kept(self, digest: str) -> frozenset[bytes]:
+        """Tasks, by their ids, that files of other manifests hold."""
+        try:
+            data = self.plan(digest).with_suffix(".kept").read_bytes()
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(data[k : k + _ID_BYTES] for k in range(0, len(data), _ID_BYTES))
+
+    def elsewhere(self, sweep: Sweep) -> Iterator[Receipt]:
+        """Receipts of complete files of other manifests, in the same format."""
+        for path in sorted(self.shards.glob("*.json")):
+            if path.name.startswith(sweep.digest[:_LETTERS]):
+                continue
+            receipt = read_receipt(path)
+            is_like = receipt is not None and receipt.format == sweep.manifest.output.format
+            if receipt is not None and is_like and receipt.is_intact(self.shards):
+                yield receipt
+
+    def _ids_elsewhere(self, sweep: Sweep) -> set[bytes]:
+        return {bytes.fromhex(s.id) for receipt in self.elsewhere(sweep) for s in receipt.stored}
+
+    def _write_kept(self, sweep: Sweep, ids: set[bytes]) -> None:
+        path = self.plan(sweep.digest).with_suffix(".kept")
+        if ids:
+            self._write(path, b"".join(sorted(ids)))
+        else:
+            path.unlink(missing_ok=True)
+
+    def _forget_lost(self, sweep: Sweep, kept: frozenset[bytes]) -> None:
+        """Have those tasks computed again whose files, of another manifest, are gone."""
+        lost = kept - self._ids_elsewhere(sweep)
+        if not lost:
+            return
+        # The receipts first: after a crash the list still tells which are lost.
+        for number in range(sweep.shards):
+            path = self.shards / f"{self.name(sweep.digest, number)}.json"
+            receipt = read_receipt(path)
+            if receipt and any(bytes.fromhex(k.id) in lost for k in receipt.kept):
+                path.unlink()
+        self._write_kept(sweep, set(kept - lost))
+
+
+def sweep_in(folder: SweepFolder) -> Sweep:
+    """The sweep that was run last in a folder."""
+    return read_sweep(folder.latest())

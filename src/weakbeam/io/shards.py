@@ -1,0 +1,183 @@
+"""Files of images of many experiments, each written by one process from beginning to end.
+
+The same experiments give the same bytes: nothing tells when or where a file was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.io.chunks import compression_of, shuffle_and_deflate
+
+SUFFIXES = {"hdf5": ".h5", "webdataset": ".tar", "zarr": ".zarr.zip"}
+"""Formats and the ends of their files' names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """The images of one experiment.
+
+    Parameters
+    ----------
+    number : int
+        Place of the task in its sweep.
+    id : str
+        Hash of the experiment and the files that it names, 64 hexadecimal digits.
+    settings : mapping of str to object
+        The keys that vary in the sweep, and their values.
+    experiment : str
+        The whole experiment (TOML).
+    images : ndarray
+        C-contiguous; the last two axes are those of the image.
+    coords : mapping of str to (n,) ndarray
+        Positions along each axis, in order.
+    units : mapping of str to str
+        Their units.
+    """
+
+    number: int
+    id: str
+    settings: Mapping[str, Any]
+    experiment: str
+    images: NDArray[Any]
+    coords: Mapping[str, NDArray[Any]]
+    units: Mapping[str, str]
+
+    @property
+    def group(self) -> str:
+        """Name that images of the same axes, lengths and type share: ``phi21_x128_y128``."""
+        axes = "_".join(f"{name}{len(values)}" for name, values in self.coords.items())
+        return axes if self.images.dtype == np.float32 else f"{axes}_{self.images.dtype}"
+
+
+class ShardWriter(Protocol):
+    """Writes a file of samples."""
+
+    def add(self, sample: Sample) -> None:
+        """Append a sample."""
+
+    def close(self) -> None:
+        """Complete the file."""
+
+
+def shard_writer(form: str, path: Path, compression: str = "gzip") -> ShardWriter:
+    """Open a new file of samples.
+
+    Parameters
+    ----------
+    form : {"hdf5", "webdataset", "zarr"}
+        HDF5; a tar file as WebDataset reads it; or a zip file that is a Zarr store (format 2).
+    path : Path
+        The file.
+    compression : {"gzip", "none", "bitshuffle-lz4"}
+        Of the images in HDF5. A tar file holds them as they are, a Zarr store as with ``gzip``.
+    """
+    if form == "hdf5":
+        return HDF5Writer(path, compression)
+    from weakbeam.io.training_shards import TarWriter, ZarrWriter
+
+    return TarWriter(path) if form == "webdataset" else ZarrWriter(path)
+
+
+class HDF5Writer:
+    """Samples in HDF5: a group for each shape of images, with a row for each sample."""
+
+    def __init__(self, path: Path, compression: str) -> None:
+        # "earliest" is the format that every reader knows.
+        self._file = h5py.File(path, "w", libver="earliest")
+        self._file.attrs.update({"NX_class": "NXroot", "creator": "weakbeam"})
+        self._compression = compression
+
+    def add(self, sample: Sample) -> None:
+        """Append a sample to its group."""
+        try:
+            if sample.group not in self._file:
+                self._create(sample)
+            group = self._file[sample.group]
+            row = len(group["number"])
+            for name, values in _columns(sample).items():
+                group[name].resize(row + 1, axis=0)
+                group[name][row] = values
+            self._write_images(group["image"], row, sample.images)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def close(self) -> None:
+        """Complete the file."""
+        try:
+            self._file.close()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _create(self, sample: Sample) -> None:
+        if "default" not in self._file.attrs:
+            self._file.attrs["default"] = sample.group
+        group = self._file.create_group(sample.group)
+        group.attrs.update({"NX_class": "NXdata", "signal": "image"})
+        shape = sample.images.shape
+        options: dict[str, Any] = {}
+        if self._compression == "gzip":
+            options = {"compression": "gzip", "shuffle": True}
+        elif self._compression == "bitshuffle-lz4":
+            import hdf5plugin
+
+            options = dict(hdf5plugin.Bitshuffle(cname="lz4"))
+        image = group.create_dataset(
+            "image",
+            (0, *shape),
+            sample.images.dtype,
+            maxshape=(None, *shape),
+            chunks=(1,) * (len(shape) - 1) + shape[-2:],
+            **options,
+        )
+        image.attrs["interpretation"] = "image"
+        for name, value in _columns(sample).items():
+            text = isinstance(value, str)
+            kind = h5py.string_dtype() if text else np.asarray(value).dtype
+            size = () if text else np.shape(value)
+            column = group.create_dataset(
+                name, (0, *size), kind, maxshape=(None, *size), chunks=(64, *size)
+            )
+            if name in sample.units:
+                column.attrs["units"] = sample.units[name]
+
+    def _write_images(self, stack: h5py.Dataset, row: int, images: NDArray[Any]) -> None:
+        stack.resize(row + 1, axis=0)
+        if compression_of(stack) != "gzip":
+            stack[row] = images
+            return
+        for index in np.ndindex(*images.shape[:-2]):
+            chunk = shuffle_and_deflate(np.ascontiguousarray(images[index]))
+            stack.id.write_direct_chunk((row, *index, 0, 0), chunk)
+
+    def _give_up(self) -> None:
+        """Close what a full disk keeps from being closed."""
+        with suppress(Exception):
+            self._file.close()
+
+
+def _columns(sample: Sample) -> dict[str, Any]:
+    """What a row holds beside the images."""
+    return {
+        "number": np.int64(sample.number),
+        "id": sample.id,
+        "settings": settings_text(sample.settings),
+        "experiment": sample.experiment,
+        **sample.coords,
+    }
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """The keys that vary, and their values, as JSON."""
+    return json.dumps(settings, ensure_ascii=False)
