@@ -25,6 +25,7 @@ from weakbeam._camera import Camera
 from weakbeam._crystal import Cell, Crystal
 from weakbeam._defects import DEFAULT_DEFECT, Dislocation
 from weakbeam._fields import Table
+from weakbeam._identify import Identify
 from weakbeam._instrument import (
     Acceptance,
     Beam,
@@ -66,6 +67,7 @@ __all__ = [
     "Dislocation",
     "Experiment",
     "HeightAxis",
+    "Identify",
     "KnifeEdge",
     "Lens",
     "Objective",
@@ -148,6 +150,9 @@ class Experiment(Table):
         Acceptance(), description="How the acceptance in reciprocal space is computed."
     )
     output: Output = Field(Output(), description="What is written.")
+    identify: Identify | None = Field(
+        None, description="The candidates that weakbeam identify generate makes images of."
+    )
 
     @model_validator(mode="wrap")
     @classmethod

@@ -95,6 +95,10 @@ _NOTES = {
     "centre alone); or it visits the list `values_*`. A motor that is absent stands at 0. The"
     " sign of chi is the published one, left-handed about x; two_theta is positive towards "
     "larger angles.",
+    "identify": "`weakbeam identify generate` makes a library of all types of dislocations, or a "
+    "training set with several of them in each image, in place of the experiment's own defects "
+    "([how to](../how-to/identify-library.md)). Other commands ignore this table. Without it a "
+    "library with the defaults is made.",
 }
 
 

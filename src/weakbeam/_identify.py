@@ -1,0 +1,113 @@
+"""Libraries and training sets for identification in the experiment file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
+
+from weakbeam._fields import Allowed, MicrometrePositions, Position, Table, integer, number, numbers
+from weakbeam._indices import IndicesOrFour
+from weakbeam.errors import InputError
+
+_Planes = Annotated[tuple[IndicesOrFour, ...], Allowed("a list of planes, at least one", bool)]
+_Directions = Annotated[
+    tuple[IndicesOrFour, ...], Allowed("a list of directions, at least one", bool)
+]
+_Positions = Annotated[
+    tuple[Position, ...], Allowed("a list of positions (x, y, z), at least one", bool)
+]
+_Angles = Annotated[tuple[StrictFloat, ...], numbers(-360, 360)]
+
+_OF_MODE = {
+    "multi": (
+        "images",
+        "dislocations",
+        "fewest_dislocations",
+        "half_depth_um",
+        "margin_px",
+        "labels",
+        "mask_sigma",
+    ),
+    "library": ("positions_um", "depths_um"),
+}
+"""Keys that have a meaning in training sets only, or in libraries only."""
+
+
+class Identify(Table):
+    """The candidates of an identification and their images."""
+
+    instead = (("characters_deg", "character_step_deg"),)
+
+    mode: Literal["single", "z-scan", "multi"] = Field(
+        "single", description='"single", "z-scan": a library; "multi": a training set'
+    )
+    planes: _Planes | None = Field(
+        None, description="slip planes (hkl); default: all of the crystal", examples=[((1, 1, 1),)]
+    )
+    burgers: _Directions | None = Field(
+        None,
+        description="Burgers vectors [uvw]; default: all of the crystal",
+        examples=[((1, 0, -1),)],
+    )
+    character_step_deg: Annotated[StrictFloat, number(0.01, 360)] | None = Field(
+        10.0, description="step around the circle: 0 edge, 90 screw"
+    )
+    characters_deg: _Angles | None = Field(
+        None, description="instead: a list", examples=[(0.0, 90.0, 180.0, 270.0)]
+    )
+    positions_um: _Positions = Field(
+        ((0.0, 0.0, 0.0),), description="libraries: points of the lines, sample frame"
+    )
+    depths_um: MicrometrePositions = Field(
+        (0.0,), description="libraries: heights that the lines are raised by"
+    )
+    images: Annotated[StrictInt, integer(1, 10_000_000)] = Field(
+        1000, description="multi: number of images"
+    )
+    dislocations: Annotated[StrictInt, integer(1, 100)] = Field(
+        2, description="multi: dislocations in an image, at most"
+    )
+    fewest_dislocations: Annotated[StrictInt, integer(1, 100)] | None = Field(
+        None, description="multi: at least; default: as many as at most"
+    )
+    half_depth_um: Annotated[StrictFloat, number(0, 1e4)] = Field(
+        0.0, description="multi: heights are drawn from -this to this"
+    )
+    margin_px: Annotated[StrictFloat, number(0, 1e5)] = Field(
+        0.0, description="multi: distance of drawn points from the edges"
+    )
+    labels: StrictBool = Field(True, description="multi: store what each one adds alone, and masks")
+    mask_sigma: Annotated[StrictFloat, number(0.01, 1e4)] = Field(
+        3.0, description="multi: least part of a mask, in sigmas of the noise"
+    )
+    noise: StrictBool | None = Field(
+        None,
+        description="counts with noise; default: multi, if the camera counts",
+        examples=[False],
+    )
+    seed: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
+        0, description="multi: seed of what is drawn; noise has camera.seed"
+    )
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a training set is asked for, not a library."""
+        return self.mode == "multi"
+
+    @model_validator(mode="after")
+    def _has_keys_of_its_mode(self) -> Self:
+        other = "library" if self.is_training else "multi"
+        for key in _OF_MODE[other]:
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].default:
+                shown = list(map(list, value)) if key == "positions_um" else value
+                shown = list(value) if key == "depths_um" else shown
+                needed = 'mode = "multi"' if other == "multi" else 'mode = "single" or "z-scan"'
+                raise InputError(key, shown, f"needs {needed}")
+        fewest = self.fewest_dislocations
+        if fewest is not None and fewest > self.dislocations:
+            raise InputError(
+                "fewest_dislocations", fewest, f"must not exceed dislocations = {self.dislocations}"
+            )
+        return self
