@@ -55,7 +55,8 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
     """The default experiment with settings, assembled, and all code compiled."""
     from weakbeam import Experiment
     from weakbeam.assemble import assemble
-    from weakbeam.simulation import factor_moments, stack
+    from weakbeam.scan_maps import factor_sums
+    from weakbeam.simulation import stack
 
     for change in (("camera.model=pco_edge",), OBLIQUE[-5:], ()):
         small = assemble(
@@ -65,13 +66,14 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
         )
         for _ in stack(small, small.scans[0], small.engine):
             pass
-    factor_moments(small, small.scans[0], small.engine)
+    factor_sums(small, small.scans[0], small.engine)
     return assemble(Experiment().with_settings(settings))
 
 
 def measure(part: str, workers: int | None, repeats: int) -> None:
     """Do one part of the benchmark in this process."""
-    from weakbeam.simulation import factor_moments, stack
+    from weakbeam.scan_maps import factor_sums, scan_maps
+    from weakbeam.simulation import stack
 
     scan_setup = setup()
     scan = scan_setup.scans[0]
@@ -84,7 +86,7 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
             pass
 
     def maps() -> None:
-        factor_moments(scan_setup, scan, engine_at)
+        scan_maps(scan_setup, scan, factor_sums(scan_setup, scan, engine_at))
 
     noisy = setup([*SCAN[:3], f"scan.chi.steps={NOISY // STEPS}", "camera.model=pco_edge"])
 

@@ -16,7 +16,7 @@ from weakbeam.assemble import assemble
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
 from weakbeam.measured import map_scan, mean_frame
-from weakbeam.simulation import factor_moments
+from weakbeam.scan_maps import factor_sums, scan_maps
 
 CHI, PHI = angles()
 TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
@@ -149,13 +149,14 @@ def test_maps_of_our_own_files(tmp_path, layout):
         np.testing.assert_allclose(angle - math.radians(scan.fixed.get(motor, 0.0)), com, atol=1e-9)
 
 
-def test_moments_from_the_factors_equal_those_of_the_stack():
+def test_maps_from_the_factors_equal_those_of_the_stack():
     axes = {"phi": (0.6, 31), "chi": (2.0, 21)}
     ranges = [f"scan.{motor}.half_range_mrad={half}" for motor, (half, _) in axes.items()]
     steps = [f"scan.{motor}.steps={number}" for motor, (_, number) in axes.items()]
     experiment = SMALL.with_settings([*ranges, *steps])
     setup = assemble(experiment)
-    factors = factor_moments(setup, setup.scans[0], lambda z: setup.engine(z, 1))
+    sums = factor_sums(setup, setup.scans[0], lambda z: setup.engine(z, 1))
+    stored, factors = scan_maps(setup, setup.scans[0], sums), sums.moments
     images = simulate(experiment).images
     chi, phi = np.meshgrid(images.coords["chi"], images.coords["phi"], indexing="ij")
     positions = {"chi": chi.ravel(), "phi": phi.ravel()}
@@ -165,6 +166,10 @@ def test_moments_from_the_factors_equal_those_of_the_stack():
         np.testing.assert_allclose(factors.fwhm(motor), maps[motor]["fwhm"], rtol=1e-6)
         for kind in ("skewness", "kurtosis"):
             np.testing.assert_allclose(getattr(factors, kind)(motor), maps[motor][kind], atol=1e-6)
+        for kind in ("peak", "peak_value", "fwhm_half"):
+            scale = 1.0 if kind == "peak_value" else math.degrees(1.0)
+            found = stored[f"{motor}_{kind}"] / scale
+            np.testing.assert_allclose(found, maps[motor][kind], rtol=2e-6, atol=1e-9)
 
 
 def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 
 from weakbeam._typing import Floats
+from weakbeam.analysis.profiles import curve_axes
+from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, OF_CURVES
 from weakbeam.assemble import Setup
 from weakbeam.assemble_instrument import accepted_angles
 from weakbeam.describe_reflections import reflection_fields, reflection_rows
@@ -101,7 +103,7 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
         places=scan.places,
         image_axes=image_axes(setup),
         exposure_s=camera.exposure_s,
-        maps={} if perfect else _maps(scan),
+        maps={} if perfect else map_axes(setup, scan),
         instrument={
             "crystal": {"@NX_class": "NXcollection", "perfect": int(perfect)},
             "goniometer": _goniometer(setup),
@@ -162,6 +164,51 @@ def map_name(motor: str, kind: str) -> str:
     return f"{MOTOR_NAMES[motor]}_{kind}"
 
 
+def map_axes(setup: Setup, scan: DetectorScan) -> dict[str, MapAxis]:
+    """The maps of a scan: what their values are.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        One of its scans.
+
+    Returns
+    -------
+    dict of str to MapAxis
+    """
+    curves = curve_positions(setup, scan)
+    maps = {}
+    for motor in scan.moving:
+        unit, symbol = motor_unit(MOTOR_NAMES[motor]), MOTOR_SYMBOLS[motor]
+        for kind, meaning in MAP_NAMES.items():
+            if kind in OF_CURVES and motor not in curves:
+                continue
+            axis = MapAxis("", f"{meaning} in {symbol}")
+            if kind in ANGULAR:
+                axis = MapAxis(unit, f"{meaning} of {symbol} ({unit})")
+            maps[map_name(motor, kind)] = axis
+    if turning_motors(scan):
+        maps["misorientation"] = MapAxis("deg", "kernel-average misorientation (deg)")
+    if "two_theta" in scan.moving:
+        maps["strain"] = MapAxis("", "axial strain, from the centre of mass")
+        if curves:
+            maps["strain_peak"] = MapAxis("", "axial strain, from the peak")
+    return maps
+
+
+def curve_positions(setup: Setup, scan: DetectorScan) -> dict[str, Floats]:
+    """Positions along the curves of each moving motor; none where these would be too large."""
+    axes = {motor: scan.positions[motor] for motor in scan.moving}
+    return curve_axes(axes, math.prod(setup.experiment.camera.pixels))
+
+
+def turning_motors(scan: DetectorScan) -> list[str]:
+    """The moving motors that turn the sample."""
+    return [motor for motor in scan.moving if motor in ("phi", "chi")]
+
+
 def describe(setups: Sequence[Setup]) -> Description:
     """Everything static that the file tells, the same for all its entries.
 
@@ -198,16 +245,6 @@ def _inputs(setup: Setup) -> Fields:
     names, hashes = zip(*setup.inputs.items(), strict=True)
     table = {"@NX_class": "NXcollection", "file": list(names), "sha256": list(hashes)}
     return {"inputs": table}
-
-
-def _maps(scan: DetectorScan) -> dict[str, MapAxis]:
-    maps = {}
-    for motor in scan.moving:
-        unit, symbol = motor_unit(MOTOR_NAMES[motor]), MOTOR_SYMBOLS[motor]
-        maps[map_name(motor, "com")] = MapAxis(unit, f"centre of mass of {symbol} ({unit})")
-        maps[map_name(motor, "fwhm")] = MapAxis(unit, f"width (FWHM) in {symbol} ({unit})")
-        maps[map_name(motor, "skewness")] = MapAxis("", f"skewness in {symbol}")
-    return maps
 
 
 def _instrument(setup: Setup) -> dict[str, Fields]:

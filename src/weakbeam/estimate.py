@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from weakbeam.analysis.profiles import CURVE_BYTES
+from weakbeam.analysis.reduction import MAP_NAMES
 from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.assemble_camera import readout_of
 from weakbeam.assemble_field import ONE_BY_ONE
@@ -134,7 +136,9 @@ def estimate(
             packed *= lit_share / twins
     moving = sum(axis.moving for axis in (scan.phi, scan.chi, scan.arm, scan.z))
     entries = copies * _outer_positions(experiment)
-    images = 8.0 * stored * entries * (1 + 3 * min(moving, 2))
+    images = 8.0 * stored * entries * (2 + len(MAP_NAMES) * min(moving, 2))
+    inner = sorted((axis.count for axis in (scan.phi, scan.chi, scan.arm)), reverse=True)[:2]
+    curves = 8.0 * pixels * sum(inner)
     symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
@@ -156,7 +160,8 @@ def estimate(
         memory=_PROGRAM_BYTES
         + min(24.0 * rays, STORE_BYTES)
         + 2.0 * batch
-        + 60.0 * pixels
+        + (100.0 * pixels if moving else 60.0 * pixels)
+        + (3.0 * curves if moving and curves <= CURVE_BYTES else 0.0)
         + _sampling_bytes(experiment, workers)
         + (_BYTES_OF_BOXES if lines > ONE_BY_ONE else 0.0)
         + lines * _BYTES_PER_LINE

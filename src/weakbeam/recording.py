@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats
-from weakbeam.analysis.moments import ScanMoments
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.describe import describe, image_axes
 from weakbeam.describe_reflections import ReflectionRow, reflection_rows, validity_notes
@@ -41,8 +40,8 @@ from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
-from weakbeam.scan_maps import CountedMoments, scan_maps
-from weakbeam.simulation import EngineAt, factor_moments, stack
+from weakbeam.scan_maps import CountedSums, ScanSums, factor_sums, scan_maps
+from weakbeam.simulation import EngineAt, stack
 from weakbeam.stacks import Stack, entries_of, first_stacks, stacks_of
 
 FILE = "weakbeam.h5"
@@ -173,12 +172,10 @@ def record(
                     mean_q[part.index] = part.setup.detector.readout.mean(q)
                     masked += without
                     loosened = max(loosened, engine.sampling.tolerance)
-                moments, full = _write_frames(
-                    part, stacks, file, engine_at, workers, progress, images
-                )
+                sums, full = _write_frames(part, stacks, file, engine_at, workers, progress, images)
                 saturated += full
-                if moments is not None:
-                    file.write_maps(part.index, scan_maps(part.setup, part.scan, moments))
+                if sums is not None:
+                    file.write_maps(part.index, scan_maps(part.setup, part.scan, sums))
             if experiment.output.field:
                 _write_fields([(part.setup, mean_q[part.index]) for part in firsts], target)
             file.finish()
@@ -365,12 +362,12 @@ def _write_frames(
     workers: int | None,
     progress: Progress | None,
     images: NDArray[Any] | None,
-) -> tuple[ScanMoments | None, int]:
+) -> tuple[ScanSums | None, int]:
     """Write the frames of an entry that are missing.
 
     Returns
     -------
-    moments : ScanMoments or None
+    sums : ScanSums or None
         Of the whole scan, if it has maps.
     saturated : int
         Saturated pixels of its frames, but for a perfect crystal.
@@ -383,7 +380,7 @@ def _write_frames(
     # its own, they are the cheaper one.
     from_frames = setup.detector.model is not None or scan.moving == ("z",) or not setup.factorises
     if from_frames and not part.perfect:
-        counted = CountedMoments(setup, scan, workers)
+        counted = CountedSums(setup, scan, workers)
         counted.add_stored(file.path, part.index, file.frames_written(part.index))
     if images is not None and not part.perfect:
         start = sum(other.frames for other in stacks[: part.index])
@@ -396,8 +393,8 @@ def _write_frames(
         if counted is not None:
             counted.add(numbers, frames)
     if counted is not None:
-        return (counted.moments if wants_maps else None), counted.saturated
-    return (factor_moments(setup, scan, engine_at) if wants_maps else None), 0
+        return (counted.sums if wants_maps else None), counted.saturated
+    return (factor_sums(setup, scan, engine_at) if wants_maps else None), 0
 
 
 def _write_companion(

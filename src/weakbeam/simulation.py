@@ -6,14 +6,13 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Ints
-from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
+from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.assemble_camera import sharp_detector_of
 from weakbeam.describe import image_axes
@@ -295,52 +294,3 @@ def perfect_intensity(setup: Setup, settings: Floats) -> Floats:
     """
     q = np.asarray(settings) @ setup.geometry.motor_vectors
     return setup.acceptance.relative(q)
-
-
-def factor_moments(
-    setup: Setup,
-    scan: DetectorScan,
-    engine_at: EngineAt,
-    progress: Progress | None = None,
-) -> ScanMoments:
-    """Moments of a scan from the factors of the acceptance, without its frames.
-
-    Parameters
-    ----------
-    setup : Setup
-        The assembled experiment; its camera is taken as one that does not count.
-    scan : DetectorScan
-        One of its scans.
-    engine_at : callable
-        Gives the engine for a height of the sample (µm).
-    progress : callable, optional
-        Told how many frames are newly done.
-
-    Returns
-    -------
-    ScanMoments
-        In the units of the positions: rad, µm for z.
-    """
-    centres = {motor: float(np.mean(scan.positions[motor])) for motor in scan.moving}
-    moments = ScanMoments(setup.experiment.camera.pixels, centres)
-    for layer in scan.layers(setup.geometry):
-        at = {
-            "phi": (layer.rock_settings[:, 0], None),
-            "two_theta": (layer.rock_settings[:, 1], None),
-            "chi": (None, layer.roll_settings),
-            "z": (np.full(len(layer.rock_shifts), layer.z), None),
-        }
-        rock, roll = [np.ones(len(layer.rock_shifts))], [np.ones(len(layer.roll_shifts))]
-        for motor, order in product(scan.moving, range(1, ORDERS + 1)):
-            on_rock, on_roll = at[motor]
-            rock.append(rock[0] if on_rock is None else (on_rock - centres[motor]) ** order)
-            roll.append(roll[0] if on_roll is None else (on_roll - centres[motor]) ** order)
-        sums = engine_at(layer.z).moments(
-            layer.rock_shifts, layer.roll_shifts, np.array(rock), np.array(roll), progress
-        )
-        moments.intensity += sums[0]
-        for k, motor in enumerate(scan.moving):
-            moments.powers[motor] += sums[1 + k * ORDERS : 1 + (k + 1) * ORDERS]
-    image = setup.detector.image
-    powers = {motor: image(sums) for motor, sums in moments.powers.items()}
-    return ScanMoments(setup.detector.shape, centres, image(moments.intensity), powers)

@@ -2,10 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats
+
+CURVE_BYTES = 2**28
+"""Most memory that the curves of a simulated scan may take."""
+
+_WORK_BYTES = 4 * 2**20
+
+
+class Curves(NamedTuple):
+    """Intensity of every pixel along a motor, summed over the others."""
+
+    positions: Floats
+    """Positions of the motor, shape (n,)."""
+    intensity: NDArray[np.floating]
+    """Shape (n, rows, columns)."""
+
+
+def curve_axes(axes: Mapping[str, ArrayLike], pixels: int) -> dict[str, Floats]:
+    """Positions along the curves of a scan, increasing; none if all curves are too much to hold.
+
+    Parameters
+    ----------
+    axes : mapping of str to (n,) array_like
+        Positions of each moving motor, in any order.
+    pixels : int
+        Pixels of a frame.
+
+    Returns
+    -------
+    dict of str to (n,) ndarray
+        For each motor, without repetitions; empty above `CURVE_BYTES`.
+    """
+    found = {motor: np.unique(np.asarray(x, dtype=np.float64)) for motor, x in axes.items()}
+    return found if 8 * pixels * sum(map(len, found.values())) <= CURVE_BYTES else {}
+
+
+def curve_maps(curves: Curves) -> dict[str, Floats]:
+    """Maps of the peak and of half maximum; none where the motor does not go one way.
+
+    Parameters
+    ----------
+    curves : Curves
+        The curves of all pixels.
+
+    Returns
+    -------
+    dict of str to (rows, columns) ndarray
+        ``peak`` and ``peak_value`` of :func:`curve_peak`, ``fwhm_half`` of
+        :func:`half_maximum_width`.
+    """
+    positions, intensity = curves
+    sign = 1.0 if positions[-1] > positions[0] else -1.0
+    if (sign * np.diff(positions) <= 0.0).any():
+        return {}
+    shape = intensity.shape[1:]
+    found = {kind: np.empty(shape) for kind in ("peak", "peak_value", "fwhm_half")}
+    at_once = max(_WORK_BYTES // (len(positions) * shape[1]), 1)
+    for start in range(0, shape[0], at_once):
+        rows = slice(start, start + at_once)
+        some = intensity[:, rows].astype(np.float32, copy=False)
+        position, found["peak_value"][rows] = curve_peak(some, sign * positions)
+        found["peak"][rows] = sign * position
+        found["fwhm_half"][rows] = half_maximum_width(some, sign * positions)
+    return found
 
 
 def curve_peak(curves: NDArray[np.floating], positions: ArrayLike) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.analysis.moments import DARK_COUNTS, ORDERS, ScanMoments
-from weakbeam.analysis.profiles import curve_peak, half_maximum_width
+from weakbeam.analysis.profiles import Curves, curve_maps
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
 
 MAP_NAMES = {
@@ -28,6 +28,9 @@ MAP_NAMES = {
 
 ANGULAR = ("com", "fwhm", "fwhm_half", "peak")
 """Those in the unit of the motor."""
+
+OF_CURVES = ("fwhm_half", "peak", "peak_value")
+"""Those that take the whole curve; the others are moments."""
 
 _WORK_BYTES = 4 * 2**20
 _FRAMES_AT_ONCE = 32
@@ -154,7 +157,7 @@ class ScanReduction:
             if self._curves:
                 # Motors that move together share the curve of the first.
                 curves = self._curves.get(name, next(iter(self._curves.values())))
-                found |= _curve_maps(curves, self._grid.axes[name])
+                found |= curve_maps(Curves(self._grid.axes[name], curves))
             motors[name] = {
                 kind: np.where(lit, found[kind], np.nan) for kind in MAP_NAMES if kind in found
             }
@@ -213,23 +216,6 @@ def dark_total(intensity: ArrayLike, share: float = DARK_COUNTS) -> float:
     """Sum over the frames below which a pixel counts as dark: a share of the brightest pixel's."""
     largest = float(np.max(np.asarray(intensity, dtype=float), initial=0.0))
     return share * largest if math.isfinite(largest) else 0.0
-
-
-def _curve_maps(curves: NDArray[np.float32], axis: Floats) -> dict[str, Floats]:
-    """Maps of the peak and of half maximum; none where the motor does not go one way."""
-    sign = 1.0 if axis[-1] > axis[0] else -1.0
-    if (sign * np.diff(axis) <= 0.0).any():
-        return {}
-    shape = curves.shape[1:]
-    found = {kind: np.empty(shape) for kind in ("peak", "peak_value", "fwhm_half")}
-    at_once = max(_WORK_BYTES // (len(axis) * shape[1]), 1)
-    for start in range(0, shape[0], at_once):
-        rows = slice(start, start + at_once)
-        some = curves[:, rows]
-        position, found["peak_value"][rows] = curve_peak(some, sign * axis)
-        found["peak"][rows] = sign * position
-        found["fwhm_half"][rows] = half_maximum_width(some, sign * axis)
-    return found
 
 
 def _curve_axes(grid: ScanGrid) -> list[tuple[str, Floats]]:

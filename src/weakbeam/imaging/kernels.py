@@ -388,7 +388,8 @@ def sum_moments(
     rock, roll : (samples, settings, block) ndarray of float32
         The two factors.
     rock_powers, roll_powers : (moments, settings) ndarray
-        What each setting of either factor is multiplied with.
+        What each setting of either factor is multiplied with. Rows that repeat the one before, and
+        zeros, cost next to nothing: rows with a single 1 give the curve along a motor.
     pixels : (n,) ndarray of int64
         Where the first n ≤ block pixels of the block lie in the image.
     add : bool
@@ -396,29 +397,39 @@ def sum_moments(
     moments : (moments, pixels of the image) ndarray
         Filled in at `pixels`.
     """
-    block = rock.shape[2]
-    total, left, right = np.empty(block), np.empty(block), np.empty(block)
-    for m in range(rock_powers.shape[0]):
-        total[:] = 0.0
-        for k in range(rock.shape[0]):
-            left[:] = 0.0
-            right[:] = 0.0
-            for i in range(rock.shape[1]):
-                a, weight = rock[k, i], rock_powers[m, i]
-                for p in range(block):
-                    left[p] += weight * a[p]
-            for j in range(roll.shape[1]):
-                b, weight = roll[k, j], roll_powers[m, j]
-                for p in range(block):
-                    right[p] += weight * b[p]
+    number, block = rock_powers.shape[0], rock.shape[2]
+    total, left, right = np.zeros((number, block)), np.empty(block), np.empty(block)
+    new_left, new_right = np.empty(number, np.bool_), np.empty(number, np.bool_)
+    for m in range(number):
+        new_left[m] = m == 0 or (rock_powers[m] != rock_powers[m - 1]).any()
+        new_right[m] = m == 0 or (roll_powers[m] != roll_powers[m - 1]).any()
+    for k in range(rock.shape[0]):
+        for m in range(number):
+            if new_left[m]:
+                weigh(rock[k], rock_powers[m], left)
+            if new_right[m]:
+                weigh(roll[k], roll_powers[m], right)
+            one = total[m]
             for p in range(block):
-                total[p] += left[p] * right[p]
+                one[p] += left[p] * right[p]
+    for m in range(number):
         if add:
             for n in range(pixels.size):
-                moments[m, pixels[n]] += total[n]
+                moments[m, pixels[n]] += total[m, n]
         else:
             for n in range(pixels.size):
-                moments[m, pixels[n]] = total[n]
+                moments[m, pixels[n]] = total[m, n]
+
+
+@compiled
+def weigh(factor: Floats32, powers: Floats, total: Floats) -> None:
+    """Sum of a factor, (settings, block), over its settings, each times its power."""
+    total[:] = 0.0
+    for i in range(factor.shape[0]):
+        if powers[i] != 0.0:
+            one, power = factor[i], powers[i]
+            for p in range(total.size):
+                total[p] += power * one[p]
 
 
 @compiled
