@@ -186,6 +186,25 @@ def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):
     assert found.misorientation is None
 
 
+def test_strain_from_a_scan_of_the_monochromator(tmp_path):
+    """An expanded lattice diffracts longer waves: λ = 2 d sin θ, and λ = 2 d_m sin θ_m."""
+    strain = np.linspace(-1e-4, 1e-4, 54).reshape(SHAPE)
+    wavelength = 2 * 2.3380 * (1 + strain) * math.sin(math.radians(9.0))
+    center = np.degrees(np.arcsin(wavelength / (2 * 3.1356)))
+    angle = center.mean() + np.linspace(-0.02, 0.02, 81)
+    stack = 1e4 * np.exp(-0.5 * ((angle[:, None, None] - center) / 0.004) ** 2)
+    title = "fscan ccmth 6.6 0.0005 81 1"
+    found = map_scan(read_scan(write_bliss(tmp_path / "e.h5", title, {"ccmth": angle}, stack)))
+    np.testing.assert_allclose(found.strain, strain, atol=1e-8)
+    np.testing.assert_allclose(found.strain_peak, strain, atol=1e-7)
+    assert found.orientation == ()
+    assert not any("strain" in warning for warning in found.warnings)
+    moved = {"ccmth": angle - angle.mean()}
+    found = map_scan(read_scan(write_bliss(tmp_path / "zero.h5", title, moved, stack)))
+    assert found.strain is None
+    assert "no Bragg angle of a monochromator" in " ".join(found.warnings)
+
+
 def other_python(name):
     """Python of an environment with another program: its path in DFXM_<NAME>_PYTHON."""
     path = os.environ.get(f"DFXM_{name.upper()}_PYTHON")

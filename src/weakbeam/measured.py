@@ -16,7 +16,7 @@ from weakbeam._typing import Floats
 from weakbeam.analysis.orientation import kernel_average_misorientation
 from weakbeam.analysis.reduction import ScanMaps, ScanReduction, dark_total, reduction_bytes
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
-from weakbeam.analysis.strain import axial_strain
+from weakbeam.analysis.strain import axial_strain, axial_strain_of_energy
 from weakbeam.errors import InputError, RunError, naming
 from weakbeam.io.foreign import MeasuredScan, read_still
 from weakbeam.io.frames import read_blocks
@@ -28,7 +28,12 @@ MEMORY_BYTES = 2**30
 SCATTERING_MOTORS = ("obpitch", "two_theta", "tth", "twotheta", "delta")
 """Names of motors that turn the arm with objective and camera, at 2θ."""
 
-_NO_ORIENTATION = (*SCATTERING_MOTORS, "ccmth")
+MONOCHROMATOR = "ccmth"
+"""The motor that turns the crystals of the monochromator, at their Bragg angle."""
+
+_NO_ORIENTATION = (*SCATTERING_MOTORS, MONOCHROMATOR)
+_MONOCHROMATOR_RANGE = (0.5, 45.0)
+"""Bragg angles (deg) that a monochromator for hard X-rays can have."""
 _PIXELS_AT_ONCE = 256
 _PEDESTAL = 0.2
 """From this share of the intensity on, a constant background is worth a remark."""
@@ -51,7 +56,8 @@ class MeasuredMaps:
     misorientation : (rows, columns) ndarray or None
         Kernel-average misorientation over them.
     strain, strain_peak : (rows, columns) ndarray or None
-        Axial strain from centre of mass and from the peak, where the scattering angle was scanned.
+        Axial strain from centre of mass and from the peak, where the scattering angle or the energy
+        was scanned.
     warnings : tuple of str
         What to know before the maps are trusted.
     """
@@ -285,7 +291,9 @@ def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps
 def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) -> Floats | None:
     """Strain against the median of the map, whose lattice counts as unstrained."""
     arm = next((motor for motor in SCATTERING_MOTORS if motor in scan.positions), None)
-    if arm is None or kind not in maps.motors[arm]:
+    if arm is None:
+        return _strain_of_energy(scan, maps, kind)
+    if kind not in maps.motors[arm]:
         return None
     scale = 1.0 if scan.units[arm] == "rad" else math.radians(1.0)
     if theta is None:
@@ -293,6 +301,27 @@ def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) 
     with naming("theta", theta):
         center = scale * maps.motors[arm][kind]
         return axial_strain(center - np.nanmedian(center), theta)
+
+
+def _strain_of_energy(scan: MeasuredScan, maps: ScanMaps, kind: str) -> Floats | None:
+    """The same of a scan of the monochromator whose positions are Bragg angles."""
+    if not _tells_energy(scan) or kind not in maps.motors[MONOCHROMATOR]:
+        return None
+    center = _degrees(scan, MONOCHROMATOR, maps.motors[MONOCHROMATOR][kind])
+    angles = np.radians(center)
+    return axial_strain_of_energy(angles, float(np.nanmedian(angles)))
+
+
+def _tells_energy(scan: MeasuredScan) -> bool:
+    if MONOCHROMATOR not in scan.positions:
+        return False
+    low, high = _MONOCHROMATOR_RANGE
+    angles = _degrees(scan, MONOCHROMATOR, scan.positions[MONOCHROMATOR])
+    return bool(((angles > low) & (angles < high)).all())
+
+
+def _degrees(scan: MeasuredScan, motor: str, values: Floats) -> Floats:
+    return np.degrees(values) if scan.units[motor] == "rad" else values
 
 
 def _remarks(
@@ -308,6 +337,12 @@ def _remarks(
     elif not grid.complete:
         places = " x ".join(map(str, grid.shape))
         yield f"{where}: {scan.frames} frames on a grid of {places}; curves of the last row are cut"
+    if MONOCHROMATOR in scan.positions and not _tells_energy(scan):
+        middle = float(np.mean(_degrees(scan, MONOCHROMATOR, scan.positions[MONOCHROMATOR])))
+        yield (
+            f"{where}: {MONOCHROMATOR} was scanned about {middle:.4g} deg, "
+            "which is no Bragg angle of a monochromator: no strain"
+        )
     if maps.lost:
         yield f"{where}: {maps.lost} values are no finite numbers and were left out"
     if isinstance(background, str) and background == "none":
