@@ -114,9 +114,10 @@ class Axis(Table):
             return (index,)
         assert self.start is not None
         assert self.stop is not None
-        last = max(self.count - 1, 1)
-        # Both ends are exact, and a range that is symmetric about 0 stays so.
-        return ((self.start * (last - index) + self.stop * index) / last,)
+        last = self.count - 1
+        if 0 < index == last:
+            return (self.stop,)
+        return (self.start + (self.stop - self.start) * (index / max(last, 1)),)
 
 
 class DrawRange(Table):

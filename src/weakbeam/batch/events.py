@@ -14,6 +14,13 @@ class Ticked:
 
 
 @dataclass(frozen=True)
+class Found:
+    """Tasks of a file that was complete already."""
+
+    tasks: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """A file is complete."""
 
@@ -30,13 +37,9 @@ class Lost:
     reason: str
 
 
-@dataclass(frozen=True)
-class Said:
-    """Something that people should know."""
+Event = Ticked | Found | Finished | Lost
+Watch = Callable[[Event], object]
+"""Told of what happens."""
 
-    text: str
-
-
-Event = Ticked | Finished | Lost | Said
 Executor = Callable[[Iterator[int]], Iterator[Event]]
 """Computes files by their numbers, and tells of it. It raises what nobody can go on after."""

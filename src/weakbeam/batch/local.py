@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -122,7 +122,7 @@ class LocalExecutor:
     def _run(self, shards: Iterator[int]) -> Iterator[Event]:
         cores = worker_count()
         most = self.workers or cores
-        first = [shard for shard, _ in zip(shards, range(most), strict=False)]
+        first = list(islice(shards, most))
         waiting = chain(first, shards)
         again: list[int] = []
         tries: dict[int, int] = {}

@@ -185,3 +185,14 @@ def _holder(text: str) -> Holder | None:
         return Holder(**json.loads(text))
     except (ValueError, TypeError):
         return None
+
+
+def holders(folder: Path) -> list[Holder]:
+    """The processes that hold locks of a folder, as far as they are not known to be gone."""
+    found = []
+    for path in sorted(folder.glob("*.lock")):
+        with suppress(OSError):
+            holder = _holder(path.read_text(encoding="utf-8"))
+            if holder is not None and not holder.is_gone:
+                found.append(holder)
+    return found

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
+import traceback
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -26,6 +28,16 @@ def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
     answers : binary file
         Gets lines with ``room``, ``tick``, ``done`` or ``error``.
     """
+    try:
+        _work(jobs, answers)
+    except BaseException:
+        # An ordinary end of the program would wait for the thread that reads, and abort.
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _work(jobs: IO[bytes], answers: IO[bytes]) -> None:
     about = json.loads(jobs.readline())
     queue: SimpleQueue[dict[str, Any]] = SimpleQueue()
     # Another thread reads, to notice at once that the process that wants the files is gone.

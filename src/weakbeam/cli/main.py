@@ -17,6 +17,7 @@ from weakbeam.cli.maps import maps
 from weakbeam.cli.optics import optics
 from weakbeam.cli.reflections import reflections
 from weakbeam.cli.show import show
+from weakbeam.cli.sweep import sweep
 from weakbeam.errors import InputError, RunError
 
 
@@ -29,7 +30,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, reflections, show, maps):
+for command in (init, forward, bootstrap, optics, reflections, show, maps, sweep):
     weakbeam.add_command(command)
 
 

@@ -34,12 +34,21 @@ def command_reference() -> str:
     """Return the reference page of the commands as Markdown."""
     parts = [_INTRODUCTION]
     for name, command in weakbeam.commands.items():
-        parts.append(f"## `weakbeam {name}`\n")
-        if name in _ALSO:
-            parts.append(f"Also installed as `{_ALSO[name]}`.\n")
-        parts += [f"{_paragraph(text)}\n" for text in cleandoc(command.help or "").split("\n\n")]
-        parts.append("\n".join(_parameters(command)) + "\n")
+        parts += _command(name, command)
     return "\n".join(parts)
+
+
+def _command(name: str, command: click.Command) -> Iterator[str]:
+    """Yield the parts of a command's section, and of those below it."""
+    yield f"## `weakbeam {name}`\n"
+    if name in _ALSO:
+        yield f"Also installed as `{_ALSO[name]}`.\n"
+    yield from (f"{_paragraph(text)}\n" for text in cleandoc(command.help or "").split("\n\n"))
+    if command.params:
+        yield "\n".join(_parameters(command)) + "\n"
+    if isinstance(command, click.Group):
+        for below, subcommand in command.commands.items():
+            yield from _command(f"{name} {below}", subcommand)
 
 
 def _paragraph(text: str) -> str:

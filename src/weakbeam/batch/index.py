@@ -1,0 +1,140 @@
+"""The tables of a sweep: which task is in which file, with which settings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from weakbeam.batch.folder import SweepFolder
+from weakbeam.batch.manifest import Sweep, Task
+from weakbeam.batch.receipts import Failure, Group, Receipt, move_into_place
+
+INDEX = "sweep.h5"
+TABLE = "tasks.csv"
+
+
+@dataclass
+class Contents:
+    """What is there of a sweep.
+
+    Parameters
+    ----------
+    places : dict
+        Number of a task -> file, group and row of its images, and its id.
+    groups : dict
+        Name -> shape of images.
+    failures : dict
+        Number of a task -> why it has no images.
+    complete : set of int
+        Files of this sweep that are complete.
+    """
+
+    places: dict[int, tuple[str, str, int, str]] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks that are done."""
+        return len(self.places) + len(self.failures)
+
+
+def contents(folder: SweepFolder, sweep: Sweep) -> Contents:
+    """Look through the files of a sweep, and through those of others that hold some of its tasks.
+
+    Parameters
+    ----------
+    folder : SweepFolder
+        The folder.
+    sweep : Sweep
+        The sweep.
+    """
+    found = Contents()
+    wanted: dict[str, list[int]] = {}
+    for number in range(sweep.shards):
+        receipt = folder.receipt(sweep.digest, number)
+        if receipt is None:
+            continue
+        found.complete.add(number)
+        found.groups.update(receipt.groups)
+        for entry in receipt.stored:
+            found.places[entry.number] = (receipt.file, entry.group, entry.row, entry.id)
+        found.failures.update({failure.number: failure for failure in receipt.failures})
+        for kept in receipt.kept:
+            wanted.setdefault(kept.id, []).append(kept.number)
+    if wanted:
+        for receipt in folder.elsewhere(sweep):
+            _find(wanted, receipt, found)
+    return found
+
+
+def _find(wanted: dict[str, list[int]], receipt: Receipt, found: Contents) -> None:
+    for entry in receipt.stored:
+        for number in wanted.pop(entry.id, ()):
+            found.places[number] = (receipt.file, entry.group, entry.row, entry.id)
+            found.groups[entry.group] = receipt.groups[entry.group]
+
+
+def write_tables(folder: SweepFolder, sweep: Sweep) -> Contents:
+    """Write ``tasks.csv``, and ``sweep.h5`` if the images are in HDF5.
+
+    Where other runs add files meanwhile, parts of one sweep, they are looked for again.
+    """
+    while True:
+        found = contents(folder, sweep)
+        if sweep.manifest.output.format == "hdf5":
+            _write_index(folder, sweep, found)
+        _write_table(folder, sweep, found)
+        if all(
+            number in found.complete or folder.receipt(sweep.digest, number) is None
+            for number in range(sweep.shards)
+        ):
+            return found
+
+
+def _write_index(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
+    from weakbeam.io.sweep_index import IndexGroup, Row, write_index
+
+    tasks: dict[str, list[Task]] = {name: [] for name in sorted(found.groups)}
+    for task in sweep.tasks():
+        if task.number in found.places:
+            tasks[found.places[task.number][1]].append(task)
+    groups = []
+    for name, members in tasks.items():
+        places = [found.places[task.number] for task in members]
+        rows = [
+            Row(task.number, identity, f"shards/{file}", row)
+            for task, (file, _, row, identity) in zip(members, places, strict=True)
+        ]
+        settings = {key: [task.settings[key] for task in members] for key in sweep.keys}
+        group = found.groups[name]
+        if rows:
+            groups.append(IndexGroup(name, group.shape, group.dtype, rows, settings))
+    failures = [(f.number, f.id, f.reason) for _, f in sorted(found.failures.items())]
+    write_index(folder.path / INDEX, groups, failures, sweep.to_toml())
+
+
+def _write_table(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
+    draft = folder.draft("tasks")
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["number", "status", "id", "file", "group", "row", "reason", *sweep.keys])
+        table.writerows(_lines(sweep, found))
+    move_into_place(draft, folder.path / TABLE)
+
+
+def _lines(sweep: Sweep, found: Contents) -> Iterator[list[Any]]:
+    for task in sweep.tasks():
+        values = [v if isinstance(v, str) else json.dumps(v) for v in task.settings.values()]
+        if task.number in found.places:
+            file, group, row, identity = found.places[task.number]
+            yield [task.number, "done", identity, f"shards/{file}", group, row, "", *values]
+        elif task.number in found.failures:
+            failure = found.failures[task.number]
+            yield [task.number, "failed", failure.id, "", "", "", failure.reason, *values]
+        else:
+            yield [task.number, "missing", "", "", "", "", "", *values]
