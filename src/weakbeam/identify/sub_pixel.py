@@ -1,0 +1,300 @@
+"""Images of a library moved by fractions of a pixel to where they explain an observation best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+
+from weakbeam._typing import ArrayLike, Floats
+from weakbeam.identify.likelihood import ScaleFit, fit_scale
+from weakbeam.identify.observation import Bools, Noise
+
+Shape = tuple[int, int]
+
+_STEPS = 8
+_CONVERGED = 1e-3
+"""The fit ends when a step is expected to add less than this to the log-likelihood."""
+
+_REACH = 1.0
+"""The fit stays within this many pixels of its start: its pixels are chosen for that range."""
+
+_SUPPORT = 2
+"""Pixels to either side that a moved image is made of."""
+
+_MARGIN = 4
+"""Frame of a model that is not used: there its spline depends on what lies outside."""
+
+
+@dataclass(frozen=True, eq=False)
+class SubPixelFit:
+    """A member of a library at its best place.
+
+    Parameters
+    ----------
+    shift : (2,) ndarray
+        Rows and columns by which it is moved, its middle lying on that of the image at 0.
+    shift_covariance : (2, 2) ndarray
+        Of the shift (pixels²), scale and background being free; within the bounds of the search.
+    fit : ScaleFit
+        Brightness, background and likelihood there, over the pixels that were compared.
+    gain : float
+        Log-likelihood above that of an even background over the same pixels.
+    log_evidence : float
+        `gain`, averaged over the shifts of the search by Laplace's method.
+    """
+
+    shift: Floats
+    shift_covariance: Floats
+    fit: ScaleFit
+    gain: float
+    log_evidence: float
+
+
+def overlap(
+    image_shape: Shape, model_shape: Shape, shift: Sequence[int], margin: int = _MARGIN
+) -> Bools:
+    """Pixels of an image that a moved model covers.
+
+    Parameters
+    ----------
+    image_shape, model_shape : (int, int)
+        Rows and columns; the middles lie on each other at shift 0.
+    shift : (int, int)
+        Rows and columns by which the model is moved.
+    margin : int
+        Width of the model's frame that is not used.
+
+    Returns
+    -------
+    (rows, columns) ndarray of bool
+    """
+    covered = np.zeros(image_shape, np.bool_)
+    spans = [
+        slice(max(first + margin, 0), max(first + length - margin, 0))
+        for first, length in zip(_corner(image_shape, model_shape, shift), model_shape, strict=True)
+    ]
+    covered[spans[0], spans[1]] = True
+    return covered
+
+
+def fit_shift(
+    images: ArrayLike,
+    model: ArrayLike,
+    noise: Noise,
+    good: ArrayLike,
+    start: Sequence[int],
+    max_shift: float,
+) -> SubPixelFit:
+    r"""Fit shift, brightness and background of a model to images.
+
+    Parameters
+    ----------
+    images : (conditions, rows, columns) array_like
+        Counts above dark (ADU).
+    model : (conditions, rows', columns') array_like
+        Its images, of any unit.
+    noise : Noise
+        Variance of the counts.
+    good : (conditions, rows, columns) array_like of bool
+        Pixels to compare: those that the model covers, within a pixel of the start
+        (see :func:`overlap`), and no others.
+    start : (int, int)
+        Shift to start from; the best one is sought within a pixel of it.
+    max_shift : float
+        Bound of the search (pixels): the prior of the shift is even within it. No shift is fitted
+        if it is 0.
+
+    Returns
+    -------
+    SubPixelFit
+
+    Notes
+    -----
+    The model between its pixels is a cubic spline; its derivatives come from the same spline, and
+    Newton steps with the expected second derivatives lead to the maximum. The evidence is
+    :math:`\ln L + \tfrac12 \ln\det 2\pi (F + P)^{-1} - \ln 4M^2` with the Fisher matrix F of the
+    shift and :math:`P = 2\pi/4M^2`, which limits shifts that the images do not determine.
+    """
+    counts, pixels = np.asarray(images, dtype=np.float64), np.asarray(good, dtype=np.bool_)
+    moved = _Moved(np.asarray(model, dtype=np.float64), counts.shape, pixels)
+    flat = fit_scale(moved.cut(counts), np.zeros(moved.shape), noise, moved.good)
+    begin = np.asarray(start, dtype=np.float64)
+    shift, free = begin, max_shift > 0.0
+    light, slopes = moved.at(shift)
+    best = fit_scale(moved.cut(counts), light, noise, moved.good)
+    fisher = _fisher(best, light, slopes, noise, moved.good)
+    for _ in range(_STEPS if free and best.scale > 0.0 else 0):
+        gradient = _gradient(moved.cut(counts), best, light, slopes, noise, moved.good)
+        step = _step(fisher, gradient, max_shift)
+        expected = float(step @ gradient)
+        tried = np.clip(shift + step, begin - _REACH, begin + _REACH)
+        found = moved.at(tried)
+        fit = fit_scale(moved.cut(counts), found[0], noise, moved.good)
+        if fit.log_likelihood <= best.log_likelihood:
+            tried = 0.5 * (shift + tried)
+            found = moved.at(tried)
+            fit = fit_scale(moved.cut(counts), found[0], noise, moved.good)
+            if fit.log_likelihood <= best.log_likelihood:
+                break
+        shift, best, (light, slopes) = tried, fit, found
+        fisher = _fisher(best, light, slopes, noise, moved.good)
+        if expected < _CONVERGED:
+            break
+    gain = best.log_likelihood - flat.log_likelihood
+    if not free:
+        return SubPixelFit(shift, np.zeros((2, 2)), best, gain, gain)
+    area = 4.0 * max_shift**2
+    covariance = np.asarray(
+        np.linalg.inv(fisher + 2.0 * math.pi / area * np.eye(2)), dtype=np.float64
+    )
+    log_volume = math.log(2.0 * math.pi) + 0.5 * math.log(float(np.linalg.det(covariance)))
+    return SubPixelFit(shift, covariance, best, gain, gain + log_volume - math.log(area))
+
+
+def moved_image(model: ArrayLike, shape: Shape, shift: ArrayLike) -> Floats:
+    """A model's images moved by a fraction of a pixel, NaN where it does not reach.
+
+    Parameters
+    ----------
+    model : (conditions, rows', columns') array_like
+        Its images.
+    shape : (int, int)
+        Rows and columns of the result.
+    shift : (2,) array_like
+        Rows and columns by which it is moved.
+
+    Returns
+    -------
+    (conditions, rows, columns) ndarray
+    """
+    light = np.asarray(model, dtype=np.float64)
+    whole = np.floor(np.asarray(shift)).astype(int)
+    covered = overlap(shape, (light.shape[1], light.shape[2]), (int(whole[0]), int(whole[1])))
+    result = np.full((len(light), *shape), np.nan)
+    if not covered.any():
+        return result
+    pixels = np.broadcast_to(covered, result.shape)
+    moved = _Moved(light, result.shape, pixels)
+    result[:, moved.rows, moved.columns] = np.where(moved.good, moved.at(shift)[0], np.nan)
+    return result
+
+
+class _Moved:
+    """A model's spline, evaluated on the pixels that count and those between them."""
+
+    def __init__(self, model: Floats, image_shape: tuple[int, ...], good: Bools) -> None:
+        whole: Bools = np.asarray(good.any(axis=0))
+        rows: Bools = np.asarray(whole.any(axis=1))
+        columns: Bools = np.asarray(whole.any(axis=0))
+        if not rows.any():
+            raise ValueError("image and model share no pixel that counts")
+        self.rows = slice(int(np.argmax(rows)), len(rows) - int(np.argmax(rows[::-1])))
+        self.columns = slice(int(np.argmax(columns)), len(columns) - int(np.argmax(columns[::-1])))
+        self.good: Bools = np.ascontiguousarray(good[:, self.rows, self.columns])
+        self.shape = self.good.shape
+        self._corner = _corner(
+            (image_shape[1], image_shape[2]), (model.shape[1], model.shape[2]), (0, 0)
+        )
+        # The ends of the image are mirrored, and so are its spline coefficients.
+        self._pad = _SUPPORT + 2
+        self._coefficients = np.stack(
+            [
+                np.pad(scipy.ndimage.spline_filter(image, order=3), self._pad, mode="reflect")
+                for image in model
+            ]
+        )
+
+    def cut(self, values: Floats) -> Floats:
+        """The part of images of the observation that is compared."""
+        return values[:, self.rows, self.columns]
+
+    def at(self, shift: ArrayLike) -> tuple[Floats, tuple[Floats, Floats]]:
+        """The moved model and its derivatives with respect to the shift."""
+        whole = np.floor(np.asarray(shift)).astype(int)
+        first = [
+            span.start - corner - int(n) + self._pad
+            for span, corner, n in zip((self.rows, self.columns), self._corner, whole, strict=True)
+        ]
+        fraction = np.asarray(shift, dtype=np.float64) - whole
+        tall, wide = self.shape[1:]
+        across, along = _weights(float(fraction[0])), _weights(float(fraction[1]))
+        value, slope = (
+            sum(
+                w * self._coefficients[:, first[0] + j : first[0] + j + tall]
+                for j, w in zip(range(-2, 2), weights, strict=True)
+            )
+            for weights in across
+        )
+
+        def columns(values: Floats, weights: Floats) -> Floats:
+            total = sum(
+                w * values[:, :, first[1] + j : first[1] + j + wide]
+                for j, w in zip(range(-2, 2), weights, strict=True)
+            )
+            return np.asarray(total)
+
+        light = columns(np.asarray(value), along[0])
+        slopes = columns(np.asarray(slope), along[0]), columns(np.asarray(value), along[1])
+        return light, slopes
+
+
+def _corner(image_shape: Shape, model_shape: Shape, shift: Sequence[int]) -> tuple[int, int]:
+    """Pixel of the image on which the model's first pixel lies."""
+    rows, columns = (
+        (image - model) // 2 + int(moved)
+        for image, model, moved in zip(image_shape, model_shape, shift, strict=True)
+    )
+    return rows, columns
+
+
+def _weights(fraction: float) -> tuple[Floats, Floats]:
+    """Cubic B-spline and its derivative by the shift, at the distances of the nearest four."""
+    distance = fraction + np.arange(-2.0, 2.0)
+    near, size = np.abs(distance) < 1.0, np.abs(distance)
+    value = np.where(near, 2.0 / 3.0 - size**2 + 0.5 * size**3, (2.0 - size) ** 3 / 6.0)
+    slope = np.where(near, -2.0 * size + 1.5 * size**2, -0.5 * (2.0 - size) ** 2)
+    return value, np.sign(distance) * slope
+
+
+def _step(fisher: Floats, gradient: Floats, max_shift: float) -> Floats:
+    step = np.linalg.solve(fisher + 3.0 / max_shift**2 * np.eye(2), gradient)
+    return np.clip(step, -0.5, 0.5)
+
+
+def _gradient(
+    counts: Floats,
+    fit: ScaleFit,
+    light: Floats,
+    slopes: tuple[Floats, Floats],
+    noise: Noise,
+    good: Bools,
+) -> Floats:
+    """Derivatives of the log-likelihood with respect to the shift."""
+    signal = fit.signal(light)
+    variance = noise.variance(signal)
+    residual = counts - signal
+    growth = np.where(signal > 0.0, noise.gain, 0.0) / variance
+    score = residual / variance + 0.5 * growth * (residual**2 / variance - 1.0)
+    score[~good] = 0.0
+    return fit.scale * np.array([float(np.vdot(score, slope)) for slope in slopes])
+
+
+def _fisher(
+    fit: ScaleFit, light: Floats, slopes: tuple[Floats, Floats], noise: Noise, good: Bools
+) -> Floats:
+    """Information on the shift that is left when scale and backgrounds are fitted as well."""
+    signal = fit.signal(light)
+    variance = noise.variance(signal)
+    growth = np.where(signal > 0.0, noise.gain, 0.0) / variance
+    weight = np.where(good, 1.0 / variance + 0.5 * growth**2, 0.0)
+    moving = [fit.scale * slope for slope in slopes]
+    weighted = [weight * one for one in moving]
+    own = np.array([[float(np.vdot(a, b)) for b in moving] for a in weighted])
+    if fit.scale == 0.0:
+        return own
+    mixed = np.array([[float(np.vdot(a, light)), *a.sum(axis=(1, 2))] for a in weighted])
+    return np.asarray(own - mixed @ fit.covariance @ mixed.T)
