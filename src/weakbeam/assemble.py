@@ -16,7 +16,7 @@ import numpy as np
 
 from weakbeam._populations import StoredDislocations
 from weakbeam._typing import Floats
-from weakbeam.assemble_camera import detector_of
+from weakbeam.assemble_camera import detector_of, upright
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation
 from weakbeam.assemble_field import Defects, defects_of, visible_bounds
@@ -305,6 +305,8 @@ def _one(
     positions, strained = _positions(experiment), experiment.scan.strain.moving
     with naming(f"{key}.hkl", list(reflection.hkl)):
         grids = _ray_grids(experiment, geometry)
+    if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
+        grids = (upright(experiment, reflection, grids[0]),)
     setup = Setup(
         experiment=experiment,
         whole=whole,

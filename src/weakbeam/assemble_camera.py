@@ -12,7 +12,11 @@ from weakbeam._typing import Floats
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.reflection import wavelength
-from weakbeam.experiment import Experiment
+from weakbeam.errors import InputError, naming
+from weakbeam.experiment import Experiment, Reflection
+from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.vertical_rays import vertical_rays
+from weakbeam.instrument.beam import FWHM_PER_SIGMA
 from weakbeam.instrument.camera import CameraModel, FixedPattern
 from weakbeam.instrument.detector import Detector, Readout
 from weakbeam.instrument.point_spread import (
@@ -26,6 +30,29 @@ FLAT_COUNTS = 2.0e4
 """Signal (ADU) in frames of uniform light, unless the experiment gives it."""
 
 _UM_PER_ANGSTROM = 1e-4
+
+
+def upright(experiment: Experiment, reflection: Reflection, rays: RayGrid) -> RayGrid:
+    """Put the points of every pixel where dfxm-geo takes them, one above the other.
+
+    Raises
+    ------
+    InputError
+        If dfxm-geo has no such image: another geometry, camera plane, beam or shape of the image.
+    """
+    key, camera, beam = "compatibility.dfxm_geo_projection", experiment.camera, experiment.beam
+    for value, only, name in (
+        (reflection.geometry, "symmetric", "reflection.geometry"),
+        (camera.plane, "vertical", "camera.plane"),
+        (beam.profile, "gaussian", "beam.profile"),
+    ):
+        if value != only:
+            raise InputError(key, True, f'needs {name} = "{only}"')
+    depths = None if camera.depth_samples == "auto" else camera.depth_samples
+    if depths == 1:
+        raise InputError(key, True, "needs two or more camera.depth_samples")
+    with naming(key, True):
+        return vertical_rays(rays, beam.height_fwhm_um / FWHM_PER_SIGMA, depths)
 
 
 def readout_of(camera: Camera) -> Readout:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from weakbeam._camera import Camera
+from weakbeam._compatibility import Compatibility
 from weakbeam._crystal import Cell, Crystal
 from weakbeam._defects import DEFAULT_DEFECT, Dislocation
 from weakbeam._fields import Table
@@ -63,6 +64,7 @@ __all__ = [
     "Camera",
     "Cell",
     "CentralStop",
+    "Compatibility",
     "Crystal",
     "Dislocation",
     "Experiment",
@@ -150,6 +152,9 @@ class Experiment(Table):
         Acceptance(), description="How the acceptance in reciprocal space is computed."
     )
     output: Output = Field(Output(), description="What is written.")
+    compatibility: Compatibility | None = Field(
+        None, description="What is done as another program does it, to compare with its images."
+    )
     identify: Identify | None = Field(
         None, description="The candidates that weakbeam identify generate makes images of."
     )

@@ -95,6 +95,9 @@ _NOTES = {
     "centre alone); or it visits the list `values_*`. A motor that is absent stands at 0. The"
     " sign of chi is the published one, left-handed about x; two_theta is positive towards "
     "larger angles.",
+    "compatibility": "Absent in an experiment of one's own. `dfxm_geo_projection` needs the "
+    "symmetric geometry, a Gaussian beam, and images of N columns and N // 3 rows ([how to "
+    "reproduce images of dfxm-geo](../how-to/from-dfxm-geo.md)).",
     "identify": "`weakbeam identify generate` makes a library of all types of dislocations, or a "
     "training set with several of them in each image, in place of the experiment's own defects "
     "([how to](../how-to/identify-library.md)). Other commands ignore this table. Without it a "
