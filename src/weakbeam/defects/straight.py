@@ -58,6 +58,10 @@ def displacement_gradient(points: ArrayLike, dislocation: Dislocation) -> Floats
     return np.asarray(frame @ beta @ frame.T)
 
 
+_TILE = 256
+"""Points at once: what compiled loops keep of them fits in the fastest memory."""
+
+
 class StraightDislocations:
     r"""The summed field of many straight dislocations, in compiled code.
 
@@ -134,35 +138,36 @@ def add_lines(
     chosen: Ints,
 ) -> None:
     """Add the field of the `chosen` lines at `points` (3, n) to `gradient` (9, n)."""
-    # Short loops, one over the six functions and one over the three components of each row of β,
-    # are what the compiler turns into vector instructions; a single fused loop it does not.
+    # Short loops over a tile of known width, one over the six functions and one over the three
+    # components of each row of β, are what the compiler turns into vector instructions.
     n = points.shape[1]
-    px, py, pz = points[0], points[1], points[2]
-    functions = np.empty((6, n))
-    f0, f1, f2, f3, f4, f5 = (
-        functions[0], functions[1], functions[2], functions[3], functions[4], functions[5]
-    )  # fmt: skip
-    for i in chosen:
-        a2 = core_squared[i]
-        x0, x1, x2, x3 = across[i, 0, 0], across[i, 0, 1], across[i, 0, 2], across[i, 0, 3]
-        y0, y1, y2, y3 = across[i, 1, 0], across[i, 1, 1], across[i, 1, 2], across[i, 1, 3]
-        for p in range(n):
-            x = x0 * px[p] + x1 * py[p] + x2 * pz[p] + x3
-            y = y0 * px[p] + y1 * py[p] + y2 * pz[p] + y3
-            inverse = 1.0 / (x * x + y * y + a2)
-            x_q, y_q = x * inverse, y * inverse
-            t, a = 2.0 * x * x_q, a2 * inverse
-            f0[p], f1[p] = y_q, x_q
-            f2[p], f3[p] = y_q * t, x_q * t
-            f4[p], f5[p] = y_q * a, x_q * a
-        for k in range(0, 9, 3):
-            u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
-            u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
-            v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
-            w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
-            x_part, y_part, z_part = gradient[k], gradient[k + 1], gradient[k + 2]
-            for p in range(n):
-                g0, g1, g2, g3, g4, g5 = f0[p], f1[p], f2[p], f3[p], f4[p], f5[p]
-                x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
-                y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
-                z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5
+    functions = np.empty((6, _TILE))
+    for start in range(0, n, _TILE):
+        stop = min(start + _TILE, n)
+        px, py, pz = points[0, start:stop], points[1, start:stop], points[2, start:stop]
+        for i in chosen:
+            a2 = core_squared[i]
+            x0, x1, x2, x3 = across[i, 0, 0], across[i, 0, 1], across[i, 0, 2], across[i, 0, 3]
+            y0, y1, y2, y3 = across[i, 1, 0], across[i, 1, 1], across[i, 1, 2], across[i, 1, 3]
+            for p in range(px.size):
+                x = x0 * px[p] + x1 * py[p] + x2 * pz[p] + x3
+                y = y0 * px[p] + y1 * py[p] + y2 * pz[p] + y3
+                inverse = 1.0 / (x * x + y * y + a2)
+                x_q, y_q = x * inverse, y * inverse
+                t, a = 2.0 * x * x_q, a2 * inverse
+                functions[0, p], functions[1, p] = y_q, x_q
+                functions[2, p], functions[3, p] = y_q * t, x_q * t
+                functions[4, p], functions[5, p] = y_q * a, x_q * a
+            for k in range(0, 9, 3):
+                u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
+                u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
+                v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
+                w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
+                x_part, y_part = gradient[k, start:stop], gradient[k + 1, start:stop]
+                z_part = gradient[k + 2, start:stop]
+                for p in range(px.size):
+                    g0, g1, g2 = functions[0, p], functions[1, p], functions[2, p]
+                    g3, g4, g5 = functions[3, p], functions[4, p], functions[5, p]
+                    x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
+                    y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
+                    z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5

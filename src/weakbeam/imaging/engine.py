@@ -18,11 +18,12 @@ import numpy as np
 
 from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
 from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import kernels
+from weakbeam.imaging import kernels, ray_kernels
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
 from weakbeam.imaging.sampling import Block, Sampling
@@ -79,6 +80,10 @@ class Engine:
     ) -> None:
         self.field = field
         self.geometry = geometry
+        self._orientation = (
+            np.ascontiguousarray(geometry.q0_sample),
+            np.ascontiguousarray(geometry.imaging_from_sample),
+        )
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
         self._optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
         self.vignetting = vignetting
@@ -99,7 +104,7 @@ class Engine:
         other = copy(self)
         other.field = field
         other._stored = {}
-        other.sampling = Sampling(self.grids)
+        other.sampling = self.sampling.fresh()
         other._plan()
         return other
 
@@ -275,22 +280,28 @@ class Engine:
         return q
 
     def _compute_q(self, block: Block) -> Floats:
-        points = self.sampling.points(block)
         width = block.pixels.size
         q = np.empty((3, block.samples, width))
+        if isinstance(self.field, StraightDislocations):
+            rays = self.sampling.rays_of(block)
+            ray_kernels.q_of_lines(*rays, *self.field.constants, *self._orientation, q)
+        else:
+            self._fill_q(self.sampling.points(block), q)
+        if self.vignetting:
+            q += self._off_axis(block.pixels)[:, None]
+        return q
+
+    def _fill_q(self, points: Floats, q: Floats) -> None:
+        """Fill in q at the points (3, samples, width) of a block."""
+        width = points.shape[2]
         step = max(1, _POINTS_AT_ONCE // width)
-        for start in range(0, block.samples, step):
+        for start in range(0, points.shape[1], step):
             some = np.ascontiguousarray(points[:, start : start + step]).reshape(3, -1)
             gradient = np.zeros((9, some.shape[1]))
             self.field.add_to(gradient, some)
             part = np.empty((3, some.shape[1]))
-            kernels.q_from_gradient(
-                gradient, self.geometry.q0_sample, self.geometry.imaging_from_sample, part
-            )
+            kernels.q_from_gradient(gradient, *self._orientation, part)
             q[:, start : start + step] = part.reshape(3, -1, width)
-        if self.vignetting:
-            q += self._off_axis(block.pixels)[:, None]
-        return q
 
     def _off_axis(self, pixels: Ints) -> Floats:
         """Shift of q that stands for the lens' acceptance as a pixel off the axis sees it, (3, n).
@@ -315,14 +326,17 @@ class Engine:
         coarse = self.grids[0]
         scales = _smooth_steps(self._optics)
         steps = np.empty((len(coarse.sample_weights), coarse.pixels), np.float32)
+        peaks = np.empty(coarse.pixels, np.float32)
 
         def work(block: Block) -> None:
             part = np.empty((block.samples, block.pixels.size), np.float32)
-            kernels.steepest_steps(self._q(block), coarse.oversampling**2, scales, part)
-            steps[:, block.pixels] = part
+            peak = np.empty(block.pixels.size, np.float32)
+            ray_kernels.steepest_steps(self._q(block), coarse.oversampling**2, scales, part, peak)
+            whole = slice(block.pixels[0], block.pixels[0] + block.count)
+            steps[:, whole], peaks[whole] = part[:, : block.count], peak[: block.count]
 
         self._map(work, self.sampling.blocks[0], lambda _: None)
-        self.sampling.refine(steps)
+        self.sampling.refine(steps, peaks)
         self._keep = 24 * self.sampling.size <= STORE_BYTES
         if not self._keep:
             self._stored.clear()

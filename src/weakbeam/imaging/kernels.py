@@ -12,6 +12,9 @@ from weakbeam._numba import compiled, inlined
 from weakbeam._typing import Floats, Floats32, Ints
 from weakbeam.imaging.normal import NOTHING, exponential, normal_between
 
+_TILE = 256
+"""Points at once: what compiled loops keep of them fits in the fastest memory."""
+
 NOWHERE = 1e3
 """Value of q given to points that do not diffract: far outside any acceptance."""
 
@@ -40,33 +43,43 @@ def q_from_gradient(gradient: Floats, q0: Floats, rotation: Floats, q: Floats) -
     r00, r01, r02 = rotation[0, 0], rotation[0, 1], rotation[0, 2]
     r10, r11, r12 = rotation[1, 0], rotation[1, 1], rotation[1, 2]
     r20, r21, r22 = rotation[2, 0], rotation[2, 1], rotation[2, 2]
-    bxx, bxy, bxz = gradient[0], gradient[1], gradient[2]
-    byx, byy, byz = gradient[3], gradient[4], gradient[5]
-    bzx, bzy, bzz = gradient[6], gradient[7], gradient[8]
-    q1, q2, q3 = q[0], q[1], q[2]
+    # Loops over a tile of known width become vector instructions, as it is clear to the compiler
+    # that nothing written overlaps with what is read.
+    b, out = np.empty((9, _TILE)), np.empty((3, _TILE))
     masked = 0
-    for p in range(bxx.size):
-        fxx, fxy, fxz = 1.0 + bxx[p], bxy[p], bxz[p]
-        fyx, fyy, fyz = byx[p], 1.0 + byy[p], byz[p]
-        fzx, fzy, fzz = bzx[p], bzy[p], 1.0 + bzz[p]
-        # Rows of the cofactor matrix, which is F^-T det F.
-        cxx, cxy, cxz = fyy * fzz - fyz * fzy, fyz * fzx - fyx * fzz, fyx * fzy - fyy * fzx
-        cyx, cyy, cyz = fxz * fzy - fxy * fzz, fxx * fzz - fxz * fzx, fxy * fzx - fxx * fzy
-        czx, czy, czz = fxy * fyz - fxz * fyy, fxz * fyx - fxx * fyz, fxx * fyy - fxy * fyx
-        det = fxx * cxx + fxy * cxy + fxz * cxz
-        px = q0x * bxx[p] + q0y * byx[p] + q0z * bzx[p]
-        py = q0x * bxy[p] + q0y * byy[p] + q0z * bzy[p]
-        pz = q0x * bxz[p] + q0y * byz[p] + q0z * bzz[p]
-        scale = -1.0 / det
-        x = scale * (cxx * px + cxy * py + cxz * pz)
-        y = scale * (cyx * px + cyy * py + cyz * pz)
-        z = scale * (czx * px + czy * py + czz * pz)
-        # Infinite or undefined components fail this comparison too.
-        good = det > 0.0 and abs(x) + abs(y) + abs(z) < NOWHERE
-        q1[p] = r00 * x + r01 * y + r02 * z if good else NOWHERE
-        q2[p] = r10 * x + r11 * y + r12 * z if good else NOWHERE
-        q3[p] = r20 * x + r21 * y + r22 * z if good else NOWHERE
-        masked += 0 if good else 1
+    for start in range(0, gradient.shape[1], _TILE):
+        stop = min(start + _TILE, gradient.shape[1])
+        for k in range(9):
+            row = gradient[k, start:stop]
+            for p in range(row.size):
+                b[k, p] = row[p]
+        for p in range(stop - start):
+            fxx, fxy, fxz = 1.0 + b[0, p], b[1, p], b[2, p]
+            fyx, fyy, fyz = b[3, p], 1.0 + b[4, p], b[5, p]
+            fzx, fzy, fzz = b[6, p], b[7, p], 1.0 + b[8, p]
+            # Rows of the cofactor matrix, which is F^-T det F.
+            cxx, cxy, cxz = fyy * fzz - fyz * fzy, fyz * fzx - fyx * fzz, fyx * fzy - fyy * fzx
+            cyx, cyy, cyz = fxz * fzy - fxy * fzz, fxx * fzz - fxz * fzx, fxy * fzx - fxx * fzy
+            czx, czy, czz = fxy * fyz - fxz * fyy, fxz * fyx - fxx * fyz, fxx * fyy - fxy * fyx
+            det = fxx * cxx + fxy * cxy + fxz * cxz
+            px = q0x * b[0, p] + q0y * b[3, p] + q0z * b[6, p]
+            py = q0x * b[1, p] + q0y * b[4, p] + q0z * b[7, p]
+            pz = q0x * b[2, p] + q0y * b[5, p] + q0z * b[8, p]
+            scale = -1.0 / det
+            x = scale * (cxx * px + cxy * py + cxz * pz)
+            y = scale * (cyx * px + cyy * py + cyz * pz)
+            z = scale * (czx * px + czy * py + czz * pz)
+            # Infinite or undefined components fail this comparison too.
+            good = det > 0.0 and abs(x) + abs(y) + abs(z) < NOWHERE
+            out[0, p] = r00 * x + r01 * y + r02 * z if good else NOWHERE
+            out[1, p] = r10 * x + r11 * y + r12 * z if good else NOWHERE
+            out[2, p] = r20 * x + r21 * y + r22 * z if good else NOWHERE
+        for k in range(3):
+            row = q[k, start:stop]
+            for p in range(row.size):
+                row[p] = out[k, p]
+        for p in range(stop - start):
+            masked += 1 if out[0, p] == NOWHERE else 0
     return masked
 
 
@@ -430,32 +443,3 @@ def weigh(factor: Floats32, powers: Floats, total: Floats) -> None:
             one, power = factor[i], powers[i]
             for p in range(total.size):
                 total[p] += power * one[p]
-
-
-@compiled
-def steepest_steps(q: Floats, runs: int, scales: Floats, steps: Floats32) -> None:
-    """Largest change of q from each sample of each pixel to its neighbours, and theirs to others.
-
-    Parameters
-    ----------
-    q : (3, samples, pixels) ndarray
-        Imaging frame.
-    runs : int
-        Samples come in this many runs along the ray, one for each sub-pixel.
-    scales : (3,) ndarray
-        Change of each component that counts as 1.
-    steps : (samples, pixels) ndarray of float32
-        Filled in.
-    """
-    samples = q.shape[1] // runs
-    steps[:] = 0.0
-    for start in range(0, q.shape[1], samples):
-        for k in range(start, start + samples - 1):
-            first, last = max(k - 1, start), min(k + 2, start + samples - 1)
-            for p in range(q.shape[2]):
-                a = abs(q[0, k + 1, p] - q[0, k, p]) / scales[0]
-                b = abs(q[1, k + 1, p] - q[1, k, p]) / scales[1]
-                c = abs(q[2, k + 1, p] - q[2, k, p]) / scales[2]
-                step = np.float32(a + b + c)
-                for n in range(first, last + 1):
-                    steps[n, p] = max(steps[n, p], step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.imaging.ray_kernels import block_points, weights_of_uncut
 from weakbeam.imaging.rays import RayGrid
 
 _VECTOR = 16
@@ -88,11 +90,22 @@ class Sampling:
         finest = self.grids[-1].sample_weights
         self._weights = [finest.reshape(len(o), -1).sum(axis=1) for o in self.offsets]
         self._cut = [len(o) // len(self.offsets[0]) for o in self.offsets]
-        pixels = self.grids[0].pixels
+        pixels, slices = self.grids[0].pixels, len(self.offsets[0])
         self.tolerance = 1.0
         """Step of q that is tolerated; more than 1 where there would be too many samples."""
-        self._levels = np.zeros((len(self.offsets[0]), pixels), np.int8)
-        self.blocks: list[list[Block]] = [_whole_rays(pixels, len(self.offsets[0]))]
+        self._centres = np.ascontiguousarray(self.grids[0].centres(np.arange(pixels)).T)
+        self._levels = np.zeros((slices, pixels), np.int8)
+        self._counts = np.array([slices * pixels, *[0] * (len(self.grids) - 1)])
+        self.blocks: list[list[Block]] = [_whole_rays(pixels, slices)]
+
+    def fresh(self) -> Sampling:
+        """Return the sampling of the same grids before anything is cut."""
+        other = copy(self)
+        other.tolerance = 1.0
+        other._levels = np.zeros_like(self._levels)
+        other._counts = np.array([self._levels.size, *[0] * (len(self.grids) - 1)])
+        other.blocks = self.blocks[:1]
+        return other
 
     @property
     def levels(self) -> NDArray[np.int8]:
@@ -102,8 +115,7 @@ class Sampling:
     @property
     def rays(self) -> int:
         """Number of sampling points of the image."""
-        slices = np.bincount(self._levels.ravel(), minlength=len(self._cut))
-        return int(slices @ self._cut)
+        return int(self._counts @ self._cut)
 
     @property
     def size(self) -> int:
@@ -112,39 +124,62 @@ class Sampling:
 
     def weights(self, block: Block) -> Floats:
         """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
-        if block.level == 0:
-            kept = np.equal(self._levels[:, block.pixels], 0)
-            # Rows of pixels one after another, or compiled loops would not vectorise.
-            return np.ascontiguousarray(self._weights[0][:, None] * kept)
-        return np.ascontiguousarray(self._weights[block.level][self._numbers(block)])
+        if block.level > 0:
+            return np.ascontiguousarray(self._weights[block.level][self._numbers(block)])
+        weights = np.empty((block.samples, block.pixels.size))
+        weights_of_uncut(self._weights[0], self._levels, block.pixels, weights)
+        return weights
 
     def points(self, block: Block) -> Floats:
         """Sampling points of a block in the sample frame (µm), (3, samples, width)."""
-        centres = self.grids[0].centres(block.pixels)
-        offsets = self.offsets[block.level][self._numbers(block)]
-        return np.ascontiguousarray(np.moveaxis(offsets + centres, -1, 0))
+        points = np.empty((3, block.samples, block.pixels.size))
+        block_points(*self.rays_of(block), points)
+        return points
 
-    def refine(self, steps: Floats32) -> None:
+    def rays_of(self, block: Block) -> tuple[Floats, Floats, Ints]:
+        """Rays of a block.
+
+        Returns
+        -------
+        centres : (3, width) ndarray
+            Where the pixel of each looks at height 0 (µm, sample frame).
+        offsets : (n, 3) ndarray
+            Displacements of a pixel's samples, in a list.
+        first : (width,) ndarray of int
+            Where in the list each ray begins.
+        """
+        return self._centres[:, block.pixels], self.offsets[block.level], block.first
+
+    def refine(self, steps: Floats32, peaks: Floats32) -> None:
         """Cut slices, so that steps become less than 1 where that takes no excessive number.
 
         Parameters
         ----------
         steps : (slices, pixels) ndarray of float32
             Change of q about each slice of each pixel, in units of what an integral tolerates.
+        peaks : (pixels,) ndarray of float32
+            The largest of each pixel.
         """
         most = max(MOST_SAMPLES, LEAST_GAIN * len(self.grids[0].depths))
         most *= self.grids[0].pixels * self.grids[0].oversampling ** 2
         self.tolerance = 1.0
+        # Most pixels are far from any defect.
+        rough = np.flatnonzero(peaks > self._cut[0])
+        chosen = np.ascontiguousarray(steps[:, rough].T)
         while True:
             thresholds = self.tolerance * np.array(self._cut[:-1], dtype=np.float32)
-            self._levels = np.searchsorted(thresholds, steps).astype(np.int8)
+            levels = np.searchsorted(thresholds, chosen).astype(np.int8)
+            self._counts = np.bincount(levels.ravel(), minlength=len(self._cut))
+            self._counts[0] += steps.size - chosen.size
             if self.rays <= most:
                 break
             self.tolerance *= 1.25
-        del self.blocks[1:]
+        self._levels[:] = 0
+        self._levels[:, rough] = levels.T
+        self.blocks = self.blocks[:1]
         for level in range(1, len(self.grids)):
-            pixels, slices = np.nonzero(np.transpose(self._levels == level))
-            self.blocks.append(_slices(level, self._cut[level], pixels, slices))
+            members, slices = np.nonzero(levels == level)
+            self.blocks.append(_slices(level, self._cut[level], rough[members], slices))
 
     def of_pixel(self, pixel: int) -> tuple[Floats, Floats]:
         """Points (n, 3) of a pixel in the sample frame (µm), and weights (n,) that add up to 1."""
