@@ -79,7 +79,7 @@ class ClusterExecutor:
 
         from weakbeam.batch.shard import compute_shard
 
-        running = as_completed()
+        running = as_completed(loop=client.loop)
         submitted: dict[Any, int] = {}
 
         def submit(shard: int) -> None:

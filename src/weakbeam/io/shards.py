@@ -6,9 +6,9 @@ The same experiments give the same bytes: nothing tells when or where a file was
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,9 @@ from weakbeam.io.chunks import compression_of, shuffle_and_deflate
 
 SUFFIXES = {"hdf5": ".h5", "webdataset": ".tar", "zarr": ".zarr.zip"}
 """Formats and the ends of their files' names."""
+
+_LONG_TEXT = 200
+"""Texts of more bytes are compressed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,10 @@ class Sample:
         """Name that images of the same axes, lengths and type share: ``phi21_x128_y128``."""
         axes = "_".join(f"{name}{len(values)}" for name, values in self.coords.items())
         return axes if self.images.dtype == np.float32 else f"{axes}_{self.images.dtype}"
+
+    def without_images(self) -> Sample:
+        """What belongs to the images; none of them, of the same type and number of axes."""
+        return replace(self, images=self.images[..., :0, :0].copy())
 
 
 class ShardWriter(Protocol):
@@ -96,18 +103,17 @@ class HDF5Writer:
         self._file = h5py.File(path, "w", libver="earliest")
         self._file.attrs.update({"NX_class": "NXroot", "creator": "weakbeam"})
         self._compression = compression
+        self._samples: dict[str, list[Sample]] = {}
 
     def add(self, sample: Sample) -> None:
         """Append a sample to its group."""
         try:
-            if sample.group not in self._file:
+            if sample.group not in self._samples:
                 self._create(sample)
-            group = self._file[sample.group]
-            row = len(group["number"])
-            for name, values in _columns(sample).items():
-                group[name].resize(row + 1, axis=0)
-                group[name][row] = values
-            self._write_images(group["image"], row, sample.images)
+            samples = self._samples.setdefault(sample.group, [])
+            stack = self._file[sample.group]["image"]
+            self._write_images(stack, len(samples), sample.images)
+            samples.append(sample.without_images())
         except BaseException:
             self._give_up()
             raise
@@ -115,6 +121,8 @@ class HDF5Writer:
     def close(self) -> None:
         """Complete the file."""
         try:
+            for name, samples in self._samples.items():
+                _write_columns(self._file[name], samples)
             self._file.close()
         except BaseException:
             self._give_up()
@@ -142,15 +150,6 @@ class HDF5Writer:
             **options,
         )
         image.attrs["interpretation"] = "image"
-        for name, value in _columns(sample).items():
-            text = isinstance(value, str)
-            kind = h5py.string_dtype() if text else np.asarray(value).dtype
-            size = () if text else np.shape(value)
-            column = group.create_dataset(
-                name, (0, *size), kind, maxshape=(None, *size), chunks=(64, *size)
-            )
-            if name in sample.units:
-                column.attrs["units"] = sample.units[name]
 
     def _write_images(self, stack: h5py.Dataset, row: int, images: NDArray[Any]) -> None:
         stack.resize(row + 1, axis=0)
@@ -167,15 +166,31 @@ class HDF5Writer:
             self._file.close()
 
 
-def _columns(sample: Sample) -> dict[str, Any]:
-    """What a row holds beside the images."""
-    return {
-        "number": np.int64(sample.number),
-        "id": sample.id,
-        "settings": settings_text(sample.settings),
-        "experiment": sample.experiment,
-        **sample.coords,
-    }
+def _write_columns(group: h5py.Group, samples: Sequence[Sample]) -> None:
+    """Write what belongs to the images, a row for each sample."""
+    group["number"] = np.array([s.number for s in samples], np.int64)
+    write_texts(group, "id", [s.id for s in samples])
+    write_texts(group, "settings", [settings_text(s.settings) for s in samples])
+    write_texts(group, "experiment", [s.experiment for s in samples])
+    for name in samples[0].coords:
+        group[name] = np.array([s.coords[name] for s in samples])
+        if name in samples[0].units:
+            group[name].attrs["units"] = samples[0].units[name]
+
+
+def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Write texts in UTF-8 of one length, filled up with zeros.
+
+    HDF5 keeps texts of any length together with whatever was in memory beside them, so that equal
+    files would not have equal bytes.
+    """
+    encoded = [text.encode() for text in texts]
+    length = max(map(len, encoded), default=0) or 1
+    kind = h5py.string_dtype("utf-8", length)
+    options: dict[str, Any] = {}
+    if length > _LONG_TEXT and encoded:
+        options = {"compression": "gzip", "shuffle": False}
+    group.create_dataset(name, data=np.array(encoded, kind), **options)
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:

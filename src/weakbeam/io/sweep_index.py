@@ -18,6 +18,7 @@ import numpy as np
 
 from weakbeam.errors import InputError
 from weakbeam.io.newfiles import NewFiles
+from weakbeam.io.shards import write_texts
 
 FAILURES = "failures"
 MANIFEST = "manifest"
@@ -92,8 +93,8 @@ def write_index(
                 else ([], [], [])
             )
             table["number"] = np.array(numbers, np.int64)
-            _write_texts(table, "id", ids)
-            _write_texts(table, "reason", reasons)
+            write_texts(table, "id", ids)
+            write_texts(table, "reason", reasons)
             note = file.create_group(MANIFEST)
             note.attrs["NX_class"] = "NXnote"
             note["type"], note["data"] = "application/toml", manifest
@@ -117,8 +118,8 @@ def _write_group(file: h5py.File, part: IndexGroup) -> None:
     image.attrs["interpretation"] = "image"
     group["number"] = np.array([row.number for row in part.rows], np.int64)
     group["row"] = np.array([row.row for row in part.rows], np.int64)
-    _write_texts(group, "id", [row.id for row in part.rows])
-    _write_texts(group, "file", [row.file for row in part.rows])
+    write_texts(group, "id", [row.id for row in part.rows])
+    write_texts(group, "file", [row.file for row in part.rows])
     settings = group.create_group("settings")
     settings.attrs["NX_class"] = "NXcollection"
     for key, values in part.settings.items():
@@ -143,13 +144,9 @@ def _write_column(group: h5py.Group, key: str, values: Sequence[Any]) -> None:
         with suppress(ValueError, TypeError):
             array = np.array(values)
     if array is None or array.dtype.kind not in "bif":
-        _write_texts(group, key, [str(value) for value in values])
+        write_texts(group, key, [str(value) for value in values])
     else:
         group[key] = array
-
-
-def _write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
-    group.create_dataset(name, data=np.array(texts, object), dtype=h5py.string_dtype())
 
 
 def missing_sources(path: str | os.PathLike[str]) -> list[str]:

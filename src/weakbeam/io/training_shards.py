@@ -73,8 +73,7 @@ class ZarrWriter:
         place = ".".join(map(str, (len(group), *(0 for _ in sample.images.shape))))
         self._member(f"{sample.group}/image/{place}", shuffle_and_deflate(sample.images))
         # Everything but the images is kept until the number of rows is known.
-        kept = Sample(**{**vars(sample), "images": sample.images[..., :0, :0]})
-        group.append(kept)
+        group.append(sample.without_images())
 
     def close(self) -> None:
         """Complete the file."""
