@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import norm
 
-from weakbeam.identify.likelihood import fit_scale
+from weakbeam.identify.likelihood import derivatives, fit_scale
 from weakbeam.identify.observation import Noise
 
 NOISE = Noise(2.14, 17.4)
@@ -40,6 +40,33 @@ def test_maximum_is_that_of_a_general_optimiser():
     np.testing.assert_allclose([found.scale, *found.background], best.x, rtol=1e-3)
     # Never below the true parameters.
     assert found.log_likelihood >= -loss([SCALE, *BACKGROUNDS])
+
+
+def test_derivatives_are_those_of_differences():
+    images, light = counts().reshape(2, -1), model().reshape(2, -1)
+    columns = np.stack([light, light**2], axis=1)
+    good = np.ones(images.shape, bool)
+    at = np.array([200.0, 30.0, -3.0, 6.0])
+
+    def found(p):
+        return derivatives(images, good, columns, p[:2], p[2:], NOISE)
+
+    here = found(at)
+    steps = 1e-3 * np.eye(4)
+    slope = [(found(at + s).log_likelihood - found(at - s).log_likelihood) / 2e-3 for s in steps]
+    bend = [(found(at - s).gradient - found(at + s).gradient) / 2e-3 for s in steps]
+    np.testing.assert_allclose(here.gradient, slope, rtol=1e-5)
+    np.testing.assert_allclose(here.observed, bend, rtol=1e-5, atol=1e-9)
+    # On average over the noise the second derivatives are the expected ones.
+    true = SCALE * light + np.array(BACKGROUNDS)[:, None]
+    rng = np.random.default_rng(0)
+    parameters = np.array([SCALE, 0.0, *BACKGROUNDS])
+    many = []
+    for _ in range(200):
+        images = true + rng.normal(0.0, np.sqrt(NOISE.variance(true)))
+        many.append(found(parameters).observed)
+    expected = found(parameters).expected
+    np.testing.assert_allclose(np.mean(many, axis=0), expected, rtol=0.05, atol=1e-6)
 
 
 def test_errors_are_those_that_repetition_shows():

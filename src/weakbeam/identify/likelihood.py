@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.identify.observation import Noise
+from weakbeam.identify.likelihood_loops import add_image
+from weakbeam.identify.observation import Bools, Noise
 
 _STEPS = 30
 _HALVINGS = 12
-_CONVERGED = 1e-8
+_CONVERGED = 1e-7
 """The fit ends when another step is expected to add less than this to the log-likelihood."""
 
 _NO_CONTRAST = 1e-12
@@ -90,9 +91,9 @@ def fit_scale(
     .. math:: \ln L = -\tfrac12 \sum \left[(d-m)^2/v + \ln 2\pi v\right], \qquad
         v = g \max(m, 0) + f,
 
-    the Poisson statistics of the photons and the noise of the camera taken together as normal. Its
-    maximum over s and b is found by Fisher's method of scoring: Newton steps with the expected
-    second derivatives :math:`\sum \partial_i m\,\partial_j m\,[1/v + (dv/dm)^2 / 2v^2]`.
+    the Poisson statistics of the photons and the noise of the camera taken together as normal.
+    Newton steps lead to its maximum; the errors come from the expected second derivatives,
+    :math:`\sum \partial_i m\,\partial_j m\,[1/v + (dv/dm)^2 / 2v^2]`.
     """
     counts, light = _stacked(images), _stacked(model)
     if counts.shape != light.shape:
@@ -100,132 +101,200 @@ def fit_scale(
     known = np.ones(counts.shape, np.bool_)
     if good is not None:
         known = np.asarray(good, dtype=np.bool_).reshape(counts.shape)
-    problem = _Problem(counts, light, known, noise, prior)
-    return problem.solve()
+    pixels = known.reshape(len(known), -1)
+    if not pixels.any(axis=1).all():
+        raise ValueError("an image has no pixel that counts")
+    data, model_row = (np.ascontiguousarray(x.reshape(len(x), -1)) for x in (counts, light))
+    middle = (model_row * pixels).sum(axis=1) / pixels.sum(axis=1)
+    contrast = float(np.sum((model_row - middle[:, None]) ** 2 * pixels))
+    if contrast <= _NO_CONTRAST * float(np.sum(model_row**2 * pixels)):
+        return _flat(data, pixels, noise)
+    start = _start(data, pixels, model_row, noise)
+    found = _climb(data, pixels, model_row[:, None], noise, start, prior)
+    (scale,), background, at = found
+    if scale < 0.0:
+        return _flat(data, pixels, noise)
+    likelihood = at.log_likelihood
+    if prior is not None:
+        likelihood += 0.5 * ((scale - prior[0]) / prior[1]) ** 2
+    return ScaleFit(float(scale), background, likelihood, inverse(at.expected), at.misfit)
 
 
-class _Problem:
-    """Counts and model, pixel by pixel in one row, with the number of the image of each."""
+class Derivatives(NamedTuple):
+    """Log-likelihood of images at some parameters, and its derivatives.
 
-    def __init__(
-        self,
-        counts: Floats,
-        model: Floats,
-        good: NDArray[np.bool_],
-        noise: Noise,
-        prior: tuple[float, float] | None,
-    ) -> None:
-        self.images = len(counts)
-        per_image = good.reshape(self.images, -1).sum(axis=1)
-        if not per_image.all():
-            raise ValueError("an image has no pixel that counts")
-        # Where the pixels of each image begin in the row.
-        self.starts = np.concatenate([[0], np.cumsum(per_image)[:-1]])
-        self.sizes = per_image
-        whole = bool(good.all())
-        self.counts = counts.ravel() if whole else counts[good]
-        self.model = model.ravel() if whole else model[good]
-        self.noise = noise
-        self.prior = prior
+    The parameters are the coefficients of the columns, then the background of each image.
+    """
 
-    def solve(self) -> ScaleFit:
-        """Newton steps that never lower the likelihood, then the error matrix."""
-        contrast = self.model - self._spread(self._sums(self.model) / self.sizes)
-        flat = float(contrast @ contrast) <= _NO_CONTRAST * float(self.model @ self.model)
-        if flat:
-            return self._fit(np.zeros(1 + self.images), scale_free=False)
-        found = self._fit(self._start(), scale_free=True)
-        if found.scale < 0.0:
-            return self._fit(np.zeros(1 + self.images), scale_free=False)
-        return found
+    log_likelihood: float
+    gradient: Floats
+    observed: Floats
+    """Second derivatives with opposite sign."""
+    expected: Floats
+    """What they are on average: the Fisher matrix."""
+    misfit: float
+    """Mean of squared residuals over their variance."""
 
-    def _start(self) -> Floats:
-        """Weighted least squares with the variance of the counts themselves."""
-        weight = 1.0 / self.noise.variance(self.counts)
-        gradient = self._gradient(weight * self.counts)
-        return self._solve(self._fisher(weight), gradient)
 
-    def _fit(self, parameters: Floats, *, scale_free: bool) -> ScaleFit:
-        if not scale_free:
-            parameters[1:] = self._sums(self.counts) / self.sizes
-        value, residual, signal, variance = self._evaluate(parameters)
-        for _ in range(_STEPS):
-            slope = np.where(signal > 0.0, self.noise.gain, 0.0) / variance
-            scaled = residual / variance
-            gradient = self._gradient(scaled + 0.5 * slope * (residual * scaled - 1.0))
-            fisher = self._fisher(1.0 / variance + 0.5 * slope**2)
-            if self.prior is not None:
-                gradient[0] -= (parameters[0] - self.prior[0]) / self.prior[1] ** 2
-                fisher[0, 0] += self.prior[1] ** -2
-            if not scale_free:
-                gradient[0] = 0.0
-                fisher[0, :], fisher[:, 0], fisher[0, 0] = 0.0, 0.0, 1.0
-            step = self._solve(fisher, gradient)
-            if float(step @ gradient) < _CONVERGED:
-                break
-            for _ in range(_HALVINGS):
-                tried = self._evaluate(parameters + step)
-                if tried[0] >= value:
-                    break
-                step = 0.5 * step
-            else:
-                break
-            parameters = parameters + step
-            value, residual, signal, variance = tried
-        covariance = self._inverse(fisher)
-        if not scale_free:
-            covariance[0, 0] = np.inf
-        likelihood = value
-        if self.prior is not None:
-            likelihood += 0.5 * ((parameters[0] - self.prior[0]) / self.prior[1]) ** 2
-        return ScaleFit(
-            float(parameters[0]),
-            parameters[1:].copy(),
-            likelihood,
-            covariance,
-            float(np.mean(residual**2 / variance)),
+def derivatives(
+    counts: Floats,
+    good: Bools,
+    columns: Floats,
+    coefficients: Floats,
+    background: Floats,
+    noise: Noise,
+) -> Derivatives:
+    """Log-likelihood of a signal that is linear in its parameters, and its derivatives.
+
+    Parameters
+    ----------
+    counts : (images, pixels) ndarray
+        Counts above dark (ADU).
+    good : (images, pixels) ndarray of bool
+        Pixels that count.
+    columns : (images, k, pixels) ndarray
+        What the signal of each image is a linear combination of, beside its background.
+    coefficients : (k,) ndarray
+        Common to all images.
+    background : (images,) ndarray
+        In ADU.
+    noise : Noise
+        Variance of the counts.
+    """
+    images, k = columns.shape[:2]
+    gradient = np.zeros(k + images)
+    observed, expected = np.zeros((2, k + images, k + images))
+    slope, curvature, information = (
+        np.empty(k + 1),
+        np.empty((k + 1, k + 1)),
+        np.empty((k + 1,) * 2),
+    )
+    likelihood, chi_square, pixels = 0.0, 0.0, 0
+    for number in range(images):
+        found = add_image(
+            counts[number],
+            good[number],
+            columns[number],
+            coefficients,
+            float(background[number]),
+            noise.gain,
+            noise.floor,
+            slope,
+            curvature,
+            information,
         )
+        likelihood += found[0]
+        chi_square += found[1]
+        pixels += found[2]
+        own = k + number
+        gradient[:k] += slope[:k]
+        gradient[own] = slope[k]
+        for total, one in ((observed, curvature), (expected, information)):
+            total[:k, :k] += one[:k, :k]
+            total[own, :k] = total[:k, own] = one[k, :k]
+            total[own, own] = one[k, k]
+    likelihood -= 0.5 * pixels * math.log(2.0 * math.pi)
+    return Derivatives(likelihood, gradient, observed, expected, chi_square / max(pixels, 1))
 
-    def _evaluate(self, parameters: Floats) -> tuple[float, Floats, Floats, Floats]:
-        """Log-likelihood with the prior; residual, signal and variance of every pixel."""
-        signal = parameters[0] * self.model + self._spread(parameters[1:])
-        variance = self.noise.variance(signal)
-        residual = self.counts - signal
-        value = -0.5 * float(np.sum(residual * residual / variance + np.log(variance)))
-        value -= 0.5 * len(signal) * math.log(2.0 * math.pi)
-        if self.prior is not None:
-            value -= 0.5 * ((parameters[0] - self.prior[0]) / self.prior[1]) ** 2
-        return value, residual, signal, variance
 
-    def _gradient(self, score: Floats) -> Floats:
-        return np.concatenate([[score @ self.model], self._sums(score)])
+def newton_step(found: Derivatives) -> Floats:
+    """Step to the maximum by second derivatives, or by their expectation where that is no maximum.
 
-    def _fisher(self, weight: Floats) -> Floats:
-        matrix = np.zeros((1 + self.images, 1 + self.images))
-        weighted = weight * self.model
-        matrix[0, 0] = weighted @ self.model
-        matrix[0, 1:] = matrix[1:, 0] = self._sums(weighted)
-        matrix[range(1, 1 + self.images), range(1, 1 + self.images)] = self._sums(weight)
-        return matrix
+    Parameters
+    ----------
+    found : Derivatives
+        At some parameters.
 
-    def _solve(self, matrix: Floats, vector: Floats) -> Floats:
-        return self._inverse(matrix) @ vector
-
-    @staticmethod
-    def _inverse(matrix: Floats) -> Floats:
-        # Scale and backgrounds have sizes of their own: the matrix is made dimensionless first.
-        size = np.sqrt(np.diag(matrix))
+    Returns
+    -------
+    ndarray
+        The step of all parameters; along it the log-likelihood rises at first.
+    """
+    for matrix in (found.observed, found.expected):
+        size = np.sqrt(np.abs(np.diag(matrix)))
         size[size == 0.0] = 1.0
-        scaled = np.linalg.pinv(matrix / np.outer(size, size), rcond=1e-14, hermitian=True)
-        return np.asarray(scaled / np.outer(size, size), dtype=np.float64)
+        # Scale and backgrounds have sizes of their own: the matrix is made dimensionless first.
+        scaled = matrix / np.outer(size, size)
+        try:
+            np.linalg.cholesky(scaled)
+        except np.linalg.LinAlgError:
+            continue
+        return np.asarray(np.linalg.solve(scaled, found.gradient / size) / size)
+    return inverse(found.expected) @ found.gradient
 
-    def _sums(self, values: Floats) -> Floats:
-        return np.add.reduceat(values, self.starts)
 
-    def _spread(self, per_image: Floats) -> Floats:
-        if self.images == 1:
-            return np.asarray(per_image[0])
-        return np.repeat(per_image, self.sizes)
+def inverse(matrix: Floats) -> Floats:
+    """Inverse of an information matrix; 0 for directions without information."""
+    size = np.sqrt(np.abs(np.diag(matrix)))
+    size[size == 0.0] = 1.0
+    scaled = np.linalg.pinv(matrix / np.outer(size, size), rcond=1e-14, hermitian=True)
+    return np.asarray(scaled / np.outer(size, size), dtype=np.float64)
+
+
+def _climb(
+    counts: Floats,
+    good: Bools,
+    columns: Floats,
+    noise: Noise,
+    start: tuple[Floats, Floats],
+    prior: tuple[float, float] | None = None,
+) -> tuple[Floats, Floats, Derivatives]:
+    """Coefficients and backgrounds of the maximum, by Newton steps that never lead down."""
+    coefficients, background = start
+    k = len(coefficients)
+
+    def at(coefficients: Floats, background: Floats) -> Derivatives:
+        found = derivatives(counts, good, columns, coefficients, background, noise)
+        return found if prior is None else _with_prior(found, float(coefficients[0]), prior)
+
+    found = at(coefficients, background)
+    for _ in range(_STEPS):
+        step = newton_step(found)
+        if float(step @ found.gradient) < _CONVERGED:
+            break
+        for _ in range(_HALVINGS):
+            tried = at(coefficients + step[:k], background + step[k:])
+            if tried.log_likelihood >= found.log_likelihood:
+                break
+            step = 0.5 * step
+        else:
+            break
+        coefficients, background, found = coefficients + step[:k], background + step[k:], tried
+    return coefficients, background, found
+
+
+def _with_prior(found: Derivatives, scale: float, prior: tuple[float, float]) -> Derivatives:
+    middle, deviation = prior
+    away = (scale - middle) / deviation
+    gradient, observed, expected = (x.copy() for x in found[1:4])
+    gradient[0] -= away / deviation
+    observed[0, 0] += deviation**-2
+    expected[0, 0] += deviation**-2
+    likelihood = found.log_likelihood - 0.5 * away**2
+    return Derivatives(likelihood, gradient, observed, expected, found.misfit)
+
+
+def _start(counts: Floats, good: Bools, model: Floats, noise: Noise) -> tuple[Floats, Floats]:
+    """Weighted least squares with the variance of the counts themselves."""
+    weight = good / noise.variance(counts)
+    total = weight.sum(axis=1)
+    mean = np.einsum("cp,cp->c", weight, counts) / total
+    middle = np.einsum("cp,cp->c", weight, model) / total
+    contrast = model - middle[:, None]
+    power = float(np.vdot(weight * contrast, contrast))
+    scale = float(np.vdot(weight * contrast, counts)) / power
+    return np.array([scale]), mean - scale * middle
+
+
+def _flat(counts: Floats, good: Bools, noise: Noise) -> ScaleFit:
+    """The fit of an even background alone."""
+    mean = (counts * good).sum(axis=1) / good.sum(axis=1)
+    nothing = np.zeros((len(counts), 0, counts.shape[1]))
+    _, background, found = _climb(counts, good, nothing, noise, (np.zeros(0), mean))
+    covariance = np.zeros((1 + len(counts), 1 + len(counts)))
+    covariance[0, 0] = np.inf
+    covariance[1:, 1:] = inverse(found.expected)
+    return ScaleFit(0.0, background, found.log_likelihood, covariance, found.misfit)
 
 
 def _stacked(images: ArrayLike) -> Floats:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.instrument.camera import CameraModel
+
+if TYPE_CHECKING:
+    from weakbeam.instrument.camera import CameraModel
 
 Bools = NDArray[np.bool_]
 
