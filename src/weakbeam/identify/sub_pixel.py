@@ -10,16 +10,27 @@ import numpy as np
 import scipy.ndimage
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.identify.likelihood import ScaleFit, fit_scale
+from weakbeam.identify.likelihood import (
+    Derivatives,
+    ScaleFit,
+    derivatives,
+    fit_scale,
+    inverse,
+    newton_step,
+)
 from weakbeam.identify.observation import Bools, Noise
 
 Shape = tuple[int, int]
 
-_STEPS = 8
+_STEPS = 10
 _CONVERGED = 1e-3
 """The fit ends when a step is expected to add less than this to the log-likelihood."""
 
-_REACH = 1.0
+_HALVINGS = 6
+_LONGEST = 0.7
+"""Longest step (pixels): the model is not linear in the shift."""
+
+_REACH = 1.5
 """The fit stays within this many pixels of its start: its pixels are chosen for that range."""
 
 _SUPPORT = 2
@@ -100,10 +111,9 @@ def fit_shift(
     noise : Noise
         Variance of the counts.
     good : (conditions, rows, columns) array_like of bool
-        Pixels to compare: those that the model covers, within a pixel of the start
-        (see :func:`overlap`), and no others.
+        Pixels to compare, all of them covered by the model near the start; see :func:`overlap`.
     start : (int, int)
-        Shift to start from; the best one is sought within a pixel of it.
+        Shift to start from; the best one is sought within 1.5 pixels of it.
     max_shift : float
         Bound of the search (pixels): the prior of the shift is even within it. No shift is fitted
         if it is 0.
@@ -121,38 +131,53 @@ def fit_shift(
     """
     counts, pixels = np.asarray(images, dtype=np.float64), np.asarray(good, dtype=np.bool_)
     moved = _Moved(np.asarray(model, dtype=np.float64), counts.shape, pixels)
-    flat = fit_scale(moved.cut(counts), np.zeros(moved.shape), noise, moved.good)
+    data = moved.cut(counts)
+    rows = np.ascontiguousarray(data.reshape(len(data), -1))
+    good_rows = moved.good.reshape(len(data), -1)
+    flat = fit_scale(data, np.zeros(moved.shape), noise, moved.good)
     begin = np.asarray(start, dtype=np.float64)
     shift, free = begin, max_shift > 0.0
     light, slopes = moved.at(shift)
-    best = fit_scale(moved.cut(counts), light, noise, moved.good)
-    fisher = _fisher(best, light, slopes, noise, moved.good)
-    for _ in range(_STEPS if free and best.scale > 0.0 else 0):
-        gradient = _gradient(moved.cut(counts), best, light, slopes, noise, moved.good)
-        step = _step(fisher, gradient, max_shift)
-        expected = float(step @ gradient)
-        tried = np.clip(shift + step, begin - _REACH, begin + _REACH)
-        found = moved.at(tried)
-        fit = fit_scale(moved.cut(counts), found[0], noise, moved.good)
-        if fit.log_likelihood <= best.log_likelihood:
-            tried = 0.5 * (shift + tried)
-            found = moved.at(tried)
-            fit = fit_scale(moved.cut(counts), found[0], noise, moved.good)
-            if fit.log_likelihood <= best.log_likelihood:
-                break
-        shift, best, (light, slopes) = tried, fit, found
-        fisher = _fisher(best, light, slopes, noise, moved.good)
-        if expected < _CONVERGED:
+    fit = fit_scale(data, light, noise, moved.good)
+    state = _State(fit.scale, fit.background)
+
+    def at(state: _State, light: Floats, slopes: tuple[Floats, ...]) -> Derivatives:
+        columns = np.stack([light, *(state.scale * slope for slope in slopes)], axis=1)
+        factors = np.array([state.scale, 0.0, 0.0])
+        stack = columns.reshape(len(data), 3, -1)
+        return derivatives(rows, good_rows, stack, factors, state.background, noise)
+
+    here = at(state, light, slopes)
+    for _ in range(_STEPS if free and fit.scale > 0.0 else 0):
+        step = newton_step(_within(here, max_shift))
+        if float(step @ here.gradient) < _CONVERGED:
             break
-    gain = best.log_likelihood - flat.log_likelihood
+        step *= min(1.0, _LONGEST / max(float(np.abs(step[1:3]).max()), 1e-12))
+        for _ in range(_HALVINGS):
+            place = np.clip(shift + step[1:3], begin - _REACH, begin + _REACH)
+            tried = _State(state.scale + float(step[0]), state.background + step[3:])
+            image = moved.at(place)
+            there = at(tried, *image)
+            if there.log_likelihood > here.log_likelihood and tried.scale > 0.0:
+                break
+            step = 0.5 * step
+        else:
+            break
+        shift, state, (light, slopes), here = place, tried, image, there
+    fit = fit_scale(data, light, noise, moved.good)
+    gain = fit.log_likelihood - flat.log_likelihood
     if not free:
-        return SubPixelFit(shift, np.zeros((2, 2)), best, gain, gain)
+        return SubPixelFit(shift, np.zeros((2, 2)), fit, gain, gain)
     area = 4.0 * max_shift**2
+    information = here.expected
+    mixed = information[1:3][:, [0, *range(3, len(information))]]
+    rest = np.delete(np.delete(information, [1, 2], axis=0), [1, 2], axis=1)
+    fisher = information[1:3, 1:3] - mixed @ inverse(rest) @ mixed.T
     covariance = np.asarray(
         np.linalg.inv(fisher + 2.0 * math.pi / area * np.eye(2)), dtype=np.float64
     )
     log_volume = math.log(2.0 * math.pi) + 0.5 * math.log(float(np.linalg.det(covariance)))
-    return SubPixelFit(shift, covariance, best, gain, gain + log_volume - math.log(area))
+    return SubPixelFit(shift, covariance, fit, gain, gain + log_volume - math.log(area))
 
 
 def moved_image(model: ArrayLike, shape: Shape, shift: ArrayLike) -> Floats:
@@ -181,6 +206,12 @@ def moved_image(model: ArrayLike, shape: Shape, shift: ArrayLike) -> Floats:
     moved = _Moved(light, result.shape, pixels)
     result[:, moved.rows, moved.columns] = np.where(moved.good, moved.at(shift)[0], np.nan)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    scale: float
+    background: Floats
 
 
 class _Moved:
@@ -260,41 +291,9 @@ def _weights(fraction: float) -> tuple[Floats, Floats]:
     return value, np.sign(distance) * slope
 
 
-def _step(fisher: Floats, gradient: Floats, max_shift: float) -> Floats:
-    step = np.linalg.solve(fisher + 3.0 / max_shift**2 * np.eye(2), gradient)
-    return np.clip(step, -0.5, 0.5)
-
-
-def _gradient(
-    counts: Floats,
-    fit: ScaleFit,
-    light: Floats,
-    slopes: tuple[Floats, Floats],
-    noise: Noise,
-    good: Bools,
-) -> Floats:
-    """Derivatives of the log-likelihood with respect to the shift."""
-    signal = fit.signal(light)
-    variance = noise.variance(signal)
-    residual = counts - signal
-    growth = np.where(signal > 0.0, noise.gain, 0.0) / variance
-    score = residual / variance + 0.5 * growth * (residual**2 / variance - 1.0)
-    score[~good] = 0.0
-    return fit.scale * np.array([float(np.vdot(score, slope)) for slope in slopes])
-
-
-def _fisher(
-    fit: ScaleFit, light: Floats, slopes: tuple[Floats, Floats], noise: Noise, good: Bools
-) -> Floats:
-    """Information on the shift that is left when scale and backgrounds are fitted as well."""
-    signal = fit.signal(light)
-    variance = noise.variance(signal)
-    growth = np.where(signal > 0.0, noise.gain, 0.0) / variance
-    weight = np.where(good, 1.0 / variance + 0.5 * growth**2, 0.0)
-    moving = [fit.scale * slope for slope in slopes]
-    weighted = [weight * one for one in moving]
-    own = np.array([[float(np.vdot(a, b)) for b in moving] for a in weighted])
-    if fit.scale == 0.0:
-        return own
-    mixed = np.array([[float(np.vdot(a, light)), *a.sum(axis=(1, 2))] for a in weighted])
-    return np.asarray(own - mixed @ fit.covariance @ mixed.T)
+def _within(found: Derivatives, max_shift: float) -> Derivatives:
+    """Bound the steps of shifts that the images do not determine."""
+    observed, expected = found.observed.copy(), found.expected.copy()
+    for matrix in (observed, expected):
+        matrix[[1, 2], [1, 2]] += 3.0 / max_shift**2
+    return found._replace(observed=observed, expected=expected)
