@@ -135,10 +135,21 @@ class SweepFolder:
     def kept(self, digest: str) -> frozenset[bytes]:
         """Tasks, by their ids, that files of other manifests hold."""
         try:
-            data = self.plan(digest).with_suffix(".kept").read_bytes()
+            data = self._kept_path(digest).read_bytes()
         except FileNotFoundError:
             return frozenset()
         return frozenset(data[k : k + _ID_BYTES] for k in range(0, len(data), _ID_BYTES))
+
+    def version_of_kept(self, digest: str) -> tuple[int, ...]:
+        """What changes when the list of these tasks does."""
+        try:
+            status = self._kept_path(digest).stat()
+        except FileNotFoundError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _kept_path(self, digest: str) -> Path:
+        return self.plan(digest).with_suffix(".kept")
 
     def elsewhere(self, sweep: Sweep) -> Iterator[Receipt]:
         """Receipts of complete files of other manifests, in the same format."""
@@ -154,7 +165,7 @@ class SweepFolder:
         return {bytes.fromhex(s.id) for receipt in self.elsewhere(sweep) for s in receipt.stored}
 
     def _write_kept(self, sweep: Sweep, ids: set[bytes]) -> None:
-        path = self.plan(sweep.digest).with_suffix(".kept")
+        path = self._kept_path(sweep.digest)
         if ids:
             self._write(path, b"".join(sorted(ids)))
         else:

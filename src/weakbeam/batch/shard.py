@@ -64,13 +64,16 @@ def _file_hash(name: str, changed: int, size: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _planned(folder: str, digest: str) -> tuple[Sweep, frozenset[bytes]]:
-    """The sweep of a plan, and the tasks that are in other files."""
-    place = SweepFolder(Path(folder))
-    sweep = read_sweep(place.plan(digest))
+def _planned(plan: Path, digest: str) -> Sweep:
+    sweep = read_sweep(plan)
     if sweep.digest != digest:
-        raise RunError(f"{place.plan(digest)}: is not the manifest that the run started with")
-    return sweep, place.kept(digest)
+        raise RunError(f"{plan}: is not the manifest that the run started with")
+    return sweep
+
+
+@lru_cache(maxsize=2)
+def _kept(folder: SweepFolder, digest: str, version: tuple[int, ...]) -> frozenset[bytes]:
+    return folder.kept(digest)
 
 
 def compute_shard(
@@ -111,7 +114,9 @@ def compute_shard(
     """
     place = SweepFolder(Path(folder).absolute())
     with chdir(directory or "."):
-        sweep, kept = _planned(str(place.path), digest)
+        sweep = _planned(place.plan(digest), digest)
+        # A worker may outlive a run, and the next one change the list.
+        kept = _kept(place, digest, place.version_of_kept(digest))
         receipt = place.receipt(digest, number)
         if receipt is None:
             receipt = _Shard(place, sweep, number, kept).compute(threads, tick)
