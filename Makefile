@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo examples test test-slow lint bench clean
+.PHONY: demo examples test test-slow test-interop lint bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
@@ -21,6 +21,21 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -m slow
+
+# Other programs read our files, each in an environment of its own that pip makes under .interop;
+# WEAKBEAM_DARFIX_PYTHON and so on name a Python that has the program already.
+test-interop: $(VENV)/.test $(if $(WEAKBEAM_DARFIX_PYTHON),,.interop/darfix/.done) \
+		$(if $(WEAKBEAM_DARLING_PYTHON),,.interop/darling/.done) \
+		$(if $(WEAKBEAM_NEXUS_PYTHON),,.interop/nexus/.done)
+	$(BIN)/pytest -m slow tests/interop
+
+.interop/darfix/.done: PACKAGES = 'darfix[full]==7.0.2' hdf5plugin
+.interop/darling/.done: PACKAGES = darling-pypi==1.0.0 hdf5plugin
+.interop/nexus/.done: PACKAGES = nexusformat==2.1.0 hdf5plugin
+.interop/%/.done:
+	$(PYTHON) -m venv .interop/$*
+	.interop/$*/bin/python -m pip install --quiet --disable-pip-version-check $(PACKAGES)
+	@touch $@
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format
@@ -43,4 +58,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) .interop demo build dist

@@ -1,9 +1,6 @@
 """Maps of measured scans, from the file to the arrays."""
 
 import math
-import os
-import subprocess
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -203,65 +200,3 @@ def test_strain_from_a_scan_of_the_monochromator(tmp_path):
     found = map_scan(read_scan(write_bliss(tmp_path / "zero.h5", title, moved, stack)))
     assert found.strain is None
     assert "no Bragg angle of a monochromator" in " ".join(found.warnings)
-
-
-def other_python(name):
-    """Python of an environment with another program: its path in DFXM_<NAME>_PYTHON."""
-    path = os.environ.get(f"DFXM_{name.upper()}_PYTHON")
-    if not path or not Path(path).exists():
-        pytest.skip(f"DFXM_{name.upper()}_PYTHON names no Python that has {name}")
-    return path
-
-
-DARLING = """
-import sys, os, numpy as np, darling
-folder = os.path.join(os.path.dirname(darling.__file__), "assets", "example_data")
-for number, name in enumerate(sys.argv[2:]):
-    scan = darling.DataSet(os.path.join(folder, name), scan_id="1.1")
-    mean, covariance = darling.properties.moments(scan.data, scan.motors)
-    kam = darling.properties.kam(mean)
-    file = os.path.join(sys.argv[1], f"{number}.npz")
-    np.savez(file, mean=mean, covariance=covariance, kam=kam, path=os.path.join(folder, name))
-"""
-
-
-@pytest.mark.slow
-def test_maps_of_the_measured_files_of_darling_equal_its_own(tmp_path):
-    names = ["mosa_scan_id03/mosa_scan.h5", "domains/2D_domains.h5", "rocking_scan_id03/rocking.h5"]
-    python = other_python("darling")
-    subprocess.run([python, "-c", DARLING, str(tmp_path), *names], check=True, capture_output=True)
-    for number, _ in enumerate(names):
-        theirs = np.load(tmp_path / f"{number}.npz")
-        found = map_scan(read_scan(str(theirs["path"])))
-        motors = list(found.maps.motors)
-        mean = theirs["mean"].reshape(*found.scan.shape, len(motors))
-        covariance = theirs["covariance"].reshape(*mean.shape, len(motors))
-        for k, motor in enumerate(motors):
-            maps = found.maps.motors[motor]
-            # darling computes with single precision.
-            scale = np.abs(found.scan.positions[motor]).max()
-            np.testing.assert_allclose(maps["com"], mean[..., k], atol=2e-6 * scale)
-            sigma = np.sqrt(covariance[..., k, k])
-            np.testing.assert_allclose(maps["fwhm"] / 2.354820045, sigma, rtol=1e-4)
-        inside = np.s_[1:-1, 1:-1]
-        np.testing.assert_allclose(found.misorientation[inside], theirs["kam"][inside], atol=1e-5)
-
-
-DARFIX = """
-import sys, numpy as np
-from darfix._processing.moments import compute_com_map
-data = np.load(sys.argv[1])
-maps = {name: compute_com_map(data[name], data["stack"], None) for name in ("chi", "phi")}
-np.savez(sys.argv[2], **maps)
-"""
-
-
-@pytest.mark.slow
-def test_centres_of_mass_equal_those_of_darfix(tmp_path, scan):
-    np.savez(tmp_path / "data.npz", stack=STACK.astype(float), chi=CHI, phi=PHI)
-    call = [other_python("darfix"), "-c", DARFIX, tmp_path / "data.npz", tmp_path / "maps.npz"]
-    subprocess.run(list(map(str, call)), check=True, capture_output=True)
-    theirs = np.load(tmp_path / "maps.npz")
-    found = map_scan(scan).maps.motors
-    for motor in ("chi", "phi"):
-        np.testing.assert_allclose(found[motor]["com"], theirs[motor], atol=1e-9)
