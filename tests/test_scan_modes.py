@@ -52,6 +52,10 @@ def test_ranges_of_a_mode_can_be_given():
     experiment = SMALL.with_settings(settings)
     assert experiment.scan.phi.count == 5
     assert experiment.scan.chi.count == 61
+    only_steps = SMALL.with_settings(["scan.mode=layers", "scan.z.steps=3", "scan.z.center_um=1"])
+    assert only_steps.scan.z.positions == (0.0, 1.0, 2.0)
+    listed = SMALL.with_settings(["scan.mode=rocking", "scan.phi.values_mrad=[0, 1]"])
+    assert listed.scan.phi.positions == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,8 @@ class Scan(Table):
     def _has_the_ranges_of_its_mode(cls, data: Any) -> Any:
         if not isinstance(data, dict) or data.get("mode") not in _MODES:
             return data
-        return {name: _RANGES[name] for name in _MODES[data["mode"]]} | data
+        ranges = {name: _RANGES[name] for name in _MODES[data["mode"]]}
+        return ranges | {name: _completed(given, ranges.get(name)) for name, given in data.items()}
 
     @model_validator(mode="after")
     def _moves_as_it_says(self) -> Self:
@@ -202,6 +203,16 @@ class Scan(Table):
     def frames(self) -> int:
         """Number of frames: the product over the axes."""
         return math.prod(a.count for a in (self.phi, self.chi, self.arm, self.z))
+
+
+def _completed(given: Any, usual: dict[str, Any] | None) -> Any:
+    """A part of a range with what is left out of it from the usual one."""
+    if usual is None or not isinstance(given, dict):
+        return given
+    unit = next(iter(usual)).removeprefix("half_range_")
+    if not set(given) <= {*usual, f"center_{unit}"}:
+        return given
+    return usual | given
 
 
 def _shown(value: Any) -> Any:
