@@ -12,12 +12,13 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 
-from weakbeam.batch.lock import is_running
 from weakbeam.batch.manifest import Sweep, read_sweep
 from weakbeam.batch.receipts import Receipt, move_into_place, read_receipt
 from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.lock import is_running
 
 _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
@@ -78,7 +79,7 @@ class SweepFolder:
 
     def draft(self, name: str) -> Path:
         """A name for a file that is being written, which tells by whom."""
-        return self.shards / f"{name}.{platform.node()}-{os.getpid()}.part"
+        return _draft(self.shards / name)
 
     # ------------------------------------------------------------------ before a run
 
@@ -119,14 +120,15 @@ class SweepFolder:
     def remove_drafts(self) -> None:
         """Remove what processes of this computer have left that are gone."""
         for path in self.shards.glob("*.part"):
-            host, _, pid = path.name.removesuffix(".part").partition(".")[2].rpartition("-")
+            writer = path.name.removesuffix(".part").rpartition("-")[0]
             # The host's name may have dots in it, and the name of a shard has none.
-            is_mine = host.endswith(platform.node()) and pid.isdigit()
+            host, _, pid = writer.partition(".")[2].rpartition("-")
+            is_mine = host == platform.node() and pid.isdigit()
             if is_mine and not is_running(int(pid)):
                 path.unlink(missing_ok=True)
 
     def _write(self, path: Path, data: bytes) -> None:
-        draft = path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}.part")
+        draft = _draft(path)
         draft.write_bytes(data)
         move_into_place(draft, path)
 
@@ -183,6 +185,11 @@ class SweepFolder:
             if receipt and any(bytes.fromhex(k.id) in lost for k in receipt.kept):
                 path.unlink()
         self._write_kept(sweep, set(kept - lost))
+
+
+def _draft(path: Path) -> Path:
+    """Where a file is written, by this thread alone, before it gets its name."""
+    return path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}-{get_ident()}.part")
 
 
 def sweep_in(folder: SweepFolder) -> Sweep:
