@@ -120,18 +120,50 @@ SCANS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("base", [SMALL, OBLIQUE], ids=["symmetric", "oblique"])
-@pytest.mark.parametrize(("settings", "motor", "step"), SCANS.values(), ids=SCANS.keys())
-def test_a_continuous_scan_averages_fine_steps(base, settings, motor, step):
-    """Against 50 Gauss-Legendre steps across each exposure: equal ones would be the weaker."""
-    moving = simulate(base.with_settings([*settings, "scan.continuous=true"])).images.values
-    axis = getattr(base.with_settings(settings).scan, motor)
-    node, weight = np.polynomial.legendre.leggauss(50)
-    places = [float(1e3 * (1e-3 * x + 0.5 * step * n)) for x in axis.positions for n in node]
-    listed = f"scan.{motor}.values_mrad={places}"
-    fine = simulate(base.with_settings([listed])).images.values
-    average = np.einsum("snij,n->sij", fine.reshape(axis.count, 50, 9, 12), weight / 2)
-    np.testing.assert_allclose(moving, average, rtol=0, atol=2e-6 * average.max())
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(50)
+
+
+def moving_and_fine(base, settings, motor, step):
+    """A continuous scan, and one with 50 Gauss-Legendre steps across each of its exposures.
+
+    Equal steps would be the weaker reference: their average is off by some 1e-6.
+    """
+    positions = getattr(base.with_settings(settings).scan, motor).positions
+    fine = [float(1e3 * (1e-3 * x + 0.5 * step * node)) for x in positions for node in NODES]
+    listed = f"scan.{motor}.values_mrad={fine}"
+    return base.with_settings([*settings, "scan.continuous=true"]), base.with_settings([listed])
+
+
+both = pytest.mark.parametrize("base", [SMALL, OBLIQUE], ids=["symmetric", "oblique"])
+every_motor = pytest.mark.parametrize(
+    ("settings", "motor", "step"), SCANS.values(), ids=SCANS.keys()
+)
+
+
+@both
+@every_motor
+def test_frames_of_a_continuous_scan_average_fine_steps(base, settings, motor, step):
+    """As nearly as the single precision of the frames allows."""
+    moving, fine = (simulate(e).images.values for e in moving_and_fine(base, settings, motor, step))
+    steps = fine.reshape(len(moving), len(NODES), 9, 12).astype(float)
+    average = np.einsum("snij,n->sij", steps, WEIGHTS / 2)
+    np.testing.assert_allclose(moving, average, rtol=0, atol=5e-7 * average.max())
+
+
+@both
+@every_motor
+def test_the_acceptance_of_a_moving_motor_is_an_exact_average(base, settings, motor, step):
+    """In double precision, for a lattice at rest and one that is slightly turned."""
+    experiments = moving_and_fine(base, settings, motor, step)
+    for q in (np.zeros(3), np.array([1e-5, 2e-5, -3e-5])):
+        curves = []
+        for setup in map(assemble, experiments):
+            (scan,) = setup.scans
+            angles = [scan.motor_positions(name) for name in ("phi", "chi", "two_theta")]
+            shifts = np.stack(angles, axis=1) @ setup.geometry.motor_vectors
+            curves.append(setup.acceptance.relative(q + shifts))
+        average = curves[1].reshape(-1, len(NODES)) @ (WEIGHTS / 2)
+        np.testing.assert_allclose(curves[0], average, rtol=0, atol=1e-12 * average.max())
 
 
 def test_the_file_of_a_strain_scan_tells_where_phi_was(tmp_path):
