@@ -27,6 +27,7 @@ _OF_MODE = {
         "half_depth_um",
         "margin_px",
         "labels",
+        "mask_fraction",
         "mask_sigma",
     ),
     "library": ("positions_um", "depths_um"),
@@ -78,8 +79,11 @@ class Identify(Table):
         0.0, description="multi: distance of drawn points from the edges"
     )
     labels: StrictBool = Field(True, description="multi: store what each one adds alone, and masks")
+    mask_fraction: Annotated[StrictFloat, number(0, 1)] = Field(
+        0.2, description="multi: least part of a mask, of what is added at most"
+    )
     mask_sigma: Annotated[StrictFloat, number(0.01, 1e4)] = Field(
-        3.0, description="multi: least part of a mask, in sigmas of the noise"
+        3.0, description="multi: and in standard deviations of the noise"
     )
     noise: StrictBool | None = Field(
         None,

@@ -100,7 +100,7 @@ class Library:
     Parameters
     ----------
     experiment : Experiment
-        Crystal, instrument and scan.
+        Crystal, instrument and scan, without defects.
     conditions : tuple of Condition
         How the frames of each member are taken.
     types : tuple of DislocationType
@@ -289,7 +289,7 @@ def make_library(
         if progress is not None:
             progress(1)
     return Library(
-        experiment,
+        renderer.experiment,
         renderer.conditions,
         plan.candidates.types,
         plan.members(contrasts),

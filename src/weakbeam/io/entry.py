@@ -17,6 +17,9 @@ Fields: TypeAlias = Mapping[str, object]
 A name that starts with ``@`` is an attribute of the group (``"@NX_class"``).
 """
 
+MEMBER = "member"
+"""Counts the images of a library, where a scan has a motor."""
+
 _MILLIMETRES = frozenset({"diffrx", "diffry", "diffrz", "obx", "mainx", "ffz"})
 
 
@@ -156,7 +159,9 @@ class Description:
 
 
 def motor_unit(name: str) -> str:
-    """Return the unit in which a motor's position is written: ``"mm"`` or ``"deg"``."""
+    """Unit of a motor's position: ``"mm"`` or ``"deg"``, or none for the number of a member."""
+    if name == MEMBER:
+        return ""
     return "mm" if name in _MILLIMETRES else "deg"
 
 
