@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 from os import PathLike
 from pathlib import Path
 
-_PACKAGES = ("numpy", "scipy", "numba", "h5py", "isal", "gemmi", "pydantic")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "llvmlite",
+    "h5py",
+    "hdf5plugin",
+    "isal",
+    "gemmi",
+    "xraydb",
+    "pydantic",
+    "matplotlib",
+    "pillow",
+    "click",
+    "tomlkit",
+    "tqdm",
+)
+"""What numbers, files and figures depend on."""
+
+_NOT_INSTALLED = "not installed"
+
+_VERSION = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 
 
 @cache
@@ -26,14 +49,36 @@ def environment() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Name -> version; ``"not installed"`` for a package that is absent.
+        Name -> version; ``"not installed"`` for a package that is absent. ``processor`` is the kind
+        for which loops are compiled: another one may round the last digits differently.
     """
     versions = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
     }
     return versions | {name: _version(name) for name in _PACKAGES}
+
+
+def requirements(program: str, versions: Mapping[str, str]) -> str:
+    """The packages of an environment in the form that pip installs.
+
+    Parameters
+    ----------
+    program : str
+        Version of this program.
+    versions : mapping of str to str
+        As from `environment`.
+
+    Returns
+    -------
+    str
+        ``NAME==VERSION``, a line each.
+    """
+    packages = {"weakbeam": program} | {name: versions.get(name) for name in _PACKAGES}
+    known = {name: v for name, v in packages.items() if v and v != _NOT_INSTALLED}
+    return "".join(f"{name}=={version}\n" for name, version in known.items())
 
 
 def file_sha256(path: str | PathLike[str]) -> str:
@@ -52,8 +97,20 @@ def timestamp() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
+def _processor() -> str:
+    try:
+        from llvmlite.binding import get_host_cpu_name
+
+        return str(get_host_cpu_name())
+    except (ImportError, RuntimeError):
+        return platform.processor() or "unknown"
+
+
 def _version(package: str) -> str:
     try:
-        return version(package)
+        found = distribution(package)
     except PackageNotFoundError:
-        return "not installed"
+        return _NOT_INSTALLED
+    # The first line of its kind, found without parsing the whole description of the package.
+    line = _VERSION.search(found.read_text("METADATA") or "")
+    return line.group(1) if line else found.version
