@@ -11,6 +11,7 @@ import click
 
 from weakbeam import __version__
 from weakbeam.cli.bootstrap import bootstrap
+from weakbeam.cli.convert import convert
 from weakbeam.cli.forward import forward
 from weakbeam.cli.init import init
 from weakbeam.cli.maps import maps
@@ -30,7 +31,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, reflections, show, maps, sweep):
+for command in (init, forward, bootstrap, optics, reflections, show, maps, sweep, convert):
     weakbeam.add_command(command)
 
 
