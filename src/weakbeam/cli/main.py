@@ -13,6 +13,7 @@ from weakbeam import __version__
 from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.convert import convert
 from weakbeam.cli.forward import forward
+from weakbeam.cli.identify import identify
 from weakbeam.cli.init import init
 from weakbeam.cli.maps import maps
 from weakbeam.cli.optics import optics
@@ -31,7 +32,7 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, reflections, show, maps, sweep, convert):
+for command in (init, forward, bootstrap, optics, reflections, show, maps, identify, sweep, convert):
     weakbeam.add_command(command)
 
 
@@ -58,6 +59,13 @@ def dfxm_bootstrap() -> None:
 def dfxm_find_reflections() -> None:
     """Run ``dfxm-find-reflections``, which is ``weakbeam reflections``."""
     _run(reflections)
+
+
+def dfxm_identify() -> None:
+    """Run ``dfxm-identify``, which is ``weakbeam identify generate``."""
+    from weakbeam.cli.identify_generate import generate
+
+    _run(generate)
 
 
 def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:
