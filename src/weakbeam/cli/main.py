@@ -32,7 +32,18 @@ def weakbeam() -> None:
     """Forward model of dark-field X-ray microscopy images of dislocations."""
 
 
-for command in (init, forward, bootstrap, optics, reflections, show, maps, identify, sweep, convert):
+for command in (
+    init,
+    forward,
+    bootstrap,
+    optics,
+    reflections,
+    show,
+    maps,
+    identify,
+    sweep,
+    convert,
+):
     weakbeam.add_command(command)
 
 
