@@ -1,0 +1,187 @@
+"""Identification of images, many of one kind one after the other.
+
+All types are rendered once and kept in memory, at fractions of a pixel and, where depth matters, at
+several depths: a search over whole-pixel shifts then comes near to the truth, and a refinement of
+the best few ends there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.defects.lines import StraightLines
+from weakbeam.identify.classes import DislocationType
+from weakbeam.identify.line_place import PositionPrior
+from weakbeam.identify.observation import Observation
+from weakbeam.identify.posterior import posterior
+from weakbeam.identify.refine import Refinement, merged, refine
+from weakbeam.identify.render import Renderer
+from weakbeam.identify.shift_scores import shift_scores
+
+_STEEP = 0.5
+"""Sine of the angle to the sheet of the beam above which depth is as good as a shift."""
+
+_DEPTH_STEP_UM = 0.1
+_CERTAIN = 9.0
+"""A type is refined if its log-likelihood comes within this of the best one's,"""
+
+_COARSE = 0.08
+"""and within this share of what the best one explains: scores know no fractions of a pixel."""
+
+_SECOND_START = 0.9
+"""Share of a type's best score above which another depth is tried as well."""
+
+
+@dataclass(frozen=True, eq=False)
+class Identification:
+    """What an observation says of the type.
+
+    Parameters
+    ----------
+    fits : tuple of Refinement
+        The types that were refined, the most probable first. Of types that make the same images
+        the first one stands for all.
+    probabilities : (types,) ndarray
+        Of all types; those that make the same images share theirs evenly.
+    """
+
+    fits: tuple[Refinement, ...]
+    probabilities: Floats
+
+
+class Identifier:
+    """Types to choose from, with images of each.
+
+    Parameters
+    ----------
+    renderer : Renderer
+        Computes images under the conditions of the observations.
+    types : sequence of DislocationType
+        What the dislocation may be.
+    prior : PositionPrior
+        Where it may be. Choose it small: so is the search.
+    offsets : int
+        Fractions of a pixel along rows and along columns at which each type is rendered.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        types: Sequence[DislocationType],
+        prior: PositionPrior,
+        offsets: int = 2,
+    ) -> None:
+        self.renderer, self.types, self.prior = renderer, tuple(types), prior
+        places = {one.number: k for k, one in enumerate(self.types)}
+        self.same: Ints = np.array(
+            [
+                min([k, *(places[n] for n in one.same_as if n in places)])
+                for k, one in enumerate(self.types)
+            ]
+        )
+        """For each type the first one that makes the same images."""
+        self.max_shift = (int(np.ceil(prior.rows / 2)), int(np.ceil(prior.columns / 2)))
+        self.of, self.starts = self._members(offsets)
+        wide = wider(renderer, self.max_shift)
+        lines = (self._line(int(k), at) for k, at in zip(self.of, self.starts, strict=True))
+        self.images: Floats32 = np.stack(list(wide.images(lines)))
+        """(members, conditions, rows, columns), wider than an observation by the largest shift."""
+
+    def identify(self, observation: Observation, most: int = 12) -> Identification:
+        """Compare an observation with all types, and refine those that come near.
+
+        Parameters
+        ----------
+        observation : Observation
+            Its images, one for each condition of the renderer.
+        most : int
+            Largest number of types that are refined; at least two are.
+        """
+        scores = shift_scores(observation, [self.images], self.max_shift, workers=1)
+        best = np.full(len(self.types), -np.inf)
+        np.maximum.at(best, self.of, scores.gain)
+        least = (1.0 - _COARSE) * float(best.max()) - _CERTAIN
+        order = [int(k) for k in np.argsort(-best, kind="stable")]
+        near = [k for k in order[:most] if best[k] > least]
+        chosen = near if len(near) > 1 else order[:2]
+        peaks = scores.peak[:, 0]
+        fits = {k: self._refined(observation, k, scores.gain, peaks) for k in chosen}
+        # The others lie as far below in evidence as they do in score.
+        evidence = best + float(np.median([fits[k].log_evidence - best[k] for k in chosen]))
+        for k, fit in fits.items():
+            evidence[k] = fit.log_evidence
+        ranked = sorted(fits.values(), key=lambda fit: -fit.log_evidence)
+        return Identification(tuple(ranked), posterior(evidence[self.same]))
+
+    def probability(self, found: Identification, k: int) -> float:
+        """Probability that the images are those of type number k of the list."""
+        return float(found.probabilities[self.same == self.same[k]].sum())
+
+    def _refined(self, observation: Observation, k: int, gain: Floats, peak: Floats) -> Refinement:
+        """The best fit of a type, from its best image and that of another depth if it is near."""
+        own = np.flatnonzero(self.of == k)
+        own = own[np.argsort(-gain[own], kind="stable")]
+        depths = self.starts[own, 2]
+        apart = np.abs(depths - depths[0]) > 1.5 * _DEPTH_STEP_UM
+        second = own[apart & (gain[own] >= _SECOND_START * gain[own[0]])]
+        fits = []
+        for number in [own[0], *second[:1]]:
+            rows, columns = self.starts[number, :2] + peak[number]
+            fits.append(
+                refine(
+                    observation,
+                    self.renderer,
+                    self.types[k],
+                    (float(rows), float(columns)),
+                    float(self.starts[number, 2]),
+                    prior=self.prior,
+                )
+            )
+        return merged(fits)
+
+    def _members(self, offsets: int) -> tuple[Ints, Floats]:
+        """Type of each image, and the rows, columns and depth (µm) by which it is shifted."""
+        fractions = (np.arange(offsets) + 0.5) / offsets - 0.5
+        of, starts = [], []
+        for k in np.flatnonzero(self.same == np.arange(len(self.types))):
+            for at in product(fractions, fractions, self._depths(int(k))):
+                of.append(int(k))
+                starts.append(at)
+        return np.array(of), np.array(starts, dtype=np.float64)
+
+    def _depths(self, k: int) -> Floats:
+        slope = float(self._line(k, np.zeros(3)).lines[0] @ self.renderer.up)
+        if abs(slope) > _STEEP or self.prior.depth_um == 0.0:
+            return np.zeros(1)
+        count = max(1, round(self.prior.depth_um / _DEPTH_STEP_UM))
+        places: Floats = (np.arange(count) + 0.5) / count - 0.5
+        return self.prior.depth_um * places
+
+    def _line(self, k: int, at: Floats) -> StraightLines:
+        return line_at(self.renderer, self.types[k], at)
+
+
+def line_at(
+    renderer: Renderer, one: DislocationType, at: Sequence[float] | Floats
+) -> StraightLines:
+    """A dislocation of a type, shifted by rows, columns and a depth (µm) from the origin."""
+    row, column = renderer.pixel_steps()
+    position = at[0] * row + at[1] * column + at[2] * renderer.up
+    return renderer.lines_of(one.plane, one.burgers, one.character_deg, position)
+
+
+def wider(renderer: Renderer, margin: tuple[int, int]) -> Renderer:
+    """A renderer of images with `margin` more stored pixels on every side; as it is if it cuts."""
+    camera = renderer.experiment.camera
+    if camera.region is not None:
+        return renderer
+    if camera.rotation_deg in (90, 270):
+        margin = margin[::-1]
+    size = [n + 2 * more * camera.binning for n, more in zip(camera.pixels, margin, strict=True)]
+    wide = renderer.experiment.with_settings([f"camera.pixels={size}"])
+    return Renderer(wide, renderer.workers)
