@@ -58,16 +58,21 @@ def plain_gains(observation, member, bound):
     )
     weight = observation.good / NOISE.variance(smooth)
     inside = np.ones(member.shape)
+    d = observation.images - (weight * observation.images).sum((1, 2), keepdims=True) / weight.sum(
+        (1, 2), keepdims=True
+    )
+    total = (weight * d**2).sum()
     for i in range(-bound, bound + 1):
         for j in range(-bound, bound + 1):
             shared = moved(inside, i, j) == 1.0
             light = moved(member, i, j)
-            cross = power = 0.0
+            cross = power = present = 0.0
             for c in range(len(member)):
                 w, d, m = (a[c][shared[c]] for a in (weight, observation.images, light))
                 d, m = d - w @ d / w.sum(), m - w @ m / w.sum()
                 cross, power = cross + w @ (d * m), power + w @ (m * m)
-            gain = 0.5 * max(cross, 0.0) ** 2 / power
+                present += w @ (d * d)
+            gain = 0.5 * max(cross, 0.0) ** 2 / power * total / present
             best = max(best, (gain, (i, j)))
     return best
 

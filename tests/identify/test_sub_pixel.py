@@ -35,13 +35,13 @@ def test_moved_images_are_those_of_a_moved_object(shift):
     moved = moved_image(model(), SHAPE, shift)
     known = np.isfinite(moved)
     assert known.mean() > 0.5
-    assert np.abs(moved - model(*shift))[known].max() < 5e-4
+    assert np.abs(moved - model(*shift))[known].max() < 1e-3
 
 
 def test_images_of_another_size():
     moved = moved_image(model(), (60, 41), (1.5, -2.5))
     known = np.isfinite(moved)
-    assert np.abs(moved - model(1.5, -2.5, (60, 41)))[known].max() < 5e-4
+    assert np.abs(moved - model(1.5, -2.5, (60, 41)))[known].max() < 1e-3
     assert known[:, 30, 20].all()
     assert not known[:, :8].any()
 

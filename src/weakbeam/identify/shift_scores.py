@@ -23,6 +23,9 @@ Scores = tuple[Floats, Floats, Ints, Floats]
 _NO_CONTRAST = 1e-5
 """Share of the mean square below which a weighted variance is rounding of single precision."""
 
+_MOST = 2.0
+"""Largest factor by which a gain is raised for the light that a shift leaves out."""
+
 _AHEAD = 2
 """Blocks of members that wait for each thread."""
 
@@ -34,7 +37,8 @@ class ShiftScores:
     Parameters
     ----------
     gain : (members,) ndarray
-        Log-likelihood above that of an even background, at fixed variance of the pixels.
+        Log-likelihood above that of an even background, at fixed variance of the pixels, and as if
+        all pixels that some shift covers were compared.
     correlation : (members,) ndarray
         Weighted correlation coefficient of image and member where both are seen, from 0 to 1.
     shift : (members, groups, 2) ndarray
@@ -96,6 +100,10 @@ def shift_scores(
     negative and common to the conditions of a group, raises the log-likelihood by
 
     .. math:: \frac{\left[\sum_c (wdI - wd\,wI/w)\right]^2}{2 \sum_c (wI^2 - (wI)^2/w)}.
+
+    A large shift leaves part of the image out, and would lose to a small one that fits less well.
+    The gain is therefore raised, by a factor of 2 at most, by the share of the image's weighted
+    variance :math:`\sum wd^2 - (\sum wd)^2/w` that is left out.
     """
     blocks, shape = _first(members, len(observation))
     together = [0] * len(observation) if groups is None else groups
@@ -163,6 +171,12 @@ class _Weighted:
         self._wd = self._fourier.correlate(self._weighted, whole).astype(np.float64)
         squares = self._fourier.spectra(weight * counts**2)
         self._power = self._fourier.correlate(squares, whole) - self._wd**2 / self._w
+        # Shares of the light that a shift leaves out are taken to be explained as well as the rest.
+        self._left_out = []
+        for group in self._groups:
+            present = np.maximum(self._power[group].sum(axis=0), 0.0)
+            most = float(present.max())
+            self._left_out.append(np.clip(most / np.maximum(present, 1e-9 * most), 1.0, _MOST))
 
     def __call__(self, block: Floats32) -> Scores:
         light = block - block.mean(axis=(-2, -1), keepdims=True)
@@ -174,12 +188,12 @@ class _Weighted:
         power = squares - sums * (sums / self._w)
         gains, shifts, peaks = [], [], []
         explained, present = np.zeros(len(block)), np.zeros(len(block))
-        for group in self._groups:
+        for group, left_out in zip(self._groups, self._left_out, strict=True):
             cross = np.maximum(crossed[:, group].sum(axis=1), 0.0)
             size = power[:, group].sum(axis=1)
             seen = size > _NO_CONTRAST * np.abs(squares[:, group].sum(axis=1)).max()
             gain = np.where(seen, 0.5 * cross**2 / np.where(seen, size, 1.0), 0.0)
-            best, shift, peak = _peaks(gain, self._fourier)
+            best, shift, peak = _peaks(gain * left_out, self._fourier)
             there = self._power[group].sum(axis=0)
             at = tuple((shift + self._fourier.bounds).T)
             explained += 2.0 * gain[(np.arange(len(block)), *at)]

@@ -36,8 +36,11 @@ _REACH = 1.5
 _SUPPORT = 2
 """Pixels to either side that a moved image is made of."""
 
-_MARGIN = 4
-"""Frame of a model that is not used: there its spline depends on what lies outside."""
+_MARGIN = 2
+"""Frame of a model that is not used: there it depends most on how it goes on outside."""
+
+_FRAME = 12
+"""Width of the frame by which a model is continued before its spline is made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,14 +233,8 @@ class _Moved:
         self._corner = _corner(
             (image_shape[1], image_shape[2]), (model.shape[1], model.shape[2]), (0, 0)
         )
-        # The ends of the image are mirrored, and so are its spline coefficients.
-        self._pad = _SUPPORT + 2
-        self._coefficients = np.stack(
-            [
-                np.pad(scipy.ndimage.spline_filter(image, order=3), self._pad, mode="reflect")
-                for image in model
-            ]
-        )
+        self._pad = _FRAME
+        self._coefficients = np.stack([_spline(image) for image in model])
 
     def cut(self, values: Floats) -> Floats:
         """The part of images of the observation that is compared."""
@@ -271,6 +268,12 @@ class _Moved:
         light = columns(np.asarray(value), along[0])
         slopes = columns(np.asarray(slope), along[0]), columns(np.asarray(value), along[1])
         return light, slopes
+
+
+def _spline(image: Floats) -> Floats:
+    """Coefficients of the cubic spline through an image that goes on straight beyond its edges."""
+    framed = np.pad(image, _FRAME, mode="reflect", reflect_type="odd")
+    return np.asarray(scipy.ndimage.spline_filter(framed, order=3))
 
 
 def _corner(image_shape: Shape, model_shape: Shape, shift: Sequence[int]) -> tuple[int, int]:

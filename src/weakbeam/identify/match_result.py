@@ -1,0 +1,251 @@
+"""What comes out of a match: candidates with their probabilities, and a verdict in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weakbeam._typing import Floats
+from weakbeam.identify.classes import DislocationType
+from weakbeam.identify.observation import Observation
+from weakbeam.identify.refine import Refinement
+from weakbeam.identify.render import Condition
+
+_RANKED = 50
+"""Types whose first scores are written down."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A type that was fitted to the images.
+
+    Parameters
+    ----------
+    type : DislocationType
+        Slip system and character.
+    member : int
+        The member of the library that was used.
+    depth_um : float
+        By how much that is raised above the middle of the beam (µm).
+    correlation : float
+        Largest zero-padded correlation of what stands out of the background, averaged over the
+        images; from 0 to 1.
+    score : float
+        What the member was ranked by at first.
+    shift_px, shift_errors_px : (groups, 2) ndarray
+        Rows and columns by which it is moved, and their standard deviations, for each reflection.
+    scale : (groups,) ndarray
+        Counts (ADU) where the relative intensity is 1.
+    background : (images,) ndarray
+        Constant background (ADU).
+    gain : float
+        Log-likelihood above that of even backgrounds.
+    log_evidence : float
+        The same, averaged over what is fitted.
+    misfit : float
+        Mean squared residual over the variance of the noise.
+    probability : float
+        Posterior under the stated noise.
+    cautious_probability : float
+        Posterior if the noise is larger by the misfit of the best candidate.
+    refinement : Refinement, optional
+        The fit with images computed anew.
+    refined_image : (images, rows, columns) ndarray, optional
+        Its expected counts, NaN outside.
+    """
+
+    type: DislocationType
+    member: int
+    depth_um: float
+    correlation: float
+    score: float
+    shift_px: Floats
+    shift_errors_px: Floats
+    scale: Floats
+    background: Floats
+    gain: float
+    log_evidence: float
+    misfit: float
+    probability: float = math.nan
+    cautious_probability: float = math.nan
+    refinement: Refinement | None = None
+    refined_image: Floats | None = None
+
+    def numbers(self) -> dict[str, Any]:
+        """All numbers as plain values."""
+        found = {
+            "type": self.type.number,
+            "plane": list(self.type.plane),
+            "burgers": list(self.type.burgers),
+            "character_deg": self.type.character_deg,
+            "same_images_as": list(self.type.same_as),
+            "probability": self.probability,
+            "cautious_probability": self.cautious_probability,
+            "log_likelihood_gain": self.gain,
+            "log_evidence": self.log_evidence,
+            "misfit": self.misfit,
+            "correlation": self.correlation,
+            "score": self.score,
+            "member": self.member,
+            "shift_px": self.shift_px.tolist(),
+            "shift_errors_px": self.shift_errors_px.tolist(),
+            "depth_um": self.depth_um,
+            "scale_adu": self.scale.tolist(),
+            "background_adu": self.background.tolist(),
+        }
+        if self.refinement is not None:
+            found["refined"] = _refinement_numbers(self.refinement)
+        return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the images say.
+
+    Parameters
+    ----------
+    seen : bool
+        Whether there is a dislocation at all.
+    decided : bool
+        Whether a single type has 95 % of the probability; types that make the same images count as
+        one.
+    sentence : str
+        The result in one sentence.
+    credible : tuple of int
+        Numbers of the types that hold 95 % of the probability together, the likeliest first.
+    gap : float
+        Difference of the log-evidences of the best type and the next one that makes another image;
+        infinite if there is none.
+    notes : tuple of str
+        What to keep in mind, a line each.
+    """
+
+    seen: bool
+    decided: bool
+    sentence: str
+    credible: tuple[int, ...]
+    gap: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Images matched against a library.
+
+    Parameters
+    ----------
+    observation : Observation
+        The images.
+    conditions : tuple of Condition
+        How they were taken.
+    candidates : tuple of Candidate
+        The types that were fitted, the best first.
+    ranking : tuple of (int, float)
+        Numbers of all types and their first scores, the highest first.
+    score : str
+        What that score is: ``likelihood`` (above an even background) or ``correlation``.
+    expected : (images, rows, columns) ndarray
+        Counts that the best candidate stands for (ADU), NaN where its image does not reach.
+    verdict : Verdict
+        What the images say.
+    """
+
+    observation: Observation
+    conditions: tuple[Condition, ...]
+    candidates: tuple[Candidate, ...]
+    ranking: tuple[tuple[int, float], ...]
+    score: str
+    expected: Floats
+    verdict: Verdict
+
+    @property
+    def best(self) -> Candidate:
+        """The likeliest candidate."""
+        return self.candidates[0]
+
+    @property
+    def residual(self) -> Floats:
+        """Difference of images and `expected` in standard deviations of the noise, NaN outside."""
+        seen = self.observation
+        spread = np.sqrt(seen.noise.variance(np.nan_to_num(self.expected)))
+        difference = (seen.images - self.expected) / spread
+        return np.asarray(np.where(seen.good, difference, np.nan))
+
+    def numbers(self) -> dict[str, Any]:
+        """All numbers as plain values; None where one is not defined."""
+        verdict = self.verdict
+        found = {
+            "verdict": {
+                "sentence": verdict.sentence,
+                "seen": verdict.seen,
+                "decided": verdict.decided,
+                "credible_types": list(verdict.credible),
+                "gap": verdict.gap,
+                "notes": list(verdict.notes),
+            },
+            "noise": {
+                "gain_adu": self.observation.noise.gain,
+                "floor_adu2": self.observation.noise.floor,
+            },
+            "conditions": [
+                {
+                    "reflection": c.reflection,
+                    "phi_mrad": 1e3 * c.phi,
+                    "chi_mrad": 1e3 * c.chi,
+                    "two_theta_mrad": 1e3 * c.two_theta,
+                    "z_um": c.z,
+                }
+                for c in self.conditions
+            ],
+            "candidates": [candidate.numbers() for candidate in self.candidates],
+            "ranking": {
+                "by": self.score,
+                "types": [number for number, _ in self.ranking[:_RANKED]],
+                "scores": [score for _, score in self.ranking[:_RANKED]],
+            },
+        }
+        plain: dict[str, Any] = _plain(found)
+        return plain
+
+    def to_json(self) -> str:
+        """The numbers as text in JSON."""
+        return json.dumps(self.numbers(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def are_opposite(one: DislocationType, other: DislocationType) -> bool:
+    """Whether two types have the same line and opposite Burgers vectors.
+
+    A type stands for b and −b with the line that its character gives to each, so that turning the
+    line round, by 180 degrees of character, is turning b round.
+    """
+    turned = abs((one.character_deg - other.character_deg) % 360.0 - 180.0) < 1e-6
+    return one.plane == other.plane and one.burgers == other.burgers and turned
+
+
+def _refinement_numbers(found: Refinement) -> dict[str, Any]:
+    return {
+        "character_deg": found.type.character_deg,
+        "position_um": found.position_um.tolist(),
+        "parameters": dict(zip(found.names, found.values.tolist(), strict=True)),
+        "errors": dict(zip(found.names, found.errors.tolist(), strict=True)),
+        "undetermined": list(found.undetermined),
+        "log_likelihood": found.log_likelihood,
+        "log_evidence": found.log_evidence,
+        "misfit": found.misfit,
+        "converged": found.converged,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that JSON does not know, as None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,182 @@
+"""The best candidates of a match, fitted with images computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from weakbeam._typing import Floats, Floats32
+from weakbeam.defects.lines import StraightLines
+from weakbeam.identify.library import Library
+from weakbeam.identify.likelihood import fit_scale
+from weakbeam.identify.match_result import Candidate
+from weakbeam.identify.observation import Observation
+from weakbeam.identify.refine import refine
+from weakbeam.identify.render import Renderer
+
+_FAR = 10.0
+"""Gap of the evidence beyond which the candidates that were not refined do not matter."""
+
+_TURNED_DEG = 10.0
+"""Characters that differ by less are the same candidate once the character is free."""
+
+
+class SomeConditions(Renderer):
+    """Images under some of an experiment's conditions.
+
+    Parameters
+    ----------
+    renderer : Renderer
+        Computes all of them.
+    numbers : sequence of int
+        Which ones, in the order that is wanted.
+    """
+
+    def __init__(self, renderer: Renderer, numbers: Sequence[int]) -> None:
+        self.__dict__.update(renderer.__dict__)
+        self._whole, self._numbers = renderer, list(numbers)
+        self.conditions = tuple(renderer.conditions[k] for k in numbers)
+
+    def image(self, lines: StraightLines) -> Floats32:
+        """Frames of a crystal with some dislocations, (conditions, rows, columns)."""
+        return self._whole.image(lines)[self._numbers]
+
+    def perfect(self) -> Floats:
+        """Intensity of the perfect crystal at every condition, (conditions,)."""
+        return self._whole.perfect()[self._numbers]
+
+
+def refine_candidates(
+    observation: Observation,
+    library: Library,
+    candidates: Sequence[Candidate],
+    conditions: Sequence[int],
+    count: int,
+    free: Sequence[str] = ("position",),
+    workers: int | None = None,
+) -> tuple[list[Candidate], list[str]]:
+    """Refine the best candidates and rank all of them again.
+
+    Parameters
+    ----------
+    observation : Observation
+        The images.
+    library : Library
+        Where the candidates come from; its experiment tells how to compute images.
+    candidates : sequence of Candidate
+        The best first.
+    conditions : sequence of int
+        Number of each image's condition in the library.
+    count : int
+        How many to refine; candidates that make the same images count once.
+    free : sequence of str
+        What is fitted; see :func:`~weakbeam.identify.refine.refine`.
+    workers : int, optional
+        Threads.
+
+    Returns
+    -------
+    candidates : list of Candidate
+        The best first. The evidence of those that were not refined is raised by as much as that of
+        the refined one that gained most.
+    notes : list of str
+        What to tell of it.
+    """
+    renderer = SomeConditions(Renderer(library.experiment, workers), conditions)
+    turning = "character" in free
+    found: dict[int, Candidate] = {}
+    for candidate in candidates:
+        if len(found) == count:
+            break
+        if turning or not any(number in found for number in candidate.type.same_as):
+            number = candidate.type.number
+            found[number] = _refined(observation, library, candidate, renderer, free)
+    before = {c.type.number: c.log_evidence for c in candidates}
+    raised = max(c.log_evidence - before[number] for number, c in found.items())
+    highest = max(c.log_evidence for c in found.values())
+    again, close = [], 0
+    for candidate in candidates:
+        own = candidate.type
+        same = () if turning else own.same_as
+        twin = next((n for n in (own.number, *same) if n in found), None)
+        if twin is not None:
+            turned = found[twin].type.character_deg
+            again.append(replace(found[twin], type=replace(own, character_deg=turned)))
+            continue
+        evidence = candidate.log_evidence + raised
+        close += evidence > highest - _FAR
+        again.append(replace(candidate, log_evidence=evidence))
+    notes = [
+        f"refinement of {c.type.name} did not converge"
+        for c in found.values()
+        if c.refinement is not None and not c.refinement.converged
+    ]
+    if close:
+        notes.append(f"{close} more candidates may come near when refined: raise their number")
+    again.sort(key=lambda c: -c.log_evidence)
+    return (_apart(again) if turning else again), notes
+
+
+def _apart(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates without those that a better one, whose line was turned, has come to stand for."""
+    kept: list[Candidate] = []
+    for one in candidates:
+        if not any(
+            other.refinement is not None
+            and (other.type.plane, other.type.burgers) == (one.type.plane, one.type.burgers)
+            and _angle(other.type.character_deg, one.type.character_deg) < _TURNED_DEG
+            for other in kept
+        ):
+            kept.append(one)
+    return kept
+
+
+def _angle(one: float, other: float) -> float:
+    return abs((one - other + 180.0) % 360.0 - 180.0)
+
+
+def _refined(
+    observation: Observation,
+    library: Library,
+    candidate: Candidate,
+    renderer: Renderer,
+    free: Sequence[str],
+) -> Candidate:
+    """Fit one candidate, from where the library's image lay best."""
+    row, column = renderer.pixel_steps()
+    position = library.members.positions_um[candidate.member] - candidate.depth_um * renderer.up
+    place = np.linalg.lstsq(np.stack([row, column], 1), position, rcond=None)[0]
+    shift = candidate.shift_px[0]
+    corner = [
+        int(np.clip((seen - own) // 2 + round(float(moved)), 0, seen - own))
+        for seen, own, moved in zip(observation.shape, renderer.shape, shift, strict=True)
+    ]
+    rest = [
+        float(moved) - first + (seen - own) // 2
+        for moved, first, seen, own in zip(
+            shift, corner, observation.shape, renderer.shape, strict=True
+        )
+    ]
+    window = np.s_[
+        :,
+        corner[0] : corner[0] + renderer.shape[0],
+        corner[1] : corner[1] + renderer.shape[1],
+    ]
+    part = Observation(observation.images[window], observation.noise, observation.good[window])
+    fit = refine(part, renderer, candidate.type, place + rest, candidate.depth_um, free)
+    flat = fit_scale(part.images, np.zeros(part.images.shape), part.noise, part.good)
+    image = np.full(observation.images.shape, np.nan)
+    image[window] = fit.image
+    return replace(
+        candidate,
+        type=fit.type,
+        gain=fit.log_likelihood - flat.log_likelihood,
+        log_evidence=fit.log_evidence,
+        misfit=fit.misfit,
+        scale=np.full(len(candidate.scale), fit.scale),
+        background=fit.values[-len(part) :],
+        refinement=fit,
+        refined_image=image,
+    )
