@@ -321,8 +321,8 @@ def test_drafts_of_dead_processes_are_removed(tmp_path):
     folder = compute_here(small_sweep(CHI), tmp_path)
     mine = folder.draft("shard")
     mine.write_text("")
-    dead = mine.with_name(mine.name.replace(str(os.getpid()), "4194303"))
-    elsewhere = mine.with_name("shard.elsewhere-4194303.part")
+    dead = mine.with_name(mine.name.replace(f"-{os.getpid()}-", "-4194303-"))
+    elsewhere = mine.with_name("shard.elsewhere-4194303-1.part")
     for path in (dead, elsewhere):
         path.write_text("")
     folder.remove_drafts()

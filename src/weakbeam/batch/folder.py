@@ -119,11 +119,10 @@ class SweepFolder:
 
     def remove_drafts(self) -> None:
         """Remove what processes of this computer have left that are gone."""
-        for path in self.shards.glob("*.part"):
-            writer = path.name.removesuffix(".part").rpartition("-")[0]
-            # The host's name may have dots in it, and the name of a shard has none.
-            host, _, pid = writer.partition(".")[2].rpartition("-")
-            is_mine = host == platform.node() and pid.isdigit()
+        drafts = (path for place in (self.plans, self.shards) for path in place.glob("*.part"))
+        for path in (*drafts, *self.path.glob("*.part")):
+            writer, _, pid = path.name.removesuffix(".part").rpartition("-")[0].rpartition("-")
+            is_mine = writer.endswith(f".{platform.node()}") and pid.isdigit()
             if is_mine and not is_running(int(pid)):
                 path.unlink(missing_ok=True)
 

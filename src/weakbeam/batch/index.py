@@ -115,11 +115,13 @@ def _write_index(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
         if rows:
             groups.append(IndexGroup(name, group.shape, group.dtype, rows, settings))
     failures = [(f.number, f.id, f.reason) for _, f in sorted(found.failures.items())]
-    write_index(folder.path / INDEX, groups, failures, sweep.to_toml())
+    draft = folder.draft(INDEX)
+    write_index(draft, groups, failures, sweep.to_toml())
+    move_into_place(draft, folder.path / INDEX)
 
 
 def _write_table(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
-    draft = folder.draft("tasks")
+    draft = folder.draft(TABLE)
     with draft.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["number", "status", "id", "file", "group", "row", "reason", *sweep.keys])

@@ -154,10 +154,11 @@ def run_sweep(
             for event in executor(_missing(place, sweep, part, tell)):
                 tell(event)
         except BaseException:
-            place.remove_drafts()
             with suppress(Exception):
                 write_tables(place, sweep)
             raise
+        finally:
+            place.remove_drafts()
         try:
             found = write_tables(place, sweep)
         except OSError as error:

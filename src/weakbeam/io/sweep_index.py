@@ -17,7 +17,6 @@ import h5py
 import numpy as np
 
 from weakbeam.errors import InputError
-from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.shards import write_texts
 
 FAILURES = "failures"
@@ -65,12 +64,12 @@ def write_index(
     failures: Sequence[tuple[int, str, str]],
     manifest: str,
 ) -> None:
-    """Write the index of a sweep; it replaces an earlier one when it is complete.
+    """Write the index of a sweep.
 
     Parameters
     ----------
     path : Path
-        The file, in the folder of the sweep.
+        The file, which is to stand in the folder of the sweep.
     groups : sequence of IndexGroup
         The images.
     failures : sequence of (int, str, str)
@@ -78,27 +77,23 @@ def write_index(
     manifest : str
         The manifest (TOML).
     """
-    with NewFiles() as new:
-        with new.create(path) as file:
-            file.attrs.update({"NX_class": "NXroot", "creator": "weakbeam"})
-            if groups:
-                file.attrs["default"] = groups[0].name
-            for group in groups:
-                _write_group(file, group)
-            table = file.create_group(FAILURES)
-            table.attrs["NX_class"] = "NXcollection"
-            numbers, ids, reasons = (
-                (list(column) for column in zip(*failures, strict=True))
-                if (failures)
-                else ([], [], [])
-            )
-            table["number"] = np.array(numbers, np.int64)
-            write_texts(table, "id", ids)
-            write_texts(table, "reason", reasons)
-            note = file.create_group(MANIFEST)
-            note.attrs["NX_class"] = "NXnote"
-            note["type"], note["data"] = "application/toml", manifest
-        new.commit()
+    # In memory first: HDF5 does not always survive that a disk is full.
+    with h5py.File(path, "w", libver="earliest", driver="core", backing_store=False) as file:
+        file.attrs.update({"NX_class": "NXroot", "creator": "weakbeam"})
+        if groups:
+            file.attrs["default"] = groups[0].name
+        for group in groups:
+            _write_group(file, group)
+        table = file.create_group(FAILURES)
+        table.attrs["NX_class"] = "NXcollection"
+        table["number"] = np.array([number for number, _, _ in failures], np.int64)
+        write_texts(table, "id", [identity for _, identity, _ in failures])
+        write_texts(table, "reason", [reason for _, _, reason in failures])
+        note = file.create_group(MANIFEST)
+        note.attrs["NX_class"] = "NXnote"
+        note["type"], note["data"] = "application/toml", manifest
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def _write_group(file: h5py.File, part: IndexGroup) -> None:
