@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import get_ident
 
 from weakbeam.batch.manifest import Sweep, read_sweep
-from weakbeam.batch.receipts import Receipt, move_into_place, read_receipt
+from weakbeam.batch.receipts import Receipt, placed, read_receipt
 from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import is_running
@@ -128,8 +128,8 @@ class SweepFolder:
 
     def _write(self, path: Path, data: bytes) -> None:
         draft = _draft(path)
-        draft.write_bytes(data)
-        move_into_place(draft, path)
+        with placed(draft, path):
+            draft.write_bytes(data)
 
     # ------------------------------------------------------------------ tasks in other files
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from weakbeam.batch.folder import SweepFolder
 from weakbeam.batch.manifest import Sweep, Task
-from weakbeam.batch.receipts import Failure, Group, Receipt, move_into_place
+from weakbeam.batch.receipts import Failure, Group, Receipt, placed
 
 INDEX = "sweep.h5"
 TABLE = "tasks.csv"
@@ -116,17 +116,16 @@ def _write_index(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
             groups.append(IndexGroup(name, group.shape, group.dtype, rows, settings))
     failures = [(f.number, f.id, f.reason) for _, f in sorted(found.failures.items())]
     draft = folder.draft(INDEX)
-    write_index(draft, groups, failures, sweep.to_toml())
-    move_into_place(draft, folder.path / INDEX)
+    with placed(draft, folder.path / INDEX):
+        write_index(draft, groups, failures, sweep.to_toml())
 
 
 def _write_table(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:
     draft = folder.draft(TABLE)
-    with draft.open("w", encoding="utf-8", newline="") as file:
+    with placed(draft, folder.path / TABLE), draft.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["number", "status", "id", "file", "group", "row", "reason", *sweep.keys])
         table.writerows(_lines(sweep, found))
-    move_into_place(draft, folder.path / TABLE)
 
 
 def _lines(sweep: Sweep, found: Contents) -> Iterator[list[Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,9 @@ class Receipt:
 
 def write_receipt(path: Path, receipt: Receipt, draft: Path) -> None:
     """Write a receipt by way of `draft`, so that it is there as a whole or not at all."""
-    draft.write_text(json.dumps(asdict(receipt), ensure_ascii=False) + "\n", encoding="utf-8")
-    move_into_place(draft, path)
+    text = json.dumps(asdict(receipt), ensure_ascii=False) + "\n"
+    with placed(draft, path):
+        draft.write_text(text, encoding="utf-8")
 
 
 def read_receipt(path: Path) -> Receipt | None:
@@ -120,6 +122,18 @@ def read_receipt(path: Path) -> Receipt | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+@contextmanager
+def placed(draft: Path, path: Path) -> Iterator[None]:
+    """Give a file that is written as `draft` its name at the end; remove it after an error."""
+    try:
+        yield
+        move_into_place(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def move_into_place(draft: Path, path: Path) -> None:
