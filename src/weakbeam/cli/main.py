@@ -18,6 +18,7 @@ from weakbeam.cli.init import init
 from weakbeam.cli.maps import maps
 from weakbeam.cli.optics import optics
 from weakbeam.cli.reflections import reflections
+from weakbeam.cli.rerun import rerun
 from weakbeam.cli.show import show
 from weakbeam.cli.sweep import sweep
 from weakbeam.errors import InputError, RunError
@@ -43,6 +44,7 @@ for command in (
     identify,
     sweep,
     convert,
+    rerun,
 ):
     weakbeam.add_command(command)
 

@@ -1,0 +1,226 @@
+"""Where a file of images came from, and whether another one holds the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.errors import InputError
+from weakbeam.io.bliss import DETECTOR
+from weakbeam.io.diskerrors import disk_reason
+from weakbeam.io.kernel_file import is_kernel
+from weakbeam.io.library_file import LABELS, TABLES, TRACES
+from weakbeam.io.reading import entry_names, frames_done, opened, read_frames
+
+_BATCH_BYTES = 64 * 2**20
+
+_NOT_COMPARED = frozenset({"start_time", "end_time", "end_reason", "simulation"})
+"""Members of an entry that tell when and how it was made."""
+
+Kind = Literal["run", "library", "shard"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a file tells of its origin.
+
+    Parameters
+    ----------
+    version : str
+        Version of the program.
+    environment : mapping of str to str
+        Versions of everything else, as from `weakbeam.io.provenance.environment`.
+    inputs : mapping of str to str
+        SHA-256 of each file that the experiment names.
+    """
+
+    version: str
+    environment: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class FrameDifference:
+    """How the frames of an entry differ from those of another file.
+
+    Parameters
+    ----------
+    name : str
+        The entry.
+    frames : int
+        Frames that were compared.
+    differing : int
+        Frames with a pixel that is not the same bit for bit.
+    largest : float
+        Largest difference of a pixel, in the unit of the frames.
+    brightest : float
+        Largest absolute value of a pixel.
+    """
+
+    name: str
+    frames: int = 0
+    differing: int = 0
+    largest: float = 0.0
+    brightest: float = 0.0
+
+    def plus(self, stored: NDArray[Any], repeated: NDArray[Any]) -> FrameDifference:
+        """Add frames, (n, rows, columns), of both files."""
+        a, b = (frames.astype(np.float64) for frames in (stored, repeated))
+        with np.errstate(invalid="ignore"):
+            apart = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
+        # One that is not finite in one file only is as far off as can be.
+        apart[np.isnan(apart) | (np.isinf(a) != np.isinf(b))] = np.inf
+        apart[a == b] = 0.0
+        brightest = np.abs(a, where=np.isfinite(a), out=np.zeros_like(a)).max(initial=0.0)
+        return FrameDifference(
+            self.name,
+            self.frames + len(a),
+            self.differing + int((apart > 0.0).any(axis=(-2, -1)).sum()),
+            max(self.largest, float(apart.max(initial=0.0))),
+            max(self.brightest, float(brightest)),
+        )
+
+
+def kind_of(path: str | os.PathLike[str]) -> Kind:
+    """What a file is: a run, a library or training set, or a file of a sweep.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    """
+    if not Path(path).is_file():
+        raise InputError("file", str(path), "there is no such file")
+    if is_kernel(path):
+        raise InputError("file", str(path), "is a kernel: weakbeam bootstrap makes it again")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("creator") == "weakbeam":
+                groups = [item for item in file.values() if isinstance(item, h5py.Group)]
+                if any("image" in group and "experiment" in group for group in groups):
+                    return "shard"
+                if any("image" in group and "file" in group for group in groups):
+                    allowed = "is the index of a sweep; give one of the files in shards"
+                    raise InputError("file", str(path), allowed)
+    except (OSError, RuntimeError, KeyError) as error:
+        allowed = f"is no readable HDF5 file ({disk_reason(error)})"
+        raise InputError("file", str(path), allowed) from None
+    first = entry_names(path)[0]
+    with opened(path) as file:
+        made = any(name in file[first] for name in (TABLES, LABELS, TRACES))
+    return "library" if made else "run"
+
+
+def read_provenance(path: str | os.PathLike[str]) -> Provenance:
+    """Read what a run or library tells of its origin.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it does not tell.
+    """
+    first = entry_names(path)[0]
+    with opened(path) as file:
+        try:
+            group = file[f"{first}/simulation"]
+            names, hashes = (
+                group[f"inputs/{column}"].asstr()[()] if "inputs" in group else ()
+                for column in ("file", "sha256")
+            )
+            return Provenance(
+                version=str(group["version"].asstr()[()]),
+                environment={
+                    name: str(value.asstr()[()]) for name, value in group["environment"].items()
+                },
+                inputs=dict(zip(names, hashes, strict=True)),
+            )
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            reason = disk_reason(error)
+            allowed = f"does not tell where it came from ({reason})"
+            raise InputError("file", str(path), allowed) from None
+
+
+def compare_frames(
+    stored: str | os.PathLike[str],
+    repeated: str | os.PathLike[str],
+    progress: Callable[[float], object] | None = None,
+) -> Iterator[FrameDifference]:
+    """Compare the frames of every entry, as far as both files have them.
+
+    Parameters
+    ----------
+    stored, repeated : path
+        Two files of the same experiment.
+    progress : callable, optional
+        Told how many frames are newly compared.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or they have other entries or shapes.
+    RunError
+        If a frame cannot be read.
+    """
+    here, there = frames_done(stored), frames_done(repeated)
+    if {name: done.size for name, done in here.items()} != {
+        name: done.size for name, done in there.items()
+    }:
+        raise InputError("file", str(stored), "has other scans than its experiment gives now")
+    for name, done in here.items():
+        numbers = np.flatnonzero(done & there[name])
+        difference = FrameDifference(name)
+        for some in np.array_split(numbers, _batches(stored, name, numbers.size)):
+            pair = [read_frames(path, name, some) for path in (stored, repeated)]
+            if pair[0].shape != pair[1].shape or pair[0].dtype != pair[1].dtype:
+                allowed = f"has images of another size or type in {name} than it would have now"
+                raise InputError("file", str(stored), allowed)
+            difference = difference.plus(*pair)
+            if progress is not None:
+                progress(some.size)
+        yield difference
+
+
+def other_differences(
+    stored: str | os.PathLike[str], repeated: str | os.PathLike[str]
+) -> tuple[str, ...]:
+    """Names of the data sets beside the frames that differ: maps, tables, positions."""
+    found: list[str] = []
+    with opened(stored) as a, opened(repeated) as b:
+        for name in entry_names(stored):
+            found += _differing(a[name], b[name], name)
+    return tuple(found)
+
+
+def _batches(path: str | os.PathLike[str], name: str, frames: int) -> int:
+    with opened(path) as file:
+        stack = file[f"{name}/instrument/{DETECTOR}/image"]
+        size = int(np.prod(stack.shape[1:])) * int(stack.dtype.itemsize)
+    return max(1, -(-frames * size // _BATCH_BYTES))
+
+
+def _differing(a: h5py.Group, b: h5py.Group, name: str) -> Iterator[str]:
+    for key in sorted(set(a) | set(b)):
+        path = f"{name}/{key}"
+        if key in _NOT_COMPARED or path.endswith(f"{DETECTOR}/image"):
+            continue
+        if isinstance(a.get(key, getlink=True), h5py.SoftLink):
+            continue
+        if key not in a or key not in b:
+            yield path
+        elif isinstance(a[key], h5py.Group):
+            yield from _differing(a[key], b[key], path)
+        elif not _equal(a[key], b[key]):
+            yield path
+
+
+def _equal(a: h5py.Dataset, b: h5py.Dataset) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a[()], b[()], equal_nan=a.dtype.kind == "f"))
