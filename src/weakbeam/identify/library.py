@@ -332,8 +332,8 @@ def contrast_of(images: Floats32, perfect: Floats32, noises: Sequence[FrameNoise
     """How much images differ from those of the perfect crystal, all (conditions, rows, columns)."""
     total = ratio = 0.0
     for image, background, noise in zip(images, perfect, noises, strict=True):
-        difference = (image - background).ravel()
-        square = float(difference @ difference)
+        # Not as a product of vectors: the threads of BLAS would take the cores of the others.
+        square = float(np.square(image - background).sum(dtype=np.float64))
         total += square
         sigma = float(noise.sigma(background.mean())) if noise.noise is not None else np.nan
         ratio += square / sigma**2
