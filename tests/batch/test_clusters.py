@@ -1,0 +1,137 @@
+"""Sweeps by Dask, SLURM and LSF; the commands of the latter run their scripts on this computer."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from small_sweeps import compute_here, fingerprints, small_sweep, tables
+
+from weakbeam._sweep import ExecutorOptions
+from weakbeam.batch import cluster
+from weakbeam.batch.events import Finished, Ticked
+from weakbeam.batch.index import write_tables
+from weakbeam.batch.run import run_sweep
+from weakbeam.batch.status import sweep_status
+from weakbeam.errors import InputError, RunError
+
+SEEDS = ("camera.seed", range(200))
+
+# A job runs in a session of its own, so that cancelling it ends all of it.
+COMMANDS = {
+    "sbatch": 'setsid sh "$1" >/dev/null 2>&1 &\necho "Submitted batch job $!"\n',
+    "scancel": 'kill -- "-$1" 2>/dev/null || true\n',
+    "bsub": 'script=$(mktemp)\ncat > "$script"\nsetsid sh "$script" >/dev/null 2>&1 &\n'
+    'echo "Job <$!> is submitted to queue <normal>."\n',
+    "bkill": 'kill -- "-$1" 2>/dev/null || true\n',
+    "lsid": 'echo "IBM Spectrum LSF Standard 10.1.0.0"\n',
+}
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """A folder of commands as a cluster has them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in COMMANDS.items():
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{text}")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize("kind", ["dask", "slurm", "lsf"])
+def test_every_executor_gives_the_same_files(tmp_path, commands, kind):
+    pytest.importorskip("dask_jobqueue")
+    sweep = small_sweep(SEEDS, per_shard=4)
+    write_tables(compute_here(sweep, tmp_path / "here"), sweep)
+    events = []
+    options = ExecutorOptions(kind=kind, workers=2, queue="long", directives=("--hint=none",))
+    summary = run_sweep(sweep, tmp_path / kind, options, watch=events.append)
+    assert summary.missing == 0
+    assert sum(event.tasks for event in events if isinstance(event, Ticked)) == 200
+    assert len({event.shard for event in events if isinstance(event, Finished)}) == 50
+    assert fingerprints(tmp_path / kind) == fingerprints(tmp_path / "here")
+    assert tables(tmp_path / kind) == tables(tmp_path / "here")
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_scheduler_that_dies_is_told_and_nothing_lost(tmp_path):
+    pytest.importorskip("distributed")
+    scheduler = start("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard")
+    address = None
+    for line in scheduler.stderr:
+        if found := re.search(r"Scheduler at:\s+(tcp://\S+)", line):
+            address = found[1]
+            break
+    worker = start("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard")
+    # Pipes that nobody reads would fill up.
+    for process in (scheduler, worker):
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+    sweep = small_sweep(SEEDS, per_shard=4)
+    options = ExecutorOptions(kind="dask", address=address, workers=1)
+    finished = []
+
+    def watch(event):
+        if isinstance(event, Finished):
+            finished.append(event)
+        if len(finished) == 3:
+            os.killpg(scheduler.pid, signal.SIGKILL)
+
+    try:
+        with pytest.raises(RunError, match="the Dask scheduler was lost; --resume goes on"):
+            run_sweep(sweep, tmp_path / "run", options, watch=watch)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    time.sleep(0.5)
+    assert sweep_status(tmp_path / "run").complete >= 3
+    assert not sweep_status(tmp_path / "run").damaged
+    assert run_sweep(sweep, tmp_path / "run", ExecutorOptions(workers=1), resume=True).missing == 0
+
+
+def test_a_scheduler_that_does_not_answer(tmp_path):
+    pytest.importorskip("distributed")
+    options = ExecutorOptions(kind="dask", address="tcp://127.0.0.1:9", wait_s=1)
+    with pytest.raises(RunError, match=r"Dask scheduler tcp://127.0.0.1:9: ") as caught:
+        run_sweep(small_sweep(SEEDS), tmp_path, options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "command"), [("slurm", "sbatch"), ("lsf", "bsub")])
+def test_a_missing_command(tmp_path, monkeypatch, kind, command):
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError) as caught:
+        run_sweep(small_sweep(SEEDS), tmp_path / "run", ExecutorOptions(kind=kind))
+    assert (
+        str(caught.value) == f"--executor = '{kind}': needs {command}, which this computer has not"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_package(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'weakbeam\[cluster\]'"):
+        run_sweep(small_sweep(SEEDS), tmp_path / "run", ExecutorOptions(kind="dask"))
