@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from weakbeam.assemble import assemble_all
+from weakbeam.batch.scripts import SCRIPTS
 from weakbeam.cli.init import init
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -169,7 +170,7 @@ class TestInit:
     def test_lists(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         result = CliRunner().invoke(init, ["--list"])
-        assert [line.split()[0] for line in result.output.splitlines()] == list(TEMPLATES)
+        assert [line.split()[0] for line in result.output.splitlines()] == [*TEMPLATES, *SCRIPTS]
         assert not list(tmp_path.iterdir())
 
     def test_help_has_an_example(self):

@@ -20,23 +20,25 @@ import click
     "names",
     multiple=True,
     metavar="NAME",
-    help="Write this template; may be given several times.  [default: all]",
+    help="Write this template; may be given several times.  [default: all experiments]",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 @click.option("--list", "list_only", is_flag=True, help="Only list the templates.")
 def init(dest: Path, names: tuple[str, ...], force: bool, list_only: bool) -> None:
-    """Write commented experiment files to start from.
+    """Write commented experiment files to start from, and files for sweeps.
 
     \b
-    Example:
+    Examples:
       weakbeam init --dest my-experiment --template weak-beam
       weakbeam forward -c my-experiment/weak-beam.toml -o weak-beam
+      weakbeam init --template sweep --template slurm
     """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.batch.scripts import SCRIPTS
     from weakbeam.templates import TEMPLATES
 
     if list_only:
         width = max(map(len, TEMPLATES))
-        for template in TEMPLATES.values():
+        for template in (*TEMPLATES.values(), *SCRIPTS.values()):
             click.echo(f"{template.name:<{width}}  {template.description}")
         return
     for path in write_templates(dest, names or tuple(TEMPLATES), force=force):
@@ -66,22 +68,26 @@ def write_templates(dest: Path, names: tuple[str, ...], *, force: bool = False) 
         If a name is unknown, a file exists and `force` is not set (nothing is written then), or the
         folder cannot be written to.
     """
+    from weakbeam.batch.scripts import SCRIPTS
     from weakbeam.errors import InputError
     from weakbeam.templates import TEMPLATES
 
+    known = (*TEMPLATES, *SCRIPTS)
     for name in names:
-        if name not in TEMPLATES:
-            raise InputError("--template", name, f"must be one of {', '.join(TEMPLATES)}")
+        if name not in known:
+            raise InputError("--template", name, f"must be one of {', '.join(known)}")
     if dest.exists() and not dest.is_dir():
         raise InputError("--dest", str(dest), "must be a folder")
-    paths = {name: dest / f"{name}.toml" for name in names}
+    files = {name: (f"{name}.toml", t.text) for name, t in TEMPLATES.items()}
+    files |= {name: (script.file, script.text) for name, script in SCRIPTS.items()}
+    paths = {name: dest / files[name][0] for name in names}
     try:
         for path in paths.values():
             if path.is_dir() or (path.exists() and not force):
                 raise InputError(str(path), None, "exists; use --force or another --dest")
         dest.mkdir(parents=True, exist_ok=True)
         for name, path in paths.items():
-            path.write_text(TEMPLATES[name].text, encoding="utf-8", newline="\n")
+            path.write_text(files[name][1], encoding="utf-8", newline="\n")
     except OSError as error:
         where = error.filename or dest
         raise InputError(str(where), None, f"cannot be written: {error.strerror}") from None
