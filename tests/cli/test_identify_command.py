@@ -1,0 +1,112 @@
+"""``weakbeam identify generate``, and the group of commands that it belongs to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from weakbeam.cli.main import dfxm_identify
+from weakbeam.identify.generate import read_library
+from weakbeam.io.library_file import read_tables
+
+SMALL = [
+    "--set=camera.pixels=[8, 12]",
+    "--set=identify.character_step_deg=90",
+    "--set=scan.phi.value_mrad=0.15",
+]
+
+
+def test_makes_a_library(weakbeam, tmp_path):
+    result = weakbeam("identify", "generate", *SMALL, "-o", tmp_path)
+    assert result.status == 0, result.err
+    assert "48 images of 48 types of dislocations in" in result.out
+    assert "12 of 48 cannot be seen" in result.out
+    assert len(read_library(tmp_path).visible) == 36
+    again = weakbeam("identify", "generate", *SMALL, "-o", tmp_path)
+    assert again.status == 2
+    assert "holds library.h5 already" in again.err
+    more = weakbeam("identify", "generate", *SMALL, "-o", tmp_path, "--overwrite", "-q")
+    assert (more.status, more.out, more.err) == (0, "", "")
+
+
+def test_the_resolved_experiment_makes_the_same_library(weakbeam, tmp_path):
+    weakbeam("identify", "generate", *SMALL, "-o", tmp_path / "first")
+    config = tmp_path / "first" / "experiment.toml"
+    assert weakbeam("identify", "generate", "-c", config, "-o", tmp_path / "second").status == 0
+    first, second = (read_library(tmp_path / name) for name in ("first", "second"))
+    assert (first.images == second.images).all()
+
+
+def test_modes_and_seeds(weakbeam, tmp_path):
+    options = ["--mode", "multi", "--set=identify.images=3", "--set=camera.model=pco_edge"]
+    for seed in (1, 2):
+        result = weakbeam(
+            "identify", "generate", *SMALL, *options, "--seed", seed, "-o", tmp_path / str(seed)
+        )
+        assert result.status == 0, result.err
+        assert "3 images of 48 types" in result.out
+    (_, one, _), (_, two, _) = (read_tables(tmp_path / n / "training.h5") for n in ("1", "2"))
+    assert (one["lines"]["position"] != two["lines"]["position"]).all()
+    heights = ["--mode", "z-scan", "--set=scan.z.values_um=[0, 0.5]"]
+    result = weakbeam("identify", "generate", *SMALL, *heights, "-o", tmp_path / "z")
+    assert "48 images of 48 types of dislocations, 2 frames each" in result.out
+
+
+def test_the_alias(tmp_path, monkeypatch, capsys):
+    config = tmp_path / "small.toml"
+    config.write_text(
+        "[camera]\npixels = [8, 12]\n[identify]\nburgers = [[1, 0, 1]]\ncharacter_step_deg = 90\n"
+    )
+    arguments = ["dfxm-identify", "--config", str(config), "--output", str(tmp_path / "library")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        dfxm_identify()
+    assert ended.value.code == 0
+    assert "8 images of 8 types" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["identify.burger=[[1, 0, 1]]"], "did you mean identify.burgers?"),
+        (
+            ["identify.mode=single", "identify.images=3"],
+            'identify.images = 3: needs mode = "multi"',
+        ),
+        (["identify.burgers=[[1, 1, 1]]"], "is in no slip system; there are [1, 0, -1], "),
+        (["identify.noise=true"], "needs a camera that counts"),
+        (["identify.fewest_dislocations=3", "identify.mode=multi"], "must not exceed dislocations"),
+        (["identify.margin_px=4", "identify.mode=multi"], "leaves nothing of images of 8 x 12"),
+        (["reflection.hkl=[1, 0, 0]"], "reflection.hkl"),
+        (["identify.character_step_deg=0"], "must be a number from 0.01 to 360"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(weakbeam, tmp_path, settings, message):
+    changes = [f"--set={setting}" for setting in settings]
+    folder = tmp_path / "library"
+    result = weakbeam("identify", "generate", *SMALL, *changes, "-o", folder)
+    assert result.status == 2
+    assert result.err.count("\n") == 1
+    assert message in result.err
+    assert not folder.exists()
+
+
+def test_help_of_the_group_loads_no_command():
+    code = (
+        "import sys\n"
+        "from weakbeam.cli.main import main\n"
+        "try: main(['identify', '--help'])\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "assert 'weakbeam.cli.identify_generate' not in sys.modules\n"
+        "assert 'numpy' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "generate" in done.stdout
+
+
+def test_unknown_commands(weakbeam):
+    result = weakbeam("identify", "guess")
+    assert result.status == 2
+    assert "No such command 'guess'" in result.err
