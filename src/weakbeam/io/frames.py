@@ -161,18 +161,22 @@ def _read_part(
             yield part.first + start, frames
         return
 
-    def submit(start: int, end: int) -> list[Future[NDArray[Any]]]:
+    def submit(start: int, end: int) -> tuple[NDArray[Any], list[Future[None]]]:
+        block = np.empty((end - start, *stack.shape[1:]), stack.dtype)
         chunks = [_chunk(stack, part.offset + number) for number in range(start, end)]
-        return [pool.submit(_unpack, chunk, stack, filters) for chunk in chunks]
+        pairs = zip(chunks, block, strict=True)
+        return block, [pool.submit(_unpack, chunk, filters, frame) for chunk, frame in pairs]
 
     blocks = list(pairwise(ends))
     coming = submit(*blocks[0])
     for number, (start, _) in enumerate(blocks):
-        current = coming
+        block, unpacking = coming
         # The next block is unpacked while the caller is busy with this one.
-        coming = submit(*blocks[number + 1]) if number + 1 < len(blocks) else []
-        block = [_result(future, scan, part.first + start + k) for k, future in enumerate(current)]
-        yield part.first + start, np.stack([frame[rows] for frame in block])
+        if number + 1 < len(blocks):
+            coming = submit(*blocks[number + 1])
+        for k, future in enumerate(unpacking):
+            _wait(future, scan, part.first + start + k)
+        yield part.first + start, block[:, rows]
 
 
 def _chunk(stack: h5py.Dataset, number: int) -> bytes | NDArray[Any]:
@@ -184,22 +188,20 @@ def _chunk(stack: h5py.Dataset, number: int) -> bytes | NDArray[Any]:
     return packed if mask == 0 else np.asarray(stack[number])
 
 
-def _unpack(
-    chunk: bytes | NDArray[Any], stack: h5py.Dataset, filters: Sequence[int]
-) -> NDArray[Any]:
+def _unpack(chunk: bytes | NDArray[Any], filters: Sequence[int], frame: NDArray[Any]) -> None:
+    """Fill a frame with what its chunk holds."""
     if isinstance(chunk, np.ndarray):
-        return chunk
-    dtype, shape = stack.dtype, stack.shape[1:]
+        frame[:] = chunk
+        return
     raw = np.frombuffer(isal_zlib.decompress(chunk), np.uint8)
-    if _SHUFFLE in filters:
-        raw = np.ascontiguousarray(raw.reshape(dtype.itemsize, -1).T)
-    frame: NDArray[Any] = raw.reshape(-1).view(dtype).reshape(shape)
-    return frame
+    size = frame.dtype.itemsize
+    by_value = frame.reshape(-1).view(np.uint8).reshape(-1, size)
+    by_value[:] = raw.reshape(size, -1).T if _SHUFFLE in filters else raw.reshape(-1, size)
 
 
-def _result(future: Future[NDArray[Any]], scan: MeasuredScan, number: int) -> NDArray[Any]:
+def _wait(future: Future[None], scan: MeasuredScan, number: int) -> None:
     try:
-        return future.result()
+        future.result()
     except Exception as error:  # isal has errors of its own, which are no OSError.
         raise RunError(_unreadable(scan, number, error)) from None
 
