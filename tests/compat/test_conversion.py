@@ -220,11 +220,13 @@ def test_degrees_are_suspected():
         ('[crystal]\nmode = "wall"', "crystal.wall.dis"),
         ("[crystal.centered]\nb = [1, 0, 0]", "crystal.centered.n"),
         ("[crystal.centered]\nt = [1, 0, -1]", "crystal.centered.t"),
-        ('[crystal.wall]\nsample_remount = "S5"', "crystal.wall.sample_remount"),
+        (
+            '[crystal]\nmode = "wall"\n[crystal.wall]\nsample_remount = "S5"',
+            "crystal.wall.sample_remount",
+        ),
         ('[crystal]\nlattice = "tetragonal"\na = 4e-10', "crystal.c"),
         ('[geometry]\nmode = "x"', "geometry.mode"),
         (OBLIQUE.format(eta=0.1), "geometry.eta"),
-        ('[geometry]\nmode = "oblique"', "geometry.eta"),
         ('[detector]\nmodel = "pco_ff"', "detector.model"),
         ("[detector_geometry]\npixel_size = 1e-6", "detector_geometry.magnification"),
         ("[detector_geometry]\nNpixels = 12", "detector_geometry.Npixels"),
@@ -360,6 +362,13 @@ def test_eta_chooses_the_rotation(eta, omega):
     setup = assemble(experiment(OBLIQUE.format(eta=eta)))
     assert setup.motors["omega"] == pytest.approx(omega, abs=1e-5)
     assert setup.geometry.theta == pytest.approx(0.26907456, abs=1e-7)
+
+
+def test_without_eta_the_smaller_rotation_is_taken():
+    text = OBLIQUE.replace("eta = {eta}\n", "")
+    found = conversion(text)
+    assert assemble(found.experiment).motors["omega"] == pytest.approx(0.112252, abs=1e-5)
+    assert about(found.notes, "geometry.eta")
 
 
 def test_reflections_share_the_mount():

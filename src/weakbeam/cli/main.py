@@ -55,30 +55,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def dfxm_init() -> None:
-    """Run ``dfxm-init``, which is ``weakbeam init``."""
-    _run(init)
+    """Run ``dfxm-init``: ``weakbeam init`` into the folder configs."""
+    _run_as_dfxm_geo("init")
 
 
 def dfxm_forward() -> None:
-    """Run ``dfxm-forward``, which is ``weakbeam forward``."""
-    _run(forward)
+    """Run ``dfxm-forward``: ``weakbeam forward`` for files of dfxm-geo, too."""
+    _run_as_dfxm_geo("forward")
 
 
 def dfxm_bootstrap() -> None:
-    """Run ``dfxm-bootstrap``, which is ``weakbeam bootstrap``."""
-    _run(bootstrap)
+    """Run ``dfxm-bootstrap``: ``weakbeam bootstrap`` for files of dfxm-geo, too."""
+    _run_as_dfxm_geo("bootstrap")
 
 
 def dfxm_find_reflections() -> None:
-    """Run ``dfxm-find-reflections``, which is ``weakbeam reflections``."""
-    _run(reflections)
+    """Run ``dfxm-find-reflections``: ``weakbeam reflections`` for files of dfxm-geo, too."""
+    _run_as_dfxm_geo("reflections")
 
 
 def dfxm_identify() -> None:
-    """Run ``dfxm-identify``, which is ``weakbeam identify generate``."""
-    from weakbeam.cli.identify_generate import generate
+    """Run ``dfxm-identify``: ``weakbeam identify generate`` for files of dfxm-geo, too."""
+    _run_as_dfxm_geo("identify")
 
-    _run(generate)
+
+def _run_as_dfxm_geo(name: str) -> None:
+    from weakbeam.cli import dfxm_geo
+
+    _run(getattr(dfxm_geo, name))
 
 
 def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None:

@@ -50,5 +50,32 @@ def experiment_of(config: Path | None, settings: tuple[str, ...]) -> Experiment:
     """
     from weakbeam.experiment import Experiment
 
-    experiment = Experiment() if config is None else Experiment.from_toml(config)
+    experiment = Experiment() if config is None else _reader()(config)
     return experiment.with_settings(settings) if settings else experiment
+
+
+READER = "weakbeam.cli.options.READER"
+"""Key of click's ``meta`` for the function that reads experiments, where it is not the usual."""
+
+
+def _reader() -> Callable[[Path], Experiment]:
+    context = click.get_current_context(silent=True)
+    reader: Callable[[Path], Experiment] = _read
+    return reader if context is None else context.meta.get(READER, reader)
+
+
+def _read(config: Path) -> Experiment:
+    """Read an experiment; a file of dfxm-geo is refused with the command that converts it."""
+    from weakbeam.errors import InputError
+    from weakbeam.experiment import Experiment
+
+    try:
+        return Experiment.from_toml(config)
+    except InputError:
+        from weakbeam.compat.conversion import is_dfxm_geo
+        from weakbeam.toml_text import read_toml
+
+        if is_dfxm_geo(read_toml(config)):
+            told = "is a file of dfxm-geo: weakbeam convert makes an experiment of it"
+            raise InputError(str(config), None, told) from None
+        raise

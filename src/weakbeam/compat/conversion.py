@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from weakbeam.compat import crystal, defects, optics
+from weakbeam.compat.identification import (
+    CRYSTAL_KEYS,
+    MODES,
+    identify_section,
+    is_identification,
+)
 from weakbeam.compat.keys import Keys, Notes
 from weakbeam.compat.scan import scan_of
+from weakbeam.compat.text import toml_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
+from weakbeam.diffraction.frames import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError
-from weakbeam.toml_text import read_toml, toml_value
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -30,8 +34,7 @@ BURGERS_NM = 0.2862
 
 _TOP = {"reciprocal", "geometry", "io", "postprocess", "detector", "detector_geometry", "noise"}
 _TOP |= {"reflections_auto", "multi", "zscan", "mode"}
-_CRYSTAL = {"mode", *defects.MODES, "lattice", "a", "mount_x", "slip_plane_normal", "slip_system"}
-_CRYSTAL |= {"structure_type", "angle_step_deg", "sweep_all_slip_planes", "exclude_invisibility"}
+_CRYSTAL = {"mode", *defects.MODES, "lattice", "a", "mount_x", "slip_system", "structure_type"}
 _AXIS = {"value", "range"}
 
 
@@ -49,6 +52,10 @@ class Conversion:
 
     tree: Section
     notes: Notes
+    mount: str
+    """Planes along x, y and z of the laboratory, as ``weakbeam reflections --mount`` takes them."""
+    kernel: Section
+    """Rays and grid of a kernel, if asked for, named like the options of ``weakbeam bootstrap``."""
 
     @property
     def experiment(self) -> Experiment:
@@ -66,7 +73,7 @@ class Conversion:
     @property
     def toml(self) -> str:
         """The experiment as a file: only keys that dfxm-geo has a value for."""
-        return "\n".join(_blocks(self.tree))
+        return toml_of(self.tree)
 
 
 def is_dfxm_geo(data: Mapping[str, Any]) -> bool:
@@ -82,32 +89,19 @@ def is_dfxm_geo(data: Mapping[str, Any]) -> bool:
     axes = [axis for axis in scan.values() if isinstance(axis, Mapping)]
     return (
         bool(_TOP & set(data))
-        or bool(_CRYSTAL & set(tables.get("crystal", {})))
+        or bool((_CRYSTAL | CRYSTAL_KEYS) & set(tables.get("crystal", {})))
         or "two_dtheta" in scan
         or any(_AXIS & set(axis) for axis in axes)
     )
 
 
-def convert_file(path: str | os.PathLike[str], *, reproduce: bool = False) -> Conversion:
-    """Convert a file of dfxm-geo.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    reproduce : bool
-        Whether points, Burgers vectors and cores are those of dfxm-geo; see :func:`convert`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or a value is not one that dfxm-geo allows.
-    """
-    return convert(read_toml(path), reproduce=reproduce, folder=Path(path).parent)
-
-
 def convert(
-    data: Mapping[str, Any], *, reproduce: bool = False, folder: Path | None = None
+    data: Mapping[str, Any],
+    *,
+    reproduce: bool = False,
+    folder: Path | None = None,
+    identify: bool | None = None,
+    kernel: bool = False,
 ) -> Conversion:
     """Convert the content of a file of dfxm-geo.
 
@@ -120,6 +114,10 @@ def convert(
         dislocations as dfxm-geo does, to reproduce its images.
     folder : Path, optional
         Where the file stands, for the files that it names.
+    identify : bool, optional
+        Whether it is one for dfxm-identify; told by its keys unless given.
+    kernel : bool
+        Whether the grid of a kernel is wanted.
 
     Returns
     -------
@@ -132,66 +130,61 @@ def convert(
     """
     notes = Notes()
     keys = Keys(data, "", notes)
-    version = 2 if "noise" in data or "Npixels" in data.get("detector", {}) else 3
-    reciprocal, geometry = keys.table("reciprocal"), keys.table("geometry")
+    identify = is_identification(data) if identify is None else identify
+    reciprocal, table = keys.table("reciprocal"), keys.table("crystal")
+    geometry = keys.table("geometry")
     oblique = geometry.choice("mode", "simplified", ("simplified", "oblique")) == "oblique"
-    table = keys.table("crystal")
-    kind = defects.mode_of(table)
-    block = {mode: table.table(mode) for mode in defects.MODES}
-    remount = defects.remount_of(block["wall"])
-
-    tree: Section = {}
-    _noise(keys, notes)
-    beam, objective = optics.beam_of(reciprocal), optics.objective_of(reciprocal, notes)
+    layout = defects.Layout.of(table, identify)
+    mount = crystal.mount_of(table, oblique)
     lattice_a = reciprocal.number("lattice_a", crystal.ALUMINIUM_A)
-    tree["crystal"] = crystal.crystal_section(table, oblique, lattice_a, folder)
-    tree["beam"] = beam
     hkl = reciprocal.indices("hkl", crystal.MOUNTED)
+
+    tree: Section = {"crystal": crystal.crystal_section(table, lattice_a, folder)}
+    tree["beam"] = optics.beam_of(reciprocal)
     if oblique:
+        tree["crystal"]["mount"] = mount
         tree |= _oblique_reflections(keys, reciprocal, geometry, hkl, tree)
     else:
         geometry.ignore("eta is 0 in the symmetric geometry", "eta", "omega", "theta_validated")
         reciprocal.ignore("eta is 0 in the symmetric geometry", "eta")
-        reflection, x_axis = crystal.symmetric_reflection(hkl, remount, notes)
+        reflection, x_axis = crystal.symmetric_reflection(hkl, layout.remount, notes)
         tree["reflection"], tree["crystal"]["x_axis"] = reflection, x_axis
     geometry.finish()
-    tree["objective"] = objective
-    blur = reciprocal.number("dphi_range", 0.0)
-    optics.ignore_kernel(reciprocal)
+    tree["objective"] = optics.objective_of(reciprocal, notes)
+    tree["camera"] = _camera(keys, reciprocal, notes)
+    grid = optics.kernel_of(reciprocal, kernel)
     reciprocal.finish()
-
-    camera = optics.geometry_of_camera(keys.table("detector_geometry"), notes)
-    camera |= optics.detector_of(keys.table("detector"), version, notes)
-    if blur:
-        camera["phi_blur_mrad"] = optics.rounded(1e3 * blur)
-    tree["camera"] = camera
-    frame = _frame(tree, oblique, camera)
-    tree["defects"] = _defects(kind, block[kind], frame, tree["crystal"])
-    for mode in set(block) - {kind}:
-        if any(name for name in data.get("crystal", {}).get(mode, {})):
-            notes.ignore(f"crystal.{mode}: ignored: crystal.mode is {kind}")
+    mode = keys.choice("mode", "single", MODES) if identify else ""
+    if identify:
+        camera = tree["camera"]
+        seed = camera.get("seed", 0)
+        tree["identify"] = identify_section(keys, mode, table, camera["model"] != "ideal", seed)
+    else:
+        tree["defects"] = layout.defects(_frame(tree, oblique), tree["crystal"])
     table.finish()
-    if scan := scan_of(keys.table("scan"), notes):
+    if scan := scan_of(keys.table("scan"), notes, degrees=mode == "z-scan"):
         tree["scan"] = scan
-    tree["output"] = _output(keys)
+    tree["output"] = _output(keys, identify)
     if reproduce:
         _reproduce(tree, oblique, notes)
     else:
         _new_physics(notes)
     keys.finish()
-    return Conversion(tree, notes)
+    return Conversion(tree, notes, "; ".join(" ".join(map(str, row)) for row in mount), grid)
 
 
-def _noise(keys: Keys, notes: Notes) -> None:
-    if "noise" in keys:
+def _camera(keys: Keys, reciprocal: Keys, notes: Notes) -> Section:
+    old = "noise" in keys
+    if old:
         noise = keys.table("noise")
-        noise.ignore(
-            'camera.model = "pco_edge" makes counts; its noise is measured, not only Poisson',
-            "poisson_noise",
-            "rng_seed",
-            "intensity_scale",
-        )
+        reason = 'camera.model = "pco_edge" makes counts; its noise is measured, not only Poisson'
+        noise.ignore(reason, "poisson_noise", "rng_seed", "intensity_scale")
         noise.finish()
+    camera = optics.geometry_of_camera(keys.table("detector_geometry"), notes)
+    camera |= optics.detector_of(keys.table("detector"), old, notes)
+    if blur := reciprocal.number("dphi_range", 0.0):
+        camera["phi_blur_mrad"] = optics.rounded(1e3 * blur)
+    return camera
 
 
 def _oblique_reflections(
@@ -212,7 +205,7 @@ def _oblique_reflections(
         return {"reflections": found}
     if not given:
         if eta is None:
-            raise InputError("geometry.eta", None, "missing; the oblique geometry needs it")
+            reciprocal.notes.change("geometry.eta: not given, so that the smaller omega is taken")
         return {"reflection": crystal.oblique_reflection(hkl, eta, setup)}
     found = []
     for entry in given:
@@ -225,7 +218,8 @@ def _oblique_reflections(
     return {"reflections": found}
 
 
-def _frame(tree: Section, oblique: bool, camera: Section) -> defects.Frame:
+def _frame(tree: Section, oblique: bool) -> defects.Frame:
+    camera = tree["camera"]
     if "pixel_nm" in camera:
         pixel = 1e-3 * camera["pixel_nm"]
     else:
@@ -240,27 +234,17 @@ def _frame(tree: Section, oblique: bool, camera: Section) -> defects.Frame:
         theta = bragg_angle(float(cell.d_spacing(hkl)), tree["beam"]["energy_keV"])
     except ValueError as error:
         raise InputError("reciprocal.hkl", hkl, str(error)) from None
-    c, s = math.cos(theta), math.sin(theta)
-    sample_from_lab = np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    sample_from_lab = symmetric_geometry(theta).lab_from_sample.T
     return defects.Frame(sample_from_lab, symmetric_orientation(cell, hkl, x_axis), width)
 
 
-def _defects(kind: str, table: Keys, frame: defects.Frame, cell: Section) -> list[Section]:
-    if kind == "centered":
-        return defects.centered(table)
-    if kind == "wall":
-        return defects.wall(table, frame)
-    if kind == "gnb":
-        return defects.boundary(table)
-    simple = cell.get("material") == "Al" and "slip_systems" not in cell
-    return defects.random_dislocations(table, frame, simple)
-
-
-def _output(keys: Keys) -> Section:
+def _output(keys: Keys, identify: bool) -> Section:
     io, after = keys.table("io"), keys.table("postprocess")
-    output = {"perfect_crystal": io.flag("include_perfect_crystal", True)}
+    output: Section = {"perfect_crystal": io.flag("include_perfect_crystal", True)}
+    if identify:
+        output = {}
     asked = "write_strain_provenance" in io
-    if io.flag("write_strain_provenance", True) and asked:
+    if io.flag("write_strain_provenance", True) and asked and not identify:
         output["field"] = True
         io.notes.change(
             "io.write_strain_provenance: output.field, the deformation q of every pixel instead of "
@@ -303,28 +287,7 @@ def _reproduce(tree: Section, oblique: bool, notes: Notes) -> None:
     tree["crystal"]["core_radius_nm"] = 0.0
     columns, oversampling = tree["camera"]["pixels"][1], tree["camera"]["oversampling"]
     tree["camera"]["depth_samples"] = columns // 30 * oversampling
-    for defect in tree["defects"]:
+    for defect in tree.get("defects", ()):
         if "burgers" in defect:
             defect["burgers_nm"] = BURGERS_NM
     notes.change("projection, |b| and cores: those of dfxm-geo (compatibility.dfxm_geo_projection)")
-
-
-def _blocks(tree: Section) -> list[str]:
-    """Return the lines of a TOML file."""
-    lines: list[str] = []
-    for name, value in tree.items():
-        if isinstance(value, list):
-            for entry in value:
-                lines += [f"[[{name}]]", *_pairs(entry), ""]
-            continue
-        nested = {k: v for k, v in value.items() if name == "scan" and isinstance(v, dict)}
-        plain = {k: v for k, v in value.items() if k not in nested}
-        if plain or not nested:
-            lines += [f"[{name}]", *_pairs(plain), ""]
-        for key, inner in nested.items():
-            lines += [f"[{name}.{key}]", *_pairs(inner), ""]
-    return lines
-
-
-def _pairs(table: Section) -> list[str]:
-    return [f"{key} = {toml_value(value)}" for key, value in table.items()]

@@ -57,21 +57,18 @@ _POISSON = {"Al": 0.334, "Cu": 0.34, "Ni": 0.31, "Fe": 0.29, "W": 0.28, "Ti": 0.
 """Poisson ratios that dfxm-geo has."""
 
 
-def crystal_section(table: Keys, oblique: bool, lattice_a: float, folder: Path | None) -> Section:
-    """Take the unit cell, the slip systems and, in the oblique geometry, the mount.
+def crystal_section(table: Keys, lattice_a: float, folder: Path | None) -> Section:
+    """Take the unit cell and the slip systems.
 
     Parameters
     ----------
     table : Keys
         ``[crystal]``.
-    oblique : bool
-        Whether the crystal stays on its mount.
     lattice_a : float
         Lattice parameter (m) where the table has none.
     folder : Path or None
         Where the file stands, for the path of a CIF file.
     """
-    notes = table.notes
     crystal: Section = {}
     cif = table.text_or_none("cif")
     material = table.text_or_none("material")
@@ -104,23 +101,25 @@ def crystal_section(table: Keys, oblique: bool, lattice_a: float, folder: Path |
     if poisson_ratio is not None:
         crystal["poisson_ratio"] = poisson_ratio
     _slip(table, crystal)
+    return crystal
+
+
+def mount_of(table: Keys, oblique: bool) -> list[list[int]]:
+    """Take the planes along x, y and z of the laboratory."""
+    names, axes = ("mount_x", "mount_y", "mount_z"), ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     if oblique:
-        crystal["mount"] = [
-            list(table.indices(f"mount_{axis}", unit))
-            for axis, unit in zip("xyz", ((1, 0, 0), (0, 1, 0), (0, 0, 1)), strict=True)
-        ]
-        notes.change(
+        table.notes.change(
             "crystal.mount_x, mount_y, mount_z: the mount turns the dislocations, too; in dfxm-geo "
             "only the diffraction vector follows it"
         )
     else:
-        table.ignore(
-            "the simplified geometry mounts the planes of the reflection facing up",
-            "mount_x",
-            "mount_y",
-            "mount_z",
-        )
-    return crystal
+        for name in names:
+            if name in table:
+                table.notes.ignore(
+                    f"{table.name(name)}: ignored: in the symmetric geometry the planes of the "
+                    "reflection face up"
+                )
+    return [list(table.indices(name, axis)) for name, axis in zip(names, axes, strict=True)]
 
 
 def _cubic(a: float) -> Section:

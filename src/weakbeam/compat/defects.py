@@ -46,14 +46,59 @@ class Frame:
     field_of_view: float
 
 
-def mode_of(table: Keys) -> str:
-    """Take the kind of crystal: a single dislocation unless the file says otherwise."""
-    return table.choice("mode", "centered", MODES)
+@dataclass(frozen=True)
+class Layout:
+    """Which dislocations a file describes.
 
+    Parameters
+    ----------
+    mode : str
+        One of `MODES`.
+    table : Keys
+        The table of that mode.
+    remount : str
+        Mount of a wall, one of `REMOUNTS`.
+    """
 
-def remount_of(table: Keys) -> str:
-    """Take the mount of a wall."""
-    return table.choice("sample_remount", "S1", tuple(REMOUNTS))
+    mode: str
+    table: Keys
+    remount: str
+
+    @classmethod
+    def of(cls, crystal: Keys, identify: bool) -> Layout:
+        """Take the layout of ``[crystal]``; files for dfxm-identify have none."""
+        mode = "centered" if identify else crystal.choice("mode", "centered", MODES)
+        table = crystal.table(mode)
+        for other in MODES:
+            crystal.ignore(f"crystal.mode is {mode}", other)
+        remount = "S1"
+        if mode == "wall":
+            remount = table.choice("sample_remount", "S1", tuple(REMOUNTS))
+        return cls(mode, table, remount)
+
+    def defects(self, frame: Frame, crystal: Section) -> list[Section]:
+        """The dislocations.
+
+        Parameters
+        ----------
+        frame : Frame
+            Where they are put.
+        crystal : dict
+            The section of the experiment.
+
+        Raises
+        ------
+        InputError
+            If a value is not one that dfxm-geo allows.
+        """
+        if self.mode == "centered":
+            return centered(self.table)
+        if self.mode == "wall":
+            return wall(self.table, frame)
+        if self.mode == "gnb":
+            return boundary(self.table)
+        simple = crystal.get("material") == "Al" and "slip_systems" not in crystal
+        return random_dislocations(self.table, frame, simple)
 
 
 def centered(table: Keys) -> list[Section]:

@@ -19,7 +19,11 @@ BEAM_HEIGHT_RMS_UM = 0.15 / 2.35
 NA_RMS = 7.31e-4 / 2.35
 """Default angular acceptance of the lens in dfxm-geo (rad, rms)."""
 
-_NO_KERNEL = "the acceptance is computed in closed form, without a kernel"
+GRID = (100_000_000, 400, 200, 200)
+"""Default rays and voxels of a kernel."""
+
+RANGES = (5e-4, 7.5e-3, 7.5e-3)
+"""Default widths of its grid, in units of |Q|."""
 
 
 def rounded(x: float) -> float:
@@ -96,11 +100,24 @@ def _stop_of(reciprocal: Keys, stopped: bool, notes: Notes) -> Section | None:
     return stop
 
 
-def ignore_kernel(reciprocal: Keys) -> None:
-    """Strike off what only a kernel needs."""
-    reciprocal.ignore(_NO_KERNEL, "Nrays", "npoints1", "npoints2", "npoints3", "seed")
-    reciprocal.ignore(_NO_KERNEL, "qi1_range", "qi2_range", "qi3_range", "date", "pkl_fpath")
+def kernel_of(reciprocal: Keys, wanted: bool) -> Section:
+    """Take what only a kernel needs: rays, voxels and widths of the grid.
+
+    Unless it is `wanted`, keys that are given are noted as ignored.
+    """
     reciprocal.ignore("it follows from hkl, keV and the cell", "theta")
+    reciprocal.ignore("it belongs to the run: --output", "date", "pkl_fpath")
+    names = ["Nrays", "npoints1", "npoints2", "npoints3", "qi1_range", "qi2_range", "qi3_range"]
+    if not wanted:
+        reciprocal.ignore(
+            "the acceptance is computed in closed form, without a kernel", *names, "seed"
+        )
+        return {}
+    rays, *bins = (reciprocal.integer(n, d, least=1) for n, d in zip(names, GRID, strict=False))
+    ranges = [reciprocal.number(n, d) for n, d in zip(names[4:], RANGES, strict=True)]
+    grid: Section = {"rays": float(rays), "bins": tuple(bins), "ranges": tuple(ranges)}
+    seed = reciprocal.integer_or_none("seed")
+    return grid if seed is None else grid | {"seed": seed}
 
 
 def geometry_of_camera(table: Keys, notes: Notes) -> Section:
@@ -123,14 +140,13 @@ def geometry_of_camera(table: Keys, notes: Notes) -> Section:
     return camera
 
 
-def detector_of(table: Keys, version: int, notes: Notes) -> Section:
-    """Take what makes counts of the images."""
-    old = "files of dfxm-geo 2 carry it, but it was never used"
-    for name in ("Npixels", "psize", "psf_kernel_size", "psf_sigma_px", "thermal_mean"):
-        table.ignore(old, name)
-    table.ignore(old, "thermal_std", "dynamic_range_bits")
+def detector_of(table: Keys, old: bool, notes: Notes) -> Section:
+    """Take what makes counts of the images; `old` files, of dfxm-geo 2, have intensities."""
+    names = ("Npixels", "psize", "psf_kernel_size", "psf_sigma_px", "thermal_mean", "thermal_std")
+    old = old or any(name in table for name in names)
+    table.ignore("dfxm-geo 2 does not use it", *names, "dynamic_range_bits")
     given = "model" in table
-    default = "ideal" if version == 2 else "pco_edge_4.2_id03"
+    default = "ideal" if old else "pco_edge_4.2_id03"
     model = table.choice("model", default, ("ideal", "pco_edge_4.2_id03"))
     exposure = table.number("exposure_time", 1.0)
     counts, seed = table.number("counts_scale", 1.0e4), table.integer("rng_seed", 0)

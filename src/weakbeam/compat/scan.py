@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from weakbeam.compat.keys import Keys, Notes
@@ -10,12 +11,21 @@ from weakbeam.errors import InputError
 
 _AXES = {"phi": "phi", "chi": "chi", "two_dtheta": "two_theta", "z": "z"}
 
-_LIKELY_DEGREES = 0.01
+LIKELY_DEGREES = 0.01
 """Angles (rad) above which a range is rather meant in degrees."""
 
 
-def scan_of(table: Keys, notes: Notes) -> dict[str, Any]:
+def scan_of(table: Keys, notes: Notes, degrees: bool = False) -> dict[str, Any]:
     """Take the axes of a scan.
+
+    Parameters
+    ----------
+    table : Keys
+        ``[scan]``.
+    notes : Notes
+        Where changes are noted.
+    degrees : bool
+        Whether large angles are in degrees, as the template of dfxm-identify for scans has them.
 
     Raises
     ------
@@ -25,7 +35,7 @@ def scan_of(table: Keys, notes: Notes) -> dict[str, Any]:
     scan = {}
     for theirs, ours in _AXES.items():
         if theirs in table:
-            axis = _axis(table.table(theirs), theirs, notes)
+            axis = _axis(table.table(theirs), theirs, notes, degrees)
             if axis:
                 scan[ours] = axis
         else:
@@ -34,31 +44,35 @@ def scan_of(table: Keys, notes: Notes) -> dict[str, Any]:
     return scan
 
 
-def _axis(table: Keys, name: str, notes: Notes) -> dict[str, Any]:
+def _axis(table: Keys, name: str, notes: Notes, degrees: bool) -> dict[str, Any]:
     unit, scale = ("um", 1.0) if name == "z" else ("mrad", 1e3)
-    sign = -1.0 if name == "two_dtheta" else 1.0
     value = table.number("value", 0.0)
     half_range, steps = table.number_or_none("range"), table.integer_or_none("steps", least=2)
     table.finish()
     if (half_range is None) != (steps is None):
         missing = "range" if half_range is None else "steps"
         raise InputError(table.name(missing), None, "missing; give range and steps, or neither")
+    largest = max(abs(value), abs(half_range or 0.0))
+    if name != "z" and largest > LIKELY_DEGREES:
+        scale = 1e3 * math.pi / 180.0 if degrees else scale
+        notes.change(
+            f"{table.path}: {largest:g} is taken in degrees, as its template says; dfxm-geo takes "
+            f"it in rad"
+            if degrees
+            else f"{table.path}: {largest:g} is taken in rad, as dfxm-geo does; in degrees it "
+            f"would be {largest * 1e3 * math.pi / 180.0:.4g} mrad"
+        )
     if name == "two_dtheta" and (value or half_range):
+        scale = -scale
         reversed_order = "; frames come in reversed order" if half_range else ""
         notes.change(
             "scan.two_dtheta: scan.two_theta with the opposite sign, positive is the larger angle"
             + reversed_order
         )
-    if name != "z" and max(abs(value), half_range or 0.0) > _LIKELY_DEGREES:
-        largest = max(abs(value), half_range or 0.0)
-        notes.change(
-            f"{table.path}: {largest:g} is taken in rad, as dfxm-geo does; in degrees it would be "
-            f"{largest * 17.4532925:.4g} mrad"
-        )
-    centre = rounded(sign * scale * value)
+    centre = rounded(scale * value)
     if half_range is None:
         return {f"value_{unit}": centre} if value else {}
-    axis: dict[str, Any] = {f"half_range_{unit}": rounded(scale * half_range), "steps": steps}
+    axis: dict[str, Any] = {f"half_range_{unit}": rounded(abs(scale) * half_range), "steps": steps}
     if value:
         axis[f"center_{unit}"] = centre
     return axis
