@@ -1,0 +1,260 @@
+"""``weakbeam identify match``: which dislocation images show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from weakbeam.cli.options import workers_option
+from weakbeam.errors import InputError
+
+if TYPE_CHECKING:
+    from weakbeam._typing import Floats
+    from weakbeam.identify.match_result import Candidate, Match
+
+_SHOWN = 8
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "-l",
+    "--library",
+    type=click.Path(path_type=Path),
+    default=Path("library"),
+    show_default=True,
+    metavar="PATH",
+    help="The library of weakbeam identify generate: its folder or file.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("match"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for match.json and the figures.",
+)
+@click.option(
+    "--phi",
+    "phi_mrad",
+    type=float,
+    multiple=True,
+    metavar="MRAD",
+    help="Offset from the Bragg setting, where the file does not tell it: once for all images, or "
+    "once for each of them.",
+)
+@click.option(
+    "--pixel-nm",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="NM",
+    help="Size of a pixel in the sample, where the file does not tell it.",
+)
+@click.option(
+    "--dark",
+    metavar="LEVEL",
+    help="Counts without light: a number, or a source of dark frames written like IMAGE.  "
+    "[default: the camera's for simulated images, else the darkest percent of the image]",
+)
+@click.option(
+    "--noise",
+    type=float,
+    nargs=2,
+    metavar="GAIN FLOOR",
+    help="Variance of the counts: GAIN x signal + FLOOR.  [default: the camera's for simulated "
+    "images, else estimated from the image]",
+)
+@click.option("--saturation", type=float, metavar="COUNTS", help="Brighter pixels do not count.")
+@click.option(
+    "--hot",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="SIGMAS",
+    help="Single pixels that stand out by more do not count.",
+)
+@click.option(
+    "--max-shift",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="PIXELS",
+    help="Largest shift of a candidate along rows and columns.",
+)
+@click.option(
+    "--score",
+    type=click.Choice(["likelihood", "correlation"]),
+    default="likelihood",
+    show_default=True,
+    help="What the library is ranked by at first.",
+)
+@click.option(
+    "--background",
+    type=click.Choice(["mean", "median", "clipped", "local", "none"]),
+    default="mean",
+    show_default=True,
+    help="How the background is removed for the correlation.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="How many of the best are fitted between the pixels.",
+)
+@click.option(
+    "--refine",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="How many of the best are then fitted with images computed anew.",
+)
+@click.option("--turn", is_flag=True, help="Let the refinement turn the lines, too.")
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["png", "svg", "pdf", "none"]),
+    default="png",
+    show_default=True,
+    help="Format of the figures.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a match that is there.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the names of the files.")
+@workers_option
+def match(
+    images: tuple[str, ...],
+    library: Path,
+    output: Path,
+    phi_mrad: tuple[float, ...],
+    pixel_nm: float | None,
+    dark: str | None,
+    noise: tuple[float, float] | None,
+    saturation: float | None,
+    hot: float | None,
+    max_shift: int,
+    score: str,
+    background: str,
+    keep: int,
+    refine: int,
+    turn: bool,
+    suffix: str,
+    overwrite: bool,
+    quiet: bool,
+    workers: int | None,
+) -> None:
+    """Rank the dislocations of a library by how well they explain one or several images.
+
+    IMAGE is FILE, FILE::ENTRY or FILE::ENTRY#FRAME: HDF5 (entries 1.1, 2.1, ... or a dataset), npy,
+    TIFF, EDF. All images show the same place; those of several phi, heights or reflections are
+    matched together. Of an entry with many frames those are used that the library has a condition
+    for.
+
+    \b
+    Examples:
+      weakbeam identify match weak-beam.h5 --library library
+      weakbeam identify match plus.edf minus.edf --phi 0.15 --phi -0.15 --pixel-nm 40 --refine 3
+    """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.cli.progress import progress
+    from weakbeam.identify.generate import read_library
+    from weakbeam.identify.match import MatchOptions
+    from weakbeam.identify.match import match as match_images
+    from weakbeam.identify.observation import Noise
+    from weakbeam.identify.preparation import ImageOptions, prepare
+    from weakbeam.io.images import read_images
+
+    target = output / "match.json"
+    if target.exists() and not overwrite:
+        raise InputError("--output", str(output), "holds a match already: --overwrite replaces it")
+    if turn and not refine:
+        raise InputError("--turn", None, "needs --refine")
+    stacks = [read_images(text) for text in images]
+    try:
+        stated = None if noise is None else Noise(*noise)
+    except ValueError as error:
+        raise InputError("--noise", list(noise or ()), str(error)) from None
+    candidates = read_library(library)
+    prepared = prepare(
+        stacks,
+        candidates,
+        ImageOptions(
+            phi=[1e-3 * value for value in phi_mrad],
+            pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
+            dark=None if dark is None else _dark(dark),
+            noise=stated,
+            saturation=saturation,
+            hot=hot,
+        ),
+    )
+    free = ("position", "character") if turn else ("position",)
+    options = MatchOptions(max_shift, score, background, keep, refine, free)
+    with progress(100.0, "percent", "matching", quiet) as update:
+        found = match_images(
+            prepared.observation,
+            candidates,
+            options,
+            prepared.conditions,
+            workers,
+            progress=lambda share: update(100.0 * share),
+        )
+    for note in (*prepared.notes, *found.verdict.notes):
+        click.echo(f"weakbeam: {note}", err=True)
+    output.mkdir(parents=True, exist_ok=True)
+    target.write_text(found.to_json(), encoding="utf-8")
+    if not quiet:
+        _tell(found)
+    click.echo(str(target))
+    if suffix != "none":
+        for path in _draw(found, output, f".{suffix}"):
+            click.echo(str(path))
+
+
+def _dark(text: str) -> float | Floats:
+    import numpy as np
+
+    from weakbeam.io.images import read_images
+
+    try:
+        return float(text)
+    except ValueError:
+        frames = read_images(text).frames
+        return np.asarray(frames.mean(axis=0), dtype=np.float64)
+
+
+def _tell(found: Match) -> None:
+    """Print the ranked candidates and the verdict."""
+    best = found.best
+    click.echo(
+        f"{'':3}{'candidate':32}{'probability':>12}{'below':>10}{'misfit':>8}{'corr.':>7}"
+        f"{'row, column (px)':>24}"
+    )
+    for number, one in enumerate(found.candidates[:_SHOWN], 1):
+        click.echo(
+            f"{number:2} {one.type.name:32}{100.0 * one.cautious_probability:10.2f} %"
+            f"{best.log_evidence - one.log_evidence:10.1f}{one.misfit:8.2f}{one.correlation:7.2f}"
+            f"{_place(one):>24}"
+        )
+    click.echo(found.verdict.sentence)
+
+
+def _place(one: Candidate) -> str:
+    """Where a candidate lies, with the errors that are known."""
+    import numpy as np
+
+    if one.refinement is None:
+        values, errors = one.shift_px[0], one.shift_errors_px[0]
+    else:
+        values, errors = one.refinement.values[:2], one.refinement.errors[:2]
+    shown = [
+        f"{value:.2f}({error:.2f})" if np.isfinite(error) and error < 3.0 else "?"
+        for value, error in zip(values, errors, strict=True)
+    ]
+    return ", ".join(shown)
+
+
+def _draw(found: Match, folder: Path, suffix: str) -> list[Path]:
+    from weakbeam.figures import save_all
+    from weakbeam.figures_match import match_figures
+
+    return list(save_all(match_figures(found), folder, suffix))

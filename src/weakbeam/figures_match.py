@@ -1,0 +1,82 @@
+"""The pictures of a match."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weakbeam.identify.match_result import Match
+from weakbeam.identify.render import Condition
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_RANKED = 10
+_TITLE = 88
+
+
+def match_figures(found: Match) -> dict[str, Figure]:
+    """Draw a match.
+
+    Parameters
+    ----------
+    found : Match
+        From :func:`weakbeam.identify.match.match`.
+
+    Returns
+    -------
+    dict of str to Figure
+        ``match``: images, best candidate and residual; ``ranking``: the candidates.
+    """
+    from weakbeam.plot.match import MatchedImage, match_figure, ranking_figure
+
+    names = _settings(found.conditions)
+    shown = [
+        MatchedImage(name, np.where(good, image, np.nan), expected, residual)
+        for name, image, good, expected, residual in zip(
+            names,
+            found.observation.images,
+            found.observation.good,
+            found.expected,
+            found.residual,
+            strict=True,
+        )
+    ]
+    best = found.best
+    place = best.shift_px[0] if best.refinement is None else best.refinement.values[:2]
+    note = (
+        f"best candidate: {best.type.name}; mean squared residual {best.misfit:.3g} of the noise"
+        + (f"; moved by {place[0]:.2f} rows, {place[1]:.2f} columns".replace("-", "−"))
+    )
+    sentence = found.verdict.sentence
+    title = sentence if len(sentence) < _TITLE else f"{sentence[:_TITLE]}…"
+    candidates = found.candidates[:_RANKED]
+    return {
+        "match": match_figure(shown, title=title, note=note),
+        "ranking": ranking_figure(
+            [one.type.name for one in candidates],
+            [one.cautious_probability for one in candidates],
+            [best.log_evidence - one.log_evidence for one in candidates],
+        ),
+    }
+
+
+def _settings(conditions: tuple[Condition, ...]) -> list[str]:
+    """What the images differ in, or φ of a single one."""
+    symbols = {"phi": "φ", "chi": "χ", "two_theta": "2θ", "z": "z"}
+    moving = [
+        name
+        for name in symbols
+        if len({getattr(c, name) for c in conditions}) > 1 or (name == "phi" and conditions[0].phi)
+    ]
+    several = len({c.reflection for c in conditions}) > 1
+    titles = []
+    for condition in conditions:
+        parts = [f"reflection {condition.reflection + 1}"] if several else []
+        for name in moving:
+            value = getattr(condition, name)
+            shown = f"{value:.3g} µm" if name == "z" else f"{1e3 * value:.3g} mrad"
+            parts.append(f"{symbols[name]} = {shown}")
+        titles.append(", ".join(parts))
+    return titles

@@ -1,0 +1,234 @@
+"""Images to be identified, from files of several kinds, with whatever the files tell of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.errors import InputError
+from weakbeam.io.foreign import opened, read_still, scan_names
+from weakbeam.io.frames import read_frames_of
+from weakbeam.io.members import dataset_at, group_at
+from weakbeam.io.scan_motors import motor_positions
+
+_UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0}
+"""Factors to rad and µm."""
+
+_MOTORS = {"phi": "phi", "chi": "chi", "obpitch": "two_theta", "diffrz": "z"}
+"""What the motors of the beamline move."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStack:
+    """Frames of one source.
+
+    Parameters
+    ----------
+    source : str
+        How the user named it.
+    frames : (n, rows, columns) ndarray
+        In the type of the file.
+    offsets : tuple of mapping of str to float
+        For each frame what is known of ``phi``, ``chi``, ``two_theta`` (rad) and ``z`` (µm), from
+        the Bragg setting.
+    pixel_um : float, optional
+        Size of a pixel in the sample, if the file tells.
+    energy_kev : float, optional
+        Photon energy, likewise.
+    hkl : (int, int, int), optional
+        Reflection, likewise.
+    configuration : str, optional
+        The experiment (TOML) of a simulated image.
+    """
+
+    source: str
+    frames: NDArray[Any]
+    offsets: tuple[Mapping[str, float], ...]
+    pixel_um: float | None = None
+    energy_kev: float | None = None
+    hkl: tuple[int, int, int] | None = None
+    configuration: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A source as the user names it: ``FILE``, ``FILE::ENTRY``, ``FILE::ENTRY#FRAME``."""
+
+    text: str
+    path: Path
+    entry: str | None = None
+    frame: int | None = None
+
+
+def read_images(text: str) -> ImageStack:
+    """Read the frames of a source.
+
+    Parameters
+    ----------
+    text : str
+        ``FILE`` or ``FILE#FRAME``; of HDF5 files also ``FILE::ENTRY`` and ``FILE::ENTRY#FRAME``
+        with an entry such as 1.1 or the path of a dataset. Frames are counted from 0. The suffix
+        tells the kind: .h5, .hdf5, .nxs; .npy; .tif, .tiff; .edf, .cbf and what else fabio reads.
+
+    Returns
+    -------
+    ImageStack
+
+    Raises
+    ------
+    InputError
+        If there is no such file, entry or frame, it cannot be read, or holds no images.
+    """
+    place = _place(text)
+    if not place.path.is_file():
+        raise InputError("image", text, "there is no such file")
+    suffix = place.path.suffix.lower()
+    if suffix in (".h5", ".hdf5", ".nxs", ".hdf"):
+        return _from_hdf5(place)
+    try:
+        frames = _READERS.get(suffix, _fabio)(place.path)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("image", text, f"cannot be read ({error})") from None
+    stack = _three_axes(frames, place)
+    numbers = _numbers(place, len(stack))
+    return ImageStack(text, stack[numbers], ({},) * len(numbers))
+
+
+def _place(text: str) -> _Place:
+    found = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text)
+    assert found is not None
+    path, entry, frame = found.groups()
+    return _Place(text, Path(path), entry or None, None if frame is None else int(frame))
+
+
+def _numbers(place: _Place, count: int) -> list[int]:
+    if place.frame is None:
+        return list(range(count))
+    if place.frame >= count:
+        raise InputError("image", place.text, f"has frames 0 to {count - 1}")
+    return [place.frame]
+
+
+def _three_axes(frames: NDArray[Any], place: _Place) -> NDArray[Any]:
+    array = np.asarray(frames)
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.dtype.kind not in "fiu" or array.size == 0:
+        raise InputError(
+            "image",
+            place.text,
+            f"holds {array.dtype} of shape {array.shape}, which is no image or stack of images",
+        )
+    return array
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    return np.asarray(np.load(path, allow_pickle=False))
+
+
+def _tiff(path: Path) -> NDArray[Any]:
+    from PIL import Image, ImageSequence, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.stack([np.asarray(page) for page in ImageSequence.Iterator(image)])
+    except UnidentifiedImageError:
+        raise InputError("image", str(path), "is no readable TIFF file") from None
+
+
+def _fabio(path: Path) -> NDArray[Any]:
+    try:
+        import fabio
+    except ImportError:
+        raise InputError(
+            "image", str(path), f"reading {path.suffix or 'it'} needs fabio: pip install fabio"
+        ) from None
+    try:
+        with fabio.open(path) as image:
+            return np.stack([frame.data for frame in image.frames()])
+    except Exception as error:  # fabio has errors of its own, one for each kind of file.
+        raise InputError("image", str(path), f"cannot be read by fabio ({error})") from None
+
+
+_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {".npy": _npy, ".tif": _tiff, ".tiff": _tiff}
+"""By suffix; all others are left to fabio."""
+
+
+def _from_hdf5(place: _Place) -> ImageStack:
+    with opened(place.path) as file:
+        whole = None if place.entry is None else dataset_at(file, place.entry)
+        if whole is not None:
+            stack = _three_axes(whole[()], place)
+            numbers = _numbers(place, len(stack))
+            return ImageStack(place.text, stack[numbers], ({},) * len(numbers))
+    entry = place.entry or next(iter(scan_names(place.path)))
+    scan = read_still(place.path, entry)
+    numbers = _numbers(place, scan.frames)
+    frames = read_frames_of(scan, numbers)
+    with opened(place.path) as file:
+        group = file[scan.entry]
+        offsets = _offsets(group, scan.frames)
+        goniometer = group_at(group, "instrument/goniometer")
+        hkl = None if goniometer is None else dataset_at(goniometer, "hkl")
+        return ImageStack(
+            place.text,
+            frames,
+            tuple({name: float(values[k]) for name, values in offsets.items()} for k in numbers),
+            _number(group, f"instrument/{scan.detector}/object_pixel_size", "um"),
+            _number(group, "instrument/beam/incident_energy", "keV")
+            or _number(group, "instrument/monochromator/energy", "keV"),
+            None if hkl is None else tuple(int(n) for n in hkl[()]),  # type: ignore[arg-type]
+            _configuration(group),
+        )
+
+
+def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
+    """Positions of the motors from the Bragg setting, where the file tells that."""
+    bragg = group_at(group, "instrument/goniometer")
+    if bragg is None or dataset_at(bragg, "theta") is None:
+        return {}
+    theta = _number(bragg, "theta", "deg") or 0.0
+    zero = {
+        "phi": _number(bragg, "phi", "deg") or 0.0,
+        "chi": _number(bragg, "chi", "deg") or 0.0,
+        "obpitch": 2.0 * theta,
+        "diffrz": 0.0,
+    }
+    known = motor_positions(group, frames)
+    found = {}
+    for motor, name in _MOTORS.items():
+        if motor in known:
+            values, unit = known[motor]
+        else:
+            still = dataset_at(group, f"instrument/positioners/{motor}")
+            if still is None or still.ndim != 0:
+                continue
+            values, unit = np.full(frames, float(still[()])), str(still.attrs.get("units", ""))
+        if unit in _UNITS and len(values) >= frames:
+            found[name] = _UNITS[unit] * (np.asarray(values, dtype=np.float64) - zero[motor])
+    return found
+
+
+def _number(group: h5py.Group, name: str, unit: str) -> float | None:
+    """A number, if it is there and of the unit."""
+    value = dataset_at(group, name)
+    if value is None or value.ndim != 0 or value.attrs.get("units") != unit:
+        return None
+    return float(value[()])
+
+
+def _configuration(group: h5py.Group) -> str | None:
+    text = dataset_at(group, "simulation/configuration/data")
+    return None if text is None else str(text.asstr()[()])

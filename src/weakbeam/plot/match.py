@@ -1,0 +1,201 @@
+"""A match: images beside those of the best candidate, and the candidates by their probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from weakbeam._typing import ArrayLike
+from weakbeam.plot.image import intensity_norm
+from weakbeam.plot.panels import View
+from weakbeam.plot.style import (
+    COLORS,
+    DIVERGING_MAP,
+    DOUBLE_COLUMN_MM,
+    FAINT,
+    INTENSITY_MAP,
+    SINGLE_COLUMN_MM,
+    add_axes,
+    add_text,
+    new_figure,
+    style,
+)
+
+_SIGMAS = 5.0
+"""End of the colours of the residual, in standard deviations."""
+
+_MOST_IMAGES = 6
+_MINUS = {ord("-"): "\u2212"}
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedImage:
+    """One image of a match.
+
+    Parameters
+    ----------
+    title : str
+        Under which condition it was taken.
+    image, expected : (rows, columns) array_like
+        Counts above dark (ADU), and those of the best candidate; NaN where there is none.
+    residual : (rows, columns) array_like
+        Their difference in standard deviations of the noise.
+    """
+
+    title: str
+    image: ArrayLike
+    expected: ArrayLike
+    residual: ArrayLike
+
+
+def match_figure(images: Sequence[MatchedImage], *, title: str = "", note: str = "") -> Figure:
+    """Draw images, the best candidate's images and the residuals side by side.
+
+    Parameters
+    ----------
+    images : sequence of MatchedImage
+        Those of the match, a row each; no more than six are drawn.
+    title, note : str
+        Lines above the panels.
+
+    Returns
+    -------
+    Figure
+        Two columns wide. Image and candidate share one scale of colours.
+
+    Raises
+    ------
+    ValueError
+        If there is no image.
+    """
+    if not images:
+        raise ValueError("there is no image to draw")
+    shown = images[:_MOST_IMAGES]
+    shape = np.shape(shown[0].image)
+    view = View.of_pixels((shape[0], shape[1]))
+    left, gap, bar, below, above = 11.0, 5.0, 2.0, 4.5, 6.0
+    room = (DOUBLE_COLUMN_MM - left - 2.0 * gap - 26.0) / 3.0
+    width, height = view.box(room, 60.0)
+    row_height = height + below + above
+    head = (6.0 if title else 0.0) + (4.0 if note else 0.0) + 1.0
+    page = head + len(shown) * row_height + 4.5
+    with style():
+        figure = new_figure(DOUBLE_COLUMN_MM, page)
+        for row, one in enumerate(shown):
+            bottom = page - head - (row + 1) * row_height + below
+            norm = intensity_norm(np.asarray(one.image, dtype=float), "linear")
+            panels = (
+                (f"image, {one.title}" if one.title else "image", one.image),
+                ("best candidate", one.expected),
+                ("difference / noise", one.residual),
+            )
+            corner = left
+            for number, (name, values) in enumerate(panels):
+                axes = add_axes(figure, corner, bottom, width, height)
+                last = number == 2
+                colors = DIVERGING_MAP if last else INTENSITY_MAP
+                scale = Normalize(-_SIGMAS, _SIGMAS) if last else norm
+                drawn = view.draw(axes, values, scale, colors)
+                axes.set_title(name.translate(_MINUS))
+                if number:
+                    axes.set_ylabel("")
+                    axes.set_yticklabels([])
+                if row < len(shown) - 1:
+                    axes.set_xlabel("")
+                corner += width + gap
+                if number == 0:
+                    continue
+                bar_axes = add_axes(figure, corner - gap + 1.5, bottom, bar, height)
+                color_bar = figure.colorbar(drawn, cax=bar_axes, extend="both" if last else "max")
+                color_bar.set_label("σ" if last else "ADU")
+                color_bar.outline.set_linewidth(0.6)
+                corner += 9.0
+        if title:
+            add_text(figure, left, page - 4.5, title.translate(_MINUS), size=8)
+        if note:
+            add_text(figure, left, page - head + 2.0, note, size=6.5, color=FAINT)
+    return figure
+
+
+def ranking_figure(
+    names: Sequence[str],
+    probabilities: ArrayLike,
+    deficits: ArrayLike,
+    *,
+    title: str = "",
+) -> Figure:
+    """Draw candidates by their probability, and how far the others lie below the best.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The candidates, the best first.
+    probabilities : (n,) array_like
+        Of each.
+    deficits : (n,) array_like
+        Log-evidence of the best one less that of each.
+    title : str
+        A line above the panels.
+
+    Returns
+    -------
+    Figure
+        One column wide: bars of the probability on the left, points of the deficit on the right,
+        on a scale that is linear up to 1 and logarithmic beyond.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate, or numbers and names do not belong together.
+    """
+    shares, below = np.asarray(probabilities, dtype=float), np.asarray(deficits, dtype=float)
+    if not names or not len(names) == len(shares) == len(below):
+        raise ValueError("names, probabilities and deficits must have one length, at least 1")
+    pitch, left, bottom = 4.6, 37.0, 9.0
+    height = pitch * len(names)
+    head = 7.0 if title else 2.0
+    with style():
+        figure = new_figure(SINGLE_COLUMN_MM, bottom + height + head)
+        places = np.arange(len(names))
+        axes = add_axes(figure, left, bottom, 21.0, height)
+        axes.barh(places, shares, height=0.62, color=COLORS[0])
+        for place, share in zip(places, shares, strict=True):
+            if share >= 0.005:
+                inside = share > 0.6
+                axes.text(
+                    share - 0.03 if inside else share + 0.03,
+                    place,
+                    f"{100.0 * share:.0f} %",
+                    va="center",
+                    ha="right" if inside else "left",
+                    size=6,
+                    color="white" if inside else "0.15",
+                )
+        axes.set_xlim(0.0, 1.0)
+        axes.set_xticks([0.0, 0.5, 1.0])
+        axes.set_yticks(places, [name.translate(_MINUS) for name in names])
+        axes.tick_params(axis="y", length=0.0, labelsize=6.5)
+        axes.set_xlabel("probability")
+        other = add_axes(figure, left + 26.0, bottom, 21.0, height)
+        other.set_xscale("symlog", linthresh=1.0, linscale=0.6)
+        other.hlines(places, 0.0, below, color=FAINT, linewidth=0.6)
+        other.plot(below, places, "o", color=COLORS[1], markersize=3.0)
+        other.set_xlim(-0.15, max(float(below.max()) * 2.0, 10.0))
+        other.set_yticks([])
+        decades = int(np.ceil(np.log10(max(float(below.max()), 10.0))))
+        step = max(1, -(-decades // 3))
+        other.set_xticks(
+            [0.0, *(10.0**k for k in range(step, decades + 1, step))],
+            ["0", *(f"$10^{{{k}}}$" for k in range(step, decades + 1, step))],
+        )
+        other.minorticks_off()
+        other.set_xlabel("ln evidence lost")
+        for panel in (axes, other):
+            panel.set_ylim(len(names) - 0.4, -0.6)
+            panel.spines[["top", "right"]].set_visible(False)
+        add_text(figure, 3.0, bottom + height + 2.5, title.translate(_MINUS), size=8)
+    return figure
