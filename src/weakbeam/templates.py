@@ -11,7 +11,9 @@ from weakbeam.experiment import (
     AngleAxis,
     Beam,
     Boundary,
+    Camera,
     Experiment,
+    Identify,
     RandomDislocations,
     Scan,
     Wall,
@@ -34,19 +36,22 @@ class Template:
         The experiment itself.
     keys : tuple of str
         The keys that one would change first.
+    command : str
+        The command that takes it.
     """
 
     name: str
     description: str
     experiment: Experiment
     keys: tuple[str, ...]
+    command: str = "forward"
 
     @property
     def text(self) -> str:
         """The commented file; reading it gives `experiment`."""
         return (
             f"# {self.description}\n"
-            f"# Simulate it:  weakbeam forward -c {self.name}.toml -o {self.name}\n"
+            f"# Simulate it:  weakbeam {self.command} -c {self.name}.toml -o {self.name}\n"
             f"# Change first: {', '.join(self.keys)}\n"
             "# A section or key that is left out has the value of the default template.\n"
             "\n"
@@ -141,6 +146,29 @@ _ALL = (
             scan=Scan(phi=AngleAxis(half_range_mrad=0.6, steps=61)),
         ),
         ("defects[0].recipe", "defects[0].angle_deg", "scan.phi.half_range_mrad"),
+    ),
+    Template(
+        "library",
+        "A library of all types of dislocations in the weak beam, on both sides of the peak.",
+        Experiment(
+            beam=Beam(height_fwhm_um=0.6),
+            camera=Camera(model="pco_edge"),
+            scan=Scan(phi=AngleAxis(values_mrad=(-0.15, 0.15))),
+            identify=Identify(),
+        ),
+        ("identify.character_step_deg", "reflection.hkl", "scan.phi.values_mrad"),
+        "identify generate",
+    ),
+    Template(
+        "training",
+        "A training set: images of two dislocations each, with counts, masks and end points.",
+        Experiment(
+            camera=Camera(model="pco_edge", pixels=(128, 128)),
+            scan=Scan(phi=AngleAxis(value_mrad=0.15)),
+            identify=Identify(mode="multi"),
+        ),
+        ("identify.images", "identify.dislocations", "identify.seed", "camera.pixels"),
+        "identify generate",
     ),
 )
 
