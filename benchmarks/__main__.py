@@ -24,6 +24,7 @@ BENCHMARKS = {
     "populations": ["--repeats", "1"],
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
+    "sweeps": ["--tasks", "500"],
 }
 OTHER = "against_dfxm_geo"
 

@@ -1,0 +1,116 @@
+"""What a sweep of many small experiments takes, beside the bare engine for the same images.
+
+    python -m benchmarks.sweeps [--tasks 500]
+
+500 experiments of 21 images of 128 x 128 pixels, from the start of the program to its end, files
+and tables included. The bare engine is given assembled experiments and makes the images in one
+thread; all cores could make as many images a second as follows from its CPU time. dfxm-geo reports
+79 images/s on 32 cores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks._measure import (
+    answer,
+    machine,
+    parser,
+    print_table,
+    ratio,
+    run_part,
+    run_process,
+    scratch,
+    seconds,
+    weakbeam,
+)
+
+FRAMES = 21
+BASELINE = 79.0
+SAMPLES = 25
+"""Experiments that the bare engine computes."""
+
+MANIFEST = """
+[draw]
+count = {tasks}
+ranges = [
+    {{ key = "beam.energy_keV", low = 16.5, high = 17.5 }},
+    {{ key = "defects[0].position_um[1]", low = -1.0, high = 1.0 }},
+]
+[experiment.camera]
+pixels = [128, 128]
+[experiment.scan.phi]
+half_range_mrad = 0.3
+steps = 21
+"""
+
+
+def engine() -> list[dict[str, Any]]:
+    """CPU time of the engine for an experiment, and of all else that `simulate` does."""
+    import time
+    import tomllib
+
+    from weakbeam.assemble import assemble
+    from weakbeam.batch.manifest import parse_sweep
+    from weakbeam.simulation import simulate, stack
+
+    sweep = parse_sweep(tomllib.loads(MANIFEST.format(tasks=SAMPLES)))
+    experiments = [task.experiment(sweep.base) for task in sweep.tasks()]
+    simulate(experiments[0], 1)
+    setups = [assemble(experiment) for experiment in experiments]
+    start = time.process_time()
+    for setup in setups:
+        for scan in setup.scans:
+            for _ in stack(setup, scan, lambda z, setup=setup: setup.engine(z, 1), workers=1):
+                pass
+    bare = time.process_time()
+    for experiment in experiments:
+        assemble(experiment)
+    assembled = time.process_time()
+    return [{"engine": (bare - start) / SAMPLES, "assemble": (assembled - bare) / SAMPLES}]
+
+
+def main() -> None:
+    import os
+
+    options = parser(__doc__)
+    options.add_argument("--tasks", type=int, default=500, help="number of experiments")
+    chosen = options.parse_args()
+    if chosen.part:
+        answer(engine())
+        return
+    print(machine())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    (alone,) = run_part("benchmarks.sweeps", "engine")
+    possible = (cores or 1) * FRAMES / alone["engine"]
+    rows = [
+        ["bare engine", "", seconds(alone["engine"]), f"{possible:.0f}", "100 %", "", ""],
+        ["assembling", "", seconds(alone["assemble"]), "", "", "", ""],
+    ]
+    for count in (chosen.tasks // 10, chosen.tasks):
+        with scratch() as folder:
+            (folder / "m.toml").write_text(MANIFEST.format(tasks=count))
+            cost = run_process(weakbeam("sweep", "m.toml", "-q"), folder=folder)
+        rate = count * FRAMES / cost.wall
+        rows.append(
+            [
+                f"sweep of {count}",
+                seconds(cost.wall),
+                seconds(cost.cpu / count),
+                f"{rate:.0f}",
+                f"{100 * rate / possible:.0f} %",
+                ratio(rate, BASELINE),
+                "60 %, 100 images/s" if count == chosen.tasks else "",
+            ]
+        )
+    columns = ("", "wall", "CPU a task", "images/s", "of the engine", "baseline", "target")
+    print_table(
+        f"Experiments of {FRAMES} images of 128 x 128 pixels on {cores} cores (baseline: "
+        f"{BASELINE:.0f} images/s)",
+        columns,
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
