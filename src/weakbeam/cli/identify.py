@@ -9,7 +9,6 @@ import click
 _COMMANDS = {
     "generate": "Make a library of candidates, or a training set.",
     "match": "Rank the candidates of a library for measured images.",
-    "study": "How well the candidates can be told apart.",
 }
 
 

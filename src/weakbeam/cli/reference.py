@@ -15,6 +15,7 @@ _ALSO = {
     "init": "dfxm-init",
     "forward": "dfxm-forward",
     "bootstrap": "dfxm-bootstrap",
+    "identify generate": "dfxm-identify",
     "reflections": "dfxm-find-reflections",
 }
 
@@ -47,7 +48,10 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     if command.params:
         yield "\n".join(_parameters(command)) + "\n"
     if isinstance(command, click.Group):
-        for below, subcommand in command.commands.items():
+        context = click.Context(command)
+        for below in command.list_commands(context):
+            subcommand = command.get_command(context, below)
+            assert subcommand is not None
             yield from _command(f"{name} {below}", subcommand)
 
 
