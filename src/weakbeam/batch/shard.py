@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from contextlib import chdir, suppress
@@ -27,7 +26,7 @@ from weakbeam.errors import InputError, RunError
 from weakbeam.estimate import check_memory
 from weakbeam.experiment import Experiment
 from weakbeam.io.diskerrors import disk_reason
-from weakbeam.io.provenance import file_sha256
+from weakbeam.io.provenance import file_sha256, text_sha256
 from weakbeam.io.shards import SUFFIXES, Sample, ShardWriter, shard_writer
 from weakbeam.simulation import simulate
 
@@ -35,8 +34,15 @@ Tick = Callable[[int], None]
 """Told how many tasks are newly done."""
 
 
-def task_id(experiment: Experiment) -> str:
+def task_id(experiment: Experiment, text: str | None = None) -> str:
     """What tells a task from all others: a hash of its experiment and the files that it names.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    text : str, optional
+        It as TOML, if that is known.
 
     Returns
     -------
@@ -48,14 +54,14 @@ def task_id(experiment: Experiment) -> str:
     RunError
         If a file cannot be read.
     """
-    parts = [experiment.digest]
+    parts = [experiment.digest if text is None else text_sha256(text)]
     try:
         for name in input_files(experiment):
             status = os.stat(name)
             parts.append(_file_hash(name, status.st_mtime_ns, status.st_size))
     except OSError as error:
         raise RunError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
+    return parts[0] if len(parts) == 1 else text_sha256("".join(parts))
 
 
 @lru_cache(maxsize=1000)
@@ -162,7 +168,8 @@ class _Shard:
         identity = ""
         try:
             experiment = task.experiment(self._sweep.base)
-            identity = task_id(experiment)
+            text = experiment.to_toml()
+            identity = task_id(experiment, text)
             if bytes.fromhex(identity) in self._kept:
                 self._known.append(Kept(task.number, identity))
                 return
@@ -177,7 +184,6 @@ class _Shard:
             self._failures.append(Failure(task.number, identity, reason, is_mistake))
             return
         values = np.ascontiguousarray(images.values)
-        text = experiment.to_toml()
         sample = Sample(
             task.number, identity, task.settings, text, values, images.coords, images.units
         )

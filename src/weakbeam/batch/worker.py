@@ -6,6 +6,7 @@ have room in memory, then what it does. It ends when its input ends.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,8 @@ def _work(jobs: IO[bytes], answers: IO[bytes]) -> None:
     from weakbeam.batch.shard import compute_shard
     from weakbeam.errors import InputError, RunError
 
+    # What has been imported stays: no use looking through it for garbage again and again.
+    gc.freeze()
     say(room=_room(about["folder"], about["digest"]))
     while True:
         job = queue.get()
