@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from weakbeam.drawing import Drawing
 from weakbeam.identify.match_result import Match
 from weakbeam.identify.render import Condition
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _RANKED = 10
 _TITLE = 88
 
 
-def match_figures(found: Match) -> dict[str, Figure]:
-    """Draw a match.
+def match_drawings(found: Match) -> dict[str, Drawing]:
+    """Describe the pictures of a match.
 
     Parameters
     ----------
@@ -26,23 +22,11 @@ def match_figures(found: Match) -> dict[str, Figure]:
 
     Returns
     -------
-    dict of str to Figure
+    dict of str to Drawing
         ``match``: images, best candidate and residual; ``ranking``: the candidates.
     """
-    from weakbeam.plot.match import MatchedImage, match_figure, ranking_figure
-
-    names = _settings(found.conditions)
-    shown = [
-        MatchedImage(name, np.where(good, image, np.nan), expected, residual)
-        for name, image, good, expected, residual in zip(
-            names,
-            found.observation.images,
-            found.observation.good,
-            found.expected,
-            found.residual,
-            strict=True,
-        )
-    ]
+    seen = found.observation
+    images = np.where(seen.good, seen.images, np.nan)
     best = found.best
     place = best.shift_px[0] if best.refinement is None else best.refinement.values[:2]
     note = (
@@ -53,11 +37,18 @@ def match_figures(found: Match) -> dict[str, Figure]:
     title = sentence if len(sentence) < _TITLE else f"{sentence[:_TITLE]}…"
     candidates = found.candidates[:_RANKED]
     return {
-        "match": match_figure(shown, title=title, note=note),
-        "ranking": ranking_figure(
-            [one.type.name for one in candidates],
-            [one.cautious_probability for one in candidates],
-            [best.log_evidence - one.log_evidence for one in candidates],
+        "match": Drawing(
+            "weakbeam.plot.match.match_figure",
+            (images, found.expected, found.residual, _settings(found.conditions)),
+            {"title": title, "note": note},
+        ),
+        "ranking": Drawing(
+            "weakbeam.plot.match.ranking_figure",
+            (
+                [one.type.name for one in candidates],
+                [one.cautious_probability for one in candidates],
+                [best.log_evidence - one.log_evidence for one in candidates],
+            ),
         ),
     }
 

@@ -98,7 +98,7 @@ _SHOWN = 8
 @click.option(
     "--keep",
     type=click.IntRange(min=1),
-    default=12,
+    default=8,
     show_default=True,
     metavar="N",
     help="How many of the best are fitted between the pixels.",
@@ -157,6 +157,9 @@ def match(
       weakbeam identify match plus.edf minus.edf --phi 0.15 --phi -0.15 --pixel-nm 40 --refine 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
+    from weakbeam.drawing import FORMAT, Artist
+    from weakbeam.figures import save_pictures
+    from weakbeam.figures_match import match_drawings
     from weakbeam.identify.generate import read_library
     from weakbeam.identify.match import MatchOptions
     from weakbeam.identify.match import match as match_images
@@ -169,45 +172,56 @@ def match(
         raise InputError("--output", str(output), "holds a match already: --overwrite replaces it")
     if turn and not refine:
         raise InputError("--turn", None, "needs --refine")
-    stacks = [read_images(text) for text in images]
-    try:
-        stated = None if noise is None else Noise(*noise)
-    except ValueError as error:
-        raise InputError("--noise", list(noise or ()), str(error)) from None
-    candidates = read_library(library)
-    prepared = prepare(
-        stacks,
-        candidates,
-        ImageOptions(
-            phi=[1e-3 * value for value in phi_mrad],
-            pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
-            dark=None if dark is None else _dark(dark),
-            noise=stated,
-            saturation=saturation,
-            hot=hot,
-        ),
-    )
-    free = ("position", "character") if turn else ("position",)
-    options = MatchOptions(max_shift, score, background, keep, refine, free)
-    with progress(100.0, "percent", "matching", quiet) as update:
-        found = match_images(
-            prepared.observation,
+    with Artist() as artist:
+        if suffix == FORMAT[1:]:
+            artist.start()
+        stacks = [read_images(text) for text in images]
+        try:
+            stated = None if noise is None else Noise(*noise)
+        except ValueError as error:
+            raise InputError("--noise", list(noise or ()), str(error)) from None
+        candidates = read_library(library)
+        prepared = prepare(
+            stacks,
             candidates,
-            options,
-            prepared.conditions,
-            workers,
-            progress=lambda share: update(100.0 * share),
+            ImageOptions(
+                phi=[1e-3 * value for value in phi_mrad],
+                pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
+                dark=None if dark is None else _dark(dark),
+                noise=stated,
+                saturation=saturation,
+                hot=hot,
+            ),
         )
-    for note in (*prepared.notes, *found.verdict.notes):
-        click.echo(f"weakbeam: {note}", err=True)
-    output.mkdir(parents=True, exist_ok=True)
-    target.write_text(found.to_json(), encoding="utf-8")
-    if not quiet:
-        _tell(found)
-    click.echo(str(target))
-    if suffix != "none":
-        for path in _draw(found, output, f".{suffix}"):
-            click.echo(str(path))
+        free = ("position", "character") if turn else ("position",)
+        options = MatchOptions(max_shift, score, background, keep, refine, free)
+        with progress(100.0, "percent", "matching", quiet) as update:
+            found = match_images(
+                prepared.observation,
+                candidates,
+                options,
+                prepared.conditions,
+                workers,
+                progress=lambda share: update(100.0 * share),
+            )
+        for note in (*prepared.notes, *found.verdict.notes):
+            click.echo(f"weakbeam: {note}", err=True)
+        drawings = match_drawings(found)
+        if suffix == FORMAT[1:]:
+            artist.submit(drawings)
+        output.mkdir(parents=True, exist_ok=True)
+        target.write_text(found.to_json(), encoding="utf-8")
+        if not quiet:
+            _tell(found)
+        click.echo(str(target))
+        if suffix == "none":
+            return
+        if suffix == FORMAT[1:]:
+            pictures = artist.finish()
+        else:
+            pictures = {name: one.picture(f".{suffix}") for name, one in drawings.items()}
+    for path in save_pictures(pictures, output, f".{suffix}"):
+        click.echo(str(path))
 
 
 def _dark(text: str) -> float | Floats:
@@ -251,10 +265,3 @@ def _place(one: Candidate) -> str:
         for value, error in zip(values, errors, strict=True)
     ]
     return ", ".join(shown)
-
-
-def _draw(found: Match, folder: Path, suffix: str) -> list[Path]:
-    from weakbeam.figures import save_all
-    from weakbeam.figures_match import match_figures
-
-    return list(save_all(match_figures(found), folder, suffix))

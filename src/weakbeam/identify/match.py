@@ -61,7 +61,7 @@ class MatchOptions:
     max_shift: int = 20
     score: str = "likelihood"
     background: str = "mean"
-    keep: int = 12
+    keep: int = 8
     refine: int = 0
     free: tuple[str, ...] = ("position",)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import Normalize
@@ -32,33 +31,26 @@ _MOST_IMAGES = 6
 _MINUS = {ord("-"): "\u2212"}
 
 
-@dataclass(frozen=True, eq=False)
-class MatchedImage:
-    """One image of a match.
-
-    Parameters
-    ----------
-    title : str
-        Under which condition it was taken.
-    image, expected : (rows, columns) array_like
-        Counts above dark (ADU), and those of the best candidate; NaN where there is none.
-    residual : (rows, columns) array_like
-        Their difference in standard deviations of the noise.
-    """
-
-    title: str
-    image: ArrayLike
-    expected: ArrayLike
-    residual: ArrayLike
-
-
-def match_figure(images: Sequence[MatchedImage], *, title: str = "", note: str = "") -> Figure:
+def match_figure(
+    images: ArrayLike,
+    expected: ArrayLike,
+    residual: ArrayLike,
+    settings: Sequence[str],
+    *,
+    title: str = "",
+    note: str = "",
+) -> Figure:
     """Draw images, the best candidate's images and the residuals side by side.
 
     Parameters
     ----------
-    images : sequence of MatchedImage
-        Those of the match, a row each; no more than six are drawn.
+    images, expected : (n, rows, columns) array_like
+        Counts above dark (ADU), and those of the best candidate; NaN where there is none. A row of
+        panels each; no more than six are drawn.
+    residual : (n, rows, columns) array_like
+        Their difference in standard deviations of the noise.
+    settings : sequence of str
+        Under which condition each was taken.
     title, note : str
         Lines above the panels.
 
@@ -70,12 +62,13 @@ def match_figure(images: Sequence[MatchedImage], *, title: str = "", note: str =
     Raises
     ------
     ValueError
-        If there is no image.
+        If there is no image, or the shapes do not belong together.
     """
-    if not images:
-        raise ValueError("there is no image to draw")
-    shown = images[:_MOST_IMAGES]
-    shape = np.shape(shown[0].image)
+    stacks = [np.asarray(values, dtype=float) for values in (images, expected, residual)]
+    if not settings or len({values.shape for values in stacks}) != 1:
+        raise ValueError("images, expected and residual must have one shape, with a setting each")
+    shown = list(zip(settings, *stacks, strict=True))[:_MOST_IMAGES]
+    shape = stacks[0].shape[1:]
     view = View.of_pixels((shape[0], shape[1]))
     left, gap, bar, below, above = 11.0, 5.0, 2.0, 4.5, 6.0
     room = (DOUBLE_COLUMN_MM - left - 2.0 * gap - 26.0) / 3.0
@@ -85,13 +78,13 @@ def match_figure(images: Sequence[MatchedImage], *, title: str = "", note: str =
     page = head + len(shown) * row_height + 4.5
     with style():
         figure = new_figure(DOUBLE_COLUMN_MM, page)
-        for row, one in enumerate(shown):
+        for row, (setting, image, candidate, difference) in enumerate(shown):
             bottom = page - head - (row + 1) * row_height + below
-            norm = intensity_norm(np.asarray(one.image, dtype=float), "linear")
+            norm = intensity_norm(image, "linear")
             panels = (
-                (f"image, {one.title}" if one.title else "image", one.image),
-                ("best candidate", one.expected),
-                ("difference / noise", one.residual),
+                (f"image, {setting}" if setting else "image", image),
+                ("best candidate", candidate),
+                ("difference / noise", difference),
             )
             corner = left
             for number, (name, values) in enumerate(panels):
@@ -163,7 +156,7 @@ def ranking_figure(
         places = np.arange(len(names))
         axes = add_axes(figure, left, bottom, 21.0, height)
         axes.barh(places, shares, height=0.62, color=COLORS[0])
-        for place, share in zip(places, shares, strict=True):
+        for place, share in enumerate(shares.tolist()):
             if share >= 0.005:
                 inside = share > 0.6
                 axes.text(

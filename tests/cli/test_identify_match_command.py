@@ -1,0 +1,108 @@
+"""``weakbeam identify match`` from the command line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from weakbeam.experiment import Experiment
+from weakbeam.identify.generate import record_library
+from weakbeam.recording import record
+
+SMALL = [
+    "camera.pixels=[32, 64]",
+    "camera.psf_px=1.0",
+    "output.figures=false",
+]
+CANDIDATES = [*SMALL, "identify.planes=[[1, 1, 1]]", "identify.character_step_deg=30"]
+DEFECT = "defects=[{plane=[1,1,1], burgers=[1,-1,0], character_deg=60, position_um=[0.2,-0.1,0.0]}]"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("match")
+    phis = "scan.phi.values_mrad=[-0.15, 0.15]"
+    record_library(Experiment().with_settings([*CANDIDATES, phis]), place / "library", workers=1)
+    for name, phi in (("minus", -0.15), ("plus", 0.15)):
+        settings = [*SMALL, DEFECT, "camera.model=pco_edge", f"scan.phi.value_mrad={phi}"]
+        record(Experiment().with_settings(settings), place / name)
+    return place
+
+
+def arguments(folder, *images, out="m"):
+    places = [str(folder / image) for image in images]
+    tail = ["--library", str(folder / "library"), "--output", str(folder / out), "--workers", "1"]
+    return ["identify", "match", *places, *tail]
+
+
+def test_one_image(folder, weakbeam):
+    shutil.rmtree(folder / "m", ignore_errors=True)
+    done = weakbeam(*arguments(folder, "plus/weakbeam.h5"))
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert lines[1].startswith(" 1 (1 1 1) [1 -1 0] 60 deg")
+    assert "(1 1 1) [1 -1 0] 60 deg (probability more than 99.9 %)" in lines
+    names = {path.name for path in (folder / "m").iterdir()}
+    assert names == {"match.json", "match.png", "ranking.png"}
+    numbers = json.loads((folder / "m/match.json").read_text())
+    assert numbers["verdict"]["decided"]
+    assert numbers["candidates"][0]["character_deg"] == 60.0
+    again = weakbeam(*arguments(folder, "plus/weakbeam.h5"))
+    assert again.status == 2
+    assert "--overwrite replaces it" in again.err
+
+
+def test_a_pair_refined(folder, weakbeam):
+    done = weakbeam(
+        *arguments(folder, "plus/weakbeam.h5", "minus/weakbeam.h5", out="pair"),
+        *("--refine", "2", "--turn", "--format", "svg", "-q"),
+    )
+    assert done.status == 0
+    numbers = json.loads((folder / "pair/match.json").read_text())
+    assert [c["phi_mrad"] for c in numbers["conditions"]] == pytest.approx([0.15, -0.15])
+    refined = numbers["candidates"][0]["refined"]
+    error = refined["errors"]["character_deg"]
+    assert abs(refined["character_deg"] - 60.0) < 4 * error < 4.0
+    assert done.out.splitlines() == [
+        str(folder / "pair" / name) for name in ("match.json", "match.svg", "ranking.svg")
+    ]
+
+
+def test_an_image_that_tells_nothing_of_itself(folder, weakbeam):
+    import h5py
+
+    with h5py.File(folder / "plus/weakbeam.h5") as file:
+        frame = file["1.1/instrument/pco_ff/image"][0]
+    np.save(folder / "bare.npy", frame)
+    told = ("--phi", "0.15", "--dark", "110", "--noise", "2.14", "20", "--hot", "12")
+    done = weakbeam(*arguments(folder, "bare.npy", out="bare"), *told, "--format", "none")
+    assert done.status == 0
+    assert "(1 1 1) [1 -1 0] 60 deg (probability" in done.out
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        ("none.h5", (), "there is no such file"),
+        ("bare2.npy", (), "give --phi"),
+        ("bare2.npy", ("--phi", "0.4"), "phi = 0.4 mrad, the library has -0.15, 0.15 mrad"),
+        ("bare2.npy", ("--phi", "0.15", "--noise", "-1", "0"), "--noise"),
+        ("small.npy", ("--phi", "0.15"), "is smaller than the library's 32 x 64"),
+        ("even.npy", ("--phi", "0.15", "--noise", "1", "9"), "is even"),
+        ("nan.npy", ("--phi", "0.15"), "no pixel that is a finite number"),
+        ("plus/weakbeam.h5", ("--turn",), "needs --refine"),
+        ("plus/weakbeam.h5", ("--library", "nowhere"), "nowhere"),
+    ],
+)
+def test_mistakes_are_one_line(folder, weakbeam, image, options, message):
+    rng = np.random.default_rng(0)
+    np.save(folder / "bare2.npy", rng.normal(100.0, 5.0, (32, 64)))
+    np.save(folder / "small.npy", rng.normal(100.0, 5.0, (20, 64)))
+    np.save(folder / "even.npy", np.full((32, 64), 3.0))
+    np.save(folder / "nan.npy", np.full((32, 64), np.nan))
+    done = weakbeam(*arguments(folder, image, out="none"), *options)
+    assert done.status == 2
+    assert message in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (folder / "none").exists()

@@ -1,0 +1,45 @@
+"""Figures of a match."""
+
+import numpy as np
+import pytest
+
+from weakbeam.plot.match import match_figure, ranking_figure
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_row_of_three_panels_for_each_image():
+    images = RNG.random((2, 20, 50))
+    expected = images + 0.1
+    expected[:, :3] = np.nan
+    figure = match_figure(images, expected, 10 * (images - expected), ["φ = 1 mrad", ""])
+    # Three maps and two colour bars in each row.
+    assert len(figure.axes) == 10
+    maps = [axes.images[0] for axes in figure.axes if axes.images and axes.get_title(loc="left")]
+    assert len(maps) == 6
+    assert maps[0].get_clim() == maps[1].get_clim()
+    assert maps[2].get_clim() == (-5.0, 5.0)
+    assert figure.axes[0].get_title(loc="left") == "image, φ = 1 mrad"
+
+
+def test_more_images_than_fit():
+    stack = RNG.random((9, 12, 12))
+    figure = match_figure(stack, stack, stack, [str(k) for k in range(9)], title="t", note="n")
+    assert len(figure.axes) == 30
+
+
+def test_bars_and_deficits():
+    figure = ranking_figure(["a -1", "b", "c"], [0.9, 0.1, 0.0], [0.0, 2.2, 500.0], title="x")
+    bars, points = figure.axes
+    assert [bar.get_width() for bar in bars.patches] == [0.9, 0.1, 0.0]
+    assert bars.get_yticklabels()[0].get_text() == "a \u22121"
+    assert points.get_xlim()[1] > 500.0
+    low, high = bars.get_ylim()
+    assert low > high
+
+
+def test_mistakes():
+    with pytest.raises(ValueError, match="one shape"):
+        match_figure(np.ones((1, 3, 3)), np.ones((1, 3, 4)), np.ones((1, 3, 3)), ["a"])
+    with pytest.raises(ValueError, match="one length"):
+        ranking_figure(["a"], [0.1, 0.2], [0.0])
