@@ -31,12 +31,16 @@ SAMPLES = 25
 """Experiments that the bare engine computes."""
 
 MANIFEST = """
-[draw]
-count = {tasks}
-ranges = [
-    {{ key = "beam.energy_keV", low = 16.5, high = 17.5 }},
-    {{ key = "defects[0].position_um[1]", low = -1.0, high = 1.0 }},
-]
+[[axes]]
+key = "beam.energy_keV"
+start = 16.5
+stop = 17.5
+steps = {energies}
+[[axes]]
+key = "defects[0].position_um[1]"
+start = -1.0
+stop = 1.0
+steps = 5
 [experiment.camera]
 pixels = [128, 128]
 [experiment.scan.phi]
@@ -54,7 +58,7 @@ def engine() -> list[dict[str, Any]]:
     from weakbeam.batch.manifest import parse_sweep
     from weakbeam.simulation import simulate, stack
 
-    sweep = parse_sweep(tomllib.loads(MANIFEST.format(tasks=SAMPLES)))
+    sweep = parse_sweep(tomllib.loads(MANIFEST.format(energies=SAMPLES // 5)))
     experiments = [task.experiment(sweep.base) for task in sweep.tasks()]
     simulate(experiments[0], 1)
     setups = [assemble(experiment) for experiment in experiments]
@@ -89,7 +93,7 @@ def main() -> None:
     ]
     for count in (chosen.tasks // 10, chosen.tasks):
         with scratch() as folder:
-            (folder / "m.toml").write_text(MANIFEST.format(tasks=count))
+            (folder / "m.toml").write_text(MANIFEST.format(energies=count // 5))
             cost = run_process(weakbeam("sweep", "m.toml", "-q"), folder=folder)
         rate = count * FRAMES / cost.wall
         rows.append(

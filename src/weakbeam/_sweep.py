@@ -135,6 +135,8 @@ class DrawRange(Table):
     def _is_a_range(self) -> Self:
         if self.high <= self.low:
             raise InputError("high", self.high, f"must be greater than low = {self.low:g}")
+        if self.whole and math.ceil(self.low) > math.floor(self.high):
+            raise InputError("high", self.high, f"no whole number from {self.low:g} to here")
         if self.scale == "log" and self.low <= 0.0:
             raise InputError("low", self.low, 'must be greater than 0 with scale = "log"')
         return self
@@ -142,15 +144,16 @@ class DrawRange(Table):
     def value(self, u: float) -> float | int:
         """The value at the share `u` of the range, from 0 to below 1."""
         low, high = self.low, self.high
-        if self.whole:
-            low, high = low - 0.5 * (self.scale == "linear"), high + 0.5 * (self.scale == "linear")
+        if self.whole and self.scale == "linear":
+            # Every whole number gets the same share.
+            low, high = math.ceil(low) - 0.5, math.floor(high) + 0.5
         if self.scale == "log":
             x = math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
         else:
             x = low + u * (high - low)
         if not self.whole:
-            return x
-        return int(min(max(round(x), math.ceil(self.low)), math.floor(self.high)))
+            return min(max(x, self.low), self.high)
+        return min(max(round(x), math.ceil(self.low)), math.floor(self.high))
 
 
 class Draw(Table):

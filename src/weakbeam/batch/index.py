@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weakbeam.batch.folder import SweepFolder
+from weakbeam.batch.lock import one_by_one
 from weakbeam.batch.manifest import Sweep, Task
 from weakbeam.batch.receipts import Failure, Group, Receipt, placed
 
@@ -80,20 +81,14 @@ def _find(wanted: dict[str, list[int]], receipt: Receipt, found: Contents) -> No
 
 
 def write_tables(folder: SweepFolder, sweep: Sweep) -> Contents:
-    """Write ``tasks.csv``, and ``sweep.h5`` if the images are in HDF5.
-
-    Where other runs add files meanwhile, parts of one sweep, they are looked for again.
-    """
-    while True:
+    """Write ``tasks.csv``, and ``sweep.h5`` if the images are in HDF5."""
+    # Parts of a sweep may end at the same time; the last one then sees the files of all.
+    with one_by_one(folder.path, "tables.lock"):
         found = contents(folder, sweep)
         if sweep.manifest.output.format == "hdf5":
             _write_index(folder, sweep, found)
         _write_table(folder, sweep, found)
-        if all(
-            number in found.complete or folder.receipt(sweep.digest, number) is None
-            for number in range(sweep.shards)
-        ):
-            return found
+    return found
 
 
 def _write_index(folder: SweepFolder, sweep: Sweep, found: Contents) -> None:

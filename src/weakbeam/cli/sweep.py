@@ -204,6 +204,9 @@ def _run(
     table = LiveTable(part.tasks(described), _frames(described), quiet)
     try:
         summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
+    except KeyboardInterrupt:
+        click.echo("weakbeam: interrupted; --resume goes on with the sweep", err=True)
+        raise click.exceptions.Exit(130) from None
     finally:
         table.close()
     if not quiet:
