@@ -31,7 +31,7 @@ def match_drawings(found: Match) -> dict[str, Drawing]:
     place = best.shift_px[0] if best.refinement is None else best.refinement.values[:2]
     note = (
         f"best candidate: {best.type.name}; mean squared residual {best.misfit:.3g} of the noise"
-        + (f"; moved by {place[0]:.2f} rows, {place[1]:.2f} columns".replace("-", "−"))
+        + (f"; moved by {place[0]:.2f} rows, {place[1]:.2f} columns")
     )
     sentence = found.verdict.sentence
     title = sentence if len(sentence) < _TITLE else f"{sentence[:_TITLE]}…"

@@ -110,7 +110,7 @@ def match_figure(
         if title:
             add_text(figure, left, page - 4.5, title.translate(_MINUS), size=8)
         if note:
-            add_text(figure, left, page - head + 2.0, note, size=6.5, color=FAINT)
+            add_text(figure, left, page - head + 2.0, note.translate(_MINUS), size=6.5, color=FAINT)
     return figure
 
 
