@@ -25,6 +25,7 @@ BENCHMARKS = {
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
     "sweeps": ["--tasks", "500"],
+    "identify": ["--repeats", "1"],
 }
 OTHER = "against_dfxm_geo"
 

@@ -1,0 +1,97 @@
+"""Identification: libraries of candidates and training sets, as whole processes.
+
+    python -m benchmarks.identify [--repeats 1] [--images 2000]
+
+The library is that of an FCC crystal in one reflection: 432 types, 170 x 510 pixels, one phi. The
+baseline is dfxm-geo, which makes some three such images a second on two cores. Training sets are
+of 128 x 128 pixels with two dislocations, noise, masks and contributions; the time for 10,000
+images is scaled from fewer, but for what a process takes to start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks._measure import (
+    COST_COLUMNS,
+    Cost,
+    answer,
+    cost_cells,
+    machine,
+    parser,
+    print_table,
+    run_part,
+    run_process,
+    scratch,
+    time_calls,
+    weakbeam,
+)
+
+TYPES = 432
+WHOLE_SET = 10_000
+DFXM_GEO_PER_SECOND = 3.0
+WEAK = ("scan.phi.value_mrad=0.15",)
+LEARN = (*WEAK, "camera.pixels=[128, 128]", "camera.model=pco_edge", "identify.mode=multi")
+
+
+def read(library: str, repeats: int) -> None:
+    """Read all images of a library, in this process."""
+    from weakbeam.identify.generate import read_library
+
+    read_library(library)
+    cost = time_calls(lambda: read_library(library), repeats)
+    answer([{"walls": cost.walls, "cpus": cost.cpus}])
+
+
+def generate(folder: Path, settings: tuple[str, ...], repeats: int) -> Cost:
+    """Cost of ``weakbeam identify generate`` into a folder."""
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    command = weakbeam("identify", "generate", "-q", "--overwrite", "-o", str(folder), *chosen)
+    return run_process(command, repeats)
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--images", type=int, default=2000, help="of the training set")
+    options.add_argument("--library", help="the library that a part reads")
+    arguments = options.parse_args()
+    if arguments.part:
+        read(arguments.library, arguments.repeats)
+        return
+    print(machine())
+    repeats, rows = arguments.repeats, []
+    with scratch() as folder:
+        library = generate(folder, WEAK, repeats)
+        file = folder / "library.h5"
+        baseline = TYPES / DFXM_GEO_PER_SECOND
+        rows.append(_row(f"library, {TYPES} images of 170 x 510", library, baseline, "15 s", file))
+        row = run_part("benchmarks.identify", "read", "--library", str(file), "--repeats", "3")[0]
+        reading = Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
+        rows.append(_row("reading it", reading, None, "0.7 s", file))
+    with scratch() as folder:
+        file = folder / "training.h5"
+        start = generate(folder, (*LEARN, "identify.images=1"), 1)
+        some = generate(folder, (*LEARN, f"identify.images={arguments.images}"), 1)
+        rows.append(
+            _row(f"training set, {arguments.images} images of 128 x 128", some, None, "", file)
+        )
+        factor = (WHOLE_SET - 1) / max(arguments.images - 1, 1)
+        whole = Cost(
+            tuple(start.wall + factor * (wall - start.wall) for wall in some.walls),
+            tuple(start.cpu + factor * (cpu - start.cpu) for cpu in some.cpus),
+            some.memory,
+        )
+        label = f"training set, {WHOLE_SET} images (scaled)"
+        rows.append([label, *cost_cells(whole, None, "180 s, 2 GB"), ""])
+        plain = (*LEARN, f"identify.images={arguments.images}", "identify.labels=false")
+        rows.append(_row("the same without labels", generate(folder, plain, 1), None, "", file))
+    print_table("weakbeam identify generate", ("", *COST_COLUMNS, "file"), rows)
+
+
+def _row(label: str, cost: Cost, baseline: float | None, target: str, file: Path) -> list[str]:
+    size = f"{file.stat().st_size / 1e6:.0f} MB"
+    return [label, *cost_cells(cost, baseline, target), size]
+
+
+if __name__ == "__main__":
+    main()
