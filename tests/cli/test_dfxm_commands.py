@@ -176,6 +176,8 @@ def test_templates_of_dfxm_geo_run(call, tmp_path):
             if identify:
                 settings += ["--set", "identify.character_step_deg=90"]
                 settings += ["--set", "identify.images=5"] * (path.stem.endswith("multi"))
+            if path.stem.endswith("zscan"):
+                settings += ["--set", "scan.phi.steps=3", "--set", "scan.chi.steps=3"]
             output = tmp_path / f"{number}-{path.stem}"
             status, _, err = call(name, "--config", path, "--output", output, *settings)
             assert status == 0, (path, err)

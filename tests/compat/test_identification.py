@@ -64,10 +64,16 @@ def test_heights_and_scans_in_degrees():
         'mode = "z-scan"\n[zscan]\nz_offsets_um = [-2.0, 0, 2]\ninclude_secondary = true\n'
         "[scan.phi]\nrange = 0.034377467707849395\nsteps = 21\n"
     )
-    assert found.experiment.identify.depths_um == (-2.0, 0.0, 2.0)
+    assert found.experiment.scan.z.positions == (-2.0, 0.0, 2.0)
     assert found.experiment.scan.phi.half_range_mrad == pytest.approx(0.6)
     assert any(line.startswith("scan.phi") and "degrees" in line for line in found.notes.changes)
     assert any("include_secondary" in line for line in found.notes.ignored)
+
+
+def test_one_height_is_no_scan():
+    found = conversion('mode = "z-scan"\n[zscan]\nz_offsets_um = [1.5]\n').experiment
+    assert found.identify.mode == "single"
+    assert found.scan.z.positions == (1.5,)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from weakbeam.compat import crystal, defects, optics
 from weakbeam.compat.identification import (
     CRYSTAL_KEYS,
     MODES,
+    heights_of,
     identify_section,
     is_identification,
 )
@@ -162,7 +163,10 @@ def convert(
     else:
         tree["defects"] = layout.defects(_frame(tree, oblique), tree["crystal"])
     table.finish()
-    if scan := scan_of(keys.table("scan"), notes, degrees=mode == "z-scan"):
+    scan = scan_of(keys.table("scan"), notes, degrees=mode == "z-scan")
+    if identify and (heights := heights_of(keys, mode, tree["identify"])):
+        scan["z"] = heights
+    if scan:
         tree["scan"] = scan
     tree["output"] = _output(keys, identify)
     if reproduce:

@@ -69,7 +69,7 @@ def identify_section(keys: Keys, mode: str, crystal: Keys, counts: bool, seed: i
     """
     notes = keys.notes
     found: Section = {"mode": mode, "seed": seed}
-    multi, heights = keys.table("multi"), keys.table("zscan")
+    multi = keys.table("multi")
     sweep = crystal.flag("sweep_all_slip_planes", True) or mode == "multi"
     if sweep:
         crystal.ignore("all planes are taken", "slip_plane_normal")
@@ -88,14 +88,25 @@ def identify_section(keys: Keys, mode: str, crystal: Keys, counts: bool, seed: i
         _training_set(multi, found, notes)
     elif counts:
         found["noise"] = True
-    if mode == "z-scan":
-        found["depths_um"] = heights.values("z_offsets_um", "numbers", _is_number)
-        heights.ignore("libraries have one dislocation in each image", "include_secondary")
-        heights.ignore("libraries have one dislocation in each image", "secondary_rng_offset")
-        heights.ignore("libraries have one dislocation in each image", "render_per_dislocation")
     multi.finish()
-    heights.finish()
     return found
+
+
+def heights_of(keys: Keys, mode: str, identify: Section) -> Section | None:
+    """Take the heights of the sample: an axis of the scan, or None where there are none."""
+    table = keys.table("zscan")
+    reason = "libraries have one dislocation in each image"
+    table.ignore(reason, "include_secondary", "secondary_rng_offset", "render_per_dislocation")
+    if mode != "z-scan":
+        table.ignore(f'mode is "{mode}"', "z_offsets_um")
+        table.finish()
+        return None
+    heights = [float(z) for z in table.values("z_offsets_um", "numbers", _is_number)]
+    table.finish()
+    if len(heights) == 1:
+        identify["mode"] = "single"
+        return {"value_um": heights[0]}
+    return {"values_um": heights}
 
 
 def _training_set(table: Keys, found: Section, notes: Notes) -> None:
