@@ -8,6 +8,7 @@ import pytest
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.identify import scoring
 from weakbeam.identify.library import make_library
 from weakbeam.identify.match import MatchOptions, match
 from weakbeam.identify.match_result import are_opposite
@@ -217,6 +218,18 @@ def test_numbers_are_plain(library, renderer):
     ]
     assert len(numbers["ranking"]["types"]) == len(numbers["ranking"]["scores"])
     assert sum(c["probability"] for c in numbers["candidates"]) == pytest.approx(1.0)
+
+
+def test_merged_pixels_lead_to_the_same_candidates(library, renderer, monkeypatch):
+    seen = observed(renderer, numbered(library, *MIXED), (2.0, -3.0)).only(PLUS)
+    whole = match(seen, library, OPTIONS, [PLUS], 1)
+    monkeypatch.setattr(scoring, "_LARGE", 16)
+    monkeypatch.setattr(scoring, "_SECOND_LOOK", 12)
+    merged = match(seen, library, OPTIONS, [PLUS], 1)
+    assert [c.numbers() for c in merged.candidates] == [c.numbers() for c in whole.candidates]
+    # The others are ranked by merged pixels.
+    assert merged.ranking[0] == whole.ranking[0]
+    assert len(merged.ranking) == len(whole.ranking)
 
 
 def test_threads_change_nothing(library, renderer):

@@ -278,11 +278,12 @@ def _start(counts: Floats, good: Bools, model: Floats, noise: Noise) -> tuple[Fl
     """Weighted least squares with the variance of the counts themselves."""
     weight = good / noise.variance(counts)
     total = weight.sum(axis=1)
-    mean = np.einsum("cp,cp->c", weight, counts) / total
-    middle = np.einsum("cp,cp->c", weight, model) / total
+    mean = (weight * counts).sum(axis=1) / total
+    middle = (weight * model).sum(axis=1) / total
     contrast = model - middle[:, None]
-    power = float(np.vdot(weight * contrast, contrast))
-    scale = float(np.vdot(weight * contrast, counts)) / power
+    weighted = weight * contrast
+    # No BLAS: its threads would wait for each other where several fits run side by side.
+    scale = float((weighted * counts).sum()) / float((weighted * contrast).sum())
     return np.array([scale]), mean - scale * middle
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -17,18 +17,14 @@ from weakbeam.identify.match_result import Candidate, Match, are_opposite
 from weakbeam.identify.observation import Bools, Observation
 from weakbeam.identify.posterior import averaged, posterior
 from weakbeam.identify.refinement import refine_candidates
-from weakbeam.identify.shift_scores import ShiftScores, correlation_scores, shift_scores
+from weakbeam.identify.scoring import Progress, score_members
+from weakbeam.identify.shift_scores import ShiftScores
 from weakbeam.identify.sub_pixel import SubPixelFit, fit_shift, moved_image, overlap
 from weakbeam.identify.verdict import verdict_of
 from weakbeam.workers import worker_count
 
 SCORES = ("likelihood", "correlation")
 """What the members of a library may be ranked by before the best are looked at more closely."""
-
-Progress = Callable[[float], None]
-
-_BLOCK = 4
-"""Members scored at once: their transforms fit in a core's cache."""
 
 _COMMON = 0.25
 """Least share of the image that all candidates must cover to be compared on the same pixels."""
@@ -104,7 +100,8 @@ def match(
     Notes
     -----
     All visible members are scored at all whole-pixel shifts within the bound
-    (:func:`~weakbeam.identify.shift_scores.shift_scores`). The best are fitted between the pixels
+    (:func:`~weakbeam.identify.shift_scores.shift_scores`); of large images with 2 x 2 pixels
+    merged, and then the best 64 with all pixels. The best are fitted between the pixels
     by interpolation, on pixels that all of them cover, and perhaps refined by computing their
     images anew. Images of one reflection share shift and brightness. Each type gets the mean
     evidence of its members that were fitted; together with equal prior probabilities that makes the
@@ -114,7 +111,16 @@ def match(
     numbers = _checked(observation, library, chosen, conditions)
     groups = [library.conditions[c].reflection for c in numbers]
     tell = progress or (lambda share: None)
-    scores = _scores(observation, library, chosen, numbers, groups, workers, tell)
+    scores = score_members(
+        observation,
+        library,
+        numbers,
+        groups,
+        chosen.max_shift,
+        None if chosen.score == "likelihood" else chosen.background,
+        workers,
+        tell,
+    )
     fitted = _fits(observation, library, chosen, numbers, groups, scores, workers, tell)
     candidates = _by_type(library, scores, fitted, observation, numbers, groups, chosen)
     notes: list[str] = []
@@ -185,40 +191,6 @@ def _checked(
                 "image", number, f"is even: all of its pixels are {float(image[good][0]):g}"
             )
     return numbers
-
-
-def _scores(
-    observation: Observation,
-    library: Library,
-    options: MatchOptions,
-    numbers: Sequence[int],
-    groups: Sequence[int],
-    workers: int | None,
-    tell: Progress,
-) -> ShiftScores:
-    """Scores of the visible members, in the order of `library.visible`."""
-    visible = library.visible
-    blocks = np.array_split(visible, -(-len(visible) // _BLOCK))
-
-    def images() -> Iterator[Floats32]:
-        for block in blocks:
-            yield _members(library, block)[:, numbers]
-            tell(0.7 / len(blocks))
-
-    if options.score == "likelihood":
-        return shift_scores(observation, images(), options.max_shift, groups, workers)
-    clean = remove_background(observation.images, options.background, good=observation.good)
-    return correlation_scores(
-        clean, images(), options.max_shift, options.background, groups, workers
-    )
-
-
-def _members(library: Library, block: Ints) -> Floats32:
-    """Images of members whose numbers increase; read in one piece where they are neighbours."""
-    first, last = int(block[0]), int(block[-1])
-    if last - first + 1 == len(block):
-        return np.asarray(library.images[first : last + 1], dtype=np.float32)
-    return np.stack([np.asarray(library.images[int(k)], dtype=np.float32) for k in block])
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,15 +167,18 @@ def fit_shift(
         else:
             break
         shift, state, (light, slopes), here = place, tried, image, there
-    fit = fit_scale(data, light, noise, moved.good)
-    gain = fit.log_likelihood - flat.log_likelihood
     if not free:
+        gain = fit.log_likelihood - flat.log_likelihood
         return SubPixelFit(shift, np.zeros((2, 2)), fit, gain, gain)
     area = 4.0 * max_shift**2
     information = here.expected
     mixed = information[1:3][:, [0, *range(3, len(information))]]
     rest = np.delete(np.delete(information, [1, 2], axis=0), [1, 2], axis=1)
     fisher = information[1:3, 1:3] - mixed @ inverse(rest) @ mixed.T
+    if fit.scale > 0.0:
+        likelihood, misfit = here.log_likelihood, here.misfit
+        fit = ScaleFit(state.scale, state.background, likelihood, inverse(rest), misfit)
+    gain = fit.log_likelihood - flat.log_likelihood
     covariance = np.asarray(
         np.linalg.inv(fisher + 2.0 * math.pi / area * np.eye(2)), dtype=np.float64
     )
