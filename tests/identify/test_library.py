@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -306,6 +308,21 @@ class TestFile:
         (tmp_path / "file").write_text("mine")
         with pytest.raises(InputError, match="is a file; it must be a folder"):
             record_library(experiment(), tmp_path / "file")
+
+    def test_another_experiment_in_the_folder_stays(self, tmp_path):
+        (tmp_path / "experiment.toml").write_text("# mine")
+        with pytest.raises(InputError, match="has another experiment"):
+            record_library(experiment(), tmp_path)
+        assert (tmp_path / "experiment.toml").read_text() == "# mine"
+
+    def test_too_large_ones_are_refused_before_they_are_made(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(9, 9, 0))
+        monkeypatch.setattr("weakbeam.identify.library.physical_memory", lambda: 1e4)
+        with pytest.raises(InputError, match="its images take up to"):
+            record_library(experiment(), tmp_path)
+        assert not any(tmp_path.iterdir())
+        with pytest.raises(InputError, match="streams them to a file"):
+            make_library(experiment())
 
 
 class TestFrames:

@@ -150,7 +150,7 @@ def record_library(
         If writing fails later; nothing is left of the library then.
     """
     target = Path(folder) / LIBRARY_FILE
-    check_target(target, overwrite)
+    check_target(target, experiment, overwrite)
     plan = plan_library(experiment, workers)
     renderer = plan.candidates.renderer
     frame = math.prod(renderer.shape) * plan.dtype.itemsize
@@ -219,7 +219,7 @@ def record_training(
         If writing fails later; nothing is left of the set then.
     """
     target = Path(folder) / TRAINING_FILE
-    check_target(target, overwrite)
+    check_target(target, experiment, overwrite)
     plan = plan_training(experiment, workers)
     renderer = plan.candidates.renderer
     most = plan.settings.dislocations if plan.settings.labels else 0
@@ -342,14 +342,20 @@ def batches(items: Iterable[Item], item_bytes: float) -> Iterator[Sequence[Item]
         yield batch
 
 
-def check_target(target: Path, overwrite: bool) -> None:
+def check_target(target: Path, experiment: Experiment, overwrite: bool) -> None:
     """Refuse a place where a file cannot be made, or would replace one unasked."""
-    folder = target.parent
+    folder, beside = target.parent, target.parent / EXPERIMENT_FILE
     if folder.exists() and not folder.is_dir():
         raise InputError("--output", str(folder), "is a file; it must be a folder")
-    if target.exists() and not overwrite:
+    if overwrite:
+        return
+    if target.exists():
         raise InputError(
             "--output", str(folder), f"holds {target.name} already: use --overwrite, or another"
+        )
+    if beside.exists() and beside.read_bytes() != experiment.to_toml().encode():
+        raise InputError(
+            "--output", str(folder), f"has another {EXPERIMENT_FILE}: choose another folder"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from weakbeam._typing import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
+from weakbeam.estimate import physical_memory
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import Candidates, candidates_of, settings_of
 from weakbeam.identify.classes import DislocationType
@@ -28,6 +30,8 @@ FAINT = 1e-6
 
 DETECTABLE = 3.0
 """Signal-to-noise ratio of all pixels together from which a dislocation can be seen."""
+
+_SHARE_OF_MEMORY = 0.8
 
 
 class Images(Protocol):
@@ -266,7 +270,7 @@ def make_library(
     Raises
     ------
     InputError
-        As `plan_library`.
+        As `plan_library`, or if the images do not fit in memory.
 
     Examples
     --------
@@ -281,7 +285,16 @@ def make_library(
     """
     plan = plan_library(experiment, workers)
     renderer = plan.candidates.renderer
-    images = np.empty((len(plan), len(renderer.conditions), *renderer.shape), plan.dtype)
+    shape = (len(plan), len(renderer.conditions), *renderer.shape)
+    needed = math.prod(shape) * plan.dtype.itemsize
+    if needed > _SHARE_OF_MEMORY * physical_memory():
+        raise InputError(
+            "identify",
+            None,
+            f"its {shape[0]} x {shape[1]} images take {needed / 1e9:.3g} GB of memory; "
+            "weakbeam identify generate streams them to a file",
+        )
+    images = np.empty(shape, plan.dtype)
     contrasts = []
     for member, (frames, contrast) in enumerate(plan.frames()):
         images[member] = frames
