@@ -9,6 +9,7 @@ import click
 _COMMANDS = {
     "generate": "Make a library of candidates, or a training set.",
     "match": "Rank the candidates of a library for measured images.",
+    "study": "Compare the images of all types with each other.",
 }
 
 

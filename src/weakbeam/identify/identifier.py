@@ -27,14 +27,20 @@ _STEEP = 0.5
 """Sine of the angle to the sheet of the beam above which depth is as good as a shift."""
 
 _DEPTH_STEP_UM = 0.1
+_APART = (0.4, 0.4, 0.09)
+"""Rows, columns and depth (µm) by which starts of a refinement differ."""
+
 _CERTAIN = 9.0
 """A type is refined if its log-likelihood comes within this of the best one's,"""
 
 _COARSE = 0.08
 """and within this share of what the best one explains: scores know no fractions of a pixel."""
 
-_SECOND_START = 0.9
-"""Share of a type's best score above which another depth is tried as well."""
+_OTHER_START = 0.85
+"""Share of a type's best score above which another start is tried as well,"""
+
+_STARTS = 2
+"""up to this many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +54,14 @@ class Identification:
         the first one stands for all.
     probabilities : (types,) ndarray
         Of all types; those that make the same images share theirs evenly.
+    scores : (types,) ndarray
+        Log-likelihood of each above that of an even background, before any refinement; −inf for
+        types that another one stands for.
     """
 
     fits: tuple[Refinement, ...]
     probabilities: Floats
+    scores: Floats
 
 
 class Identifier:
@@ -92,15 +102,15 @@ class Identifier:
         self.images: Floats32 = np.stack(list(wide.images(lines)))
         """(members, conditions, rows, columns), wider than an observation by the largest shift."""
 
-    def identify(self, observation: Observation, most: int = 12) -> Identification:
+    def identify(self, observation: Observation, most: int = 12, fewest: int = 2) -> Identification:
         """Compare an observation with all types, and refine those that come near.
 
         Parameters
         ----------
         observation : Observation
             Its images, one for each condition of the renderer.
-        most : int
-            Largest number of types that are refined; at least two are.
+        most, fewest : int
+            Largest and smallest number of types that are refined.
         """
         scores = shift_scores(observation, [self.images], self.max_shift, workers=1)
         best = np.full(len(self.types), -np.inf)
@@ -108,7 +118,7 @@ class Identifier:
         least = (1.0 - _COARSE) * float(best.max()) - _CERTAIN
         order = [int(k) for k in np.argsort(-best, kind="stable")]
         near = [k for k in order[:most] if best[k] > least]
-        chosen = near if len(near) > 1 else order[:2]
+        chosen = near if len(near) >= fewest else order[:fewest]
         peaks = scores.peak[:, 0]
         fits = {k: self._refined(observation, k, scores.gain, peaks) for k in chosen}
         # The others lie as far below in evidence as they do in score.
@@ -116,32 +126,33 @@ class Identifier:
         for k, fit in fits.items():
             evidence[k] = fit.log_evidence
         ranked = sorted(fits.values(), key=lambda fit: -fit.log_evidence)
-        return Identification(tuple(ranked), posterior(evidence[self.same]))
+        return Identification(tuple(ranked), posterior(evidence[self.same]), best)
 
     def probability(self, found: Identification, k: int) -> float:
         """Probability that the images are those of type number k of the list."""
         return float(found.probabilities[self.same == self.same[k]].sum())
 
     def _refined(self, observation: Observation, k: int, gain: Floats, peak: Floats) -> Refinement:
-        """The best fit of a type, from its best image and that of another depth if it is near."""
+        """The best fit of a type, from its best image and from others that come near."""
         own = np.flatnonzero(self.of == k)
         own = own[np.argsort(-gain[own], kind="stable")]
-        depths = self.starts[own, 2]
-        apart = np.abs(depths - depths[0]) > 1.5 * _DEPTH_STEP_UM
-        second = own[apart & (gain[own] >= _SECOND_START * gain[own[0]])]
-        fits = []
-        for number in [own[0], *second[:1]]:
-            rows, columns = self.starts[number, :2] + peak[number]
-            fits.append(
-                refine(
-                    observation,
-                    self.renderer,
-                    self.types[k],
-                    (float(rows), float(columns)),
-                    float(self.starts[number, 2]),
-                    prior=self.prior,
-                )
+        own = own[gain[own] >= _OTHER_START * gain[own[0]]]
+        places = self.starts[own] + np.pad(peak[own], [(0, 0), (0, 1)])
+        starts: list[Floats] = []
+        for place in places:
+            if all(np.any(np.abs(place - other) > _APART) for other in starts):
+                starts.append(place)
+        fits = [
+            refine(
+                observation,
+                self.renderer,
+                self.types[k],
+                (float(rows), float(columns)),
+                float(depth),
+                prior=self.prior,
             )
+            for rows, columns, depth in starts[:_STARTS]
+        ]
         return merged(fits)
 
     def _members(self, offsets: int) -> tuple[Ints, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -25,7 +26,13 @@ _POLISH = 1.5
 _SMALL = 0.25
 _JUMP = 1.0
 """The last step looks this many standard deviations around itself, if that is less than this share
-of the longest step; it may cost this much of the log-likelihood."""
+of the longest step. If the log-likelihood changes by more than this, it was not the last."""
+
+_ROUNDS = 3
+
+_SCOUTED_ACROSS = (-0.05, -0.025, 0.0, 0.025, 0.05)
+_SCOUTED_DEPTHS = (-0.08, -0.04, 0.0, 0.04, 0.08)
+"""Places around its start (µm) from which the fit of a line in the sheet may begin."""
 
 _MOST_STEPS = 25
 _MOST_TRIALS = 6
@@ -208,10 +215,33 @@ class _Fit:
 
     def run(self, x: Floats, prior: PositionPrior) -> Refinement:
         """Climb to the maximum from `x` and describe it."""
-        state = self._state(x, self._render([x])[0])
-        origin, derivatives = state.x, self._derivatives(state)
-        converged, damping = not self.moving.size, 0.0
-        for _ in range(_MOST_STEPS if self.moving.size else 0):
+        state, converged = self._start(x), True
+        derivatives = self._derivatives(state)
+        for _ in range(_ROUNDS if self.moving.size else 0):
+            state, derivatives, converged = self._climbed(state, derivatives)
+            below = state.fit.log_likelihood
+            state, derivatives = self._polished(state, derivatives)
+            if state.fit.log_likelihood < below + _JUMP:
+                break
+        return self._describe(state, derivatives, converged, prior)
+
+    def _start(self, x: Floats) -> _State:
+        """The state at `x`; of a line in the sheet the best one of a grid around it.
+
+        Pixels sample the neighbourhood of such a line at few distances, and the likelihood has
+        several maxima.
+        """
+        points = [x]
+        if self.place.in_sheet and 0 in self.moving:
+            grid = product(_SCOUTED_ACROSS, _SCOUTED_DEPTHS, (0.0,))
+            points = [x + np.array(step) for step in grid]
+        states = (self._state(p, i) for p, i in zip(points, self._render(points), strict=True))
+        return max(states, key=lambda state: state.fit.log_likelihood)
+
+    def _climbed(self, state: _State, derivatives: Floats) -> tuple[_State, Floats, bool]:
+        """Newton steps that never lower the likelihood."""
+        origin, converged, damping = state.x, False, 0.0
+        for _ in range(_MOST_STEPS):
             if self._far(state.x - origin, _STALE):
                 origin, derivatives = state.x, self._derivatives(state)
             gradient, fisher = self._score(state, derivatives)
@@ -226,11 +256,9 @@ class _Fit:
                 tried = self._state(x, self._render([x])[0])
                 climbed = tried.fit.log_likelihood - state.fit.log_likelihood
                 if climbed > 0.0:
-                    damping *= 0.1
+                    state, damping = tried, 0.1 * damping
                     break
                 damping = max(10.0 * damping, 1e-2)
-            if climbed > 0.0:
-                state = tried
             # Fine sampling at the core jumps as the line moves: near the top the derivatives may
             # promise what no step finds.
             if climbed < _CONVERGED:
@@ -238,9 +266,7 @@ class _Fit:
                 break
         if self._far(state.x - origin, _STALE_AT_END):
             derivatives = self._derivatives(state)
-        if self.moving.size:
-            state, derivatives = self._polished(state, derivatives)
-        return self._describe(state, derivatives, converged, prior)
+        return state, derivatives, converged
 
     def _polished(self, state: _State, derivatives: Floats) -> tuple[_State, Floats]:
         """Look past the jumps: a last step by the likelihood 1.5 standard deviations away.

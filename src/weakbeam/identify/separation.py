@@ -17,7 +17,7 @@ def expected_gap(signal: ArrayLike, model: ArrayLike, noise: Noise) -> float:
     signal : (conditions, rows, columns) array_like
         Expected counts above dark (ADU) of the truth.
     model : array_like, shape of the signal
-        Images of the other model, of any unit.
+        Images of the other model, of any unit; pixels that are NaN do not count.
     noise : Noise
         Variance of the counts.
 
@@ -31,7 +31,9 @@ def expected_gap(signal: ArrayLike, model: ArrayLike, noise: Noise) -> float:
     """
     truth = np.asarray(signal, dtype=np.float64)
     other = np.asarray(model, dtype=np.float64)
-    weight = 1.0 / noise.variance(truth)
+    known = np.isfinite(other)
+    other = np.where(known, other, 0.0)
+    weight = np.where(known, 1.0 / noise.variance(truth), 0.0)
     total = weight.sum(axis=(-2, -1), keepdims=True)
     # Backgrounds first: what is left of both after their weighted means.
     truth = truth - (weight * truth).sum(axis=(-2, -1), keepdims=True) / total

@@ -1,0 +1,417 @@
+"""How well types of dislocations can be told apart under given conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.identify.background import remove_background
+from weakbeam.identify.candidates import Candidates, candidates_of
+from weakbeam.identify.classes import DislocationType
+from weakbeam.identify.correlation import Correlator, normalised_correlation
+from weakbeam.identify.frames import FrameNoise
+from weakbeam.identify.observation import Noise
+from weakbeam.identify.render import Condition
+from weakbeam.identify.separation import confusion_probability, expected_gap
+from weakbeam.identify.sub_pixel import fit_shift, moved_image, overlap
+
+Progress = Callable[[float], None]
+
+PAPER_BOUND = 0.7
+"""Correlation below which non-identical types stay in Borgi, Winther & Poulsen (2025)."""
+
+LEVELS = (0.001, 0.01, 0.1, 1.0)
+"""Exposures, as multiples of the experiment's."""
+
+NEAREST = 4
+"""How many of the most similar types each one is measured against."""
+
+TOLD_APART = 0.05
+"""Probability of a confusion below which a type counts as told apart."""
+
+RELATIONS = (
+    "neighbouring characters",
+    "opposite signs",
+    "other characters of the slip system",
+    "same Burgers vector, other plane",
+    "same plane, other Burgers vector",
+    "neither in common",
+)
+
+_PIXELS = 12_000
+"""Images are binned to about this many pixels before all pairs are compared."""
+
+_EXACT_FROM = 0.1
+"""Pairs are compared in full if their binned images correlate up to this below the bound."""
+
+_BLOCK = 64
+
+_EQUAL = 1e-5
+"""Images that differ by less than this share of the contrast are the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """How similar the types of an experiment look.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Crystal, instrument, scan and candidates.
+    types : tuple of DislocationType
+        Those with images of their own that can be seen at all.
+    twins : tuple of tuples of int
+        For each of them the numbers of the other types that have the very same images under all
+        the conditions, and are therefore left out.
+    conditions : tuple of Condition
+        How the images are taken; correlations are those of the first one.
+    correlations : (types, types) ndarray
+        Zero-padded correlation at the best bounded shift, after the background was removed.
+    relations : (types, types) ndarray of int
+        What the types of a pair have in common, by place in `RELATIONS`; −1 on the diagonal.
+    nearest : (types, k) ndarray of int
+        The types that look most similar to each.
+    levels : tuple of float
+        Exposures, as multiples of the experiment's.
+    gaps : (levels, images, types, k) ndarray
+        Expected log-likelihood gap between each type and its nearest ones, given the first one,
+        two, ... conditions.
+    """
+
+    experiment: Experiment
+    types: tuple[DislocationType, ...]
+    twins: tuple[tuple[int, ...], ...]
+    conditions: tuple[Condition, ...]
+    correlations: Floats
+    relations: Ints
+    nearest: Ints
+    levels: tuple[float, ...]
+    gaps: Floats
+
+    @property
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Both types of every pair."""
+        first, second = np.triu_indices(len(self.types), 1)
+        return first, second
+
+    @property
+    def confusions(self) -> Floats:
+        """Probability that a type is taken for one of its nearest, (levels, images, types).
+
+        The sum over the nearest types bounds the probability that any of them wins.
+        """
+        return np.asarray(np.minimum(confusion_probability(self.gaps).sum(axis=-1), 1.0))
+
+    def closest(self, level: int = -1, images: int = 1) -> tuple[int, int]:
+        """The pair of types that is the hardest to tell apart."""
+        gaps = self.gaps[level, images - 1]
+        one, k = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
+        return int(one), int(self.nearest[one, k])
+
+    def above(self, bound: float = PAPER_BOUND) -> dict[str, tuple[int, int]]:
+        """For each relation the number of pairs that correlate more, and of all pairs."""
+        first, second = self.pairs
+        kind, high = self.relations[first, second], self.correlations[first, second] > bound
+        return {
+            name: (int(np.sum(high & (kind == k))), int(np.sum(kind == k)))
+            for k, name in enumerate(RELATIONS)
+        }
+
+
+def run_study(
+    experiment: Experiment,
+    max_shift: int = 20,
+    levels: Sequence[float] = LEVELS,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Compare the images of all types of an experiment, each at the sample's origin.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Crystal, instrument, scan and ``[identify]``; a camera that does not count is replaced by
+        the default one that does.
+    max_shift : int
+        Largest shift (pixels) at which images are compared.
+    levels : sequence of float
+        Exposures, as multiples of the experiment's.
+    workers : int, optional
+        Threads.
+    progress : callable, optional
+        Told the share of the work that is newly done.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If the experiment contradicts physics, or there are fewer than two types to compare.
+    """
+    tell = progress or (lambda share: None)
+    candidates = candidates_of(counting(experiment), workers)
+    seen = [candidates.types[k] for k in candidates.seen]
+    types, twins, images = _without_twins(seen, _images(candidates, seen, tell))
+    if len(types) < 2:
+        raise InputError("identify", None, "a study compares types; there is one that can be seen")
+    clean = remove_background(images[:, 0], "mean").astype(np.float32)
+    correlations = correlation_matrix(clean, max_shift, tell)
+    nearest = np.argsort(2.0 * np.eye(len(types)) - correlations, axis=1, kind="stable")
+    nearest = nearest[:, : min(NEAREST, len(types) - 1)]
+    gaps = _gaps(candidates, images, nearest, max_shift, levels, tell)
+    return Study(
+        experiment,
+        types,
+        twins,
+        candidates.renderer.conditions,
+        correlations,
+        relations_of(types),
+        nearest,
+        tuple(levels),
+        gaps,
+    )
+
+
+def correlation_matrix(
+    images: Floats32, max_shift: int, progress: Progress | None = None
+) -> Floats:
+    """Largest correlation of every pair of images within a bounded shift, padded with zeros.
+
+    Parameters
+    ----------
+    images : (n, rows, columns) ndarray
+        Images without background.
+    max_shift : int
+        Largest shift (pixels).
+    progress : callable, optional
+        Told the share that is newly done.
+
+    Returns
+    -------
+    (n, n) ndarray
+        Symmetric, with 1 on the diagonal. Pairs far below the bound of the paper are compared in
+        binned images, which blur what is sharp; all others pixel by pixel.
+    """
+    tell = progress or (lambda share: None)
+    count, rows, columns = images.shape
+    factor = max(1, int(np.ceil(np.sqrt(rows * columns / _PIXELS))))
+    small = _binned(images, factor)
+    small = small / np.maximum(np.linalg.norm(small, axis=(1, 2), keepdims=True), 1e-30)
+    fourier = Correlator(small.shape[1:], small.shape[1:], -(-max_shift // factor))
+    spectra = fourier.spectra(small)
+    matrix = np.eye(count)
+    for one in range(count):
+        for start in range(one + 1, count, _BLOCK):
+            block = slice(start, min(start + _BLOCK, count))
+            sums = fourier.correlate(spectra[one], spectra[block])
+            matrix[one, block] = matrix[block, one] = sums.max(axis=(1, 2))
+        tell(0.4 / count)
+    if factor > 1:
+        first, second = np.nonzero(np.triu(matrix, 1) > PAPER_BOUND - _EXACT_FROM)
+        for one, other in zip(first.tolist(), second.tolist(), strict=True):
+            value = float(normalised_correlation(images[one], images[other], max_shift).max())
+            matrix[one, other] = matrix[other, one] = value
+    return matrix
+
+
+def relations_of(types: Sequence[DislocationType]) -> Ints:
+    """What each pair of types has in common, by place in `RELATIONS`; −1 on the diagonal."""
+    characters = np.array([one.character_deg for one in types])
+    planes = [_unsigned(one.plane) for one in types]
+    burgers = [_unsigned(one.burgers) for one in types]
+    relations = np.full((len(types), len(types)), 5)
+    steps = np.diff(np.unique(characters))
+    step = float(steps.min()) if steps.size else 360.0
+    for i, one in enumerate(types):
+        for j in range(len(types)):
+            same_plane, same_burgers = planes[i] == planes[j], burgers[i] == burgers[j]
+            apart = abs((one.character_deg - characters[j] + 180.0) % 360.0 - 180.0)
+            if same_plane and same_burgers:
+                near = apart < 1.5 * step
+                opposite = abs(apart - 180.0) < 0.5 * step
+                relations[i, j] = 0 if near else (1 if opposite else 2)
+            elif same_burgers or same_plane:
+                relations[i, j] = 3 if same_burgers else 4
+        relations[i, i] = -1
+    return relations
+
+
+def extra_images(
+    candidates: Candidates,
+    one: DislocationType,
+    other: DislocationType,
+    base: Sequence[int] = (0,),
+    max_shift: int = 20,
+) -> list[tuple[int, float]]:
+    """What every further image would add to the distance of two types.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Whose renderer has all conditions that could be measured.
+    one, other : DislocationType
+        The types that are in question.
+    base : sequence of int
+        Numbers of the conditions that are there.
+    max_shift : int
+        Largest shift (pixels) between them.
+
+    Returns
+    -------
+    list of (int, float)
+        Number of a condition and expected gap of the log-likelihood once it is added, the largest
+        first; the mean of both types being true. The first entry of `base` comes with the gap of
+        the base alone.
+    """
+    renderer = candidates.renderer
+    images = [
+        np.asarray(renderer.image(candidates.lines([t.number], np.zeros((1, 3)))), dtype=np.float64)
+        for t in (one, other)
+    ]
+    noise, scale = _noise_of(candidates)
+    there = list(base)
+    moved = [_moved(scale * images[k], images[1 - k], noise, max_shift) for k in (0, 1)]
+
+    def gap(numbers: list[int]) -> float:
+        both = [expected_gap(scale * images[k][numbers], moved[k][numbers], noise) for k in (0, 1)]
+        return float(np.mean(both))
+
+    others = [k for k in range(len(renderer.conditions)) if k not in there]
+    found = sorted(((k, gap([*there, k])) for k in others), key=lambda row: -row[1])
+    return [(there[0], gap(there)), *found]
+
+
+def counting(experiment: Experiment) -> Experiment:
+    """The experiment, with the default camera that counts if its own does not."""
+    if experiment.camera.is_counting:
+        return experiment
+    return experiment.with_settings(["camera.model=pco_edge"])
+
+
+def _without_twins(
+    types: Sequence[DislocationType], images: Floats32
+) -> tuple[tuple[DislocationType, ...], tuple[tuple[int, ...], ...], Floats32]:
+    """Types and images without those that equal another's, and the numbers of those."""
+    contrast = float(np.ptp(images))
+    total = images.reshape(len(images), -1).sum(axis=1, dtype=np.float64)
+    of: list[int] = []
+    for number, image in enumerate(images):
+        near = [
+            k
+            for k in dict.fromkeys(of)
+            if abs(total[k] - total[number]) < _EQUAL * contrast * image.size
+        ]
+        same = (k for k in near if np.abs(images[k] - image).max() < _EQUAL * contrast)
+        of.append(next(same, number))
+    kept = [k for k, first in enumerate(of) if first == k]
+    twins = [
+        tuple(types[j].number for j, first in enumerate(of) if first == k and j != k) for k in kept
+    ]
+    return tuple(types[k] for k in kept), tuple(twins), images[kept]
+
+
+def _images(candidates: Candidates, types: Sequence[DislocationType], tell: Progress) -> Floats32:
+    renderer, origin = candidates.renderer, np.zeros((1, 3))
+    images = np.empty((len(types), len(renderer.conditions), *renderer.shape), np.float32)
+    lines = (candidates.lines([one.number], origin) for one in types)
+    for number, image in enumerate(renderer.images(lines)):
+        images[number] = image
+        tell(0.3 / len(types))
+    return images
+
+
+def _noise_of(candidates: Candidates) -> tuple[Noise, float]:
+    """Noise of the camera, and its counts where the intensity is 1."""
+    detector = candidates.renderer.setups[0].detector
+    noise = FrameNoise(detector).noise
+    if noise is None:
+        raise InputError("camera.model", "ideal", 'needs a camera that counts: "pco_edge"')
+    return noise, detector.unit_signal
+
+
+def _gaps(
+    candidates: Candidates,
+    images: Floats32,
+    nearest: Ints,
+    max_shift: int,
+    levels: Sequence[float],
+    tell: Progress,
+) -> Floats:
+    noise, scale = _noise_of(candidates)
+    count = images.shape[1]
+    gaps = np.empty((len(levels), count, *nearest.shape))
+    for one, others in enumerate(nearest):
+        signal = scale * images[one].astype(np.float64)
+        for k, other in enumerate(others):
+            model = _moved(signal, images[other], noise, max_shift)
+            for n, level in enumerate(levels):
+                for more in range(count):
+                    part = slice(0, more + 1)
+                    gaps[n, more, one, k] = expected_gap(level * signal[part], model[part], noise)
+        tell(0.3 / len(nearest))
+    return gaps
+
+
+def _moved(signal: Floats, model: Floats | Floats32, noise: Noise, max_shift: int) -> Floats:
+    """Images of a model where they come nearest to a signal; NaN where they do not reach."""
+    shape = (signal.shape[1], signal.shape[2])
+    clean = [remove_background(values, "mean") for values in (signal, np.asarray(model))]
+    scores = normalised_correlation(clean[0], clean[1], max_shift)
+    row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
+    start = (int(row) - max_shift, int(column) - max_shift)
+    # A pixel more on every side, as far as the fit may go.
+    covered = overlap(shape, shape, start, 5)
+    good = np.broadcast_to(covered, signal.shape)
+    fit = fit_shift(signal, model, noise, good, start, max_shift)
+    return moved_image(model, shape, fit.shift)
+
+
+def _binned(images: Floats32, factor: int) -> Floats32:
+    rows, columns = (n // factor for n in images.shape[1:])
+    cut = images[:, : rows * factor, : columns * factor]
+    parts = cut.reshape(len(images), rows, factor, columns, factor)
+    return np.asarray(parts.mean(axis=(2, 4)), dtype=np.float32)
+
+
+def _unsigned(indices: Sequence[int]) -> tuple[int, ...]:
+    sign = 1 if next(n for n in indices if n) > 0 else -1
+    return tuple(sign * n for n in indices)
+
+
+def type_named(types: Sequence[DislocationType], number: int, key: str) -> DislocationType:
+    """The type of a number.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for one in types:
+        if one.number == number:
+            return one
+    raise InputError(key, number, f"is no type of the study; there are 0 to {types[-1].number}")
+
+
+def condition_names(candidates: Candidates) -> Iterator[str]:
+    """How each image is taken, in words: what changes from one to another."""
+    conditions = candidates.renderer.conditions
+    reflections = [setup.reflection.hkl for setup in candidates.renderer.setups]
+    for condition in conditions:
+        words = []
+        if len(reflections) > 1:
+            words.append("(" + " ".join(map(str, reflections[condition.reflection])) + ")")
+        words.append(f"phi {1e3 * condition.phi:+.3g} mrad")
+        if any(c.chi for c in conditions):
+            words.append(f"chi {1e3 * condition.chi:+.3g} mrad")
+        if any(c.two_theta for c in conditions):
+            words.append(f"2theta {1e3 * condition.two_theta:+.3g} mrad")
+        if any(c.z for c in conditions):
+            words.append(f"z {condition.z:+.3g} um")
+        yield ", ".join(words)
