@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.errors import InputError
+from weakbeam.errors import InputError, RunError
 from weakbeam.io import kernel_file
 from weakbeam.io.kernel_file import read_kernel, write_kernel
 
@@ -107,7 +107,7 @@ def test_an_error_while_writing_leaves_nothing(kernel, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(kernel_file, "_write_table", full_disk)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(RunError, match="No space left"):
         write_kernel(tmp_path / "kernel.h5", kernel)
     assert list(tmp_path.iterdir()) == []
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from weakbeam.diffraction.kernel import AXES, Kernel
 from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, create_stack, write_frames
+from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import environment, program_version, timestamp
 
 _LABELS = {"rock": "q_rock'", "roll": "q_roll", "two_theta": "q_2theta"}
@@ -43,9 +44,9 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
         raise InputError("--output", str(path), "exists; use --overwrite or another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(path)
-        part.touch()
-        part.unlink()
+        probe = _probe(path)
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise InputError("--output", str(path), f"cannot be written ({error.strerror})") from None
 
@@ -76,7 +77,9 @@ def write_kernel(
     Raises
     ------
     InputError
-        If the file exists and is not to be overwritten, or cannot be written.
+        If the file exists and is not to be overwritten, or its folder takes no file.
+    RunError
+        If the disk is full or fails.
 
     Notes
     -----
@@ -85,16 +88,13 @@ def write_kernel(
     """
     path = Path(path)
     check_writable(path, overwrite=overwrite)
-    part = _part(path)
     try:
-        with h5py.File(part, "w", libver="earliest") as file, compression_pool(workers) as pool:
-            _write(file, kernel, configuration, pool)
-        part.replace(path)
-    except OSError as error:
-        raise InputError("--output", str(path), f"cannot be written ({error})") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+        with NewFiles() as new:
+            with new.create(path) as file, compression_pool(workers) as pool:
+                _write(file, kernel, configuration, pool)
+            new.commit()
+    except (OSError, RuntimeError) as error:
+        raise creation_error(path, error) from None
 
 
 def read_kernel(path: str | os.PathLike[str], key: str = "acceptance.file") -> Kernel:
@@ -245,6 +245,6 @@ def _text_sha256(record: Any) -> str:
     return hashlib.sha256(json.dumps(dict(record), sort_keys=True).encode()).hexdigest()
 
 
-def _part(path: Path) -> Path:
-    """Name of the file while it is written, in the same folder so that a rename is enough."""
+def _probe(path: Path) -> Path:
+    """Name of a file that tells whether its folder takes one."""
     return path.with_name(f"{path.name}.{os.getpid()}.part")

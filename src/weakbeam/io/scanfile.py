@@ -19,7 +19,7 @@ from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, load_filter, write_frames
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry
-from weakbeam.io.newfiles import NewFiles
+from weakbeam.io.newfiles import Drain, NewFiles
 from weakbeam.io.provenance import timestamp
 from weakbeam.io.reading import check_resumable
 from weakbeam.io.rescue import rescue
@@ -41,7 +41,7 @@ class ScanFile:
 
     def __init__(self, path: Path, workers: int | None = None) -> None:
         self.path = path
-        self._open_files: list[h5py.File] = []
+        self._open_files: list[tuple[h5py.File, Drain]] = []
         self._pool = compression_pool(workers)
         self._file = self._open(path)
         entries = [self._file[bliss.entry_name(index)] for index in range(len(self._file))]
@@ -202,7 +202,7 @@ class ScanFile:
             self._flush()
         except (OSError, RuntimeError) as error:
             raise RunError(
-                f"{self.path}: a batch of frames could not be written ({disk_reason(error)})"
+                f"{self.path}: a batch of frames could not be written ({self._reason(error)})"
             ) from error
 
     def write_maps(self, entry_index: int, maps: Mapping[str, ArrayLike]) -> None:
@@ -228,25 +228,33 @@ class ScanFile:
         ------
         ValueError
             If the reason is ``SUCCESS`` and frames are missing.
+        RunError
+            If the disk is full or the file cannot be written for another reason.
         """
         missing = sum(int((scan.done == 0).sum()) for scan in self._scans)
         if end_reason == "SUCCESS" and missing:
             raise ValueError(f"{missing} frames have not been written")
-        for scan in self._scans:
-            scan.write_sums()
-            scan.group["end_time"][()] = timestamp()
-        self._flush()
-        for scan in self._scans:
-            scan.group["end_reason"][()] = end_reason
-        self._flush()
+        try:
+            for scan in self._scans:
+                scan.write_sums()
+                scan.group["end_time"][()] = timestamp()
+            self._flush()
+            for scan in self._scans:
+                scan.group["end_reason"][()] = end_reason
+            self._flush()
+        except (OSError, RuntimeError) as error:
+            raise RunError(f"{self.path}: could not be completed ({self._reason(error)})") from None
 
     def close(self) -> None:
         """Close the file and end the threads; `RunError` if the disk does not take the rest."""
         self._pool.shutdown()
         failure: Exception | None = None
         while self._open_files:
+            file, drain = self._open_files.pop()
             try:
-                self._open_files.pop().close()
+                file.close()
+                drain.close()
+                drain.check()
             except (OSError, RuntimeError) as error:
                 failure = error
         if failure is not None:
@@ -271,11 +279,12 @@ class ScanFile:
 
     def _open(self, path: Path) -> h5py.File:
         try:
-            file = h5py.File(path, "r+", libver="earliest")
+            drain = Drain(path)
         except BlockingIOError:
             self.close()
             raise _in_use(path) from None
-        self._open_files.append(file)
+        file = h5py.File(drain, "r+", libver="earliest")
+        self._open_files.append((file, drain))
         return file
 
     def _stack(self, index: int) -> h5py.Dataset:
@@ -285,10 +294,20 @@ class ScanFile:
         load_filter(stack)
         return stack
 
+    def _reason(self, error: Exception) -> str:
+        """What the disk said first, where HDF5 stumbled over what it did not take."""
+        for _, drain in self._open_files:
+            try:
+                drain.check()
+            except OSError as first:
+                return disk_reason(first)
+        return disk_reason(error)
+
     def _flush(self) -> None:
         # Sources before the master: what the master marks must be there.
-        for file in reversed(self._open_files):
+        for file, drain in reversed(self._open_files):
             file.flush()
+            drain.check()
 
 
 class _Scan:
