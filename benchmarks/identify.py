@@ -1,4 +1,4 @@
-"""Identification: libraries of candidates and training sets, as whole processes.
+"""Identification: libraries of candidates, matches and training sets, as whole processes.
 
     python -m benchmarks.identify [--repeats 1] [--images 2000]
 
@@ -50,6 +50,21 @@ def generate(folder: Path, settings: tuple[str, ...], repeats: int) -> Cost:
     return run_process(command, repeats)
 
 
+def match(library: Path, refined: int, repeats: int) -> Cost:
+    """Cost of ``weakbeam identify match`` of an image with the counts of a camera."""
+    run = library / "run"
+    if not run.exists():
+        defect = "defects=[{plane=[1,1,1],burgers=[1,-1,0],character_deg=60}]"
+        settings = (*WEAK, "camera.model=pco_edge", "output.figures=false", defect)
+        chosen = [word for setting in settings for word in ("--set", setting)]
+        run_process(weakbeam("forward", "-q", "-o", str(run), *chosen), 1)
+    place = str(library / f"match-{refined}")
+    image = str(run / "weakbeam.h5")
+    options = ("-q", "--overwrite", "--library", str(library), "-o", place)
+    command = weakbeam("identify", "match", image, *options, "--refine", str(refined))
+    return run_process(command, repeats)
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--images", type=int, default=2000, help="of the training set")
@@ -68,6 +83,14 @@ def main() -> None:
         row = run_part("benchmarks.identify", "read", "--library", str(file), "--repeats", "3")[0]
         reading = Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
         rows.append(_row("reading it", reading, None, "0.7 s", file))
+        for label, refined, target in (
+            ("matching an image of 170 x 510", 0, "3 s"),
+            ("and refining the best three", 3, ""),
+        ):
+            found = folder / f"match-{refined}"
+            rows.append(
+                _row(label, match(folder, refined, repeats), None, target, found / "match.json")
+            )
     with scratch() as folder:
         file = folder / "training.h5"
         start = generate(folder, (*LEARN, "identify.images=1"), 1)

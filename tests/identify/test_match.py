@@ -220,6 +220,34 @@ def test_numbers_are_plain(library, renderer):
     assert sum(c["probability"] for c in numbers["candidates"]) == pytest.approx(1.0)
 
 
+def test_reflections_move_by_themselves_and_are_matched_together():
+    experiment = Experiment().with_settings(
+        [
+            "camera.pixels=[32, 48]",
+            "camera.psf_px=1.0",
+            "scan.phi.value_mrad=0.15",
+            "crystal.mount=[[1,1,0],[-1,1,0],[0,0,1]]",
+            'reflections=[{hkl=[1,1,3],geometry="oblique"},{hkl=[-1,1,3],geometry="oblique"}]',
+            "identify.planes=[[1, -1, 1]]",
+            "identify.character_step_deg=60",
+        ]
+    )
+    library, renderer = make_library(experiment, 1), Renderer(experiment, 1)
+    true = numbered(library, (1, 1, 0), 120.0)
+    seen = observed(renderer, true, (2.3, 3.1))
+    found = match(seen, library, replace(OPTIONS, refine=1), workers=1)
+    assert found.best.type.number == true.number
+    assert found.best.shift_px.shape == (2, 2)
+    # The same displacement is another one in the other reflection's image.
+    assert np.abs(found.best.shift_px[0] - found.best.shift_px[1]).max() > 1.0
+    fit = found.best.refinement
+    values = dict(zip(fit.names, fit.values, strict=True))
+    assert values["row_px"] == pytest.approx(2.3, abs=0.2)
+    assert values["column_px"] == pytest.approx(3.1, abs=0.2)
+    alone = match(seen.only(0), library, OPTIONS, [0], 1)
+    assert found.verdict.gap > alone.verdict.gap
+
+
 def test_merged_pixels_lead_to_the_same_candidates(library, renderer, monkeypatch):
     seen = observed(renderer, numbered(library, *MIXED), (2.0, -3.0)).only(PLUS)
     whole = match(seen, library, OPTIONS, [PLUS], 1)
