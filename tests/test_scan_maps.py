@@ -60,6 +60,47 @@ def test_maps_of_the_file_are_those_of_its_frames(tmp_path, settings):
         np.testing.assert_allclose(here - np.nanmedian(here), found.strain, atol=1e-8)
 
 
+STRAIN = ["scan.strain.half_range_mrad=1", "scan.strain.steps=5"]
+
+
+def test_maps_of_phi_are_where_it_stood_while_the_arm_went_elsewhere(tmp_path):
+    path = record(SMALL.with_settings([*STRAIN, *PHI, *CHI]), tmp_path / "run").file
+    for index, arm in enumerate((-1.0, -0.5, 0.0, 0.5, 1.0)):
+        scan, entry = read_scan(path, str(index + 1)), read_entry(path, f"{index + 1}.1")
+        first = np.degrees(1e-3 * (-0.6 - 0.5 * arm))
+        assert float(scan.title.split()[6]) == pytest.approx(first, abs=1e-9)
+        np.testing.assert_allclose(scan.positions["phi"][0], first, atol=1e-12)
+        for kind in ("com", "peak", "fwhm"):
+            found = map_scan(scan).maps.motors["phi"][kind]
+            np.testing.assert_allclose(entry.maps[f"phi_{kind}"].values, found, atol=1e-7)
+
+
+def test_a_scan_of_phi_beside_a_strain_scan_has_moments_and_the_peak_of_strain(tmp_path):
+    path = record(SMALL.with_settings([*STRAIN, *PHI]), tmp_path / "run").file
+    scan, stored = read_scan(path), read_entry(path).maps
+    assert "phi_peak" not in stored
+    assert "strain_peak" in stored
+    found = map_scan(scan).maps.motors
+    for motor in ("phi", "obpitch"):
+        for kind in ("com", "fwhm"):
+            np.testing.assert_allclose(
+                stored[f"{motor}_{kind}"].values, found[motor][kind], atol=1e-7
+            )
+
+
+@pytest.mark.parametrize("motors", [[*STRAIN, *PHI, *CHI], [*STRAIN, *PHI]], ids=["three", "two"])
+def test_counts_of_a_strain_scan_with_phi_have_the_maps_of_the_ideal_frames(tmp_path, motors):
+    bright = ["camera.model=pco_edge", "camera.counts_per_s=4e4"]
+    for settings in ([], bright):
+        record(SMALL.with_settings([*motors, *settings]), tmp_path / f"run{len(settings)}")
+    ideal, counts = (read_entry(tmp_path / f"run{n}" / "weakbeam.h5").maps for n in (0, 2))
+    assert set(ideal) == set(counts)
+    for kind in ("com", "peak"):
+        if f"phi_{kind}" in ideal:
+            difference = counts[f"phi_{kind}"].values - ideal[f"phi_{kind}"].values
+            assert abs(np.nanmedian(difference)) < 2e-4
+
+
 def test_strain_counts_from_the_crystal_without_defects(tmp_path):
     settings = [
         *("scan.mode=strain", "scan.strain.half_range_mrad=1.5", "scan.strain.steps=31"),

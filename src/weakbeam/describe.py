@@ -193,14 +193,21 @@ def map_axes(setup: Setup, scan: DetectorScan) -> dict[str, MapAxis]:
         maps["misorientation"] = MapAxis("deg", "kernel-average misorientation (deg)")
     if "two_theta" in scan.moving:
         maps["strain"] = MapAxis("", "axial strain, from the centre of mass")
-        if curves:
+        if "two_theta" in curves:
             maps["strain_peak"] = MapAxis("", "axial strain, from the peak")
     return maps
 
 
 def curve_positions(setup: Setup, scan: DetectorScan) -> dict[str, Floats]:
-    """Positions along the curves of each moving motor; none where these would be too large."""
-    axes = {motor: scan.positions[motor] for motor in scan.moving}
+    """Positions along the curves of the moving motors; none where these would be too large.
+
+    φ has no curve where it moves beside the arm and turns along with it: no position comes twice.
+    """
+    axes = {
+        motor: scan.positions[motor]
+        for motor in scan.moving
+        if not (scan.sheared and motor == "phi")
+    }
     return curve_axes(axes, math.prod(setup.experiment.camera.pixels))
 
 

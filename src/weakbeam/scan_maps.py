@@ -78,9 +78,10 @@ def factor_sums(
     number = 1 + ORDERS * len(scan.moving) + sum(map(len, axes.values()))
     total = np.zeros((number, *pixels))
     for layer in scan.layers(setup.geometry):
+        phi, arm = layer.rock_settings.T
         at = {
-            "phi": (layer.rock_settings[:, 0], None),
-            "two_theta": (layer.rock_settings[:, 1], None),
+            "phi": (phi + scan.phi_per_two_theta * arm, None),
+            "two_theta": (arm, None),
             "chi": (None, layer.roll_settings),
             "z": (np.full(len(layer.rock_shifts), layer.z), None),
         }

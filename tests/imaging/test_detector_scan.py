@@ -62,6 +62,28 @@ def test_every_second_row_of_a_zigzag_scan_runs_backwards():
         np.testing.assert_array_equal(on_grid, plain.motor_positions(motor))
 
 
+def test_positions_of_phi_follow_an_arm_that_stands_elsewhere_in_each_scan():
+    scans = detector_scans(scan_of(moving=("two_theta", "chi", "phi")), -0.5)
+    for scan, arm in zip(scans, POSITIONS["two_theta"], strict=True):
+        assert not scan.sheared
+        expected = np.array(POSITIONS["phi"]) - 0.5 * arm
+        np.testing.assert_array_equal(scan.positions["phi"], expected)
+        np.testing.assert_array_equal(scan.motor_positions("phi"), np.tile(expected, 2))
+        (layer,) = scan.layers(GEOMETRY)
+        settings = np.column_stack([expected, np.zeros(4), np.full(4, arm)])
+        np.testing.assert_allclose(
+            layer.rock_shifts, settings @ GEOMETRY.motor_vectors, rtol=0, atol=1e-18
+        )
+
+
+def test_a_scan_of_phi_and_the_arm_together_is_sheared():
+    moving = scan_of(moving=("two_theta", "phi"))
+    assert [scan.sheared for along in (0.0, -0.5) for scan in detector_scans(moving, along)] == [
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("two_theta", "chi")])
 @pytest.mark.parametrize("zigzag", [False, True])
 def test_layers_hold_the_shifts_of_their_frames(moving, zigzag):

@@ -79,6 +79,11 @@ class DetectorScan:
         return math.prod(self.shape)
 
     @property
+    def sheared(self) -> bool:
+        """Whether φ moves and turns along with the arm too: its positions are then on no axis."""
+        return bool(self.phi_per_two_theta) and {"phi", "two_theta"} <= set(self.moving)
+
+    @property
     def places(self) -> Ints:
         """Place of each frame on the grid of the moving motors, shape (frames,).
 
@@ -147,6 +152,7 @@ def detector_scans(
     list of DetectorScan
         In the order of the measurement. The two fastest moving motors of φ, χ, 2θ stay together;
         every position of a slower one, and of z unless nothing else moves, makes a scan of its own.
+        Where that is the arm, the positions of φ have what it turns along in them.
     """
     axes = {motor: np.asarray(positions[motor], dtype=np.float64) for motor in MOTORS}
     moving = [motor for motor in MOTORS if len(axes[motor]) > 1]
@@ -155,7 +161,11 @@ def detector_scans(
     scans = []
     for values in product(*(axes[motor] for motor in outer)):
         fixed = {motor: np.array([value]) for motor, value in zip(outer, values, strict=True)}
-        scans.append(DetectorScan({**axes, **fixed}, tuple(inner), phi_per_two_theta, zigzag))
+        along = phi_per_two_theta
+        if "two_theta" in outer:
+            fixed["phi"] = axes["phi"] + along * fixed["two_theta"]
+            along = 0.0
+        scans.append(DetectorScan({**axes, **fixed}, tuple(inner), along, zigzag))
     return scans
 
 
