@@ -23,7 +23,7 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.diffraction.frames import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
-from weakbeam.errors import InputError
+from weakbeam.errors import InputError, naming
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -137,7 +137,7 @@ def convert(
     oblique = geometry.choice("mode", "simplified", ("simplified", "oblique")) == "oblique"
     layout = defects.Layout.of(table, identify)
     mount = crystal.mount_of(table, oblique)
-    lattice_a = reciprocal.number("lattice_a", crystal.ALUMINIUM_A)
+    lattice_a = reciprocal.positive("lattice_a", crystal.ALUMINIUM_A)
     hkl = reciprocal.indices("hkl", crystal.MOUNTED)
 
     tree: Section = {"crystal": crystal.crystal_section(table, lattice_a, folder)}
@@ -232,7 +232,8 @@ def _frame(tree: Section, oblique: bool) -> defects.Frame:
     if oblique:
         return defects.Frame(None, None, width)
     given = tree["crystal"].get("cell")
-    cell = UnitCell(**given) if given else UnitCell.cubic(1e10 * crystal.ALUMINIUM_A)
+    with naming("crystal.lattice", None):
+        cell = UnitCell(**given) if given else UnitCell.cubic(1e10 * crystal.ALUMINIUM_A)
     hkl, x_axis = tree["reflection"]["hkl"], tree["crystal"]["x_axis"]
     try:
         theta = bragg_angle(float(cell.d_spacing(hkl)), tree["beam"]["energy_keV"])

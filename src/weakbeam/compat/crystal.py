@@ -72,7 +72,11 @@ def crystal_section(table: Keys, lattice_a: float, folder: Path | None) -> Secti
     crystal: Section = {}
     cif = table.text_or_none("cif")
     material = table.text_or_none("material")
-    structure = table.text_or_none("structure_type")
+    structure = None
+    if "structure_type" in table:
+        structure = table.choice("structure_type", None, tuple(_SPACE_GROUPS))
+    else:
+        table.text_or_none("structure_type")
     poisson_ratio = table.number_or_none("poisson_ratio")
     space_group = table.text_or_none("space_group")
     cell = _cell(table, lattice_a)
@@ -82,7 +86,9 @@ def crystal_section(table: Keys, lattice_a: float, folder: Path | None) -> Secti
     elif material is None and structure in (None, "fcc") and space_group is None:
         crystal["material"] = "Al"
     elif material is None:
-        crystal["space_group"] = space_group or _SPACE_GROUPS[str(structure)]
+        crystal["space_group"] = (
+            _SPACE_GROUPS[str(structure)] if space_group is None else space_group
+        )
         crystal["poisson_ratio"] = 0.334
     else:
         crystal["material"] = material
@@ -135,13 +141,13 @@ def _angstrom(length: float) -> float:
 def _cell(table: Keys, lattice_a: float) -> Section | None:
     lattice = table.choice("lattice", "cubic", tuple(_FREE))
     given = "a" in table
-    a = table.number("a", lattice_a)
+    a = table.positive("a", lattice_a)
     values = {"a": a, "b": a, "c": a, "alpha_deg": 90.0, "beta_deg": 90.0, "gamma_deg": 90.0}
     if lattice == "hexagonal":
         values["gamma_deg"] = 120.0
     for name in ("b", "c", "alpha_deg", "beta_deg", "gamma_deg"):
         if name in _FREE[lattice]:
-            values[name] = table.number(name)
+            values[name] = table.positive(name)
         else:
             table.ignore(f"it follows from the {lattice} lattice", name)
     if lattice == "trigonal":

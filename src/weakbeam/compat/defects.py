@@ -131,7 +131,7 @@ def centered(table: Keys) -> list[Section]:
 
 def wall(table: Keys, frame: Frame) -> list[Section]:
     """A wall of edge dislocations along the normal of (1 1 -1)."""
-    spacing, count = table.number("dis"), table.integer("ndis", least=1)
+    spacing, count = table.positive("dis"), table.integer("ndis", least=1)
     table.finish()
     found = {"kind": "wall", **_edge(WALL_BURGERS, WALL_PLANE)}
     found |= {"spacing_um": spacing, "count": count}
@@ -153,7 +153,7 @@ def random_dislocations(table: Keys, frame: Frame, simple: bool) -> list[Section
     geometry; else a population with the same parameters.
     """
     count = table.integer("ndis", least=1)
-    sigma = table.number("sigma", frame.field_of_view / 4.0)
+    sigma = table.positive("sigma", frame.field_of_view / 4.0)
     distance = table.number("min_distance", 0.0)
     seed = table.integer_or_none("seed")
     table.finish()
@@ -180,7 +180,7 @@ def boundary(table: Keys) -> list[Section]:
     """A boundary between two subgrains, by Frank's equation."""
     recipe = table.choice("recipe", None, ("leds_eq11", "leds_eq14", "frankus", "custom"))
     found: Section = {"kind": "boundary", "angle_deg": table.number("theta_deg")}
-    found["extent_um"] = table.number("extent_um")
+    found["extent_um"] = table.positive("extent_um")
     table.ignore("any number is computed", "max_dislocations")
     custom = table.table("custom")
     table.finish()

@@ -71,6 +71,11 @@ class Keys:
         value = self._take(name, default, _is_number, "a number")
         return float(value)
 
+    def positive(self, name: str, default: float | None = None) -> float:
+        """Take a finite number greater than 0; without a default it must be given."""
+        allowed = "a number greater than 0"
+        return float(self._take(name, default, lambda v: _is_number(v) and v > 0, allowed))
+
     def number_or_none(self, name: str) -> float | None:
         """Take a finite number if it is given."""
         self._known.append(name)

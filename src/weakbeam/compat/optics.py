@@ -54,8 +54,8 @@ def objective_of(reciprocal: Keys, notes: Notes) -> Section:
     }
     backend = reciprocal.choice("backend", "auto", ("auto", "analytic", "mc"))
     stopped = reciprocal.flag("beamstop", True)
-    diameter = reciprocal.number("D", 2.0 * math.sqrt(50e-6 * 1.6e-3))
-    distance = reciprocal.number("d1", 0.274)
+    diameter = reciprocal.positive("D", 2.0 * math.sqrt(50e-6 * 1.6e-3))
+    distance = reciprocal.positive("d1", 0.274)
     analytic = backend == "analytic" or (backend == "auto" and not stopped)
     if analytic and not stopped:
         lens["aperture_mrad"] = math.inf
@@ -72,7 +72,7 @@ def objective_of(reciprocal: Keys, notes: Notes) -> Section:
 
 
 def _stop_of(reciprocal: Keys, stopped: bool, notes: Notes) -> Section | None:
-    size = reciprocal.number("bs_height", 25e-3)
+    size = reciprocal.positive("bs_height", 25e-3)
     square = reciprocal.flag("aperture", True)
     edge = reciprocal.flag("knife_edge", False)
     if not stopped:
@@ -124,13 +124,12 @@ def geometry_of_camera(table: Keys, notes: Notes) -> Section:
     """Take the pixels: three times as many columns as rows."""
     columns = table.integer("Npixels", 510, least=30)
     camera: Section = {"pixels": [columns // 3, columns]}
-    pixel, magnification = table.number_or_none("pixel_size"), table.number_or_none("magnification")
-    if pixel is not None:
-        camera["camera_pixel_um"] = rounded(1e6 * pixel)
-        camera["magnification"] = table.number("magnification", magnification)
+    if "pixel_size" in table or "magnification" in table:
+        camera["camera_pixel_um"] = rounded(1e6 * table.positive("pixel_size"))
+        camera["magnification"] = table.positive("magnification")
     else:
-        size = table.number("object_psize", 4.0e-8)
-        camera["pixel_nm"] = rounded(1e9 * size)
+        table.ignore("", "pixel_size", "magnification")
+        camera["pixel_nm"] = rounded(1e9 * table.positive("object_psize", 4.0e-8))
     camera["oversampling"] = table.integer("Nsub", 1, least=1)
     table.finish()
     notes.change(
