@@ -62,7 +62,7 @@ def files(draw):
     return data
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=files())
 def test_any_file_is_converted_or_refused(data):
     is_dfxm_geo(data)
