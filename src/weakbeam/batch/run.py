@@ -22,6 +22,9 @@ from weakbeam.io.diskerrors import creation_error
 MANY_TASKS = 1_000_000
 """More tasks than this are to be asked for explicitly."""
 
+_QUICK_TABLES = 100_000
+"""Most tasks whose tables are written in seconds."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -154,8 +157,10 @@ def run_sweep(
             for event in executor(_missing(place, sweep, part, tell)):
                 tell(event)
         except BaseException:
-            with suppress(Exception):
-                write_tables(place, sweep)
+            # Nobody who has pressed Ctrl-C waits for tables of millions of lines.
+            if sweep.count <= _QUICK_TABLES:
+                with suppress(Exception):
+                    write_tables(place, sweep)
             raise
         finally:
             place.remove_drafts()
