@@ -41,7 +41,10 @@ from weakbeam.instrument.detector import Detector
 from weakbeam.io.provenance import file_sha256, text_sha256
 
 COARSE_SLICES = 15
-"""Fewest depth samples of a pixel's ray."""
+"""Fewest depth samples of a pixel's ray ..."""
+
+SMOOTH_CUT = 3
+"""... and how many times fewer it has where q hardly varies along it."""
 
 SLICE_UM = 0.06
 """Thickest slice of the beam that one depth sample stands for (µm)."""
@@ -77,6 +80,9 @@ class Setup:
     """What they let through for this reflection."""
     defects: Defects
     grids: tuple[RayGrid, ...]
+    """From coarse to fine; rays take finer ones near defects."""
+    smooth_grid: RayGrid | None
+    """A still coarser one, for rays that pass far from all defects."""
     positions: Mapping[str, Floats]
     scans: tuple[DetectorScan, ...]
     vignetting: float
@@ -138,6 +144,7 @@ class Setup:
             workers,
             kernel=self.kernel,
             vignetting=self.vignetting,
+            smooth=None if self.smooth_grid is None else replace(self.smooth_grid, lift=z),
         )
 
     @cached_property
@@ -304,9 +311,9 @@ def _one(
     symmetric = reflection.geometry == "symmetric"
     positions, strained = _positions(experiment), experiment.scan.strain.moving
     with naming(f"{key}.hkl", list(reflection.hkl)):
-        grids = _ray_grids(experiment, geometry)
+        smooth, grids = _ray_grids(experiment, geometry)
     if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
-        grids = (upright(experiment, reflection, grids[0]),)
+        smooth, grids = None, [upright(experiment, reflection, grids[0])]
     setup = Setup(
         experiment=experiment,
         whole=whole,
@@ -320,7 +327,8 @@ def _one(
         optics=optics,
         acceptance=optics if symmetric else oblique_acceptance(optics, geometry),
         defects=defects.turned(orientation @ reference.T),
-        grids=grids,
+        grids=tuple(grids),
+        smooth_grid=smooth,
         positions=positions,
         scans=tuple(
             detector_scans(
@@ -337,24 +345,28 @@ def _one(
     return setup
 
 
-def _ray_grids(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[RayGrid, ...]:
+def _ray_grids(
+    experiment: Experiment, geometry: DiffractionGeometry
+) -> tuple[RayGrid | None, list[RayGrid]]:
+    """The grid of rays far from all defects, unless samples are given, and those of the others."""
     camera, profile = experiment.camera, profile_of(experiment)
-    if camera.depth_samples == "auto":
-        coarse = max(COARSE_SLICES, math.ceil(2.0 * profile.half_reach / SLICE_UM))
-        counts = [coarse * 4**k for k in range(REFINEMENTS + 1)]
-    else:
-        counts = [camera.depth_samples]
-    return tuple(
-        ray_grid(
+
+    def grid(samples: int) -> RayGrid:
+        return ray_grid(
             geometry,
             camera.pixels,
             camera.pixel_um,
-            *profile.samples(count),
+            *profile.samples(samples),
             plane=camera.plane,
             oversampling=camera.oversampling,
         )
-        for count in counts
-    )
+
+    if camera.depth_samples != "auto":
+        return None, [grid(camera.depth_samples)]
+    slices = max(COARSE_SLICES, math.ceil(2.0 * profile.half_reach / SLICE_UM))
+    smooth = math.ceil(slices / SMOOTH_CUT)
+    cuts = [SMOOTH_CUT * 4**k for k in range(REFINEMENTS + 1)]
+    return grid(smooth), [grid(smooth * cut) for cut in cuts]
 
 
 def _positions(experiment: Experiment) -> dict[str, Floats]:

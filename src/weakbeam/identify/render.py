@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from weakbeam._typing import ArrayLike, Floats, Floats32
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.assemble_crystal import crystal_of
 from weakbeam.crystal.slip import burgers_vector, line_of_character
-from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.experiment import Experiment
@@ -84,16 +84,7 @@ class Renderer:
             for scan in setup.scans:
                 at = {m: scan.motor_positions(m) for m in ("phi", "chi", "two_theta", "z")}
                 for layer in scan.layers(setup.geometry):
-                    grids = [replace(grid, lift=layer.z) for grid in setup.grids]
-                    engine = Engine(
-                        Superposition(),
-                        setup.geometry,
-                        grids,
-                        setup.acceptance,
-                        1,
-                        kernel=setup.kernel,
-                        vignetting=setup.vignetting,
-                    )
+                    engine = setup.engine(layer.z, 1, perfect=True)
                     self._stages.append(_Stage(engine, layer, setup, len(conditions)))
                 conditions += [
                     Condition(number, *(float(at[m][k]) for m in at)) for k in range(scan.frames)

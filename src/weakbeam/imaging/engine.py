@@ -39,6 +39,9 @@ _SETTINGS_AT_ONCE = 256
 _POINTS_AT_ONCE = 4096
 _TOLERATED_STEP = 0.5
 
+SMOOTH = 0.2
+"""Largest step of q, in units of what an integral tolerates, between samples of the smooth grid."""
+
 Progress = Callable[[float], None]
 """Called with the number of frames that are newly done; fractions are possible."""
 
@@ -66,6 +69,8 @@ class Engine:
     vignetting : float
         Angle (rad) by which the centre of the lens' acceptance moves per µm of the field of view;
         negative, towards the axis.
+    smooth : RayGrid, optional
+        A coarser grid than the others, for rays along which q hardly varies.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Engine:
         workers: int | None = None,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
+        smooth: RayGrid | None = None,
     ) -> None:
         self.field = field
         self.geometry = geometry
@@ -96,7 +102,7 @@ class Engine:
         else:
             self._route = GeneralRoute(acceptance)
         self._stored: dict[int, Floats] = {}
-        self.sampling = Sampling(self.grids)
+        self.sampling = Sampling(self.grids, smooth)
         self._plan()
 
     def with_field(self, field: DisplacementGradientField) -> Engine:
@@ -184,7 +190,7 @@ class Engine:
 
             def work(block: Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
                 weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
-                add = block.level > 0
+                add = not block.whole
                 self._route.frames(self._q(block), weights, rock[i], roll[j], pixels, add, out)
 
             self._run(work, progress, count)
@@ -230,7 +236,7 @@ class Engine:
                     roll[j],
                     powers,
                     pixels,
-                    block.level > 0,
+                    not block.whole,
                     part,
                 )
 
@@ -319,27 +325,52 @@ class Engine:
     # ------------------------------------------------------------------ plan
 
     def _plan(self) -> None:
-        """Cut the slices of the rays where q varies too fast."""
-        self._keep = 24 * self.sampling.size <= STORE_BYTES
-        if len(self.grids) == 1:
-            return
-        coarse = self.grids[0]
-        scales = _smooth_steps(self._optics)
-        steps = np.empty((len(coarse.sample_weights), coarse.pixels), np.float32)
-        peaks = np.empty(coarse.pixels, np.float32)
+        """Choose the grid of each ray, and cut its slices where q varies too fast."""
+        sampling = self.sampling
+        self._keep = 24 * sampling.size <= STORE_BYTES
+        rough = np.ones(self.grids[0].pixels, np.bool_)
+        if sampling.smooth is not None:
+            _, peaks = self._steps(-1)
+            rough = peaks > SMOOTH
+            for part, block, members in sampling.divide(rough):
+                q = self._stored.pop(id(block), None)
+                if q is not None:
+                    self._stored[id(part)] = np.ascontiguousarray(q[:, :, members])
+        if len(self.grids) > 1:
+            steps, peaks = self._steps(0)
+            sampling.refine(steps, np.where(rough, peaks, np.float32(0.0)))
+        self._keep = 24 * sampling.size <= STORE_BYTES
+        if not self._keep:
+            self._stored.clear()
+
+    def _steps(self, level: int) -> tuple[Floats32, Floats32]:
+        """Change of q about the samples of whole rays, in units of what an integral tolerates.
+
+        Parameters
+        ----------
+        level : int
+            Of the last blocks that there are.
+
+        Returns
+        -------
+        steps : (samples, pixels) ndarray of float32
+            Undefined where the blocks have no ray.
+        peaks : (pixels,) ndarray of float32
+            The largest of each ray.
+        """
+        coarse, scales = self.grids[0], _smooth_steps(self._optics)
+        steps = np.empty((len(self.sampling.offsets[level]), coarse.pixels), np.float32)
+        peaks = np.zeros(coarse.pixels, np.float32)
 
         def work(block: Block) -> None:
             part = np.empty((block.samples, block.pixels.size), np.float32)
             peak = np.empty(block.pixels.size, np.float32)
             ray_kernels.steepest_steps(self._q(block), coarse.oversampling**2, scales, part, peak)
-            whole = slice(block.pixels[0], block.pixels[0] + block.count)
-            steps[:, whole], peaks[whole] = part[:, : block.count], peak[: block.count]
+            where = block.pixels[: block.count]
+            steps[:, where], peaks[where] = part[:, : block.count], peak[: block.count]
 
-        self._map(work, self.sampling.blocks[0], lambda _: None)
-        self.sampling.refine(steps, peaks)
-        self._keep = 24 * self.sampling.size <= STORE_BYTES
-        if not self._keep:
-            self._stored.clear()
+        self._map(work, self.sampling.blocks[-1], lambda _: None)
+        return steps, peaks
 
     def _tiles(self, rock: int, roll: int, bounded: bool = True) -> list[tuple[slice, slice]]:
         """Cut a scan into batches; the roll factor is cheaper to repeat, so rock is cut first."""

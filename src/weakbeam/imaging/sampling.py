@@ -2,8 +2,9 @@
 
 A ray is cut into slices of the beam's height. Where q changes fast from one slice to the next, near
 a defect, a slice is cut again, up to as many times as the finest grid has it; elsewhere one sample
-stands for it. A block holds slices of neighbouring pixels that are all cut alike, so that compiled
-loops run over whole vectors.
+stands for it. Rays along which q hardly varies at all take the few samples of a smooth grid. A
+block holds slices of neighbouring pixels that are all cut alike, so that compiled loops run over
+whole vectors.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class Block:
     Parameters
     ----------
     level : int
-        The grid that they take their samples from.
+        The grid that they take their samples from; -1 for the smooth one.
     pixels : (width,) ndarray of int
-        The pixel of each; at level 0 whole rays, one for each pixel. The last is repeated to fill
-        up.
+        The pixel of each; up to level 0 whole rays, one for each pixel. The last is repeated to
+        fill up.
     first : (width,) ndarray of int
         Number of its first sample in the grid's list.
     samples : int
@@ -64,6 +65,11 @@ class Block:
         """Samples of the whole block."""
         return self.samples * self.pixels.size
 
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole rays, not slices that are added to them."""
+        return self.level <= 0
+
 
 class Sampling:
     """The sampling points of an image, refined where that is asked for.
@@ -73,6 +79,8 @@ class Sampling:
     grids : sequence of RayGrid
         From coarse to fine; they differ in the number of their depth samples only, which is that of
         the one before times a whole number.
+    smooth : RayGrid, optional
+        A still coarser one for rays along which q hardly varies.
 
     Raises
     ------
@@ -80,31 +88,40 @@ class Sampling:
         If the grids do not follow each other so.
     """
 
-    def __init__(self, grids: Sequence[RayGrid]) -> None:
-        self.grids = tuple(grids)
-        for coarse, fine in pairwise(self.grids):
+    def __init__(self, grids: Sequence[RayGrid], smooth: RayGrid | None = None) -> None:
+        self.grids, self.smooth = tuple(grids), smooth
+        every = self.grids if smooth is None else (smooth, *self.grids)
+        for coarse, fine in pairwise(every):
             if len(fine.depths) % len(coarse.depths) or coarse.oversampling != fine.oversampling:
                 raise ValueError("every grid must cut the slices of the one before it evenly")
-        self.offsets = [grid.sample_offsets for grid in self.grids]
+        # By level; the smooth one is last, as level -1.
+        offsets = [grid.sample_offsets for grid in every]
         # A slice has the weight of the finest samples in it, however finely it is cut.
         finest = self.grids[-1].sample_weights
-        self._weights = [finest.reshape(len(o), -1).sum(axis=1) for o in self.offsets]
-        self._cut = [len(o) // len(self.offsets[0]) for o in self.offsets]
-        pixels, slices = self.grids[0].pixels, len(self.offsets[0])
+        weights = [finest.reshape(len(o), -1).sum(axis=1) for o in offsets]
+        first = len(every) - len(self.grids)
+        self.offsets = offsets[first:] + offsets[:first]
+        self._weights = weights[first:] + weights[:first]
+        slices, self._pixels = len(offsets[first]), self.grids[0].pixels
+        self._cut = [len(o) // slices for o in offsets[first:]]
+        self._centres = np.ascontiguousarray(self.grids[0].centres(np.arange(self._pixels)).T)
+        self._first_blocks = _whole_rays(-first, np.arange(self._pixels), len(offsets[0]))
+        self._start()
+
+    def _start(self) -> None:
         self.tolerance = 1.0
         """Step of q that is tolerated; more than 1 where there would be too many samples."""
-        self._centres = np.ascontiguousarray(self.grids[0].centres(np.arange(pixels)).T)
-        self._levels = np.zeros((slices, pixels), np.int8)
-        self._counts = np.array([slices * pixels, *[0] * (len(self.grids) - 1)])
-        self.blocks: list[list[Block]] = [_whole_rays(pixels, slices)]
+        slices = len(self.offsets[0])
+        self._levels = np.zeros((slices, self._pixels), np.int8)
+        self._few = 0 if self.smooth is None else self._pixels
+        self._counts = np.zeros(len(self.grids), np.int64)
+        self._counts[0] = slices * (self._pixels - self._few)
+        self.blocks: list[list[Block]] = [self._first_blocks]
 
     def fresh(self) -> Sampling:
         """Return the sampling of the same grids before anything is cut."""
         other = copy(self)
-        other.tolerance = 1.0
-        other._levels = np.zeros_like(self._levels)
-        other._counts = np.array([self._levels.size, *[0] * (len(self.grids) - 1)])
-        other.blocks = self.blocks[:1]
+        other._start()
         return other
 
     @property
@@ -115,7 +132,7 @@ class Sampling:
     @property
     def rays(self) -> int:
         """Number of sampling points of the image."""
-        return int(self._counts @ self._cut)
+        return int(self._counts @ self._cut) + self._few * len(self.offsets[-1])
 
     @property
     def size(self) -> int:
@@ -124,7 +141,7 @@ class Sampling:
 
     def weights(self, block: Block) -> Floats:
         """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
-        if block.level > 0:
+        if block.level != 0:
             return np.ascontiguousarray(self._weights[block.level][self._numbers(block)])
         weights = np.empty((block.samples, block.pixels.size))
         weights_of_uncut(self._weights[0], self._levels, block.pixels, weights)
@@ -150,6 +167,34 @@ class Sampling:
         """
         return self._centres[:, block.pixels], self.offsets[block.level], block.first
 
+    def divide(self, rough: NDArray[np.bool_]) -> list[tuple[Block, Block, Ints]]:
+        """Keep the smooth grid for some rays; the others take the coarsest of the grids.
+
+        Parameters
+        ----------
+        rough : (pixels,) ndarray of bool
+            Those that the smooth grid does not do for.
+
+        Returns
+        -------
+        list of (Block, Block, (width,) ndarray of int)
+            Each block of smooth rays that is left, the one that it is a part of, and which members
+            of that one it has.
+        """
+        parts = []
+        for block in self.blocks[0]:
+            mine = np.flatnonzero(~rough[block.pixels[: block.count]])
+            if mine.size:
+                part = _filled(-1, block.pixels[mine], block.first[:1], block.samples)
+                members = np.concatenate([mine, np.repeat(mine[-1:], part.pixels.size - mine.size)])
+                parts.append((part, block, members))
+        others = np.flatnonzero(rough)
+        slices = len(self.offsets[0])
+        self._few = self._pixels - others.size
+        self._counts[0] = slices * others.size
+        self.blocks = [[part for part, _, _ in parts], _whole_rays(0, others, slices)]
+        return parts
+
     def refine(self, steps: Floats32, peaks: Floats32) -> None:
         """Cut slices, so that steps become less than 1 where that takes no excessive number.
 
@@ -158,7 +203,7 @@ class Sampling:
         steps : (slices, pixels) ndarray of float32
             Change of q about each slice of each pixel, in units of what an integral tolerates.
         peaks : (pixels,) ndarray of float32
-            The largest of each pixel.
+            The largest of each pixel; 0 for those of the smooth grid.
         """
         most = max(MOST_SAMPLES, LEAST_GAIN * len(self.grids[0].depths))
         most *= self.grids[0].pixels * self.grids[0].oversampling ** 2
@@ -170,13 +215,12 @@ class Sampling:
             thresholds = self.tolerance * np.array(self._cut[:-1], dtype=np.float32)
             levels = np.searchsorted(thresholds, chosen).astype(np.int8)
             self._counts = np.bincount(levels.ravel(), minlength=len(self._cut))
-            self._counts[0] += steps.size - chosen.size
+            self._counts[0] += steps.size - chosen.size - self._few * len(steps)
             if self.rays <= most:
                 break
             self.tolerance *= 1.25
         self._levels[:] = 0
         self._levels[:, rough] = levels.T
-        self.blocks = self.blocks[:1]
         for level in range(1, len(self.grids)):
             members, slices = np.nonzero(levels == level)
             self.blocks.append(_slices(level, self._cut[level], rough[members], slices))
@@ -197,15 +241,12 @@ class Sampling:
         return np.arange(block.samples)[:, None] + block.first
 
 
-def _whole_rays(pixels: int, samples: int) -> list[Block]:
-    """All rays with all slices, in blocks of neighbouring pixels."""
-    width = _width(pixels, _BLOCK_WIDTH)
-    return [
-        _filled(
-            0, np.arange(start, min(start + width, pixels)), np.zeros(1, np.int64), samples, width
-        )
-        for start in range(0, pixels, width)
-    ]
+def _whole_rays(level: int, pixels: Ints, samples: int) -> list[Block]:
+    """Whole rays of some pixels with all slices, in blocks of neighbours."""
+    width = _width(pixels.size, _BLOCK_WIDTH)
+    starts = range(0, pixels.size, width)
+    first = np.zeros(1, np.int64)
+    return [_filled(level, pixels[start : start + width], first, samples) for start in starts]
 
 
 def _slices(level: int, samples: int, pixels: Ints, slices: Ints) -> list[Block]:
@@ -220,7 +261,7 @@ def _slices(level: int, samples: int, pixels: Ints, slices: Ints) -> list[Block]
         # As many whole pixels as fit.
         stop = int(ends[np.searchsorted(ends, start + width, side="right") - 1])
         part = slice(start, stop)
-        blocks.append(_filled(level, pixels[part], slices[part] * samples, samples, width))
+        blocks.append(_filled(level, pixels[part], slices[part] * samples, samples))
         start = stop
     return blocks
 
@@ -230,14 +271,14 @@ def _width(members: int, most: int) -> int:
     return _VECTOR * math.ceil(max(min(members, most), 1) / _VECTOR)
 
 
-def _filled(level: int, pixels: Ints, first: Ints, samples: int, width: int) -> Block:
-    """A block filled up with its last member.
+def _filled(level: int, pixels: Ints, first: Ints, samples: int) -> Block:
+    """A block filled up with its last member to whole vectors.
 
     Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
     not depend on where in a block it stands.
     """
     firsts = np.broadcast_to(first, pixels.shape)
-    filling = width - pixels.size
+    filling = _width(pixels.size, pixels.size) - pixels.size
     return Block(
         level,
         np.concatenate([pixels, np.repeat(pixels[-1:], filling)]).astype(np.int64),
