@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import gemmi
@@ -200,6 +201,11 @@ def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Flo
     list of (element, ndarray of shape (n, 3))
         For each site its n images in the cell, fractional coordinates in [0, 1).
     """
+    return list(_expanded(space_group, tuple(Site(*site) for site in sites)))
+
+
+@lru_cache(maxsize=32)
+def _expanded(space_group: str, sites: tuple[Site, ...]) -> tuple[tuple[str, Floats], ...]:
     operations = list(find_space_group(space_group).operations())
     expanded = []
     for element, position, *_ in sites:
@@ -208,8 +214,10 @@ def expand_sites(space_group: str, sites: Sequence[Site]) -> list[tuple[str, Flo
         # Special positions are reached by several operations: keep the first image of each place.
         first = [bool(apart[n, :n].all()) for n in range(len(images))]
         # The nudge keeps a coordinate of -1e-17 from becoming 1.
-        expanded.append((element, (images[first] + 1e-9) % 1 - 1e-9))
-    return expanded
+        atoms = (images[first] + 1e-9) % 1 - 1e-9
+        atoms.flags.writeable = False
+        expanded.append((element, atoms))
+    return tuple(expanded)
 
 
 def settle_sites(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> tuple[Site, ...]:
