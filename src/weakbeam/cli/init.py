@@ -38,8 +38,10 @@ def init(dest: Path, names: tuple[str, ...], force: bool, list_only: bool) -> No
 
     if list_only:
         width = max(map(len, TEMPLATES))
-        for template in (*TEMPLATES.values(), *SCRIPTS.values()):
-            click.echo(f"{template.name:<{width}}  {template.description}")
+        described = [(t.name, t.description) for t in TEMPLATES.values()]
+        described += [(script.name, script.description) for script in SCRIPTS.values()]
+        for name, description in described:
+            click.echo(f"{name:<{width}}  {description}")
         return
     for path in write_templates(dest, names or tuple(TEMPLATES), force=force):
         click.echo(f"wrote {path}")
