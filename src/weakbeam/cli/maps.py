@@ -101,8 +101,8 @@ def maps(
     """Map a scan of a BLISS file of ESRF ID03 or ID06, or of one of ours.
 
     For each motor: centre of mass, width, skewness, kurtosis and peak; misorientation, mosaicity
-    with its colour key, and strain where the arm or the monochromator moved. ENTRY is 1.1, 2.1, ...; by default the
-    first scan of the file. The file itself is only read.
+    with its colour key, and strain where the arm or the monochromator moved. ENTRY is 1.1, 2.1,
+    ...; by default the first scan of the file. The file itself is only read.
 
     \b
     Examples:
