@@ -15,7 +15,7 @@ from weakbeam.identify.candidates import Candidates, candidates_of
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.correlation import Correlator, normalised_correlation
 from weakbeam.identify.frames import FrameNoise
-from weakbeam.identify.observation import Noise
+from weakbeam.identify.observation import Bools, Noise
 from weakbeam.identify.render import Condition
 from weakbeam.identify.separation import confusion_probability, expected_gap
 from weakbeam.identify.sub_pixel import fit_shift, moved_image, overlap
@@ -43,13 +43,13 @@ RELATIONS = (
     "neither in common",
 )
 
-_PIXELS = 12_000
+_PIXELS = 25_000
 """Images are binned to about this many pixels before all pairs are compared."""
 
 _EXACT_FROM = 0.1
 """Pairs are compared in full if their binned images correlate up to this below the bound."""
 
-_BLOCK = 64
+_BLOCK = 32
 
 _EQUAL = 1e-5
 """Images that differ by less than this share of the contrast are the same."""
@@ -199,25 +199,33 @@ def correlation_matrix(
         Symmetric, with 1 on the diagonal. Pairs far below the bound of the paper are compared in
         binned images, which blur what is sharp; all others pixel by pixel.
     """
-    tell = progress or (lambda share: None)
     count, rows, columns = images.shape
     factor = max(1, int(np.ceil(np.sqrt(rows * columns / _PIXELS))))
-    small = _binned(images, factor)
-    small = small / np.maximum(np.linalg.norm(small, axis=(1, 2), keepdims=True), 1e-30)
-    fourier = Correlator(small.shape[1:], small.shape[1:], -(-max_shift // factor))
-    spectra = fourier.spectra(small)
+    every = np.triu(np.ones((count, count), np.bool_), 1)
+    small = _all_pairs(_binned(images, factor), every, -(-max_shift // factor), 0.25, progress)
+    if factor == 1:
+        return small
+    near = every & (small > PAPER_BOUND - _EXACT_FROM)
+    return np.where(near | near.T, _all_pairs(images, near, max_shift, 0.15, progress), small)
+
+
+def _all_pairs(
+    images: Floats32, wanted: Bools, max_shift: int, share: float, progress: Progress | None
+) -> Floats:
+    """Largest correlations of the wanted pairs, which lie above the diagonal."""
+    count, rows, columns = images.shape
+    sizes = np.linalg.norm(images, axis=(1, 2), keepdims=True)
+    fourier = Correlator((rows, columns), (rows, columns), max_shift)
+    spectra = fourier.spectra(images / np.maximum(sizes, 1e-30))
     matrix = np.eye(count)
     for one in range(count):
-        for start in range(one + 1, count, _BLOCK):
-            block = slice(start, min(start + _BLOCK, count))
-            sums = fourier.correlate(spectra[one], spectra[block])
-            matrix[one, block] = matrix[block, one] = sums.max(axis=(1, 2))
-        tell(0.4 / count)
-    if factor > 1:
-        first, second = np.nonzero(np.triu(matrix, 1) > PAPER_BOUND - _EXACT_FROM)
-        for one, other in zip(first.tolist(), second.tolist(), strict=True):
-            value = float(normalised_correlation(images[one], images[other], max_shift).max())
-            matrix[one, other] = matrix[other, one] = value
+        others = np.flatnonzero(wanted[one])
+        for start in range(0, len(others), _BLOCK):
+            block = others[start : start + _BLOCK]
+            highest = fourier.correlate(spectra[one], spectra[block]).max(axis=(1, 2))
+            matrix[one, block] = matrix[block, one] = highest
+        if progress is not None:
+            progress(share / count)
     return matrix
 
 
