@@ -20,6 +20,7 @@ from weakbeam._typing import Floats
 from weakbeam.errors import InputError
 from weakbeam.io.entry import ImageAxis
 from weakbeam.io.members import dataset_at, group_at, text_at
+from weakbeam.io.reading import telling_damage
 from weakbeam.io.scan_motors import (
     motor_positions,
     moving_positioners,
@@ -89,7 +90,7 @@ def scan_names(path: str | os.PathLike[str]) -> dict[str, str]:
     InputError
         If the file cannot be read or has no entries.
     """
-    with opened(path) as file:
+    with opened(path) as file, telling_damage(path, "file"):
         return {name: text_at(file[name], "title") for name in _entry_names(file, path)}
 
 
@@ -122,7 +123,7 @@ def read_scan(
     InputError
         If there is no such file, entry, detector or motor, or the entry is no scan.
     """
-    with opened(path) as file:
+    with opened(path) as file, telling_damage(path, "file"):
         names = _entry_names(file, path)
         if entry is not None:
             name = _entry_name(entry, names, path)
@@ -157,7 +158,7 @@ def read_still(
     InputError
         If there is no such file, entry or detector.
     """
-    with opened(path) as file:
+    with opened(path) as file, telling_damage(path, "file"):
         name = _entry_name(entry, _entry_names(file, path), path)
         chosen, stack, warnings = _stack(file[name], f"{path}::{name}", name, detector)
         frames = file[name][stack].shape[0]

@@ -21,7 +21,7 @@ from weakbeam.diffraction.kernel import AXES, Kernel
 from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, create_stack, write_frames
-from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import environment, program_version, timestamp
 
@@ -137,7 +137,7 @@ def is_kernel(path: str | os.PathLike[str]) -> bool:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return file.attrs.get("default") == "kernel" and "kernel/acceptance/density" in file
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return False
 
 
@@ -152,8 +152,9 @@ def read_configuration(path: str | os.PathLike[str]) -> str:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return str(file["kernel/provenance/configuration/data"].asstr()[()])
-    except (OSError, KeyError) as error:
-        raise InputError(str(path), None, f"holds no experiment ({error})") from None
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        reason = disk_reason(error)
+        raise InputError(str(path), None, f"holds no experiment ({reason})") from None
 
 
 def _write(file: h5py.File, kernel: Kernel, configuration: str, pool: ThreadPoolExecutor) -> None:

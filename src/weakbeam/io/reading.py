@@ -17,6 +17,7 @@ from weakbeam._typing import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.bliss import DETECTOR
 from weakbeam.io.chunks import load_filter
+from weakbeam.io.diskerrors import disk_reason
 from weakbeam.io.entry import ImageAxis
 
 
@@ -63,7 +64,7 @@ def is_own_file(path: str | os.PathLike[str]) -> bool:
     try:
         with h5py.File(path, "r", locking=False) as file:
             return bool(file.attrs.get("creator") == "weakbeam")
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return False
 
 
@@ -243,7 +244,7 @@ def opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.Fil
     Raises
     ------
     InputError
-        If there is no such file, or it is not ours; `key` names it.
+        If there is no such file, it is not ours, or what is read of it is damaged; `key` names it.
     """
     if not Path(path).is_file():
         raise InputError(key, str(path), "there is no such file")
@@ -256,10 +257,28 @@ def opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.Fil
             file = h5py.File(path, "r")
     except OSError as error:
         raise InputError(key, str(path), f"is no readable HDF5 file ({error})") from None
-    with file:
+    with file, telling_damage(path, key):
         if file.attrs.get("creator") != "weakbeam" or not _entry_names(file):
             raise InputError(key, str(path), "was not written by weakbeam forward")
         yield file
+
+
+@contextmanager
+def telling_damage(path: str | os.PathLike[str], key: str) -> Iterator[None]:
+    """Turn what h5py says of a damaged file, in many ways, into one line.
+
+    Raises
+    ------
+    InputError
+        If what is in the file cannot be read, or is missing.
+    """
+    try:
+        yield
+    except (InputError, RunError):
+        raise
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+        allowed = f"is damaged, or of another version ({disk_reason(error)})"
+        raise InputError(key, str(path), allowed) from error
 
 
 def _entry_names(file: h5py.File) -> list[str]:
