@@ -11,7 +11,7 @@ from weakbeam.plot.montage import frame_figure, montage_figure
 from weakbeam.plot.movie import encoder, gif, mp4, pictures
 from weakbeam.plot.panels import View
 from weakbeam.plot.scan_curves import curves_figure, scan_map_figure
-from weakbeam.plot.style import render
+from weakbeam.plot.style import render, style
 
 FRAMES = np.arange(7 * 6 * 10, dtype=float).reshape(7, 6, 10)
 VIEW = View.of_pixels((6, 10))
@@ -117,3 +117,29 @@ def test_comparison_has_a_panel_for_each_prediction():
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(2.0)
     with pytest.raises(ValueError, match="no map"):
         comparison_figure({}, {}, {})
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "asinh"])
+def test_pictures_of_a_movie_are_those_of_whole_figures(scale):
+    limits = (1.0, FRAMES.max())
+    titles = ["frame 0", "a much longer title", "f"]
+    drawn = pictures(zip(FRAMES[3:6], titles, strict=True), VIEW, limits, scale=scale)
+    for frame, title, picture in zip(FRAMES[3:6], titles, drawn, strict=True):
+        figure = frame_figure(frame, VIEW, title=title, scale=scale, limits=limits)
+        with style():
+            figure.canvas.draw()
+        whole = np.array(figure.canvas.buffer_rgba())[..., :3]
+        # The corner of the colour bar tells whether this very frame goes beyond its limits.
+        np.testing.assert_array_equal(picture[:, :200], whole[:, :200])
+
+
+def test_a_gif_keeps_the_colours_of_its_pictures():
+    drawn = list(movie())
+    with Image.open(BytesIO(gif(drawn, fps=10.0))) as image:
+        for number, picture in enumerate(drawn):
+            image.seek(number)
+            found = np.asarray(image.convert("RGB")).astype(int)
+            difference = np.abs(found - picture).max(axis=-1)
+            assert difference.max() < 25
+            assert difference.mean() < 3
+            assert (found[picture.min(axis=-1) == 255] == 255).all()

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -25,6 +26,7 @@ from weakbeam.plot.style import style
 Picture = NDArray[np.uint8]
 
 _MOST_COLORS = 255
+_NEARLY_WHITE = 248
 
 
 def pictures(
@@ -54,17 +56,47 @@ def pictures(
     ------
     (height, width, 3) ndarray of uint8
     """
-    figure = None
-    canvas: Any = None
+    stage: _Stage | None = None
     for frame, title in frames:
-        if figure is None:
+        if stage is None:
             figure = frame_figure(frame, view, title=title, scale=scale, label=label, limits=limits)
-            canvas = figure.canvas
-        figure.axes[0].images[0].set_data(np.ma.masked_invalid(np.asarray(frame, dtype=float)))
-        figure.texts[0].set_text(title)
+            stage = _Stage(figure)
+        yield stage.picture(frame, title)
+
+
+class _Stage:
+    """A figure of a frame in which only the frame and its title change.
+
+    Everything else is drawn once: axes and their numbers take most of the time.
+
+    Parameters
+    ----------
+    figure : Figure
+        From :func:`weakbeam.plot.montage.frame_figure`.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self._axes = figure.axes[0]
+        self._frame, self._title = self._axes.images[0], figure.texts[0]
+        # The spines lie above the edge of the frame.
+        self._above = [*self._axes.spines.values(), self._title]
+        for artist in (self._frame, *self._above):
+            artist.set_animated(True)
+        canvas: Any = figure.canvas
+        self._canvas = canvas
         with style():
-            canvas.draw()
-        yield np.array(canvas.buffer_rgba())[..., :3]
+            self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+
+    def picture(self, frame: ArrayLike, title: str) -> Picture:
+        """Draw a frame and its title."""
+        self._frame.set_data(np.ma.masked_invalid(np.asarray(frame, dtype=float)))
+        self._title.set_text(title)
+        self._canvas.restore_region(self._background)
+        with style():
+            for artist in (self._frame, *self._above):
+                artist.draw(self._canvas.get_renderer())
+        return np.ascontiguousarray(np.asarray(self._canvas.buffer_rgba())[..., :3])
 
 
 def gif(movie: Iterable[Picture], fps: float) -> bytes:
@@ -82,22 +114,25 @@ def gif(movie: Iterable[Picture], fps: float) -> bytes:
     ValueError
         If there is no picture.
     """
-    images = [Image.fromarray(picture) for picture in movie]
-    if not images:
+    images = (Image.fromarray(picture) for picture in movie)
+    first = next(images, None)
+    if first is None:
         raise ValueError("a movie needs at least one picture")
-    # One palette for all, from some pictures of the whole: colours must not flicker.
-    some = images[:: max(len(images) // 8, 1)]
-    sheet = Image.new("RGB", (some[0].width, some[0].height * len(some)))
-    for number, image in enumerate(some):
-        sheet.paste(image, (0, number * image.height))
-    palette = sheet.quantize(_MOST_COLORS, method=Image.Quantize.MEDIANCUT)
-    indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    # One palette for all: colours must not flicker. The first picture has them in its colour bar.
+    palette = first.quantize(_MOST_COLORS, method=Image.Quantize.MAXCOVERAGE)
+    colors = np.array(palette.getpalette()).reshape(-1, 3)
+    colors[colors.min(axis=1) >= _NEARLY_WHITE] = 255
+    palette.putpalette(colors.ravel().tolist())
+    indexed = (
+        image.quantize(palette=palette, dither=Image.Dither.NONE)
+        for image in chain([first], images)
+    )
     file = BytesIO()
-    indexed[0].save(
+    next(indexed).save(
         file,
         format="GIF",
         save_all=True,
-        append_images=indexed[1:],
+        append_images=indexed,
         duration=max(round(1000.0 / fps), 20),
         loop=0,
     )
