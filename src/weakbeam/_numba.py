@@ -37,16 +37,29 @@ _take_scipy_for_granted()
 
 def compiled(function: F) -> F:
     """Compile to machine code, kept on disk, with fused multiply-add allowed."""
-    compiler = numba.njit(
-        cache=True, nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"}
-    )
-    return cast(F, compiler(function))
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"contract", "arcp", "nsz"},
+    }
+    return cast(F, _kept(numba.njit, function, options))
 
 
 def elementwise(function: F) -> F:
     """Compile a function of numbers into one of arrays, as `numpy.vectorize` but fast."""
-    vectorize: Any = numba.vectorize
-    return cast(F, vectorize(cache=True)(function))
+    return cast(F, _kept(numba.vectorize, function, {}))
+
+
+def _kept(compiler: Any, function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Compile, and keep the machine code on disk where there is a place for it.
+
+    Beside the package, or else in the user's folder for caches; a container may allow neither.
+    Then every process compiles for itself, unless NUMBA_CACHE_DIR names a folder.
+    """
+    try:
+        return compiler(cache=True, **options)(function)
+    except RuntimeError:
+        return compiler(**options)(function)
 
 
 def inlined(function: F) -> F:
