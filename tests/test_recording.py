@@ -12,7 +12,8 @@ from weakbeam import simulate
 from weakbeam.drawing import Artist, Drawing
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
-from weakbeam.figures import draw_file, save_all
+from weakbeam.figure_files import save_all
+from weakbeam.figures import draw_file
 from weakbeam.io.reading import entry_names, frames_done, read_entry, read_frames
 from weakbeam.recording import record
 

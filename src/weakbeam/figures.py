@@ -15,7 +15,7 @@ from weakbeam._typing import ArrayLike, Floats, Ints
 from weakbeam.analysis.moments import ScanMoments, com_response
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.describe import bragg_position, map_name
-from weakbeam.drawing import FORMAT, Drawing
+from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures_defects import defects_drawing
@@ -258,36 +258,6 @@ def read_scan(path: Path, index: int, setup: Setup, mean_q: Floats | None = None
         centers=centers,
         mean_q=mean_q,
     )
-
-
-def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") -> list[Path]:
-    """Write figures as ``folder/NAME.suffix``; the folder is made if need be.
-
-    Raises
-    ------
-    InputError
-        If the folder takes no files.
-    RunError
-        If the disk is full or fails.
-    """
-    from weakbeam.plot.style import render
-
-    pictures = {name: render(figure, suffix) for name, figure in figures.items()}
-    return save_pictures(pictures, folder, suffix)
-
-
-def save_pictures(pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT) -> list[Path]:
-    """Write figures that are drawn already, as :func:`save_all` does."""
-    from weakbeam.io.diskerrors import creation_error
-
-    paths = [folder / f"{name}{suffix}" for name in pictures]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, picture in zip(paths, pictures.values(), strict=True):
-            path.write_bytes(picture)
-    except OSError as error:
-        raise creation_error(Path(error.filename or folder), error) from None
-    return paths
 
 
 def settings(scan: DetectorScan) -> Floats:

@@ -24,6 +24,7 @@ from weakbeam.drawing import FORMAT, Artist, Drawing
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
+from weakbeam.figure_files import save_pictures
 from weakbeam.figures import (
     FIGURE_NAMES,
     figure_prefix,
@@ -31,7 +32,6 @@ from weakbeam.figures import (
     frame_to_show,
     is_own_figure,
     read_scan,
-    save_pictures,
     setting_drawings,
 )
 from weakbeam.imaging.engine import Engine, Progress

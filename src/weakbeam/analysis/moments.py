@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+
+if TYPE_CHECKING:
+    from weakbeam.diffraction.acceptance import Acceptance
+    from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 
 DARK = 1e-6
 """Pixels with less than this share of the brightest pixel's intensity have no moments."""

@@ -158,7 +158,7 @@ def match(
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
     from weakbeam.drawing import FORMAT, Artist
-    from weakbeam.figures import save_pictures
+    from weakbeam.figure_files import save_pictures
     from weakbeam.figures_match import match_drawings
     from weakbeam.identify.generate import read_library
     from weakbeam.identify.match import MatchOptions

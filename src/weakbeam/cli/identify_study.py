@@ -97,7 +97,7 @@ def study(
     if target.exists() and not overwrite:
         raise InputError("--output", str(output), "holds a study; --overwrite replaces it")
     from weakbeam.cli.progress import progress
-    from weakbeam.figures import save_pictures
+    from weakbeam.figure_files import save_pictures
     from weakbeam.identify.study import LEVELS, run_study
     from weakbeam.identify.study_report import decide, figures_of, report_of, table_of
 

@@ -137,7 +137,7 @@ def show(
       weakbeam show mosaicity/weakbeam.h5 --compare
       weakbeam show kernel.h5
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.figures import save_all, save_pictures
+    from weakbeam.figure_files import save_all, save_pictures
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.reading import is_own_file
 

@@ -1,0 +1,44 @@
+"""Figures and pictures into files.
+
+Apart from :mod:`weakbeam.figures`, so that what draws measured scans imports no physics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weakbeam.drawing import FORMAT
+from weakbeam.io.diskerrors import creation_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") -> list[Path]:
+    """Write figures as ``folder/NAME.suffix``; the folder is made if need be.
+
+    Raises
+    ------
+    InputError
+        If the folder takes no files.
+    RunError
+        If the disk is full or fails.
+    """
+    from weakbeam.plot.style import render
+
+    pictures = {name: render(figure, suffix) for name, figure in figures.items()}
+    return save_pictures(pictures, folder, suffix)
+
+
+def save_pictures(pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT) -> list[Path]:
+    """Write figures that are drawn already, as :func:`save_all` does."""
+    paths = [folder / f"{name}{suffix}" for name in pictures]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, picture in zip(paths, pictures.values(), strict=True):
+            path.write_bytes(picture)
+    except OSError as error:
+        raise creation_error(Path(error.filename or folder), error) from None
+    return paths
