@@ -32,7 +32,7 @@ LEAST_GAIN = 4
 """... unless the coarsest grid alone has more than this share of them."""
 
 _BLOCK_WIDTH = 512
-_BLOCK_POINTS = 2048
+_BLOCK_POINTS = 8192
 
 
 @dataclass(frozen=True, eq=False)
