@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo examples test test-slow test-interop lint bench clean
+.PHONY: demo examples test test-slow test-interop lint bench package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
@@ -41,6 +41,10 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 	$(BIN)/mypy
+
+# Builds the distributions, installs the wheel alone and prints what it takes on the disk.
+package:
+	$(PYTHON) benchmarks/installation.py
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

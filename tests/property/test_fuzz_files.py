@@ -142,7 +142,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(sound, tmp_path, kind, da
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 @settings(
-    deadline=None, max_examples=1500, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(damage=damages)
 def test_very_many_damaged_files(sound, tmp_path, kind, damage):

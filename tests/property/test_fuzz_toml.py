@@ -102,7 +102,7 @@ def test_edited_templates(text, changes):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=10_000)
+@settings(deadline=None, max_examples=3000)
 @given(st.sampled_from(TEXTS), edits)
 def test_very_many_edited_templates(text, changes):
     check(edited(text, changes))
