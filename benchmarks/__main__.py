@@ -24,6 +24,7 @@ BENCHMARKS = {
     "populations": ["--repeats", "1"],
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
+    "files": ["--repeats", "{repeats}"],
     "identification": ["--draws", "100"],
     "sweeps": ["--tasks", "500"],
     "identify": ["--repeats", "1"],

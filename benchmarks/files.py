@@ -1,0 +1,68 @@
+"""What is made of a file: maps of a mosaicity scan, pictures and a movie of a rocking scan.
+
+    python -m benchmarks.files [--repeats 3]
+
+Baseline is the whole process of ``weakbeam --version``, which imports nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks._measure import (
+    COST_COLUMNS,
+    cost_cells,
+    machine,
+    parser,
+    print_table,
+    run_process,
+    scratch,
+    weakbeam,
+)
+
+MOSAICITY = ("scan.mode=mosaicity", "scan.phi.steps=41", "scan.chi.steps=41")
+ROCKING = ("scan.mode=rocking", "scan.phi.steps=61")
+COUNTS = "camera.model=pco_edge"
+
+
+def recorded(folder: Path, *settings: str) -> str:
+    """Simulate a scan of the default experiment, off the clock; return the name of its file."""
+    chosen = [word for key in (*settings, "output.figures=false") for word in ("--set", key)]
+    run_process(weakbeam("forward", "-q", "-o", str(folder), *chosen))
+    return str(folder / "weakbeam.h5")
+
+
+def main() -> None:
+    repeats = parser(__doc__).parse_args().repeats
+    print(machine())
+    rows = []
+    with scratch() as folder:
+        ideal = recorded(folder / "ideal", *MOSAICITY)
+        counts = recorded(folder / "counts", *MOSAICITY, COUNTS)
+        rocking = recorded(folder / "rocking", *ROCKING)
+        least = run_process(weakbeam("--version"), repeats).wall
+        maps = ("-q", "--overwrite", "-o", str(folder / "maps"))
+        shown = ("-o", str(folder / "figures"))
+        for label, target, command in (
+            ("maps, float32", "3 s", ("maps", ideal, *maps, "--format", "none")),
+            ("maps, uint16", "3 s", ("maps", counts, *maps, "--format", "none")),
+            (
+                "maps, uint16, less the median",
+                "",
+                ("maps", counts, *maps, "--background", "median"),
+            ),
+            ("maps and their figures", "", ("maps", ideal, *maps)),
+            ("movie of 61 frames", "6 s", ("show", rocking, "--movie", "gif", *shown)),
+            ("montage of 25 frames", "", ("show", rocking, "--montage", *shown)),
+        ):
+            cost = run_process(weakbeam(*command), repeats)
+            rows.append([label, *cost_cells(cost, least, target)])
+    print_table(
+        "From files of 170 x 510 pixels, 1681 frames for maps (baseline: weakbeam --version)",
+        ("", *COST_COLUMNS),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
