@@ -136,7 +136,9 @@ def test_an_aborted_scan_is_read_with_a_warning(tmp_path):
             file["1.1/end_reason"][()] = "USER_ABORT"
         scan = read_scan(path)
         assert scan.frames == 23
-        assert any("23 frames with positions of 35: an aborted scan" in w for w in scan.warnings)
+        assert any(
+            "23 of 35 frames with their positions: an aborted scan" in w for w in scan.warnings
+        )
         assert any("ended with USER_ABORT" in warning for warning in scan.warnings)
         np.testing.assert_array_equal(whole(scan), STACK[:23])
 
@@ -202,3 +204,16 @@ def test_units_of_motors_by_name():
     for name in ("samz", "obx", "ffz", "mainx", "uz", "s8vg"):
         assert motor_unit_guess(name) == "mm"
     assert motor_unit_guess("temperature") == ""
+
+
+def test_counters_are_not_offered_as_motors(tmp_path):
+    path = write_bliss(tmp_path / "a.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK)
+    with h5py.File(path, "r+") as file:
+        instrument = file["1.1/instrument"]
+        instrument["pco_ff_sum/data"] = STACK.sum(axis=(1, 2))
+        instrument["pco_ff_sum"].attrs["NX_class"] = "NXdetector"
+        instrument["phi"].attrs["NX_class"] = "NXpositioner"
+        instrument["positioners/chi"] = h5py.SoftLink("/1.1/instrument/chi/value")
+    with pytest.raises(InputError, match=r"it has: chi, phi$"):
+        read_scan(path, motors=("mu",))
+    assert read_scan(path, motors=("pco_ff_sum",)).positions["pco_ff_sum"].shape == (35,)

@@ -25,6 +25,7 @@ from weakbeam.io.scan_motors import (
     motor_positions,
     moving_positioners,
     named_motors,
+    positioner_names,
     promised_frames,
 )
 
@@ -201,7 +202,7 @@ def _read(
     found: dict[str, tuple[Floats, str]] = {}
     for motor in wanted:
         if motor not in known:
-            moved = ", ".join(sorted(known)) or "none"
+            moved = ", ".join(sorted(positioner_names(group, known))) or "none"
             raise InputError(
                 "motor", motor, f"{where} has no positions of it for its frames; it has: {moved}"
             )
@@ -224,7 +225,7 @@ def _read(
     if longest != frames or (promised or 0) > frames:
         expected = max(longest, promised or 0)
         warnings.append(
-            f"{where} has {frames} frames with positions of {expected}: an aborted scan"
+            f"{where} has {frames} of {expected} frames with their positions: an aborted scan"
         )
     return _measured(path, file, name, (chosen, place), moving, frames, warnings)
 

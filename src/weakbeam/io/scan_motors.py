@@ -81,6 +81,19 @@ def named_motors(title: str, known: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word in known))
 
 
+def positioner_names(group: h5py.Group, known: Mapping[str, Any]) -> list[str]:
+    """Those of the known rows of numbers that are motors and no counters."""
+    instrument = group_at(group, "instrument") or {}
+    positioners = group_at(group, "instrument/positioners") or {}
+
+    def is_motor(name: str) -> bool:
+        part = group_at(instrument, name)
+        kind = "" if part is None else part.attrs.get("NX_class", "")
+        return name in positioners or kind in ("NXpositioner", b"NXpositioner")
+
+    return [name for name in known if is_motor(name)] or list(known)
+
+
 def moving_positioners(
     group: h5py.Group, known: Mapping[str, tuple[Floats, str]]
 ) -> dict[str, tuple[Floats, str]]:
