@@ -16,7 +16,7 @@ import numpy as np
 from weakbeam._typing import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
-from weakbeam.identify.line_place import PositionPrior
+from weakbeam.identify.line_place import FLAT, PositionPrior
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.posterior import posterior
 from weakbeam.identify.refine import Refinement, merged, refine
@@ -138,6 +138,8 @@ class Identifier:
         own = own[np.argsort(-gain[own], kind="stable")]
         own = own[gain[own] >= _OTHER_START * gain[own[0]]]
         places = self.starts[own] + np.pad(peak[own], [(0, 0), (0, 1)])
+        # Of a line in the sheet the refinement looks around by itself.
+        flat = abs(float(self._line(k, np.zeros(3)).lines[0] @ self.renderer.up)) < FLAT
         starts: list[Floats] = []
         for place in places:
             if all(np.any(np.abs(place - other) > _APART) for other in starts):
@@ -151,7 +153,7 @@ class Identifier:
                 float(depth),
                 prior=self.prior,
             )
-            for rows, columns, depth in starts[:_STARTS]
+            for rows, columns, depth in starts[: 1 if flat else _STARTS]
         ]
         return merged(fits)
 

@@ -14,7 +14,7 @@ from weakbeam._typing import Floats
 if TYPE_CHECKING:
     from weakbeam.identify.render import Renderer
 
-FLAT = 0.1
+FLAT = 0.2
 """Sine of the angle to the sheet of the beam below which a line counts as lying in it."""
 
 _PIXEL_STEP = 0.05
@@ -84,7 +84,7 @@ def place_of(
     Returns
     -------
     place : LinePlace
-        Rows and columns at which the line crosses the middle of the sheet; for a line within 6° of
+        Rows and columns at which the line crosses the middle of the sheet; for a line within 12° of
         it, the shift across the line in the sheet, and the depth, beside the origin.
     values : (2,) ndarray
         The coordinates of the given line.
