@@ -19,7 +19,7 @@ from weakbeam.identify.refine import refine
 from weakbeam.identify.trials import Camera, Trials, calibration_error, run_trials
 
 EDGES = [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0]
-COUNTS = (1000.0, 30.0, 10.0, 3.0)
+COUNTS = (1000.0, 30.0, 10.0)
 FIRST_COLUMNS = ("signal", "median gap", "right", "right, gap > 6", "stated", "calibration error")
 SMALL = [
     "camera.pixels=[24,32]",
