@@ -40,7 +40,7 @@ HALF = Fraction(1, 2)
     ],
 )
 def test_centring_vectors(space_group, vectors):
-    assert centring_vectors(space_group) == [(0, 0, 0), *vectors]
+    assert centring_vectors(space_group) == ((0, 0, 0), *vectors)
 
 
 @pytest.mark.parametrize(

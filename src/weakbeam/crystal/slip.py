@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import lru_cache
 from itertools import permutations, product
 from typing import NamedTuple, TypeVar
 
@@ -279,6 +280,7 @@ def _dot(uvw: Miller, hkl: Miller) -> int:
     return sum(u * h for u, h in zip(uvw, hkl, strict=True))
 
 
+@lru_cache(maxsize=256)
 def _lattice_steps(space_group: str, primitive: Miller) -> int:
     """Return the largest n for which [uvw]/n, with coprime u, v, w, is a lattice vector.
 

@@ -83,7 +83,8 @@ def find_space_group(name: str) -> gemmi.SpaceGroup:
     return group
 
 
-def centring_vectors(space_group: str) -> list[tuple[Fraction, Fraction, Fraction]]:
+@lru_cache(maxsize=32)
+def centring_vectors(space_group: str) -> tuple[tuple[Fraction, Fraction, Fraction], ...]:
     """Lattice points inside the cell of a space group, the origin first.
 
     Parameters
@@ -93,13 +94,13 @@ def centring_vectors(space_group: str) -> list[tuple[Fraction, Fraction, Fractio
 
     Returns
     -------
-    list of tuples of 3 Fraction
+    tuple of tuples of 3 Fraction
         Exact fractional coordinates: one vector for a primitive lattice, two for A, B, C and I,
         three for R on hexagonal axes, four for F.
     """
     translations = find_space_group(space_group).operations().cen_ops
     vectors = [tuple(Fraction(t, gemmi.Op.DEN) % 1 for t in tran) for tran in translations]
-    return [(x, y, z) for x, y, z in sorted(vectors)]
+    return tuple((x, y, z) for x, y, z in sorted(vectors))
 
 
 def lattice_type(space_group: str) -> str:
