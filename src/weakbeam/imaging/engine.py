@@ -333,7 +333,7 @@ class Engine:
             _, peaks = self._steps(-1)
             rough = peaks > SMOOTH
             for part, block, members in sampling.divide(rough):
-                q = self._stored.pop(id(block), None)
+                q = None if part is block else self._stored.pop(id(block), None)
                 if q is not None:
                     self._stored[id(part)] = np.ascontiguousarray(q[:, :, members])
         if len(self.grids) > 1:

@@ -184,7 +184,9 @@ class Sampling:
         parts = []
         for block in self.blocks[0]:
             mine = np.flatnonzero(~rough[block.pixels[: block.count]])
-            if mine.size:
+            if mine.size == block.count:
+                parts.append((block, block, np.arange(block.pixels.size)))
+            elif mine.size:
                 part = _filled(-1, block.pixels[mine], block.first[:1], block.samples)
                 members = np.concatenate([mine, np.repeat(mine[-1:], part.pixels.size - mine.size)])
                 parts.append((part, block, members))
@@ -243,7 +245,7 @@ class Sampling:
 
 def _whole_rays(level: int, pixels: Ints, samples: int) -> list[Block]:
     """Whole rays of some pixels with all slices, in blocks of neighbours."""
-    width = _width(pixels.size, _BLOCK_WIDTH)
+    width = _width(pixels.size, max(_BLOCK_WIDTH, _BLOCK_POINTS // samples))
     starts = range(0, pixels.size, width)
     first = np.zeros(1, np.int64)
     return [_filled(level, pixels[start : start + width], first, samples) for start in starts]
