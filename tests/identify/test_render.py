@@ -99,3 +99,15 @@ def test_up_is_across_the_sheet():
     row, column = renderer.pixel_steps()
     normal = np.cross(row, column)
     assert abs(renderer.up @ normal) == pytest.approx(np.linalg.norm(normal))
+
+
+def test_less_precise_images_differ_by_less_than_noise():
+    experiment = SMALL.with_settings(["camera.pixels=[40, 48]", "camera.pixel_nm=40"])
+    fine, rough = Renderer(experiment, 1), Renderer(experiment, 1, precise=False)
+    samples = [len(r.setups[0].grids[-1].depths) for r in (fine, rough)]
+    assert samples[0] == 4 * samples[1]
+    for character in (0.0, 60.0):
+        lines = fine.lines_of((1, 1, 1), (1, 0, -1), character, (0.1, -0.05, 0.0))
+        difference = fine.image(lines) - rough.image(lines)
+        assert 0.0 < np.abs(difference).max() < 0.015
+        assert difference.std() < 1e-3

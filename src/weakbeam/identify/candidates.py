@@ -67,8 +67,20 @@ class Candidates:
         )
 
 
-def candidates_of(experiment: Experiment, workers: int | None = None) -> Candidates:
+def candidates_of(
+    experiment: Experiment, workers: int | None = None, precise: bool = True
+) -> Candidates:
     """Find the candidates of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Crystal, instrument, scan and ``[identify]``.
+    workers : int, optional
+        Threads of the renderer.
+    precise : bool
+        Whether images are computed more precisely than a camera counts; see
+        :class:`~weakbeam.identify.render.Renderer`.
 
     Raises
     ------
@@ -77,7 +89,7 @@ def candidates_of(experiment: Experiment, workers: int | None = None) -> Candida
         left by ``identify.planes`` and ``identify.burgers``, or no reflection shows any type.
     """
     types = types_of(experiment)
-    renderer = Renderer(experiment, workers)
+    renderer = Renderer(experiment, workers, precise)
     normals = [unit(setup.cell.plane_normal(setup.reflection.hkl)) for setup in renderer.setups]
     ratio = crystal_of(experiment).poisson_ratio
     candidates = Candidates(renderer, types, seen_distortion(types, normals, ratio))

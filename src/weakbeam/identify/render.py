@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,10 @@ class Renderer:
         Crystal, instrument, reflections and scan; its own defects are left out.
     workers : int, optional
         Threads of :meth:`images`; as many as there are cores unless given.
+    precise : bool
+        Without it the finest samples along rays through the cores of dislocations are left out:
+        single pixels are then wrong by up to 0.01, less than the noise of a camera, in two thirds
+        of the time.
 
     Raises
     ------
@@ -73,9 +77,16 @@ class Renderer:
         If the experiment contradicts physics.
     """
 
-    def __init__(self, experiment: Experiment, workers: int | None = None) -> None:
+    def __init__(
+        self, experiment: Experiment, workers: int | None = None, precise: bool = True
+    ) -> None:
         self.experiment = experiment.model_copy(update={"defects": ()})
         self.setups = assemble_all(self.experiment)
+        if not precise:
+            self.setups = tuple(
+                replace(setup, grids=setup.grids[: max(1, len(setup.grids) - 1)])
+                for setup in self.setups
+            )
         self._crystal = crystal_of(self.experiment)
         self.workers = worker_count(workers)
         conditions: list[Condition] = []

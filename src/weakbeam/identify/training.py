@@ -205,7 +205,7 @@ def plan_training(experiment: Experiment, workers: int | None = None) -> Trainin
         not count, or margins that leave nothing of the image.
     """
     settings, noise = settings_of(experiment), wants_noise(experiment)
-    candidates = candidates_of(experiment, workers)
+    candidates = candidates_of(experiment, workers, precise=not noise)
     rows, columns = candidates.renderer.shape
     if 2.0 * settings.margin_px >= min(rows, columns):
         raise InputError(
