@@ -240,14 +240,14 @@ def _tell(found: Match) -> None:
     """Print the ranked candidates and the verdict."""
     best = found.best
     click.echo(
-        f"{'':3}{'candidate':32}{'probability':>12}{'below':>10}{'misfit':>8}{'corr.':>7}"
-        f"{'row, column (px)':>24}"
+        f"{'':3}{'candidate':32}{'probability':>12}{'below':>11}{'misfit':>8}{'corr.':>7}"
+        "   row, column (px)"
     )
     for number, one in enumerate(found.candidates[:_SHOWN], 1):
         click.echo(
             f"{number:2} {one.type.name:32}{100.0 * one.cautious_probability:10.2f} %"
-            f"{best.log_evidence - one.log_evidence:10.1f}{one.misfit:8.2f}{one.correlation:7.2f}"
-            f"{_place(one):>24}"
+            f"{best.log_evidence - one.log_evidence:11.1f}{one.misfit:8.2f}{one.correlation:7.2f}"
+            f"   {_place(one)}"
         )
     click.echo(found.verdict.sentence)
 
@@ -257,11 +257,13 @@ def _place(one: Candidate) -> str:
     import numpy as np
 
     if one.refinement is None:
-        values, errors = one.shift_px[0], one.shift_errors_px[0]
+        values, errors, in_sheet = one.shift_px[0], one.shift_errors_px[0], False
     else:
         values, errors = one.refinement.values[:2], one.refinement.errors[:2]
+        in_sheet = one.refinement.names[0] == "across_um"
+    digits = 4 if in_sheet else 2
     shown = [
-        f"{value:.2f}({error:.2f})" if np.isfinite(error) and error < 3.0 else "?"
+        f"{value:.{digits}f}({error:.{digits}f})" if np.isfinite(error) and error < 3.0 else "?"
         for value, error in zip(values, errors, strict=True)
     ]
-    return ", ".join(shown)
+    return f"across, depth {', '.join(shown)} um" if in_sheet else ", ".join(shown)
