@@ -212,3 +212,12 @@ def test_mistakes_are_told_in_one_line(tmp_path, monkeypatch, text, message):
         parse_sweep(tomllib.loads(text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_ends_of_ranges_are_checked():
+    energies = {"key": "beam.energy_keV", "start": 17, "stop": -3, "steps": 5}
+    with pytest.raises(InputError, match=r"^beam\.energy_keV = -3\.0: must be a number from 1"):
+        parse_sweep({"axes": [energies]})
+    pixels = {"key": "camera.pixel_nm", "low": -10, "high": 40}
+    with pytest.raises(InputError, match=r"^camera\.pixel_nm = -10\.0: must be"):
+        parse_sweep({"draw": {"count": 4, "ranges": [pixels]}})

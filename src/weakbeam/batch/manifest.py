@@ -252,10 +252,23 @@ def _check(sweep: Sweep) -> None:
     Task(0, first).experiment(sweep.base)
     for axis in sweep.manifest.axes:
         if axis.values is None:
+            _check_end(sweep, first, axis.names[0], axis.at(axis.count - 1)[0])
             continue
         for place in range(1, min(axis.count, _MOST_TASKS)):
             changed = dict(zip(axis.names, axis.at(place), strict=True))
             Task(0, first | changed).experiment(sweep.base)
+    for span in sweep.manifest.draw.ranges if sweep.manifest.draw else ():
+        _check_end(sweep, first, span.key, span.value(0.0))
+        _check_end(sweep, first, span.key, span.value(1.0))
+
+
+def _check_end(sweep: Sweep, first: Mapping[str, Any], key: str, value: Any) -> None:
+    """Find that the end of a range is no value of its key; other keys may change with it."""
+    try:
+        Task(0, {**first, key: value}).experiment(sweep.base)
+    except InputError as mistake:
+        if mistake.key == key:
+            raise
 
 
 def _lines(table: Mapping[str, Any]) -> list[str]:
