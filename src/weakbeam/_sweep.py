@@ -48,6 +48,13 @@ Lines = Annotated[
     tuple[StrictStr, ...],
     Allowed("a list of lines", lambda lines: all(line.isprintable() for line in lines)),
 ]
+Address = Annotated[
+    StrictStr,
+    Allowed(
+        'the address of a Dask scheduler, such as "tcp://host:8786"',
+        lambda text: re.fullmatch(r"((tcp|tls|ws|wss|ucx)://)?[^\s/:]+:\d{1,5}", text) is not None,
+    ),
+]
 Executors = Literal["local", "dask", "slurm", "lsf"]
 
 
@@ -208,7 +215,7 @@ class ExecutorOptions(Table):
     retries: Annotated[StrictInt, integer(0, 100)] = Field(
         2, description="how often a file is tried again whose worker was lost"
     )
-    address: Line | None = Field(
+    address: Address | None = Field(
         None, description="Dask scheduler, such as tcp://host:8786; default: one is started here"
     )
     queue: Line | None = Field(None, description="queue or partition of the cluster")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,15 +18,18 @@ from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch import cluster
 from weakbeam.batch.events import Finished, Ticked
 from weakbeam.batch.index import write_tables
+from weakbeam.batch.jobs import JobCount
 from weakbeam.batch.run import run_sweep
 from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
 
 SEEDS = ("camera.seed", range(200))
 
-# A job runs in a session of its own, so that cancelling it ends all of it.
+# A job runs in a session of its own, so that cancelling it ends all of it. The script is copied, as
+# by the real commands: it may be removed at once.
 COMMANDS = {
-    "sbatch": 'setsid sh "$1" >/dev/null 2>&1 &\necho "Submitted batch job $!"\n',
+    "sbatch": 'script=$(mktemp)\ncp "$1" "$script"\nsetsid sh "$script" >/dev/null 2>&1 &\n'
+    'echo "$!" >> "$JOBS"\necho "Submitted batch job $!"\n',
     "scancel": 'kill -- "-$1" 2>/dev/null || true\n',
     "bsub": 'script=$(mktemp)\ncat > "$script"\nsetsid sh "$script" >/dev/null 2>&1 &\n'
     'echo "Job <$!> is submitted to queue <normal>."\n',
@@ -43,6 +47,7 @@ def commands(tmp_path, monkeypatch):
         path = folder / name
         path.write_text(f"#!/bin/sh\n{text}")
         path.chmod(0o755)
+    monkeypatch.setenv("JOBS", str(tmp_path / "jobs"))
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     return folder
 
@@ -62,6 +67,43 @@ def test_every_executor_gives_the_same_files(tmp_path, commands, kind):
     assert len({event.shard for event in events if isinstance(event, Finished)}) == 50
     assert fingerprints(tmp_path / kind) == fingerprints(tmp_path / "here")
     assert tables(tmp_path / kind) == tables(tmp_path / "here")
+
+
+def test_jobs_that_have_ended_are_replaced():
+    count = JobCount(3)
+    assert count.wanted([]) == 3
+    assert count.wanted(["SLURMCluster-0-0", "SLURMCluster-0-1", "SLURMCluster-2"]) == 3
+    assert count.wanted(["SLURMCluster-0-1", "SLURMCluster-2"]) == 3
+    assert count.wanted(["SLURMCluster-0-1", "another"]) == 4
+    assert count.wanted(["SLURMCluster-3"]) == 5
+    # Job 2 was only out of sight for a time.
+    assert count.wanted(["SLURMCluster-2", "SLURMCluster-3", "SLURMCluster-4"]) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_a_sweep_outlives_its_jobs(tmp_path, commands, monkeypatch):
+    """All jobs are killed in the midst, as at their time limit; others take their places."""
+    pytest.importorskip("dask_jobqueue")
+    monkeypatch.setattr("weakbeam.batch.jobs._LOOK_EVERY", 0.5)
+    sweep = small_sweep(SEEDS, per_shard=4)
+    write_tables(compute_here(sweep, tmp_path / "here"), sweep)
+    finished, killed = [], []
+
+    def watch(event):
+        if isinstance(event, Finished):
+            finished.append(event)
+        if len(finished) == 3 and not killed:
+            killed.extend(map(int, (tmp_path / "jobs").read_text().split()))
+            for job in killed:
+                os.killpg(job, signal.SIGKILL)
+
+    options = ExecutorOptions(kind="slurm", workers=2, cores=2, retries=9)
+    summary = run_sweep(sweep, tmp_path / "run", options, watch=watch)
+    assert (summary.missing, summary.lost) == (0, [])
+    assert len(killed) == 2
+    assert len((tmp_path / "jobs").read_text().split()) >= 3
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "here")
 
 
 def start(*arguments):
@@ -109,6 +151,31 @@ def test_a_scheduler_that_dies_is_told_and_nothing_lost(tmp_path):
     assert sweep_status(tmp_path / "run").complete >= 3
     assert not sweep_status(tmp_path / "run").damaged
     assert run_sweep(sweep, tmp_path / "run", ExecutorOptions(workers=1), resume=True).missing == 0
+
+
+def test_another_service_at_the_address_of_a_scheduler(tmp_path):
+    """It takes the first bytes of an answer for a length: of more memory than there is."""
+    pytest.importorskip("distributed")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(1000)
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        options = ExecutorOptions(kind="dask", address=address, wait_s=2)
+        with pytest.raises(RunError, match=rf"Dask scheduler {address}: ") as caught:
+            run_sweep(small_sweep(SEEDS), tmp_path, options)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_address_that_is_none():
+    for address in ("host", "http://host:1", "tcp://host", "tcp://host:port", ":", "inproc://1/2"):
+        with pytest.raises(InputError, match=r"^executor.address = .*tcp://host:8786"):
+            small_sweep(SEEDS, executor={"kind": "dask", "address": address})
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path):

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weakbeam._sweep import ExecutorOptions
-from weakbeam.batch.events import Event, Finished, Lost, Ticked
+from weakbeam.batch.events import Event, Finished, Lost, Submitted, Ticked
+from weakbeam.batch.jobs import jobs_kept
 from weakbeam.errors import InputError, RunError
 from weakbeam.workers import worker_count
 
@@ -71,6 +72,8 @@ class ClusterExecutor:
         }
         with dask.config.set(quiet), ExitStack() as stack:
             client, threads = self._connect(stack)
+            if self.options.kind in _SUBMIT:
+                yield Submitted(self._jobs, str(self._logs))
             yield from self._run(client, threads, shards)
 
     def _run(self, client: Client, threads: int, shards: Iterator[int]) -> Iterator[Event]:
@@ -130,6 +133,10 @@ class ClusterExecutor:
         options = self.options
         return options.workers or (1 if options.kind != "dask" else worker_count())
 
+    @property
+    def _logs(self) -> Path:
+        return Path(self.folder) / "logs"
+
     def _connect(self, stack: ExitStack) -> tuple[Client, int]:
         """A client of the cluster that is asked for, and the threads of each worker."""
         from distributed import Client
@@ -138,18 +145,18 @@ class ClusterExecutor:
         if options.kind == "dask" and options.address is not None:
             try:
                 client = Client(options.address, timeout=options.wait_s, set_as_default=False)
-            except (OSError, ValueError) as error:
+            # What another service answers at this address may raise anything.
+            except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else "no answer"
                 raise RunError(f"Dask scheduler {options.address}: {reason}") from None
             stack.callback(client.close)
             return client, options.threads or 1
-        cluster, threads = self._cluster()
-        stack.callback(cluster.close)
+        cluster, threads = self._cluster(stack)
         client = Client(cluster, timeout=options.wait_s, set_as_default=False)
         stack.callback(client.close)
         return client, threads
 
-    def _cluster(self) -> tuple[Any, int]:
+    def _cluster(self, stack: ExitStack) -> tuple[Any, int]:
         options = self.options
         if options.kind == "dask":
             from distributed import LocalCluster
@@ -163,11 +170,11 @@ class ClusterExecutor:
                 dashboard_address=None,
                 memory_limit=None,
             )
+            stack.callback(cluster.close)
             return cluster, threads
         import dask_jobqueue
 
-        logs = Path(self.folder) / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
         threads = options.threads or 1
         processes = max(1, options.cores // threads)
         common: dict[str, Any] = {
@@ -177,7 +184,7 @@ class ClusterExecutor:
             "queue": options.queue,
             "walltime": options.walltime,
             "interface": options.interface,
-            "log_directory": str(logs),
+            "log_directory": str(self._logs),
             "job_extra_directives": list(options.directives),
             "job_script_prologue": list(options.prologue),
             "scheduler_options": {"dashboard_address": None},
@@ -194,7 +201,8 @@ class ClusterExecutor:
                 mem=math.ceil(options.memory_GB * 1e9),
                 **common,
             )
-        cluster.scale(jobs=self._jobs)
+        stack.callback(cluster.close)
+        stack.enter_context(jobs_kept(cluster, self._jobs))
         return cluster, threads
 
 

@@ -37,7 +37,15 @@ class Lost:
     reason: str
 
 
-Event = Ticked | Found | Finished | Lost
+@dataclass(frozen=True)
+class Submitted:
+    """Jobs wait in the queue of a cluster; what they print goes to files in the folder `logs`."""
+
+    jobs: int
+    logs: str
+
+
+Event = Ticked | Found | Finished | Lost | Submitted
 Watch = Callable[[Event], object]
 """Told of what happens."""
 

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from weakbeam.batch.events import Event, Finished, Found, Lost, Ticked
+from weakbeam.batch.events import Event, Finished, Found, Lost, Submitted, Ticked
 from weakbeam.cli.progress import LINE_EVERY_SECONDS
 
 _LINE_ON_TERMINAL = 0.2
@@ -45,6 +45,8 @@ class LiveTable:
             self._failed += event.failures
         elif isinstance(event, Lost):
             self._lost += 1
+        elif isinstance(event, Submitted) and not self._quiet:
+            click.echo(f"{event.jobs} jobs submitted; their logs are in {event.logs}", err=True)
         now = time.monotonic()
         if not self._quiet and now >= self._due:
             self._due = now + (_LINE_ON_TERMINAL if self._live else LINE_EVERY_SECONDS)
