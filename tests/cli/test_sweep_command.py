@@ -52,12 +52,15 @@ def manifest(tmp_path, monkeypatch):
 
 def test_run_status_and_resume(weakbeam, manifest):
     result = weakbeam("sweep", "m.toml", "-o", "run")
-    assert result.status == 0
+    assert result.status == 1
     lines = result.out.splitlines()
     assert lines[0].startswith("run: 3 of 6 tasks done, 3 failed; ")
     assert [Path(line).name for line in lines[1:]] == ["tasks.csv", "sweep.h5"]
     assert result.err.count("scatters backwards at 3 keV") == 3
     assert result.err.startswith("weakbeam: task 1: reflection.hkl")
+    assert result.err.splitlines()[-1] == (
+        f"weakbeam: 3 of 6 tasks failed; {Path('run', 'tasks.csv')} tells why"
+    )
 
     status = weakbeam("sweep", "status", "run")
     assert status.status == 0
@@ -92,9 +95,12 @@ def test_missing_and_damaged_files_are_told(weakbeam, manifest):
 
 
 def test_parts(weakbeam, manifest):
-    weakbeam("sweep", "m.toml", "-o", "run", "-q", "--part", "1/2")
+    # Each answers for its own tasks: those of the first are all possible, of the second none.
+    assert weakbeam("sweep", "m.toml", "-o", "run", "-q", "--part", "1/2").status == 0
     assert "missing  3" in weakbeam("sweep", "status", "run").out
-    assert weakbeam("sweep", "m.toml", "-o", "run", "-q", "--part", "2/2").status == 0
+    result = weakbeam("sweep", "m.toml", "-o", "run", "-q", "--part", "2/2")
+    assert result.status == 1
+    assert result.err.splitlines()[-1].startswith("weakbeam: 3 of 3 tasks failed; ")
     assert "missing  0" in weakbeam("sweep", "status", "run").out
 
 

@@ -42,6 +42,10 @@ class Part:
         """Numbers of its files."""
         return range(self.number - 1, sweep.shards, self.of)
 
+    def holds(self, sweep: Sweep, task: int) -> bool:
+        """Whether a task, by its number, is one of its own."""
+        return task // sweep.tasks_per_shard % self.of == self.number - 1
+
     def tasks(self, sweep: Sweep) -> int:
         """Number of its tasks."""
         if self.of == 1:

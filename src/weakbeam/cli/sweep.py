@@ -87,7 +87,7 @@ def run(
     """Simulate the experiments that a manifest describes.
 
     What is complete is never computed again, and the files do not depend on where they are
-    computed.
+    computed. The exit status is 1 if any task has no images at the end.
 
     \b
     Examples:
@@ -216,21 +216,20 @@ def _run(
         for name in (TABLE, INDEX):
             if (output / name).exists():
                 click.echo(str(output / name))
-    _tell_failures(summary, part)
-
-
-def _tell_failures(summary: Summary, part: Part) -> None:
-    for failure in summary.failures[:_REASONS]:
+    own = [failure for failure in summary.failures if part.holds(described, failure.number)]
+    for failure in own[:_REASONS]:
         click.echo(f"weakbeam: task {failure.number}: {failure.reason}", err=True)
-    if len(summary.failures) > _REASONS:
-        rest = len(summary.failures) - _REASONS
-        click.echo(f"weakbeam: and {rest} other tasks failed, see tasks.csv", err=True)
+    _tell_end(summary, len(own), part.tasks(described), output / TABLE, part)
+
+
+def _tell_end(summary: Summary, failed: int, tasks: int, table: Path, part: Part) -> None:
+    """End with a line if any task has no images."""
     if summary.lost:
         raise RunError(
             f"{len(summary.lost)} files could not be computed ({summary.lost[0].reason}); "
             "--resume tries again"
         )
-    if any(not failure.is_mistake for failure in summary.failures):
-        raise RunError("tasks failed that should not")
+    if failed:
+        raise RunError(f"{failed} of {tasks} tasks failed; {table} tells why")
     if summary.missing and part.of == 1:
         raise RunError(f"{summary.missing} tasks are missing; --resume computes them")
