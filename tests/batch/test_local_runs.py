@@ -92,12 +92,6 @@ def test_a_killed_worker_is_replaced(tmp_path, monkeypatch):
 
 
 @POSIX
-@pytest.mark.slow
-def test_ten_killed_workers_are_replaced(tmp_path, monkeypatch):
-    kill_workers(tmp_path, monkeypatch, 10, 7)
-
-
-@POSIX
 def test_a_file_whose_workers_always_die_is_given_up(tmp_path):
     sweep = small_sweep(CHI)
     folder = SweepFolder(tmp_path)
@@ -113,23 +107,29 @@ def test_a_file_whose_workers_always_die_is_given_up(tmp_path):
     assert events[-1] == Lost(1, "its process was ended by SIGKILL")
 
 
+# It tells of what is newly done and waits for a line, so that it is never ahead of the test.
 DRIVER = """
 import sys
 sys.path[:0] = [{tests!r}]
-from test_local_runs import MANY, small_sweep
+from small_sweeps import small_sweep
 from weakbeam._sweep import ExecutorOptions
+from weakbeam.batch.events import Found
 from weakbeam.batch.run import run_sweep
-sweep = small_sweep(MANY, per_shard=5)
+sweep = small_sweep(("camera.seed", range({tasks})), per_shard=5)
 def watch(event):
-    print(type(event).__name__, flush=True)
-run_sweep(sweep, sys.argv[1], ExecutorOptions(workers=2), resume=True, watch=watch)
+    if not isinstance(event, Found):
+        print(type(event).__name__, flush=True)
+        sys.stdin.readline()
+options = ExecutorOptions(workers=2, retries=9)
+run_sweep(sweep, sys.argv[1], options, resume=True, watch=watch)
 """
 
 
-def start_driver(path):
-    program = DRIVER.format(tests=os.path.dirname(__file__))
+def start_driver(path, tasks):
+    program = DRIVER.format(tests=os.path.dirname(__file__), tasks=tasks)
     return subprocess.Popen(
         [sys.executable, "-c", program, str(path)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -144,33 +144,40 @@ def children(pid):
     return [int(number) for number in listed.stdout.split()]
 
 
-def kill_and_resume(tmp_path, kills):
-    """Kill the driver after some events, again and again; then let it end."""
-    sweep = small_sweep(MANY, per_shard=5)
+def kill_driver(driver):
+    workers = children(driver.pid)
+    driver.kill()
+    driver.communicate()
+    # They end with the one that wants their files.
+    for _ in range(200):
+        if not any(map(is_running, workers)):
+            break
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))
+
+
+def kill_and_resume(tmp_path, tasks, victims, events):
+    """Kill workers and drivers, one by one, each after some events; then let the sweep end."""
+    sweep = small_sweep(("camera.seed", range(tasks)), per_shard=5)
     files, index = reference(sweep, tmp_path / "here")
     path = tmp_path / "killed"
     rng = random.Random(1)
     done = 0
-    for _ in range(kills):
-        driver = start_driver(path)
-        for _ in range(rng.randint(1, 12)):
-            if not driver.stdout.readline():
-                break
-        workers = children(driver.pid)
-        driver.kill()
-        driver.communicate()
-        # They end with the one that wants their files.
-        for _ in range(200):
-            if not any(map(is_running, workers)):
-                break
-            time.sleep(0.05)
-        assert not any(map(is_running, workers))
-        if (path / "sweep.txt").exists():
-            now = sweep_status(path).done
-            # What was complete stays so.
-            assert now >= done
-            done = now
-    driver = start_driver(path)
+    driver = start_driver(path, tasks)
+    for victim in victims:
+        for _ in range(rng.randint(*events)):
+            assert driver.stdout.readline(), "the sweep has ended before all have been killed"
+            driver.stdin.write("\n")
+            driver.stdin.flush()
+        if victim == "worker":
+            os.kill(rng.choice(children(driver.pid)), signal.SIGKILL)
+            continue
+        kill_driver(driver)
+        now = sweep_status(path).done
+        # What was complete stays so.
+        assert done <= now < tasks
+        done = now
+        driver = start_driver(path, tasks)
     _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 0, errors
     assert (fingerprints(path), tables(path)) == (files, index)
@@ -179,13 +186,15 @@ def kill_and_resume(tmp_path, kills):
 
 @POSIX
 def test_a_killed_driver_can_be_resumed(tmp_path):
-    kill_and_resume(tmp_path, 1)
+    kill_and_resume(tmp_path, 60, ["driver"], (1, 12))
 
 
 @POSIX
 @pytest.mark.slow
-def test_a_driver_killed_ten_times_can_be_resumed(tmp_path):
-    kill_and_resume(tmp_path, 10)
+def test_a_sweep_of_200_survives_ten_random_kills(tmp_path):
+    victims = random.Random(2).choices(["worker", "driver"], k=10)
+    assert 3 <= victims.count("driver") <= 7
+    kill_and_resume(tmp_path, 200, victims, (3, 20))
 
 
 @POSIX
