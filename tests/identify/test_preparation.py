@@ -133,6 +133,29 @@ def test_what_does_not_belong_to_the_library(library, simulated, change, message
         prepare([replace(simulated, configuration=configuration, **change)], library, options)
 
 
+def test_images_of_another_instrument_are_told(library, simulated):
+    other = COUNTED.with_settings(["beam.height_fwhm_um=0.4", "beam.bandwidth_rms=7e-5"])
+    notes = prepare([replace(simulated, configuration=other.to_toml())], library).notes
+    assert notes == (
+        "run.h5 was simulated with beam.bandwidth_rms = 7e-05, the library with 6e-05",
+        "run.h5 was simulated with beam.height_fwhm_um = 0.4, the library with 0.15",
+    )
+    assert prepare([simulated], library).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ImageOptions(dark=np.nan), "--dark: must be finite"),
+        (ImageOptions(phi=[np.nan]), "--phi = .nan.: must be finite"),
+        (ImageOptions(pixel_um=1e6), "times as many along each axis"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(library, simulated, options, message):
+    with pytest.raises(InputError, match=message):
+        prepare([simulated], library, options)
+
+
 def test_dark_images_are_refused(library, simulated):
     rng = np.random.default_rng(0)
     dark = rng.normal(100.0, 3.0, (2, 16, 40))

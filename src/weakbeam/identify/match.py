@@ -177,6 +177,11 @@ def _checked(
         )
     if library.images.dtype.kind != "f":
         raise InputError("library", None, "has noisy counts: make it with identify.noise = false")
+    if options.max_shift > max(observation.shape):
+        rows, columns = observation.shape
+        raise InputError(
+            "max_shift", options.max_shift, f"is more than the image has: {rows} x {columns} pixels"
+        )
     if any(o < m for o, m in zip(observation.shape, library.shape, strict=True)):
         rows, columns = observation.shape
         raise InputError(

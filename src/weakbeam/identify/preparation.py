@@ -39,6 +39,9 @@ _LOWEST = 1.0
 _DARK = 5.0
 """An image is dark if no pixel lies this many standard deviations above the level without light."""
 
+_TABLES = ("crystal", "beam", "objective")
+"""Tables of an experiment that decide how a dislocation looks."""
+
 _LABELS = {"phi": "mrad", "chi": "mrad", "two_theta": "mrad", "z": "um"}
 
 
@@ -117,7 +120,7 @@ def prepare(
     """
     chosen = options or ImageOptions()
     _check_conditions(stacks, library)
-    notes: list[str] = []
+    notes = _unlike(stacks, library)
     kept = _assigned(stacks, library, chosen, notes)
     images, good, noises = [], [], []
     for stack, frame, _ in kept:
@@ -154,6 +157,28 @@ def _check_conditions(stacks: Sequence[ImageStack], library: Library) -> None:
             )
 
 
+def _unlike(stacks: Sequence[ImageStack], library: Library) -> list[str]:
+    """Where simulated images were made with another crystal or instrument than the library."""
+    notes: dict[str, None] = {}
+    for stack in stacks:
+        if stack.configuration is None:
+            continue
+        own = Experiment.from_toml_text(stack.configuration, stack.source)
+        for table in _TABLES:
+            there = getattr(library.experiment, table)
+            for key, value in getattr(own, table):
+                if value != getattr(there, key):
+                    notes[
+                        f"{stack.source} was simulated with {table}.{key} = {_text(value)}, "
+                        f"the library with {_text(getattr(there, key))}"
+                    ] = None
+    return list(notes)
+
+
+def _text(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
 def _hkls(library: Library) -> list[tuple[int, ...]]:
     return [tuple(one.reflection.hkl) for one in reflections_of(library.experiment)]
 
@@ -163,6 +188,8 @@ def _assigned(
 ) -> list[tuple[ImageStack, int, int]]:
     """Stack, frame and condition of every image that the library has a condition for."""
     total = sum(map(len, stacks))
+    if not np.isfinite(options.phi).all():
+        raise InputError("--phi", [1e3 * value for value in options.phi], "must be finite")
     if options.phi and len(options.phi) not in (1, total):
         raise InputError(
             "--phi", list(options.phi), f"must be given once for each of {total} images"
@@ -250,9 +277,12 @@ def _cleaned(stack: ImageStack, frame: int, options: ImageOptions) -> tuple[Floa
         good &= raw < np.iinfo(stack.frames.dtype).max
     if not good.any():
         raise InputError("image", stack.source, "is saturated everywhere")
+    _check_uneven(raw[good], stack.source)
     noise = options.noise
     if options.dark is not None:
         dark = np.asarray(options.dark, dtype=np.float64)
+        if not np.isfinite(dark).all():
+            raise InputError("--dark", None, "must be finite")
         if dark.ndim and dark.shape != raw.shape:
             raise InputError("--dark", None, f"has {dark.shape} pixels and the image {raw.shape}")
         image = raw - dark
@@ -291,12 +321,16 @@ def _common(noises: Sequence[Noise]) -> Noise:
 def _check_light(observation: Observation, number: int, source: str) -> None:
     image, good = observation.images[number], observation.good[number]
     pixels = image[good]
-    if np.ptp(pixels) == 0.0:
-        raise InputError("image", source, f"is even: all of its pixels are {float(pixels[0]):g}")
+    _check_uneven(pixels, source)
     noise = math.sqrt(observation.noise.floor)
     mean = abs(float(pixels.mean())) * math.sqrt(pixels.size)
     if float(pixels.max()) < _DARK * noise and mean < _DARK * noise:
         raise InputError("image", source, "is dark: nothing in it rises above the noise")
+
+
+def _check_uneven(pixels: Floats, source: str) -> None:
+    if np.ptp(pixels) == 0.0:
+        raise InputError("image", source, f"is even: all of its pixels are {float(pixels[0]):g}")
 
 
 def _of_pixels(

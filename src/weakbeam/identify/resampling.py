@@ -7,6 +7,9 @@ import numpy as np
 from weakbeam._typing import ArrayLike, Floats
 from weakbeam.identify.observation import Noise, Observation
 
+_MOST_PIXELS = 2**15
+"""Most pixels along an axis that an image may be divided into."""
+
 
 def resample(observation: Observation, ratio: float) -> Observation:
     """Average images over pixels of another size.
@@ -29,10 +32,14 @@ def resample(observation: Observation, ratio: float) -> Observation:
     Raises
     ------
     ValueError
-        If the ratio is not positive, or too little is left.
+        If the ratio is not positive, or too little is left, or too much made.
     """
     if not 0.0 < ratio < np.inf:
         raise ValueError(f"ratio of pixel sizes {ratio:g}: must be positive")
+    if max(observation.shape) * ratio > _MOST_PIXELS:
+        raise ValueError(
+            f"makes {observation.shape} pixels {ratio:g} times as many along each axis"
+        )
     rows, columns = (_shares(length, ratio) for length in observation.shape)
     if not len(rows) or not len(columns):
         raise ValueError(f"nothing is left of {observation.shape} pixels at a ratio of {ratio:g}")

@@ -91,6 +91,8 @@ def read_images(text: str) -> ImageStack:
         If there is no such file, entry or frame, it cannot be read, or holds no images.
     """
     place = _place(text)
+    if place.path.is_dir():
+        raise InputError("image", text, "is a folder: name a file in it")
     if not place.path.is_file():
         raise InputError("image", text, "there is no such file")
     suffix = place.path.suffix.lower()
