@@ -31,6 +31,9 @@ MOST_SAMPLES = 64
 LEAST_GAIN = 4
 """... unless the coarsest grid alone has more than this share of them."""
 
+SMALL_IMAGE = 4096
+"""Rays of an image; one of fewer may have as many samples: a line takes a larger part of it."""
+
 _BLOCK_WIDTH = 512
 _BLOCK_POINTS = 8192
 
@@ -208,7 +211,7 @@ class Sampling:
             The largest of each pixel; 0 for those of the smooth grid.
         """
         most = max(MOST_SAMPLES, LEAST_GAIN * len(self.grids[0].depths))
-        most *= self.grids[0].pixels * self.grids[0].oversampling ** 2
+        most *= max(self.grids[0].pixels * self.grids[0].oversampling ** 2, SMALL_IMAGE)
         self.tolerance = 1.0
         # Most pixels are far from any defect.
         rough = np.flatnonzero(peaks > self._cut[0])
