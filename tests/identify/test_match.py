@@ -280,6 +280,7 @@ def test_progress_ends_at_one(library, renderer):
         ({"images": np.full((3, 32, 64), 7.0)}, "is even: all of its pixels are 7"),
         ({"images": np.random.default_rng(0).random((2, 32, 64))}, "the library has 3 conditions"),
         ({"conditions": [0, 1, 5]}, "the library has conditions 0 to 2"),
+        ({"max_shift": 65}, "is more than the image has: 32 x 64 pixels"),
         ({"score": "guess"}, "must be one of likelihood, correlation"),
         ({"visible": False}, "none of its 36 members is visible"),
         ({"dtype": np.uint16}, "noisy counts"),
@@ -293,6 +294,10 @@ def test_what_cannot_be_matched_is_said(library, change, message):
         used = replace(library, members=members)
     if "dtype" in change:
         used = replace(library, images=np.asarray(library.images).astype(change["dtype"]))
-    options = replace(OPTIONS, score=change.get("score", "likelihood"))
+    options = replace(
+        OPTIONS,
+        score=change.get("score", "likelihood"),
+        max_shift=change.get("max_shift", OPTIONS.max_shift),
+    )
     with pytest.raises(InputError, match=message):
         match(Observation(images, NOISE), used, options, change.get("conditions"))
