@@ -95,6 +95,9 @@ def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None
         # Outside of its standalone mode click returns the status of --help or of an `Exit`.
         status = command.main(None if arguments is None else list(arguments), standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         _end(error.format_message(), error.exit_code)
     except InputError as error:
