@@ -38,3 +38,11 @@ def test_version(weakbeam):
     result = weakbeam("--version")
     assert result.status == 0
     assert result.out.startswith("weakbeam, version ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("sweep",), ("identify",)])
+def test_a_group_that_is_given_nothing_shows_its_help(weakbeam, arguments):
+    result = weakbeam(*arguments)
+    assert result.status == 2
+    assert result.err.startswith("Usage: ")
+    assert "\nCommands:\n" in result.err
