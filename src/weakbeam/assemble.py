@@ -132,8 +132,17 @@ class Setup:
     def _fields(self) -> dict[str, Any]:
         return {}
 
-    def engine(self, z: float = 0.0, workers: int | None = None, perfect: bool = False) -> Engine:
-        """The engine for the sample at height `z` (µm), with its defects or without."""
+    def engine(
+        self,
+        z: float = 0.0,
+        workers: int | None = None,
+        perfect: bool = False,
+        tolerance: float = 1.0,
+    ) -> Engine:
+        """The engine for the sample at height `z` (µm), with its defects or without.
+
+        `tolerance` tells how many times larger than usual steps of q along a ray may be.
+        """
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field_at(z, workers)
         return Engine(
@@ -145,6 +154,7 @@ class Setup:
             kernel=self.kernel,
             vignetting=self.vignetting,
             smooth=None if self.smooth_grid is None else replace(self.smooth_grid, lift=z),
+            tolerance=tolerance,
         )
 
     @cached_property

@@ -71,6 +71,8 @@ class Engine:
         negative, towards the axis.
     smooth : RayGrid, optional
         A coarser grid than the others, for rays along which q hardly varies.
+    tolerance : float
+        How many times larger than usual steps of q along a ray may be.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Engine:
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
         smooth: RayGrid | None = None,
+        tolerance: float = 1.0,
     ) -> None:
         self.field = field
         self.geometry = geometry
@@ -93,6 +96,7 @@ class Engine:
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
         self._optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
         self.vignetting = vignetting
+        self._tolerated = tolerance * _smooth_steps(self._optics)
         self.workers = worker_count(workers)
         self._route: Route
         if kernel is not None:
@@ -358,14 +362,16 @@ class Engine:
         peaks : (pixels,) ndarray of float32
             The largest of each ray.
         """
-        coarse, scales = self.grids[0], _smooth_steps(self._optics)
+        coarse = self.grids[0]
         steps = np.empty((len(self.sampling.offsets[level]), coarse.pixels), np.float32)
         peaks = np.zeros(coarse.pixels, np.float32)
 
         def work(block: Block) -> None:
             part = np.empty((block.samples, block.pixels.size), np.float32)
             peak = np.empty(block.pixels.size, np.float32)
-            ray_kernels.steepest_steps(self._q(block), coarse.oversampling**2, scales, part, peak)
+            ray_kernels.steepest_steps(
+                self._q(block), coarse.oversampling**2, self._tolerated, part, peak
+            )
             where = block.pixels[: block.count]
             steps[:, where], peaks[where] = part[:, : block.count], peak[: block.count]
 
