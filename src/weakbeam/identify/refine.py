@@ -92,6 +92,7 @@ def refine(
     depth_um: float = 0.0,
     free: Sequence[str] = ("position",),
     prior: PositionPrior | None = None,
+    scout: bool = True,
 ) -> Refinement:
     r"""Fit a dislocation of one type to images.
 
@@ -111,6 +112,8 @@ def refine(
         ``"position"``, ``"character"`` or both; scale and background always are.
     prior : PositionPrior, optional
         Where the line may be; anywhere in the field of view and within 1 µm by default.
+    scout : bool
+        Whether the fit of a line in the sheet begins at the best of nine places around its start.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def refine(
     direction = renderer.lines_of(type.plane, type.burgers, type.character_deg).lines[0]
     place, at = place_of(direction, start, (row, column), renderer.up)
     ascent = Ascent(observation, renderer, type, place, free)
-    summit = ascent.climb(np.array([*at, type.character_deg]))
+    summit = ascent.climb(np.array([*at, type.character_deg]), scout)
     return _described(ascent, summit, PositionPrior.of_view(renderer) if prior is None else prior)
 
 

@@ -74,18 +74,8 @@ class Trials:
 
     @property
     def error_ratio(self) -> float:
-        """Error of the position over the Cramér-Rao bound: the limit that 68.3 % stay below.
-
-        1 for normal errors that reach the bound. The few fits that end in another maximum of the
-        likelihood are counted by :attr:`missed` instead.
-        """
-        return float(np.nanquantile(np.abs(self.errors), 0.683))
-
-    @property
-    def missed(self) -> float:
-        """Share of the draws whose position is more than five times the bound away."""
-        known = self.errors[np.isfinite(self.errors[:, 0])]
-        return float(np.any(np.abs(known) > 5.0, axis=1).mean())
+        """Error of the position over the Cramér-Rao bound, root mean square; 1 if it is reached."""
+        return float(np.sqrt(np.nanmean(self.errors**2)))
 
     def reliability(self, edges: Sequence[float]) -> list[tuple[float, float, int, float, float]]:
         """Posterior probabilities against how often they were right.
@@ -262,7 +252,13 @@ def _against_truth(
             start = starting_point(identifier.renderer, fit.position_um)
             ideal = Observation(signal, camera.noise)
             fit = refine(
-                ideal, identifier.renderer, fit.type, start[:2], start[2], prior=identifier.prior
+                ideal,
+                identifier.renderer,
+                fit.type,
+                start[:2],
+                start[2],
+                prior=identifier.prior,
+                scout=False,
             )
             distance = min(distance, expected_gap(signal, fit.image, camera.noise))
         gap = min(gap, distance)
