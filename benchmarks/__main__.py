@@ -25,7 +25,7 @@ BENCHMARKS = {
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
     "files": ["--repeats", "{repeats}"],
-    "identification": ["--draws", "100"],
+    "identification": ["--draws", "400"],
     "sweeps": ["--tasks", "500"],
     "identify": ["--repeats", "1"],
 }
