@@ -73,7 +73,7 @@ def check_maps(entry, frames):
     for name, found in entry.maps.items():
         assert not np.isinf(found.values).any(), name
         assert np.isnan(found.values[dark]).all(), name
-        motor, kind = name.rsplit("_", 1)
+        motor, _, kind = name.rpartition("_")
         if kind == "com" and frames.dtype == np.float32:
             # A mean of the positions lies between them.
             values = found.values[np.isfinite(found.values)]
