@@ -6,7 +6,7 @@ import pytest
 import weakbeam as wb
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import candidates_of
-from weakbeam.identify.identifier import Identifier
+from weakbeam.identify.identifier import Identifier, line_at
 from weakbeam.identify.line_place import PositionPrior
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.trials import Camera, run_trials
@@ -94,9 +94,17 @@ def test_frames_of_a_simulation_are_identified(bright):
     found = bright.identify(Observation(frames - dark, Camera(bright).noise))
     assert found.fits[0].type == truth
     assert bright.probability(found, 7) > 0.999
+    assert found.explained
     along = candidates_of(experiment, 1).lines([truth.number], position[None]).lines[0]
     away = np.cross(found.fits[0].position_um - position, along)
     assert np.linalg.norm(away) < 0.02
+
+
+def test_a_type_that_is_not_on_the_list_is_told(bright):
+    truth = bright.types[2].turned(60.0)
+    assert truth.character_deg not in {one.character_deg for one in bright.types}
+    line = line_at(bright.renderer, truth, (1.2, -0.7, 0.0))
+    assert not bright.identify(Camera(bright).observe(line, 1), most=4).explained
 
 
 @pytest.mark.slow

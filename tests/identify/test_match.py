@@ -154,6 +154,26 @@ def test_refinement_finds_position_and_character(library, renderer):
     assert np.isfinite(found.expected).all()
 
 
+def test_a_character_between_those_of_the_list_is_no_certain_wrong_type(library, renderer):
+    true = numbered(library, *MIXED)
+    seen = observed(renderer, true.turned(65.0), (1.3, -2.6), scale=4000.0).only(PLUS)
+    stiff = match(seen, library, replace(OPTIONS, refine=2, free=("position",)), [PLUS], 1)
+    assert stiff.best.probability > 0.95
+    assert (stiff.verdict.explained, stiff.verdict.decided) == (False, False)
+    assert stiff.verdict.sentence.startswith("no type of the library explains the images")
+    found = match(seen, library, replace(OPTIONS, refine=2), [PLUS], 1)
+    assert found.verdict.explained
+    assert found.verdict.decided
+    assert found.best.type.character_deg == pytest.approx(65.0, abs=0.5)
+
+
+def test_a_line_is_turned_only_if_that_gains_evidence(library, renderer):
+    true = numbered(library, *MIXED)
+    seen = observed(renderer, true, (1.3, -2.6), scale=400.0).only(PLUS)
+    found = match(seen, library, replace(OPTIONS, refine=2), [PLUS], 1)
+    assert found.best.type == true
+
+
 def test_larger_images_are_searched_and_refined(library, renderer):
     true = numbered(library, *MIXED)
     small = observed(renderer, true).only(PLUS)

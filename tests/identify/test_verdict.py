@@ -70,6 +70,16 @@ def test_what_to_keep_in_mind():
     found = verdict_of([best], 1, 20, ["first"])
     assert found.notes[0] == "first"
     assert "1.8 times the variance" in found.notes[1]
+    assert "refine the best candidates" in found.notes[1]
+    assert (found.seen, found.explained, found.decided) == (True, False, False)
+    assert "no type of the library explains the images" in found.sentence
+    assert f"{best.type.name} comes nearest" in found.sentence
     assert "bound of 20 pixels" in found.notes[2]
     assert found.gap == np.inf
     assert not verdict_of([replace(best, gain=3.0)], 1, 20).seen
+
+
+@pytest.mark.parametrize(("pixels", "explained"), [(200, True), (100_000, False)])
+def test_the_more_pixels_the_less_misfit_is_noise(pixels, explained):
+    found = verdict_of([candidate(3, 0.99, 90.0, misfit=1.1)], 1, 20, pixels=pixels)
+    assert (found.explained, found.decided) == (explained, explained)

@@ -111,7 +111,12 @@ _SHOWN = 8
     metavar="N",
     help="How many of the best are then fitted with images computed anew.",
 )
-@click.option("--turn", is_flag=True, help="Let the refinement turn the lines, too.")
+@click.option(
+    "--turn/--no-turn",
+    default=None,
+    help="Let the refinement turn all lines, or none.  [default: those whose types gain evidence "
+    "by it]",
+)
 @click.option(
     "--format",
     "suffix",
@@ -138,7 +143,7 @@ def match(
     background: str,
     keep: int,
     refine: int,
-    turn: bool,
+    turn: bool | None,
     suffix: str,
     overwrite: bool,
     quiet: bool,
@@ -193,7 +198,7 @@ def match(
                 hot=hot,
             ),
         )
-        free = ("position", "character") if turn else ("position",)
+        free = {None: None, False: ("position",), True: ("position", "character")}[turn]
         options = MatchOptions(max_shift, score, background, keep, refine, free)
         with progress(100.0, "percent", "matching", quiet) as update:
             found = match_images(

@@ -18,7 +18,7 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.line_place import FLAT, PositionPrior
 from weakbeam.identify.observation import Observation
-from weakbeam.identify.posterior import posterior
+from weakbeam.identify.posterior import largest_misfit, posterior
 from weakbeam.identify.refine import Refinement, merged, refine
 from weakbeam.identify.render import Renderer
 from weakbeam.identify.shift_scores import shift_scores
@@ -65,6 +65,12 @@ class Identification:
     fits: tuple[Refinement, ...]
     probabilities: Floats
     scores: Floats
+
+    @property
+    def explained(self) -> bool:
+        """Whether the best fit leaves no more than noise; if not, no type on the list is right."""
+        best = self.fits[0]
+        return best.misfit <= largest_misfit(best.image.size)
 
 
 class Identifier:

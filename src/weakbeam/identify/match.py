@@ -50,8 +50,9 @@ class MatchOptions:
         How many members are then fitted between the pixels.
     refine : int
         How many types are fitted with images computed anew at the end.
-    free : tuple of str
-        What is fitted of these; see :func:`~weakbeam.identify.refine.refine`.
+    free : tuple of str, optional
+        What is fitted of these; see :func:`~weakbeam.identify.refine.refine`. The position unless
+        given, and of a type that gains evidence by it the character as well.
     """
 
     max_shift: int = 20
@@ -59,7 +60,7 @@ class MatchOptions:
     background: str = "mean"
     keep: int = 8
     refine: int = 0
-    free: tuple[str, ...] = ("position",)
+    free: tuple[str, ...] | None = None
 
 
 def match(
@@ -147,7 +148,9 @@ def match(
         ranking=ranking,
         score=chosen.score,
         expected=expected,
-        verdict=verdict_of(candidates, len(numbers), chosen.max_shift, notes),
+        verdict=verdict_of(
+            candidates, len(numbers), chosen.max_shift, notes, int(observation.good.sum())
+        ),
     )
 
 

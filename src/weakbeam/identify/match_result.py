@@ -122,6 +122,8 @@ class Verdict:
         infinite if there is none.
     notes : tuple of str
         What to keep in mind, a line each.
+    explained : bool
+        Whether the best candidate leaves no more than noise; otherwise nothing is decided.
     """
 
     seen: bool
@@ -130,6 +132,7 @@ class Verdict:
     credible: tuple[int, ...]
     gap: float
     notes: tuple[str, ...]
+    explained: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +186,7 @@ class Match:
                 "sentence": verdict.sentence,
                 "seen": verdict.seen,
                 "decided": verdict.decided,
+                "explained": verdict.explained,
                 "credible_types": list(verdict.credible),
                 "gap": verdict.gap,
                 "notes": list(verdict.notes),

@@ -46,6 +46,23 @@ def posterior(
     return np.asarray(share / share.sum())
 
 
+def largest_misfit(pixels: int) -> float:
+    r"""Misfit up to which noise alone may have left the residuals.
+
+    Parameters
+    ----------
+    pixels : int
+        How many were compared.
+
+    Returns
+    -------
+    float
+        :math:`1.02 + 5\sqrt{2/n}`: five standard deviations of :math:`\chi^2/n`, and 2 % by which
+        the variance of the noise may be wrong.
+    """
+    return 1.02 + 5.0 * float(np.sqrt(2.0 / pixels))
+
+
 def averaged(log_evidences: ArrayLike) -> float:
     """Logarithm of the mean of evidences: that of a class with several members, all as likely."""
     values = np.asarray(log_evidences, dtype=np.float64)

@@ -13,7 +13,7 @@ from weakbeam.identify.library import Library
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.match_result import Candidate
 from weakbeam.identify.observation import Observation
-from weakbeam.identify.refine import refine
+from weakbeam.identify.refine import CHARACTER, refine
 from weakbeam.identify.render import Renderer
 
 _FAR = 10.0
@@ -54,7 +54,7 @@ def refine_candidates(
     candidates: Sequence[Candidate],
     conditions: Sequence[int],
     count: int,
-    free: Sequence[str] = ("position",),
+    free: Sequence[str] | None = None,
     workers: int | None = None,
 ) -> tuple[list[Candidate], list[str]]:
     """Refine the best candidates and rank all of them again.
@@ -71,8 +71,9 @@ def refine_candidates(
         Number of each image's condition in the library.
     count : int
         How many to refine; candidates that make the same images count once.
-    free : sequence of str
-        What is fitted; see :func:`~weakbeam.identify.refine.refine`.
+    free : sequence of str, optional
+        What is fitted; see :func:`~weakbeam.identify.refine.refine`. The position unless given, and
+        of a type that gains evidence by it the character as well.
     workers : int, optional
         Threads.
 
@@ -85,7 +86,7 @@ def refine_candidates(
         What to tell of it.
     """
     renderer = SomeConditions(Renderer(library.experiment, workers), conditions)
-    turning = "character" in free
+    turning = free is None or "character" in free
     found: dict[int, Candidate] = {}
     for candidate in candidates:
         if len(found) == count:
@@ -124,13 +125,17 @@ def _apart(candidates: Sequence[Candidate]) -> list[Candidate]:
     kept: list[Candidate] = []
     for one in candidates:
         if not any(
-            other.refinement is not None
+            (_was_turned(one) or _was_turned(other))
             and (other.type.plane, other.type.burgers) == (one.type.plane, one.type.burgers)
             and _angle(other.type.character_deg, one.type.character_deg) < _TURNED_DEG
             for other in kept
         ):
             kept.append(one)
     return kept
+
+
+def _was_turned(one: Candidate) -> bool:
+    return one.refinement is not None and CHARACTER in one.refinement.names
 
 
 def _angle(one: float, other: float) -> float:
@@ -142,7 +147,7 @@ def _refined(
     library: Library,
     candidate: Candidate,
     renderer: Renderer,
-    free: Sequence[str],
+    free: Sequence[str] | None,
 ) -> Candidate:
     """Fit one candidate, from where the library's image lay best."""
     row, column = renderer.pixel_steps()
@@ -165,7 +170,11 @@ def _refined(
         corner[1] : corner[1] + renderer.shape[1],
     ]
     part = Observation(observation.images[window], observation.noise, observation.good[window])
-    fit = refine(part, renderer, candidate.type, place + rest, candidate.depth_um, free)
+    start = (part, renderer, candidate.type, place + rest, candidate.depth_um)
+    fit = refine(*start, ("position",) if free is None else free)
+    if free is None:
+        turned = refine(*start, ("position", "character"))
+        fit = max(fit, turned, key=lambda one: one.log_evidence)
     flat = fit_scale(part.images, np.zeros(part.images.shape), part.noise, part.good)
     image = np.full(observation.images.shape, np.nan)
     image[window] = fit.image

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.identify.match_result import Candidate, Verdict, are_opposite
-from weakbeam.identify.posterior import credible_set, merged
+from weakbeam.identify.posterior import credible_set, largest_misfit, merged
 
 LEVEL = 0.95
 """Probability from which a type counts as identified."""
@@ -17,14 +17,15 @@ _SEEN = 10.0
 """Log-likelihood above an even background from which there is a dislocation at all. Shifts and
 types to choose from raise the best of pure noise by about the logarithm of their number."""
 
-_MISFIT = 1.1
-"""Mean squared residual, in units of the noise, from which it is told."""
-
 _SHOWN = 4
 
 
 def verdict_of(
-    candidates: Sequence[Candidate], images: int, max_shift: int, notes: Sequence[str] = ()
+    candidates: Sequence[Candidate],
+    images: int,
+    max_shift: int,
+    notes: Sequence[str] = (),
+    pixels: int = 10_000,
 ) -> Verdict:
     """Put the probabilities of candidates into words.
 
@@ -38,19 +39,26 @@ def verdict_of(
         Largest shift that was tried (pixels).
     notes : sequence of str
         What is known already.
+    pixels : int
+        How many the images have together.
 
     Returns
     -------
     Verdict
-        Decided by the cautious probabilities, which allow for a misfit of the best candidate.
+        Decided by the cautious probabilities, which allow for a misfit of the best candidate; never
+        if that is more than noise leaves.
     """
     groups, shares = _groups(candidates)
     best = candidates[0]
     told = list(notes)
-    if best.misfit > _MISFIT:
+    most = largest_misfit(pixels)
+    explained = best.misfit <= most
+    if not explained:
         told.append(
             f"the best candidate leaves residuals of {best.misfit:.3g} times the variance of the "
-            "noise: model or noise is not quite right; probabilities are stated with caution"
+            f"noise, where {most:.3g} is the most that noise leaves"
+            + (": refine the best candidates" if best.refinement is None else "")
+            + "; probabilities are only those among the candidates"
         )
     if max_shift and np.abs(best.shift_px).max() >= max_shift - 0.5:
         told.append(f"the best shift lies at the bound of {max_shift} pixels: allow a larger one")
@@ -62,7 +70,13 @@ def verdict_of(
             "no dislocation is seen: the best candidate explains the images hardly better than an "
             "even background"
         )
-        return Verdict(False, False, sentence, numbers, gap, tuple(told))
+        return Verdict(False, False, sentence, numbers, gap, tuple(told), explained)
+    if not explained:
+        sentence = (
+            "no type of the library explains the images within their noise; "
+            f"{best.type.name} comes nearest"
+        )
+        return Verdict(True, False, sentence, numbers, gap, tuple(told), False)
     if len(chosen) == 1:
         share = min(float(shares[chosen[0]]), 1.0 - 1e-9)
         shown = f"{100.0 * share:.3g} %" if share < 0.9995 else "more than 99.9 %"
