@@ -13,7 +13,8 @@ from weakbeam.identify.candidates import candidates_of
 from weakbeam.identify.correlation import normalised_correlation
 from weakbeam.identify.observation import Noise
 from weakbeam.identify.separation import confusion_probability, expected_gap
-from weakbeam.identify.study import RELATIONS, correlation_matrix, run_study
+from weakbeam.identify.similarity import RELATIONS, correlation_matrix
+from weakbeam.identify.study import run_study
 from weakbeam.identify.study_report import decide, figures_of, report_of, table_of
 
 SETTINGS = [

@@ -14,9 +14,8 @@ from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.identify.candidates import candidates_of
 from weakbeam.identify.classes import DislocationType
+from weakbeam.identify.similarity import PAPER_BOUND, RELATIONS
 from weakbeam.identify.study import (
-    PAPER_BOUND,
-    RELATIONS,
     TOLD_APART,
     Study,
     condition_names,
