@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +37,7 @@ from weakbeam.figures import (
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.io.bliss import source_path
 from weakbeam.io.diskerrors import creation_error
-from weakbeam.io.lock import held
+from weakbeam.io.lock import alone_in
 from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
@@ -48,7 +48,6 @@ from weakbeam.stacks import Stack, entries_of, first_stacks, stacks_of
 FILE = "weakbeam.h5"
 TRUTH_FILE = "weakbeam_truth.h5"
 EXPERIMENT_FILE = "experiment.toml"
-LOCK = "weakbeam.lock"
 FIGURES = "figures"
 
 _PERCENT_PER_LOOSENING = 0.1
@@ -150,7 +149,7 @@ def record(
         firsts = first_stacks(stacks)
         if resume and check_resumable(target / FILE, setups[0].digest) == "SUCCESS":
             return _complete(setups, stacks, target, workers)
-        until_the_end.enter_context(_only_run_in(target))
+        until_the_end.enter_context(alone_in(target))
         if experiment.output.figures:
             for part in firsts:
                 number = frame_to_show(part.setup, part.scan)
@@ -191,17 +190,6 @@ def record(
     frames = sum(part.frames for part in stacks)
     notes, rows = _notes(setups, masked, saturated, loosened), reflection_rows(setups)
     return Record(target, frames, masked, tuple(drawn), notes, rows)
-
-
-@contextmanager
-def _only_run_in(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, which is made if need be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise creation_error(folder, error) from None
-    with held(folder / LOCK):
-        yield
 
 
 def _complete(

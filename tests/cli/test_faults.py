@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
+from weakbeam.io.lock import LOCK, alone_in
 from weakbeam.io.reading import frames_done, read_frames
-from weakbeam.recording import LOCK, record
+from weakbeam.recording import record
 
 KEYS = [
     "camera.pixels=[20, 30]",
@@ -254,3 +255,14 @@ def test_a_clock_that_runs_backwards(weakbeam, tmp_path, monkeypatch, whole):
     with h5py.File(tmp_path / "weakbeam.h5") as file:
         stamps = [file["1.1/start_time"].asstr()[()], file["1.1/end_time"].asstr()[()]]
     assert stamps[1] < stamps[0]
+
+
+def test_a_library_keeps_out_of_the_folder_of_a_run(weakbeam, tmp_path):
+    small = ["--set=camera.pixels=[16, 48]", "--set=identify.character_step_deg=90"]
+    with alone_in(tmp_path / "run"):
+        result = weakbeam("identify", "generate", "-o", tmp_path / "run", *small)
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+    assert result.status == 2
+    assert "is in use by" in result.err.splitlines()[-1]
+    assert weakbeam("identify", "generate", "-o", tmp_path / "run", *small).status == 0
+    assert not (tmp_path / "run" / LOCK).exists()

@@ -41,6 +41,7 @@ from weakbeam.identify.training import Drawn, Sample, TrainingPlan, plan_trainin
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
+from weakbeam.io.lock import alone_in
 
 LIBRARY_FILE = "library.h5"
 TRAINING_FILE = "training.h5"
@@ -157,15 +158,18 @@ def record_library(
     check_disk(target, len(plan) * len(renderer.conditions) * frame)
     entries = member_entries(renderer, len(plan), plan.dtype)
     contrasts: list[Contrast] = []
-    write_experiment(experiment, target)
-    with new_library(
-        target,
-        entries,
-        describe(renderer.setups),
-        compression=experiment.output.compression,
-        overwrite=overwrite,
-        workers=workers,
-    ) as file:
+    with (
+        alone_in(target.parent),
+        new_library(
+            target,
+            entries,
+            describe(renderer.setups),
+            compression=experiment.output.compression,
+            overwrite=overwrite,
+            workers=workers,
+        ) as file,
+    ):
+        write_experiment(experiment, target)
         first = 0
         for batch in batches(plan.frames(), frame * len(renderer.conditions)):
             frames = np.stack([images for images, _ in batch], axis=1)
@@ -228,15 +232,18 @@ def record_training(
     entries = member_entries(renderer, len(plan), plan.dtype)
     drawn: list[Drawn] = []
     ratios: list[Floats] = []
-    write_experiment(experiment, target)
-    with new_library(
-        target,
-        entries,
-        describe(renderer.setups),
-        compression=experiment.output.compression,
-        overwrite=overwrite,
-        workers=workers,
-    ) as file:
+    with (
+        alone_in(target.parent),
+        new_library(
+            target,
+            entries,
+            describe(renderer.setups),
+            compression=experiment.output.compression,
+            overwrite=overwrite,
+            workers=workers,
+        ) as file,
+    ):
+        write_experiment(experiment, target)
         if most:
             shape = (len(plan), most, *renderer.shape)
             for index in range(len(entries)):
@@ -378,7 +385,6 @@ def write_experiment(experiment: Experiment, target: Path) -> None:
     """Write the resolved experiment beside the images."""
     path = target.parent / EXPERIMENT_FILE
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(experiment.to_toml(), encoding="utf-8")
     except OSError as error:
         raise creation_error(path, error) from None

@@ -54,6 +54,27 @@ class Holder:
         return f"process {self.pid} on {self.host}"
 
 
+LOCK = "weakbeam.lock"
+"""Name of the lock in the folder of a run."""
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder, which is made if need be.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or another run writes there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise creation_error(folder, error) from None
+    with held(folder / LOCK):
+        yield
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold a lock; leaving the context removes it.
