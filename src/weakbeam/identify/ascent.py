@@ -31,7 +31,7 @@ _STALE = 0.4
 _STALE_AT_END = 0.1
 """and, for the errors, when it ends at more than this share."""
 
-_LOOKED_AT = (-5.0, -2.0, 2.0, 5.0)
+_LOOKED_AT = (-3.0, 3.0)
 _SMALL = 0.2
 _MOST_LOOKS = 4
 _HIGHER = 0.1
