@@ -17,6 +17,12 @@ PICTURES = {
     "mosaicity-maps.png": ("mosaicity", "maps"),
 }
 
+SETUP = ("beam.height_fwhm_um=0.6", "scan.phi.value_mrad=0.15")
+SMALL_CAMERA = ("camera.pixels=[85,255]", "camera.model=pco_edge")
+DISLOCATION = (
+    "defects=[{plane=[1,1,-1], burgers=[1,0,1], character_deg=37, position_um=[0.31,-0.42,0]}]"
+)
+
 WIDTH = 1080
 
 
@@ -38,6 +44,25 @@ def main() -> None:
             save_small(folder / example, here / example)
         for figure in ("kernel", "rays"):
             save_small(folder / f"figures/{figure}.png", here / f"{figure}.png")
+        identification(folder, here)
+
+
+def identification(folder: Path, here: Path) -> None:
+    """Identify the dislocation of the tutorial, and correlate the images of all types."""
+    setup, small = (
+        [word for setting in settings for word in ("--set", setting)]
+        for settings in (SETUP, (*SETUP, *SMALL_CAMERA))
+    )
+    measured, library, match, study = (
+        folder / n for n in ("measured", "library", "match", "study")
+    )
+    run(["weakbeam", "forward", *small, "--set", DISLOCATION, "-o", measured], check=True)
+    run(["weakbeam", "identify", "generate", *small, "-o", library], check=True)
+    image = ["weakbeam", "identify", "match", measured / "weakbeam.h5", "--refine", "4"]
+    run([*image, "--library", library, "-o", match], check=True)
+    save_small(match / "match.png", here / "identified.png")
+    run(["weakbeam", "identify", "study", *setup, "-o", study], check=True)
+    save_small(study / "correlations.png", here / "identify-correlations.png")
 
 
 def save_small(figure: Path, picture: Path) -> None:
