@@ -31,9 +31,9 @@ def assert_calibrated(trials):
     assert abs(trials.probability.mean() - trials.right.mean()) <= 0.05
 
 
-def identifier_of(*settings):
+def identifier_of(*settings, precise=True):
     experiment = Experiment().with_settings([*SMALL, *settings])
-    candidates = candidates_of(experiment, 1)
+    candidates = candidates_of(experiment, 1, precise)
     types = [candidates.types[k] for k in candidates.seen]
     prior = PositionPrior.of_view(candidates.renderer, (8, 8), depth_um=0.15)
     return Identifier(candidates.renderer, types, prior)
@@ -47,7 +47,7 @@ def bright():
 @pytest.fixture(scope="module")
 def dim():
     # A hundredth of the light.
-    return identifier_of("camera.counts_per_s=10")
+    return identifier_of("camera.counts_per_s=10", precise=False)
 
 
 def test_types_are_neighbours_and_opposites(bright):
@@ -66,7 +66,7 @@ def test_two_hundred_draws_at_the_exposure_of_the_preset(bright):
 
 
 def test_probabilities_are_true_where_light_is_short(dim):
-    trials = run_trials(dim, 40, seed=2, most=6)
+    trials = run_trials(dim, 40, seed=2, most=4)
     assert (trials.gap < 6).sum() > 8
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
