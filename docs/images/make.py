@@ -62,18 +62,18 @@ def identification(folder: Path, here: Path) -> None:
     run([*image, "--library", library, "-o", match], check=True)
     save_small(match / "match.png", here / "identified.png")
     run(["weakbeam", "identify", "study", *setup, "-o", study], check=True)
-    save_small(study / "correlations.png", here / "identify-correlations.png")
+    save_small(study / "correlations.png", here / "identify-correlations.png", 720)
 
 
-def save_small(figure: Path, picture: Path) -> None:
+def save_small(figure: Path, picture: Path, width: int = WIDTH) -> None:
     """Save a figure as a picture of the documentation."""
     with Image.open(figure) as image:
-        small(image.convert("RGB")).save(picture, optimize=True)
+        small(image.convert("RGB"), width).save(picture, optimize=True)
 
 
-def small(image: Image.Image) -> Image.Image:
+def small(image: Image.Image, width: int = WIDTH) -> Image.Image:
     """Return a picture no wider than a page, in 256 colours that are mixed dot by dot."""
-    image.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    image.thumbnail((width, width), Image.Resampling.LANCZOS)
     colors = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
     return image.quantize(palette=colors, dither=Image.Dither.FLOYDSTEINBERG)
 
