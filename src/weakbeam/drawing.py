@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,19 +17,13 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
+from weakbeam.processes import can_start, start_python
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMAT = ".png"
 """Format of the pictures of an :class:`Artist`."""
-
-_PROGRAM = """
-import gc, pickle, sys
-gc.disable()
-sys.path[:] = pickle.load(sys.stdin.buffer)
-from weakbeam.plot.process import work
-work(sys.stdin.buffer, sys.stdout.buffer)
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,24 +98,14 @@ class Artist:
         if self._started:
             return
         self._started = True
-        # In a program made of one file (PyInstaller) `executable` is that program, not Python.
-        if not sys.executable or getattr(sys, "frozen", False):
+        if not can_start():
             return
         with suppress(OSError):
-            self._process = subprocess.Popen(
-                # -P: the folder that a user stands in must not hide Python's own modules.
-                [sys.executable, "-P", "-c", _PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                # Ctrl-C at the terminal is for this process, which then ends the other one.
-                process_group=0 if sys.platform != "win32" else None,
-            )
+            self._process = start_python("weakbeam.plot.process.work", subprocess.DEVNULL)
         if self._process is not None:
             # The other process reads when it has time: only a thread may wait for that.
             self._feeder = Thread(target=_feed, args=(self._process.stdin, self._jobs), daemon=True)
             self._feeder.start()
-            self._jobs.put(pickle.dumps(sys.path))
 
     def submit(self, drawings: Mapping[str, Drawing]) -> None:
         """Have figures drawn, by their names; starts the process if need be."""

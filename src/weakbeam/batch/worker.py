@@ -1,81 +1,47 @@
 """A process that computes files of a sweep for another one.
 
-It reads a line of JSON for each file and writes lines of JSON: first how many workers of its kind
-have room in memory, then what it does. It ends when its input ends.
+It is told ``folder``, ``digest`` and ``directory``, and answers how many workers of its kind have
+``room`` in memory. A job is a ``shard`` with a number of ``threads``; the answers are a ``tick``
+for every few tasks, then ``done``.
 """
 
 from __future__ import annotations
 
-import gc
-import json
-import os
-import sys
-import threading
-import traceback
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import IO, Any
+
+from weakbeam.processes import Say, attend
 
 _SHARE_OF_MEMORY = 0.8
 
 
 def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
-    """Compute files until there are no more jobs.
+    """Compute files until the process at the other end is gone.
 
     Parameters
     ----------
-    jobs : binary file
-        The first line tells ``folder``, ``digest`` and ``directory``; each further one ``shard``
-        and ``threads``.
-    answers : binary file
-        Gets lines with ``room``, ``tick``, ``done`` or ``error``.
+    jobs, answers : binary file
+        See `weakbeam.processes.attend`.
     """
-    try:
-        _work(jobs, answers)
-    except BaseException:
-        # An ordinary end of the program would wait for the thread that reads, and abort.
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
+    attend(jobs, answers, _start)
 
 
-def _work(jobs: IO[bytes], answers: IO[bytes]) -> None:
-    about = json.loads(jobs.readline())
-    queue: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    # Another thread reads, to notice at once that the process that wants the files is gone.
-    threading.Thread(target=_receive, args=(jobs, queue), daemon=True).start()
-
-    def say(**answer: object) -> None:
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
-
+def _start(about: dict[str, Any], say: Say) -> Callable[[dict[str, Any]], None]:
     from weakbeam.batch.shard import compute_shard
-    from weakbeam.errors import InputError, RunError
 
-    # What has been imported stays: no use looking through it for garbage again and again.
-    gc.freeze()
-    say(room=_room(about["folder"], about["digest"]))
-    while True:
-        job = queue.get()
-        try:
-            tasks, failures = compute_shard(
-                about["folder"],
-                about["digest"],
-                job["shard"],
-                job["threads"],
-                about["directory"],
-                lambda tasks: say(tick=tasks),
-            )
-        except (InputError, RunError) as error:
-            say(error=str(error))
-        else:
-            say(done=job["shard"], tasks=tasks, failures=failures)
+    def compute(job: dict[str, Any]) -> None:
+        tasks, failures = compute_shard(
+            about["folder"],
+            about["digest"],
+            job["shard"],
+            job["threads"],
+            about["directory"],
+            lambda tasks: say({"tick": tasks}),
+        )
+        say({"done": job["shard"], "tasks": tasks, "failures": failures})
 
-
-def _receive(jobs: IO[bytes], queue: SimpleQueue[dict[str, Any]]) -> None:
-    for line in jobs:
-        queue.put(json.loads(line))
-    # Nothing is lost: a file of images appears under its name when it is complete, or not at all.
-    os._exit(0)
+    say({"room": _room(about["folder"], about["digest"])})
+    return compute
 
 
 def _room(folder: str, digest: str) -> int:
