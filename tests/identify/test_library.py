@@ -7,7 +7,7 @@ import weakbeam as wb
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Reflection
 from weakbeam.identify.candidates import candidates_of, types_of
-from weakbeam.identify.frames import IDEAL_SIGMA, FrameNoise, in_order, shortened
+from weakbeam.identify.frames import IDEAL_SIGMA, FrameNoise, shortened
 from weakbeam.identify.generate import (
     count_images,
     generate_images,
@@ -15,6 +15,7 @@ from weakbeam.identify.generate import (
     record_library,
 )
 from weakbeam.identify.library import make_library, plan_library
+from weakbeam.identify.making import in_order
 from weakbeam.identify.render import Renderer
 from weakbeam.instrument.detector import Detector, Readout
 from weakbeam.io.foreign import read_scan

@@ -136,7 +136,7 @@ class TestLabels:
                 "identify.mask_fraction=0",
             )
             lit = plan_training(bright, 1)
-            sample = lit.sample(0)
+            sample = lit.make(0)
             sigma = FrameNoise(lit.candidates.renderer.setups[0].detector).sigma(lit.perfect[0])
             added = np.abs(sample.contributions[0].astype(float))
             assert (added[sample.masks[0] == 1] > 2.99 * sigma.mean()).all()
@@ -173,7 +173,7 @@ class TestLabels:
         assert inside > 50
 
     def test_may_be_left_out(self):
-        plain = plan_training(experiment("identify.labels=false"), 1).sample(0)
+        plain = plan_training(experiment("identify.labels=false"), 1).make(0)
         assert plain.contributions.shape == (1, 0, 24, 40)
         assert np.isnan(plain.signal_to_noise).all()
 
@@ -222,7 +222,7 @@ class TestFile:
             lines["image"], np.repeat(np.arange(12), [len(d.types) for d in drawn])
         )
         assert (lines["signal_to_noise"] > 0).all()
-        last = plan.sample(11)
+        last = plan.make(11)
         np.testing.assert_array_equal(images[11], last.frames)
         labels = read_labels(found.file, "contribution", "2.1", slice(11, 12))
         np.testing.assert_array_equal(labels[0], last.contributions[1])

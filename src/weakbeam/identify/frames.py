@@ -1,14 +1,10 @@
-"""From ideal images to the frames of a library: their noise, their digits, their order."""
+"""From ideal images to the frames of a library: their noise and their digits."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +13,6 @@ from weakbeam._typing import ArrayLike, Floats, Floats32
 from weakbeam.identify.observation import Noise
 from weakbeam.instrument.camera_loops import Levels, expose, frame_key, tables
 from weakbeam.instrument.detector import Detector
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 IDEAL_SIGMA = 0.01
 """Deviation in place of noise, relative to the perfect crystal's peak, where nothing counts."""
@@ -111,27 +104,3 @@ def shortened(images: Floats32) -> Floats32:
     even = (bits >> np.uint32(_DROPPED_BITS)) & np.uint32(1)
     mask = np.uint32(0xFFFFFFFF << _DROPPED_BITS & 0xFFFFFFFF)
     return ((bits + half + even) & mask).view(np.float32)
-
-
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    """Call a function for every item on some threads; results come in the order of the items.
-
-    Only a few items are taken ahead of the result that is asked for.
-    """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

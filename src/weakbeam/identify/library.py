@@ -19,7 +19,8 @@ from weakbeam.estimate import physical_memory
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import Candidates, candidates_of, settings_of
 from weakbeam.identify.classes import DislocationType
-from weakbeam.identify.frames import FrameNoise, in_order, shortened
+from weakbeam.identify.frames import FrameNoise, shortened
+from weakbeam.identify.making import make_all
 from weakbeam.identify.render import Condition
 
 Bools = NDArray[np.bool_]
@@ -180,25 +181,23 @@ class LibraryPlan:
         return self.candidates.renderer.image(StraightLines.of([]))
 
     def frames(self) -> Iterator[tuple[NDArray[Any], Contrast]]:
-        """Frames of every member, in order, on the renderer's threads.
+        """What :meth:`make` gives for every member; see `weakbeam.identify.making.make_all`."""
+        return make_all(self, plan_library)
 
-        Yields
-        ------
+    @property
+    def rendered(self) -> int:
+        """How many images are rendered for a member, under each condition."""
+        return 1
+
+    def make(self, member: int) -> tuple[NDArray[Any], Contrast]:
+        """Make a member.
+
+        Returns
+        -------
         frames : (conditions, rows, columns) ndarray
             Relative intensities to 16 binary digits (float32), or counts (uint16).
         contrast : Contrast
         """
-        yield from in_order(self._one, range(len(self)), self.candidates.renderer.workers)
-
-    def members(self, contrasts: Sequence[Contrast]) -> Members:
-        """The table of the members, given how much the images of each one show."""
-        visibility, ratio = np.array(contrasts).reshape(-1, 2).T
-        seen = np.isin(self.types, self.candidates.seen) & (visibility > FAINT)
-        # Where nothing counts, the ratio is NaN and no reason to hide.
-        visible = seen & ~(ratio < DETECTABLE)
-        return Members(self.types, self.positions_um, self.depths_um, visibility, ratio, visible)
-
-    def _one(self, member: int) -> tuple[NDArray[Any], Contrast]:
         renderer = self.candidates.renderer
         place = self.positions_um[member : member + 1]
         images = renderer.image(self.candidates.lines([int(self.types[member])], place))
@@ -210,6 +209,14 @@ class LibraryPlan:
             for number, (noise, image) in enumerate(zip(self._noises, images, strict=True))
         ]
         return np.array(counted), contrast
+
+    def members(self, contrasts: Sequence[Contrast]) -> Members:
+        """The table of the members, given how much the images of each one show."""
+        visibility, ratio = np.array(contrasts).reshape(-1, 2).T
+        seen = np.isin(self.types, self.candidates.seen) & (visibility > FAINT)
+        # Where nothing counts, the ratio is NaN and no reason to hide.
+        visible = seen & ~(ratio < DETECTABLE)
+        return Members(self.types, self.positions_um, self.depths_um, visibility, ratio, visible)
 
     @cached_property
     def _noises(self) -> tuple[FrameNoise, ...]:

@@ -15,8 +15,9 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Identify
 from weakbeam.identify.candidates import Candidates, candidates_of, settings_of
-from weakbeam.identify.frames import FrameNoise, in_order, shortened
+from weakbeam.identify.frames import FrameNoise, shortened
 from weakbeam.identify.library import contrast_of, frame_noises, wants_noise
+from weakbeam.identify.making import make_all
 from weakbeam.identify.view import View, view_of
 
 
@@ -126,10 +127,16 @@ class TrainingPlan:
         return Drawn(types, self.views[0].point(pixels, depths))
 
     def samples(self) -> Iterator[Sample]:
-        """All images, in order, made on the renderer's threads."""
-        yield from in_order(self.sample, range(len(self)), self.candidates.renderer.workers)
+        """All images, in order; see `weakbeam.identify.making.make_all`."""
+        return make_all(self, plan_training)
 
-    def sample(self, number: int) -> Sample:
+    @property
+    def rendered(self) -> int:
+        """How many images are rendered for one, under each condition."""
+        several = self.settings.labels and self.settings.dislocations > 1
+        return 1 + self.settings.dislocations if several else 1
+
+    def make(self, number: int) -> Sample:
         """Make one image with its labels."""
         drawn = self.draw(number)
         renderer = self.candidates.renderer

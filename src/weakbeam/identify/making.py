@@ -1,0 +1,106 @@
+"""Many images, one after the other: on threads or, where there is much to do, in processes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any, Protocol, TypeVar
+
+from weakbeam.experiment import Experiment
+from weakbeam.identify.candidates import Candidates
+from weakbeam.processes import Say, attend, can_start, results_in_order
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Made = TypeVar("Made", covariant=True)
+
+MUCH = 3e7
+"""Rendered pixels from which on processes save more time than they take to start."""
+
+_AT_ONCE = 4
+"""Members that a process makes before it sends them."""
+
+
+class Plan(Protocol[Made]):
+    """A set of images that are made independently of each other."""
+
+    @property
+    def candidates(self) -> Candidates:
+        """The types of dislocations, and what makes their images."""
+
+    @property
+    def rendered(self) -> int:
+        """How many images one member takes under each condition."""
+
+    def __len__(self) -> int: ...
+
+    def make(self, number: int) -> Made:
+        """Make a member."""
+
+
+Planner = Callable[[Experiment, int], Plan[Any]]
+"""Plans a set of images from an experiment and the number of threads."""
+
+
+def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
+    """Make all members of a set, in order.
+
+    Parameters
+    ----------
+    plan : Plan
+        The set.
+    planner : callable
+        What has planned it, a function of a module, and does so again in other processes.
+
+    Raises
+    ------
+    RunError
+        If a process dies.
+    """
+    renderer = plan.candidates.renderer
+    workers = min(renderer.workers, math.ceil(len(plan) / _AT_ONCE))
+    pixels = len(plan) * plan.rendered * len(renderer.conditions) * math.prod(renderer.shape)
+    if workers == 1 or pixels < MUCH or not can_start():
+        yield from in_order(plan.make, range(len(plan)), renderer.workers)
+        return
+    parts = (range(k, min(k + _AT_ONCE, len(plan))) for k in range(0, len(plan), _AT_ONCE))
+    about = planner, renderer.experiment
+    for some in results_in_order("weakbeam.identify.making.work", about, parts, workers):
+        yield from some
+
+
+def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
+    """Make members of a set for another process; see `weakbeam.processes.attend`."""
+    attend(jobs, answers, _start)
+
+
+def _start(about: tuple[Planner, Experiment], say: Say) -> Callable[[range], None]:
+    planner, experiment = about
+    plan = planner(experiment, 1)
+    return lambda numbers: say([plan.make(number) for number in numbers])
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Call a function for every item on some threads; results come in the order of the items.
+
+    Only a few items are taken ahead of the result that is asked for.
+    """
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
