@@ -92,6 +92,28 @@ class TestContents:
         for file in (tmp_path / "first/shards").iterdir():
             assert str(datetime.now().year).encode() not in file.read_bytes()[:200]
 
+    @pytest.mark.parametrize("compression", ["gzip", "none"])
+    def test_bytes_do_not_depend_on_when_objects_are_forgotten(
+        self, tmp_path, monkeypatch, compression
+    ):
+        """A profiler, as that of Dask, remembers objects of HDF5 longer than their function."""
+        sweep = small_sweep(CHI, experiment={"output": {"compression": compression}})
+        compute_here(sweep, tmp_path / "first", [0])
+        remembered = []
+
+        def remembering(method):
+            def call(*args, **rest):
+                remembered.append(method(*args, **rest))
+                return remembered[-1]
+
+            return call
+
+        for name in ("create_dataset", "__getitem__"):
+            monkeypatch.setattr(h5py.Group, name, remembering(getattr(h5py.Group, name)))
+        compute_here(sweep, tmp_path / "second", [0])
+        assert len(remembered) > 10
+        assert fingerprints(tmp_path / "first") == fingerprints(tmp_path / "second")
+
     def test_impossible_experiments_are_noted(self, tmp_path):
         sweep = small_sweep(("beam.energy_keV", [17, 3, 18]))
         folder = compute_here(sweep, tmp_path)

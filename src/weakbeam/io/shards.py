@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.io.chunks import compression_of, shuffle_and_deflate
+from weakbeam.io.newfiles import Drain
 
 SUFFIXES = {"hdf5": ".h5", "webdataset": ".tar", "zarr": ".zarr.zip"}
 """Formats and the ends of their files' names."""
@@ -96,37 +97,38 @@ def shard_writer(form: str, path: Path, compression: str = "gzip") -> ShardWrite
 
 
 class HDF5Writer:
-    """Samples in HDF5: a group for each shape of images, with a row for each sample."""
+    """Samples in HDF5: a group for each shape of images, with a row for each sample.
+
+    Every dataset is flushed once it is written. HDF5 would else place it in the file when Python
+    forgets the last object that stands for it, and such as profilers and debuggers, that of a Dask
+    worker among them, remember objects for some time: equal files would not have equal bytes.
+    """
 
     def __init__(self, path: Path, compression: str) -> None:
+        self._drain = Drain(path, new=True)
         # "earliest" is the format that every reader knows.
-        self._file = h5py.File(path, "w", libver="earliest")
+        self._file = h5py.File(self._drain, "w", libver="earliest")
         self._file.attrs.update({"NX_class": "NXroot", "creator": "weakbeam"})
         self._compression = compression
         self._samples: dict[str, list[Sample]] = {}
 
     def add(self, sample: Sample) -> None:
         """Append a sample to its group."""
-        try:
-            if sample.group not in self._samples:
-                self._create(sample)
-            samples = self._samples.setdefault(sample.group, [])
-            stack = self._file[sample.group]["image"]
-            self._write_images(stack, len(samples), sample.images)
-            samples.append(sample.without_images())
-        except BaseException:
-            self._give_up()
-            raise
+        if sample.group not in self._samples:
+            self._create(sample)
+        samples = self._samples.setdefault(sample.group, [])
+        stack = self._file[sample.group]["image"]
+        self._write_images(stack, len(samples), sample.images)
+        samples.append(sample.without_images())
+        self._drain.check()
 
     def close(self) -> None:
         """Complete the file."""
-        try:
-            for name, samples in self._samples.items():
-                _write_columns(self._file[name], samples)
-            self._file.close()
-        except BaseException:
-            self._give_up()
-            raise
+        with closing(self._drain):
+            with self._file:
+                for name, samples in self._samples.items():
+                    _write_columns(self._file[name], samples)
+            self._drain.check()
 
     def _create(self, sample: Sample) -> None:
         if "default" not in self._file.attrs:
@@ -155,27 +157,29 @@ class HDF5Writer:
         stack.resize(row + 1, axis=0)
         if compression_of(stack) != "gzip":
             stack[row] = images
+            stack.flush()
             return
         for index in np.ndindex(*images.shape[:-2]):
             chunk = shuffle_and_deflate(np.ascontiguousarray(images[index]))
             stack.id.write_direct_chunk((row, *index, 0, 0), chunk)
 
-    def _give_up(self) -> None:
-        """Close what a full disk keeps from being closed."""
-        with suppress(Exception):
-            self._file.close()
-
 
 def _write_columns(group: h5py.Group, samples: Sequence[Sample]) -> None:
     """Write what belongs to the images, a row for each sample."""
-    group["number"] = np.array([s.number for s in samples], np.int64)
+    _write_numbers(group, "number", np.array([s.number for s in samples], np.int64))
     write_texts(group, "id", [s.id for s in samples])
     write_texts(group, "settings", [settings_text(s.settings) for s in samples])
     write_texts(group, "experiment", [s.experiment for s in samples])
     for name in samples[0].coords:
-        group[name] = np.array([s.coords[name] for s in samples])
+        positions = _write_numbers(group, name, np.array([s.coords[name] for s in samples]))
         if name in samples[0].units:
-            group[name].attrs["units"] = samples[0].units[name]
+            positions.attrs["units"] = samples[0].units[name]
+
+
+def _write_numbers(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
+    column = group.create_dataset(name, data=values)
+    column.flush()
+    return column
 
 
 def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
@@ -190,7 +194,7 @@ def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
     options: dict[str, Any] = {}
     if length > _LONG_TEXT and encoded:
         options = {"compression": "gzip", "shuffle": False}
-    group.create_dataset(name, data=np.array(encoded, kind), **options)
+    group.create_dataset(name, data=np.array(encoded, kind), **options).flush()
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
