@@ -367,13 +367,10 @@ class Engine:
         peaks = np.zeros(coarse.pixels, np.float32)
 
         def work(block: Block) -> None:
-            part = np.empty((block.samples, block.pixels.size), np.float32)
-            peak = np.empty(block.pixels.size, np.float32)
-            ray_kernels.steepest_steps(
-                self._q(block), coarse.oversampling**2, self._tolerated, part, peak
-            )
             where = block.pixels[: block.count]
-            steps[:, where], peaks[where] = part[:, : block.count], peak[: block.count]
+            ray_kernels.steepest_steps(
+                self._q(block), coarse.oversampling**2, self._tolerated, where, steps, peaks
+            )
 
         self._map(work, self.sampling.blocks[-1], lambda _: None)
         return steps, peaks

@@ -12,13 +12,17 @@ from weakbeam.imaging.kernels import q_from_gradient
 
 
 @compiled
-def block_points(centres: Floats, offsets: Floats, first: Ints, points: Floats) -> None:
+def block_points(
+    centres: Floats, pixels: Ints, offsets: Floats, first: Ints, points: Floats
+) -> None:
     """Sampling points of a block.
 
     Parameters
     ----------
-    centres : (3, width) ndarray
-        Where the pixel of each ray looks at height 0 (µm, sample frame).
+    centres : (3, pixels of the image) ndarray
+        Where each pixel looks at height 0 (µm, sample frame).
+    pixels : (width,) ndarray of int64
+        The pixel of each ray.
     offsets : (n, 3) ndarray
         Displacements of a pixel's samples.
     first : (width,) ndarray of int64
@@ -30,7 +34,26 @@ def block_points(centres: Floats, offsets: Floats, first: Ints, points: Floats) 
         for k in range(points.shape[1]):
             row = points[c, k]
             for p in range(row.size):
-                row[p] = centres[c, p] + offsets[first[p] + k, c]
+                row[p] = centres[c, pixels[p]] + offsets[first[p] + k, c]
+
+
+@compiled
+def weights_of_slices(weights: Floats, first: Ints, chosen: Floats) -> None:
+    """Weights of the samples of a block.
+
+    Parameters
+    ----------
+    weights : (n,) ndarray
+        Weight of each sample of a pixel.
+    first : (width,) ndarray of int64
+        The first sample of each member of the block.
+    chosen : (samples, width) ndarray
+        Filled in.
+    """
+    for k in range(chosen.shape[0]):
+        row = chosen[k]
+        for p in range(row.size):
+            row[p] = weights[first[p] + k]
 
 
 @compiled
@@ -59,6 +82,7 @@ def weights_of_uncut(
 @compiled
 def q_of_lines(
     centres: Floats,
+    pixels: Ints,
     offsets: Floats,
     first: Ints,
     across: Floats,
@@ -72,7 +96,7 @@ def q_of_lines(
 
     Parameters
     ----------
-    centres, offsets, first
+    centres, pixels, offsets, first
         As for :func:`block_points`.
     across, core_squared, matrices
         The lines; see :func:`~weakbeam.defects.straight.constants`.
@@ -82,13 +106,17 @@ def q_of_lines(
         Filled in.
     """
     # One sample of all rays at a time stays in the fastest memory.
-    width = centres.shape[1]
+    width = pixels.size
+    here = np.empty((3, width))
+    for c in range(3):
+        for p in range(width):
+            here[c, p] = centres[c, pixels[p]]
     points, gradient, part = np.empty((3, width)), np.empty((9, width)), np.empty((3, width))
     every = np.arange(core_squared.size)
     for k in range(q.shape[1]):
         for c in range(3):
             for p in range(width):
-                points[c, p] = centres[c, p] + offsets[first[p] + k, c]
+                points[c, p] = here[c, p] + offsets[first[p] + k, c]
         gradient[:] = 0.0
         add_lines(gradient, points, across, core_squared, matrices, every)
         q_from_gradient(gradient, q0, rotation, part)
@@ -99,27 +127,31 @@ def q_of_lines(
 
 
 @compiled
-def steepest_steps(q: Floats, runs: int, scales: Floats, steps: Floats32, peaks: Floats32) -> None:
+def steepest_steps(
+    q: Floats, runs: int, scales: Floats, pixels: Ints, steps: Floats32, peaks: Floats32
+) -> None:
     """Largest change of q from each sample of each pixel to its neighbours, and theirs to others.
 
     Parameters
     ----------
-    q : (3, samples, pixels) ndarray
+    q : (3, samples, width) ndarray
         Imaging frame.
     runs : int
         Samples come in this many runs along the ray, one for each sub-pixel.
     scales : (3,) ndarray
         Change of each component that counts as 1.
-    steps : (samples, pixels) ndarray of float32
-        Filled in.
-    peaks : (pixels,) ndarray of float32
+    pixels : (n,) ndarray of int64
+        Where the first n ≤ width members of the block lie in the image.
+    steps : (samples, pixels of the image) ndarray of float32
+        Filled in at `pixels`.
+    peaks : (pixels of the image,) ndarray of float32
         Filled in with the largest of each pixel.
     """
     samples = q.shape[1] // runs
     rock, roll, two_theta = 1.0 / scales[0], 1.0 / scales[1], 1.0 / scales[2]
     step = np.empty(q.shape[2], np.float32)
-    steps[:] = 0.0
-    peaks[:] = 0.0
+    about = np.zeros(q.shape[1:], np.float32)
+    highest = np.zeros(q.shape[2], np.float32)
     for start in range(0, q.shape[1], samples):
         for k in range(start, start + samples - 1):
             q1, q2, q3 = q[0, k], q[1, k], q[2, k]
@@ -128,8 +160,14 @@ def steepest_steps(q: Floats, runs: int, scales: Floats, steps: Floats32, peaks:
                 change = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
                 step[p] = change + abs(n3[p] - q3[p]) * two_theta
             for n in range(max(k - 1, start), min(k + 2, start + samples - 1) + 1):
-                row = steps[n]
+                row = about[n]
                 for p in range(step.size):
                     row[p] = max(row[p], step[p])
             for p in range(step.size):
-                peaks[p] = max(peaks[p], step[p])
+                highest[p] = max(highest[p], step[p])
+    for k in range(q.shape[1]):
+        row, all_of_image = about[k], steps[k]
+        for p in range(pixels.size):
+            all_of_image[pixels[p]] = row[p]
+    for p in range(pixels.size):
+        peaks[pixels[p]] = highest[p]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam._typing import Floats, Floats32, Ints
-from weakbeam.imaging.ray_kernels import block_points, weights_of_uncut
+from weakbeam.imaging.ray_kernels import block_points, weights_of_slices, weights_of_uncut
 from weakbeam.imaging.rays import RayGrid
 
 _VECTOR = 16
@@ -144,10 +144,11 @@ class Sampling:
 
     def weights(self, block: Block) -> Floats:
         """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
-        if block.level != 0:
-            return np.ascontiguousarray(self._weights[block.level][self._numbers(block)])
         weights = np.empty((block.samples, block.pixels.size))
-        weights_of_uncut(self._weights[0], self._levels, block.pixels, weights)
+        if block.level == 0:
+            weights_of_uncut(self._weights[0], self._levels, block.pixels, weights)
+        else:
+            weights_of_slices(self._weights[block.level], block.first, weights)
         return weights
 
     def points(self, block: Block) -> Floats:
@@ -156,19 +157,21 @@ class Sampling:
         block_points(*self.rays_of(block), points)
         return points
 
-    def rays_of(self, block: Block) -> tuple[Floats, Floats, Ints]:
+    def rays_of(self, block: Block) -> tuple[Floats, Ints, Floats, Ints]:
         """Rays of a block.
 
         Returns
         -------
-        centres : (3, width) ndarray
-            Where the pixel of each looks at height 0 (µm, sample frame).
+        centres : (3, pixels of the image) ndarray
+            Where each pixel looks at height 0 (µm, sample frame).
+        pixels : (width,) ndarray of int
+            The pixel of each ray.
         offsets : (n, 3) ndarray
             Displacements of a pixel's samples, in a list.
         first : (width,) ndarray of int
             Where in the list each ray begins.
         """
-        return self._centres[:, block.pixels], self.offsets[block.level], block.first
+        return self._centres, block.pixels, self.offsets[block.level], block.first
 
     def divide(self, rough: NDArray[np.bool_]) -> list[tuple[Block, Block, Ints]]:
         """Keep the smooth grid for some rays; the others take the coarsest of the grids.
@@ -241,10 +244,6 @@ class Sampling:
                     weights.append(self.weights(block)[:, mine].ravel())
         return np.concatenate(points), np.concatenate(weights)
 
-    def _numbers(self, block: Block) -> Ints:
-        """Numbers of the samples in the list of their grid, (samples, width)."""
-        return np.arange(block.samples)[:, None] + block.first
-
 
 def _whole_rays(level: int, pixels: Ints, samples: int) -> list[Block]:
     """Whole rays of some pixels with all slices, in blocks of neighbours."""
@@ -282,12 +281,8 @@ def _filled(level: int, pixels: Ints, first: Ints, samples: int) -> Block:
     Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
     not depend on where in a block it stands.
     """
-    firsts = np.broadcast_to(first, pixels.shape)
-    filling = _width(pixels.size, pixels.size) - pixels.size
-    return Block(
-        level,
-        np.concatenate([pixels, np.repeat(pixels[-1:], filling)]).astype(np.int64),
-        np.concatenate([firsts, np.repeat(firsts[-1:], filling)]).astype(np.int64),
-        samples,
-        pixels.size,
-    )
+    count = pixels.size
+    members = np.empty((2, _width(count, count)), np.int64)
+    members[0, :count], members[1, :count] = pixels, first
+    members[:, count:] = members[:, count - 1 : count]
+    return Block(level, members[0], members[1], samples, count)
