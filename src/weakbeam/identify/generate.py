@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,9 +93,33 @@ def generate_images(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Generated:
-    """Make the library or the training set that ``identify.mode`` asks for.
+    """Make the library or the training set that ``identify.mode`` asks for into a folder.
 
-    Parameters, results and errors are those of `record_library` and `record_training`.
+    Parameters
+    ----------
+    experiment : Experiment
+        Crystal, instrument, scan and ``[identify]``.
+    folder : path-like
+        Gets ``library.h5`` or ``training.h5``, and ``experiment.toml``.
+    overwrite : bool
+        Replace such a file that is there.
+    workers : int, optional
+        Threads, or processes where there is much to do; as many as there are cores unless given.
+        The file does not depend on it.
+    progress : callable, optional
+        Told how many members or images are newly done.
+
+    Returns
+    -------
+    Generated
+
+    Raises
+    ------
+    InputError
+        As `plan_library` or `plan_training`, or for a folder that cannot be used or is too small.
+        Nothing has been written then.
+    RunError
+        If writing fails later, or a process is lost; nothing is left of the file then.
     """
     record = record_training if settings_of(experiment).is_training else record_library
     return record(experiment, folder, overwrite=overwrite, workers=workers, progress=progress)
@@ -123,55 +148,17 @@ def record_library(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Generated:
-    """Make a library into a folder.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Crystal, instrument, scan and ``[identify]``.
-    folder : path-like
-        Gets ``library.h5`` and ``experiment.toml``.
-    overwrite : bool
-        Replace a library that is there.
-    workers : int, optional
-        Threads; as many as there are cores unless given. The file does not depend on it.
-    progress : callable, optional
-        Told how many members are newly done.
-
-    Returns
-    -------
-    Generated
-
-    Raises
-    ------
-    InputError
-        As `plan_library`, or for a folder that cannot be used or is too small. Nothing has been
-        written then.
-    RunError
-        If writing fails later; nothing is left of the library then.
-    """
+    """Make a library, whatever ``identify.mode`` says; see `generate_images`."""
     target = Path(folder) / LIBRARY_FILE
     check_target(target, experiment, overwrite)
     plan = plan_library(experiment, workers)
-    renderer = plan.candidates.renderer
-    frame = math.prod(renderer.shape) * plan.dtype.itemsize
-    check_disk(target, len(plan) * len(renderer.conditions) * frame)
-    entries = member_entries(renderer, len(plan), plan.dtype)
+    conditions = len(plan.candidates.renderer.conditions)
+    item = conditions * math.prod(plan.candidates.renderer.shape) * plan.dtype.itemsize
+    check_disk(target, len(plan) * item)
     contrasts: list[Contrast] = []
-    with (
-        alone_in(target.parent),
-        new_library(
-            target,
-            entries,
-            describe(renderer.setups),
-            compression=experiment.output.compression,
-            overwrite=overwrite,
-            workers=workers,
-        ) as file,
-    ):
-        write_experiment(experiment, target)
+    with _new_file(target, experiment, plan, overwrite) as file:
         first = 0
-        for batch in batches(plan.frames(), frame * len(renderer.conditions)):
+        for batch in batches(plan.frames(), item):
             frames = np.stack([images for images, _ in batch], axis=1)
             contrasts += [contrast for _, contrast in batch]
             for index, stack in enumerate(frames):
@@ -182,9 +169,7 @@ def record_library(
         members = plan.members(contrasts)
         file.add_fields(0, TABLES, {**_common(plan), "members": members_table(members)})
     hidden = len(plan) - int(members.visible.sum())
-    return Generated(
-        target, len(plan), len(renderer.conditions), len(plan.candidates.types), hidden
-    )
+    return Generated(target, len(plan), conditions, len(plan.candidates.types), hidden)
 
 
 def record_training(
@@ -195,60 +180,20 @@ def record_training(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Generated:
-    """Make a training set into a folder.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Crystal, instrument, scan and ``[identify]``.
-    folder : path-like
-        Gets ``training.h5`` and ``experiment.toml``.
-    overwrite : bool
-        Replace a training set that is there.
-    workers : int, optional
-        Threads; as many as there are cores unless given. The file does not depend on it.
-    progress : callable, optional
-        Told how many images are newly done.
-
-    Returns
-    -------
-    Generated
-
-    Raises
-    ------
-    InputError
-        As `plan_training`, or for a folder that cannot be used or is too small. Nothing has been
-        written then.
-    RunError
-        If writing fails later; nothing is left of the set then.
-    """
+    """Make a training set, whatever ``identify.mode`` says; see `generate_images`."""
     target = Path(folder) / TRAINING_FILE
     check_target(target, experiment, overwrite)
     plan = plan_training(experiment, workers)
-    renderer = plan.candidates.renderer
+    shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
     most = plan.settings.dislocations if plan.settings.labels else 0
-    item = math.prod(renderer.shape) * len(renderer.conditions) * (plan.dtype.itemsize + 3 * most)
+    item = conditions * math.prod(shape) * (plan.dtype.itemsize + 3 * most)
     check_disk(target, len(plan) * item)
-    entries = member_entries(renderer, len(plan), plan.dtype)
     drawn: list[Drawn] = []
     ratios: list[Floats] = []
-    with (
-        alone_in(target.parent),
-        new_library(
-            target,
-            entries,
-            describe(renderer.setups),
-            compression=experiment.output.compression,
-            overwrite=overwrite,
-            workers=workers,
-        ) as file,
-    ):
-        write_experiment(experiment, target)
-        if most:
-            shape = (len(plan), most, *renderer.shape)
-            for index in range(len(entries)):
-                file.create_labels(index, "contribution", shape, np.float16)
-                file.create_labels(index, "mask", shape, np.uint8)
+    with _new_file(target, experiment, plan, overwrite) as file:
+        for index in range(conditions if most else 0):
+            file.create_labels(index, "contribution", (len(plan), most, *shape), np.float16)
+            file.create_labels(index, "mask", (len(plan), most, *shape), np.uint8)
         for batch in batches(plan.samples(), item):
             _write_samples(file, batch, bool(most))
             drawn += [sample.drawn for sample in batch]
@@ -258,7 +203,7 @@ def record_training(
         for index, traces in enumerate(trace_tables(plan, drawn)):
             file.add_fields(index, TRACES, traces)
         file.add_fields(0, TABLES, {**_common(plan), "lines": lines_table(drawn, ratios)})
-    return Generated(target, len(plan), len(renderer.conditions), len(plan.candidates.types))
+    return Generated(target, len(plan), conditions, len(plan.candidates.types))
 
 
 def read_library(path: str | os.PathLike[str], in_memory: bool | None = None) -> Library:
@@ -388,6 +333,25 @@ def write_experiment(experiment: Experiment, target: Path) -> None:
         path.write_text(experiment.to_toml(), encoding="utf-8")
     except OSError as error:
         raise creation_error(path, error) from None
+
+
+@contextmanager
+def _new_file(
+    target: Path, experiment: Experiment, plan: LibraryPlan | TrainingPlan, overwrite: bool
+) -> Iterator[LibraryFile]:
+    """A file for the frames of a plan, with the experiment beside it; its folder is held."""
+    renderer = plan.candidates.renderer
+    entries = member_entries(renderer, len(plan), plan.dtype)
+    compression, workers = experiment.output.compression, renderer.workers
+    about = describe(renderer.setups)
+    with (
+        alone_in(target.parent),
+        new_library(
+            target, entries, about, compression=compression, overwrite=overwrite, workers=workers
+        ) as file,
+    ):
+        write_experiment(experiment, target)
+        yield file
 
 
 def _write_samples(file: LibraryFile, batch: Sequence[Sample], labels: bool) -> None:
