@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from weakbeam.batch.folder import SweepFolder
+from weakbeam.batch.index import write_tables
 from weakbeam.batch.manifest import Sweep, parse_sweep
 from weakbeam.batch.shard import compute_shard
 
@@ -65,6 +66,12 @@ def tables(path: Path) -> dict[str, object]:
     with h5py.File(path / "sweep.h5") as file:
         file.visititems(look)
     return found
+
+
+def reference(sweep: Sweep, path: Path) -> tuple[dict[str, str], dict[str, object]]:
+    """Files and tables of a sweep that is computed in this process."""
+    write_tables(compute_here(sweep, path), sweep)
+    return fingerprints(path), tables(path)
 
 
 def zarr_array(store: zipfile.ZipFile, name: str) -> tuple[dict, bytes]:

@@ -12,12 +12,12 @@ import threading
 import time
 
 import pytest
-from small_sweeps import compute_here, fingerprints, small_sweep, tables
+from fake_clusters import make_commands, submitted_jobs
+from small_sweeps import fingerprints, reference, small_sweep, tables
 
 from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch import cluster
 from weakbeam.batch.events import Finished, Ticked
-from weakbeam.batch.index import write_tables
 from weakbeam.batch.jobs import JobCount
 from weakbeam.batch.run import run_sweep
 from weakbeam.batch.status import sweep_status
@@ -25,31 +25,11 @@ from weakbeam.errors import InputError, RunError
 
 SEEDS = ("camera.seed", range(200))
 
-# A job runs in a session of its own, so that cancelling it ends all of it. The script is copied, as
-# by the real commands: it may be removed at once.
-COMMANDS = {
-    "sbatch": 'script=$(mktemp)\ncp "$1" "$script"\nsetsid sh "$script" >/dev/null 2>&1 &\n'
-    'echo "$!" >> "$JOBS"\necho "Submitted batch job $!"\n',
-    "scancel": 'kill -- "-$1" 2>/dev/null || true\n',
-    "bsub": 'script=$(mktemp)\ncat > "$script"\nsetsid sh "$script" >/dev/null 2>&1 &\n'
-    'echo "Job <$!> is submitted to queue <normal>."\n',
-    "bkill": 'kill -- "-$1" 2>/dev/null || true\n',
-    "lsid": 'echo "IBM Spectrum LSF Standard 10.1.0.0"\n',
-}
-
 
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
     """A folder of commands as a cluster has them."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, text in COMMANDS.items():
-        path = folder / name
-        path.write_text(f"#!/bin/sh\n{text}")
-        path.chmod(0o755)
-    monkeypatch.setenv("JOBS", str(tmp_path / "jobs"))
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder
+    make_commands(tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
@@ -58,15 +38,14 @@ def commands(tmp_path, monkeypatch):
 def test_every_executor_gives_the_same_files(tmp_path, commands, kind):
     pytest.importorskip("dask_jobqueue")
     sweep = small_sweep(SEEDS, per_shard=4)
-    write_tables(compute_here(sweep, tmp_path / "here"), sweep)
+    files, index = reference(sweep, tmp_path / "here")
     events = []
     options = ExecutorOptions(kind=kind, workers=2, queue="long", directives=("--hint=none",))
     summary = run_sweep(sweep, tmp_path / kind, options, watch=events.append)
     assert summary.missing == 0
     assert sum(event.tasks for event in events if isinstance(event, Ticked)) == 200
     assert len({event.shard for event in events if isinstance(event, Finished)}) == 50
-    assert fingerprints(tmp_path / kind) == fingerprints(tmp_path / "here")
-    assert tables(tmp_path / kind) == tables(tmp_path / "here")
+    assert (fingerprints(tmp_path / kind), tables(tmp_path / kind)) == (files, index)
 
 
 def test_jobs_that_have_ended_are_replaced():
@@ -80,6 +59,13 @@ def test_jobs_that_have_ended_are_replaced():
     assert count.wanted(["SLURMCluster-2", "SLURMCluster-3", "SLURMCluster-4"]) == 5
 
 
+def test_jobs_that_come_and_go_unseen_are_replaced():
+    count = JobCount(1)
+    assert count.wanted([]) == 1
+    count.saw("SLURMCluster-0")
+    assert count.wanted([]) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_a_sweep_outlives_its_jobs(tmp_path, commands, monkeypatch):
@@ -87,14 +73,14 @@ def test_a_sweep_outlives_its_jobs(tmp_path, commands, monkeypatch):
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setattr("weakbeam.batch.jobs._LOOK_EVERY", 0.5)
     sweep = small_sweep(SEEDS, per_shard=4)
-    write_tables(compute_here(sweep, tmp_path / "here"), sweep)
+    files, _ = reference(sweep, tmp_path / "here")
     finished, killed = [], []
 
     def watch(event):
         if isinstance(event, Finished):
             finished.append(event)
         if len(finished) == 3 and not killed:
-            killed.extend(map(int, (tmp_path / "jobs").read_text().split()))
+            killed.extend(submitted_jobs(tmp_path))
             for job in killed:
                 os.killpg(job, signal.SIGKILL)
 
@@ -102,8 +88,8 @@ def test_a_sweep_outlives_its_jobs(tmp_path, commands, monkeypatch):
     summary = run_sweep(sweep, tmp_path / "run", options, watch=watch)
     assert (summary.missing, summary.lost) == (0, [])
     assert len(killed) == 2
-    assert len((tmp_path / "jobs").read_text().split()) >= 3
-    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "here")
+    assert len(submitted_jobs(tmp_path)) >= 3
+    assert fingerprints(tmp_path / "run") == files
 
 
 def start(*arguments):

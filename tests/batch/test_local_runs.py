@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import signal
-import subprocess
 import sys
 import threading
-import time
 
 import pytest
-from small_sweeps import CHI, compute_here, fingerprints, small_sweep, tables
+from killing import kill_and_resume
+from small_sweeps import CHI, compute_here, fingerprints, reference, small_sweep, tables
 
 from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch.events import Finished, Found, Lost, Ticked
 from weakbeam.batch.folder import SweepFolder
-from weakbeam.batch.index import write_tables
 from weakbeam.batch.local import LocalExecutor
 from weakbeam.batch.run import Part, run_sweep
 from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
-from weakbeam.io.lock import is_running
 
 MANY = ("camera.seed", range(60))
 SLOW = {"camera": {"pixels": [40, 60], "pixel_nm": 100.0}}
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-
-
-def reference(sweep, path):
-    folder = compute_here(sweep, path)
-    write_tables(folder, sweep)
-    return fingerprints(path), tables(path)
 
 
 def test_two_workers_give_what_one_process_gives(tmp_path):
@@ -107,83 +97,6 @@ def test_a_file_whose_workers_always_die_is_given_up(tmp_path):
     assert events[-1] == Lost(1, "its process was ended by SIGKILL")
 
 
-# It tells of what is newly done and waits for a line, so that it is never ahead of the test.
-DRIVER = """
-import sys
-sys.path[:0] = [{tests!r}]
-from small_sweeps import small_sweep
-from weakbeam._sweep import ExecutorOptions
-from weakbeam.batch.events import Found
-from weakbeam.batch.run import run_sweep
-sweep = small_sweep(("camera.seed", range({tasks})), per_shard=5)
-def watch(event):
-    if not isinstance(event, Found):
-        print(type(event).__name__, flush=True)
-        sys.stdin.readline()
-options = ExecutorOptions(workers=2, retries=9)
-run_sweep(sweep, sys.argv[1], options, resume=True, watch=watch)
-"""
-
-
-def start_driver(path, tasks):
-    program = DRIVER.format(tests=os.path.dirname(__file__), tasks=tasks)
-    return subprocess.Popen(
-        [sys.executable, "-c", program, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def children(pid):
-    """Numbers of the processes that a process has started."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True
-    )
-    return [int(number) for number in listed.stdout.split()]
-
-
-def kill_driver(driver):
-    workers = children(driver.pid)
-    driver.kill()
-    driver.communicate()
-    # They end with the one that wants their files.
-    for _ in range(200):
-        if not any(map(is_running, workers)):
-            break
-        time.sleep(0.05)
-    assert not any(map(is_running, workers))
-
-
-def kill_and_resume(tmp_path, tasks, victims, events):
-    """Kill workers and drivers, one by one, each after some events; then let the sweep end."""
-    sweep = small_sweep(("camera.seed", range(tasks)), per_shard=5)
-    files, index = reference(sweep, tmp_path / "here")
-    path = tmp_path / "killed"
-    rng = random.Random(1)
-    done = 0
-    driver = start_driver(path, tasks)
-    for victim in victims:
-        for _ in range(rng.randint(*events)):
-            assert driver.stdout.readline(), "the sweep has ended before all have been killed"
-            driver.stdin.write("\n")
-            driver.stdin.flush()
-        if victim == "worker":
-            os.kill(rng.choice(children(driver.pid)), signal.SIGKILL)
-            continue
-        kill_driver(driver)
-        now = sweep_status(path).done
-        # What was complete stays so.
-        assert done <= now < tasks
-        done = now
-        driver = start_driver(path, tasks)
-    _, errors = driver.communicate(timeout=120)
-    assert driver.returncode == 0, errors
-    assert (fingerprints(path), tables(path)) == (files, index)
-    assert not sweep_status(path).damaged
-
-
 @POSIX
 def test_a_killed_driver_can_be_resumed(tmp_path):
     kill_and_resume(tmp_path, 60, ["driver"], (1, 12))
@@ -197,9 +110,9 @@ def test_a_sweep_of_200_survives_ten_random_kills(tmp_path):
     kill_and_resume(tmp_path, 200, victims, (3, 20))
 
 
-@POSIX
 def test_a_full_disk_ends_the_run_in_one_line(tmp_path):
     """With a limit on the size of files, which workers inherit, as with a full disk."""
+    resource = pytest.importorskip("resource")
     sweep = small_sweep(CHI, experiment=SLOW, per_shard=5)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, hard))

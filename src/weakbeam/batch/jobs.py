@@ -30,6 +30,10 @@ class JobCount:
         self._seen: set[int] = set()
         self._gone: set[int] = set()
 
+    def saw(self, worker: str) -> None:
+        """Note that a worker is there."""
+        self._seen |= _jobs_of([worker])
+
     def wanted(self, workers: Iterable[str]) -> int:
         """How many jobs are to be submitted, all in all.
 
@@ -39,11 +43,15 @@ class JobCount:
             Names of the workers that are there: ``SLURMCluster-3`` of job 3, ``SLURMCluster-3-0``
             if it has several workers.
         """
-        here = {int(m[1]) for name in workers if (m := re.match(r"[^-]*-(\d+)", name))}
+        here = _jobs_of(workers)
         self._seen |= here
         # One that comes back after all is one more than wanted: no worker is sent away.
         self._gone |= self._seen - here
         return self._jobs + len(self._gone)
+
+
+def _jobs_of(workers: Iterable[str]) -> set[int]:
+    return {int(m[1]) for name in workers if (m := re.match(r"[^-]*-(\d+)", name))}
 
 
 @contextmanager
@@ -61,7 +69,17 @@ def jobs_kept(cluster: Any, jobs: int, every: float | None = None) -> Iterator[N
     every : float, optional
         Time (s) between two looks.
     """
+    from distributed.diagnostics.plugin import SchedulerPlugin
+
     count, end = JobCount(jobs), Event()
+
+    class Arrivals(SchedulerPlugin):  # type: ignore[misc]
+        """Sees also the workers that come and go between two looks."""
+
+        def add_worker(self, scheduler: Any, worker: str) -> None:
+            count.saw(str(scheduler.workers[worker].name))
+
+    cluster.scheduler.add_plugin(Arrivals())
     cluster.scale(jobs=jobs)
 
     def look() -> None:
