@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from threading import Timer
 
@@ -20,6 +21,13 @@ IMAGE = Drawing(
     (np.arange(12.0).reshape(3, 4), np.arange(3), np.arange(4)),
     {"phi_mrad": 0.15},
 )
+
+
+@cache
+def drawn_here():
+    """What both figures are when this process draws them."""
+    return {"curve": CURVE.picture(), "image": IMAGE.picture()}
+
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -60,7 +68,7 @@ def ends(pid, seconds=20.0):
 
 
 def test_pictures_are_those_of_this_process(monkeypatch):
-    here = {"curve": CURVE.picture(), "image": IMAGE.picture()}
+    here = drawn_here()
     forbid_drawing(monkeypatch)
     assert pictures_of({"curve": CURVE, "image": IMAGE}) == here
 
@@ -80,9 +88,7 @@ def test_drawn_here_without_another_python(monkeypatch, executable):
         # Where it finds no modules the other process ends at once.
         monkeypatch.setattr(sys, "path", ["/nowhere"])
     monkeypatch.setattr(sys, "executable", executable)
-    drawings = {"curve": CURVE, "image": IMAGE}
-    expected = {name: drawing.picture() for name, drawing in drawings.items()}
-    assert pictures_of(drawings) == expected
+    assert pictures_of({"curve": CURVE, "image": IMAGE}) == drawn_here()
 
 
 def test_a_program_in_one_file_is_not_started_again(monkeypatch):
@@ -91,7 +97,7 @@ def test_a_program_in_one_file_is_not_started_again(monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", fail)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert pictures_of({"curve": CURVE}) == {"curve": CURVE.picture()}
+    assert pictures_of({"curve": CURVE}) == {"curve": drawn_here()["curve"]}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -105,7 +111,7 @@ def test_drawn_here_if_the_other_process_is_killed(number, moment):
         artist._process.wait()
         if moment == "before":
             artist.submit({"curve": CURVE, "image": IMAGE})
-        assert artist.finish() == {"curve": CURVE.picture(), "image": IMAGE.picture()}
+        assert artist.finish() == drawn_here()
 
 
 def test_a_figure_that_fails_tells_why_and_others_are_drawn():

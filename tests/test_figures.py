@@ -46,6 +46,12 @@ ODD_SCANS = {
 }
 
 
+@pytest.fixture(scope="module")
+def rocking():
+    """A rocking scan in memory."""
+    return simulate(ROCKING)
+
+
 def texts(figure):
     return " ".join(text.get_text() for text in figure.findobj(Text))
 
@@ -59,9 +65,9 @@ def test_any_scan_can_be_drawn(tmp_path, settings):
     assert {"image", "rocking", "acceptance"} <= set(figures)
 
 
-def test_figures_of_the_file_are_those_of_the_run(tmp_path):
+def test_figures_of_the_file_are_those_of_the_run(tmp_path, rocking):
     result = record(ROCKING, tmp_path)
-    from_file, from_run = draw_file(result.file), draw_run(simulate(ROCKING))
+    from_file, from_run = draw_file(result.file), draw_run(rocking)
     assert from_file.keys() == from_run.keys() == {"image", "rocking", "acceptance", "maps"}
     for name, figure in from_file.items():
         assert texts(figure) == texts(from_run[name])
@@ -71,10 +77,10 @@ def test_figures_of_the_file_are_those_of_the_run(tmp_path):
     )
 
 
-def test_the_frame_that_is_shown_has_its_number():
+def test_the_frame_that_is_shown_has_its_number(rocking):
     setup = assemble(ROCKING)
     number = frame_to_show(setup, setup.scans[0])
-    figures = draw_run(simulate(ROCKING))
+    figures = draw_run(rocking)
     assert f"frame {number} of 0 to 30" in texts(figures["image"])
     assert f"frame {number}: " in texts(figures["rocking"])
     alone = draw_run(simulate(SMALL))
@@ -129,15 +135,15 @@ def test_prediction_follows_the_maps_in_a_scan_off_centre():
     assert np.ptp(found[far]) > 3e-6
 
 
-def test_labels_name_the_offset_of_an_uneven_scan():
+def test_labels_name_the_offset_of_an_uneven_scan(rocking):
     uneven = SMALL.with_settings(["scan.phi.values_mrad=[0.1, -0.2, 0.15, 0]"])
     assert "φ − 0.0" in texts(draw_run(simulate(uneven))["maps"])
-    assert "−" not in draw_run(simulate(ROCKING))["maps"].axes[0].get_title()
+    assert "−" not in draw_run(rocking)["maps"].axes[0].get_title()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_saved_files_are_reproducible_and_nothing_is_logged(tmp_path, caplog, suffix):
-    figures = draw_run(simulate(ROCKING))
+def test_saved_files_are_reproducible_and_nothing_is_logged(tmp_path, caplog, rocking, suffix):
+    figures = draw_run(rocking)
     with caplog.at_level(logging.WARNING):
         a = save_all(figures, tmp_path / "a", suffix)
         b = save_all(draw_run(simulate(ROCKING)), tmp_path / "b", suffix)

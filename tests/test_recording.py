@@ -61,10 +61,29 @@ def contents(path):
 
 
 def assert_same_content(a, b):
-    left, right = contents(a), contents(b)
+    assert_contents(a, contents(b))
+
+
+def assert_contents(a, right):
+    left = contents(a)
     assert left.keys() == right.keys()
     for name, value in left.items():
         np.testing.assert_array_equal(value, right[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Record an experiment once: how many frames, the names of the files, what the file holds."""
+    known = {}
+
+    def recorded(experiment):
+        if experiment.digest not in known:
+            whole = record(experiment, tmp_path_factory.mktemp("whole"))
+            names = {path.name for path in whole.folder.iterdir()}
+            known[experiment.digest] = (whole.frames, names, contents(whole.file))
+        return known[experiment.digest]
+
+    return recorded
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("killed")], ids=type)
@@ -80,7 +99,7 @@ def assert_same_content(a, b):
     ids=["ideal", "counts and twin", "bliss", "bitshuffle", "layers"],
 )
 @pytest.mark.parametrize("after", [0.5, 11.0])
-def test_resumed_run_equals_an_uninterrupted_one(tmp_path, error, settings, after):
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, uninterrupted, error, settings, after):
     if "bitshuffle-lz4" in str(settings):
         pytest.importorskip("hdf5plugin")
     experiment = SCAN.with_settings(settings)
@@ -91,10 +110,10 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, error, settings, afte
     assert stored.end_reason == ended
     assert not stored.done.all()
     result = record(experiment, tmp_path / "cut", resume=True)
-    whole = record(experiment, tmp_path / "whole")
-    assert result.frames == whole.frames
-    assert_same_content(result.file, whole.file)
-    assert {p.name for p in result.folder.iterdir()} == {p.name for p in whole.folder.iterdir()}
+    frames, names, whole = uninterrupted(experiment)
+    assert result.frames == frames
+    assert {path.name for path in result.folder.iterdir()} == names
+    assert_contents(result.file, whole)
 
 
 def test_resumed_twice(tmp_path):

@@ -15,10 +15,12 @@ import pytest
 
 from weakbeam.experiment import Experiment
 from weakbeam.io.reading import frames_done, read_entry, read_frames
+from weakbeam.recording import record
 from weakbeam.templates import TEMPLATES
 
 SMALL = ["camera.pixels=[6, 10]", "camera.pixel_nm=300"]
 SCAN = [*SMALL, "scan.phi.half_range_mrad=0.3", "scan.phi.steps=5"]
+NO_FIGURES = "output.figures=false"
 
 
 def given(settings):
@@ -43,7 +45,8 @@ def test_quiet_says_nothing_and_verbose_lists_the_figures(weakbeam, tmp_path):
 
 
 def test_running_the_written_experiment_gives_the_same_images(weakbeam, tmp_path):
-    settings = [*SCAN, "camera.model=pco_edge", "defects[0].position_um=[0.1, 0.2, 0.3]"]
+    settings = [*SCAN, NO_FIGURES, "camera.model=pco_edge"]
+    settings += ["defects[0].position_um=[0.1, 0.2, 0.3]"]
     assert weakbeam("forward", "-o", tmp_path / "a", *given(settings), "--seed", 5).status == 0
     written = tmp_path / "a" / "experiment.toml"
     assert tomllib.loads(written.read_text())["camera"]["seed"] == 5
@@ -55,7 +58,7 @@ def test_running_the_written_experiment_gives_the_same_images(weakbeam, tmp_path
 
 def test_seed_changes_the_noise(weakbeam, tmp_path):
     for seed in (1, 2):
-        flags = given([*SMALL, "camera.model=pco_edge", "output.figures=false"])
+        flags = given([*SMALL, "camera.model=pco_edge", NO_FIGURES])
         weakbeam("forward", "-q", "-o", tmp_path / str(seed), "--seed", seed, *flags)
     a, b = (read_frames(tmp_path / name / "weakbeam.h5") for name in "12")
     assert (a != b).mean() > 0.5
@@ -64,7 +67,7 @@ def test_seed_changes_the_noise(weakbeam, tmp_path):
 def test_number_of_workers_changes_nothing_in_the_file(weakbeam, tmp_path):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        settings = given([*SCAN, "output.figures=false", "camera.model=pco_edge"])
+        settings = given([*SCAN, NO_FIGURES, "camera.model=pco_edge"])
         assert weakbeam("forward", "-q", "-o", folder, "--workers", workers, *settings).status == 0
     assert differences(tmp_path / "1" / "weakbeam.h5", tmp_path / "2" / "weakbeam.h5") == []
 
@@ -122,7 +125,8 @@ def test_existing_run_is_kept_unless_told(weakbeam, tmp_path):
     assert "already complete" in result.out
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
     assert (folder / "figures" / "maps.png").exists()
-    assert weakbeam("forward", "-o", folder, "--overwrite", *given(SMALL)).status == 0
+    again = given([*SMALL, NO_FIGURES])
+    assert weakbeam("forward", "-o", folder, "--overwrite", *again).status == 0
     assert read_entry(folder / "weakbeam.h5").done.size == 1
     assert not (folder / "figures" / "maps.png").exists()
 
@@ -131,8 +135,8 @@ def test_resume_refuses_what_is_not_there_or_another_experiment(weakbeam, tmp_pa
     result = weakbeam("forward", "-o", tmp_path / "none", "--resume")
     assert result.status == 2
     assert not (tmp_path / "none").exists()
-    weakbeam("forward", "-o", tmp_path / "run", *given(SMALL))
-    result = weakbeam("forward", "-o", tmp_path / "run", "--resume", *given(SCAN))
+    weakbeam("forward", "-o", tmp_path / "run", *given([*SMALL, NO_FIGURES]))
+    result = weakbeam("forward", "-o", tmp_path / "run", "--resume", *given([*SCAN, NO_FIGURES]))
     assert result.status == 2
     assert "another experiment" in result.err
 
@@ -156,13 +160,14 @@ def test_measured_frames_are_not_overwritten(weakbeam, tmp_path):
     for flags in ([], ["--overwrite"]):
         settings = given([*SMALL, "output.layout=bliss"])
         assert weakbeam("forward", "-o", tmp_path, *flags, *settings).status == 2
-    assert weakbeam("forward", "-o", tmp_path, "--overwrite", *given(SMALL)).status == 0
+    settings = given([*SMALL, NO_FIGURES])
+    assert weakbeam("forward", "-o", tmp_path, "--overwrite", *settings).status == 0
     assert measured.read_bytes() == before
 
 
 def test_overwriting_leaves_no_old_sources(weakbeam, tmp_path):
     twins = [*SMALL, "output.layout=bliss", "output.perfect_crystal=true", "output.field=true"]
-    weakbeam("forward", "-o", tmp_path / "run", *given(twins))
+    weakbeam("forward", "-o", tmp_path / "run", *given([*twins, NO_FIGURES]))
     assert (tmp_path / "run" / "scan0002").exists()
     assert (tmp_path / "run" / "weakbeam_truth.h5").exists()
     weakbeam("forward", "-o", tmp_path / "run", "--overwrite", *given(SMALL))
@@ -175,8 +180,8 @@ def test_overwriting_leaves_no_old_sources(weakbeam, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_show_draws_each_format(weakbeam, tmp_path, suffix):
-    settings = given([*SCAN, "output.figures=false", "output.compression=none"])
-    weakbeam("forward", "-q", "-o", tmp_path, *settings)
+    settings = [*SCAN, NO_FIGURES, "output.compression=none"]
+    record(Experiment().with_settings(settings), tmp_path)
     result = weakbeam("show", tmp_path / "weakbeam.h5", "--format", suffix)
     assert (result.status, result.err) == (0, "")
     names = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -185,7 +190,7 @@ def test_show_draws_each_format(weakbeam, tmp_path, suffix):
 
 
 def test_show_refuses_in_one_line(weakbeam, tmp_path):
-    weakbeam("forward", "-q", "-o", tmp_path / "run", *given(SMALL))
+    weakbeam("forward", "-q", "-o", tmp_path / "run", *given([*SMALL, NO_FIGURES]))
     (tmp_path / "text.h5").write_text("no HDF5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["data"] = 1
@@ -213,7 +218,7 @@ def start(folder, *settings):
         "scan.phi.steps=31",
         "scan.chi.half_range_mrad=1",
         "scan.chi.steps=41",
-        "output.figures=false",
+        NO_FIGURES,
         *settings,
     ]
     code = (

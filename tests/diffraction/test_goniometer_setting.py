@@ -48,7 +48,10 @@ def touches(q, energy, mu, chi, phi) -> bool:
     """Whether the circle that Q runs on with ω meets the Ewald sphere, tried point by point."""
     k = wave_number(energy)
     turns = np.linspace(0, 2 * math.pi, 3601)
-    circle = np.stack([lab_from_sample(mu, omega, chi, phi) @ q for omega in turns])
+    x, y, z = lab_from_sample(0.0, 0.0, chi, phi) @ q
+    cos, sin = np.cos(turns), np.sin(turns)
+    circle = np.stack([cos * x - sin * y, sin * x + cos * y, z + 0 * turns], axis=1)
+    circle = circle @ lab_from_sample(mu, 0.0, 0.0, 0.0).T
     beyond = np.linalg.norm(k * BEAM + circle, axis=1) - k
     return bool(beyond.min() < 0 < beyond.max())
 
