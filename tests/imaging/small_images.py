@@ -55,6 +55,8 @@ def plain_images(case, engine, settings):
         gradient = evaluate(case.field, points)
         q_sample = diffraction_vector_change(gradient, case.geometry.q0_sample)
         q = q_sample @ case.geometry.imaging_from_sample.T
-        intensity = np.nan_to_num(case.acceptance.relative(q + shifts[:, None]), nan=0.0)
+        # On a line without a core q is no number.
+        with np.errstate(invalid="ignore"):
+            intensity = np.nan_to_num(case.acceptance.relative(q + shifts[:, None]), nan=0.0)
         images[:, pixel] = intensity @ weights
     return images.reshape(-1, *engine.shape)

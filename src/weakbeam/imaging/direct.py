@@ -69,7 +69,7 @@ def direct_images(
     """
     shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
     images = np.empty((len(shifts), rays.rows, rays.columns))
-    dark = np.isnan(q_imaging).any(axis=-1)
+    dark = np.asarray(np.isnan(q_imaging).any(axis=-1))
     q_lit = np.where(dark[..., None], 0.0, q_imaging)
     for image, shift in zip(images, shifts, strict=True):
         intensity = np.where(dark, 0.0, acceptance.relative(q_lit + shift))
