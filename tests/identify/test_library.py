@@ -316,14 +316,37 @@ class TestFile:
             record_library(experiment(), tmp_path)
         assert (tmp_path / "experiment.toml").read_text() == "# mine"
 
-    def test_too_large_ones_are_refused_before_they_are_made(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(9, 9, 0))
-        monkeypatch.setattr("weakbeam.identify.library.physical_memory", lambda: 1e4)
-        with pytest.raises(InputError, match="its images take up to"):
-            record_library(experiment(), tmp_path)
+    @pytest.mark.parametrize(
+        "settings",
+        [["output.compression='none'"], ["camera.model='pco_edge'", "identify.noise=true"]],
+    )
+    def test_what_cannot_fit_on_the_disk_is_not_begun(self, tmp_path, monkeypatch, settings):
+        leave(monkeypatch, 9)
+        with pytest.raises(InputError, match=r"its images take at least .* had 9e-09 GB left; "):
+            record_library(experiment(*settings), tmp_path)
         assert not any(tmp_path.iterdir())
+
+    def test_what_compresses_is_judged_by_the_first_images(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("weakbeam.identify.generate._BATCH_BYTES", 1)
+        leave(monkeypatch, 7000)
+        made = []
+        with pytest.raises(RunError, match=r"all images would take about .*; fewer frames"):
+            record_library(
+                experiment("identify.burgers=[[1, 1, 0]]"), tmp_path, progress=made.append
+            )
+        assert made == []
+        assert [path.name for path in tmp_path.iterdir()] == ["experiment.toml"]
+
+    def test_too_large_ones_for_memory_are_refused_before_they_are_made(self, monkeypatch):
+        monkeypatch.setattr("weakbeam.identify.library.physical_memory", lambda: 1e4)
         with pytest.raises(InputError, match="streams them to a file"):
             make_library(experiment())
+
+
+def leave(monkeypatch, free):
+    """Have the disk tell that it has so many bytes left."""
+    told = shutil._ntuple_diskusage(free, 0, free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: told)
 
 
 class TestFrames:

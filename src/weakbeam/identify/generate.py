@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from weakbeam.identify.library import (
     plan_library,
 )
 from weakbeam.identify.render import Renderer
+from weakbeam.identify.room import NOISE_PACKED, Room
 from weakbeam.identify.tables import (
     conditions_from,
     conditions_table,
@@ -119,7 +119,8 @@ def generate_images(
         As `plan_library` or `plan_training`, or for a folder that cannot be used or is too small.
         Nothing has been written then.
     RunError
-        If writing fails later, or a process is lost; nothing is left of the file then.
+        If writing fails later, the disk is too small for all images by the size of the first ones,
+        or a process is lost; nothing is left of the file then.
     """
     record = record_training if settings_of(experiment).is_training else record_library
     return record(experiment, folder, overwrite=overwrite, workers=workers, progress=progress)
@@ -154,16 +155,17 @@ def record_library(
     plan = plan_library(experiment, workers)
     conditions = len(plan.candidates.renderer.conditions)
     item = conditions * math.prod(plan.candidates.renderer.shape) * plan.dtype.itemsize
-    check_disk(target, len(plan) * item)
+    room = _room_for(target, experiment, plan, item)
     contrasts: list[Contrast] = []
     with _new_file(target, experiment, plan, overwrite) as file:
-        first = 0
+        first, begun = 0, file.path.stat().st_size
         for batch in batches(plan.frames(), item):
             frames = np.stack([images for images, _ in batch], axis=1)
             contrasts += [contrast for _, contrast in batch]
             for index, stack in enumerate(frames):
                 file.write_frames(index, np.arange(first, first + len(batch)), stack)
             first += len(batch)
+            room.check(file.path, begun, first / len(plan))
             if progress is not None:
                 progress(len(batch))
         members = plan.members(contrasts)
@@ -187,16 +189,18 @@ def record_training(
     shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
     most = plan.settings.dislocations if plan.settings.labels else 0
     item = conditions * math.prod(shape) * (plan.dtype.itemsize + 3 * most)
-    check_disk(target, len(plan) * item)
+    room = _room_for(target, experiment, plan, item)
     drawn: list[Drawn] = []
     ratios: list[Floats] = []
     with _new_file(target, experiment, plan, overwrite) as file:
         for index in range(conditions if most else 0):
             file.create_labels(index, "contribution", (len(plan), most, *shape), np.float16)
             file.create_labels(index, "mask", (len(plan), most, *shape), np.uint8)
+        begun = file.path.stat().st_size
         for batch in batches(plan.samples(), item):
             _write_samples(file, batch, bool(most))
             drawn += [sample.drawn for sample in batch]
+            room.check(file.path, begun, len(drawn) / len(plan))
             ratios += [sample.signal_to_noise for sample in batch]
             if progress is not None:
                 progress(len(batch))
@@ -311,21 +315,6 @@ def check_target(target: Path, experiment: Experiment, overwrite: bool) -> None:
         )
 
 
-def check_disk(target: Path, needed: float) -> None:
-    """Refuse images that do not fit on the disk, were they not compressed at all."""
-    place = target.parent.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise InputError(
-            "identify",
-            None,
-            f"its images take up to {needed / 1e9:.3g} GB and {target.parent} has "
-            f"{free / 1e9:.3g} GB left",
-        )
-
-
 def write_experiment(experiment: Experiment, target: Path) -> None:
     """Write the resolved experiment beside the images."""
     path = target.parent / EXPERIMENT_FILE
@@ -333,6 +322,18 @@ def write_experiment(experiment: Experiment, target: Path) -> None:
         path.write_text(experiment.to_toml(), encoding="utf-8")
     except OSError as error:
         raise creation_error(path, error) from None
+
+
+def _room_for(
+    target: Path, experiment: Experiment, plan: LibraryPlan | TrainingPlan, item: int
+) -> Room:
+    """Room on the disk for the members of a plan, `item` bytes each."""
+    renderer = plan.candidates.renderer
+    counts = len(plan) * len(renderer.conditions) * math.prod(renderer.shape) * plan.dtype.itemsize
+    least = NOISE_PACKED * counts if plan.dtype.kind == "u" else 0.0
+    if experiment.output.compression == "none":
+        least = counts
+    return Room(target.parent, len(plan) * item, least)
 
 
 @contextmanager
