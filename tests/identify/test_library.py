@@ -15,7 +15,6 @@ from weakbeam.identify.generate import (
     record_library,
 )
 from weakbeam.identify.library import make_library, plan_library
-from weakbeam.identify.making import in_order
 from weakbeam.identify.render import Renderer
 from weakbeam.instrument.detector import Detector, Readout
 from weakbeam.io.foreign import read_scan
@@ -376,17 +375,3 @@ class TestFrames:
         np.testing.assert_array_equal(ideal.sigma(np.ones((2, 2))), IDEAL_SIGMA)
         with pytest.raises(ValueError, match="does not count"):
             ideal.counts(np.ones((4, 4), np.float32), 0, 0)
-
-    @pytest.mark.parametrize("workers", [1, 3])
-    def test_results_come_in_order_a_few_ahead(self, workers):
-        taken = []
-
-        def items():
-            for number in range(100):
-                taken.append(number)
-                yield number
-
-        results = in_order(lambda n: n * n, items(), workers)
-        assert [next(results) for _ in range(3)] == [0, 1, 4]
-        assert len(taken) <= 3 + 2 * workers + 1
-        assert [*results][-1] == 99**2

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol, TypeVar
 
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import Candidates
 from weakbeam.processes import Say, attend, can_start, results_in_order
+from weakbeam.workers import in_order
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Made = TypeVar("Made", covariant=True)
 
 MUCH = 3e7
@@ -80,27 +77,3 @@ def _start(about: tuple[Planner, Experiment], say: Say) -> Callable[[range], Non
     planner, experiment = about
     plan = planner(experiment, 1)
     return lambda numbers: say([plan.make(number) for number in numbers])
-
-
-def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    """Call a function for every item on some threads; results come in the order of the items.
-
-    Only a few items are taken ahead of the result that is asked for.
-    """
-    if workers == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

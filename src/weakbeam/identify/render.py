@@ -6,9 +6,7 @@ costs little more than the field of its lines.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +21,7 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.scan import Layer
-from weakbeam.workers import worker_count
+from weakbeam.workers import in_order, worker_count
 
 _NOISY_TOLERANCE = 2.0
 """How many times larger steps along rays may be in images that noise is added to."""
@@ -200,25 +198,11 @@ class Renderer:
         many : iterable of StraightLines
             The dislocations of each; taken a few ahead.
 
-        Yields
-        ------
-        (conditions, rows, columns) ndarray of float32
+        Returns
+        -------
+        iterator of (conditions, rows, columns) ndarray of float32
         """
-        if self.workers == 1:
-            yield from map(self.image, many)
-            return
-        with ThreadPoolExecutor(self.workers) as pool:
-            waiting: deque[Future[Floats32]] = deque()
-            try:
-                for lines in many:
-                    waiting.append(pool.submit(self.image, lines))
-                    if len(waiting) > 2 * self.workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return in_order(self.image, many, self.workers)
 
     def perfect(self) -> Floats:
         """Intensity of the perfect crystal at every condition, (conditions,)."""
