@@ -55,7 +55,9 @@ class Identify(Table):
         10.0, description="step around the circle: 0 edge, 90 screw"
     )
     characters_deg: _Angles | None = Field(
-        None, description="instead: a list", examples=[(0.0, 90.0, 180.0, 270.0)]
+        None,
+        description="instead: a list; what is in it twice counts once",
+        examples=[(0.0, 90.0, 180.0, 270.0)],
     )
     positions_um: _Positions = Field(
         ((0.0, 0.0, 0.0),), description="libraries: points of the lines, sample frame"

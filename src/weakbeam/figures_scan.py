@@ -49,6 +49,14 @@ class Region:
             return f"pixel {rows.start}, {columns.start}"
         return f"rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop}"
 
+    def check(self, shape: tuple[int, int]) -> None:
+        """Raise an `InputError` if this is not on images of a shape."""
+        for name, part, length in zip(
+            ("rows", "columns"), (self.rows, self.columns), shape, strict=True
+        ):
+            if not 0 <= part.start < part.stop <= length:
+                raise InputError("region", self.name, f"the image has {name} 0 to {length - 1}")
+
 
 def scan_or_image(
     path: Path, entry: str | None = None, detector: str | None = None
@@ -159,11 +167,7 @@ def region_curves(scan: MeasuredScan, regions: Sequence[Region]) -> Floats:
         If a region is not on the image.
     """
     for region in regions:
-        for name, part, length in zip(
-            ("rows", "columns"), (region.rows, region.columns), scan.shape, strict=True
-        ):
-            if not 0 <= part.start < part.stop <= length:
-                raise InputError("region", region.name, f"the image has {name} 0 to {length - 1}")
+        region.check(scan.shape)
     curves = np.empty((len(regions), scan.frames))
     for numbers, frames in read_blocks(scan):
         for curve, region in zip(curves, regions, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from weakbeam.cli.main import dfxm_identify
@@ -37,6 +38,30 @@ def test_the_resolved_experiment_makes_the_same_library(weakbeam, tmp_path):
     assert weakbeam("identify", "generate", "-c", config, "-o", tmp_path / "second").status == 0
     first, second = (read_library(tmp_path / name) for name in ("first", "second"))
     assert (first.images == second.images).all()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "characters_deg=[0, 0]",
+        "characters_deg=[0, 360]",
+        "planes=[[1, 1, 1], [-1, -1, -1]]",
+        "burgers=[[1, 0, -1], [-1, 0, 1], [1, 0, -1]]",
+    ],
+)
+def test_what_is_listed_twice_is_there_once(weakbeam, tmp_path, setting):
+    key = setting.partition("=")[0]
+    alone = {"characters_deg": "[0]", "planes": "[[1, 1, 1]]", "burgers": "[[1, 0, -1]]"}[key]
+    tables = []
+    for name, given in (("once", f"{key}={alone}"), ("twice", setting)):
+        folder = tmp_path / name
+        changes = [part for part in SMALL if key != "characters_deg" or "step" not in part]
+        weakbeam("identify", "generate", *changes, f"--set=identify.{given}", "-o", folder)
+        tables.append(read_tables(folder / "library.h5")[1])
+    once, twice = tables
+    for name, table in once.items():
+        for column, values in table.items():
+            np.testing.assert_array_equal(values, twice[name][column])
 
 
 def test_modes_and_seeds(weakbeam, tmp_path):

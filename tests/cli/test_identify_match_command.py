@@ -91,8 +91,17 @@ def test_an_image_that_tells_nothing_of_itself(folder, weakbeam):
         ("small.npy", ("--phi", "0.15"), "is smaller than the library's 32 x 64"),
         ("even.npy", ("--phi", "0.15", "--noise", "1", "9"), "is even"),
         ("nan.npy", ("--phi", "0.15"), "no pixel that is a finite number"),
-        ("plus/weakbeam.h5", ("--turn",), "needs --refine"),
-        ("plus/weakbeam.h5", ("--library", "nowhere"), "nowhere"),
+        ("plus/weakbeam.h5", ("--turn",), "--turn: needs --refine"),
+        ("plus/weakbeam.h5", ("--library", "nowhere"), "--library = 'nowhere'"),
+        ("plus/weakbeam.h5", ("--max-shift", "99"), "--max-shift = 99: is more than the image"),
+        ("bare2.npy", ("--phi", "0.15", "--phi", "0.2"), "--phi = [0.15, 0.2]: must be given once"),
+        ("bare2.npy", ("--phi", "nan"), "'--phi': 'nan'"),
+        ("bare2.npy", ("--phi", "0.15", "--pixel-nm", "inf"), "'--pixel-nm': inf"),
+        ("bare2.npy", ("--phi", "0.15", "--hot", "nan"), "'--hot': 'nan'"),
+        ("bare2.npy", ("--phi", "0.15", "--dark", "moon"), "--dark = 'moon': there is no such"),
+        ("bare2.npy", ("--phi", "0.15", "--dark", "nan"), "--dark = nan: must be finite"),
+        ("bare2.npy", ("--phi", "0.15", "--saturation", "1"), "--saturation = 1.0: no pixel of"),
+        ("bare2.npy::1.1", ("--phi", "0.15"), "has no entries"),
     ],
 )
 def test_mistakes_are_one_line(folder, weakbeam, image, options, message):
@@ -106,3 +115,22 @@ def test_mistakes_are_one_line(folder, weakbeam, image, options, message):
     assert message in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not (folder / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(folder, weakbeam, name):
+    (folder / "file").write_text("mine")
+    done = weakbeam(*arguments(folder, "nowhere.npy", out=name))
+    assert done.status == 2
+    assert done.err.startswith("weakbeam: --output = ")
+    assert (folder / "file").read_text() == "mine"
+
+
+def test_a_size_of_pixels_that_nothing_tells_is_said(folder, weakbeam):
+    rng = np.random.default_rng(0)
+    np.save(folder / "bare2.npy", rng.normal(100.0, 5.0, (32, 64)))
+    options = ("--phi", "0.15", "--format", "none")
+    done = weakbeam(*arguments(folder, "bare2.npy", out="size"), *options)
+    assert "taken to be the library's, 40 nm" in done.err
+    done = weakbeam(*arguments(folder, "bare2.npy", out="size2"), *options, "--pixel-nm", "40")
+    assert "taken to be" not in done.err

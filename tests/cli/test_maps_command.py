@@ -69,15 +69,15 @@ def test_list_of_the_entries(weakbeam, measured):
     [
         (["9.1"], "entry = '9.1'"),
         (["2.1"], "moves no motor"),
-        (["--motor", "foo"], "motor = 'foo'"),
-        (["--detector", "eiger"], "detector = 'eiger'"),
+        (["--motor", "foo"], "--motor = 'foo'"),
+        (["--detector", "eiger"], "--detector = 'eiger'"),
         (["--background", "moon"], "--background = 'moon'"),
         (["--background", "nan"], "--background = 'nan'"),
         (["--threshold", "120%"], "--threshold = '120%'"),
         (["--threshold", "-1"], "--threshold = '-1'"),
         (["--threshold", "1e9"], "leaves no pixel"),
-        (["--kernel", "4"], "kernel = 4"),
-        (["--dark", "7"], "entry = '7'"),
+        (["--kernel", "4"], "--kernel = 4"),
+        (["--dark", "7"], "--dark = '7'"),
     ],
 )
 def test_mistakes_end_in_one_line_and_leave_nothing(weakbeam, measured, tmp_path, arguments, said):

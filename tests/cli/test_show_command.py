@@ -97,8 +97,8 @@ def test_comparison_is_printed_drawn_and_given_as_json(weakbeam, run, tmp_path):
     [
         (["--pixel", "3"], "--pixel = '3': must be ROW,COLUMN"),
         (["--region", "1,2"], "--region = '1,2': must be R0:R1,C0:C1"),
-        (["--pixel", "99,0"], "the image has rows 0 to 9"),
-        (["--region", "3:3,0:1"], "the image has rows 0 to 9"),
+        (["--pixel", "99,0"], "--pixel = '99,0': the image has rows 0 to 9"),
+        (["--region", "3:3,0:1"], "--region = '3:3,0:1': the image has rows 0 to 9"),
         (["--frame", "9"], "frames 0 to 8"),
         (["--entry", "4", "--frame", "0"], "entry = '4.1'"),
         (["--json"], "belongs to --compare"),

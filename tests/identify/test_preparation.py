@@ -100,7 +100,7 @@ def test_noise_is_estimated_and_may_be_stated(library):
 def test_bad_pixels_are_told(library):
     frames = light(2)
     frames[0, 3, 4], frames[1, 5, 6] = np.nan, 2000.0
-    found = prepare([plain(frames)], library, ImageOptions(hot=8.0))
+    found = prepare([plain(frames)], library, ImageOptions(hot=8.0, pixel_um=0.04))
     assert found.notes == ("2 pixels do not count: hot, saturated or no finite numbers",)
     counts = light(2).astype(np.uint16)
     counts[0, 2, 2] = 65535
@@ -146,7 +146,7 @@ def test_images_of_another_instrument_are_told(library, simulated):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ImageOptions(dark=np.nan), "--dark: must be finite"),
+        (ImageOptions(dark=np.nan), "--dark = nan: must be finite"),
         (ImageOptions(phi=[np.nan]), "--phi = .nan.: must be finite"),
         (ImageOptions(pixel_um=1e6), "times as many along each axis"),
     ],

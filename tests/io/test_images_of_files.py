@@ -60,6 +60,11 @@ def test_datasets_of_any_hdf5_file(tmp_path):
     assert stack.pixel_um is None
     with pytest.raises(InputError, match="is no image or stack of images"):
         read_images(f"{tmp_path}/some.h5::scan/line")
+    with pytest.raises(InputError, match="has frames 0 to 2"):
+        read_images(f"{tmp_path}/some.h5::scan/data#3")
+    for mistaken in ("some.h5", "some.h5::scan", "some.h5::1.1"):
+        with pytest.raises(InputError, match=r"name a dataset: \S*some\.h5::scan/data$"):
+            read_images(f"{tmp_path}/{mistaken}")
 
 
 def test_npy_and_tiff(tmp_path):
@@ -76,15 +81,21 @@ def test_npy_and_tiff(tmp_path):
 
 def test_edf(tmp_path):
     fabio = pytest.importorskip("fabio")
-    fabio.edfimage.EdfImage(data=FRAMES[0]).write(str(tmp_path / "a.edf"))
-    np.testing.assert_array_equal(read_images(f"{tmp_path}/a.edf").frames, FRAMES[:1])
+    # As cameras of the ESRF write them: with the motors, and several frames to a file.
+    header = {"motor_mne": "obpitch phi chi", "motor_pos": "17.9 -8.97 0", "count_time": "0.5"}
+    file = fabio.edfimage.EdfImage(data=FRAMES[0], header=header)
+    for frame in FRAMES[1:]:
+        file.append_frame(data=frame)
+    file.write(str(tmp_path / "a.edf"))
+    np.testing.assert_array_equal(read_images(f"{tmp_path}/a.edf").frames, FRAMES)
+    np.testing.assert_array_equal(read_images(f"{tmp_path}/a.edf#1").frames, FRAMES[1:2])
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("none.h5", None, "there is no such file"),
-        ("a.npy", b"nonsense", "cannot be read"),
+        ("a.npy", b"nonsense", "no readable npy"),
         ("a.tif", b"nonsense", "no readable TIFF"),
         ("a.edf", b"nonsense", "fabio"),
         ("a.h5", b"nonsense", "no readable HDF5"),

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import workers_option
+from weakbeam.cli.options import (
+    Number,
+    check_target,
+    folder_option,
+    format_option,
+    names_only_option,
+    naming_flags,
+    overwrite_option,
+    workers_option,
+)
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,19 +37,11 @@ _SHOWN = 8
     metavar="PATH",
     help="The library of weakbeam identify generate: its folder or file.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("match"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for match.json and the figures.",
-)
+@folder_option("Folder for match.json and the figures.", "match")
 @click.option(
     "--phi",
     "phi_mrad",
-    type=float,
+    type=Number(-1e3, 1e3),
     multiple=True,
     metavar="MRAD",
     help="Offset from the Bragg setting, where the file does not tell it: once for all images, or "
@@ -48,7 +49,7 @@ _SHOWN = 8
 )
 @click.option(
     "--pixel-nm",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Number(0.1, 1e6),
     metavar="NM",
     help="Size of a pixel in the sample, where the file does not tell it.",
 )
@@ -66,10 +67,15 @@ _SHOWN = 8
     help="Variance of the counts: GAIN x signal + FLOOR.  [default: the camera's for simulated "
     "images, else estimated from the image]",
 )
-@click.option("--saturation", type=float, metavar="COUNTS", help="Brighter pixels do not count.")
+@click.option(
+    "--saturation",
+    type=Number(0.0, 1e12, min_open=True),
+    metavar="COUNTS",
+    help="Brighter pixels do not count.",
+)
 @click.option(
     "--hot",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Number(0.1, 1e6),
     metavar="SIGMAS",
     help="Single pixels that stand out by more do not count.",
 )
@@ -117,16 +123,9 @@ _SHOWN = 8
     help="Let the refinement turn all lines, or none.  [default: those whose types gain evidence "
     "by it]",
 )
-@click.option(
-    "--format",
-    "suffix",
-    type=click.Choice(["png", "svg", "pdf", "none"]),
-    default="png",
-    show_default=True,
-    help="Format of the figures.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a match that is there.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the names of the files.")
+@format_option("none")
+@overwrite_option("a match that is there")
+@names_only_option
 @workers_option
 def match(
     images: tuple[str, ...],
@@ -172,9 +171,7 @@ def match(
     from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
 
-    target = output / "match.json"
-    if target.exists() and not overwrite:
-        raise InputError("--output", str(output), "holds a match already: --overwrite replaces it")
+    target = check_target(output, "match.json", overwrite, "a match")
     if turn and not refine:
         raise InputError("--turn", None, "needs --refine")
     with Artist() as artist:
@@ -185,7 +182,8 @@ def match(
             stated = None if noise is None else Noise(*noise)
         except ValueError as error:
             raise InputError("--noise", list(noise or ()), str(error)) from None
-        candidates = read_library(library)
+        with naming_flags(file="--library", library="--library"):
+            candidates = read_library(library)
         prepared = prepare(
             stacks,
             candidates,
@@ -200,7 +198,8 @@ def match(
         )
         free = {None: None, False: ("position",), True: ("position", "character")}[turn]
         options = MatchOptions(max_shift, score, background, keep, refine, free)
-        with progress(100.0, "percent", "matching", quiet) as update:
+        flags = naming_flags(max_shift="--max-shift", library="--library")
+        with flags, progress(100.0, "percent", "matching", quiet) as update:
             found = match_images(
                 prepared.observation,
                 candidates,
@@ -237,7 +236,8 @@ def _dark(text: str) -> float | Floats:
     try:
         return float(text)
     except ValueError:
-        frames = read_images(text).frames
+        with naming_flags(image="--dark"):
+            frames = read_images(text).frames
         return np.asarray(frames.mean(axis=0), dtype=np.float64)
 
 

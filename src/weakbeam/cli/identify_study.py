@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options, workers_option
-from weakbeam.errors import InputError
+from weakbeam.cli.options import (
+    Number,
+    check_target,
+    experiment_of,
+    experiment_options,
+    folder_option,
+    format_option,
+    names_only_option,
+    overwrite_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from weakbeam.identify.study import Study
@@ -17,15 +26,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @experiment_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("study"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for study.json, types.csv and the figures.",
-)
+@folder_option("Folder for study.json, types.csv and the figures.", "study")
 @click.option(
     "--max-shift",
     type=click.IntRange(min=0),
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--level",
     "levels",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Number(0.0, 1e9, min_open=True),
     multiple=True,
     metavar="TIMES",
     help="An exposure as a multiple of the experiment's; may be given several times.  "
@@ -59,17 +60,10 @@ if TYPE_CHECKING:
     help="Number of an image of the scan that is there already; may be given several times.  "
     "[default: the first]",
 )
-@click.option(
-    "--format",
-    "suffix",
-    type=click.Choice(["png", "svg", "pdf", "none"]),
-    default="png",
-    show_default=True,
-    help="Format of the figures.",
-)
+@format_option("none")
 @workers_option
-@click.option("--overwrite", is_flag=True, help="Replace a study that is there.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the names of the files.")
+@overwrite_option("a study that is there")
+@names_only_option
 def study(
     config: Path | None,
     settings: tuple[str, ...],
@@ -93,9 +87,7 @@ def study(
       weakbeam identify study -c weak-beam.toml -o study
       weakbeam identify study --set scan.phi.half_range_mrad=0.2 --set scan.phi.steps=9
     """  # noqa: D301 (click needs the character \b itself)
-    target = output / "study.json"
-    if target.exists() and not overwrite:
-        raise InputError("--output", str(output), "holds a study; --overwrite replaces it")
+    target = check_target(output, "study.json", overwrite, "a study")
     from weakbeam.cli.progress import progress
     from weakbeam.figure_files import save_pictures
     from weakbeam.identify.study import LEVELS, run_study

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import workers_option
+from weakbeam.cli.options import (
+    folder_option,
+    format_option,
+    names_only_option,
+    naming_flags,
+    overwrite_option,
+    workers_option,
+)
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,13 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("entry", required=False)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder]",
-)
+@folder_option("Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder]")
 @click.option(
     "--background",
     default="none",
@@ -69,17 +70,10 @@ if TYPE_CHECKING:
     metavar="PIXELS",
     help="Side of the square of neighbours for the misorientation, odd.",
 )
-@click.option(
-    "--format",
-    "suffix",
-    type=click.Choice(["png", "svg", "pdf", "none"]),
-    default="png",
-    show_default=True,
-    help="Format of the figures.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace maps that are there.")
+@format_option("none")
+@overwrite_option("maps that are there")
 @click.option("--list", "only_list", is_flag=True, help="Print the entries of the file and stop.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the names of the files.")
+@names_only_option
 @workers_option
 def maps(
     file: Path,
@@ -128,8 +122,10 @@ def maps(
         raise InputError("--dark", dark, "cannot be combined with --background")
     least, relative = _threshold(threshold)
     level = _background(background) if dark is None else _dark_frame(file, dark, detector)
-    scan = read_scan(file, entry, detector, motors)
-    with progress(100.0, "percent", "maps", quiet) as update:
+    with naming_flags(motor="--motor", detector="--detector"):
+        scan = read_scan(file, entry, detector, motors)
+    flags = naming_flags(kernel="--kernel")
+    with flags, progress(100.0, "percent", "maps", quiet) as update:
         mapped = map_scan(
             scan,
             level,
@@ -181,7 +177,8 @@ def _threshold(text: str) -> tuple[float, bool]:
 def _dark_frame(file: Path, entry: str, detector: str | None) -> Floats:
     from weakbeam.measured import mean_frame
 
-    return mean_frame(file, entry, detector)
+    with naming_flags(entry="--dark"):
+        return mean_frame(file, entry, detector)
 
 
 def _tell(mapped: MeasuredMaps) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -19,6 +23,91 @@ workers_option = click.option(
     metavar="N",
     help="Threads.  [default: all cores]",
 )
+
+names_only_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Print nothing but the names of the files."
+)
+
+
+class Number(click.FloatRange):
+    """A number in a range; not a number is none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the value of an option, or fail with what it may be."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a valid number.", param, ctx)
+        return number
+
+
+def folder_option(help: str, default: str | None = None) -> Callable[[F], F]:
+    """``--output``, the folder for what a command makes."""
+    more: dict[str, Any] = {} if default is None else {"default": Path(default)}
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help=help,
+        show_default=default is not None,
+        **more,
+    )
+
+
+def overwrite_option(what: str) -> Callable[[F], F]:
+    """``--overwrite``, without which nothing is replaced."""
+    return click.option("--overwrite", is_flag=True, help=f"Replace {what}.")
+
+
+def format_option(*more: str) -> Callable[[F], F]:
+    """``--format``, the format of the figures; `more` than three of them."""
+    return click.option(
+        "--format",
+        "suffix",
+        type=click.Choice(["png", "svg", "pdf", *more]),
+        default="png",
+        show_default=True,
+        help="Format of the figures.",
+    )
+
+
+def check_target(folder: Path, name: str, overwrite: bool, what: str) -> Path:
+    """The file that a command will write, looked at before anything is computed.
+
+    Parameters
+    ----------
+    folder : Path
+        The value of ``--output``.
+    name : str
+        Of the file in it.
+    overwrite : bool
+        Whether it may be there.
+    what : str
+        What it is, to be told.
+
+    Raises
+    ------
+    InputError
+        If the folder is a file, or holds one already.
+    """
+    if not next(place for place in (folder, *folder.absolute().parents) if place.exists()).is_dir():
+        raise InputError("--output", str(folder), "is or lies in a file; it must be a folder")
+    if (folder / name).exists() and not overwrite:
+        raise InputError("--output", str(folder), f"holds {what} already: --overwrite replaces it")
+    return folder / name
+
+
+@contextmanager
+def naming_flags(**flags: str) -> Iterator[None]:
+    """Let mistakes name the flags of the command line, in place of what functions call them."""
+    try:
+        yield
+    except InputError as error:
+        if error.key not in flags:
+            raise
+        raise InputError(flags[error.key], error.value, error.allowed) from None
 
 
 def experiment_options(command: F) -> F:
@@ -66,7 +155,6 @@ def _reader() -> Callable[[Path], Experiment]:
 
 def _read(config: Path) -> Experiment:
     """Read an experiment; a file of dfxm-geo is refused with the command that converts it."""
-    from weakbeam.errors import InputError
     from weakbeam.experiment import Experiment
 
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from weakbeam.cli.options import folder_option, format_option
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,21 +22,8 @@ Scale = Literal["linear", "log", "asinh"]
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder for the figures.  [default: figures beside the file]",
-)
-@click.option(
-    "--format",
-    "suffix",
-    type=click.Choice(["png", "svg", "pdf"]),
-    default="png",
-    show_default=True,
-    help="Format of the figures.",
-)
+@folder_option("Folder for the figures.  [default: figures beside the file]")
+@format_option()
 @click.option(
     "--entry",
     type=click.IntRange(min=1),
@@ -194,7 +182,15 @@ def _pictures(
 ) -> dict[str, Figure]:
     from weakbeam.figures_scan import curve_picture, frame_pictures, montage_picture
 
-    wanted = [_pixel(text) for text in pixels] + [_region(text) for text in regions]
+    wanted = []
+    for flag, texts, read in (("--pixel", pixels, _pixel), ("--region", regions, _region)):
+        for text in texts:
+            region = read(text)
+            try:
+                region.check(scan.shape)
+            except InputError as error:
+                raise InputError(flag, text, error.allowed) from None
+            wanted.append(region)
     figures = frame_pictures(scan, frames, scale) if frames else {}
     if panels:
         figures["montage"] = montage_picture(scan, panels, scale)

@@ -192,7 +192,9 @@ def _assigned(
         raise InputError("--phi", [1e3 * value for value in options.phi], "must be finite")
     if options.phi and len(options.phi) not in (1, total):
         raise InputError(
-            "--phi", list(options.phi), f"must be given once for each of {total} images"
+            "--phi",
+            [round(1e3 * value, 9) for value in options.phi],
+            f"must be given once, or once for each of {total} images",
         )
     phis = list(options.phi) * (total if len(options.phi) == 1 else 1)
     told = [offsets for stack in stacks for offsets in stack.offsets]
@@ -270,6 +272,9 @@ def _cleaned(stack: ImageStack, frame: int, options: ImageOptions) -> tuple[Floa
         raise InputError("image", stack.source, "has no pixel that is a finite number")
     if options.saturation is not None:
         good &= raw < options.saturation
+        if not good.any():
+            told = f"no pixel of {stack.source} is darker"
+            raise InputError("--saturation", options.saturation, told)
     simulated = _simulated(stack)
     if simulated is not None and simulated.detector.largest is not None:
         good &= raw < simulated.detector.largest
@@ -282,7 +287,7 @@ def _cleaned(stack: ImageStack, frame: int, options: ImageOptions) -> tuple[Floa
     if options.dark is not None:
         dark = np.asarray(options.dark, dtype=np.float64)
         if not np.isfinite(dark).all():
-            raise InputError("--dark", None, "must be finite")
+            raise InputError("--dark", dark.item() if dark.ndim == 0 else None, "must be finite")
         if dark.ndim and dark.shape != raw.shape:
             raise InputError("--dark", None, f"has {dark.shape} pixels and the image {raw.shape}")
         image = raw - dark
@@ -348,6 +353,11 @@ def _of_pixels(
             "images", None, f"have pixels of several sizes: {sorted(map(str, told))} um"
         )
     (own,) = told
+    if own is None:
+        notes.append(
+            f"the size of the pixels is taken to be the library's, {1e3 * wanted:g} nm: the files "
+            "do not tell it, --pixel-nm does"
+        )
     if own is None or abs(own - wanted) < _SAME_PIXEL * wanted:
         return observation
     try:

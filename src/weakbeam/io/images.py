@@ -22,6 +22,9 @@ from weakbeam.io.scan_motors import motor_positions
 _UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0}
 """Factors to rad and µm."""
 
+_MOST_NAMES = 5
+"""Datasets that are named where the user has to choose one."""
+
 _MOTORS = {"phi": "phi", "chi": "chi", "obpitch": "two_theta", "diffrz": "z"}
 """What the motors of the beamline move."""
 
@@ -98,6 +101,8 @@ def read_images(text: str) -> ImageStack:
     suffix = place.path.suffix.lower()
     if suffix in (".h5", ".hdf5", ".nxs", ".hdf"):
         return _from_hdf5(place)
+    if place.entry is not None:
+        raise InputError("image", text, "has no entries: that is for HDF5 files")
     try:
         frames = _READERS.get(suffix, _fabio)(place.path)
     except (OSError, ValueError, EOFError) as error:
@@ -137,7 +142,11 @@ def _three_axes(frames: NDArray[Any], place: _Place) -> NDArray[Any]:
 
 
 def _npy(path: Path) -> NDArray[Any]:
-    return np.asarray(np.load(path, allow_pickle=False))
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError):
+        # What numpy says of such files speaks of pickles.
+        raise InputError("image", str(path), "is no readable npy file") from None
 
 
 def _tiff(path: Path) -> NDArray[Any]:
@@ -172,9 +181,9 @@ def _from_hdf5(place: _Place) -> ImageStack:
     with opened(place.path) as file:
         whole = None if place.entry is None else dataset_at(file, place.entry)
         if whole is not None:
-            stack = _three_axes(whole[()], place)
-            numbers = _numbers(place, len(stack))
-            return ImageStack(place.text, stack[numbers], ({},) * len(numbers))
+            return _of_dataset(whole, place)
+        if not any(re.fullmatch(r"\d+\.\d+", name) for name in file):
+            raise InputError("image", place.text, _datasets_of(file, place.path))
     entry = place.entry or next(iter(scan_names(place.path)))
     scan = read_still(place.path, entry)
     numbers = _numbers(place, scan.frames)
@@ -194,6 +203,32 @@ def _from_hdf5(place: _Place) -> ImageStack:
             None if hkl is None else tuple(int(n) for n in hkl[()]),  # type: ignore[arg-type]
             _configuration(group),
         )
+
+
+def _of_dataset(whole: h5py.Dataset, place: _Place) -> ImageStack:
+    """The frames of a dataset, of which only those are read that are asked for."""
+    if whole.ndim == 3 and place.frame is not None:
+        (number,) = _numbers(place, len(whole))
+        stack = _three_axes(whole[number], place)
+    else:
+        stack = _three_axes(whole[()], place)
+        stack = stack[_numbers(place, len(stack))]
+    return ImageStack(place.text, stack, ({},) * len(stack))
+
+
+def _datasets_of(file: h5py.File, path: Path) -> str:
+    """What to say of a file without entries: which datasets are images."""
+    found: list[str] = []
+
+    def visit(name: str, item: object) -> bool | None:
+        if isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.dtype.kind in "fiu":
+            found.append(f"{path}::{name}")
+        return True if len(found) == _MOST_NAMES else None
+
+    file.visititems(visit)
+    there = ", ".join(found)
+    told = "has no entries 1.1, 2.1, ... as BLISS writes them"
+    return f"{told}; name a dataset: {there}" if found else f"{told}, and no images"
 
 
 def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
