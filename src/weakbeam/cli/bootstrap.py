@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options, workers_option
+from weakbeam.cli.options import (
+    experiment_of,
+    experiment_options,
+    quiet_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from weakbeam.diffraction.raytrace import RayOptics
@@ -57,7 +62,7 @@ if TYPE_CHECKING:
 @workers_option
 @click.option("--overwrite", "--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--if-missing", is_flag=True, help="Do nothing where the file is there already.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@quiet_option
 def bootstrap(
     config: Path | None,
     output: Path,

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options, workers_option
+from weakbeam.cli.options import (
+    experiment_of,
+    experiment_options,
+    folder_option,
+    overwrite_option,
+    quiet_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -15,22 +22,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @experiment_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("weakbeam-run"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for the images, the experiment and the figures.",
-)
+@folder_option("Folder for the images, the experiment and the figures.", "weakbeam-run")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise, for camera.seed.")
 @workers_option
 @click.option("--dry-run", is_flag=True, help="Only print the experiment and what it would take.")
 @click.option("--resume", is_flag=True, help="Go on with a run that ended early.")
-@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@overwrite_option("a run that is there")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@quiet_option
 def forward(
     config: Path | None,
     output: Path,

@@ -24,6 +24,8 @@ workers_option = click.option(
     help="Threads.  [default: all cores]",
 )
 
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+
 names_only_option = click.option(
     "-q", "--quiet", is_flag=True, help="Print nothing but the names of the files."
 )

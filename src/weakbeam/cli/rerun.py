@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import workers_option
+from weakbeam.cli.options import folder_option, quiet_option, workers_option
 
 if TYPE_CHECKING:
     from weakbeam.rerun import Rerun
@@ -18,20 +18,14 @@ _NAMES = 5
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Keep the repeated run in this folder.  [default: nothing is kept]",
-)
+@folder_option("Keep the repeated run in this folder.  [default: nothing is kept]")
 @workers_option
 @click.option(
     "--requirements",
     is_flag=True,
     help="Only print the versions with which the file was made, for pip install -r.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@quiet_option
 def rerun(
     file: Path, output: Path | None, workers: int | None, requirements: bool, quiet: bool
 ) -> None:
