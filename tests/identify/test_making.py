@@ -58,6 +58,16 @@ def test_few_images_are_made_here(elsewhere):
     assert elsewhere == []
 
 
+def test_members_of_many_frames_are_made_here(elsewhere, monkeypatch):
+    """Several of them on their way from other processes would take the memory."""
+    monkeypatch.setattr(making, "_LARGE", 5 * 12 * 20)
+    frames = "scan.phi={half_range_mrad=0.2, steps=%d}"
+    experiment = wb.Experiment().with_settings([*SMALL, "identify.character_step_deg=90"])
+    for steps, calls in ((6, []), (5, [2])):
+        [*plan_library(experiment.with_settings([frames % steps]), 2).frames()]
+        assert elsewhere == calls
+
+
 def test_a_lost_process_ends_it_in_one_line(elsewhere, monkeypatch):
     original = making.results_in_order
     monkeypatch.setattr(

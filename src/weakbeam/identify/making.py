@@ -19,6 +19,9 @@ MUCH = 3e7
 _AT_ONCE = 4
 """Members that a process makes before it sends them."""
 
+_LARGE = 3e6
+"""Pixels of a member of which several on the way from processes would fill the memory."""
+
 
 class Plan(Protocol[Made]):
     """A set of images that are made independently of each other."""
@@ -58,8 +61,9 @@ def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
     """
     renderer = plan.candidates.renderer
     workers = min(renderer.workers, math.ceil(len(plan) / _AT_ONCE))
-    pixels = len(plan) * plan.rendered * len(renderer.conditions) * math.prod(renderer.shape)
-    if workers == 1 or pixels < MUCH or not can_start():
+    each = len(renderer.conditions) * math.prod(renderer.shape)
+    pixels = len(plan) * plan.rendered * each
+    if workers == 1 or pixels < MUCH or each > _LARGE or not can_start():
         yield from in_order(plan.make, range(len(plan)), renderer.workers)
         return
     parts = (range(k, min(k + _AT_ONCE, len(plan))) for k in range(0, len(plan), _AT_ONCE))
