@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _SMALL_DEG = 3.0
 """Angles that stay below this are shown in mrad."""
+
+_LIT = 0.02
+"""Part of the brightest frame's light, above that of the darkest, with which a frame is lit."""
 
 _BRIGHTEST_PERCENTILE = 99.9
 
@@ -99,8 +103,25 @@ def frame_pictures(
     }
 
 
-def montage_picture(scan: MeasuredScan, most: int = 25, scale: Scale = "linear") -> Figure:
-    """Draw frames spread over a scan side by side; of a grid every so many along each motor."""
+def montage_picture(
+    scan: MeasuredScan, most: int = 25, scale: Scale = "linear", own_range: bool = True
+) -> Figure:
+    """Draw frames spread over the lit part of a scan side by side.
+
+    Of a grid every so many along each motor are drawn. Three times as many are looked at, to see
+    where there is light.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The scan.
+    most : int
+        How many frames, at most.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour.
+    own_range : bool
+        Whether each frame has a range of colours of its own, or all frames have one.
+    """
     from weakbeam.plot.montage import montage_figure
 
     numbers, columns = _spread(scan, most)
@@ -112,8 +133,10 @@ def montage_picture(scan: MeasuredScan, most: int = 25, scale: Scale = "linear")
         view_of(scan),
         columns=columns,
         scale=scale,
+        own_range=own_range,
         label=intensity_label(scan),
-        title=f"{_title(scan)};  {', '.join(units)}",
+        title=_title(scan),
+        note=", ".join(units),
     )
 
 
@@ -253,17 +276,37 @@ def _spread(scan: MeasuredScan, most: int) -> tuple[Ints, int | None]:
     with naming("scan", scan.title):
         grid = find_grid(scan.positions)
     if len(grid.axes) != 2 or grid.kind == "line":
-        return np.unique(np.linspace(0, scan.frames - 1, most).round().astype(np.int64)), None
-    side = max(int(most**0.5), 1)
-    numbers = np.full(grid.shape, -1)
-    slow, fast = (grid.index[motor] for motor in grid.axes)
-    numbers[slow, fast] = every
-    chosen = [
-        np.unique(np.linspace(0, length - 1, min(side, length)).round().astype(np.int64))
-        for length in grid.shape
-    ]
-    picked = numbers[np.ix_(*chosen)]
-    return picked[picked >= 0], picked.shape[1]
+        numbers, side = every[:, None], most
+    else:
+        numbers, side = np.full(grid.shape, -1), max(int(most**0.5), 1)
+        slow, fast = (grid.index[motor] for motor in grid.axes)
+        numbers[slow, fast] = every
+    chosen = _lit_part(scan, numbers, [_evenly(0, n - 1, 3 * side) for n in numbers.shape])
+    picked = numbers[np.ix_(*(_evenly(first, last, side) for first, last in chosen))]
+    return picked[picked >= 0], picked.shape[1] if picked.shape[1] > 1 else None
+
+
+def _evenly(first: int, last: int, most: int) -> Ints:
+    """At most so many whole numbers from the first to the last."""
+    return np.unique(np.linspace(first, last, min(most, last - first + 1)).round().astype(np.int64))
+
+
+def _lit_part(scan: MeasuredScan, numbers: Ints, samples: Sequence[Ints]) -> list[tuple[int, int]]:
+    """Along each axis of a scan, the first and the last place around which there is light."""
+    looked_at = numbers[np.ix_(*samples)]
+    there = looked_at >= 0
+    frames = read_frames_of(scan, looked_at[there])
+    light = np.full(looked_at.shape, -np.inf)
+    light[there] = np.nanmean(frames, axis=(1, 2), dtype=np.float64)
+    low, high = light[there].min(), light[there].max()
+    lit = light >= low + _LIT * (high - low)
+    parts = []
+    for axis, places in enumerate(samples):
+        (along,) = np.nonzero(lit.any(axis=1 - axis))
+        # One sample more at either end, where the light ends.
+        first, last = max(along[0] - 1, 0), min(along[-1] + 1, len(places) - 1)
+        parts.append((int(places[first]), int(places[last])))
+    return parts
 
 
 def _shown(scan: MeasuredScan, motor: str) -> tuple[float, str]:
@@ -279,4 +322,6 @@ def _axis_label(motor: str, unit: str) -> str:
 
 
 def _title(scan: MeasuredScan) -> str:
-    return f"{scan.path.name}, {scan.entry}: {scan.title}"
+    """File and title of a scan, whose numbers have as many digits as one reads."""
+    title = re.sub(r"-?\d+\.\d{4,}", lambda found: f"{float(found[0]):.4g}", scan.title)
+    return f"{scan.path.name}, {scan.entry}: {title}"

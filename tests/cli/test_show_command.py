@@ -8,7 +8,7 @@ from bliss_files import angles, frames, write_bliss
 from PIL import Image
 
 from weakbeam.experiment import Experiment
-from weakbeam.figures_scan import Region, region_curves, scan_or_image
+from weakbeam.figures_scan import Region, montage_picture, region_curves, scan_or_image
 from weakbeam.recording import record
 
 CHI, PHI = angles()
@@ -74,6 +74,40 @@ def test_curves_are_means_over_the_region(measured):
     np.testing.assert_allclose(region_curves(scan, regions), expected, rtol=1e-12)
 
 
+def labels_of(montage):
+    return [text.get_text() for text in montage.texts if "=" in text.get_text()]
+
+
+def test_montage_of_the_lit_part_of_a_scan(tmp_path):
+    stack = np.full((60, 6, 9), 100, np.uint16)
+    stack[20:31] += np.arange(40, 51, dtype=np.uint16)[:, None, None]
+    phi = 0.1 * np.arange(60)
+    path = write_bliss(tmp_path / "line.h5", "fscan phi 0 0.1 60 1", {"phi": phi}, stack)
+    shown = labels_of(montage_picture(scan_or_image(path), 4))
+    assert len(shown) == 4
+    first, last = (float(text.partition("=")[2]) for text in (shown[0], shown[-1]))
+    # A twelfth of the scan is looked at.
+    assert 1.4 <= first <= 2.0
+    assert 3.0 <= last <= 3.6
+
+
+def test_montage_of_the_lit_part_of_a_grid(tmp_path):
+    chi, phi = (axis.ravel() for axis in np.mgrid[0:20, 0:30])
+    stack = np.full((600, 6, 9), 100, np.uint16)
+    stack[(chi >= 12) & (phi <= 10)] += 50
+    title = "fscan2d chi 0 1 20 phi 0 1 30 1"
+    path = write_bliss(tmp_path / "grid.h5", title, {"phi": phi + 0.0, "chi": chi + 0.0}, stack)
+    shown = labels_of(montage_picture(scan_or_image(path), 9))
+    assert len(shown) == 9
+    assert shown[-1].startswith("χ = 19")
+    chi_of_first, phi_of_last = (
+        float(text.partition(f"{motor} = ")[2].split(",")[0])
+        for text, motor in ((shown[0], "χ"), (shown[-1], "φ"))
+    )
+    assert 9 <= chi_of_first <= 12
+    assert 10 <= phi_of_last <= 15
+
+
 def test_a_single_image_can_be_shown(weakbeam, tmp_path):
     single = Experiment().with_settings(["camera.pixels=[4, 6]", "output.figures=false"])
     path = record(single, tmp_path / "run").file
@@ -102,6 +136,7 @@ def test_comparison_is_printed_drawn_and_given_as_json(weakbeam, run, tmp_path):
         (["--frame", "9"], "frames 0 to 8"),
         (["--entry", "4", "--frame", "0"], "entry = '4.1'"),
         (["--json"], "belongs to --compare"),
+        (["--common-range", "--frame", "0"], "belongs to --montage"),
     ],
 )
 def test_mistakes_end_in_one_line(weakbeam, run, tmp_path, arguments, said):

@@ -25,7 +25,8 @@ def test_frame_on_each_scale():
 
 
 def test_montage_shows_all_frames_on_one_scale():
-    figure = montage_figure(FRAMES, [f"label {k}" for k in range(7)], VIEW, title="scan")
+    labels = [f"label {k}" for k in range(7)]
+    figure = montage_figure(FRAMES, labels, VIEW, title="scan", own_range=False)
     shown = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(shown) == 7
     assert len({(image.norm.vmin, image.norm.vmax) for image in shown}) == 1
@@ -34,6 +35,32 @@ def test_montage_shows_all_frames_on_one_scale():
     for bad in ([], ["one"]):
         with pytest.raises(ValueError, match="labels for frames"):
             montage_figure(FRAMES, bad, VIEW)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "asinh"])
+def test_montage_shows_each_frame_on_a_range_of_its_own(scale):
+    ramp = 100.0 + np.arange(3000.0).reshape(50, 60)
+    frames = np.stack([ramp, 1e-3 * ramp, np.full((50, 60), 5.0), 1e-9 * ramp])
+    frames[3, 2, 2] = 2.0
+    view = View.of_pixels((50, 60))
+    figure = montage_figure(frames, ["a", "b", "even", "one pixel"], view, scale=scale)
+    first, second, even, point = (axes.images[0].norm for axes in figure.axes if axes.images)
+    low, high = np.percentile(ramp, [0.1, 99.9])
+    assert (first.vmin, first.vmax) == pytest.approx((low, high))
+    assert (second.vmin, second.vmax) == pytest.approx((1e-3 * low, 1e-3 * high))
+    assert 0.0 <= even.vmin <= 0.5
+    assert even.vmax == 5.0
+    assert point.vmax == 2.0
+    said = {text.get_text() for text in figure.texts}
+    assert {"a", "b", f"{low:.4g} to {high:.4g}"} <= said
+    assert "ends above each frame" in figure.axes[-1].get_ylabel()
+    render(figure, ".png")
+
+
+def test_montage_of_nothing_draws():
+    figure = montage_figure(np.zeros((2, 6, 10)), ["a", "b"], VIEW, note="φ (mrad)")
+    render(figure, ".png")
+    assert "φ (mrad)" in {text.get_text() for text in figure.texts}
 
 
 def test_curves_are_drawn_by_position_with_their_width():

@@ -47,7 +47,9 @@ Scale = Literal["linear", "log", "asinh"]
     show_default=True,
     help="Intensity to colour, for frames, montage and movie.",
 )
-@click.option("--montage", is_flag=True, help="Frames spread over the scan, side by side.")
+@click.option(
+    "--montage", is_flag=True, help="Frames spread over the lit part of the scan, side by side."
+)
 @click.option(
     "--panels",
     type=click.IntRange(1, 400),
@@ -55,6 +57,12 @@ Scale = Literal["linear", "log", "asinh"]
     show_default=True,
     metavar="N",
     help="Most frames of the montage.",
+)
+@click.option(
+    "--common-range",
+    is_flag=True,
+    help="All frames of the montage on one range of colours.  [default: each on its own, which is "
+    "written above it]",
 )
 @click.option(
     "--pixel",
@@ -103,6 +111,7 @@ def show(
     scale: Scale,
     montage: bool,
     panels: int,
+    common_range: bool,
     pixels: tuple[str, ...],
     regions: tuple[str, ...],
     movie: Literal["gif", "mp4"] | None,
@@ -138,11 +147,18 @@ def show(
     figures: dict[str, Figure] = {}
     if compare:
         figures |= _comparison(file, entry, as_json)
+    if common_range and not montage:
+        raise InputError("--common-range", None, "belongs to --montage")
     if some or not (compare or is_kernel(file) or is_own_file(file) or not file.is_file()):
+        from weakbeam.figures_scan import frame_pictures, montage_picture
+
         scan = _scan(file, entry)
         if not some:
             frames, montage = (scan.frames // 2,), bool(scan.positions)
-        figures |= _pictures(scan, frames, scale, panels if montage else 0, pixels, regions)
+        figures |= frame_pictures(scan, frames, scale) if frames else {}
+        if montage:
+            figures["montage"] = montage_picture(scan, panels, scale, not common_range)
+        figures |= _curves(scan, pixels, regions)
     elif not compare:
         figures |= _usual(file, entry)
     paths = save_all(figures, folder, f".{suffix}")
@@ -172,15 +188,10 @@ def _scan(file: Path, entry: int) -> MeasuredScan:
     return scan
 
 
-def _pictures(
-    scan: MeasuredScan,
-    frames: tuple[int, ...],
-    scale: Scale,
-    panels: int,
-    pixels: tuple[str, ...],
-    regions: tuple[str, ...],
+def _curves(
+    scan: MeasuredScan, pixels: tuple[str, ...], regions: tuple[str, ...]
 ) -> dict[str, Figure]:
-    from weakbeam.figures_scan import curve_picture, frame_pictures, montage_picture
+    from weakbeam.figures_scan import curve_picture
 
     wanted = []
     for flag, texts, read in (("--pixel", pixels, _pixel), ("--region", regions, _region)):
@@ -191,12 +202,7 @@ def _pictures(
             except InputError as error:
                 raise InputError(flag, text, error.allowed) from None
             wanted.append(region)
-    figures = frame_pictures(scan, frames, scale) if frames else {}
-    if panels:
-        figures["montage"] = montage_picture(scan, panels, scale)
-    if wanted:
-        figures["curves"] = curve_picture(scan, wanted)
-    return figures
+    return {"curves": curve_picture(scan, wanted)} if wanted else {}
 
 
 def _pixel(text: str) -> Region:
