@@ -100,14 +100,14 @@ def test_a_program_in_one_file_is_not_started_again(monkeypatch):
     assert pictures_of({"curve": CURVE}) == {"curve": drawn_here()["curve"]}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", ["terminate", "kill"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_drawn_here_if_the_other_process_is_killed(number, moment):
+def test_drawn_here_if_the_other_process_is_killed(end, moment):
     with Artist() as artist:
         artist.start()
         if moment == "after":
             artist.submit({"curve": CURVE, "image": IMAGE})
-        artist._process.send_signal(number)
+        getattr(artist._process, end)()
         artist._process.wait()
         if moment == "before":
             artist.submit({"curve": CURVE, "image": IMAGE})

@@ -55,11 +55,12 @@ def start_driver(path: Path, program: str) -> subprocess.Popen[str]:
 def children(pid: int) -> list[int]:
     """Numbers of the processes that a process has started and that compute."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+        ["ps", "-A", "-o", "pid=,ppid=,args="], check=True, capture_output=True, text=True
     )
     # Python's multiprocessing has one process more, which only looks after the others.
     lines = [line for line in listed.stdout.splitlines() if "resource_tracker" not in line]
-    return [int(line.split()[0]) for line in lines]
+    parts = [line.split(maxsplit=2) for line in lines]
+    return [int(child) for child, parent, *_ in parts if int(parent) == pid]
 
 
 def all_end(pids: Sequence[int], within: float) -> bool:

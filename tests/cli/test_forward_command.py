@@ -243,11 +243,12 @@ def start(folder, *settings):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("camera", ["ideal", "pco_edge"])
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
-def test_signal_leaves_a_file_that_resumes(weakbeam, tmp_path, monkeypatch, kind, camera):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL", "SIGTERM"])
+def test_signal_leaves_a_file_that_resumes(weakbeam, tmp_path, monkeypatch, name, camera):
     # Sums are rounded in the order of the batches.
     monkeypatch.setattr("weakbeam.imaging.engine.BATCH_BYTES", BATCH_BYTES)
     process, arguments = start(tmp_path / "run", f"camera.model={camera}")
+    kind = getattr(signal, name)
     process.send_signal(kind)
     _, err = process.communicate(timeout=60)
     file = tmp_path / "run" / "weakbeam.h5"

@@ -1,6 +1,5 @@
 """Kernel files: lossless, self-checking, and never half there."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -130,6 +129,6 @@ for rays in range(1, 100000):
             time.sleep(0.01)
         time.sleep(0.217)
     finally:
-        writer.send_signal(signal.SIGKILL)
+        writer.kill()
         writer.wait()
     assert read_kernel(path).rays >= 1
