@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures import SYMBOLS, predicted_centers, read_scan, settings
 from weakbeam.imaging.scan import DetectorScan
+from weakbeam.scan_steps import fine_step, slope_variation
 
 PREDICTIONS = {
     "rule": "COM rule, −R q",
@@ -45,6 +46,8 @@ class Comparison:
     correlation : mapping of str to (mapping of str to float)
         For each angle the correlation of its centre of mass with every component of q: ``rock``,
         ``roll``, ``par`` of the crystal and ``rock'``, ``two_theta`` of the image.
+    remarks : tuple of str
+        What keeps the centres of mass from showing the deformation, a line each.
     """
 
     hkl: tuple[int, int, int]
@@ -53,6 +56,7 @@ class Comparison:
     predicted: Mapping[str, Mapping[str, Floats]]
     agreement: Mapping[str, Mapping[str, Agreement]]
     correlation: Mapping[str, Mapping[str, float]]
+    remarks: tuple[str, ...] = ()
 
     def numbers(self) -> dict[str, Any]:
         """All numbers as plain values, angles in rad; None where one is not defined."""
@@ -66,7 +70,12 @@ class Comparison:
             }
             for motor, by_name in self.agreement.items()
         }
-        return {"hkl": list(self.hkl), "theta": self.theta, "angles": angles}
+        return {
+            "hkl": list(self.hkl),
+            "theta": self.theta,
+            "angles": angles,
+            "remarks": list(self.remarks),
+        }
 
 
 def compare_file(path: Path, index: int = 0) -> Comparison:
@@ -143,7 +152,56 @@ def compare(
             motor: {name: compare_maps(center, q).correlation for name, q in components.items()}
             for motor, center in centers.items()
         },
+        remarks=tuple(coarse_steps(setup, scan, list(centers))),
     )
+
+
+def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> list[str]:
+    """Say which motors move in steps that are too wide for centres of mass.
+
+    Parameters
+    ----------
+    setup : Setup
+        The assembled experiment.
+    scan : DetectorScan
+        One of its scans.
+    motors : sequence of str
+        Its moving angles.
+
+    Returns
+    -------
+    list of str
+        A line for each motor whose steps let the slope of a centre of mass vary by more than
+        `weakbeam.scan_steps.LARGEST_VARIATION`.
+    """
+    shifts = settings(scan) @ setup.geometry.motor_vectors
+    brightest = int(np.argmax(setup.acceptance.density(shifts)))
+    remarks = []
+    for motor, vector in zip(motors, _motions(setup, scan, motors), strict=True):
+        moved = scan.motor_positions(motor)
+        taken = np.unique(moved.round(12))
+        if len(taken) < 2:
+            continue
+        even = np.linspace(taken[0], taken[-1], len(taken))
+
+        def curve(
+            positions: Floats, start: float = float(moved[brightest]), along: Floats = vector
+        ) -> Floats:
+            there = shifts[brightest] + (positions - start)[:, None] * along
+            return np.asarray(setup.acceptance.density(there))
+
+        step, finer = even[1] - even[0], fine_step(curve, even)
+        if finer is not None and finer >= step * (1.0 - 1e-9):
+            continue
+        wanted = "" if finer is None else f"; {1e3 * finer:.2g} mrad would do"
+        varies = slope_variation(curve, even)
+        by = f"by {varies:.0%}" if varies < 1.0 else "wildly"
+        remarks.append(
+            f"{SYMBOLS[motor]}: steps of {1e3 * step:.3g} mrad are too wide for the rocking curve: "
+            f"the slope of a centre of mass against a rotation varies {by} with where the frames "
+            f"fall on it{wanted}"
+        )
+    return remarks
 
 
 def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, dict[str, Floats]]:
@@ -229,7 +287,7 @@ def comparison_table(comparison: Comparison) -> list[str]:
             )
         pairs = "  ".join(f"{k} {v:.3f}" for k, v in comparison.correlation[motor].items())
         lines.append(f"{SYMBOLS[motor]:8}r with components of q: {pairs}")
-    return lines
+    return [*lines, *comparison.remarks]
 
 
 def _plain(value: float) -> float | None:

@@ -120,9 +120,12 @@ def test_a_single_image_can_be_shown(weakbeam, tmp_path):
 def test_comparison_is_printed_drawn_and_given_as_json(weakbeam, run, tmp_path):
     result = weakbeam("show", run, "--compare", "-o", tmp_path)
     assert "COM rule" in result.out
+    assert "φ: steps of 0.1 mrad are too wide for the rocking curve" in result.out
     assert names(result)[-1] == "comparison.png"
     result = weakbeam("show", run, "--compare", "--json", "-o", tmp_path)
-    assert set(json.loads(result.out)["angles"]) == {"phi"}
+    found = json.loads(result.out)
+    assert set(found["angles"]) == {"phi"}
+    assert len(found["remarks"]) == 1
     assert "comparison.png" in result.err
 
 
