@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
 from matplotlib.colors import LogNorm
@@ -91,3 +94,20 @@ def test_rows_of_the_camera_run_upwards_along_two_theta() -> None:
     assert left < right
     assert bottom < top
     assert "2θ" in axes.get_ylabel()
+
+
+@pytest.mark.parametrize("brightest", [3.3e-4, 0.7, 1200.0, 65535.0])
+@pytest.mark.parametrize("shape", [(10, 16), (60, 10), (5, 100)])
+def test_labels_of_an_asinh_bar_do_not_cover_each_other(shape, brightest):
+    image = brightest * np.linspace(0.0, 1.0, math.prod(shape)).reshape(shape) ** 4
+    figure = image_figure(image, *(np.arange(n, dtype=float) for n in shape), scale="asinh")
+    bar = figure.axes[1]
+    figure.draw_without_rendering()
+    labels = [text for text in bar.get_yticklabels() if text.get_text()]
+    boxes = [text.get_window_extent() for text in labels]
+    assert len(boxes) >= (3 if brightest < 1e-3 else 5)
+    assert bar.get_yticks()[0] == 0.0
+    for below, above in itertools.pairwise(boxes):
+        assert below.y1 < above.y0
+    # And the label of the bar is on the page.
+    assert bar.yaxis.label.get_window_extent().x1 < figure.bbox.width

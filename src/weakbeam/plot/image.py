@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -28,6 +29,9 @@ Scale = Literal["linear", "log", "asinh"]
 # A few hot pixels at a core would leave the rest of a weak-beam image black.
 _BRIGHTEST_PERCENTILE = 99.9
 _LOG_DECADES = 3.0
+
+_LABEL_MM = 3.2
+"""Labels at a colour bar are at least so far apart."""
 
 
 def image_figure(
@@ -90,7 +94,8 @@ def image_figure(
         )
         bar_axes = add_axes(figure, left + width + 2.0, bottom, 3.0, bar_height)
         bar = figure.colorbar(drawn, cax=bar_axes, extend=_extend(array, norm), extendfrac=0.03)
-        bar.set_label(intensity_label)
+        label_intensities(bar, norm, bar_height)
+        bar.set_label(intensity_label, labelpad=2.0)
         bar.outline.set_linewidth(0.6)
         add_text(figure, left, bottom + bar_height + 5.2, title, size=8)
         settings = settings_note(phi_mrad, chi_mrad, two_theta_mrad)
@@ -126,6 +131,42 @@ def intensity_norm(
     if scale == "asinh":
         return AsinhNorm(linear_width=0.05 * brightest, vmin=darkest, vmax=brightest)
     raise ValueError(f"scale must be 'linear', 'log' or 'asinh', not {scale!r}")
+
+
+def label_intensities(bar: Colorbar, norm: Normalize, height_mm: float) -> None:
+    """Label the colour bar of an asinh scale so that no label covers another.
+
+    Parameters
+    ----------
+    bar : Colorbar
+        An upright one; that of another scale keeps its labels.
+    norm : Normalize
+        How intensities become colours.
+    height_mm : float
+        Length of the bar.
+    """
+    if not isinstance(norm, AsinhNorm) or not norm.vmax or norm.vmin is None:
+        return
+    kept = [norm.vmin]
+    highest = int(np.floor(np.log10(norm.vmax)))
+    for digit in (1.0, 3.0, 2.0, 5.0):
+        for power in range(highest, highest - 6, -1):
+            value = digit * 10.0**power
+            places = np.asarray(norm([*kept, value]))
+            far = np.abs(places[:-1] - places[-1]) * height_mm
+            if norm.vmin < value <= norm.vmax and far.min() >= _LABEL_MM:
+                kept.append(value)
+    bar.minorticks_off()
+    bar.set_ticks(sorted(kept), labels=[_brief(value) for value in sorted(kept)])
+
+
+def _brief(value: float) -> str:
+    """A round number as one writes it at an axis."""
+    if value == 0.0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.5g}".replace("-", "\u2212")
+    digits, power = f"{value:.3e}".split("e")
+    # There is no room for digits and a power.
+    return f"$10^{{{int(power)}}}$" if float(digits) == 1.0 else ""
 
 
 def _extend(array: Floats, norm: Normalize) -> str:

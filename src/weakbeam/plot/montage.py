@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from weakbeam._typing import ArrayLike, Floats
-from weakbeam.plot.image import Scale, image_figure, intensity_norm
+from weakbeam.plot.image import Scale, image_figure, intensity_norm, label_intensities
 from weakbeam.plot.panels import View
 from weakbeam.plot.style import (
     DOUBLE_COLUMN_MM,
@@ -171,6 +171,8 @@ def montage_figure(
         color_bar = figure.colorbar(drawn, cax=bar)
         if own_range:
             color_bar.set_ticks([0.0, 1.0], labels=["least", "most"])
+        else:
+            label_intensities(color_bar, common, bar_height)
         color_bar.set_label(label)
         color_bar.outline.set_linewidth(0.6)
         add_text(figure, left, page_height - 4.5, title, size=8)
