@@ -17,6 +17,17 @@ PICTURES = {
     "mosaicity-maps.png": ("mosaicity", "maps"),
 }
 
+PAIR = (
+    "camera.pixels=[48,96]",
+    "camera.pixel_nm=100",
+    "beam.height_fwhm_um=0.6",
+    "scan.phi.values_mrad=[0.15,-0.15]",
+)
+OF_PAIR = (
+    "defects=[{plane=[1,1,1], burgers=[1,-1,0], character_deg=60, position_um=[0.5,-0.8,0]}]",
+    "camera.model=pco_edge",
+)
+
 SETUP = ("beam.height_fwhm_um=0.6", "scan.phi.value_mrad=0.15")
 SMALL_CAMERA = ("camera.pixels=[85,255]", "camera.model=pco_edge")
 DISLOCATION = (
@@ -49,10 +60,7 @@ def main() -> None:
 
 def identification(folder: Path, here: Path) -> None:
     """Identify the dislocation of the tutorial, and correlate the images of all types."""
-    setup, small = (
-        [word for setting in settings for word in ("--set", setting)]
-        for settings in (SETUP, (*SETUP, *SMALL_CAMERA))
-    )
+    setup, small = flags(SETUP), flags(SETUP, SMALL_CAMERA)
     measured, library, match, study = (
         folder / n for n in ("measured", "library", "match", "study")
     )
@@ -61,8 +69,20 @@ def identification(folder: Path, here: Path) -> None:
     image = ["weakbeam", "identify", "match", measured / "weakbeam.h5", "--refine", "4"]
     run([*image, "--library", library, "-o", match], check=True)
     save_small(match / "match.png", here / "identified.png")
+    pair, candidates, both = (folder / n for n in ("pair", "candidates", "both"))
+    run(["weakbeam", "forward", *flags(PAIR, OF_PAIR), "-o", pair], check=True)
+    step = ("identify.character_step_deg=30",)
+    run(["weakbeam", "identify", "generate", *flags(PAIR, step), "-o", candidates], check=True)
+    image = ["weakbeam", "identify", "match", pair / "weakbeam.h5", "--refine", "2"]
+    run([*image, "--library", candidates, "-o", both], check=True)
+    save_small(both / "match.png", here / "match.png")
     run(["weakbeam", "identify", "study", *setup, "-o", study], check=True)
     save_small(study / "correlations.png", here / "identify-correlations.png", 720)
+
+
+def flags(*several: tuple[str, ...]) -> list[str]:
+    """Settings as the command line takes them."""
+    return [word for settings in several for setting in settings for word in ("--set", setting)]
 
 
 def save_small(figure: Path, picture: Path, width: int = WIDTH) -> None:

@@ -104,7 +104,8 @@ def match_figure(
                     continue
                 bar_axes = add_axes(figure, corner - gap + 1.5, bottom, bar, height)
                 color_bar = figure.colorbar(drawn, cax=bar_axes, extend="both" if last else "max")
-                color_bar.set_label("σ" if last else "ADU")
+                # Above the bar: beside it, it would seem to belong to the next panel.
+                bar_axes.set_title("σ" if last else "ADU", loc="left", size=6.5)
                 color_bar.outline.set_linewidth(0.6)
                 corner += 9.0
         if title:
