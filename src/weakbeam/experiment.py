@@ -15,11 +15,11 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
-    ModelWrapValidatorHandler,
     StrictBool,
     ValidationError,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from weakbeam._camera import Camera
 from weakbeam._compatibility import Compatibility

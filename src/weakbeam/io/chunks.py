@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 from isal import isal_zlib
 from numpy.typing import NDArray
 
@@ -83,7 +84,7 @@ def create_stack(
     stack[0] = 0
     mask, dark_frame = stack.id.read_direct_chunk((0, 0, 0))
     for frame in range(1, frames):
-        stack.id.write_direct_chunk((frame, 0, 0), dark_frame, mask)
+        write_chunk(stack, (frame, 0, 0), dark_frame, mask)
     return stack
 
 
@@ -118,7 +119,27 @@ def write_frames(
             stack[int(index)] = frame
         return
     for index, chunk in zip(indices, chunks, strict=True):
-        stack.id.write_direct_chunk((int(index), 0, 0), chunk)
+        write_chunk(stack, (int(index), 0, 0), chunk)
+
+
+def write_chunk(stack: h5py.Dataset, place: tuple[int, ...], chunk: Any, mask: int = 0) -> None:
+    """Write a chunk as it is to be stored.
+
+    Parameters
+    ----------
+    stack : h5py.Dataset
+        Where.
+    place : tuple of int
+        Index of the chunk's first pixel.
+    chunk : bytes-like
+        The chunk, compressed.
+    mask : int
+        Filters of the stack that the chunk has not gone through.
+    """
+    # Before h5py 3.15 nothing keeps other threads out of HDF5 here, which a file that is written
+    # by Python (`weakbeam.io.newfiles.Drain`) lets in.
+    with phil:
+        stack.id.write_direct_chunk(place, chunk, mask)
 
 
 def compression_of(stack: h5py.Dataset) -> str:

@@ -21,7 +21,13 @@ from numpy.typing import NDArray
 
 from weakbeam.errors import InputError, RunError
 from weakbeam.io import bliss
-from weakbeam.io.chunks import compression_of, compression_pool, load_filter, shuffle_and_deflate
+from weakbeam.io.chunks import (
+    compression_of,
+    compression_pool,
+    load_filter,
+    shuffle_and_deflate,
+    write_chunk,
+)
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry, Fields
 from weakbeam.io.reading import entry_names, opened, read_configuration
@@ -78,7 +84,7 @@ class LibraryFile(ScanFile):
         try:
             chunks = self._pool.map(shuffle_and_deflate, np.ascontiguousarray(labels))
             for number, chunk in enumerate(chunks, first):
-                stack.id.write_direct_chunk((number, 0, 0, 0), chunk)
+                write_chunk(stack, (number, 0, 0, 0), chunk)
         except (OSError, RuntimeError) as error:
             raise RunError(f"{self.path}: labels not written ({disk_reason(error)})") from error
 

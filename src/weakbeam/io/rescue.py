@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.io.bliss import DETECTOR, SOURCE_STACK, entry_name, source_path
-from weakbeam.io.chunks import compression_of, create_stack
+from weakbeam.io.chunks import compression_of, create_stack, write_chunk
 from weakbeam.io.newfiles import NewFiles
 
 
@@ -70,4 +70,4 @@ def _copy_stack(source: h5py.Dataset, target: h5py.Group, done: NDArray[Any]) ->
     stack.attrs.update(source.attrs)
     for frame in np.flatnonzero(done):
         mask, chunk = source.id.read_direct_chunk((int(frame), 0, 0))
-        stack.id.write_direct_chunk((int(frame), 0, 0), chunk, mask)
+        write_chunk(stack, (int(frame), 0, 0), chunk, mask)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.io.chunks import compression_of, shuffle_and_deflate
+from weakbeam.io.chunks import compression_of, shuffle_and_deflate, write_chunk
 from weakbeam.io.newfiles import Drain
 
 SUFFIXES = {"hdf5": ".h5", "webdataset": ".tar", "zarr": ".zarr.zip"}
@@ -161,7 +161,7 @@ class HDF5Writer:
             return
         for index in np.ndindex(*images.shape[:-2]):
             chunk = shuffle_and_deflate(np.ascontiguousarray(images[index]))
-            stack.id.write_direct_chunk((row, *index, 0, 0), chunk)
+            write_chunk(stack, (row, *index, 0, 0), chunk)
 
 
 def _write_columns(group: h5py.Group, samples: Sequence[Sample]) -> None:
