@@ -129,8 +129,31 @@ def test_mistakes_are_told(study):
     lonely = Experiment().with_settings(
         [*SETTINGS[:5], "identify.characters_deg=[0]", "identify.burgers=[[1,1,0]]"]
     )
-    with pytest.raises(InputError, match="a study compares types"):
-        run_study(lonely.with_settings(["identify.planes=[[1,-1,1]]"]), 4)
+    lonely = lonely.with_settings(["identify.planes=[[1,-1,1]]"])
+    with pytest.raises(InputError, match="a study compares types that can be seen; there is one"):
+        run_study(lonely, 4)
+    # On the peak b and -b of a screw look the same.
+    screws = ["identify.characters_deg=[90,270]", "identify.burgers=[[0,1,-1]]"]
+    alike = Experiment().with_settings([*SETTINGS[:3], *screws, "identify.planes=[[1,1,1]]"])
+    with pytest.raises(InputError, match="the images of all 2 are the same"):
+        run_study(alike, 4)
+
+
+def test_images_too_small_for_the_shift_are_told(study):
+    with pytest.raises(InputError, match="max_shift = 13: is more than half of images of 24 x 32"):
+        run_study(study.experiment, 13)
+    with pytest.raises(InputError, match="max_shift = 13"):
+        decide(study, None, [0], 13)
+    small = study.experiment.with_settings(["camera.pixels=[11,32]"])
+    with pytest.raises(InputError, match="a study needs at least 12 on each side"):
+        run_study(small, 2)
+
+
+@pytest.mark.parametrize(("pixels", "shift"), [("[12,14]", 6), ("[24,32]", 12)])
+def test_largest_shift_of_small_images_is_possible(pixels, shift):
+    settings = [*SETTINGS, f"camera.pixels={pixels}", "identify.character_step_deg=90"]
+    found = run_study(Experiment().with_settings(settings), shift, levels=(1.0,), workers=1)
+    assert np.isfinite(found.gaps).all()
 
 
 def test_command(tmp_path):

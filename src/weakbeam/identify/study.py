@@ -37,6 +37,9 @@ NEAREST = 4
 TOLD_APART = 0.05
 """Probability of a confusion below which a type counts as told apart."""
 
+_NARROWEST = 12
+"""Pixels that the fit of a shift needs: its frame, and a few to compare."""
+
 _EQUAL = 1e-5
 """Images that differ by less than this share of the contrast are the same."""
 
@@ -139,14 +142,17 @@ def run_study(
     Raises
     ------
     InputError
-        If the experiment contradicts physics, or there are fewer than two types to compare.
+        If the experiment contradicts physics, the images are too small for the shift, or there are
+        fewer than two types to compare.
     """
     tell = progress or (lambda share: None)
     candidates = candidates_of(counting(experiment), workers)
+    _check_size(candidates.renderer.shape, max_shift)
     seen = [candidates.types[k] for k in candidates.seen]
     types, twins, images = _without_twins(seen, _images(candidates, seen, tell))
     if len(types) < 2:
-        raise InputError("identify", None, "a study compares types; there is one that can be seen")
+        found = "there is one" if len(seen) == 1 else f"the images of all {len(seen)} are the same"
+        raise InputError("identify", None, f"a study compares types that can be seen; {found}")
     clean = remove_background(images[:, 0], "mean").astype(np.float32)
     correlations = correlation_matrix(clean, max_shift, tell)
     nearest = np.argsort(2.0 * np.eye(len(types)) - correlations, axis=1, kind="stable")
@@ -191,8 +197,14 @@ def extra_images(
         Number of a condition and expected gap of the log-likelihood once it is added, the largest
         first; the mean of both types being true. The first entry of `base` comes with the gap of
         the base alone.
+
+    Raises
+    ------
+    InputError
+        If the images are too small for the shift.
     """
     renderer = candidates.renderer
+    _check_size(renderer.shape, max_shift)
     images = [
         np.asarray(renderer.image(candidates.lines([t.number], np.zeros((1, 3)))), dtype=np.float64)
         for t in (one, other)
@@ -208,6 +220,16 @@ def extra_images(
     others = [k for k in range(len(renderer.conditions)) if k not in there]
     found = sorted(((k, gap([*there, k])) for k in others), key=lambda row: -row[1])
     return [(there[0], gap(there)), *found]
+
+
+def _check_size(shape: tuple[int, int], max_shift: int) -> None:
+    """What two images share is at least half of each side at every shift, and not too narrow."""
+    if min(shape) < _NARROWEST:
+        least = f"a study needs at least {_NARROWEST} on each side"
+        raise InputError("camera.pixels", list(shape), least)
+    if 2 * max_shift > min(shape):
+        size = f"{shape[0]} x {shape[1]} pixels"
+        raise InputError("max_shift", max_shift, f"is more than half of images of {size}")
 
 
 def counting(experiment: Experiment) -> Experiment:
