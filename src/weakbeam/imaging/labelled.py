@@ -47,6 +47,9 @@ class LabelledArray:
         return tuple(self.values.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        # NumPy 1 does not know the copy "if needed" of NumPy 2 that None stands for.
+        if copy is None:
+            return np.asarray(self.values, dtype=dtype)
         return np.array(self.values, dtype=dtype, copy=copy)
 
     def nearest(self, **positions: float) -> LabelledArray:
