@@ -14,7 +14,7 @@ from weakbeam.identify.correlation import normalised_correlation
 from weakbeam.identify.observation import Noise
 from weakbeam.identify.separation import confusion_probability, expected_gap
 from weakbeam.identify.similarity import RELATIONS, correlation_matrix
-from weakbeam.identify.study import run_study
+from weakbeam.identify.study import extra_images, run_study
 from weakbeam.identify.study_report import decide, figures_of, report_of, table_of
 
 SETTINGS = [
@@ -137,6 +137,21 @@ def test_mistakes_are_told(study):
     alike = Experiment().with_settings([*SETTINGS[:3], *screws, "identify.planes=[[1,1,1]]"])
     with pytest.raises(InputError, match="the images of all 2 are the same"):
         run_study(alike, 4)
+
+
+def test_on_the_peak_the_sign_is_not_told():
+    settings = [*SETTINGS[:3], "identify.planes=[[1,-1,1]]", "identify.burgers=[[1,1,0]]"]
+    settings += ["identify.character_step_deg=30", "camera.model=pco_edge"]
+    study = run_study(Experiment().with_settings(settings), 6, levels=(1.0,), workers=1)
+    opposite = study.relations == RELATIONS.index("opposite signs")
+    assert np.count_nonzero(opposite) == 10
+    assert study.correlations[opposite].min() > 0.999
+    # Dislocations are dark there; the correlation sees them all the same.
+    assert (study.relations[np.arange(10), study.nearest[:, 0]] == 1).all()
+    assert study.gaps[0, 0, :, 0].max() < 0.1
+    pair = [study.types[k] for k in np.argwhere(opposite)[0]]
+    (_, gap), *_ = extra_images(candidates_of(study.experiment), *pair, max_shift=6)
+    assert gap < 0.1
 
 
 def test_images_too_small_for_the_shift_are_told(study):

@@ -13,11 +13,11 @@ from weakbeam.experiment import Experiment
 from weakbeam.identify.background import remove_background
 from weakbeam.identify.candidates import Candidates, candidates_of
 from weakbeam.identify.classes import DislocationType
-from weakbeam.identify.correlation import normalised_correlation
 from weakbeam.identify.frames import FrameNoise
-from weakbeam.identify.observation import Noise
+from weakbeam.identify.observation import Noise, Observation
 from weakbeam.identify.render import Condition
 from weakbeam.identify.separation import confusion_probability, expected_gap
+from weakbeam.identify.shift_scores import shift_scores
 from weakbeam.identify.similarity import (
     PAPER_BOUND,
     RELATIONS,
@@ -60,7 +60,8 @@ class Study:
     conditions : tuple of Condition
         How the images are taken; correlations are those of the first one.
     correlations : (types, types) ndarray
-        Zero-padded correlation at the best bounded shift, after the background was removed.
+        Zero-padded correlation at the best bounded shift, after the background was removed. Images
+        near the peak, where dislocations are dark, are inverted first.
     relations : (types, types) ndarray of int
         What the types of a pair have in common, by place in `RELATIONS`; −1 on the diagonal.
     nearest : (types, k) ndarray of int
@@ -153,7 +154,7 @@ def run_study(
     if len(types) < 2:
         found = "there is one" if len(seen) == 1 else f"the images of all {len(seen)} are the same"
         raise InputError("identify", None, f"a study compares types that can be seen; {found}")
-    clean = remove_background(images[:, 0], "mean").astype(np.float32)
+    clean = remove_background(_as_bright(images[:, 0]), "mean").astype(np.float32)
     correlations = correlation_matrix(clean, max_shift, tell)
     nearest = np.argsort(2.0 * np.eye(len(types)) - correlations, axis=1, kind="stable")
     nearest = nearest[:, : min(NEAREST, len(types) - 1)]
@@ -211,7 +212,7 @@ def extra_images(
     ]
     noise, scale = _noise_of(candidates)
     there = list(base)
-    moved = [_moved(scale * images[k], images[1 - k], noise, max_shift) for k in (0, 1)]
+    moved = [next(_moved(scale * images[k], images[1 - k][None], noise, max_shift)) for k in (0, 1)]
 
     def gap(numbers: list[int]) -> float:
         both = [expected_gap(scale * images[k][numbers], moved[k][numbers], noise) for k in (0, 1)]
@@ -271,6 +272,13 @@ def _images(candidates: Candidates, types: Sequence[DislocationType], tell: Prog
     return images
 
 
+def _as_bright(images: Floats32) -> Floats32:
+    """Images whose features are brighter than the crystal, near the peak by inversion."""
+    middle = np.median(images)
+    is_bright = images.max() - middle >= middle - images.min()
+    return images if is_bright else -images
+
+
 def _noise_of(candidates: Candidates) -> tuple[Noise, float]:
     """Noise of the camera, and its counts where the intensity is 1."""
     detector = candidates.renderer.setups[0].detector
@@ -293,8 +301,7 @@ def _gaps(
     gaps = np.empty((len(levels), count, *nearest.shape))
     for one, others in enumerate(nearest):
         signal = scale * images[one].astype(np.float64)
-        for k, other in enumerate(others):
-            model = _moved(signal, images[other], noise, max_shift)
+        for k, model in enumerate(_moved(signal, images[others], noise, max_shift)):
             for n, level in enumerate(levels):
                 for more in range(count):
                     part = slice(0, more + 1)
@@ -303,18 +310,19 @@ def _gaps(
     return gaps
 
 
-def _moved(signal: Floats, model: Floats | Floats32, noise: Noise, max_shift: int) -> Floats:
-    """Images of a model where they come nearest to a signal; NaN where they do not reach."""
+def _moved(
+    signal: Floats, models: Floats | Floats32, noise: Noise, max_shift: int
+) -> Iterator[Floats]:
+    """Images of models where they come nearest to a signal; NaN where they do not reach."""
     shape = (signal.shape[1], signal.shape[2])
-    clean = [remove_background(values, "mean") for values in (signal, np.asarray(model))]
-    scores = normalised_correlation(clean[0], clean[1], max_shift)
-    row, column = np.unravel_index(int(np.argmax(scores)), scores.shape)
-    start = (int(row) - max_shift, int(column) - max_shift)
-    # A pixel more on every side, as far as the fit may go.
-    covered = overlap(shape, shape, start, 5)
-    good = np.broadcast_to(covered, signal.shape)
-    fit = fit_shift(signal, model, noise, good, start, max_shift)
-    return moved_image(model, shape, fit.shift)
+    seen = Observation(signal, noise)
+    scores = shift_scores(seen, [models], max_shift, workers=1)
+    for model, start in zip(models, scores.shift[:, 0], strict=True):
+        # A pixel more on every side, as far as the fit may go.
+        covered = overlap(shape, shape, start, 5)
+        good = np.broadcast_to(covered, signal.shape)
+        fit = fit_shift(signal, model, noise, good, start, max_shift)
+        yield moved_image(model, shape, fit.shift)
 
 
 def type_named(types: Sequence[DislocationType], number: int, key: str) -> DislocationType:
