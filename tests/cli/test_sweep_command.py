@@ -147,6 +147,20 @@ def test_lost_files_end_with_status_1(weakbeam, manifest, monkeypatch):
     )
 
 
+def test_ctrl_c_ends_with_a_line_below_the_table(weakbeam, manifest, monkeypatch):
+    class Interrupted(Here):
+        def __call__(self, shards):
+            yield Ticked(1)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("weakbeam.batch.run.LocalExecutor", Interrupted)
+    monkeypatch.setattr(LiveTable, "_is_terminal", property(lambda self: True))
+    result = weakbeam("sweep", "m.toml", "-o", "run")
+    assert result.status == 130
+    assert result.err.endswith("\nweakbeam: interrupted; --resume goes on with the sweep\n")
+    assert result.err.count("tasks") == 1
+
+
 def test_the_table_in_a_log_and_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sweep_table, "LINE_EVERY_SECONDS", 0.0)
     table = LiveTable(10, 3)
@@ -155,7 +169,7 @@ def test_the_table_in_a_log_and_on_a_terminal(capsys, monkeypatch):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].split() == ["tasks", "failed", "lost", "files", "images/s", "time", "left"]
     assert lines[-1].split()[:3] == ["6/10", "1", "1"]
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(LiveTable, "_is_terminal", property(lambda self: True))
     table = LiveTable(10, 3)
     table(Ticked(10))
     table.close()

@@ -195,6 +195,7 @@ def _run(
     quiet: bool,
 ) -> None:
     import time
+    from contextlib import closing
 
     from weakbeam.batch.index import INDEX, TABLE
     from weakbeam.batch.run import run_sweep
@@ -203,12 +204,11 @@ def _run(
     start = time.monotonic()
     table = LiveTable(part.tasks(described), _frames(described), quiet)
     try:
-        summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
+        with closing(table):
+            summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
     except KeyboardInterrupt:
         click.echo("weakbeam: interrupted; --resume goes on with the sweep", err=True)
         raise click.exceptions.Exit(130) from None
-    finally:
-        table.close()
     if not quiet:
         took = duration(time.monotonic() - start)
         failed = f", {len(summary.failures)} failed" if summary.failures else ""

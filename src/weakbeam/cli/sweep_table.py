@@ -31,7 +31,7 @@ class LiveTable:
         self._tasks, self._frames, self._quiet = tasks, frames, quiet
         self._found = self._done = self._failed = self._lost = 0
         self._start = time.monotonic()
-        self._live = sys.stderr.isatty()
+        self._live = self._is_terminal
         self._due = self._start + (0.0 if self._live else LINE_EVERY_SECONDS)
         self._shown = False
 
@@ -57,6 +57,10 @@ class LiveTable:
         if self._shown and self._live:
             self._show()
             click.echo(err=True)
+
+    @property
+    def _is_terminal(self) -> bool:
+        return sys.stderr.isatty()
 
     def _show(self) -> None:
         if not self._shown:
