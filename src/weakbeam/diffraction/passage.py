@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -54,7 +55,7 @@ class Window:
 
     def cut(self, low: float, high: float) -> Window:
         """The part of the window between `low` and `high`; it may be empty."""
-        return replace(self, low=max(self.low, low), high=min(self.high, high))
+        return Window(max(self.low, low), min(self.high, high), self.transmission)
 
     @property
     def empty(self) -> bool:
@@ -91,10 +92,10 @@ class Passage:
     def shade(self, axis: str, shades: Sequence[Window]) -> Passage:
         """Multiply the transmission along `axis`; outside of `shades` nothing passes."""
         windows = tuple(
-            replace(part, transmission=part.transmission * shade.transmission)
+            Window(low, high, window.transmission * shade.transmission)
             for shade in shades
             for window in getattr(self, axis)
-            if not (part := window.cut(shade.low, shade.high)).empty
+            if (low := max(window.low, shade.low)) < (high := min(window.high, shade.high))
         )
         return self._with(axis, windows)
 
@@ -208,10 +209,11 @@ def _through(term: Passage, stop: Stop) -> list[Passage]:
             ]
 
 
-def _wire_windows(wire: Wire) -> list[Window]:
+@lru_cache(maxsize=8)
+def _wire_windows(wire: Wire) -> tuple[Window, ...]:
     """Windows beside and through a wire; equal steps of its polar angle, so fine at the rims."""
     left, right = wire.position - wire.radius, wire.position + wire.radius
-    beside = [Window(-math.inf, left), Window(right, math.inf)]
+    beside = (Window(-math.inf, left), Window(right, math.inf))
     if math.isinf(wire.optical_depth):
         return beside
     slices = WIRE_SLICES[wire.axis]
@@ -224,7 +226,7 @@ def _wire_windows(wire: Wire) -> list[Window]:
         mean = float(share @ np.exp(-wire.optical_depth * np.cos(angle)) / share.sum())
         ends = wire.position + wire.radius * np.sin([low, high])
         through.append(Window(float(ends[0]), float(ends[1]), mean))
-    return [*beside, *through]
+    return (*beside, *through)
 
 
 def _round_slabs(radius: float) -> list[tuple[float, float, float]]:
