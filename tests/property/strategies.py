@@ -254,13 +254,15 @@ def stops(size: float) -> st.SearchStrategy[object]:
 
 @st.composite
 def cameras(draw: st.DrawFn) -> Camera:
-    """Draw a camera of at most 12 x 12 pixels."""
+    """Draw a camera of at most 12 x 12 pixels, and 18 x 18 of their parts."""
     binning, turned = draw(st.sampled_from([1, 1, 2, 3])), draw(st.sampled_from([0, 90, 180, 270]))
-    rows, columns = draw(st.tuples(*[st.integers(1, 12 // binning)] * 2))
+    oversampling = draw(st.integers(1, 3))
+    most = min(12, 18 // oversampling) // binning
+    rows, columns = draw(st.tuples(*[st.integers(1, most)] * 2))
     given = {
         "pixels": (binning * rows, binning * columns),
         "plane": draw(st.sampled_from(["vertical", "normal"])),
-        "oversampling": draw(st.integers(1, 3)),
+        "oversampling": oversampling,
         "depth_samples": draw(st.just("auto") | st.integers(1, 15)),
         "psf_px": draw(st.none() | floats(0.1, 3.0)),
         "rotation_deg": turned,
