@@ -13,6 +13,9 @@ examples: $(VENV)/.demo
 	$(BIN)/python examples/five_edges.py examples/five-edges.png
 	$(BIN)/python examples/wall_series.py examples/wall-series.png
 
+# Tests start many processes: what they import is compiled once, also where containers say otherwise.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
 test: $(VENV)/.test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -224,7 +224,7 @@ def test_defects_without_a_plane_have_no_plane_in_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings", [[], ["scan={}"], ["camera.model=pco_edge"]], ids=["scan", "image", "counts"]
+    "settings", [["camera.model=pco_edge"], ["scan={}"]], ids=["scan of counts", "image"]
 )
 def test_figures_of_another_process_are_those_of_this_one(tmp_path, monkeypatch, settings):
     def fail(self, suffix=".png"):
