@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
 from weakbeam.identify.classes import dislocation_types
+from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import FLAT, PositionPrior, place_of
 from weakbeam.identify.observation import Noise, Observation
 from weakbeam.identify.refine import merged, refine
@@ -70,6 +73,35 @@ def test_errors_are_those_of_repeated_noise(renderer, kind):
     assert 80 - 4 * 160**0.5 < np.sum(pulls) < 80 + 4 * 160**0.5
 
 
+def test_climb_ends_at_the_top_of_a_likelihood_that_bends(renderer):
+    # Derivatives change on the way, over less than a third of a pixel.
+    kind, place = type_of(renderer, (1, 1, 1), (1, -1, 0), 170.0), (-1.2, -2.4)
+    signal = signal_of(renderer, kind, place, depth=-0.07)
+    for seed in range(8):
+        seen = Observation(noisy(signal, seed), NOISE)
+        found = refine(seen, renderer, kind, (-0.9, -2.1), -0.07)
+        assert found.converged
+        assert found.log_likelihood > fit_scale(seen.images, signal, NOISE).log_likelihood - 0.1
+
+
+def test_errors_along_a_rough_ridge_of_the_likelihood(renderer):
+    # The core of a line that is nearly in the sheet passes from one pixel and one sample to the
+    # next: over small steps the images jump, and their derivatives say more than they know.
+    kind, shift, depth = type_of(renderer, (1, 1, -1), (0, 1, 1), 250.0), (-1.46, 0.95), 0.012
+    signal = signal_of(renderer, kind, shift, depth)
+    direction = renderer.lines_of(kind.plane, kind.burgers, 250.0).lines[0]
+    steps = renderer.pixel_steps()
+    position = np.array(shift) @ steps + depth * renderer.up
+    _, true = place_of(direction, position, steps, renderer.up)
+    pulls = []
+    for seed in range(8):
+        found = refine(Observation(noisy(signal, seed), NOISE), renderer, kind, (-1.2, 1.2), depth)
+        error = found.values[:2] - true
+        pulls.append(error @ np.linalg.solve(found.covariance[:2, :2], error))
+    # Chi-squared of 8 x 2 degrees of freedom.
+    assert np.sum(pulls) < 16 + 3 * 32**0.5
+
+
 def test_depth_only_shifts_an_inclined_line(renderer, kind):
     signal = signal_of(renderer, kind, (0.0, 0.0), depth=0.1)
     found = refine(Observation(signal, NOISE), renderer, kind, shift_px=(0.0, 0.0), depth_um=0.08)
@@ -122,6 +154,36 @@ def test_fits_of_one_maximum_count_once(renderer, kind):
     observation = Observation(noisy(signal_of(renderer, kind), 5), NOISE)
     fits = [refine(observation, renderer, kind, (shift, 0.0)) for shift in (0.3, -0.3)]
     assert merged(fits).log_evidence == max(fits, key=lambda f: f.log_likelihood).log_evidence
+
+
+def test_places_that_the_image_cannot_decide_are_told(renderer, kind):
+    observation = Observation(noisy(signal_of(renderer, kind), 5), NOISE)
+    here = refine(observation, renderer, kind)
+    far = here.values + 8.0 * here.errors
+
+    def there(lower):
+        return replace(
+            here,
+            values=far,
+            position_um=here.position_um + 0.1,
+            log_likelihood=here.log_likelihood - lower,
+            log_evidence=here.log_evidence - lower,
+        )
+
+    both = merged([there(np.log(4.0)), here])
+    assert both.ambiguous
+    np.testing.assert_array_equal(both.values, here.values)
+    (other,) = both.others
+    assert other.probability == pytest.approx(0.2)
+    np.testing.assert_array_equal(other.values, far)
+    np.testing.assert_array_equal(other.position_um, here.position_um + 0.1)
+    assert both.log_evidence == pytest.approx(here.log_evidence + np.log(1.25))
+    unlikely = merged([here, there(3.5)])
+    assert unlikely.others
+    assert not unlikely.ambiguous
+    assert not merged([here, there(20.0)]).others
+    assert not merged([here, here]).others
+    assert not here.ambiguous
 
 
 def test_prior_of_an_inclined_line_is_even_over_its_crossing(renderer, kind):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import scipy.ndimage
 
 from weakbeam._typing import Floats
 from weakbeam.defects.lines import StraightLines
@@ -23,20 +24,36 @@ _SCOUTED_ACROSS = (-0.03, 0.0, 0.03)
 _SCOUTED_DEPTHS = (-0.05, 0.0, 0.05)
 """Places around its start (µm) from which the climb of a line in the sheet may begin."""
 
-_MOST_STEPS = 25
-_MOST_TRIALS = 6
-_STALE = 0.4
-"""Derivatives are taken again when the climb has gone more than this share of the longest step,"""
+_MOST_SUMMITS = 2
+"""From so many of those at most that are higher than all next to them."""
 
-_STALE_AT_END = 0.1
-"""and, for the errors, when it ends at more than this share."""
+_MOST_ROUNDS = 16
+_MOST_STEPS = 10
+_MOST_TRIALS = 5
+"""Most sets of derivatives, most steps with one set, and most attempts at a step."""
 
-_LOOKED_AT = (-3.0, 3.0)
-_SMALL = 0.2
-_MOST_LOOKS = 4
+_LITTLE = 0.1
+"""A step that promises less than this is tried once: it is shorter than half an error."""
+
+_FAR = 0.4
+"""Derivatives are taken again where the climb has gone more than this share of the longest step,"""
+
+_KEPT = 0.3
+"""and where a step gains less than this share of what they promised."""
+
+_NEAR = 2.0
+"""A round that gains less than this has come within a few standard deviations of the summit."""
+
+_REACH = 6.0
+_LONGEST_REACH = 0.5
+"""Derivatives near the summit are taken over so many standard deviations to either side, and over
+no more than this share of the longest step."""
+
+_ALIKE = 2.0
+"""Variances that change by less than this factor count as the same."""
+
 _HIGHER = 0.1
-"""A climb looks around itself by so many standard deviations, each no larger than this share of the
-longest step, and goes on, this often at most, from where the log-likelihood is higher by this."""
+"""The climb goes on from where, on the way to derivatives, the log-likelihood is higher by this."""
 
 _CHARACTER_STEP = 0.2
 _LONGEST_TURN = 5.0
@@ -111,84 +128,114 @@ class Ascent:
         self.renderings = 0
         self._fixed: StraightLines | None = None
 
-    def climb(self, x: Floats, scout: bool = True) -> Summit:
-        """Climb from `x` to a maximum; of a line in the sheet from the best place around, if asked.
+    def summits(self, x: Floats, scout: bool = True) -> list[Summit]:
+        """Climb from `x`; for a line in the sheet from the best places around, if asked.
 
-        Such a line along the pixels is sampled at few distances, and the likelihood has several
-        maxima.
+        Such a line along the pixels is sampled at few distances, and the likelihood may have
+        several maxima.
         """
-        state = self._start(x, scout)
-        derivatives, converged = self._derivatives(state), True
-        for _ in range(_MOST_LOOKS if self.moving.size else 0):
-            state, derivatives, converged = self._climbed(state, derivatives)
-            if not self.place.in_sheet:
+        if not (scout and self.place.in_sheet and 0 in self.moving):
+            return [self._climb(self._state(x, self._render([x])[0]))]
+        grid = list(product(_SCOUTED_ACROSS, _SCOUTED_DEPTHS))
+        points = [x + np.array([*step, 0.0]) for step in grid]
+        images = self._render(points)
+        states = [self._state(x, image) for x, image in zip(points, images, strict=True)]
+        height = np.array([state.fit.log_likelihood for state in states])
+        shape = (len(_SCOUTED_ACROSS), len(_SCOUTED_DEPTHS))
+        around = scipy.ndimage.maximum_filter(height.reshape(shape), 3, mode="nearest").ravel()
+        tops = [int(k) for k in np.argsort(-height, kind="stable") if height[k] == around[k]]
+        return [self._climb(states[k]) for k in tops[:_MOST_SUMMITS]]
+
+    def _climb(self, state: _State) -> Summit:
+        """Climb to the summit above a state."""
+        slopes, converged = self._slopes(state), self.moving.size == 0
+        near = alike = False
+        for _ in range(_MOST_ROUNDS if self.moving.size else 0):
+            start, (state, stopped) = state, self._walked(state, slopes)
+            gained = state.fit.log_likelihood - start.fit.log_likelihood
+            if gained > _NEAR:
+                near = alike = False
+                slopes = self._slopes(state)
+                continue
+            converged = alike and stopped
+            if not converged:
+                # Where the likelihood is rough, derivatives may promise what no step finds.
+                stuck, near, former = near and gained < _CONVERGED, True, slopes
+                higher, slopes = self._around(state, former)
+                alike = self._alike(
+                    self._information(state, former), self._information(state, slopes)
+                )
+                if higher.fit.log_likelihood > state.fit.log_likelihood + _HIGHER:
+                    state = higher
+                    continue
+                converged = alike and stuck
+            if converged:
                 break
-            higher = self._highest_around(state, derivatives)
-            if higher.fit.log_likelihood < state.fit.log_likelihood + _HIGHER:
-                break
-            state, derivatives = higher, self._derivatives(higher)
-        _, fisher = self._score(state, derivatives)
+        _, fisher = self._score(state, slopes)
         return Summit(state.x, state.model, state.fit, fisher, converged)
 
-    def _start(self, x: Floats, scout: bool) -> _State:
-        points = [x]
-        if scout and self.place.in_sheet and 0 in self.moving:
-            grid = product(_SCOUTED_ACROSS, _SCOUTED_DEPTHS, (0.0,))
-            points = [x + np.array(step) for step in grid]
-        states = (self._state(p, i) for p, i in zip(points, self._render(points), strict=True))
-        return max(states, key=lambda state: state.fit.log_likelihood)
-
-    def _climbed(self, state: _State, derivatives: Floats) -> tuple[_State, Floats, bool]:
-        """Newton steps that never lower the likelihood."""
-        origin, converged, damping = state.x, False, 0.0
+    def _walked(self, state: _State, slopes: Floats) -> tuple[_State, bool]:
+        """Newton steps that never lower the likelihood, and whether nothing more is promised."""
+        origin, damping = state.x, 0.0
         for _ in range(_MOST_STEPS):
-            if self._far(state.x - origin, _STALE):
-                origin, derivatives = state.x, self._derivatives(state)
-            gradient, fisher = self._score(state, derivatives)
-            if 0.5 * float(gradient @ _solve(fisher, gradient, 0.0)) < _CONVERGED:
-                converged = True
-                break
-            for _ in range(_MOST_TRIALS):
-                step = _solve(fisher, gradient, damping)[: self.moving.size]
-                step /= max(1.0, float(np.max(np.abs(step) / self.longest[self.moving])))
+            gradient, fisher = self._score(state, slopes)
+            rest = 0.5 * float(gradient @ _solve(fisher, gradient, 0.0))
+            if rest < _CONVERGED:
+                return state, True
+            for _ in range(_MOST_TRIALS if rest > _LITTLE else 1):
+                step = _solve(fisher, gradient, damping)
+                share = np.abs(step[: self.moving.size]) / self.longest[self.moving]
+                step /= max(1.0, float(share.max()))
                 x = state.x.copy()
-                x[self.moving] += step
+                x[self.moving] += step[: self.moving.size]
                 tried = self._state(x, self._render([x])[0])
                 climbed = tried.fit.log_likelihood - state.fit.log_likelihood
                 if climbed > 0.0:
                     state, damping = tried, 0.1 * damping
                     break
                 damping = max(10.0 * damping, 1e-2)
-            # Sampling at the core jumps a little as the line moves: near the top the derivatives
-            # may promise what no step finds.
-            if climbed < _CONVERGED:
-                converged = True
+            promised = float(step @ gradient - 0.5 * step @ fisher @ step)
+            if climbed < _KEPT * promised or self._far(state.x - origin, _FAR):
                 break
-        if self._far(state.x - origin, _STALE_AT_END):
-            derivatives = self._derivatives(state)
-        return state, derivatives, converged
+        return state, False
 
-    def _highest_around(self, state: _State, derivatives: Floats) -> _State:
-        """The best of some states a few standard deviations away along the axes of the errors.
+    def _around(self, state: _State, slopes: Floats) -> tuple[_State, Floats]:
+        """The highest of some states around, and derivatives from the differences between them.
 
-        For a line in the sheet the likelihood is not quite smooth, and derivatives at one point may
-        not show the way up.
+        The states lie some standard deviations to either side along the axes of the error
+        ellipsoid. Pixels and samples along rays cross the core of a line one after the other, so
+        that the images change in small jumps. Over shorter steps these would pass for slopes, and
+        make errors along a ridge of the likelihood too small.
         """
-        count = self.moving.size
         longest = self.longest[self.moving]
-        _, fisher = self._score(state, derivatives)
-        known = np.linalg.pinv(fisher, rcond=1e-12, hermitian=True)[:count, :count]
-        variances, axes = np.linalg.eigh(known / np.outer(longest, longest))
-        reaches = np.minimum(np.sqrt(np.maximum(variances, 0.0)), _SMALL)
+        values, axes = np.linalg.eigh(self._information(state, slopes))
+        reaches = np.minimum(_REACH / np.sqrt(np.maximum(values, 1e-12)), _LONGEST_REACH)
         points = []
         for reach, axis in zip(reaches, axes.T, strict=True):
-            for times in _LOOKED_AT:
+            for side in (-reach, reach):
                 x = state.x.copy()
-                x[self.moving] += times * reach * axis * longest
+                x[self.moving] += side * axis * longest
                 points.append(x)
         images = self._render(points)
-        states = (self._state(x, image) for x, image in zip(points, images, strict=True))
-        return max(states, key=lambda state: state.fit.log_likelihood)
+        states = [self._state(x, image) for x, image in zip(points, images, strict=True)]
+        low, high = np.array(images[::2]), np.array(images[1::2])
+        along = (high - low) / (2.0 * reaches[:, None, None, None])
+        slopes = np.tensordot(axes / longest[:, None], along, axes=1)
+        return max(states, key=lambda state: state.fit.log_likelihood), slopes
+
+    def _information(self, state: _State, slopes: Floats) -> Floats:
+        """Fisher matrix of what moves, in longest steps; scale and backgrounds being free."""
+        count, longest = self.moving.size, self.longest[self.moving]
+        _, fisher = self._score(state, slopes)
+        mixed, rest = fisher[:count, count:], fisher[count:, count:]
+        own = fisher[:count, :count] - mixed @ np.linalg.pinv(rest, hermitian=True) @ mixed.T
+        return np.asarray(own * np.outer(longest, longest))
+
+    def _alike(self, one: Floats, other: Floats) -> bool:
+        """Whether two Fisher matrices state the same errors, below the longest step."""
+        least = (_REACH / _LONGEST_REACH) ** 2 * np.eye(len(one))
+        ratios = np.linalg.eigvals(np.linalg.solve(one + least, other + least)).real
+        return bool(np.all((ratios < _ALIKE) & (ratios > 1.0 / _ALIKE)))
 
     def _far(self, way: Floats, share: float) -> bool:
         return bool(np.any(np.abs(way) > share * self.longest))
@@ -211,7 +258,7 @@ class Ascent:
         o = self.observation
         return _State(x, model, fit_scale(o.images, model, o.noise, o.good))
 
-    def _derivatives(self, state: _State) -> Floats:
+    def _slopes(self, state: _State) -> Floats:
         """Derivatives of the model's images, (moving, conditions, rows, columns)."""
         points = []
         for k in self.moving:
@@ -224,7 +271,7 @@ class Ascent:
         ]
         return np.array(found).reshape(self.moving.size, *state.model.shape)
 
-    def _score(self, state: _State, derivatives: Floats) -> tuple[Floats, Floats]:
+    def _score(self, state: _State, slopes: Floats) -> tuple[Floats, Floats]:
         """Gradient and Fisher matrix in the moving parameters, the scale and the backgrounds."""
         o = self.observation
         signal = state.fit.signal(state.model)
@@ -235,7 +282,7 @@ class Ascent:
         first = residual / variance + 0.5 * slope * (residual**2 / variance - 1.0)
         first = np.where(o.good, first, 0.0)
         count, images = self.moving.size, len(o)
-        shared = np.concatenate([state.fit.scale * derivatives, state.model[None]])
+        shared = np.concatenate([state.fit.scale * slopes, state.model[None]])
         flat = shared.reshape(count + 1, -1)
         size = count + 1 + images
         fisher, gradient = np.zeros((size, size)), np.zeros(size)

@@ -16,6 +16,7 @@ import numpy as np
 from weakbeam._typing import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
+from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import FLAT, PositionPrior
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.posterior import largest_misfit, posterior
@@ -43,7 +44,10 @@ _OTHER_START = 0.85
 """Share of a type's best score above which another start is tried as well,"""
 
 _STARTS = 2
-"""up to this many."""
+"""up to this many, if"""
+
+_CLIMB = 2.0
+"""the score is not further below the best one than what a climb gains, times this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,24 +149,37 @@ class Identifier:
         """The best fit of a type, from its best image and from others that come near."""
         own = np.flatnonzero(self.of == k)
         own = own[np.argsort(-gain[own], kind="stable")]
-        own = own[gain[own] >= _OTHER_START * gain[own[0]]]
-        places = self.starts[own] + np.pad(peak[own], [(0, 0), (0, 1)])
+        flat = fit_scale(
+            observation.images,
+            np.zeros(observation.images.shape),
+            observation.noise,
+            observation.good,
+        ).log_likelihood
         starts: list[Floats] = []
-        for place in places:
-            if all(np.any(np.abs(place - other) > _APART) for other in starts):
-                starts.append(place)
-        fits = [
-            refine(
-                observation,
-                self.renderer,
-                self.types[k],
-                (float(rows), float(columns)),
-                float(depth),
-                prior=self.prior,
-                scout=False,
+        fits: list[Refinement] = []
+        least = _OTHER_START * float(gain[own[0]])
+        for member in own:
+            if len(fits) == _STARTS or gain[member] < least:
+                break
+            place = self.starts[member] + np.pad(peak[member], (0, 1))
+            if any(np.all(np.abs(place - other) <= _APART) for other in starts):
+                continue
+            starts.append(place)
+            rows, columns, depth = (float(value) for value in place)
+            fits.append(
+                refine(
+                    observation,
+                    self.renderer,
+                    self.types[k],
+                    (rows, columns),
+                    depth,
+                    prior=self.prior,
+                    scout=False,
+                )
             )
-            for rows, columns, depth in starts[:_STARTS]
-        ]
+            # What the first start gained by its climb is about what another one may.
+            climbed = fits[0].log_likelihood - flat - float(gain[own[0]])
+            least = max(least, float(gain[own[0]]) - _CERTAIN - _CLIMB * max(climbed, 0.0))
         return merged(fits)
 
     def _members(self, offsets: int) -> tuple[Ints, Floats]:

@@ -20,8 +20,31 @@ CHARACTER = "character_deg"
 _LOST = 0.5
 """Share of the prior's standard deviation above which a parameter counts as not determined."""
 
+_AMBIGUOUS = 0.05
+_MENTIONED = 0.01
+"""Probabilities of other places from which a position is ambiguous, and from which one is told."""
+
 _SCALE_RANGE = 10.0
 """Width of the prior of the scale, in units of the brightest pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class OtherPlace:
+    """Another maximum of the likelihood of one type.
+
+    Parameters
+    ----------
+    position_um : (3,) ndarray
+        A point on the line (µm), as of a :class:`Refinement`.
+    values : (n,) ndarray
+        The best values there of what was fitted.
+    probability : float
+        That the line is there, and not at one of the other maxima that were found.
+    """
+
+    position_um: Floats
+    values: Floats
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +81,8 @@ class Refinement:
         Whether the fit reached its end.
     renderings : int
         How many images it took.
+    others : tuple of OtherPlace
+        Places apart from this one that explain the images about as well, the likeliest first.
     """
 
     type: DislocationType
@@ -72,6 +97,12 @@ class Refinement:
     image: Floats
     converged: bool
     renderings: int
+    others: tuple[OtherPlace, ...] = ()
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether other places hold more than 5 % of the probability."""
+        return sum(other.probability for other in self.others) > _AMBIGUOUS
 
     @property
     def errors(self) -> Floats:
@@ -113,7 +144,9 @@ def refine(
     prior : PositionPrior, optional
         Where the line may be; anywhere in the field of view and within 1 µm by default.
     scout : bool
-        Whether the fit of a line in the sheet begins at the best of nine places around its start.
+        Whether the fit of a line in the sheet begins at the best of nine places around its start,
+        or at two that are higher than those next to them: the more probable end is returned, and
+        the other one is among `others` if it is likely enough.
 
     Returns
     -------
@@ -135,7 +168,7 @@ def refine(
 
     with the Fisher matrix F of all free parameters at the maximum, the density p of the prior there
     and P = 2π/w², which limits each parameter to the width w of its prior where the images say
-    nothing of it.
+    nothing of it. F is made of differences of images some standard deviations to either side.
     """
     unknown = set(free) - {"position", "character"}
     if unknown:
@@ -150,8 +183,9 @@ def refine(
     direction = renderer.lines_of(type.plane, type.burgers, type.character_deg).lines[0]
     place, at = place_of(direction, start, (row, column), renderer.up)
     ascent = Ascent(observation, renderer, type, place, free)
-    summit = ascent.climb(np.array([*at, type.character_deg]), scout)
-    return _described(ascent, summit, PositionPrior.of_view(renderer) if prior is None else prior)
+    summits = ascent.summits(np.array([*at, type.character_deg]), scout)
+    bounds = PositionPrior.of_view(renderer) if prior is None else prior
+    return merged([_described(ascent, summit, bounds) for summit in summits])
 
 
 def _described(ascent: Ascent, summit: Summit, prior: PositionPrior) -> Refinement:
@@ -224,17 +258,26 @@ def _inverse(fisher: Floats, widths: Floats) -> tuple[Floats, Bools]:
 
 
 def merged(modes: Sequence[Refinement]) -> Refinement:
-    """The best of several fits of one type, with the evidence of all distinct ones together.
+    """The most probable of several fits of one type, with the evidence of all distinct ones.
 
-    Two fits are the same where their lines lie within three standard deviations of one another.
+    Two fits are the same where their lines lie within three standard deviations of one another;
+    the higher one stands for both. Of the others it is told where they are.
     """
     ordered = sorted(modes, key=lambda mode: -mode.log_likelihood)
     distinct: list[Refinement] = []
     for mode in ordered:
         if not any(_same(mode, other) for other in distinct):
             distinct.append(mode)
+    if len(distinct) == 1:
+        return distinct[0]
+    distinct.sort(key=lambda mode: -mode.log_evidence)
     total = float(np.logaddexp.reduce([mode.log_evidence for mode in distinct]))
-    return replace(distinct[0], log_evidence=total)
+    others = (
+        OtherPlace(mode.position_um, mode.values, math.exp(mode.log_evidence - total))
+        for mode in distinct[1:]
+    )
+    kept = tuple(other for other in others if other.probability > _MENTIONED)
+    return replace(distinct[0], log_evidence=total, others=kept)
 
 
 def _same(mode: Refinement, other: Refinement) -> bool:
@@ -244,3 +287,10 @@ def _same(mode: Refinement, other: Refinement) -> bool:
     difference = (mode.values - other.values)[kept]
     error = np.sqrt(np.diag(mode.covariance))[kept]
     return bool(np.all(np.abs(difference) < 3.0 * error + 1e-9))
+
+
+def starting_point(renderer: Renderer, position_um: Floats) -> tuple[float, float, float]:
+    """Rows, columns and depth (µm) from the sample's origin to a point (µm, sample frame)."""
+    row, column = renderer.pixel_steps()
+    rows, columns, depth = position_um @ np.linalg.inv(np.stack([row, column, renderer.up]))
+    return float(rows), float(columns), float(depth)

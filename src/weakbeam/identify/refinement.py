@@ -13,7 +13,7 @@ from weakbeam.identify.library import Library
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.match_result import Candidate
 from weakbeam.identify.observation import Observation
-from weakbeam.identify.refine import CHARACTER, refine
+from weakbeam.identify.refine import CHARACTER, refine, starting_point
 from weakbeam.identify.render import Renderer
 
 _FAR = 10.0
@@ -117,7 +117,23 @@ def refine_candidates(
     if close:
         notes.append(f"{close} more candidates may come near when refined: raise their number")
     again.sort(key=lambda c: -c.log_evidence)
+    notes += _places(again[0])
     return (_apart(again) if turning else again), notes
+
+
+def _places(candidate: Candidate) -> list[str]:
+    """Where else the dislocation may be."""
+    fit = candidate.refinement
+    if fit is None or not fit.ambiguous:
+        return []
+    told = [
+        " and ".join(
+            f"{name} {value:.3f}" for name, value in zip(fit.names[:2], other.values, strict=False)
+        )
+        + f" ({100.0 * other.probability:.0f} %)"
+        for other in fit.others
+    ]
+    return [f"the place of {candidate.type.name} is ambiguous: it may also be at {', '.join(told)}"]
 
 
 def _apart(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -173,7 +189,9 @@ def _refined(
     start = (part, renderer, candidate.type, place + rest, candidate.depth_um)
     fit = refine(*start, ("position",) if free is None else free)
     if free is None:
-        turned = refine(*start, ("position", "character"))
+        there = starting_point(renderer, fit.position_um)
+        both = ("position", "character")
+        turned = refine(part, renderer, candidate.type, there[:2], there[2], both, scout=False)
         fit = max(fit, turned, key=lambda one: one.log_evidence)
     flat = fit_scale(part.images, np.zeros(part.images.shape), part.noise, part.good)
     image = np.full(observation.images.shape, np.nan)

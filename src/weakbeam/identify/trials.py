@@ -15,8 +15,7 @@ from weakbeam.identify.frames import FrameNoise
 from weakbeam.identify.identifier import Identification, Identifier, line_at
 from weakbeam.identify.line_place import place_of
 from weakbeam.identify.observation import Bools, Noise, Observation
-from weakbeam.identify.refine import refine
-from weakbeam.identify.render import Renderer
+from weakbeam.identify.refine import refine, starting_point
 from weakbeam.identify.separation import expected_gap
 
 _DARK_ENTRY = 1_000_003
@@ -269,10 +268,3 @@ def _against_truth(
     _, true = place_of(line.lines[0], line.positions[0], renderer.pixel_steps(), renderer.up)
     variances, axes = np.linalg.eigh(own[0].covariance[:2, :2])
     return gap, (own[0].values[:2] - true) @ axes / np.sqrt(variances)
-
-
-def starting_point(renderer: Renderer, position_um: Floats) -> tuple[float, float, float]:
-    """Rows, columns and depth (µm) of a point of the sample."""
-    row, column = renderer.pixel_steps()
-    rows, columns, depth = position_um @ np.linalg.inv(np.stack([row, column, renderer.up]))
-    return float(rows), float(columns), float(depth)
