@@ -8,11 +8,12 @@ import pytest
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify import scoring
+from weakbeam.identify import refinement, scoring
 from weakbeam.identify.library import make_library
 from weakbeam.identify.match import MatchOptions, match
 from weakbeam.identify.match_result import are_opposite
 from weakbeam.identify.observation import Noise, Observation
+from weakbeam.identify.refine import OtherPlace, refine
 from weakbeam.identify.render import Renderer
 
 NOISE = Noise(2.14, 17.4)
@@ -189,6 +190,31 @@ def test_larger_images_are_searched_and_refined(library, renderer):
     assert found.expected.shape == (1, 40, 70)
 
 
+def test_another_place_that_explains_the_image_is_told(library, renderer, monkeypatch):
+    true = numbered(library, *MIXED)
+    seen = observed(renderer, true).only(PLUS)
+
+    def two_places(*start, **options):
+        fit = refine(*start, **options)
+        far = OtherPlace(fit.position_um + 0.1, fit.values + 2.0, 0.25)
+        return replace(fit, others=(far,))
+
+    options = replace(OPTIONS, refine=1, free=("position",))
+    plain = match(seen, library, options, [PLUS], 1)
+    assert not any("ambiguous" in note for note in plain.verdict.notes)
+    monkeypatch.setattr(refinement, "refine", two_places)
+    found = match(seen, library, options, [PLUS], 1)
+    (note,) = (note for note in found.verdict.notes if "ambiguous" in note)
+    row = found.best.refinement.values[0] + 2.0
+    assert f"row_px {row:.3f} and column_px" in note
+    assert "(25 %)" in note
+    told = found.numbers()["candidates"][0]["refined"]
+    assert told["ambiguous"]
+    (other,) = told["other_places"]
+    assert other["probability"] == 0.25
+    assert other["parameters"]["row_px"] == pytest.approx(row)
+
+
 def test_an_empty_image_shows_nothing(library):
     rng = np.random.default_rng(0)
     empty = Observation(rng.normal(30.0, NOISE.variance(30.0) ** 0.5, (1, 32, 64)), NOISE)
@@ -226,6 +252,7 @@ def test_numbers_are_plain(library, renderer):
     first = numbers["candidates"][0]
     assert (first["burgers"], first["character_deg"]) == ([1, -1, 0], 90.0)
     assert first["refined"]["converged"]
+    assert (first["refined"]["ambiguous"], first["refined"]["other_places"]) == (False, [])
     assert numbers["verdict"]["decided"]
     assert numbers["conditions"] == [
         {

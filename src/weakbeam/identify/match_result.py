@@ -237,6 +237,15 @@ def _refinement_numbers(found: Refinement) -> dict[str, Any]:
         "parameters": dict(zip(found.names, found.values.tolist(), strict=True)),
         "errors": dict(zip(found.names, found.errors.tolist(), strict=True)),
         "undetermined": list(found.undetermined),
+        "ambiguous": found.ambiguous,
+        "other_places": [
+            {
+                "position_um": other.position_um.tolist(),
+                "parameters": dict(zip(found.names, other.values.tolist(), strict=True)),
+                "probability": other.probability,
+            }
+            for other in found.others
+        ],
         "log_likelihood": found.log_likelihood,
         "log_evidence": found.log_evidence,
         "misfit": found.misfit,
