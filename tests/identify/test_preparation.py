@@ -113,6 +113,9 @@ def test_other_pixels_are_resampled_and_said(library):
     assert found.notes[-1] == (
         "pixels of 20 nm are resampled to the library's 40 nm: 16 x 40 pixels"
     )
+    message = "x.npy.*resampled to the library's 40 nm: 15 x 39 pixels, fewer than .* 16 x 40"
+    with pytest.raises(InputError, match=message):
+        prepare([plain(light(2))], library, ImageOptions(pixel_um=0.039))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,20 @@ def test_images_of_another_instrument_are_told(library, simulated):
         "run.h5 was simulated with beam.height_fwhm_um = 0.4, the library with 0.15",
     )
     assert prepare([simulated], library).notes == ()
+    camera = COUNTED.with_settings(["camera.plane=normal", "reflection.x_axis=[0,1,1]"])
+    notes = prepare([replace(simulated, configuration=camera.to_toml())], library).notes
+    assert notes == (
+        "run.h5 was simulated with camera.plane = normal, the library with vertical",
+        "run.h5 was simulated with reflection.x_axis = (0, 1, 1), the library with none",
+    )
+
+
+def test_entries_that_are_left_out_are_told(library, simulated):
+    stack = replace(simulated, entry="1.1", other_entries=("2.1", "3.1"))
+    (note,) = prepare([stack], library).notes
+    assert note == "run.h5: only the entry 1.1 is used; the file also has FILE::2.1 to FILE::3.1"
+    (note,) = prepare([replace(stack, other_entries=("2.1",))], library).notes
+    assert note.endswith("the file also has FILE::2.1")
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,18 @@ def test_entries_and_frames_are_named(simulated):
         read_images(f"{file}::7.1")
 
 
+def test_other_entries_are_known_where_none_is_named(tmp_path):
+    motors = ["scan.phi.values_mrad=[0.1,0.2]", "scan.chi.values_mrad=[0.0,0.1]"]
+    motors += ["scan.z.values_um=[0,1,2]"]
+    experiment = Experiment().with_settings(
+        [*motors, "camera.pixels=[6, 8]", "output.figures=false"]
+    )
+    file = record(experiment, tmp_path).file
+    stack = read_images(str(file))
+    assert (stack.entry, stack.other_entries) == ("1.1", ("2.1", "3.1"))
+    assert read_images(f"{file}::2.1").other_entries == ()
+
+
 def test_datasets_of_any_hdf5_file(tmp_path):
     with h5py.File(tmp_path / "some.h5", "w") as file:
         file["scan/data"] = FRAMES

@@ -40,7 +40,8 @@ _DARK = 5.0
 """An image is dark if no pixel lies this many standard deviations above the level without light."""
 
 _TABLES = ("crystal", "beam", "objective")
-"""Tables of an experiment that decide how a dislocation looks."""
+_CAMERA = ("plane", "rotation_deg", "phi_blur_mrad")
+"""Tables of an experiment, and keys of its camera, that decide how a dislocation looks."""
 
 _LABELS = {"phi": "mrad", "chi": "mrad", "two_theta": "mrad", "z": "um"}
 
@@ -120,7 +121,7 @@ def prepare(
     """
     chosen = options or ImageOptions()
     _check_conditions(stacks, library)
-    notes = _unlike(stacks, library)
+    notes = [*_left_entries(stacks), *_unlike(stacks, library)]
     kept = _assigned(stacks, library, chosen, notes)
     images, good, noises = [], [], []
     for stack, frame, _ in kept:
@@ -157,6 +158,17 @@ def _check_conditions(stacks: Sequence[ImageStack], library: Library) -> None:
             )
 
 
+def _left_entries(stacks: Sequence[ImageStack]) -> list[str]:
+    """Entries of files of which the user named none."""
+    notes = []
+    for stack in stacks:
+        if stack.other_entries:
+            first, last = (f"FILE::{stack.other_entries[k]}" for k in (0, -1))
+            others = f"the file also has {first}" + (f" to {last}" if last != first else "")
+            notes.append(f"{stack.source}: only the entry {stack.entry} is used; {others}")
+    return notes
+
+
 def _unlike(stacks: Sequence[ImageStack], library: Library) -> list[str]:
     """Where simulated images were made with another crystal or instrument than the library."""
     notes: dict[str, None] = {}
@@ -164,15 +176,27 @@ def _unlike(stacks: Sequence[ImageStack], library: Library) -> list[str]:
         if stack.configuration is None:
             continue
         own = Experiment.from_toml_text(stack.configuration, stack.source)
-        for table in _TABLES:
-            there = getattr(library.experiment, table)
-            for key, value in getattr(own, table):
-                if value != getattr(there, key):
-                    notes[
-                        f"{stack.source} was simulated with {table}.{key} = {_text(value)}, "
-                        f"the library with {_text(getattr(there, key))}"
-                    ] = None
+        there = _appearance(library.experiment, stack.hkl)
+        for key, value in _appearance(own, stack.hkl).items():
+            if key in there and value != there[key]:
+                notes[
+                    f"{stack.source} was simulated with {key} = {_text(value)}, "
+                    f"the library with {_text(there[key])}"
+                ] = None
     return list(notes)
+
+
+def _appearance(experiment: Experiment, hkl: Sequence[int] | None) -> dict[str, object]:
+    """All keys that decide how a dislocation looks in a reflection."""
+    camera = experiment.camera
+    keys: dict[str, object] = {f"camera.{key}": getattr(camera, key) for key in _CAMERA}
+    for table in _TABLES:
+        keys |= {f"{table}.{key}": value for key, value in getattr(experiment, table)}
+    if hkl is not None:
+        for one in reflections_of(experiment):
+            if tuple(one.reflection.hkl) == tuple(hkl):
+                keys |= {f"reflection.{key}": value for key, value in one.reflection}
+    return keys
 
 
 def _text(value: object) -> str:
@@ -365,8 +389,13 @@ def _of_pixels(
     except ValueError as error:
         raise InputError("--pixel-nm", 1e3 * own, str(error)) from None
     rows, columns = changed.shape
-    notes.append(
+    done = (
         f"pixels of {1e3 * own:g} nm are resampled to the library's {1e3 * wanted:g} nm: "
         f"{rows} x {columns} pixels"
     )
+    least_rows, least_columns = library.shape
+    if rows < least_rows or columns < least_columns:
+        least = f"fewer than the library's {least_rows} x {least_columns}"
+        raise InputError("image", stacks[0].source, f"{done}, {least}; make a smaller library")
+    notes.append(done)
     return changed

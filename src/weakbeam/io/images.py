@@ -50,6 +50,10 @@ class ImageStack:
         Reflection, likewise.
     configuration : str, optional
         The experiment (TOML) of a simulated image.
+    entry : str, optional
+        The entry of an HDF5 file that was read.
+    other_entries : tuple of str
+        Its other entries, if the user named none.
     """
 
     source: str
@@ -59,6 +63,8 @@ class ImageStack:
     energy_kev: float | None = None
     hkl: tuple[int, int, int] | None = None
     configuration: str | None = None
+    entry: str | None = None
+    other_entries: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -184,7 +190,11 @@ def _from_hdf5(place: _Place) -> ImageStack:
             return _of_dataset(whole, place)
         if not any(re.fullmatch(r"\d+\.\d+", name) for name in file):
             raise InputError("image", place.text, _datasets_of(file, place.path))
-    entry = place.entry or next(iter(scan_names(place.path)))
+    others: tuple[str, ...] = ()
+    entry = place.entry
+    if entry is None:
+        entry, *rest = scan_names(place.path)
+        others = tuple(rest)
     scan = read_still(place.path, entry)
     numbers = _numbers(place, scan.frames)
     frames = read_frames_of(scan, numbers)
@@ -202,6 +212,8 @@ def _from_hdf5(place: _Place) -> ImageStack:
             or _number(group, "instrument/monochromator/energy", "keV"),
             None if hkl is None else tuple(int(n) for n in hkl[()]),  # type: ignore[arg-type]
             _configuration(group),
+            scan.entry,
+            others,
         )
 
 
