@@ -182,9 +182,9 @@ class _Weighted:
         light = block - block.mean(axis=(-2, -1), keepdims=True)
         spectra = self._fourier.spectra(light)
         sums = self._fourier.correlate(self._weight, spectra)
-        crossed = self._fourier.correlate(self._weighted, spectra)
+        alike = self._fourier.correlate(self._weighted, spectra)
         squares = self._fourier.correlate(self._weight, self._fourier.spectra(light * light))
-        crossed = crossed - self._wd * sums / self._w
+        crossed = alike - self._wd * sums / self._w
         power = squares - sums * (sums / self._w)
         gains, shifts, peaks = [], [], []
         explained, present = np.zeros(len(block)), np.zeros(len(block))

@@ -160,7 +160,7 @@ def field_extent(
     = z are right-handed. Rows whose x decreases, along increasing 2θ, are drawn from below. On the
     camera itself the first coordinate runs along 2θ, upwards.
     """
-    x_pitch, y_pitch = (np.ptp(c) / max(np.size(c) - 1, 1) for c in (x_um, y_um))
+    x_pitch, y_pitch = (np.ptp(np.asarray(c)) / max(np.size(c) - 1, 1) for c in (x_um, y_um))
     first_x, last_x = sorted(pixel_edges(x_um, float(y_pitch) or 1.0))
     first_y, last_y = pixel_edges(y_um, float(x_pitch) or 1.0)
     if on_camera:
@@ -211,7 +211,7 @@ def draw_field(
         If the shapes do not belong together.
     """
     array = as_field(values, x_um, y_um)
-    increasing = np.ptp(x_um) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1]
+    increasing = np.ptp(np.asarray(x_um)) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1]
     image = axes.imshow(
         np.ma.masked_invalid(array),
         norm=norm,
