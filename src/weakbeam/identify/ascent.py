@@ -157,19 +157,17 @@ class Ascent:
                 near = alike = False
                 slopes = self._slopes(state)
                 continue
-            converged = alike and stopped
-            if not converged:
-                # Where the likelihood is rough, derivatives may promise what no step finds.
-                stuck, near, former = near and gained < _CONVERGED, True, slopes
-                higher, slopes = self._around(state, former)
-                alike = self._alike(
-                    self._information(state, former), self._information(state, slopes)
-                )
-                if higher.fit.log_likelihood > state.fit.log_likelihood + _HIGHER:
-                    state = higher
-                    continue
-                converged = alike and stuck
+            # Where the likelihood is rough, derivatives may promise what no step finds.
+            stuck, near, former = near and gained < _CONVERGED, True, slopes
+            converged = alike and (stopped or stuck)
             if converged:
+                break
+            higher, slopes = self._around(state, former)
+            alike = self._alike(self._information(state, former), self._information(state, slopes))
+            if higher.fit.log_likelihood > state.fit.log_likelihood + _HIGHER:
+                state = higher
+            elif alike and stuck:
+                converged = True
                 break
         _, fisher = self._score(state, slopes)
         return Summit(state.x, state.model, state.fit, fisher, converged)

@@ -47,7 +47,8 @@ _STARTS = 2
 """up to this many, if"""
 
 _CLIMB = 2.0
-"""the score is not further below the best one than what a climb gains, times this."""
+"""the score is not further below the best one than what a climb gains, times this. So with other
+types, once the best one explains the images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +74,7 @@ class Identification:
     @property
     def explained(self) -> bool:
         """Whether the best fit leaves no more than noise; if not, no type on the list is right."""
-        best = self.fits[0]
-        return best.misfit <= largest_misfit(best.image.size)
+        return _explains(self.fits[0])
 
 
 class Identifier:
@@ -130,12 +130,17 @@ class Identifier:
         np.maximum.at(best, self.of, scores.gain)
         least = (1.0 - _COARSE) * float(best.max()) - _CERTAIN
         order = [int(k) for k in np.argsort(-best, kind="stable")]
-        near = [k for k in order[:most] if best[k] > least]
-        chosen = near if len(near) >= fewest else order[:fewest]
         peaks = scores.peak[:, 0]
-        fits = {k: self._refined(observation, k, scores.gain, peaks) for k in chosen}
+        fits: dict[int, Refinement] = {}
+        for k in order[:most]:
+            if len(fits) >= fewest and best[k] <= least:
+                break
+            fits[k] = self._refined(observation, k, scores.gain, peaks)
+            if len(fits) == 1 and _explains(fits[k]):
+                climbed = self._climbed(observation, fits[k], float(best[k]))
+                least = max(least, float(best[k]) - _CERTAIN - _CLIMB * climbed)
         # The others lie as far below in evidence as they do in score.
-        evidence = best + float(np.median([fits[k].log_evidence - best[k] for k in chosen]))
+        evidence = best + float(np.median([fit.log_evidence - best[k] for k, fit in fits.items()]))
         for k, fit in fits.items():
             evidence[k] = fit.log_evidence
         ranked = sorted(fits.values(), key=lambda fit: -fit.log_evidence)
@@ -149,12 +154,6 @@ class Identifier:
         """The best fit of a type, from its best image and from others that come near."""
         own = np.flatnonzero(self.of == k)
         own = own[np.argsort(-gain[own], kind="stable")]
-        flat = fit_scale(
-            observation.images,
-            np.zeros(observation.images.shape),
-            observation.noise,
-            observation.good,
-        ).log_likelihood
         starts: list[Floats] = []
         fits: list[Refinement] = []
         least = _OTHER_START * float(gain[own[0]])
@@ -178,9 +177,15 @@ class Identifier:
                 )
             )
             # What the first start gained by its climb is about what another one may.
-            climbed = fits[0].log_likelihood - flat - float(gain[own[0]])
-            least = max(least, float(gain[own[0]]) - _CERTAIN - _CLIMB * max(climbed, 0.0))
+            climbed = self._climbed(observation, fits[0], float(gain[own[0]]))
+            least = max(least, float(gain[own[0]]) - _CERTAIN - _CLIMB * climbed)
         return merged(fits)
+
+    def _climbed(self, observation: Observation, fit: Refinement, score: float) -> float:
+        """By how much a fit has raised the log-likelihood above the score of its start."""
+        nothing = np.zeros(observation.images.shape)
+        flat = fit_scale(observation.images, nothing, observation.noise, observation.good)
+        return max(fit.log_likelihood - flat.log_likelihood - score, 0.0)
 
     def _members(self, offsets: int) -> tuple[Ints, Floats]:
         """Type of each image, and the rows, columns and depth (µm) by which it is shifted."""
@@ -209,6 +214,10 @@ class Identifier:
 
     def _line(self, k: int, at: Floats) -> StraightLines:
         return line_at(self.renderer, self.types[k], at)
+
+
+def _explains(fit: Refinement) -> bool:
+    return fit.misfit <= largest_misfit(fit.image.size)
 
 
 def _fractions(count: int) -> Floats:
