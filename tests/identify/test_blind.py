@@ -31,9 +31,9 @@ def assert_calibrated(trials):
     assert abs(trials.probability.mean() - trials.right.mean()) <= 0.05
 
 
-def identifier_of(*settings, precise=True):
+def identifier_of(*settings):
     experiment = Experiment().with_settings([*SMALL, *settings])
-    candidates = candidates_of(experiment, 1, precise)
+    candidates = candidates_of(experiment, 1, precise=False)
     types = [candidates.types[k] for k in candidates.seen]
     prior = PositionPrior.of_view(candidates.renderer, (8, 8), depth_um=0.15)
     return Identifier(candidates.renderer, types, prior)
@@ -47,7 +47,7 @@ def bright():
 @pytest.fixture(scope="module")
 def dim():
     # A hundredth of the light.
-    return identifier_of("camera.counts_per_s=10", precise=False)
+    return identifier_of("camera.counts_per_s=10")
 
 
 def test_types_are_neighbours_and_opposites(bright):
@@ -107,19 +107,22 @@ def test_a_type_that_is_not_on_the_list_is_told(bright):
     assert not bright.identify(Camera(bright).observe(line, 1), most=4).explained
 
 
-@pytest.mark.slow
-def test_all_classes_of_fcc():
+@pytest.fixture(scope="module")
+def every():
     # No list of planes, Burgers vectors and characters: 432 types, of which 420 can be seen.
     experiment = Experiment().with_settings(SMALL[:4])
     candidates = candidates_of(experiment, 2)
     types = [candidates.types[k] for k in candidates.seen]
     assert (len(candidates.types), len(types)) == (432, 420)
     prior = PositionPrior.of_view(candidates.renderer, (8, 8), depth_um=0.15)
-    identifier = Identifier(candidates.renderer, types, prior)
-    trials = run_trials(identifier, 200, seed=3)
+    return Identifier(candidates.renderer, types, prior)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 11])
+def test_all_classes_of_fcc(every, seed):
+    trials = run_trials(every, 200, seed=seed)
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
-    # Among all types a few fits end far away, at another maximum or below the highest one, and
-    # make the root mean square 1.6: they are counted apart from what two thirds stay below.
-    assert 0.8 <= np.nanquantile(np.abs(trials.errors), 0.683) <= 1.2
-    assert np.nanmean(np.any(np.abs(trials.errors) > 5.0, axis=1)) <= 0.03
+    assert 0.8 <= trials.error_ratio <= 1.2
+    assert trials.ambiguous.mean() <= 0.05

@@ -52,6 +52,8 @@ class Trials:
         Error of the position of the true type in units of the Cramér-Rao bound, along the axes of
         its error ellipse; NaN where the true type was not refined or the position is not
         determined.
+    ambiguous : (n,) ndarray of bool
+        Whether the fit of the true type says that its place is ambiguous.
     """
 
     truth: Ints
@@ -63,6 +65,7 @@ class Trials:
     true_image: Ints
     gap: Floats
     errors: Floats
+    ambiguous: Bools
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -73,8 +76,11 @@ class Trials:
 
     @property
     def error_ratio(self) -> float:
-        """Error of the position over the Cramér-Rao bound, root mean square; 1 if it is reached."""
-        return float(np.sqrt(np.nanmean(self.errors**2)))
+        """Error of the position over the Cramér-Rao bound, root mean square; 1 if it is reached.
+
+        Of draws whose place is not said to be ambiguous.
+        """
+        return float(np.sqrt(np.nanmean(self.errors[~self.ambiguous] ** 2)))
 
     def reliability(self, edges: Sequence[float]) -> list[tuple[float, float, int, float, float]]:
         """Posterior probabilities against how often they were right.
@@ -234,8 +240,8 @@ def run_trials(
 
 def _against_truth(
     identifier: Identifier, camera: Camera, result: Identification, truth: int, at: Floats
-) -> tuple[float, Floats]:
-    """Expected gap to the strongest competitor, and error over the Cramér-Rao bound."""
+) -> tuple[float, Floats, bool]:
+    """Gap to the strongest competitor, error over the Cramér-Rao bound, whether ambiguous."""
     kind = identifier.types[truth]
     line = line_at(identifier.renderer, kind, at)
     signal = camera.signal(line)
@@ -263,8 +269,8 @@ def _against_truth(
         gap = min(gap, distance)
     own = [fit for fit in result.fits if fit.type.number == kind.number]
     if not own or set(own[0].names[:2]) & set(own[0].undetermined):
-        return gap, np.full(2, np.nan)
+        return gap, np.full(2, np.nan), False
     renderer = identifier.renderer
     _, true = place_of(line.lines[0], line.positions[0], renderer.pixel_steps(), renderer.up)
     variances, axes = np.linalg.eigh(own[0].covariance[:2, :2])
-    return gap, (own[0].values[:2] - true) @ axes / np.sqrt(variances)
+    return gap, (own[0].values[:2] - true) @ axes / np.sqrt(variances), own[0].ambiguous
