@@ -14,7 +14,7 @@ from weakbeam.identify.correlation import normalised_correlation
 from weakbeam.identify.observation import Noise
 from weakbeam.identify.separation import confusion_probability, expected_gap
 from weakbeam.identify.similarity import RELATIONS, correlation_matrix
-from weakbeam.identify.study import extra_images, run_study
+from weakbeam.identify.study import condition_names, extra_images, run_study
 from weakbeam.identify.study_report import decide, figures_of, report_of, table_of
 
 SETTINGS = [
@@ -119,6 +119,16 @@ def test_report_table_and_figures(study):
     assert set(drawings) == {"correlations", "histogram", "exposure", "extra-image"}
     for drawing in drawings.values():
         assert drawing.figure().axes
+
+
+def test_images_are_named_by_what_changes():
+    experiment = Experiment().with_settings([*SETTINGS, "scan.z.values_um=[-0.5, 0.0]"])
+    assert list(condition_names(candidates_of(experiment)))[:4] == [
+        "phi -0.15 mrad, z -0.5 um",
+        "phi 0 mrad, z -0.5 um",
+        "phi +0.15 mrad, z -0.5 um",
+        "phi -0.15 mrad, z 0 um",
+    ]
 
 
 def test_mistakes_are_told(study):

@@ -347,11 +347,15 @@ def condition_names(candidates: Candidates) -> Iterator[str]:
         words = []
         if len(reflections) > 1:
             words.append("(" + " ".join(map(str, reflections[condition.reflection])) + ")")
-        words.append(f"phi {1e3 * condition.phi:+.3g} mrad")
+        words.append(f"phi {_signed(1e3 * condition.phi)} mrad")
         if any(c.chi for c in conditions):
-            words.append(f"chi {1e3 * condition.chi:+.3g} mrad")
+            words.append(f"chi {_signed(1e3 * condition.chi)} mrad")
         if any(c.two_theta for c in conditions):
-            words.append(f"2theta {1e3 * condition.two_theta:+.3g} mrad")
+            words.append(f"2theta {_signed(1e3 * condition.two_theta)} mrad")
         if any(c.z for c in conditions):
-            words.append(f"z {condition.z:+.3g} um")
+            words.append(f"z {_signed(condition.z)} um")
         yield ", ".join(words)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}" if value else "0"
