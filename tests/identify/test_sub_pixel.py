@@ -65,6 +65,27 @@ def test_shift_is_found_with_the_errors_that_it_tells():
     assert np.mean([fit.fit.misfit for fit in fits]) == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize("true", [(5.6, -2.3), (-5.4, 0.4), (2.2, 5.9)])
+def test_no_shift_beyond_the_bound(true):
+    start, bound = np.clip(np.round(true).astype(int), -5, 5), 5.0
+    images = counts(3, *true)
+    good = np.broadcast_to(overlap(SHAPE, SHAPE, start, 6), (2, *SHAPE))
+    found = fit_shift(images, model(), NOISE, good, start, bound)
+    beyond = np.abs(true) > bound
+    np.testing.assert_array_equal(np.abs(found.shift)[beyond], bound)
+
+    def fit(shift):
+        return fit_scale(images, np.nan_to_num(moved_image(model(), SHAPE, shift)), NOISE, good)
+
+    # Brightness, background and the other shift have their best values there.
+    best = fit(found.shift)
+    assert found.fit.scale == pytest.approx(best.scale, rel=1e-4)
+    assert found.fit.log_likelihood == pytest.approx(best.log_likelihood, abs=2e-3)
+    for step in (0.05, -0.05):
+        moved = fit(found.shift + np.where(beyond, 0.0, step))
+        assert moved.log_likelihood < best.log_likelihood + 2e-3
+
+
 def test_best_place_is_the_highest():
     images = counts(3, 5.4, -2.3)
     good = np.broadcast_to(overlap(SHAPE, SHAPE, (5, -2), 6), (2, *SHAPE))

@@ -33,6 +33,9 @@ _LONGEST = 0.7
 _REACH = 1.5
 """The fit stays within this many pixels of its start: its pixels are chosen for that range."""
 
+_HELD = 1e12
+"""By how much a shift at its bound is stiffer, so that the other parameters move without it."""
+
 _SUPPORT = 2
 """Pixels to either side that a moved image is made of."""
 
@@ -116,10 +119,10 @@ def fit_shift(
     good : (conditions, rows, columns) array_like of bool
         Pixels to compare, all of them covered by the model near the start; see :func:`overlap`.
     start : (int, int)
-        Shift to start from; the best one is sought within 1.5 pixels of it.
+        Shift to start from, within the bound; the best one is sought within 1.5 pixels of it.
     max_shift : float
-        Bound of the search (pixels): the prior of the shift is even within it. No shift is fitted
-        if it is 0.
+        Bound of the search (pixels), which the fit keeps to: the prior of the shift is even within
+        it. No shift is fitted if it is 0.
 
     Returns
     -------
@@ -140,6 +143,7 @@ def fit_shift(
     flat = fit_scale(data, np.zeros(moved.shape), noise, moved.good)
     begin = np.asarray(start, dtype=np.float64)
     shift, free = begin, max_shift > 0.0
+    low, high = np.maximum(begin - _REACH, -max_shift), np.minimum(begin + _REACH, max_shift)
     light, slopes = moved.at(shift)
     fit = fit_scale(data, light, noise, moved.good)
     state = _State(fit.scale, fit.background)
@@ -152,12 +156,14 @@ def fit_shift(
 
     here = at(state, light, slopes)
     for _ in range(_STEPS if free and fit.scale > 0.0 else 0):
-        step = newton_step(_within(here, max_shift))
+        outward = here.gradient[1:3]
+        held = ((shift <= low) & (outward < 0.0)) | ((shift >= high) & (outward > 0.0))
+        step = newton_step(_within(here, max_shift, held))
         if float(step @ here.gradient) < _CONVERGED:
             break
         step *= min(1.0, _LONGEST / max(float(np.abs(step[1:3]).max()), 1e-12))
         for _ in range(_HALVINGS):
-            place = np.clip(shift + step[1:3], begin - _REACH, begin + _REACH)
+            place = np.clip(shift + step[1:3], low, high)
             tried = _State(state.scale + float(step[0]), state.background + step[3:])
             image = moved.at(place)
             there = at(tried, *image)
@@ -297,9 +303,10 @@ def _weights(fraction: float) -> tuple[Floats, Floats]:
     return value, np.sign(distance) * slope
 
 
-def _within(found: Derivatives, max_shift: float) -> Derivatives:
-    """Bound the steps of shifts that the images do not determine."""
+def _within(found: Derivatives, max_shift: float, held: Bools) -> Derivatives:
+    """Bound the steps of shifts that the images do not determine, and hold those at a bound."""
     observed, expected = found.observed.copy(), found.expected.copy()
     for matrix in (observed, expected):
-        matrix[[1, 2], [1, 2]] += 3.0 / max_shift**2
+        size = np.maximum(np.abs(matrix[[1, 2], [1, 2]]), 1.0 / max_shift**2)
+        matrix[[1, 2], [1, 2]] += np.where(held, _HELD * size, 3.0 / max_shift**2)
     return found._replace(observed=observed, expected=expected)
