@@ -7,7 +7,7 @@ import pytest
 
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.match_result import Candidate
-from weakbeam.identify.verdict import verdict_of
+from weakbeam.identify.verdict import least_gain, verdict_of
 
 
 def candidate(number, probability, evidence, character=60.0, same_as=(), **changes):
@@ -83,3 +83,11 @@ def test_what_to_keep_in_mind():
 def test_the_more_pixels_the_less_misfit_is_noise(pixels, explained):
     found = verdict_of([candidate(3, 0.99, 90.0, misfit=1.1)], 1, 20, pixels=pixels)
     assert (found.explained, found.decided) == (explained, explained)
+
+
+@pytest.mark.parametrize("raised", [1.0, 1.8])
+def test_a_gain_counts_as_far_as_it_is_not_raised(raised):
+    least = raised * least_gain(48, 10)
+    for gain, seen in ((least - 0.01, False), (least + 0.01, True)):
+        best = candidate(3, 0.99, 90.0, gain=gain, raised=raised)
+        assert verdict_of([best], 1, 10, members=48).seen == seen

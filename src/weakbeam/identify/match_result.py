@@ -52,6 +52,9 @@ class Candidate:
         Posterior under the stated noise.
     cautious_probability : float
         Posterior if the noise is larger by the misfit of the best candidate.
+    raised : float
+        Largest factor by which the gain of a reflection was raised for pixels that the candidate
+        does not cover.
     refinement : Refinement, optional
         The fit with images computed anew.
     refined_image : (images, rows, columns) ndarray, optional
@@ -72,6 +75,7 @@ class Candidate:
     misfit: float
     probability: float = math.nan
     cautious_probability: float = math.nan
+    raised: float = 1.0
     refinement: Refinement | None = None
     refined_image: Floats | None = None
 

@@ -62,6 +62,8 @@ class SubPixelFit:
         Log-likelihood above that of an even background over the same pixels.
     log_evidence : float
         `gain`, averaged over the shifts of the search by Laplace's method.
+    raised : float
+        Factor by which `gain` was raised for pixels that the model does not cover.
     """
 
     shift: Floats
@@ -69,6 +71,7 @@ class SubPixelFit:
     fit: ScaleFit
     gain: float
     log_evidence: float
+    raised: float = 1.0
 
 
 def overlap(

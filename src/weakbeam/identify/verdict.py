@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import gammainccinv
 
 from weakbeam.identify.match_result import Candidate, Verdict, are_opposite
 from weakbeam.identify.posterior import credible_set, largest_misfit, merged
@@ -13,9 +14,11 @@ from weakbeam.identify.posterior import credible_set, largest_misfit, merged
 LEVEL = 0.95
 """Probability from which a type counts as identified."""
 
-_SEEN = 10.0
-"""Log-likelihood above an even background from which there is a dislocation at all. Shifts and
-types to choose from raise the best of pure noise by about the logarithm of their number."""
+FALSE_ALARM = 1e-3
+"""Largest probability with which pure noise counts as a dislocation."""
+
+_MEMBERS = 432
+"""Members of the usual library: all types of an fcc crystal at steps of 10 degrees."""
 
 _SHOWN = 4
 
@@ -26,6 +29,7 @@ def verdict_of(
     max_shift: int,
     notes: Sequence[str] = (),
     pixels: int = 10_000,
+    members: int = _MEMBERS,
 ) -> Verdict:
     """Put the probabilities of candidates into words.
 
@@ -41,6 +45,8 @@ def verdict_of(
         What is known already.
     pixels : int
         How many the images have together.
+    members : int
+        How many of the library were tried at all shifts.
 
     Returns
     -------
@@ -65,7 +71,8 @@ def verdict_of(
     gap = math.inf if len(groups) < 2 else best.log_evidence - _first(groups[1], candidates)
     chosen = credible_set(shares, LEVEL)
     numbers = tuple(candidates[k].type.number for g in chosen for k in groups[g])
-    if best.gain < _SEEN:
+    raised = best.raised if best.refinement is None else 1.0
+    if best.gain < raised * least_gain(members, max_shift, len(best.shift_px)):
         sentence = (
             "no dislocation is seen: the best candidate explains the images hardly better than an "
             "even background"
@@ -98,6 +105,36 @@ def verdict_of(
             + (": a pair of images at +phi and -phi does that" if images == 1 else "")
         )
     return Verdict(True, False, sentence, numbers, gap, tuple(told))
+
+
+def least_gain(members: int, max_shift: int, reflections: int = 1) -> float:
+    r"""Gain of the log-likelihood that pure noise hardly ever reaches.
+
+    Parameters
+    ----------
+    members : int
+        How many of a library are tried.
+    max_shift : int
+        Largest shift along rows and columns (pixels) at which each is tried.
+    reflections : int
+        How many have a shift and a brightness of their own.
+
+    Returns
+    -------
+    float
+        The u with :math:`N\,Q(r/2, u) =` `FALSE_ALARM`, for r reflections and
+        :math:`N = n(2M+1)^{2r}` trials.
+
+    Notes
+    -----
+    Twice the gain of one fitted brightness is the square of a standard normal variable (Wilks), and
+    for r of them the sum of r squares, of which :math:`Q(r/2, u)`, the regularised upper incomplete
+    gamma function, tells how often half of it exceeds u. The best of N trials exceeds it N times as
+    often at most (Bonferroni): the look-elsewhere effect. Neighbouring shifts and similar types are
+    no independent trials, so that the true rate is lower.
+    """
+    trials = members * float(2 * max_shift + 1) ** (2 * reflections)
+    return float(gammainccinv(0.5 * reflections, FALSE_ALARM / trials))
 
 
 def _groups(candidates: Sequence[Candidate]) -> tuple[list[tuple[int, ...]], list[float]]:
