@@ -185,9 +185,44 @@ def test_larger_images_are_searched_and_refined(library, renderer):
     found = match(Observation(large, NOISE), library, replace(OPTIONS, refine=1), [PLUS], 1)
     assert found.best.type.number == true.number
     np.testing.assert_allclose(found.best.shift_px[0], (-1.0, 2.0), atol=0.1)
+    # Places are counted from the middle of the whole image.
     position = dict(zip(found.best.refinement.names, found.best.refinement.values, strict=True))
-    assert abs(position["row_px"]) < 0.2
+    assert position["row_px"] == pytest.approx(-1.0, abs=0.2)
+    assert position["column_px"] == pytest.approx(2.0, abs=0.2)
     assert found.expected.shape == (1, 40, 70)
+
+
+@pytest.mark.parametrize("larger", [(0, 0), (14, 22), (13, 21)])
+def test_reflections_have_one_place_and_a_brightness_each(larger):
+    # The line is inclined in the first reflection and nearly in the sheet of the second.
+    settings = [
+        "reflections=[{hkl=[-1, 1, -1]}, {hkl=[1, 1, -1]}]",
+        "camera.pixel_nm=60",
+        "beam.height_fwhm_um=0.6",
+        "scan.phi.values_mrad=[-0.15, 0.15]",
+        "identify.planes=[[1, 1, -1]]",
+        "identify.character_step_deg=60",
+    ]
+    size = np.array([32, 64])
+    base = Experiment().with_settings(settings)
+    small, whole = (
+        base.with_settings([f"camera.pixels={n.tolist()}"]) for n in (size, size + larger)
+    )
+    library, camera = make_library(small, 1), Renderer(whole, 1)
+    true, position = numbered(library, (1, 0, 1), 240.0), np.array([0.21, -0.32, 0.1])
+    lines = camera.lines_of(true.plane, true.burgers, true.character_deg, position)
+    brightness = np.array([300.0, 300.0, 120.0, 120.0])[:, None, None]
+    signal = brightness * camera.image(lines) + 5.0
+    rng = np.random.default_rng(8)
+    counts = NOISE.gain * rng.poisson(signal / NOISE.gain)
+    seen = Observation(counts + rng.normal(0.0, NOISE.floor**0.5, signal.shape), NOISE)
+    options = MatchOptions(max_shift=12, keep=3, refine=1)
+    found = match(seen, library, options, workers=1)
+    assert found.best.type == true
+    assert found.verdict.explained
+    np.testing.assert_allclose(found.best.scale, [300.0, 120.0], rtol=0.02)
+    away = np.cross(found.best.refinement.position_um - position, lines.lines[0])
+    assert np.linalg.norm(away) < 0.01
 
 
 def test_another_place_that_explains_the_image_is_told(library, renderer, monkeypatch):

@@ -62,6 +62,20 @@ def test_reflections_see_the_same_dislocation():
     assert [c.reflection for c in renderer.conditions] == [0, 0, 1, 1]
 
 
+def test_windows_are_parts_of_larger_images():
+    base = SMALL.with_settings(["reflections=[{hkl=[-1, 1, -1]}, {hkl=[1, 1, -1]}]"])
+    large = Renderer(base.with_settings(["camera.pixels=[34, 44]"]))
+    lines = large.lines_of((1, 1, 1), (0, 1, -1), 60.0, (0.2, 0.1, 0.05))
+    whole = large.image(lines)
+    # Middles of windows of 24 x 30 pixels whose corners are (3, 9) and (7, 2).
+    some = Renderer(base).chosen([3, 0], {0: (-2, 2), 1: (2, -5)})
+    assert [c.reflection for c in some.conditions] == [1, 0]
+    image = some.image(lines)
+    np.testing.assert_allclose(image[1], whole[0, 3:27, 9:39], atol=2e-6)
+    np.testing.assert_allclose(image[0], whole[3, 7:31, 2:32], atol=2e-6)
+    np.testing.assert_array_equal(some.perfect(), large.perfect()[[3, 0]])
+
+
 def test_conditions_are_those_of_the_frames():
     renderer = Renderer(SMALL.with_settings(["scan.z.values_um=[0, 1]"]))
     found = [(c.reflection, 1e3 * c.phi, c.chi, c.two_theta, c.z) for c in renderer.conditions]

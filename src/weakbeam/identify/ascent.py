@@ -9,10 +9,10 @@ from itertools import product
 import numpy as np
 import scipy.ndimage
 
-from weakbeam._typing import Floats
+from weakbeam._typing import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
-from weakbeam.identify.likelihood import ScaleFit, fit_scale
+from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import LinePlace
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.render import Renderer
@@ -61,12 +61,53 @@ _LONGEST_TURN = 5.0
 
 
 @dataclass(frozen=True, eq=False)
+class Brightness:
+    """The best scales and backgrounds of images of a model.
+
+    Parameters
+    ----------
+    of : (conditions,) ndarray of int
+        Which scale each image has; those of one reflection share one.
+    scales : (reflections,) ndarray
+        Counts (ADU) per unit of the model.
+    background : (conditions,) ndarray
+        Constant background of each image (ADU).
+    log_likelihood, misfit : float
+        As of a :class:`~weakbeam.identify.likelihood.ScaleFit`.
+    """
+
+    of: Ints
+    scales: Floats
+    background: Floats
+    log_likelihood: float
+    misfit: float
+
+    @classmethod
+    def best(cls, observation: Observation, model: Floats, of: Ints) -> Brightness:
+        """Fit the scales and backgrounds of a model."""
+        o, scales, background = observation, np.empty(of.max() + 1), np.empty(len(of))
+        log_likelihood = squares = 0.0
+        for number in range(len(scales)):
+            own = of == number
+            fit = fit_scale(o.images[own], model[own], o.noise, o.good[own])
+            scales[number], background[own] = fit.scale, fit.background
+            log_likelihood += fit.log_likelihood
+            squares += fit.misfit * float(o.good[own].sum())
+        return cls(of, scales, background, log_likelihood, squares / float(o.good.sum()))
+
+    def signal(self, model: Floats) -> Floats:
+        """Expected counts (ADU) of the model's images, (conditions, rows, columns)."""
+        scale, background = self.scales[self.of], self.background
+        return np.asarray(scale[:, None, None] * model + background[:, None, None])
+
+
+@dataclass(frozen=True, eq=False)
 class _State:
     """A point of the search: parameters, images of the model and the best brightness."""
 
     x: Floats
     model: Floats
-    fit: ScaleFit
+    fit: Brightness
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +120,17 @@ class Summit:
         Both coordinates of the place, and the character (degrees).
     model : (conditions, rows, columns) ndarray
         Relative intensity there.
-    fit : ScaleFit
-        The best brightness and backgrounds there.
+    fit : Brightness
+        The best scales and backgrounds there.
     fisher : (n, n) ndarray
-        Fisher matrix of the free ones of x, the scale and the backgrounds.
+        Fisher matrix of the free ones of x, the scales and the backgrounds.
     converged : bool
         Whether the climb reached its end.
     """
 
     x: Floats
     model: Floats
-    fit: ScaleFit
+    fit: Brightness
     fisher: Floats
     converged: bool
 
@@ -125,6 +166,8 @@ class Ascent:
         self.moving = np.array(moving, dtype=np.intp)
         self.small = np.array([*place.small_steps, _CHARACTER_STEP])
         self.longest = np.array([*place.longest_steps, _LONGEST_TURN])
+        reflections = [condition.reflection for condition in renderer.conditions]
+        self._of = np.unique(reflections, return_inverse=True)[1]
         self.renderings = 0
         self._fixed: StraightLines | None = None
 
@@ -253,8 +296,7 @@ class Ascent:
         return replace(self._fixed, positions=position[None])
 
     def _state(self, x: Floats, model: Floats) -> _State:
-        o = self.observation
-        return _State(x, model, fit_scale(o.images, model, o.noise, o.good))
+        return _State(x, model, Brightness.best(self.observation, model, self._of))
 
     def _slopes(self, state: _State) -> Floats:
         """Derivatives of the model's images, (moving, conditions, rows, columns)."""
@@ -270,26 +312,27 @@ class Ascent:
         return np.array(found).reshape(self.moving.size, *state.model.shape)
 
     def _score(self, state: _State, slopes: Floats) -> tuple[Floats, Floats]:
-        """Gradient and Fisher matrix in the moving parameters, the scale and the backgrounds."""
-        o = self.observation
-        signal = state.fit.signal(state.model)
+        """Gradient and Fisher matrix in the moving parameters, the scales and the backgrounds."""
+        o, fit = self.observation, state.fit
+        signal = fit.signal(state.model)
         variance = o.noise.variance(signal)
         slope = np.where(signal > 0.0, o.noise.gain, 0.0) / variance
         residual = o.images - signal
         weight = np.where(o.good, 1.0 / variance + 0.5 * slope**2, 0.0)
         first = residual / variance + 0.5 * slope * (residual**2 / variance - 1.0)
         first = np.where(o.good, first, 0.0)
-        count, images = self.moving.size, len(o)
-        shared = np.concatenate([state.fit.scale * slopes, state.model[None]])
-        flat = shared.reshape(count + 1, -1)
-        size = count + 1 + images
+        own = np.arange(len(fit.scales))[:, None] == self._of
+        scaled = fit.scales[self._of][:, None, None] * slopes
+        shared = np.concatenate([scaled, own[..., None, None] * state.model])
+        flat, common, images = shared.reshape(len(shared), -1), len(shared), len(o)
+        size = common + images
         fisher, gradient = np.zeros((size, size)), np.zeros(size)
-        fisher[: count + 1, : count + 1] = (flat * weight.ravel()) @ flat.T
+        fisher[:common, :common] = (flat * weight.ravel()) @ flat.T
         cross = np.einsum("kcij,cij->kc", shared, weight)
-        fisher[: count + 1, count + 1 :], fisher[count + 1 :, : count + 1] = cross, cross.T
-        fisher[range(count + 1, size), range(count + 1, size)] = weight.sum(axis=(1, 2))
-        gradient[: count + 1] = flat @ first.ravel()
-        gradient[count + 1 :] = first.sum(axis=(1, 2))
+        fisher[:common, common:], fisher[common:, :common] = cross, cross.T
+        fisher[range(common, size), range(common, size)] = weight.sum(axis=(1, 2))
+        gradient[:common] = flat @ first.ravel()
+        gradient[common:] = first.sum(axis=(1, 2))
         return gradient, fisher
 
 

@@ -110,9 +110,10 @@ class Refinement:
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
     @property
-    def scale(self) -> float:
-        """Counts (ADU) where the relative intensity is 1."""
-        return float(self.values[self.names.index("scale")])
+    def scales(self) -> Floats:
+        """Counts (ADU) where the relative intensity is 1, one for each reflection."""
+        own = [name.partition("[")[0] == "scale" for name in self.names]
+        return np.asarray(self.values[np.array(own)])
 
 
 def refine(
@@ -140,7 +141,8 @@ def refine(
     depth_um : float
         Height above the middle of the beam at which it starts (µm).
     free : sequence of str
-        ``"position"``, ``"character"`` or both; scale and background always are.
+        ``"position"``, ``"character"`` or both; always also the background of each image, and a
+        scale for each reflection.
     prior : PositionPrior, optional
         Where the line may be; anywhere in the field of view and within 1 µm by default.
     scout : bool
@@ -161,8 +163,8 @@ def refine(
     -----
     A straight line has two degrees of freedom of position: a shift along it changes nothing.
     Newton's method with the expected second derivatives (Fisher's scoring) climbs the likelihood of
-    :func:`~weakbeam.identify.likelihood.fit_scale`, the scale and the backgrounds being fitted anew
-    at every step. The evidence is
+    :func:`~weakbeam.identify.likelihood.fit_scale`, scales and backgrounds being fitted anew at
+    every step. The evidence is
 
     .. math:: \ln Z = \ln L + \ln p(x) + \tfrac12 \ln\det 2\pi (F + P)^{-1}
 
@@ -195,12 +197,12 @@ def _described(ascent: Ascent, summit: Summit, prior: PositionPrior) -> Refineme
     widths = np.concatenate(
         [
             np.array([*prior.widths(place), prior.character_deg])[moving],
-            np.full(1, _SCALE_RANGE * brightest),
+            np.full(len(fit.scales), _SCALE_RANGE * brightest),
             np.full(len(seen), brightest),
         ]
     )
     names = np.array([*place.names, CHARACTER])[moving].tolist()
-    names += ["scale", *background_names(len(seen))]
+    names += [*numbered("scale", len(fit.scales)), *numbered("background", len(seen))]
     covariance, lost = _inverse(summit.fisher, widths)
     # The volume that the posterior takes of the prior's box, in units of its widths.
     dimensionless = summit.fisher * np.outer(widths, widths) + 2.0 * math.pi * np.eye(len(widths))
@@ -215,7 +217,7 @@ def _described(ascent: Ascent, summit: Summit, prior: PositionPrior) -> Refineme
         type=turned,
         position_um=place.position(summit.x[:2]),
         names=tuple(names),
-        values=np.array([*summit.x[moving], fit.scale, *fit.background]),
+        values=np.array([*summit.x[moving], *fit.scales, *fit.background]),
         covariance=covariance,
         undetermined=tuple(name for name, gone in zip(names, lost, strict=True) if gone),
         log_likelihood=fit.log_likelihood,
@@ -227,9 +229,9 @@ def _described(ascent: Ascent, summit: Summit, prior: PositionPrior) -> Refineme
     )
 
 
-def background_names(images: int) -> list[str]:
-    """Name of the background of each image."""
-    return ["background"] if images == 1 else [f"background[{k}]" for k in range(images)]
+def numbered(name: str, count: int) -> list[str]:
+    """Name of each of some parameters of one kind."""
+    return [name] if count == 1 else [f"{name}[{k}]" for k in range(count)]
 
 
 def _inverse(fisher: Floats, widths: Floats) -> tuple[Floats, Bools]:

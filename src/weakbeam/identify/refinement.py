@@ -7,45 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32
-from weakbeam.defects.lines import StraightLines
+from weakbeam._typing import Floats, Ints
 from weakbeam.identify.library import Library
 from weakbeam.identify.likelihood import fit_scale
+from weakbeam.identify.line_place import FLAT, PositionPrior
 from weakbeam.identify.match_result import Candidate
 from weakbeam.identify.observation import Observation
-from weakbeam.identify.refine import CHARACTER, refine, starting_point
+from weakbeam.identify.refine import CHARACTER, Refinement, refine, starting_point
 from weakbeam.identify.render import Renderer
+from weakbeam.identify.view import View, view_of
 
 _FAR = 10.0
 """Gap of the evidence beyond which the candidates that were not refined do not matter."""
 
 _TURNED_DEG = 10.0
 """Characters that differ by less are the same candidate once the character is free."""
-
-
-class SomeConditions(Renderer):
-    """Images under some of an experiment's conditions.
-
-    Parameters
-    ----------
-    renderer : Renderer
-        Computes all of them.
-    numbers : sequence of int
-        Which ones, in the order that is wanted.
-    """
-
-    def __init__(self, renderer: Renderer, numbers: Sequence[int]) -> None:
-        self.__dict__.update(renderer.__dict__)
-        self._whole, self._numbers = renderer, list(numbers)
-        self.conditions = tuple(renderer.conditions[k] for k in numbers)
-
-    def image(self, lines: StraightLines) -> Floats32:
-        """Frames of a crystal with some dislocations, (conditions, rows, columns)."""
-        return self._whole.image(lines)[self._numbers]
-
-    def perfect(self) -> Floats:
-        """Intensity of the perfect crystal at every condition, (conditions,)."""
-        return self._whole.perfect()[self._numbers]
 
 
 def refine_candidates(
@@ -85,7 +61,7 @@ def refine_candidates(
     notes : list of str
         What to tell of it.
     """
-    renderer = SomeConditions(Renderer(library.experiment, workers), conditions)
+    renderer = Renderer(library.experiment, workers)
     turning = free is None or "character" in free
     found: dict[int, Candidate] = {}
     for candidate in candidates:
@@ -93,7 +69,7 @@ def refine_candidates(
             break
         if turning or not any(number in found for number in candidate.type.same_as):
             number = candidate.type.number
-            found[number] = _refined(observation, library, candidate, renderer, free)
+            found[number] = _refined(observation, library, candidate, renderer, conditions, free)
     before = {c.type.number: c.log_evidence for c in candidates}
     raised = max(c.log_evidence - before[number] for number, c in found.items())
     highest = max(c.log_evidence for c in found.values())
@@ -163,47 +139,74 @@ def _refined(
     library: Library,
     candidate: Candidate,
     renderer: Renderer,
+    conditions: Sequence[int],
     free: Sequence[str] | None,
 ) -> Candidate:
-    """Fit one candidate, from where the library's image lay best."""
-    row, column = renderer.pixel_steps()
-    position = library.members.positions_um[candidate.member] - candidate.depth_um * renderer.up
-    place = np.linalg.lstsq(np.stack([row, column], 1), position, rcond=None)[0]
-    shift = candidate.shift_px[0]
-    corner = [
-        int(np.clip((seen - own) // 2 + round(float(moved)), 0, seen - own))
-        for seen, own, moved in zip(observation.shape, renderer.shape, shift, strict=True)
-    ]
-    rest = [
-        float(moved) - first + (seen - own) // 2
-        for moved, first, seen, own in zip(
-            shift, corner, observation.shape, renderer.shape, strict=True
+    """Fit one candidate, from where the library's image lay best.
+
+    Of larger images the fit takes windows of the library's size, one for each reflection, about
+    where the line is seen; places are counted from the middle of the whole images.
+    """
+    seen, own = np.array(observation.shape), np.array(renderer.shape)
+    # Shifts are counted from where the pixels of both images coincide.
+    shift = candidate.shift_px[0] - (seen - own) % 2 / 2.0
+    steps = np.stack(renderer.pixel_steps())
+    position = library.members.positions_um[candidate.member] + shift @ steps
+    rows, columns, depth = starting_point(renderer, position)
+    one = candidate.type
+    direction = renderer.lines_of(one.plane, one.burgers, one.character_deg).lines[0]
+    reflections = [renderer.conditions[k].reflection for k in conditions]
+    corners = {
+        reflection: _corner(
+            view_of(renderer.setups[reflection], renderer.setups[0], renderer.conditions[k].z),
+            position,
+            direction,
+            seen,
         )
+        for k, reflection in zip(conditions, reflections, strict=True)
+    }
+    windows = [
+        tuple(slice(int(c), int(c + n)) for c, n in zip(corners[reflection], own, strict=True))
+        for reflection in reflections
     ]
-    window = np.s_[
-        :,
-        corner[0] : corner[0] + renderer.shape[0],
-        corner[1] : corner[1] + renderer.shape[1],
-    ]
-    part = Observation(observation.images[window], observation.noise, observation.good[window])
-    start = (part, renderer, candidate.type, place + rest, candidate.depth_um)
-    fit = refine(*start, ("position",) if free is None else free)
+    part = Observation(
+        np.stack([image[w] for image, w in zip(observation.images, windows, strict=True)]),
+        observation.noise,
+        np.stack([good[w] for good, w in zip(observation.good, windows, strict=True)]),
+    )
+    middles = {reflection: corner - (seen - own) / 2.0 for reflection, corner in corners.items()}
+    looking = renderer.chosen(conditions, middles)
+    prior = PositionPrior.of_view(renderer, observation.shape)
+
+    def fitted(place: tuple[float, float, float], what: Sequence[str], scout: bool) -> Refinement:
+        return refine(part, looking, one, place[:2], place[2], what, prior, scout)
+
+    fit = fitted((rows, columns, depth), ("position",) if free is None else free, True)
     if free is None:
         there = starting_point(renderer, fit.position_um)
-        both = ("position", "character")
-        turned = refine(part, renderer, candidate.type, there[:2], there[2], both, scout=False)
+        turned = fitted(there, ("position", "character"), False)
         fit = max(fit, turned, key=lambda one: one.log_evidence)
     flat = fit_scale(part.images, np.zeros(part.images.shape), part.noise, part.good)
     image = np.full(observation.images.shape, np.nan)
-    image[window] = fit.image
+    for frame, window, light in zip(image, windows, fit.image, strict=True):
+        frame[window] = light
     return replace(
         candidate,
         type=fit.type,
         gain=fit.log_likelihood - flat.log_likelihood,
         log_evidence=fit.log_evidence,
         misfit=fit.misfit,
-        scale=np.full(len(candidate.scale), fit.scale),
+        scale=fit.scales,
         background=fit.values[-len(part) :],
         refinement=fit,
         refined_image=image,
     )
+
+
+def _corner(view: View, position: Floats, direction: Floats, seen: Ints) -> Ints:
+    """First row and column of a window of larger images about where a line is seen."""
+    steep = abs(float(direction @ view.up)) >= FLAT
+    pixel = view.piercing(position, direction) if steep else view.pixel(position)
+    room = seen - np.array(view.shape)
+    first = pixel - (np.array(view.shape) - 1) / 2.0 + room / 2.0
+    return np.asarray(np.clip(np.round(first).astype(np.int64), 0, room))

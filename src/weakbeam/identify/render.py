@@ -6,12 +6,13 @@ costs little more than the field of its lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Floats32
+from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.assemble_crystal import crystal_of
 from weakbeam.crystal.slip import burgers_vector, line_of_character
@@ -55,7 +56,8 @@ class _Stage:
     engine: Engine
     layer: Layer
     setup: Setup
-    first: int
+    reflection: int
+    numbers: Ints
 
 
 class Renderer:
@@ -98,11 +100,37 @@ class Renderer:
                 for layer in scan.layers(setup.geometry):
                     tolerance = 1.0 if precise else _NOISY_TOLERANCE
                     engine = setup.engine(layer.z, 1, perfect=True, tolerance=tolerance)
-                    self._stages.append(_Stage(engine, layer, setup, len(conditions)))
+                    numbers = len(conditions) + np.asarray(layer.frames)
+                    self._stages.append(_Stage(engine, layer, setup, number, numbers))
                 conditions += [
                     Condition(number, *(float(at[m][k]) for m in at)) for k in range(scan.frames)
                 ]
         self.conditions = tuple(conditions)
+        self._total, self._numbers = len(conditions), np.arange(len(conditions))
+        self._middles: dict[int, Floats] = {}
+
+    def chosen(
+        self, numbers: Sequence[int], middles_px: Mapping[int, Sequence[float]] | None = None
+    ) -> Renderer:
+        """Return a renderer of some of the conditions, which may look at other places.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Which conditions, in the order that is wanted.
+        middles_px : mapping of int to (float, float), optional
+            Rows and columns from the middle of the field of view to that of the images, for any of
+            the reflections. Where dislocations are does not change.
+        """
+        other = copy(self)
+        other._numbers = self._numbers[list(numbers)]
+        other.conditions = tuple(self.conditions[k] for k in numbers)
+        other._stages = [s for s in self._stages if np.isin(s.numbers, other._numbers).any()]
+        other._middles = {
+            reflection: np.asarray(middle) @ np.stack(self.pixel_steps(reflection))
+            for reflection, middle in (middles_px or {}).items()
+        }
+        return other
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -114,16 +142,21 @@ class Renderer:
         """Unit vector across the sheet of the beam, in the sample frame."""
         return np.asarray(self.setups[0].grids[0].height_axis)
 
-    def pixel_steps(self) -> tuple[Floats, Floats]:
+    def pixel_steps(self, reflection: int = 0) -> tuple[Floats, Floats]:
         """What a shift by a pixel is in the crystal.
+
+        Parameters
+        ----------
+        reflection : int
+            Number of the reflection.
 
         Returns
         -------
         row, column : (3,) ndarray
-            Displacement (µm, sample frame of the first reflection) at the height of the beam's
-            centre, from a pixel that the camera stores to that in the next row and column.
+            Displacement (µm, sample frame of that reflection) at the height of the beam's centre,
+            from a pixel that the camera stores to that in the next row and column.
         """
-        setup = self.setups[0]
+        setup = self.setups[reflection]
         grid, readout = setup.grids[0], setup.detector.readout
         rows, columns = readout.shape
         # The crystal coordinates of every pixel, sent through the camera like an image.
@@ -182,13 +215,12 @@ class Renderer:
             Intensity relative to the perfect crystal at its Bragg setting, blurred, turned, binned
             and cut by the camera but not counted.
         """
-        frames = np.empty((len(self.conditions), *self.shape), np.float32)
+        frames = np.empty((self._total, *self.shape), np.float32)
         for stage in self._stages:
-            engine = stage.engine.with_field(self._field(lines, stage.setup))
+            engine = stage.engine.with_field(self._field(lines, stage))
             images = engine.images(stage.layer.rock_shifts, stage.layer.roll_shifts)
-            numbers = stage.first + stage.layer.frames
-            frames[numbers] = stage.setup.detector.image(images)
-        return frames
+            frames[stage.numbers] = stage.setup.detector.image(images)
+        return frames[self._numbers]
 
     def images(self, many: Iterable[StraightLines]) -> Iterator[Floats32]:
         """Frames of many crystals, in their order; see :meth:`image`.
@@ -206,16 +238,22 @@ class Renderer:
 
     def perfect(self) -> Floats:
         """Intensity of the perfect crystal at every condition, (conditions,)."""
-        values = np.empty(len(self.conditions))
+        values = np.empty(self._total)
         for stage in self._stages:
             layer = stage.layer
             q = layer.roll_shifts[:, None] + layer.rock_shifts[None]
-            values[stage.first + layer.frames] = stage.setup.acceptance.relative(q)
-        return values
+            values[stage.numbers] = stage.setup.acceptance.relative(q)
+        return values[self._numbers]
 
-    def _field(self, lines: StraightLines, setup: Setup) -> DisplacementGradientField:
-        """The field of lines, carried to the sample frame of a reflection."""
-        if setup is self.setups[0]:
-            return StraightDislocations(lines)
-        rotation = setup.sample_from_crystal @ self.setups[0].sample_from_crystal.T
-        return StraightDislocations(lines.turned(rotation))
+    def turn(self, reflection: int) -> Floats:
+        """Rotation to the sample frame of a reflection from that of the first, (3, 3)."""
+        setups = self.setups
+        return setups[reflection].sample_from_crystal @ setups[0].sample_from_crystal.T
+
+    def _field(self, lines: StraightLines, stage: _Stage) -> DisplacementGradientField:
+        """The field of lines, carried to where the images of a stage are taken."""
+        if stage.reflection > 0:
+            lines = lines.turned(self.turn(stage.reflection))
+        if stage.reflection in self._middles:
+            lines = replace(lines, positions=lines.positions - self._middles[stage.reflection])
+        return StraightDislocations(lines)
