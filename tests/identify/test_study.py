@@ -194,3 +194,24 @@ def test_command(tmp_path):
     assert json.loads((out / "study.json").read_text())["extra"]["images"]
     again = CliRunner().invoke(weakbeam, arguments)
     assert "--overwrite replaces it" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--base", "7"], "--base = 7: the scan has 3 images"),
+        (["--between", "0", "999"], "--between = 999: is no type of the study"),
+        (["--max-shift", "13"], "--max-shift = 13: is more than half of images of 24 x 32"),
+    ],
+)
+def test_command_tells_mistakes_before_images_are_compared(tmp_path, monkeypatch, flags, message):
+    def compared(*_):
+        raise AssertionError("the images were compared")
+
+    monkeypatch.setattr("weakbeam.identify.study._images", compared)
+    few = [f"--set={setting}" for setting in [*SETTINGS[:5], "identify.burgers=[[1,1,0]]"]]
+    arguments = ["identify", "study", *few, "--max-shift", "6", *flags, "-o", str(tmp_path / "s")]
+    result = CliRunner().invoke(weakbeam, arguments)
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "s").exists()

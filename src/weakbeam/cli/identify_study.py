@@ -16,6 +16,7 @@ from weakbeam.cli.options import (
     folder_option,
     format_option,
     names_only_option,
+    naming_flags,
     overwrite_option,
     workers_option,
 )
@@ -91,10 +92,19 @@ def study(
     from weakbeam.cli.progress import progress
     from weakbeam.figure_files import save_pictures
     from weakbeam.identify.study import LEVELS, run_study
-    from weakbeam.identify.study_report import decide, figures_of, report_of, table_of
+    from weakbeam.identify.study_report import (
+        check_choice,
+        decide,
+        figures_of,
+        report_of,
+        table_of,
+    )
 
     experiment = experiment_of(config, settings)
-    with progress(100.0, "percent", "study", quiet) as update:
+    there = [n - 1 for n in base] or [0]
+    check_choice(experiment, between, there)
+    flags = naming_flags(max_shift="--max-shift")
+    with flags, progress(100.0, "percent", "study", quiet) as update:
         found = run_study(
             experiment,
             max_shift,
@@ -102,7 +112,7 @@ def study(
             workers,
             lambda share: update(100.0 * share),
         )
-    choice = decide(found, between, [n - 1 for n in base] or [0], max_shift)
+        choice = decide(found, between, there, max_shift)
     report = report_of(found, choice)
     output.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(report, indent=1) + "\n")

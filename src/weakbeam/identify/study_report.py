@@ -12,6 +12,7 @@ import numpy as np
 
 from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import candidates_of
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.similarity import PAPER_BOUND, RELATIONS
@@ -54,6 +55,30 @@ class Choice:
     images: tuple[tuple[str, float], ...]
 
 
+def check_choice(
+    experiment: Experiment, between: tuple[int, int] | None, base: Sequence[int]
+) -> None:
+    """Look for mistakes in what :func:`decide` will be asked, before the study is made.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Which is to be studied.
+    between, base
+        As of :func:`decide`.
+
+    Raises
+    ------
+    InputError
+        If there is no such type or image.
+    """
+    candidates = candidates_of(counting(experiment), 1)
+    seen = [candidates.types[k] for k in candidates.seen]
+    if between is not None:
+        _pair(seen, between)
+    _check_base(base, len(candidates.renderer.conditions))
+
+
 def decide(
     study: Study, between: tuple[int, int] | None, base: Sequence[int], max_shift: int
 ) -> Choice:
@@ -78,13 +103,8 @@ def decide(
     if between is None:
         one, other = (study.types[k] for k in study.closest())
     else:
-        one, other = (type_named(study.types, number, "--between") for number in between)
-        if one is other:
-            raise InputError("--between", list(between), "names one type twice")
-    count = len(study.conditions)
-    for number in base:
-        if number >= count:
-            raise InputError("--base", number + 1, f"the scan has {count} images")
+        one, other = _pair(study.types, between)
+    _check_base(base, len(study.conditions))
     candidates = candidates_of(counting(study.experiment), 1)
     names = list(condition_names(candidates))
     (_, gap), *others = extra_images(candidates, one, other, base, max_shift)
@@ -96,6 +116,21 @@ def decide(
         gap,
         tuple((names[k], value) for k, value in others),
     )
+
+
+def _pair(
+    types: Sequence[DislocationType], between: tuple[int, int]
+) -> tuple[DislocationType, DislocationType]:
+    one, other = (type_named(types, number, "--between") for number in between)
+    if one is other:
+        raise InputError("--between", list(between), "names one type twice")
+    return one, other
+
+
+def _check_base(base: Sequence[int], count: int) -> None:
+    for number in base:
+        if number >= count:
+            raise InputError("--base", number + 1, f"the scan has {count} images")
 
 
 def report_of(study: Study, choice: Choice) -> dict[str, Any]:
