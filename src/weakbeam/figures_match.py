@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from weakbeam.assemble_reflection import reflections_of
 from weakbeam.drawing import Drawing
+from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match
 from weakbeam.identify.render import Condition
 
@@ -12,13 +14,15 @@ _RANKED = 10
 _TITLE = 88
 
 
-def match_drawings(found: Match) -> dict[str, Drawing]:
+def match_drawings(found: Match, experiment: Experiment) -> dict[str, Drawing]:
     """Describe the pictures of a match.
 
     Parameters
     ----------
     found : Match
         From :func:`weakbeam.identify.match.match`.
+    experiment : Experiment
+        Of the library, which names the reflections.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def match_drawings(found: Match) -> dict[str, Drawing]:
     return {
         "match": Drawing(
             "weakbeam.plot.match.match_figure",
-            (images, found.expected, found.residual, _settings(found.conditions)),
+            (images, found.expected, found.residual, _settings(found.conditions, experiment)),
             {"title": title, "note": note},
         ),
         "ranking": Drawing(
@@ -53,7 +57,7 @@ def match_drawings(found: Match) -> dict[str, Drawing]:
     }
 
 
-def _settings(conditions: tuple[Condition, ...]) -> list[str]:
+def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list[str]:
     """What the images differ in, or φ of a single one."""
     symbols = {"phi": "φ", "chi": "χ", "two_theta": "2θ", "z": "z"}
     moving = [
@@ -62,9 +66,13 @@ def _settings(conditions: tuple[Condition, ...]) -> list[str]:
         if len({getattr(c, name) for c in conditions}) > 1 or (name == "phi" and conditions[0].phi)
     ]
     several = len({c.reflection for c in conditions}) > 1
+    reflections = reflections_of(experiment) if several else ()
     titles = []
     for condition in conditions:
-        parts = [f"reflection {condition.reflection + 1}"] if several else []
+        parts = []
+        if several:
+            hkl = reflections[condition.reflection].reflection.hkl
+            parts.append(f"({' '.join(map(str, hkl))})")
         for name in moving:
             value = getattr(condition, name)
             shown = f"{value:.3g} µm" if name == "z" else f"{1e3 * value:.3g} mrad"

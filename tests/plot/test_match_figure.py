@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from weakbeam.experiment import Experiment
+from weakbeam.figures_match import _settings
+from weakbeam.identify.render import Condition
 from weakbeam.plot.match import match_figure, ranking_figure
 
 RNG = np.random.default_rng(0)
@@ -26,6 +29,27 @@ def test_more_images_than_fit():
     stack = RNG.random((9, 12, 12))
     figure = match_figure(stack, stack, stack, [str(k) for k in range(9)], title="t", note="n")
     assert len(figure.axes) == 30
+
+
+@pytest.mark.parametrize("shape", [(24, 70), (64, 40)])
+@pytest.mark.parametrize("setting", ["φ = 1 mrad", "(-1 1 -1), φ = -0.15 mrad, χ = -0.125 mrad"])
+def test_titles_of_panels_do_not_touch(shape, setting):
+    stack = RNG.random((1, *shape))
+    figure = match_figure(stack, stack, stack, [setting])
+    titles = [axes._left_title for axes in figure.axes if axes.get_title(loc="left")]
+    first, second = (t.get_window_extent() for t in titles[:2])
+    assert first.x1 < second.x0
+    assert setting.replace("-", "\u2212") in titles[0].get_text()
+
+
+def test_images_are_named_by_their_reflection():
+    experiment = Experiment().with_settings(["reflections=[{hkl=[-1,1,-1]},{hkl=[1,1,-1]}]"])
+    conditions = tuple(Condition(n, -1.5e-4, 0.0, 0.0, 0.0) for n in (0, 1))
+    assert _settings(conditions, experiment) == [
+        "(-1 1 -1), φ = -0.15 mrad",
+        "(1 1 -1), φ = -0.15 mrad",
+    ]
+    assert _settings(conditions[:1], experiment) == ["φ = -0.15 mrad"]
 
 
 def test_bars_and_deficits():

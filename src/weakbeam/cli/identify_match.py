@@ -210,7 +210,7 @@ def match(
             )
         for note in (*prepared.notes, *found.verdict.notes):
             click.echo(f"weakbeam: {note}", err=True)
-        drawings = match_drawings(found)
+        drawings = match_drawings(found, candidates.experiment)
         if suffix == FORMAT[1:]:
             artist.submit(drawings)
         output.mkdir(parents=True, exist_ok=True)

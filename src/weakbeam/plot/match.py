@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from weakbeam._typing import ArrayLike
 from weakbeam.plot.image import intensity_norm
@@ -93,7 +94,9 @@ def match_figure(
                 colors = DIVERGING_MAP if last else INTENSITY_MAP
                 scale = Normalize(-_SIGMAS, _SIGMAS) if last else norm
                 drawn = view.draw(axes, values, scale, colors)
-                axes.set_title(name.translate(_MINUS))
+                written = axes.set_title(name.translate(_MINUS))
+                if number == 0 and setting:
+                    _shorten(written, setting.translate(_MINUS), width + gap - 1.5)
                 if number:
                     axes.set_ylabel("")
                     axes.set_yticklabels([])
@@ -113,6 +116,20 @@ def match_figure(
         if note:
             add_text(figure, left, page - head + 2.0, note.translate(_MINUS), size=6.5, color=FAINT)
     return figure
+
+
+def _shorten(written: Text, setting: str, room_mm: float) -> None:
+    """Leave out what the panel's title need not say, then make it smaller, until it fits."""
+    figure = written.get_figure(root=True)
+    assert figure is not None
+
+    def width_mm() -> float:
+        return float(written.get_window_extent().width) / figure.dpi * 25.4
+
+    if width_mm() > room_mm:
+        written.set_text(setting)
+    if (width := width_mm()) > room_mm:
+        written.set_fontsize(float(written.get_fontsize()) * room_mm / width)
 
 
 def ranking_figure(
