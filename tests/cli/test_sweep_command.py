@@ -92,6 +92,14 @@ def test_missing_and_damaged_files_are_told(weakbeam, manifest):
     assert "missing  1" in status.out
     weakbeam("sweep", "m.toml", "-o", "run", "--resume", "-q")
     assert weakbeam("sweep", "status", "run", "--check").status == 0
+    first.write_bytes(bytes(first.stat().st_size))
+    status = weakbeam("sweep", "status", "run", "--check")
+    assert "missing  1" in status.out
+    assert "files    5 of 6 complete" in status.out
+    assert f"{first.name}; remove them, and --resume computes them again" in status.err
+    first.unlink()
+    weakbeam("sweep", "m.toml", "-o", "run", "--resume", "-q")
+    assert weakbeam("sweep", "status", "run", "--check").status == 0
 
 
 def test_parts(weakbeam, manifest):
@@ -109,6 +117,13 @@ def test_dry_run_writes_nothing(weakbeam, manifest):
     assert "# tasks    6" in result.out
     assert "# task 5: scan.chi.value_mrad = 0.2, beam.energy_keV = 3" in result.out
     assert [path.name for path in Path().iterdir()] == ["m.toml"]
+
+
+def test_values_of_a_range_are_shown_rounded(weakbeam, manifest):
+    key = "[[axes]]\nkey = 'scan.chi.value_mrad'\n"
+    Path("third.toml").write_text(f"{key}values = [{0.1 * 3}, 0.2]\n")
+    shown = weakbeam("sweep", "third.toml", "--dry-run").out.splitlines()[-2]
+    assert shown == "# task 0: scan.chi.value_mrad = 0.3"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class Contents:
         return len(self.places) + len(self.failures)
 
 
-def contents(folder: SweepFolder, sweep: Sweep) -> Contents:
+def contents(folder: SweepFolder, sweep: Sweep, damaged: Collection[str] = frozenset()) -> Contents:
     """Look through the files of a sweep, and through those of others that hold some of its tasks.
 
     Parameters
@@ -53,12 +53,14 @@ def contents(folder: SweepFolder, sweep: Sweep) -> Contents:
         The folder.
     sweep : Sweep
         The sweep.
+    damaged : collection of str
+        Names of files that do not count as complete, although their lengths are right.
     """
     found = Contents()
     wanted: dict[str, list[int]] = {}
     for number in range(sweep.shards):
         receipt = folder.receipt(sweep.digest, number)
-        if receipt is None:
+        if receipt is None or receipt.file in damaged:
             continue
         found.complete.add(number)
         found.groups.update(receipt.groups)
@@ -69,7 +71,8 @@ def contents(folder: SweepFolder, sweep: Sweep) -> Contents:
             wanted.setdefault(kept.id, []).append(kept.number)
     if wanted:
         for receipt in folder.elsewhere(sweep):
-            _find(wanted, receipt, found)
+            if receipt.file not in damaged:
+                _find(wanted, receipt, found)
     return found
 
 

@@ -67,12 +67,12 @@ def sweep_status(path: str | os.PathLike[str], thorough: bool = False) -> Status
     """
     folder = SweepFolder(Path(path))
     sweep = sweep_in(folder)
-    found = contents(folder, sweep)
     damaged = []
     for receipt_path in sorted(folder.shards.glob("*.json")):
         receipt = read_receipt(receipt_path)
         if receipt is None or not receipt.is_intact(folder.shards, thorough):
             damaged.append(receipt.file if receipt else receipt_path.name)
+    found = contents(folder, sweep, frozenset(damaged))
     index = folder.path / INDEX
     return Status(
         tasks=sweep.count,

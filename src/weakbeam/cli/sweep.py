@@ -136,7 +136,9 @@ def status(folder: Path, check: bool) -> None:
     if lost:
         first = ", ".join(list(lost)[:3])
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-        raise RunError(f"damaged or missing: {first}{more}; --resume computes them again")
+        # --resume looks at the lengths of files only.
+        repair = "remove them, and --resume" if check and found.damaged else "--resume"
+        raise RunError(f"damaged or missing: {first}{more}; {repair} computes them again")
 
 
 def _options(described: Sweep, executor: str | None, workers: int | None) -> ExecutorOptions:
@@ -182,8 +184,13 @@ def _print_plan(described: Sweep) -> None:
     size = 4.0 * described.count * frames * camera[0] * camera[1]
     click.echo(f"# disk     at most about {size / 1e9:.2g} GB")
     for task in (described.task(0), described.task(described.count - 1)):
-        shown = ", ".join(f"{key} = {value}" for key, value in task.settings.items())
+        shown = ", ".join(f"{key} = {_rounded(value)}" for key, value in task.settings.items())
         click.echo(f"# task {task.number}: {shown}")
+
+
+def _rounded(value: Any) -> Any:
+    """A value without what rounding has left in the last digits."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def _run(
