@@ -236,7 +236,9 @@ class TestCompletion:
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte[0] ^ 1]))
         assert not sweep_status(tmp_path).damaged
-        assert sweep_status(tmp_path, thorough=True).damaged == (data.name,)
+        status = sweep_status(tmp_path, thorough=True)
+        assert status.damaged == (data.name,)
+        assert (status.done, status.missing, status.complete) == (3, 2, 2)
 
     def test_the_index_tells_which_sources_are_missing(self, tmp_path):
         sweep = small_sweep(CHI)
@@ -250,6 +252,15 @@ class TestCompletion:
         first = sorted(tmp_path.glob("b/shards/*.h5"))[0]
         first.unlink()
         assert missing_sources(index) == [f"shards/{first.name}"]
+
+    def test_equal_sweeps_have_an_index_of_equal_bytes(self, tmp_path):
+        sweep = small_sweep(CHI)
+        folder = compute_here(sweep, tmp_path)
+        write_tables(folder, sweep)
+        first = (tmp_path / "sweep.h5").read_bytes()
+        time.sleep(1.1)  # HDF5 counts whole seconds
+        write_tables(folder, sweep)
+        assert (tmp_path / "sweep.h5").read_bytes() == first
 
     def test_a_full_disk_leaves_nothing_half_done(self, tmp_path, monkeypatch):
         sweep = small_sweep(CHI)

@@ -109,6 +109,8 @@ def _write_group(file: h5py.File, part: IndexGroup) -> None:
             start.file, f"{part.name}/image", (source_rows[start.file], *part.shape), part.dtype
         )
         layout[first : first + count] = source[start.row : start.row + count]
+    # Unlike other datasets of h5py, these would hold the time at which they were made.
+    layout.dcpl.set_obj_track_times(False)
     image = group.create_virtual_dataset("image", layout)
     image.attrs["interpretation"] = "image"
     group["number"] = np.array([row.number for row in part.rows], np.int64)
