@@ -153,8 +153,8 @@ def test_another_service_at_the_address_of_a_scheduler(tmp_path):
         threading.Thread(target=serve, daemon=True).start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
         options = ExecutorOptions(kind="dask", address=address, wait_s=2)
-        with pytest.raises(RunError, match=rf"Dask scheduler {address}: ") as caught:
-            run_sweep(small_sweep(SEEDS), tmp_path, options)
+        with pytest.raises(InputError, match=rf"Dask scheduler {address}: ") as caught:
+            run_sweep(small_sweep(SEEDS), tmp_path / "run", options)
     assert "\n" not in str(caught.value)
 
 
@@ -167,9 +167,10 @@ def test_an_address_that_is_none():
 def test_a_scheduler_that_does_not_answer(tmp_path):
     pytest.importorskip("distributed")
     options = ExecutorOptions(kind="dask", address="tcp://127.0.0.1:9", wait_s=1)
-    with pytest.raises(RunError, match=r"Dask scheduler tcp://127.0.0.1:9: ") as caught:
-        run_sweep(small_sweep(SEEDS), tmp_path, options)
+    with pytest.raises(InputError, match=r"Dask scheduler tcp://127.0.0.1:9: ") as caught:
+        run_sweep(small_sweep(SEEDS), tmp_path / "run", options)
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("kind", "command"), [("slurm", "sbatch"), ("lsf", "bsub")])

@@ -51,7 +51,8 @@ class ClusterExecutor:
         Raises
         ------
         InputError
-            If a package is not installed, or the cluster's command not there.
+            If a package is not installed, the cluster's command not there, or no scheduler at
+            the address.
         """
         kind = self.options.kind
         if find_spec(_PACKAGES[kind]) is None:
@@ -59,9 +60,15 @@ class ClusterExecutor:
         command = _SUBMIT.get(kind)
         if command is not None and shutil.which(command) is None:
             raise InputError("--executor", kind, f"needs {command}, which this computer has not")
+        if kind == "dask" and self.options.address is not None:
+            with self._settings():
+                try:
+                    self._client(self.options.address).close()
+                except RunError as error:
+                    raise InputError("executor.address", None, str(error)) from None
 
-    def __call__(self, shards: Iterator[int]) -> Iterator[Event]:
-        """Compute files; see `weakbeam.batch.events.Executor`."""
+    def _settings(self) -> Any:
+        """What Dask is told while it is used."""
         import dask
 
         quiet = {
@@ -70,7 +77,11 @@ class ClusterExecutor:
             # Waiting for a queue may take longer than Dask thinks a worker may be silent.
             "distributed.comm.timeouts.connect": f"{self.options.wait_s}s",
         }
-        with dask.config.set(quiet), ExitStack() as stack:
+        return dask.config.set(quiet)
+
+    def __call__(self, shards: Iterator[int]) -> Iterator[Event]:
+        """Compute files; see `weakbeam.batch.events.Executor`."""
+        with self._settings(), ExitStack() as stack:
             client, threads = self._connect(stack)
             if self.options.kind in _SUBMIT:
                 yield Submitted(self._jobs, str(self._logs))
@@ -143,18 +154,24 @@ class ClusterExecutor:
 
         options = self.options
         if options.kind == "dask" and options.address is not None:
-            try:
-                client = Client(options.address, timeout=options.wait_s, set_as_default=False)
-            # What another service answers at this address may raise anything.
-            except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else "no answer"
-                raise RunError(f"Dask scheduler {options.address}: {reason}") from None
+            client = self._client(options.address)
             stack.callback(client.close)
             return client, options.threads or 1
         cluster, threads = self._cluster(stack)
         client = Client(cluster, timeout=options.wait_s, set_as_default=False)
         stack.callback(client.close)
         return client, threads
+
+    def _client(self, address: str) -> Client:
+        """A client of a scheduler that runs already."""
+        from distributed import Client
+
+        try:
+            return Client(address, timeout=self.options.wait_s, set_as_default=False)
+        # What another service answers at this address may raise anything.
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else "no answer"
+            raise RunError(f"Dask scheduler {address}: {reason}") from None
 
     def _cluster(self, stack: ExitStack) -> tuple[Any, int]:
         options = self.options
