@@ -149,7 +149,12 @@ def match(
         score=chosen.score,
         expected=expected,
         verdict=verdict_of(
-            candidates, len(numbers), chosen.max_shift, notes, int(observation.good.sum())
+            candidates,
+            len(numbers),
+            chosen.max_shift,
+            notes,
+            int(observation.good.sum()),
+            len(library.visible),
         ),
     )
 
@@ -283,8 +288,9 @@ def _as_if_whole(
 
     present = contrast(covered)
     share = contrast(np.ones(covered.shape, np.bool_)) / present if present else _MOST
-    more = (min(share, _MOST) - 1.0) * fit.gain
-    return replace(fit, gain=fit.gain + more, log_evidence=fit.log_evidence + more)
+    raised = min(share, _MOST)
+    evidence = fit.log_evidence + (raised - 1.0) * fit.gain
+    return replace(fit, gain=raised * fit.gain, log_evidence=evidence, raised=raised)
 
 
 def _by_type(
@@ -325,6 +331,7 @@ def _by_type(
                 scale=np.array([fit.fit.scale for fit in best.fits]),
                 background=_per_image([fit.fit.background for fit in best.fits], groups),
                 gain=sum(fit.gain for fit in best.fits),
+                raised=max(fit.raised for fit in best.fits),
                 log_evidence=averaged(evidences),
                 misfit=float(np.mean([fit.fit.misfit for fit in best.fits])),
             )

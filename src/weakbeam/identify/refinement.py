@@ -194,6 +194,7 @@ def _refined(
         candidate,
         type=fit.type,
         gain=fit.log_likelihood - flat.log_likelihood,
+        raised=1.0,
         log_evidence=fit.log_evidence,
         misfit=fit.misfit,
         scale=fit.scales,
