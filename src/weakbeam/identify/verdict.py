@@ -71,8 +71,7 @@ def verdict_of(
     gap = math.inf if len(groups) < 2 else best.log_evidence - _first(groups[1], candidates)
     chosen = credible_set(shares, LEVEL)
     numbers = tuple(candidates[k].type.number for g in chosen for k in groups[g])
-    raised = best.raised if best.refinement is None else 1.0
-    if best.gain < raised * least_gain(members, max_shift, len(best.shift_px)):
+    if best.gain < best.raised * least_gain(members, max_shift, len(best.shift_px)):
         sentence = (
             "no dislocation is seen: the best candidate explains the images hardly better than an "
             "even background"
