@@ -27,7 +27,7 @@ _SCOUTED_DEPTHS = (-0.05, 0.0, 0.05)
 _MOST_SUMMITS = 2
 """From so many of those at most that are higher than all next to them."""
 
-_MOST_ROUNDS = 16
+_MOST_ROUNDS = 40
 _MOST_STEPS = 10
 _MOST_TRIALS = 5
 """Most sets of derivatives, most steps with one set, and most attempts at a step."""
