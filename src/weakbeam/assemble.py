@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from weakbeam._populations import StoredDislocations
-from weakbeam._typing import Floats
 from weakbeam.assemble_camera import detector_of, upright
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation
@@ -23,6 +22,7 @@ from weakbeam.assemble_field import Defects, defects_of, visible_bounds
 from weakbeam.assemble_instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble_populations import FieldOfView
 from weakbeam.assemble_reflection import geometry_of, reflections_of
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site
 from weakbeam.defects.field import DisplacementGradientField, Superposition

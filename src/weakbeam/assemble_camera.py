@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from weakbeam._camera import Camera, CameraFile, camera_preset, read_camera_file
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.reflection import wavelength

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam._crystal import ORIENTATIONS
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
 from weakbeam.crystal.materials import Material, extinction_reason, material

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 
 from weakbeam._defects import Dislocation, LineOfDislocation
-from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -17,6 +16,7 @@ from weakbeam.assemble_crystal import (
     direction_of,
     plane_of,
 )
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.slip import (
     UM_PER_ANGSTROM,

@@ -11,7 +11,6 @@ import numpy as np
 
 from weakbeam._defects import Dislocation
 from weakbeam._populations import Boundary, RandomDislocations, Wall
-from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import CrystalModel
 from weakbeam.assemble_defects import (
     PlacedDislocation,
@@ -26,6 +25,7 @@ from weakbeam.assemble_populations import (
     place_stored,
     place_wall,
 )
+from weakbeam.core.arrays import Floats
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.lines import StraightLines

@@ -16,7 +16,6 @@ from weakbeam._populations import (
     StoredDislocations,
     Wall,
 )
-from weakbeam._typing import Floats
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -24,6 +23,7 @@ from weakbeam.assemble_crystal import (
     slip_systems_of,
 )
 from weakbeam.assemble_defects import burgers_of, place_line
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
 from weakbeam.defects.boundary import LineSet, UnsolvableBoundaryError, recipe, solve_boundary

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.goniometer_setting import (

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.analysis.agreement import Agreement, compare_maps
 from weakbeam.assemble import Setup, assemble_all
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures import SYMBOLS, predicted_centers, read_scan, settings

@@ -17,7 +17,7 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from weakbeam.processes import can_start, start_python
+from weakbeam.core.processes import can_start, start_python
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,11 +18,11 @@ from weakbeam.assemble_camera import readout_of
 from weakbeam.assemble_field import ONE_BY_ONE
 from weakbeam.assemble_instrument import profile_of
 from weakbeam.assemble_reflection import reflections_of
+from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, RandomDislocations
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
 from weakbeam.imaging.sampling import LEAST_GAIN, MOST_SAMPLES
-from weakbeam.workers import worker_count
 
 # Measured with `python -m benchmarks` on one core of a 2023 server, in nanoseconds.
 _NS_PER_RAY_AND_FRAME = 0.6

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats, Ints
 from weakbeam.analysis.moments import ScanMoments, com_response
 from weakbeam.assemble import Setup, assemble_all
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.describe import bragg_position, map_name
 from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError

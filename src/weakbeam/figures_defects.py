@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._typing import Floats, Ints
 from weakbeam.assemble import Setup
 from weakbeam.assemble_defects import PlacedDislocation
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall
 from weakbeam.drawing import Drawing

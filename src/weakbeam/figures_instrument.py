@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.assemble import Setup, assemble
+from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel, differences
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES
+from weakbeam.core.arrays import Floats
 from weakbeam.io.foreign import MeasuredScan
 from weakbeam.io.maps_file import StoredMaps
 from weakbeam.measured import MeasuredMaps

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Ints
 from weakbeam.analysis.scan_grid import find_grid
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError, naming
 from weakbeam.figures_measured import symbol, view_of
 from weakbeam.io.foreign import MeasuredScan, read_scan, read_still

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats
 from weakbeam.analysis.orientation import kernel_average_misorientation
 from weakbeam.analysis.reduction import ScanMaps, ScanReduction, dark_total, reduction_bytes
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
 from weakbeam.analysis.strain import axial_strain, axial_strain_of_energy
+from weakbeam.core.arrays import Floats
+from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError, RunError, naming
 from weakbeam.io.foreign import MeasuredScan, read_still
 from weakbeam.io.frames import read_blocks
-from weakbeam.workers import worker_count
 
 BACKGROUNDS = ("none", "minimum", "median")
 MEMORY_BYTES = 2**30

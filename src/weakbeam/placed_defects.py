@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam._populations import Boundary, RandomDislocations, StoredDislocations, Wall
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.boundary import Boundary as FrankBoundary
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.lines import StraightLines

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats
 from weakbeam.assemble import Setup, assemble_all
+from weakbeam.core.arrays import Floats
 from weakbeam.describe import describe, image_axes
 from weakbeam.describe_reflections import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.diffraction.passage import approximations

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors

@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Ints
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.analysis.orientation import kernel_average_misorientation
 from weakbeam.analysis.profiles import Curves, curve_maps
 from weakbeam.analysis.reduction import ANGULAR
 from weakbeam.analysis.strain import axial_strain
 from weakbeam.assemble import Setup
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.compiled import compiled
+from weakbeam.core.workers import worker_count
 from weakbeam.describe import curve_positions, map_name, motor_value, turning_motors
 from weakbeam.imaging.engine import Progress
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames
 from weakbeam.simulation import EngineAt
-from weakbeam.workers import worker_count
 
 _READ_BYTES = 64 * 2**20
 _BLOCK = 1024

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 LARGEST_VARIATION = 0.05
 """Part of its mean by which the slope of a centre of mass may vary."""

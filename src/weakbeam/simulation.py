@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Ints
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.assemble_camera import sharp_detector_of
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.describe import image_axes
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, frame_type

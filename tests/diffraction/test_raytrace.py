@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 from id06_optics import APERTURE, id06, oblique
 from scipy import stats
-from scipy.special import ndtri
 
 from weakbeam.diffraction import raytrace
 from weakbeam.diffraction.frames import symmetric_geometry
-from weakbeam.diffraction.ray_loops import normal_quantiles
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument.stops import (
     CentralStop,
@@ -336,13 +334,6 @@ def test_far_knife_edges_keep_their_digits():
         assert knife.drawn_fraction == pytest.approx(
             optics.passed_by_condenser * stats.norm.sf(7), rel=1e-9
         )
-
-
-def test_normal_quantiles():
-    p = np.concatenate([np.linspace(1e-6, 1 - 1e-6, 9999), np.logspace(-300, -1, 999)])
-    x = np.empty_like(p)
-    normal_quantiles(p, x)
-    np.testing.assert_allclose(x, ndtri(p), rtol=1e-13, atol=1e-15)
 
 
 def test_progress_counts_every_ray():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 
 
 def kernel_average_misorientation(maps: ArrayLike, size: int = 3) -> Floats:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats
 from weakbeam.analysis.moments import DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.analysis.profiles import Curves, curve_maps
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
+from weakbeam.core.arrays import ArrayLike, Floats
 
 MAP_NAMES = {
     "com": "centre of mass",

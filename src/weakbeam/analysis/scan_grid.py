@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 
 _JUMP = 4.0
 """Positions belong to different levels where a gap is this many times as wide as a smaller one."""

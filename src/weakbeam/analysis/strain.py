@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 
 
 def axial_strain(two_theta_change: ArrayLike, theta: float) -> Floats:

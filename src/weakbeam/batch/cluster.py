@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch.events import Event, Finished, Lost, Submitted, Ticked
 from weakbeam.batch.jobs import jobs_kept
+from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError, RunError
-from weakbeam.workers import worker_count
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 
 def sobol(dimensions: int, start: int, stop: int, seed: int) -> Floats:

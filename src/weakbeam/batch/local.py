@@ -10,9 +10,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from weakbeam.batch.events import Event, Finished, Lost, Ticked
+from weakbeam.core.processes import Child, Failed
+from weakbeam.core.workers import worker_count
 from weakbeam.errors import RunError
-from weakbeam.processes import Child, Failed
-from weakbeam.workers import worker_count
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import IO, Any
 
-from weakbeam.processes import Say, attend
+from weakbeam.core.processes import Say, attend
 
 _SHARE_OF_MEMORY = 0.8
 
@@ -21,7 +21,7 @@ def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
     Parameters
     ----------
     jobs, answers : binary file
-        See `weakbeam.processes.attend`.
+        See `weakbeam.core.processes.attend`.
     """
     attend(jobs, answers, _start)
 

@@ -20,7 +20,7 @@ from weakbeam.cli.options import (
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam._typing import Floats
+    from weakbeam.core.arrays import Floats
     from weakbeam.identify.match_result import Candidate, Match
 
 _SHOWN = 8

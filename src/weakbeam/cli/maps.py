@@ -19,7 +19,7 @@ from weakbeam.cli.options import (
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam._typing import Floats
+    from weakbeam.core.arrays import Floats
     from weakbeam.measured import MeasuredMaps
 
 

@@ -13,7 +13,7 @@ from weakbeam.cli.reflection_table import Table, spaced
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from weakbeam._typing import Floats
+    from weakbeam.core.arrays import Floats
     from weakbeam.crystal.lattice import Miller, UnitCell
     from weakbeam.diffraction.acceptance import Acceptance
     from weakbeam.diffraction.frames import DiffractionGeometry

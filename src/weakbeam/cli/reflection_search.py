@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakbeam.cli.reflection_table import Table, spaced
 
 if TYPE_CHECKING:
-    from weakbeam._typing import Floats
     from weakbeam.assemble_crystal import CrystalModel
+    from weakbeam.core.arrays import Floats
     from weakbeam.experiment import Experiment
     from weakbeam.reflections import ReachableReflection
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.compat.crystal import REMOUNTS
 from weakbeam.compat.keys import Keys, Notes, Triple
 from weakbeam.compat.optics import rounded
 from weakbeam.compat.populations import SYSTEMS, draw
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 
 Section = dict[str, Any]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._typing import Floats, Ints
 from weakbeam.compat.keys import Triple
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError
 
 SYSTEMS: tuple[tuple[Triple, Triple], ...] = (

@@ -15,7 +15,7 @@ from numbers import Integral
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 
 Miller = tuple[int, int, int]
 

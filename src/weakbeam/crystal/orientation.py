@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell, miller, unit
 
 _PARALLEL = 1e-6  # sine of the smallest angle at which two directions count as different

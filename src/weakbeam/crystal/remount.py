@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.orientation import symmetric_orientation
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.symmetry import centring_vectors
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gemmi
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, miller
 
 

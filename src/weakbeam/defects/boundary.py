@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_direction
 from weakbeam.defects.dislocation import Dislocation

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.defects.straight import add_lines
 
 ORDER = 8

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 LEAST_GAP = 1.5
 """Lines that come closer to a box, in its half-widths, are never interpolated."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 
 
 class DisplacementGradientField(Protocol):

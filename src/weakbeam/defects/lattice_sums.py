@@ -11,7 +11,7 @@ from __future__ import annotations
 import cmath
 import math
 
-from weakbeam._numba import compiled
+from weakbeam.core.compiled import compiled
 
 _ASYMPTOTIC = 10.0
 """Modulus above which seven terms of the asymptotic series are exact to double precision."""

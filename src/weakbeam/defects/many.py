@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.workers import worker_count
 from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
 from weakbeam.defects.chebyshev import (
     coefficients_from_values,
@@ -27,7 +28,6 @@ from weakbeam.defects.chebyshev import (
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.workers import worker_count
 
 _FEW_LINES = 64
 """Up to this many lines are always summed one by one."""

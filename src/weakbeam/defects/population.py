@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._numba import compiled
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, slip_systems
 from weakbeam.defects.lines import StraightLines

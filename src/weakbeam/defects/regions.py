@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import unit
 from weakbeam.defects.dislocation import axes_across
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam._numba import compiled
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.lines import StraightLines
 

@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from weakbeam._numba import compiled
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.lattice_sums import finite_row, infinite_row
 from weakbeam.defects.lines import StraightLines

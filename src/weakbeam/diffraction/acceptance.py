@@ -23,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.marginals import normal_between, rock_marginal, two_theta_marginal
 from weakbeam.diffraction.passage import (
     Passage,

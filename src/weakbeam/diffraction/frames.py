@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.instrument.goniometer import rotation_x, rotation_y
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._numba import compiled
-from weakbeam._typing import ArrayLike, Floats, Floats32
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32
+from weakbeam.core.compiled import compiled
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.instrument.beam import FWHM_PER_SIGMA

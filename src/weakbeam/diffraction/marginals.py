@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weakbeam._numba import elementwise
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.compiled import elementwise
 from weakbeam.diffraction.passage import Window
 
 if TYPE_CHECKING:

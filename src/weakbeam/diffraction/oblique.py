@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.crystal.lattice import UnitCell, miller
 from weakbeam.diffraction.goniometer_setting import GoniometerSetting, solve_omega
 

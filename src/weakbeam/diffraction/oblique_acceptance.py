@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.acceptance import Acceptance, even_nodes
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.marginals import normal_between

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.marginals import normal_between
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.diffraction.passage import Window, gaussian_moments, transmission

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.instrument.stops import (
     CentralStop,
     KnifeEdge,

@@ -15,7 +15,7 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 
 MOST_SETS = 60_000
 """Most sets that are all tried; of more, the promising ones are built up step by step."""

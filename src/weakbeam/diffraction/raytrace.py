@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.random import mixed
+from weakbeam.core.workers import worker_count
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.diffraction.ray_loops import CENTRAL, ROUND, WIRE, Rays, collect, count_into, mixed
+from weakbeam.diffraction.ray_loops import CENTRAL, ROUND, WIRE, Rays, collect, count_into
 from weakbeam.instrument.stops import (
     AXES,
     CentralStop,
@@ -34,7 +36,6 @@ from weakbeam.instrument.stops import (
     SquareAperture,
     Wire,
 )
-from weakbeam.workers import worker_count
 
 REACH = 5.0
 """Standard deviations after which a Gaussian counts as over where ranges are chosen."""

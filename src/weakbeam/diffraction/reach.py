@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.goniometer_setting import (
     ALONG_AXIS,
     GoniometerSetting,

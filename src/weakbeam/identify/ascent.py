@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import scipy.ndimage
 
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.likelihood import fit_scale

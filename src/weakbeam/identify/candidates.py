@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import Floats, Ints
 from weakbeam.assemble_crystal import (
     CrystalModel,
     crystal_of,
@@ -15,6 +14,7 @@ from weakbeam.assemble_crystal import (
     plane_of,
     slip_systems_of,
 )
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.lattice import Miller, unit
 from weakbeam.crystal.slip import SlipSystem
 from weakbeam.defects.lines import StraightLines

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_of_character
 from weakbeam.defects.lines import StraightLines

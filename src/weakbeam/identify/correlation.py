@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats, Floats32
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 
 Complex64 = NDArray[np.complex64]
 Shape = tuple[int, int]

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats, Floats32
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 from weakbeam.identify.observation import Noise
 from weakbeam.instrument.camera_loops import Levels, expose, frame_key, tables
 from weakbeam.instrument.detector import Detector

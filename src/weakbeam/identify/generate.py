@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.describe import MOTOR_NAMES, describe, describe_entry, motor_value
 from weakbeam.errors import InputError
 from weakbeam.estimate import physical_memory

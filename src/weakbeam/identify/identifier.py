@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.likelihood import fit_scale

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
 from weakbeam.estimate import physical_memory

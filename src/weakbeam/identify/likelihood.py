@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.identify.likelihood_loops import add_image
 from weakbeam.identify.observation import Bools, Noise
 

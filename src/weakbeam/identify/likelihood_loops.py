@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
+from weakbeam.core.compiled import compiled
 from weakbeam.identify.observation import Bools
 
 _LARGE = 1e250

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 if TYPE_CHECKING:
     from weakbeam.identify.render import Renderer

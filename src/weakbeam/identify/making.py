@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol, TypeVar
 
+from weakbeam.core.processes import Say, attend, can_start, results_in_order
+from weakbeam.core.workers import in_order
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import Candidates
-from weakbeam.processes import Say, attend, can_start, results_in_order
-from weakbeam.workers import in_order
 
 Made = TypeVar("Made", covariant=True)
 
@@ -73,7 +73,7 @@ def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
 
 
 def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
-    """Make members of a set for another process; see `weakbeam.processes.attend`."""
+    """Make members of a set for another process; see `weakbeam.core.processes.attend`."""
     attend(jobs, answers, _start)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError
 from weakbeam.identify.background import remove_background
 from weakbeam.identify.correlation import normalised_correlation
@@ -21,7 +22,6 @@ from weakbeam.identify.scoring import Progress, score_members
 from weakbeam.identify.shift_scores import ShiftScores
 from weakbeam.identify.sub_pixel import SubPixelFit, fit_shift, moved_image, overlap
 from weakbeam.identify.verdict import verdict_of
-from weakbeam.workers import worker_count
 
 SCORES = ("likelihood", "correlation")
 """What the members of a library may be ranked by before the best are looked at more closely."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.refine import Refinement

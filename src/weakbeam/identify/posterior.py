@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 
 
 def posterior(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import Floats
 from weakbeam.assemble_camera import sharp_detector_of
 from weakbeam.assemble_reflection import reflections_of
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.frames import IDEAL_SIGMA, FrameNoise

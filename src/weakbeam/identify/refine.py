@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.identify.ascent import Ascent, Summit
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.line_place import PositionPrior, place_of

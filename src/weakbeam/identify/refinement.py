@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.identify.library import Library
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import FLAT, PositionPrior

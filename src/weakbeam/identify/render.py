@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.assemble_crystal import crystal_of
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.slip import burgers_vector, line_of_character
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.lines import StraightLines
@@ -22,7 +23,6 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.scan import Layer
-from weakbeam.workers import in_order, worker_count
 
 _NOISY_TOLERANCE = 2.0
 """How many times larger steps along rays may be in images that noise is added to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.identify.observation import Noise, Observation
 
 _MOST_PIXELS = 2**15

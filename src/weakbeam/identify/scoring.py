@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from weakbeam._typing import Floats32, Ints
+from weakbeam.core.arrays import Floats32, Ints
 from weakbeam.identify.background import remove_background
 from weakbeam.identify.library import Library
 from weakbeam.identify.observation import Observation

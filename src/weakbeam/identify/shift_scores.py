@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.workers import worker_count
 from weakbeam.identify.background import remove_background
 from weakbeam.identify.correlation import Correlator, sub_pixel_peak
 from weakbeam.identify.observation import Observation
-from weakbeam.workers import worker_count
 
 Scores = tuple[Floats, Floats, Ints, Floats]
 

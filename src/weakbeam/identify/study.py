@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.background import remove_background

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.identify.likelihood import (
     Derivatives,
     ScaleFit,

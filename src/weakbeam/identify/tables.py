@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.library import Members
 from weakbeam.identify.render import Condition

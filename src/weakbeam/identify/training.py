@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Identify

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.identify.frames import FrameNoise
 from weakbeam.identify.identifier import Identification, Identifier, line_at

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
 from weakbeam.assemble import Setup
 from weakbeam.assemble_instrument import profile_of
+from weakbeam.core.arrays import ArrayLike, Floats
 
 _QUARTER_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
 """Steps along rows and columns of the image that a stored row, a stored column makes, by turns."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.defects.field import DisplacementGradientField, evaluate
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry, diffraction_vector_change

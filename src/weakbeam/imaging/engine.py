@@ -16,7 +16,8 @@ from copy import copy
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.workers import worker_count
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
@@ -27,7 +28,6 @@ from weakbeam.imaging import kernels, ray_kernels
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
 from weakbeam.imaging.sampling import Block, Sampling
-from weakbeam.workers import worker_count
 
 BATCH_BYTES = 320 * 2**20
 """Largest batch of frames that is held at a time."""

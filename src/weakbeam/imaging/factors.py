@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32
+from weakbeam.core.arrays import Floats, Floats32
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.passage import Window
 from weakbeam.imaging import kernels

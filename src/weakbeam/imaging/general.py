@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._numba import compiled, inlined
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.core.compiled import compiled, inlined
 from weakbeam.imaging.normal import NOTHING, exponential, normal_below, normal_between
 
 _DARK = 86.0

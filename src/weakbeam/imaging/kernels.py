@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._numba import compiled, inlined
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.core.compiled import compiled, inlined
 from weakbeam.imaging.normal import NOTHING, exponential, normal_between
 
 _TILE = 256

@@ -5,7 +5,7 @@ A library call would not vectorise, so they are written out as polynomials.
 
 from __future__ import annotations
 
-from weakbeam._numba import inlined
+from weakbeam.core.compiled import inlined
 
 NOTHING = 2e-19
 """Factors below this share of the peak count as zero, which keeps their products normal numbers."""

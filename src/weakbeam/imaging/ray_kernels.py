@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.defects.straight import add_lines
 from weakbeam.imaging.kernels import q_from_gradient
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.frames import DiffractionGeometry
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance

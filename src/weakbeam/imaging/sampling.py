@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.imaging.ray_kernels import block_points, weights_of_slices, weights_of_uncut
 from weakbeam.imaging.rays import RayGrid
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.diffraction.frames import DiffractionGeometry
 
 MOTORS = ("z", "two_theta", "chi", "phi")

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats32
+from weakbeam.core.arrays import Floats32
+from weakbeam.core.workers import worker_count
 from weakbeam.instrument.camera_loops import Levels, expose, fill_pattern, frame_key, tables
-from weakbeam.workers import worker_count
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Floats32
-from weakbeam.diffraction.ray_loops import lower_quantile, mixed, normal_quantiles
+from weakbeam.core.arrays import Floats, Floats32
+from weakbeam.core.compiled import compiled
+from weakbeam.core.random import STEP, lower_quantile, mixed, normal_quantiles
 
 FEW = 16.0
 """Mean from which the number of photons is found from the normal distribution."""
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
@@ -107,9 +106,9 @@ def _alias_table(probabilities: Floats) -> list[int]:
 @compiled
 def frame_key(seed: int, entry: int, frame: int) -> np.uint64:
     """Where in the sequence of random numbers a frame begins."""
-    key = mixed(np.uint64(seed) + _STEP)
-    key = mixed((key ^ np.uint64(entry)) + _STEP)
-    return mixed((key ^ np.uint64(frame)) + _STEP)
+    key = mixed(np.uint64(seed) + STEP)
+    key = mixed((key ^ np.uint64(entry)) + STEP)
+    return mixed((key ^ np.uint64(frame)) + STEP)
 
 
 @compiled
@@ -117,7 +116,7 @@ def normals(start: np.uint64, quantiles: Floats, w: Floats) -> None:
     """Fill w with normally distributed numbers, one from every other number of the sequence."""
     n, tails, found = len(w), np.empty(len(w), np.int64), 0
     for i in range(n):
-        bits = mixed(start + np.uint64(2 * i) * _STEP) >> _HALF
+        bits = mixed(start + np.uint64(2 * i) * STEP) >> _HALF
         k = bits >> _NORMAL_SHIFT
         part = (np.float64(bits & _NORMAL_REST) + 0.5) * 2.0 ** (_NORMAL_BITS - 32)
         w[i] = quantiles[k] + part * (quantiles[k + _ONE] - quantiles[k])
@@ -126,7 +125,7 @@ def normals(start: np.uint64, quantiles: Floats, w: Floats) -> None:
         tails[found] = i
         found += int(abs(w[i]) > _TAIL)
     for i in tails[:found]:
-        bits = mixed(start + np.uint64(2 * i) * _STEP) >> _HALF
+        bits = mixed(start + np.uint64(2 * i) * STEP) >> _HALF
         u = (np.float64(bits) + 0.5) * 2.0**-32
         w[i] = lower_quantile(u) if u < 0.5 else -lower_quantile(1.0 - u)
 
@@ -162,13 +161,13 @@ def few_photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats)
     for i in range(n):
         mean = means[i] if means[i] > 0.0 else 0.0
         row = np.int64(min(mean, _LARGEST_FEW) * _MEANS_PER_PHOTON)
-        column = mixed(start + np.uint64(2 * i) * _STEP) >> _COLUMN_SHIFT
+        column = mixed(start + np.uint64(2 * i) * STEP) >> _COLUMN_SHIFT
         packed[i] = (row << _COLUMN_BITS) + np.int64(column)
     for i in range(n):
         packed[i] = alias[packed[i]]
     for i in range(n):
         mean = min(means[i] if means[i] > 0.0 else 0.0, _LARGEST_FEW)
-        bits = mixed(start + np.uint64(2 * i) * _STEP)
+        bits = mixed(start + np.uint64(2 * i) * STEP)
         is_own = np.int64((bits >> _HALF) & _SHARE_REST) < packed[i] >> _COLUMN_BITS
         own, other = np.int64(bits >> _COLUMN_SHIFT), packed[i] & _ALIAS
         number = np.float64(own if is_own else other)
@@ -248,11 +247,11 @@ def expose(
         some = counts[first : first + _BLOCK]
         n = len(some)
         light, dark = signal[first : first + n], levels.dark[first : first + n]
-        start = key + np.uint64(2 * first) * _STEP
+        start = key + np.uint64(2 * first) * STEP
         for i in range(n):
             means[i] = light[i] * scale
         photons(means[:n], start, found, numbers[:n])
-        normals(start + _STEP, found.normal, noise[:n])
+        normals(start + STEP, found.normal, noise[:n])
         for i in range(n):
             adu = levels.gain * numbers[i] + dark[i] + levels.noise * noise[i]
             some[i] = np.uint16(np.int32(min(max(adu + 0.5, 0.0), top)))
@@ -275,12 +274,12 @@ def fill_pattern(
     rows, columns = pattern.shape
     value = np.empty(columns)
     for row in range(rows):
-        line = mixed((key ^ np.uint64(row - rows // 2)) + _STEP)
+        line = mixed((key ^ np.uint64(row - rows // 2)) + STEP)
         # Two numbers a pixel, from a place far enough below zero for any camera.
-        start = line - np.uint64(2 * (columns // 2)) * _STEP
+        start = line - np.uint64(2 * (columns // 2)) * STEP
         normals(start, found.normal, value)
         for column in range(columns):
-            bits = mixed(start + np.uint64(2 * column + 1) * _STEP) >> _HALF
+            bits = mixed(start + np.uint64(2 * column + 1) * STEP) >> _HALF
             u = (np.float64(bits) + 0.5) * 2.0**-32
             tail = -tail_scale * math.log(u / tail_share) if u < tail_share else 0.0
             pattern[row, column] = spread * value[column] + tail

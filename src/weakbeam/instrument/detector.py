@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Floats32, Ints
+from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.instrument.camera import CameraModel
 from weakbeam.instrument.point_spread import PointSpread
 

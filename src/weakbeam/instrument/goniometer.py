@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 
 def rotation_x(angle: float) -> Floats:

@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 
 
 def stack_phase(lenslets: int, pitch: float, focal_length: float) -> float:

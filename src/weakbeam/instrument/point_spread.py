@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._numba import compiled
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.compiled import compiled
+from weakbeam.core.workers import worker_count
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.instrument.stops import (
     AXES,
@@ -27,7 +28,6 @@ from weakbeam.instrument.stops import (
     Stop,
     Wire,
 )
-from weakbeam.workers import worker_count
 
 REACH = 4.0
 """Standard deviations after which a Gaussian counts as over."""

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.io.chunks import create_stack
 from weakbeam.io.entry import Description, Entry, Fields, ImageAxis, motor_unit
 from weakbeam.io.provenance import environment, program_version, timestamp

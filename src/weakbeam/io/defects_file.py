@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam._typing import Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall
 from weakbeam.errors import InputError

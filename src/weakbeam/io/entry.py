@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from weakbeam._typing import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 
 Fields: TypeAlias = Mapping[str, object]
 """Contents of one group: name -> value, (value, unit), or a further `Fields` for a subgroup.

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.io.entry import ImageAxis
 from weakbeam.io.members import dataset_at, group_at, text_at

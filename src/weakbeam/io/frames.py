@@ -14,7 +14,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from weakbeam._typing import ArrayLike, Ints
+from weakbeam.core.arrays import ArrayLike, Ints
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.chunks import compression_pool
 from weakbeam.io.foreign import MeasuredScan, opened

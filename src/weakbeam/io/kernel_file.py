@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.kernel import AXES, Kernel
 from weakbeam.errors import InputError
 from weakbeam.io import bliss

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.bliss import DETECTOR
 from weakbeam.io.chunks import load_filter

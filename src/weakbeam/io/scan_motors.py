@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.io.members import dataset_at, group_at
 
 _MOTORS_OF_COMMAND = {

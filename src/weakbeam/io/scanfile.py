@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, load_filter, write_frames

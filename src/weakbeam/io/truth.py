@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.diskerrors import creation_error

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.maps import symmetric_limit
 from weakbeam.plot.style import (
     COLORS,

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.image import intensity_norm
 from weakbeam.plot.panels import View
 from weakbeam.plot.style import (

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.plot.image import Scale, image_figure, intensity_norm, label_intensities
 from weakbeam.plot.panels import View
 from weakbeam.plot.style import (

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import Normalize, hsv_to_rgb, to_rgb
 from matplotlib.figure import Figure
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.plot.panels import View
 from weakbeam.plot.style import (
     FAINT,

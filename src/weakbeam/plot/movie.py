@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.image import Scale
 from weakbeam.plot.montage import frame_figure
 from weakbeam.plot.panels import View

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from weakbeam._typing import Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.instrument.objective import CompoundRefractiveLens
 from weakbeam.plot.style import (
     COLORS,

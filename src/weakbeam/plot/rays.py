@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.plot.style import FAINT, INK, add_text, new_figure, style
 
 _WIDTH_MM, _HEIGHT_MM = 130.0, 112.0

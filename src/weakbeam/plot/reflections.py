@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 from matplotlib.transforms import Bbox
 
-from weakbeam._typing import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.plot.style import COLORS, FAINT, add_axes, add_text, few_ticks, new_figure, style
 
 _MARGIN = 1.0  # kept free around a label, in pixels

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from weakbeam._typing import ArrayLike
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.style import (
     COLORS,
     DOUBLE_COLUMN_MM,

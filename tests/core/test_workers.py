@@ -1,6 +1,6 @@
 import pytest
 
-from weakbeam.workers import in_order
+from weakbeam.core.workers import in_order
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -4,8 +4,8 @@ import os
 import signal
 import time
 
+from weakbeam.core.processes import attend
 from weakbeam.errors import InputError
-from weakbeam.processes import attend
 
 
 def square(jobs, answers):

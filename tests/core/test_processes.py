@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from weakbeam.core.processes import Child, results_in_order
 from weakbeam.errors import RunError
-from weakbeam.processes import Child, results_in_order
 
 SQUARE = "process_jobs.square"
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -88,7 +88,7 @@ def test_processes_end_when_no_more_results_are_wanted():
 def test_processes_end_with_the_one_that_has_started_them():
     program = (
         f"import sys; sys.path[:0] = [{os.path.dirname(__file__)!r}]\n"
-        "from weakbeam.processes import results_in_order\n"
+        "from weakbeam.core.processes import results_in_order\n"
         "for _, _, pid in results_in_order('process_jobs.square', 'a', range(10**9), 1):\n"
         "    print(pid, flush=True)\n"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba.core.caching import CacheImpl
 
-from weakbeam._numba import compiled, elementwise
+from weakbeam.core.compiled import compiled, elementwise
 
 
 def twice(x):

@@ -35,7 +35,7 @@ _PROGRAM = """
 import gc, pickle, sys
 gc.disable()
 sys.path[:] = pickle.load(sys.stdin.buffer)
-from weakbeam.processes import serve
+from weakbeam.core.processes import serve
 serve()
 """
 

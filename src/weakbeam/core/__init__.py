@@ -1,0 +1,1 @@
+"""What every room needs and no physics: arrays, compiled loops, random numbers, workers."""
