@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam._populations import Boundary, BoundarySet, RandomDislocations, Wall
 from weakbeam.assemble import assemble
 from weakbeam.assemble_crystal import crystal_of, orientation_of
 from weakbeam.assemble_populations import FieldOfView, place_boundary, place_random, place_wall
@@ -14,6 +13,7 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import WallField
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.populations import Boundary, BoundarySet, RandomDislocations, Wall
 
 EXPERIMENT = Experiment()
 CRYSTAL = crystal_of(EXPERIMENT)

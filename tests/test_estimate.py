@@ -8,8 +8,8 @@ from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, check_resources, estimate, lit_share_of
 from weakbeam.experiment import Experiment, RandomDislocations, Wall
+from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.recording import record
-from weakbeam.templates import TEMPLATES
 
 
 def quick(experiment):

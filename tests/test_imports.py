@@ -87,9 +87,8 @@ def test_a_package_is_imported_in_one_room_only(package, room):
 
 def test_pydantic_stays_in_the_description():
     users = importing("pydantic")
-    assert "experiment.py" in users
-    # The description's room: experiment.py and the private files beside it.
-    assert {path for path in users if not path.startswith("_")} == {"experiment.py"}
+    assert "experiment/experiment.py" in users
+    assert {path for path in users if not path.startswith("experiment/")} == set()
 
 
 def test_only_the_command_line_prints():

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam._populations import StoredDislocations
 from weakbeam.assemble_camera import detector_of, upright
 from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble_defects import PlacedDislocation
@@ -33,6 +32,7 @@ from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_a
 from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
+from weakbeam.experiment.populations import StoredDislocations
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.sampling import MOST_SAMPLES

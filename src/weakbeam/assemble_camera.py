@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam._camera import Camera, CameraFile, camera_preset, read_camera_file
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.frames import DiffractionGeometry
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
+from weakbeam.experiment.camera import Camera, CameraFile, camera_preset, read_camera_file
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.vertical_rays import vertical_rays
 from weakbeam.instrument.beam import FWHM_PER_SIGMA

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam._crystal import ORIENTATIONS
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
@@ -43,6 +42,7 @@ from weakbeam.crystal.symmetry import (
 )
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Crystal, Experiment, Reflection
+from weakbeam.experiment.crystal import ORIENTATIONS
 
 LEVEL_DEG = 0.01
 """How far (degrees) the planes of a symmetric reflection may lean; the goniometer levels them."""

@@ -8,7 +8,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from weakbeam._defects import Dislocation, LineOfDislocation
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -30,6 +29,7 @@ from weakbeam.crystal.slip import (
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.defects import Dislocation, LineOfDislocation
 
 FACE_CENTRED = ("fcc", "diamond", "zincblende")
 """Structures whose dislocations have the Burgers vector of the default one."""

@@ -9,8 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from weakbeam._defects import Dislocation
-from weakbeam._populations import Boundary, RandomDislocations, Wall
 from weakbeam.assemble_crystal import CrystalModel
 from weakbeam.assemble_defects import (
     PlacedDislocation,
@@ -35,6 +33,8 @@ from weakbeam.defects.wall import Wall as DislocationWall
 from weakbeam.defects.wall import WallField
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.defects import Dislocation
+from weakbeam.experiment.populations import Boundary, RandomDislocations, Wall
 from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity, turned_line
 
 FAR_FIELD_TOLERANCE = 1e-3

@@ -8,14 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._defects import Dislocation
-from weakbeam._populations import (
-    Boundary,
-    BoundarySet,
-    RandomDislocations,
-    StoredDislocations,
-    Wall,
-)
 from weakbeam.assemble_crystal import (
     CrystalModel,
     check_hexagonal,
@@ -42,6 +34,14 @@ from weakbeam.defects.wall import (
 )
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.defects import Dislocation
+from weakbeam.experiment.populations import (
+    Boundary,
+    BoundarySet,
+    RandomDislocations,
+    StoredDislocations,
+    Wall,
+)
 from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam._populations import Boundary, RandomDislocations, StoredDislocations, Wall
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.boundary import Boundary as FrankBoundary
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall as DislocationWall
+from weakbeam.experiment.populations import Boundary, RandomDislocations, StoredDislocations, Wall
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ DRIVER = """
 import sys
 sys.path[:0] = [{tests!r}]
 from small_sweeps import small_sweep
-from weakbeam._sweep import ExecutorOptions
+from weakbeam.experiment.sweep import ExecutorOptions
 from weakbeam.batch import jobs
 from weakbeam.batch.events import Found
 from weakbeam.batch.run import run_sweep

@@ -15,13 +15,13 @@ import pytest
 from fake_clusters import make_commands, submitted_jobs
 from small_sweeps import fingerprints, reference, small_sweep, tables
 
-from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch import cluster
 from weakbeam.batch.events import Finished, Ticked
 from weakbeam.batch.jobs import JobCount
 from weakbeam.batch.run import run_sweep
 from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
+from weakbeam.experiment.sweep import ExecutorOptions
 
 SEEDS = ("camera.seed", range(200))
 

@@ -7,10 +7,10 @@ import tomllib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weakbeam._sweep import Manifest
 from weakbeam.batch.manifest import parse_sweep
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.sweep import Manifest
 
 WORDS = [
     *Manifest.model_fields,

@@ -12,13 +12,13 @@ import pytest
 from killing import kill_and_resume
 from small_sweeps import CHI, compute_here, fingerprints, reference, small_sweep, tables
 
-from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch.events import Finished, Found, Lost, Ticked
 from weakbeam.batch.folder import SweepFolder
 from weakbeam.batch.local import LocalExecutor
 from weakbeam.batch.run import Part, run_sweep
 from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
+from weakbeam.experiment.sweep import ExecutorOptions
 
 MANY = ("camera.seed", range(60))
 SLOW = {"camera": {"pixels": [40, 60], "pixel_nm": 100.0}}

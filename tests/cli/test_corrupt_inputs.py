@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from weakbeam._presets import preset_text
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.presets import preset_text
 from weakbeam.identify.generate import generate_images
 from weakbeam.io.kernel_file import write_kernel
 from weakbeam.recording import record

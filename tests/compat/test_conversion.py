@@ -11,8 +11,8 @@ from weakbeam.compat.conversion import convert, is_dfxm_geo
 from weakbeam.compat.crystal import REMOUNTS
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
-from weakbeam.templates import TEMPLATES
 
 ANALYTIC = '[reciprocal]\nbackend = "analytic"\nbeamstop = false\n'
 

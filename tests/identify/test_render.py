@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from weakbeam import Experiment, simulate
-from weakbeam._defects import Dislocation
-from weakbeam._reflection import Reflection
+from weakbeam.experiment.defects import Dislocation
+from weakbeam.experiment.reflection import Reflection
 from weakbeam.identify.render import Renderer
 
 SMALL = Experiment().with_settings(

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from weakbeam._camera import Camera
 from weakbeam.assemble_camera import camera_model_of
+from weakbeam.experiment.camera import Camera
 from weakbeam.instrument.camera import CameraModel, FixedPattern
 
 SIDE = 300

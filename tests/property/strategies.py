@@ -14,7 +14,6 @@ import numpy as np
 from defect_strategies import any_population, boundaries, populations, walls
 from hypothesis import strategies as st
 
-from weakbeam._presets import preset_names
 from weakbeam.crystal.materials import MATERIALS, Material
 from weakbeam.crystal.slip import SlipSystem, slip_systems
 from weakbeam.experiment import (
@@ -43,6 +42,7 @@ from weakbeam.experiment import (
     Wall,
     Wire,
 )
+from weakbeam.experiment.presets import preset_names
 
 REFLECTIONS = {
     "fcc": [(1, 1, 1), (-1, 1, -1), (0, 0, 2), (2, 2, 0), (1, -1, 3)],

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from weakbeam.batch.manifest import parse_sweep
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.templates import TEMPLATES
-from weakbeam.toml_text import parse_toml
+from weakbeam.experiment.templates import TEMPLATES
+from weakbeam.experiment.toml_text import parse_toml
 
 TEXTS = [template.text for template in TEMPLATES.values()]
 LINES = sorted({line for text in TEXTS for line in text.splitlines() if line.strip()})

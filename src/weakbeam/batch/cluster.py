@@ -12,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch.events import Event, Finished, Lost, Submitted, Ticked
 from weakbeam.batch.jobs import jobs_kept
 from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError, RunError
+from weakbeam.experiment.sweep import ExecutorOptions
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weakbeam._sweep import Manifest
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.sweep import Manifest
+from weakbeam.experiment.toml_text import read_toml, toml_value
 from weakbeam.io.provenance import file_sha256
-from weakbeam.toml_text import read_toml, toml_value
 
 _SHARD_BYTES = 128e6
 """Largest file of images, before compression."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weakbeam._sweep import ExecutorOptions
 from weakbeam.batch.events import Event, Executor, Found, Lost, Watch
 from weakbeam.batch.folder import SweepFolder
 from weakbeam.batch.index import write_tables
@@ -17,6 +16,7 @@ from weakbeam.batch.lock import WHOLE, locked
 from weakbeam.batch.manifest import Sweep
 from weakbeam.batch.receipts import Failure
 from weakbeam.errors import InputError, RunError
+from weakbeam.experiment.sweep import ExecutorOptions
 from weakbeam.io.diskerrors import creation_error
 
 MANY_TASKS = 1_000_000

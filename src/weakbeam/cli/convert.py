@@ -37,7 +37,7 @@ def convert(file: Path, output: Path | None, reproduce: bool, force: bool, quiet
     from weakbeam.compat.conversion import convert as converted
     from weakbeam.compat.conversion import is_dfxm_geo
     from weakbeam.errors import InputError
-    from weakbeam.toml_text import read_toml
+    from weakbeam.experiment.toml_text import read_toml
 
     data = read_toml(file)
     if not is_dfxm_geo(data):

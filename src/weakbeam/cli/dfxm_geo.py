@@ -52,7 +52,7 @@ def _command(
 def _conversion(config: Path, *, kernel: bool = False) -> Conversion | None:
     """What a file of dfxm-geo says; None for an experiment."""
     from weakbeam.compat.conversion import convert, is_dfxm_geo
-    from weakbeam.toml_text import read_toml
+    from weakbeam.experiment.toml_text import read_toml
 
     data = read_toml(config)
     if not is_dfxm_geo(data):
@@ -185,7 +185,7 @@ def init(dest: Path, force: bool) -> None:
       dfxm-init
       dfxm-forward --config configs/default.toml --output run
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.templates import TEMPLATES
+    from weakbeam.experiment.templates import TEMPLATES
 
     kept = [name for name in TEMPLATES if not force and (dest / f"{name}.toml").exists()]
     wanted = tuple(name for name in TEMPLATES if name not in kept)

@@ -34,7 +34,7 @@ def init(dest: Path, names: tuple[str, ...], force: bool, list_only: bool) -> No
       weakbeam init --template sweep --template slurm
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.batch.scripts import SCRIPTS
-    from weakbeam.templates import TEMPLATES
+    from weakbeam.experiment.templates import TEMPLATES
 
     if list_only:
         width = max(map(len, TEMPLATES))
@@ -72,7 +72,7 @@ def write_templates(dest: Path, names: tuple[str, ...], *, force: bool = False) 
     """
     from weakbeam.batch.scripts import SCRIPTS
     from weakbeam.errors import InputError
-    from weakbeam.templates import TEMPLATES
+    from weakbeam.experiment.templates import TEMPLATES
 
     known = (*TEMPLATES, *SCRIPTS)
     for name in names:

@@ -98,7 +98,7 @@ def lens_of(
     """
     from weakbeam import assemble_instrument
     from weakbeam.errors import InputError
-    from weakbeam.toml_text import toml_value
+    from weakbeam.experiment.toml_text import toml_value
 
     objective = experiment.objective
     table = objective.lens or assemble_instrument.ID06_LENS

@@ -163,7 +163,7 @@ def _read(config: Path) -> Experiment:
         return Experiment.from_toml(config)
     except InputError:
         from weakbeam.compat.conversion import is_dfxm_geo
-        from weakbeam.toml_text import read_toml
+        from weakbeam.experiment.toml_text import read_toml
 
         if is_dfxm_geo(read_toml(config)):
             told = "is a file of dfxm-geo: weakbeam convert makes an experiment of it"

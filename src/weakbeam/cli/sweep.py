@@ -11,9 +11,9 @@ import click
 from weakbeam.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from weakbeam._sweep import ExecutorOptions
     from weakbeam.batch.manifest import Sweep
     from weakbeam.batch.run import Part, Summary
+    from weakbeam.experiment.sweep import ExecutorOptions
 
 _REASONS = 5
 """Reasons of failures that are printed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weakbeam.toml_text import toml_value
+from weakbeam.experiment.toml_text import toml_value
 
 Section = dict[str, Any]
 

@@ -8,13 +8,10 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from weakbeam._fields import Table
 from weakbeam.errors import InputError
-
-if TYPE_CHECKING:
-    from weakbeam.experiment import Experiment
+from weakbeam.experiment.values import Table
 
 MAX_BYTES = 64 * 2**20
 """A larger file is not an experiment file."""
@@ -102,13 +99,13 @@ def _is_plainly_whole(x: float) -> bool:
     return x.is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
 
 
-def experiment_text(experiment: Experiment, comments: bool = False) -> str:
+def experiment_text(experiment: Table, comments: bool = False) -> str:
     """Return the TOML text of an experiment; see `Experiment.to_toml`."""
     blocks = list(_blocks(experiment, comments))
     return "\n".join("\n".join(lines) + "\n" for lines in blocks)
 
 
-def _blocks(experiment: Experiment, comments: bool) -> Iterator[list[str]]:
+def _blocks(experiment: Table, comments: bool) -> Iterator[list[str]]:
     """Yield the lines of each section."""
     sections = {
         name: (field.description, getattr(experiment, name))

@@ -14,8 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from weakbeam._defects import Dislocation, LineOfDislocation
-from weakbeam._fields import (
+from weakbeam.errors import InputError
+from weakbeam.experiment.defects import Dislocation, LineOfDislocation
+from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.experiment.values import (
     Allowed,
     FileName,
     Position,
@@ -26,8 +28,6 @@ from weakbeam._fields import (
     number,
     numbers,
 )
-from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
-from weakbeam.errors import InputError
 
 Spacing = Annotated[StrictFloat, number(1e-4, 1e5)]
 Count = Annotated[WholeNumber, integer(1, 10_000_000)]

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
-from weakbeam._fields import Position, Table, Variant, number
-from weakbeam._indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.errors import InputError
+from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.experiment.values import Position, Table, Variant, number
 
 
 class LineOfDislocation(Table):

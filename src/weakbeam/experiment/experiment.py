@@ -1,10 +1,4 @@
-"""The experiment: crystal, defects, instrument, reflection, scan. One validated description.
-
-The defaults stand here and nowhere else; templates and the reference page are made from these
-models. Every number is in the unit that its name ends with. The classes check each value by itself;
-what needs physics (is the reflection reachable, does the Burgers vector lie in the plane) is
-checked where the physics is.
-"""
+"""The experiment: crystal, defects, instrument, reflection, scan, in one validated description."""
 
 from __future__ import annotations
 
@@ -21,69 +15,25 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from weakbeam._camera import Camera
-from weakbeam._compatibility import Compatibility
-from weakbeam._crystal import Cell, Crystal
-from weakbeam._defects import DEFAULT_DEFECT, Dislocation
-from weakbeam._fields import Table
-from weakbeam._identify import Identify
-from weakbeam._instrument import (
+from weakbeam.experiment.camera import Camera
+from weakbeam.experiment.crystal import Crystal
+from weakbeam.experiment.defects import DEFAULT_DEFECT
+from weakbeam.experiment.identify import Identify
+from weakbeam.experiment.instrument import (
     Acceptance,
     Beam,
-    CentralStop,
-    KnifeEdge,
-    Lens,
     Objective,
-    RoundAperture,
-    SpectralLine,
-    SquareAperture,
-    Wire,
 )
-from weakbeam._mistakes import input_error
-from weakbeam._populations import (
+from weakbeam.experiment.mistakes import input_error
+from weakbeam.experiment.populations import (
     AllDefects,
-    Boundary,
-    BoundarySet,
-    RandomDislocations,
-    StoredDislocations,
-    Wall,
 )
-from weakbeam._presets import PresetName, fill_from_preset, forget
-from weakbeam._reflection import AllReflections, Reflection, Reflections
-from weakbeam._scan import AngleAxis, HeightAxis, Scan
-from weakbeam._settings import apply_settings
-from weakbeam.toml_text import experiment_text, parse_toml, read_toml
-
-__all__ = [
-    "Acceptance",
-    "AllReflections",
-    "AngleAxis",
-    "Beam",
-    "Boundary",
-    "BoundarySet",
-    "Camera",
-    "Cell",
-    "CentralStop",
-    "Compatibility",
-    "Crystal",
-    "Dislocation",
-    "Experiment",
-    "HeightAxis",
-    "Identify",
-    "KnifeEdge",
-    "Lens",
-    "Objective",
-    "Output",
-    "RandomDislocations",
-    "Reflection",
-    "RoundAperture",
-    "Scan",
-    "SpectralLine",
-    "SquareAperture",
-    "StoredDislocations",
-    "Wall",
-    "Wire",
-]
+from weakbeam.experiment.presets import PresetName, fill_from_preset, forget
+from weakbeam.experiment.reflection import AllReflections, Reflection, Reflections
+from weakbeam.experiment.scan import Scan
+from weakbeam.experiment.settings import apply_settings
+from weakbeam.experiment.toml_text import experiment_text, parse_toml, read_toml
+from weakbeam.experiment.values import Table
 
 
 class Output(Table):
@@ -100,6 +50,14 @@ class Output(Table):
         "single", description='"single" file, or "bliss": a master and one file per scan'
     )
     figures: StrictBool = Field(True, description="draw the figures")
+
+
+class Compatibility(Table):
+    """What is done as another program does it, to compare with its images."""
+
+    dfxm_geo_projection: StrictBool = Field(
+        False, description="points of a pixel stand above each other, on the grid of dfxm-geo 3.0"
+    )
 
 
 class Experiment(Table):

@@ -7,8 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import MicrometrePositions, MilliradianPositions, Table, integer, number
 from weakbeam.errors import InputError
+from weakbeam.experiment.values import (
+    MicrometrePositions,
+    MilliradianPositions,
+    Table,
+    integer,
+    number,
+)
 
 Milliradians = Annotated[StrictFloat, number(-1000, 1000)]
 Micrometres = Annotated[StrictFloat, number(-1e6, 1e6)]

@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictFloat, StrictInt, ValidationError, model_validator
 
-from weakbeam._fields import (
+from weakbeam.errors import InputError
+from weakbeam.experiment.mistakes import input_error
+from weakbeam.experiment.toml_text import parse_toml, read_toml
+from weakbeam.experiment.values import (
     Allowed,
     FileName,
     PixelCounts,
@@ -15,9 +18,6 @@ from weakbeam._fields import (
     integer,
     number,
 )
-from weakbeam._mistakes import input_error
-from weakbeam.errors import InputError
-from weakbeam.toml_text import parse_toml, read_toml
 
 QuarterTurn = Annotated[StrictInt, Allowed("0, 90, 180 or 270", lambda n: n in (0, 90, 180, 270))]
 Region = Annotated[
@@ -236,7 +236,7 @@ def read_camera_file(path: str) -> CameraFile:
 
 def camera_preset(name: str) -> CameraFile:
     """Return a camera that comes with the program, such as "pco_edge"."""
-    from weakbeam._presets import preset_text
+    from weakbeam.experiment.presets import preset_text
 
     return _checked(parse_toml(preset_text(f"camera_{name}"), name), name)
 

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import Allowed, Indices, Table, between, integer, number
 from weakbeam.errors import InputError
+from weakbeam.experiment.values import Allowed, Indices, Table, between, integer, number
 
 Geometry = Literal["symmetric", "oblique", "goniometer"]
 Tilt = Annotated[StrictFloat, number(-90, 90)]

@@ -6,7 +6,18 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictFloat, StrictStr, model_validator
 
-from weakbeam._fields import (
+from weakbeam.errors import InputError
+from weakbeam.experiment.indices import (
+    AtomPosition,
+    Element,
+    EulerAngles,
+    IndicesOrFour,
+    Matrix,
+    Mount,
+    Quaternion,
+    check_four_indices,
+)
+from weakbeam.experiment.values import (
     Allowed,
     FileName,
     Indices,
@@ -17,17 +28,6 @@ from weakbeam._fields import (
     number,
     text,
 )
-from weakbeam._indices import (
-    AtomPosition,
-    Element,
-    EulerAngles,
-    IndicesOrFour,
-    Matrix,
-    Mount,
-    Quaternion,
-    check_four_indices,
-)
-from weakbeam.errors import InputError
 
 Length = Annotated[StrictFloat, number(0.5, 1000)]
 CellAngle = Annotated[StrictFloat, number(1, 179)]

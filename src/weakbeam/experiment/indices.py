@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import StrictFloat, StrictInt, StrictStr
 
-from weakbeam._fields import Allowed, Indices, Table
 from weakbeam.errors import InputError
+from weakbeam.experiment.values import Allowed, Indices, Table
 
 ZERO_SUM = 1e-6
 """Largest sum of the first three of four components, for directions that are no integers."""

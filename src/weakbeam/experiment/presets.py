@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, get_args
 
-from weakbeam._fields import Table, nested_table
+from weakbeam.experiment.values import Table, nested_table
 
 PresetName = Literal["id06", "id06-2021", "id03", "id06-oblique"]
 

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from weakbeam._fields import Allowed, FileName, Table, integer, number
-from weakbeam._mistakes import input_error
 from weakbeam.errors import InputError
+from weakbeam.experiment.mistakes import input_error
+from weakbeam.experiment.values import Allowed, FileName, Table, integer, number
 
 __all__ = ["Axis", "Draw", "DrawRange", "ExecutorOptions", "Manifest", "SweepOutput"]
 

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from weakbeam._fields import Table, Variant, allowed, nested_table, nested_tables
 from weakbeam.errors import InputError
-from weakbeam.toml_text import toml_key
+from weakbeam.experiment.toml_text import toml_key
+from weakbeam.experiment.values import Table, Variant, allowed, nested_table, nested_tables
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import (
+from weakbeam.errors import InputError
+from weakbeam.experiment.values import (
     FileName,
     MaterialName,
     Table,
@@ -19,7 +20,6 @@ from weakbeam._fields import (
     number,
     numbers,
 )
-from weakbeam.errors import InputError
 
 Size = Annotated[StrictFloat, number(1e-3, 1e5)]
 Place = Annotated[StrictFloat, number(-1e5, 1e5)]

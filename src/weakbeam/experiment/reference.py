@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from weakbeam._fields import Table, Variant, allowed, nested_table, nested_tables
-from weakbeam._presets import preset_names, preset_text
-from weakbeam.experiment import Experiment
-from weakbeam.templates import TEMPLATES
-from weakbeam.toml_text import toml_value
+from weakbeam.experiment.experiment import Experiment
+from weakbeam.experiment.presets import preset_names, preset_text
+from weakbeam.experiment.templates import TEMPLATES
+from weakbeam.experiment.toml_text import toml_value
+from weakbeam.experiment.values import Table, Variant, allowed, nested_table, nested_tables
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -19,7 +19,7 @@ __all__ = ["experiment_reference"]
 _INTRODUCTION = """\
 # The experiment file
 
-<!-- Made from the models: python -m weakbeam.reference > docs/reference/experiment.md -->
+<!-- Made by python -m weakbeam.experiment.reference > docs/reference/experiment.md -->
 
 An experiment is a TOML file. A section or key that is left out has the default given here, so that
 an empty file is valid: one image of one edge dislocation in aluminium, reflection (−1 1 −1) at

@@ -6,20 +6,17 @@ import itertools
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from weakbeam._fields import Table, nested_table
 from weakbeam.errors import InputError
-
-if TYPE_CHECKING:
-    from weakbeam.experiment import Experiment
+from weakbeam.experiment.values import Table, nested_table
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(\[\d{1,9}\])*(\.[A-Za-z0-9_-]+(\[\d{1,9}\])*)*")
 _NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?")
 _PART = re.compile(r"\[(\d+)\]|([A-Za-z0-9_-]+)")
 
 
-def apply_settings(experiment: Experiment, settings: Sequence[str]) -> dict[str, Any]:
+def apply_settings(experiment: Table, settings: Sequence[str]) -> dict[str, Any]:
     """Return the data of `experiment` with `settings` applied, still to be validated.
 
     Only keys that were given count as given; a setting may thus choose another form of a table

@@ -10,9 +10,9 @@ from weakbeam.batch.scripts import SCRIPTS
 from weakbeam.cli.init import init
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.reference import experiment_reference
+from weakbeam.experiment.reference import experiment_reference
+from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.simulation import simulate
-from weakbeam.templates import TEMPLATES
 
 CAMERA = {
     "camera_pixel_um": "camera.camera_pixel_um = 6.5",
@@ -23,7 +23,7 @@ PROFILE = {
     "profile_intensity": "beam.profile_intensity = [0, 1, 0]",
 }
 DEFECTS = f"# {Experiment.model_fields['defects'].description}"
-REFERENCE = Path(__file__).parents[1] / "docs/reference/experiment.md"
+REFERENCE = Path(__file__).parents[2] / "docs/reference/experiment.md"
 
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=list(TEMPLATES))
@@ -113,7 +113,7 @@ def test_templates_are_what_their_names_say():
 def test_reference_page_is_up_to_date():
     expected = experiment_reference()
     assert REFERENCE.read_text(encoding="utf-8") == expected, (
-        "run python -m weakbeam.reference > docs/reference/experiment.md"
+        "run python -m weakbeam.experiment.reference > docs/reference/experiment.md"
     )
 
 

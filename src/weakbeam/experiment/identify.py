@@ -6,9 +6,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
-from weakbeam._fields import Allowed, MicrometrePositions, Position, Table, integer, number, numbers
-from weakbeam._indices import IndicesOrFour
 from weakbeam.errors import InputError
+from weakbeam.experiment.indices import IndicesOrFour
+from weakbeam.experiment.values import (
+    Allowed,
+    MicrometrePositions,
+    Position,
+    Table,
+    integer,
+    number,
+    numbers,
+)
 
 _Planes = Annotated[tuple[IndicesOrFour, ...], Allowed("a list of planes, at least one", bool)]
 _Directions = Annotated[

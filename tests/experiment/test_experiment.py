@@ -6,7 +6,6 @@ import textwrap
 import pytest
 from pydantic import ValidationError
 
-from weakbeam._presets import preset_names, preset_text
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
     Acceptance,
@@ -28,6 +27,7 @@ from weakbeam.experiment import (
     SquareAperture,
     Wire,
 )
+from weakbeam.experiment.presets import preset_names, preset_text
 
 ID06_LENS = Lens(lenslets=88, radius_um=50, pitch_mm=1.6, distance_m=0.274)
 STOPS = (
