@@ -8,7 +8,7 @@ import pytest
 
 from weakbeam import center_of_mass, simulate
 from weakbeam.assemble import assemble
-from weakbeam.assemble_field import Defects
+from weakbeam.assemble.defects import Defects
 from weakbeam.defects.field import evaluate
 from weakbeam.experiment import Experiment, RandomDislocations
 from weakbeam.io.reading import entry_names, read_entry

@@ -8,7 +8,7 @@ import pytest
 
 from weakbeam import center_of_mass, q_field, simulate
 from weakbeam.assemble import assemble, assemble_all
-from weakbeam.assemble_reflection import reflections_of
+from weakbeam.assemble.reflection import reflections_of
 from weakbeam.crystal.lattice import unit
 from weakbeam.describe_reflections import validity_notes
 from weakbeam.diffraction.strength import NOT_KINEMATICAL

@@ -12,7 +12,7 @@ import numpy as np
 from weakbeam.analysis.profiles import curve_axes
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, OF_CURVES
 from weakbeam.assemble import Setup
-from weakbeam.assemble_instrument import accepted_angles
+from weakbeam.assemble.instrument import accepted_angles
 from weakbeam.core.arrays import Floats
 from weakbeam.describe_reflections import reflection_fields, reflection_rows
 from weakbeam.diffraction.reflection import wavelength

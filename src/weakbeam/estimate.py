@@ -13,11 +13,11 @@ import numpy as np
 
 from weakbeam.analysis.profiles import CURVE_BYTES
 from weakbeam.analysis.reduction import MAP_NAMES
-from weakbeam.assemble import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
-from weakbeam.assemble_camera import readout_of
-from weakbeam.assemble_field import ONE_BY_ONE
-from weakbeam.assemble_instrument import profile_of
-from weakbeam.assemble_reflection import reflections_of
+from weakbeam.assemble.camera import readout_of
+from weakbeam.assemble.defects import ONE_BY_ONE
+from weakbeam.assemble.instrument import profile_of
+from weakbeam.assemble.reflection import reflections_of
+from weakbeam.assemble.setup import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, RandomDislocations

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam.assemble import Setup
-from weakbeam.assemble_defects import PlacedDislocation
+from weakbeam.assemble.placed import PlacedDislocation, PlacedLines, PlacedWalls
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall
 from weakbeam.drawing import Drawing
-from weakbeam.placed_defects import PlacedLines, PlacedWalls
 
 _MOST_OF_A_WALL = 2000
 """Lines of one wall that are drawn at most; of a denser one every second, third ... of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weakbeam.assemble_reflection import reflections_of
+from weakbeam.assemble.reflection import reflections_of
 from weakbeam.drawing import Drawing
 from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.assemble_camera import sharp_detector_of
+from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.describe import image_axes
 from weakbeam.errors import InputError

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from weakbeam.assemble_crystal import crystal_of
-from weakbeam.assemble_defects import dislocations_of
-from weakbeam.assemble_field import defects_of
-from weakbeam.assemble_populations import FieldOfView
+from weakbeam.assemble.crystal import crystal_of
+from weakbeam.assemble.defects import defects_of
+from weakbeam.assemble.dislocations import dislocations_of
+from weakbeam.assemble.populations import FieldOfView
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import symmetric_orientation

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from weakbeam.assemble_camera import camera_model_of
+from weakbeam.assemble.camera import camera_model_of
 from weakbeam.experiment.camera import Camera
 from weakbeam.instrument.camera import CameraModel, FixedPattern
 

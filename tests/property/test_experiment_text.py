@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from strategies import descriptions, experiments
 
-from weakbeam.assemble_instrument import acceptance_of, profile_of
+from weakbeam.assemble.instrument import acceptance_of, profile_of
 from weakbeam.crystal.materials import MATERIALS
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment

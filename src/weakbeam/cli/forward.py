@@ -148,7 +148,7 @@ def _reflection_count(experiment: Experiment) -> int:
     """How many reflections a run has, without loading anything where they are listed."""
     if experiment.all_reflections is None:
         return len(experiment.reflections or (experiment.reflection,))
-    from weakbeam.assemble_reflection import reflections_of
+    from weakbeam.assemble.reflection import reflections_of
 
     return len(reflections_of(experiment))
 

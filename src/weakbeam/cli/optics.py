@@ -96,7 +96,7 @@ def lens_of(
     InputError
         If there is no such lens, or it forms no image.
     """
-    from weakbeam import assemble_instrument
+    from weakbeam.assemble import instrument as assemble_instrument
     from weakbeam.errors import InputError
     from weakbeam.experiment.toml_text import toml_value
 
@@ -126,7 +126,7 @@ def quantities(
     lens: CompoundRefractiveLens, experiment: Experiment, material: str
 ) -> dict[str, list[Quantity]]:
     """Return the rows of the table by their headings."""
-    from weakbeam.assemble_instrument import accepted_angles
+    from weakbeam.assemble.instrument import accepted_angles
 
     acceptance_mrad, aperture_mrad = accepted_angles(experiment)
     bandwidth = experiment.beam.total_bandwidth_rms

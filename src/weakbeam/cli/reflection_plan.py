@@ -81,8 +81,8 @@ def plan(experiment: Experiment, table: Table, size: int, motors: tuple[str, ...
     InputError
         If the table has too few settings, or the instrument is impossible.
     """
-    from weakbeam.assemble_crystal import crystal_of
-    from weakbeam.assemble_instrument import acceptance_of
+    from weakbeam.assemble.crystal import crystal_of
+    from weakbeam.assemble.instrument import acceptance_of
     from weakbeam.cli.reflection_search import fixed_orientation
     from weakbeam.diffraction.planner import best_sets, measured_rows
     from weakbeam.errors import naming

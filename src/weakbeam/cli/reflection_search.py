@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakbeam.cli.reflection_table import Table, spaced
 
 if TYPE_CHECKING:
-    from weakbeam.assemble_crystal import CrystalModel
+    from weakbeam.assemble.crystal import CrystalModel
     from weakbeam.core.arrays import Floats
     from weakbeam.experiment import Experiment
     from weakbeam.reflections import ReachableReflection
@@ -62,8 +62,8 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
     """
     import numpy as np
 
-    from weakbeam.assemble_crystal import crystal_of
-    from weakbeam.assemble_defects import dislocations_of
+    from weakbeam.assemble.crystal import crystal_of
+    from weakbeam.assemble.dislocations import dislocations_of
     from weakbeam.errors import naming
     from weakbeam.reflections import find_reflections, sort_reflections
 
@@ -114,7 +114,7 @@ def with_absorption(experiment: Experiment, table: Table) -> Table:
     InputError
         If its atoms are not known, or the energy is outside the tables.
     """
-    from weakbeam.assemble_crystal import crystal_of
+    from weakbeam.assemble.crystal import crystal_of
     from weakbeam.diffraction.strength import absorption_length
     from weakbeam.errors import InputError, naming
 
@@ -152,7 +152,7 @@ def fixed_orientation(
     """
     import numpy as np
 
-    from weakbeam.assemble_crystal import orientation_of
+    from weakbeam.assemble.crystal import orientation_of
     from weakbeam.experiment import Reflection
 
     if geometry == "symmetric":

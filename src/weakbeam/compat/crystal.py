@@ -242,7 +242,7 @@ def oblique_reflection(hkl: Triple, eta: float | None, setup: Section) -> Sectio
 
 def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list[Section]:
     """Every reflection that one of both settings brings to the azimuth `eta` (rad)."""
-    from weakbeam.assemble_crystal import crystal_of, orientation_of
+    from weakbeam.assemble.crystal import crystal_of, orientation_of
     from weakbeam.experiment import Experiment, Reflection
     from weakbeam.reflections import find_reflections
 
@@ -270,7 +270,7 @@ def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list
 
 
 def _azimuths(hkl: Triple, setup: Section) -> list[float]:
-    from weakbeam.assemble_crystal import crystal_of, orientation_of
+    from weakbeam.assemble.crystal import crystal_of, orientation_of
     from weakbeam.diffraction.oblique import solve_oblique
     from weakbeam.experiment import Experiment, Reflection
 

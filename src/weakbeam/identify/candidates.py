@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam.assemble_crystal import (
+from weakbeam.assemble.crystal import (
     CrystalModel,
     crystal_of,
     direction_of,

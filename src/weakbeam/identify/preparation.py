@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam.assemble_camera import sharp_detector_of
-from weakbeam.assemble_reflection import reflections_of
+from weakbeam.assemble.camera import sharp_detector_of
+from weakbeam.assemble.reflection import reflections_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.assemble_crystal import crystal_of
+from weakbeam.assemble.crystal import crystal_of
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.slip import burgers_vector, line_of_character

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam.assemble import Setup
-from weakbeam.assemble_instrument import profile_of
+from weakbeam.assemble.instrument import profile_of
 from weakbeam.core.arrays import ArrayLike, Floats
 
 _QUARTER_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam.assemble_camera import detector_of, upright
-from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
-from weakbeam.assemble_defects import PlacedDislocation
-from weakbeam.assemble_field import Defects, defects_of, visible_bounds
-from weakbeam.assemble_instrument import acceptance_of, motion_of, profile_of, vignetting_of
-from weakbeam.assemble_populations import FieldOfView
-from weakbeam.assemble_reflection import geometry_of, reflections_of
+from weakbeam.assemble.camera import detector_of, upright
+from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
+from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
+from weakbeam.assemble.placed import PlacedDislocation
+from weakbeam.assemble.populations import FieldOfView
+from weakbeam.assemble.reflection import geometry_of, reflections_of
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site

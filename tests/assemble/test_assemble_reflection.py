@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam.assemble_reflection import geometry_of
+from weakbeam.assemble.reflection import geometry_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.diffraction.frames import symmetric_geometry

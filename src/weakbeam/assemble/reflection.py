@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from weakbeam.assemble_crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction.frames import DiffractionGeometry

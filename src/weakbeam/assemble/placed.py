@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.boundary import Boundary as FrankBoundary
 from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall as DislocationWall
+from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.populations import Boundary, RandomDislocations, StoredDislocations, Wall
+
+
+@dataclass(frozen=True)
+class PlacedDislocation:
+    """A dislocation of the experiment, with what the output file tells of it.
+
+    Parameters
+    ----------
+    line : weakbeam.defects.dislocation.Dislocation
+        Vectors in the sample frame.
+    description : weakbeam.experiment.Dislocation
+        What the experiment says.
+    burgers : tuple of 3 int
+        Direction [uvw] of the Burgers vector.
+    plane : tuple of 3 int or None
+        Slip plane (hkl), if it was given.
+    """
+
+    line: StraightLine
+    description: Dislocation
+    burgers: Miller
+    plane: Miller | None
+
+    @property
+    def character_deg(self) -> float:
+        """From 0 for a pure edge to 90 for a pure screw (degrees)."""
+        return math.degrees(math.atan2(abs(self.line.screw_part), self.line.edge_part))
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from weakbeam.assemble_crystal import (
+from weakbeam.assemble.crystal import (
     CrystalModel,
     check_hexagonal,
     check_in_plane,
     direction_of,
     plane_of,
 )
+from weakbeam.assemble.placed import PlacedDislocation
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.slip import (
@@ -36,33 +36,6 @@ FACE_CENTRED = ("fcc", "diamond", "zincblende")
 
 LENGTH_TOLERANCE = 0.005
 """How far, relatively, a given length may be from a multiple of the lattice vector's."""
-
-
-@dataclass(frozen=True)
-class PlacedDislocation:
-    """A dislocation of the experiment, with what the output file tells of it.
-
-    Parameters
-    ----------
-    line : weakbeam.defects.dislocation.Dislocation
-        Vectors in the sample frame.
-    description : weakbeam.experiment.Dislocation
-        What the experiment says.
-    burgers : tuple of 3 int
-        Direction [uvw] of the Burgers vector.
-    plane : tuple of 3 int or None
-        Slip plane (hkl), if it was given.
-    """
-
-    line: StraightLine
-    description: Dislocation
-    burgers: Miller
-    plane: Miller | None
-
-    @property
-    def character_deg(self) -> float:
-        """From 0 for a pure edge to 90 for a pure screw (degrees)."""
-        return math.degrees(math.atan2(abs(self.line.screw_part), self.line.edge_part))
 
 
 def dislocations_of(

@@ -9,14 +9,20 @@ from functools import cached_property
 
 import numpy as np
 
-from weakbeam.assemble_crystal import CrystalModel
-from weakbeam.assemble_defects import (
-    PlacedDislocation,
+from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.dislocations import (
     example_of_defect,
     has_defects,
     place_line,
 )
-from weakbeam.assemble_populations import (
+from weakbeam.assemble.placed import (
+    PlacedDislocation,
+    PlacedLines,
+    PlacedWalls,
+    is_unity,
+    turned_line,
+)
+from weakbeam.assemble.populations import (
     FieldOfView,
     place_boundary,
     place_random,
@@ -35,7 +41,6 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.populations import Boundary, RandomDislocations, Wall
-from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity, turned_line
 
 FAR_FIELD_TOLERANCE = 1e-3
 """Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import erf
 
 from weakbeam.assemble import assemble
-from weakbeam.assemble_instrument import (
+from weakbeam.assemble.instrument import (
     acceptance_of,
     accepted_angles,
     back_focal_scale,
@@ -241,7 +241,7 @@ def test_vignetting_is_that_of_the_lens_and_goes_with_the_open_lens_only():
 def test_tables_of_matter_are_loaded_only_for_what_needs_them():
     code = """
         import sys
-        from weakbeam.assemble_instrument import acceptance_of
+        from weakbeam.assemble.instrument import acceptance_of
         from weakbeam.experiment import Experiment
         acceptance_of(Experiment().with_settings(["objective.stop={kind='knife_edge'}"]), 0.15)
         assert "xraydb" not in sys.modules

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble
-from weakbeam.assemble_crystal import crystal_of, orientation_of
-from weakbeam.assemble_populations import FieldOfView, place_boundary, place_random, place_wall
+from weakbeam.assemble.crystal import crystal_of, orientation_of
+from weakbeam.assemble.populations import FieldOfView, place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import WallField

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble, assemble_all
-from weakbeam.assemble_crystal import crystal_of, orientation_of, slip_systems_of
+from weakbeam.assemble.crystal import crystal_of, orientation_of, slip_systems_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_euler
 from weakbeam.errors import InputError
 from weakbeam.experiment import Crystal, Dislocation, Experiment, Reflection
 
-ROOT = Path(__file__).parents[1]
-DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parents[1] / "data"
 PAGE = (ROOT / "docs/how-to/crystals.md").read_text(encoding="utf-8")
 DEFAULT = Experiment()
 QUARTZ = {"cif": str(DATA / "quartz.cif"), "poisson_ratio": 0.08}

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam.assemble_crystal import (
+from weakbeam.assemble.crystal import (
     CrystalModel,
     check_hexagonal,
     plane_of,
     slip_systems_of,
 )
-from weakbeam.assemble_defects import burgers_of, place_line
+from weakbeam.assemble.dislocations import burgers_of, place_line
+from weakbeam.assemble.placed import PlacedLines, PlacedWalls, is_unity
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
@@ -42,7 +43,6 @@ from weakbeam.experiment.populations import (
     StoredDislocations,
     Wall,
 )
-from weakbeam.placed_defects import PlacedLines, PlacedWalls, is_unity
 
 
 @dataclass(frozen=True)
