@@ -13,9 +13,9 @@ from weakbeam import simulate
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.figure_files import save_all
 from weakbeam.figures import draw_file, draw_run, frame_to_show, predicted_centers
 from weakbeam.imaging.engine import Engine
+from weakbeam.plot.files import save_all
 from weakbeam.recording import record
 from weakbeam.simulation import center_of_mass
 

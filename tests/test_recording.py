@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from weakbeam import simulate
-from weakbeam.drawing import Artist, Drawing
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
-from weakbeam.figure_files import save_all
 from weakbeam.figures import draw_file
 from weakbeam.io.reading import entry_names, frames_done, read_entry, read_frames
+from weakbeam.plot.drawing import Artist, Drawing
+from weakbeam.plot.files import save_all
 from weakbeam.recording import record
 
 SCAN = Experiment().with_settings(

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from weakbeam.analysis.agreement import Agreement, compare_maps
+from weakbeam.analysis.scan_steps import fine_step, slope_variation
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures import SYMBOLS, predicted_centers, read_scan, settings
 from weakbeam.imaging.scan import DetectorScan
-from weakbeam.scan_steps import fine_step, slope_variation
 
 PREDICTIONS = {
     "rule": "COM rule, −R q",
@@ -172,7 +172,7 @@ def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> lis
     -------
     list of str
         A line for each motor whose steps let the slope of a centre of mass vary by more than
-        `weakbeam.scan_steps.LARGEST_VARIATION`.
+        `weakbeam.analysis.scan_steps.LARGEST_VARIATION`.
     """
     shifts = settings(scan) @ setup.geometry.motor_vectors
     brightest = int(np.argmax(setup.acceptance.density(shifts)))

@@ -15,12 +15,12 @@ from weakbeam.analysis.moments import ScanMoments, com_response
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.describe import bragg_position, map_name
-from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.figures_defects import defects_drawing
 from weakbeam.figures_instrument import acceptance_drawing
 from weakbeam.imaging.scan import DetectorScan
+from weakbeam.plot.drawing import Drawing
 from weakbeam.simulation import Run, perfect_intensity
 
 if TYPE_CHECKING:

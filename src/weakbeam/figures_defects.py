@@ -13,7 +13,7 @@ from weakbeam.assemble.placed import PlacedDislocation, PlacedLines, PlacedWalls
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import Wall
-from weakbeam.drawing import Drawing
+from weakbeam.plot.drawing import Drawing
 
 _MOST_OF_A_WALL = 2000
 """Lines of one wall that are drawn at most; of a denser one every second, third ... of them."""

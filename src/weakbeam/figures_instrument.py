@@ -15,10 +15,10 @@ from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel, differences
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
-from weakbeam.drawing import Drawing
 from weakbeam.errors import InputError
 from weakbeam.experiment import Acceptance as AcceptanceTable
 from weakbeam.experiment import Experiment
+from weakbeam.plot.drawing import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from weakbeam.assemble.reflection import reflections_of
-from weakbeam.drawing import Drawing
 from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match
 from weakbeam.identify.render import Condition
+from weakbeam.plot.drawing import Drawing
 
 _RANKED = 10
 _TITLE = 88

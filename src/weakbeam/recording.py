@@ -18,13 +18,10 @@ from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import Floats
 from weakbeam.describe import describe, image_axes
 from weakbeam.describe_reflections import ReflectionRow, reflection_rows, validity_notes
-from weakbeam.diffraction.passage import approximations
 from weakbeam.diffraction.strength import NOT_KINEMATICAL
-from weakbeam.drawing import FORMAT, Artist, Drawing
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_resources
 from weakbeam.experiment import Experiment
-from weakbeam.figure_files import save_pictures
 from weakbeam.figures import (
     FIGURE_NAMES,
     figure_prefix,
@@ -35,12 +32,15 @@ from weakbeam.figures import (
     setting_drawings,
 )
 from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.instrument.passage import approximations
 from weakbeam.io.bliss import source_path
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import alone_in
 from weakbeam.io.reading import check_resumable, is_own_file
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
+from weakbeam.plot.drawing import FORMAT, Artist, Drawing
+from weakbeam.plot.files import save_pictures
 from weakbeam.scan_maps import CountedSums, ScanSums, factor_sums, scan_maps
 from weakbeam.simulation import EngineAt, stack
 from weakbeam.stacks import Stack, entries_of, first_stacks, stacks_of

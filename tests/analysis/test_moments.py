@@ -8,7 +8,7 @@ import pytest
 
 from weakbeam.analysis.moments import ScanMoments, com_response
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 
 THETA = math.radians(8.97317)
 CUT = Acceptance(THETA, 6e-5, 2.25e-4, 0.14e-3, 0.0, 3.1e-4, 1.0323e-3)

@@ -8,7 +8,7 @@ import pytest
 from weakbeam.assemble.reflection import geometry_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Reflection
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
-import weakbeam.reflections
+import weakbeam.diffraction.reachable
 from weakbeam.assemble import assemble
 from weakbeam.cli import reflections as command
 from weakbeam.cli.reflections import reflections
@@ -179,7 +179,7 @@ def test_sorted_by_visibility() -> None:
 
 
 def test_the_sort_keys_are_those_of_the_table() -> None:
-    assert command.SORT_KEYS == weakbeam.reflections.SORT_KEYS
+    assert command.SORT_KEYS == weakbeam.diffraction.reachable.SORT_KEYS
 
 
 def test_experiment_file_and_energy(tmp_path) -> None:

@@ -12,7 +12,7 @@ from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.crystal.remount import carried, remounted, remounted_by, tilt
 from weakbeam.defects.straight import displacement_gradient
-from weakbeam.diffraction.frames import diffraction_vector_change
+from weakbeam.diffraction.geometry import diffraction_vector_change
 from weakbeam.experiment import Experiment
 
 AL = material("Al").cell

@@ -3,7 +3,7 @@
 import math
 
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.instrument.goniometer import rotation_x
 
 FWHM = 2.354820045

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
+from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
     GoniometerSetting,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.instrument.stops import Wire

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weakbeam.crystal.lattice import UnitCell, unit
-from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
+from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
     GoniometerSetting,

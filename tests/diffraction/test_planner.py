@@ -10,7 +10,7 @@ import pytest
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction import planner
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
+from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import solve_omega
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.planner import best_sets, gaussian_response, measured_rows

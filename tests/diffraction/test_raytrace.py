@@ -9,7 +9,7 @@ from id06_optics import APERTURE, id06, oblique
 from scipy import stats
 
 from weakbeam.diffraction import raytrace
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument.stops import (
     CentralStop,

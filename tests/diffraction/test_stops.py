@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from weakbeam.diffraction import passage
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.passage import Window, gaussian_moments, passages, transmission
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
+from weakbeam.instrument import passage
+from weakbeam.instrument.passage import Window, gaussian_moments, passages, transmission
 from weakbeam.instrument.stops import (
     CentralStop,
     KnifeEdge,

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from weakbeam.defects.types import dislocation_types
 from weakbeam.experiment import Experiment
-from weakbeam.identify.classes import dislocation_types
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import FLAT, PositionPrior, place_of
 from weakbeam.identify.observation import Noise, Observation

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import weakbeam as wb
+from weakbeam.defects.types import UNSEEN
 from weakbeam.errors import InputError
-from weakbeam.identify.classes import UNSEEN
 from weakbeam.identify.frames import FrameNoise
 from weakbeam.identify.generate import (
     count_images,

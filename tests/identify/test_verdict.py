@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.match_result import Candidate
 from weakbeam.identify.verdict import least_gain, verdict_of
 

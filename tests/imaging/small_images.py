@@ -9,7 +9,7 @@ from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import diffraction_vector_change, symmetric_geometry
+from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.imaging.scan import MOTORS, detector_scans
 
 GEOMETRY = symmetric_geometry(0.1566)

@@ -9,7 +9,7 @@ import pytest
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.imaging.direct import direct_images, q_of_rays

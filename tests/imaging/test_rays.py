@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.imaging.vertical_rays import depth_count, vertical_rays
 

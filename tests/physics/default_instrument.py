@@ -9,7 +9,7 @@ from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine

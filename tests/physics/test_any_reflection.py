@@ -9,7 +9,7 @@ from weakbeam.assemble import Setup, assemble
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.defects.field import evaluate
-from weakbeam.diffraction.frames import diffraction_vector_change
+from weakbeam.diffraction.geometry import diffraction_vector_change
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z

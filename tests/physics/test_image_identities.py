@@ -27,7 +27,7 @@ from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient, evaluate
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.frames import diffraction_vector_change
+from weakbeam.diffraction.geometry import diffraction_vector_change
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z
 
 WEAK = (1.4e-4, 0.0, 0.0)

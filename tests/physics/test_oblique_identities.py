@@ -11,7 +11,7 @@ from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import solve_omega
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.imaging.direct import direct_images, q_of_rays

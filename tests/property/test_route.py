@@ -13,9 +13,9 @@ from strategies import descriptions, experiments
 
 from weakbeam import simulate
 from weakbeam.assemble import assemble_all
-from weakbeam.diffraction import passage
 from weakbeam.errors import InputError
 from weakbeam.estimate import check_memory, check_resources
+from weakbeam.instrument import passage
 from weakbeam.io.reading import entry_names, read_entry, read_frames
 from weakbeam.recording import record
 

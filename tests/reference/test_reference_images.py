@@ -13,7 +13,7 @@ from weakbeam.crystal.orientation import sample_from_crystal_mount, symmetric_or
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.oblique import solve_oblique
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.reflection import bragg_angle

@@ -9,7 +9,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection

@@ -13,7 +13,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
     CentralStop,

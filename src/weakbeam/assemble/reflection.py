@@ -10,7 +10,7 @@ import numpy as np
 from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.goniometer_setting import (
     LAUE_TOLERANCE,
     GoniometerSetting,
@@ -27,7 +27,7 @@ from weakbeam.experiment import AllReflections, Experiment, Reflection
 from weakbeam.imaging.rays import LEAST_SLOPE
 
 if TYPE_CHECKING:
-    from weakbeam.reflections import ReachableReflection
+    from weakbeam.diffraction.reachable import ReachableReflection
 
 ROUNDED = math.radians(0.01)
 """Angle by which a motor that is given may stand beside the exact Bragg setting (rad)."""
@@ -80,7 +80,7 @@ def _all_of(
     table: AllReflections, experiment: Experiment, crystal: CrystalModel
 ) -> list[Reflection]:
     # Here, because a single reflection does not need it.
-    from weakbeam.reflections import find_reflections
+    from weakbeam.diffraction.reachable import find_reflections
 
     orientation = orientation_of(experiment, crystal, Reflection(geometry="oblique"))
     energy, eta = experiment.beam.energy_keV, None

@@ -26,7 +26,7 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_acceptance
 from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength

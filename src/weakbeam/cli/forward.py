@@ -101,7 +101,7 @@ def _simulate(
     import time
 
     from weakbeam.cli.progress import progress
-    from weakbeam.drawing import Artist
+    from weakbeam.plot.drawing import Artist
 
     start = time.monotonic()
     copies = (2 if experiment.output.perfect_crystal else 1) * _reflection_count(experiment)

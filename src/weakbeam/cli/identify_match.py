@@ -161,8 +161,6 @@ def match(
       weakbeam identify match plus.edf minus.edf --phi 0.15 --phi -0.15 --pixel-nm 40 --refine 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.drawing import FORMAT, Artist
-    from weakbeam.figure_files import save_pictures
     from weakbeam.figures_match import match_drawings
     from weakbeam.identify.generate import read_library
     from weakbeam.identify.match import MatchOptions
@@ -170,6 +168,8 @@ def match(
     from weakbeam.identify.observation import Noise
     from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
+    from weakbeam.plot.drawing import FORMAT, Artist
+    from weakbeam.plot.files import save_pictures
 
     target = check_target(output, "match.json", overwrite, "a match")
     if turn and not refine:

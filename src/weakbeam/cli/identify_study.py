@@ -90,7 +90,6 @@ def study(
     """  # noqa: D301 (click needs the character \b itself)
     target = check_target(output, "study.json", overwrite, "a study")
     from weakbeam.cli.progress import progress
-    from weakbeam.figure_files import save_pictures
     from weakbeam.identify.study import LEVELS, run_study
     from weakbeam.identify.study_report import (
         check_choice,
@@ -99,6 +98,7 @@ def study(
         report_of,
         table_of,
     )
+    from weakbeam.plot.files import save_pictures
 
     experiment = experiment_of(config, settings)
     there = [n - 1 for n in base] or [0]

@@ -105,11 +105,11 @@ def maps(
       weakbeam maps run/weakbeam.h5 -o run/maps
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.figure_files import save_all
     from weakbeam.figures_measured import measured_figures, stored_maps
     from weakbeam.io.foreign import read_scan, scan_names
     from weakbeam.io.maps_file import check_maps_target, write_maps
     from weakbeam.measured import map_scan
+    from weakbeam.plot.files import save_all
 
     if only_list:
         for name, title in scan_names(file).items():

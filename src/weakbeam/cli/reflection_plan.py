@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
     from weakbeam.crystal.lattice import Miller, UnitCell
     from weakbeam.diffraction.acceptance import Acceptance
-    from weakbeam.diffraction.frames import DiffractionGeometry
+    from weakbeam.diffraction.geometry import DiffractionGeometry
     from weakbeam.diffraction.planner import ReflectionSet
+    from weakbeam.diffraction.reachable import ReachableReflection
     from weakbeam.experiment import Experiment
-    from weakbeam.reflections import ReachableReflection
 
 MOTORS = ("phi", "chi", "two_theta")
 SETS_SHOWN = 10
@@ -109,7 +109,7 @@ def _settings(
     experiment: Experiment, cell: UnitCell, row: ReachableReflection, mounted: Floats | None
 ) -> Iterator[tuple[Setting, DiffractionGeometry, Floats]]:
     """Settings of a reflection, with frames and the orientation that they belong to."""
-    from weakbeam.diffraction.frames import symmetric_geometry
+    from weakbeam.diffraction.geometry import symmetric_geometry
 
     if mounted is None:
         # The back of the same planes shows the same.

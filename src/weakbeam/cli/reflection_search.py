@@ -11,8 +11,8 @@ from weakbeam.cli.reflection_table import Table, spaced
 if TYPE_CHECKING:
     from weakbeam.assemble.crystal import CrystalModel
     from weakbeam.core.arrays import Floats
+    from weakbeam.diffraction.reachable import ReachableReflection
     from weakbeam.experiment import Experiment
-    from weakbeam.reflections import ReachableReflection
 
 Limits = tuple[float, float]
 
@@ -53,7 +53,7 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
     search : Search
         What to look for.
     sort_key : str
-        One of `weakbeam.reflections.SORT_KEYS`.
+        One of `weakbeam.diffraction.reachable.SORT_KEYS`.
 
     Raises
     ------
@@ -64,8 +64,8 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
 
     from weakbeam.assemble.crystal import crystal_of
     from weakbeam.assemble.dislocations import dislocations_of
+    from weakbeam.diffraction.reachable import find_reflections, sort_reflections
     from weakbeam.errors import naming
-    from weakbeam.reflections import find_reflections, sort_reflections
 
     crystal = crystal_of(experiment)
     # With the crystal's own frame in place of the sample's.

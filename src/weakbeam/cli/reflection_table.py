@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from weakbeam.reflections import ReachableReflection
+    from weakbeam.diffraction.reachable import ReachableReflection
 
 DEFECTS_IN_TEXT = 4
 """How many dislocations the text table has columns for; JSON and CSV have them all."""

@@ -134,9 +134,9 @@ def show(
       weakbeam show mosaicity/weakbeam.h5 --compare
       weakbeam show kernel.h5
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.figure_files import save_all, save_pictures
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.reading import is_own_file
+    from weakbeam.plot.files import save_all, save_pictures
 
     folder = file.parent / "figures" if output is None else output
     some = bool(frames or montage or pixels or regions or movie)

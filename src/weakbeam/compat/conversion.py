@@ -21,7 +21,7 @@ from weakbeam.compat.scan import scan_of
 from weakbeam.compat.text import toml_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.diffraction.frames import symmetric_geometry
+from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.errors import InputError, naming
 

@@ -243,8 +243,8 @@ def oblique_reflection(hkl: Triple, eta: float | None, setup: Section) -> Sectio
 def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list[Section]:
     """Every reflection that one of both settings brings to the azimuth `eta` (rad)."""
     from weakbeam.assemble.crystal import crystal_of, orientation_of
+    from weakbeam.diffraction.reachable import find_reflections
     from weakbeam.experiment import Experiment, Reflection
-    from weakbeam.reflections import find_reflections
 
     experiment = Experiment.model_validate(setup)
     crystal = crystal_of(experiment)

@@ -25,14 +25,14 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.marginals import normal_between, rock_marginal, two_theta_marginal
-from weakbeam.diffraction.passage import (
+from weakbeam.diffraction.ray_map import ray_map, ray_moments
+from weakbeam.instrument.passage import (
     Passage,
     Window,
     gaussian_moments,
     passages,
     transmission,
 )
-from weakbeam.diffraction.ray_map import ray_map, ray_moments
 from weakbeam.instrument.stops import Stop
 
 

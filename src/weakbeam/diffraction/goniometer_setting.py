@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.reflection import wavelength
 from weakbeam.instrument.goniometer import lab_from_sample, rotation_x, rotation_y, rotation_z
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 from weakbeam.core.compiled import compiled
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
 
 AXES = ("rock", "roll", "two_theta")

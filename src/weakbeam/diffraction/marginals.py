@@ -11,7 +11,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.core.compiled import elementwise
-from weakbeam.diffraction.passage import Window
+from weakbeam.instrument.passage import Window
 
 if TYPE_CHECKING:
     from weakbeam.diffraction.acceptance import Acceptance

@@ -25,10 +25,10 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.acceptance import Acceptance, even_nodes
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.marginals import normal_between
-from weakbeam.diffraction.passage import Window
 from weakbeam.diffraction.ray_map import ray_map
+from weakbeam.instrument.passage import Window
 from weakbeam.instrument.stops import Stop
 
 _SMALLEST = 1e-12

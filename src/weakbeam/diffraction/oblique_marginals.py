@@ -14,7 +14,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.marginals import normal_between
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.diffraction.passage import Window, gaussian_moments, transmission
+from weakbeam.instrument.passage import Window, gaussian_moments, transmission
 
 _NODES = 240
 

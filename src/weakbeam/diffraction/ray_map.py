@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.passage import Window, gaussian_moments
+from weakbeam.instrument.passage import Window, gaussian_moments
 
 if TYPE_CHECKING:
     from weakbeam.diffraction.acceptance import Acceptance

@@ -25,7 +25,7 @@ from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.core.random import mixed
 from weakbeam.core.workers import worker_count
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, symmetric_geometry
+from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.ray_loops import CENTRAL, ROUND, WIRE, Rays, collect, count_into
 from weakbeam.instrument.stops import (

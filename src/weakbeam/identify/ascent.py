@@ -11,7 +11,7 @@ import scipy.ndimage
 
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import LinePlace
 from weakbeam.identify.observation import Observation

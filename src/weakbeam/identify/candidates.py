@@ -18,9 +18,7 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.lattice import Miller, unit
 from weakbeam.crystal.slip import SlipSystem
 from weakbeam.defects.lines import StraightLines
-from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Experiment, Identify
-from weakbeam.identify.classes import (
+from weakbeam.defects.types import (
     UNSEEN,
     DislocationType,
     characters,
@@ -28,6 +26,8 @@ from weakbeam.identify.classes import (
     seen_distortion,
     straight_lines,
 )
+from weakbeam.errors import InputError, naming
+from weakbeam.experiment import Experiment, Identify
 from weakbeam.identify.render import Renderer
 
 

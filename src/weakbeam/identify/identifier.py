@@ -15,7 +15,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.likelihood import fit_scale
 from weakbeam.identify.line_place import FLAT, PositionPrior
 from weakbeam.identify.observation import Observation

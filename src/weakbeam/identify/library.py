@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.estimate import physical_memory
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import Candidates, candidates_of, settings_of
-from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.frames import FrameNoise, shortened
 from weakbeam.identify.making import make_all
 from weakbeam.identify.render import Condition

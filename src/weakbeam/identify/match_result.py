@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.observation import Observation
 from weakbeam.identify.refine import Refinement
 from weakbeam.identify.render import Condition

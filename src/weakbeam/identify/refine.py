@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.ascent import Ascent, Summit
-from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.line_place import PositionPrior, place_of
 from weakbeam.identify.observation import Bools, Observation
 from weakbeam.identify.render import Renderer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.correlation import Correlator
 from weakbeam.identify.observation import Bools
 

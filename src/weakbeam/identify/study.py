@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.background import remove_background
 from weakbeam.identify.candidates import Candidates, candidates_of
-from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.frames import FrameNoise
 from weakbeam.identify.observation import Noise, Observation
 from weakbeam.identify.render import Condition

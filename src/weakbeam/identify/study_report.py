@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam.drawing import Drawing
+from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.candidates import candidates_of
-from weakbeam.identify.classes import DislocationType
 from weakbeam.identify.similarity import PAPER_BOUND, RELATIONS
 from weakbeam.identify.study import (
     TOLD_APART,
@@ -24,6 +23,7 @@ from weakbeam.identify.study import (
     extra_images,
     type_named,
 )
+from weakbeam.plot.drawing import Drawing
 
 _PLOT = "weakbeam.plot.study"
 _TITLE = "Correlation of the images of {count} types of dislocations, {condition}"

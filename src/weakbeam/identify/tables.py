@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
-from weakbeam.identify.classes import DislocationType
+from weakbeam.defects.types import DislocationType
 from weakbeam.identify.library import Members
 from weakbeam.identify.render import Condition
 from weakbeam.identify.training import Drawn, TrainingPlan

@@ -10,7 +10,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.defects.field import DisplacementGradientField, evaluate
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry, diffraction_vector_change
+from weakbeam.diffraction.geometry import DiffractionGeometry, diffraction_vector_change
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging.rays import RayGrid
 

@@ -21,10 +21,10 @@ from weakbeam.core.workers import worker_count
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import kernels, ray_kernels
+from weakbeam.imaging import loops, sampling_loops
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
 from weakbeam.imaging.sampling import Block, Sampling
@@ -267,7 +267,7 @@ class Engine:
             where = block.pixels[: block.count]
             weights = self.sampling.weights(block)[:, : block.count]
             q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
-            dark = q[0] >= 0.5 * kernels.NOWHERE
+            dark = q[0] >= 0.5 * loops.NOWHERE
             np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
             weights = np.where(dark, 0.0, weights)
             np.add.at(total, where, weights.sum(axis=0))
@@ -294,7 +294,7 @@ class Engine:
         q = np.empty((3, block.samples, width))
         if isinstance(self.field, StraightDislocations):
             rays = self.sampling.rays_of(block)
-            ray_kernels.q_of_lines(*rays, *self.field.constants, *self._orientation, q)
+            sampling_loops.q_of_lines(*rays, *self.field.constants, *self._orientation, q)
         else:
             self._fill_q(self.sampling.points(block), q)
         if self.vignetting:
@@ -310,7 +310,7 @@ class Engine:
             gradient = np.zeros((9, some.shape[1]))
             self.field.add_to(gradient, some)
             part = np.empty((3, some.shape[1]))
-            kernels.q_from_gradient(gradient, *self._orientation, part)
+            loops.q_from_gradient(gradient, *self._orientation, part)
             q[:, start : start + step] = part.reshape(3, -1, width)
 
     def _off_axis(self, pixels: Ints) -> Floats:
@@ -368,7 +368,7 @@ class Engine:
 
         def work(block: Block) -> None:
             where = block.pixels[: block.count]
-            ray_kernels.steepest_steps(
+            sampling_loops.steepest_steps(
                 self._q(block), coarse.oversampling**2, self._tolerated, where, steps, peaks
             )
 

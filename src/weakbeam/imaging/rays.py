@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.imaging.ray_kernels import block_points, weights_of_slices, weights_of_uncut
 from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.sampling_loops import block_points, weights_of_slices, weights_of_uncut
 
 _VECTOR = 16
 """Widths of blocks are multiples of this many pixels."""

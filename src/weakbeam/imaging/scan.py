@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
-from weakbeam.diffraction.frames import DiffractionGeometry
+from weakbeam.diffraction.geometry import DiffractionGeometry
 
 MOTORS = ("z", "two_theta", "chi", "phi")
 """Axes of a scan from the slowest to the fastest."""

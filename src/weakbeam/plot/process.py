@@ -1,4 +1,4 @@
-"""The process in which an :class:`weakbeam.drawing.Artist` draws."""
+"""The process in which an :class:`weakbeam.plot.drawing.Artist` draws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def work(jobs: IO[bytes], results: IO[bytes]) -> None:
     Parameters
     ----------
     jobs : binary stream
-        Pickled pairs of a name and a :class:`weakbeam.drawing.Drawing`.
+        Pickled pairs of a name and a :class:`weakbeam.plot.drawing.Drawing`.
     results : binary stream
         Gets one pickled mapping of the names to PNG files; without the figures that failed.
     """

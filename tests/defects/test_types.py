@@ -6,7 +6,7 @@ from weakbeam.crystal.materials import material
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.straight import displacement_gradient
-from weakbeam.identify.classes import (
+from weakbeam.defects.types import (
     UNSEEN,
     characters,
     dislocation_types,

@@ -8,8 +8,7 @@ from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
 from weakbeam.defects.dislocation import Dislocation
-from weakbeam.instrument.goniometer import rotation_y
-from weakbeam.reflections import (
+from weakbeam.diffraction.reachable import (
     MOST_REFLECTIONS,
     SORT_KEYS,
     contrasts,
@@ -17,6 +16,7 @@ from weakbeam.reflections import (
     reflections_within,
     sort_reflections,
 )
+from weakbeam.instrument.goniometer import rotation_y
 
 AL = material("Al")
 OBLIQUE_CELL = UnitCell.cubic(4.0493)

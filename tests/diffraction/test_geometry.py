@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam.diffraction.frames import (
+from weakbeam.diffraction.geometry import (
     DiffractionGeometry,
     diffraction_vector_change,
     symmetric_geometry,

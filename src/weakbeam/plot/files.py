@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weakbeam.drawing import FORMAT
 from weakbeam.io.diskerrors import creation_error
+from weakbeam.plot.drawing import FORMAT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,7 +13,7 @@ from threading import Timer
 import numpy as np
 import pytest
 
-from weakbeam.drawing import Artist, Drawing
+from weakbeam.plot.drawing import Artist, Drawing
 
 CURVE = Drawing("weakbeam.plot.rocking.rocking_figure", ([-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]))
 IMAGE = Drawing(
@@ -174,7 +174,7 @@ def test_describing_figures_does_not_import_matplotlib():
 def test_the_other_process_ends_with_this_one(end):
     code = (
         "import os\n"
-        "from weakbeam.drawing import Artist\n"
+        "from weakbeam.plot.drawing import Artist\n"
         "with Artist() as artist:\n"
         "    artist.start()\n"
         "    print(artist._process.pid, flush=True)\n"
@@ -191,7 +191,7 @@ def test_interrupt_is_quiet_and_leaves_no_figures(tmp_path):
         "import os, signal, sys\n"
         "import weakbeam.recording as recording\n"
         "from weakbeam.cli.main import main\n"
-        "from weakbeam.drawing import Artist\n"
+        "from weakbeam.plot.drawing import Artist\n"
         "submit = Artist.submit\n"
         "def interrupted(self, drawings):\n"
         "    submit(self, drawings)\n"

@@ -66,7 +66,7 @@ class Artist:
 
     Examples
     --------
-    >>> from weakbeam.drawing import Artist, Drawing
+    >>> from weakbeam.plot.drawing import Artist, Drawing
     >>> curve = Drawing("weakbeam.plot.rocking.rocking_figure", ([-1, 0, 1], [0, 1, 0]))
     >>> with Artist() as artist:
     ...     artist.submit({"rocking": curve})
