@@ -12,11 +12,11 @@ import numpy as np
 
 from benchmarks._measure import machine, parser, print_table, seconds
 from weakbeam.experiment import Experiment
-from weakbeam.identify.candidates import candidates_of
+from weakbeam.fit.line_place import PositionPrior
+from weakbeam.fit.refine import refine
 from weakbeam.identify.identifier import Identifier, line_at
-from weakbeam.identify.line_place import PositionPrior
-from weakbeam.identify.refine import refine
-from weakbeam.identify.trials import Camera, Trials, calibration_error, run_trials
+from weakbeam.identify.library.candidates import candidates_of
+from weakbeam.identify.study.blind_trials import Camera, Trials, calibration_error, run_trials
 
 EDGES = [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0]
 COUNTS = {1000.0: 4, 10.0: 1}

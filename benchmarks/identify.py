@@ -36,7 +36,7 @@ LEARN = (*WEAK, "camera.pixels=[128, 128]", "camera.model=pco_edge", "identify.m
 
 def read(library: str, repeats: int) -> None:
     """Read all images of a library, in this process."""
-    from weakbeam.identify.generate import read_library
+    from weakbeam.identify.library.writing import read_library
 
     read_library(library)
     cost = time_calls(lambda: read_library(library), repeats)

@@ -55,8 +55,8 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
     """The default experiment with settings, assembled, and all code compiled."""
     from weakbeam import Experiment
     from weakbeam.assemble import assemble
-    from weakbeam.scan_maps import factor_sums
-    from weakbeam.simulation import stack
+    from weakbeam.run.frames import camera_frames
+    from weakbeam.run.maps import factor_sums
 
     for change in (("camera.model=pco_edge",), OBLIQUE[-5:], ()):
         small = assemble(
@@ -64,7 +64,7 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
                 ["camera.pixels=[16, 32]", "scan.phi.values_mrad=[0, 0.1]", *change]
             )
         )
-        for _ in stack(small, small.scans[0], small.engine):
+        for _ in camera_frames(small, small.scans[0], small.engine):
             pass
     factor_sums(small, small.scans[0], small.engine)
     return assemble(Experiment().with_settings(settings))
@@ -72,8 +72,8 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
 
 def measure(part: str, workers: int | None, repeats: int) -> None:
     """Do one part of the benchmark in this process."""
-    from weakbeam.scan_maps import factor_sums, scan_maps
-    from weakbeam.simulation import stack
+    from weakbeam.run.frames import camera_frames
+    from weakbeam.run.maps import factor_sums, scan_maps
 
     scan_setup = setup()
     scan = scan_setup.scans[0]
@@ -82,7 +82,7 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
         return scan_setup.engine(z, workers)
 
     def images() -> None:
-        for _ in stack(scan_setup, scan, engine_at, workers=workers):
+        for _ in camera_frames(scan_setup, scan, engine_at, workers=workers):
             pass
 
     def maps() -> None:
@@ -91,13 +91,13 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
     noisy = setup([*SCAN[:3], f"scan.chi.steps={NOISY // STEPS}", "camera.model=pco_edge"])
 
     def counts() -> None:
-        for _ in stack(noisy, noisy.scans[0], noisy.engine):
+        for _ in camera_frames(noisy, noisy.scans[0], noisy.engine):
             pass
 
     oblique = setup(OBLIQUE)
 
     def oblique_images() -> None:
-        for _ in stack(oblique, oblique.scans[0], lambda z: oblique.engine(z, workers)):
+        for _ in camera_frames(oblique, oblique.scans[0], lambda z: oblique.engine(z, workers)):
             pass
 
     works: dict[str, Callable[[], object]] = {

@@ -57,7 +57,8 @@ def engine() -> list[dict[str, Any]]:
 
     from weakbeam.assemble import assemble
     from weakbeam.batch.manifest import parse_sweep
-    from weakbeam.simulation import simulate, stack
+    from weakbeam.run.frames import camera_frames
+    from weakbeam.run.simulate import simulate
 
     sweep = parse_sweep(tomllib.loads(MANIFEST.format(energies=SAMPLES // 5)))
     experiments = [task.experiment(sweep.base) for task in sweep.tasks()]
@@ -66,7 +67,9 @@ def engine() -> list[dict[str, Any]]:
     start = time.process_time()
     for setup in setups:
         for scan in setup.scans:
-            for _ in stack(setup, scan, lambda z, setup=setup: setup.engine(z, 1), workers=1):
+            for _ in camera_frames(
+                setup, scan, lambda z, setup=setup: setup.engine(z, 1), workers=1
+            ):
                 pass
     bare = time.process_time()
     for experiment in experiments:

@@ -12,7 +12,6 @@ import numpy as np
 import weakbeam as wb
 from weakbeam.assemble import assemble
 from weakbeam.defects.regions import ends_inside
-from weakbeam.figures_defects import defects_drawing
 from weakbeam.plot.image import intensity_norm
 from weakbeam.plot.style import (
     COLORS,
@@ -25,6 +24,7 @@ from weakbeam.plot.style import (
     save,
     style,
 )
+from weakbeam.run.defects_figure import defects_drawing
 
 EXPERIMENT = """
 [[defects]]

@@ -16,7 +16,6 @@ from matplotlib.colors import Normalize
 import weakbeam as wb
 from weakbeam.analysis.agreement import compare_maps
 from weakbeam.assemble import assemble
-from weakbeam.figures import predicted_centers
 from weakbeam.plot.style import (
     DIVERGING_MAP,
     add_axes,
@@ -26,6 +25,7 @@ from weakbeam.plot.style import (
     save,
     style,
 )
+from weakbeam.run.figures import predicted_centers
 
 SPACINGS_UM = [0.25, 0.5, 1.0, 2.0, 4.0]
 

@@ -11,10 +11,10 @@ from weakbeam.batch.manifest import parse_sweep
 from weakbeam.batch.shard import compute_shard
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify.generate import generate_images
+from weakbeam.identify.library.writing import generate_images
 from weakbeam.io.file_comparison import FrameDifference, kind_of
-from weakbeam.recording import record
 from weakbeam.rerun import Change, repeated_amount, rerun
+from weakbeam.run.record import record
 
 SCAN = Experiment().with_settings(
     [

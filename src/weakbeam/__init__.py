@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
     from weakbeam.imaging.labelled import LabelledArray
     from weakbeam.io.foreign import read_scan
-    from weakbeam.measured import map_scan
-    from weakbeam.recording import Record, record
-    from weakbeam.simulation import Maps, Run, center_of_mass, q_field, simulate
+    from weakbeam.measured.maps import map_scan
+    from weakbeam.run.record import Record, record
+    from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
 
 __version__ = "0.1.0"
 
@@ -24,16 +24,16 @@ _HOMES = {
     "Experiment": "weakbeam.experiment",
     "InputError": "weakbeam.errors",
     "LabelledArray": "weakbeam.imaging.labelled",
-    "Maps": "weakbeam.simulation",
-    "Record": "weakbeam.recording",
-    "Run": "weakbeam.simulation",
+    "Maps": "weakbeam.run.simulate",
+    "Record": "weakbeam.run.record",
+    "Run": "weakbeam.run.simulate",
     "RunError": "weakbeam.errors",
-    "center_of_mass": "weakbeam.simulation",
-    "map_scan": "weakbeam.measured",
-    "q_field": "weakbeam.simulation",
+    "center_of_mass": "weakbeam.run.simulate",
+    "map_scan": "weakbeam.measured.maps",
+    "q_field": "weakbeam.run.simulate",
     "read_scan": "weakbeam.io.foreign",
-    "record": "weakbeam.recording",
-    "simulate": "weakbeam.simulation",
+    "record": "weakbeam.run.record",
+    "simulate": "weakbeam.run.simulate",
 }
 
 __all__ = [

@@ -22,8 +22,8 @@ from weakbeam.io.file_comparison import (
 from weakbeam.io.provenance import environment, file_sha256, program_version
 from weakbeam.io.reading import frames_done, read_configuration, read_entry
 from weakbeam.io.shard_reading import read_samples, sample_count
-from weakbeam.recording import record
-from weakbeam.simulation import simulate
+from weakbeam.run.record import record
+from weakbeam.run.simulate import simulate
 
 Progress = Callable[[float], None]
 
@@ -132,7 +132,7 @@ def rerun(
         else:
             target = os.fspath(folder)
         if kind == "library":
-            from weakbeam.identify.generate import generate_images
+            from weakbeam.identify.library.writing import generate_images
 
             made = generate_images(experiment, target, workers=workers, progress=progress)
             repeated = made.file
@@ -158,7 +158,7 @@ def repeated_amount(path: str | os.PathLike[str]) -> int:
     if kind == "shard":
         return sample_count(path)
     if kind == "library":
-        from weakbeam.identify.generate import count_images
+        from weakbeam.identify.library.writing import count_images
 
         return count_images(_experiment(read_configuration(path), Path(path)))
     return sum(done.size for done in frames_done(path).values())

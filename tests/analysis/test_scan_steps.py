@@ -6,9 +6,9 @@ from scipy.special import erf
 
 from weakbeam.analysis.scan_steps import LARGEST_VARIATION, fine_step, slope_variation
 from weakbeam.assemble import assemble
-from weakbeam.comparison import coarse_steps
 from weakbeam.experiment import Experiment
-from weakbeam.simulation import center_of_mass, simulate
+from weakbeam.run.comparison import coarse_steps
+from weakbeam.run.simulate import center_of_mass, simulate
 
 PHI = ["scan.phi.half_range_mrad=0.6", "camera.pixels=[2, 3]", "defects=[]"]
 

@@ -21,7 +21,7 @@ from weakbeam.experiment import (
     Wall,
 )
 from weakbeam.io.reading import entry_names
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 EDGE = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
 KINDS = {

@@ -32,7 +32,7 @@ from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
 from weakbeam.io.sweep_index import missing_sources
-from weakbeam.simulation import simulate
+from weakbeam.run.simulate import simulate
 
 GROUP = "phi3_x6_y8"
 

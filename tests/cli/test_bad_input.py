@@ -11,7 +11,7 @@ import pytest
 from weakbeam import simulate
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 CUBE = "{ a = 4.0, b = 4.0, c = 4.0, alpha = 90, beta = 90, gamma = 90 }"
 BRICK = "{ a = 4.0, b = 5.0, c = 6.0, alpha = 90, beta = 90, gamma = 90 }"
@@ -139,7 +139,7 @@ def test_too_large_is_refused_from_an_estimate(
     weakbeam, tmp_path, monkeypatch, settings, key, allowed, flags
 ):
     # The same on every machine.
-    monkeypatch.setattr("weakbeam.estimate.physical_memory", lambda: 16e9)
+    monkeypatch.setattr("weakbeam.run.estimate.physical_memory", lambda: 16e9)
     monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": int(1e12)}))
     if key == "scan" and allowed == "of memory":
         monkeypatch.setattr("shutil.disk_usage", lambda place: type("", (), {"free": math.inf}))

@@ -10,9 +10,9 @@ import pytest
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.presets import preset_text
-from weakbeam.identify.generate import generate_images
+from weakbeam.identify.library.writing import generate_images
 from weakbeam.io.kernel_file import write_kernel
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 CIF = """data_Al
 _cell_length_a 4.0495

@@ -16,7 +16,7 @@ import pytest
 from weakbeam.experiment import Experiment
 from weakbeam.io.lock import LOCK, alone_in
 from weakbeam.io.reading import frames_done, read_frames
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 KEYS = [
     "camera.pixels=[20, 30]",

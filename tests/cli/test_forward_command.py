@@ -16,7 +16,7 @@ import pytest
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.io.reading import frames_done, read_entry, read_frames
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 SMALL = ["camera.pixels=[6, 10]", "camera.pixel_nm=300"]
 SCAN = [*SMALL, "scan.phi.half_range_mrad=0.3", "scan.phi.steps=5"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from weakbeam.cli.main import dfxm_identify
-from weakbeam.identify.generate import read_library
+from weakbeam.identify.library.writing import read_library
 from weakbeam.io.library_file import read_tables
 
 SMALL = [

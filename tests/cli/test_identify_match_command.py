@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
-from weakbeam.identify.generate import record_library
-from weakbeam.recording import record
+from weakbeam.identify.library.writing import record_library
+from weakbeam.run.record import record
 
 SMALL = [
     "camera.pixels=[32, 64]",

@@ -6,7 +6,7 @@ import h5py
 import pytest
 
 from weakbeam.experiment import Experiment
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from bliss_files import angles, frames, write_bliss
 from PIL import Image
 
 from weakbeam.experiment import Experiment
-from weakbeam.figures_scan import Region, montage_picture, region_curves, scan_or_image
-from weakbeam.recording import record
+from weakbeam.measured.pictures import Region, montage_picture, region_curves, scan_or_image
+from weakbeam.run.record import record
 
 CHI, PHI = angles()
 STACK = frames(35)

@@ -12,7 +12,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.reference import experiment_reference
 from weakbeam.experiment.templates import TEMPLATES
-from weakbeam.simulation import simulate
+from weakbeam.run.simulate import simulate
 
 CAMERA = {
     "camera_pixel_um": "camera.camera_pixel_um = 6.5",

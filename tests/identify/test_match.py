@@ -8,13 +8,14 @@ import pytest
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify import refinement, scoring
-from weakbeam.identify.library import make_library
+from weakbeam.fit.observation import Noise, Observation
+from weakbeam.fit.refine import OtherPlace, refine
+from weakbeam.identify import refined_candidates
+from weakbeam.identify.library.library import make_library
 from weakbeam.identify.match import MatchOptions, match
 from weakbeam.identify.match_result import are_opposite
-from weakbeam.identify.observation import Noise, Observation
-from weakbeam.identify.refine import OtherPlace, refine
-from weakbeam.identify.render import Renderer
+from weakbeam.identify.search import members
+from weakbeam.run.render import Renderer
 
 NOISE = Noise(2.14, 17.4)
 OPTIONS = MatchOptions(max_shift=6, keep=8)
@@ -237,7 +238,7 @@ def test_another_place_that_explains_the_image_is_told(library, renderer, monkey
     options = replace(OPTIONS, refine=1, free=("position",))
     plain = match(seen, library, options, [PLUS], 1)
     assert not any("ambiguous" in note for note in plain.verdict.notes)
-    monkeypatch.setattr(refinement, "refine", two_places)
+    monkeypatch.setattr(refined_candidates, "refine", two_places)
     found = match(seen, library, options, [PLUS], 1)
     (note,) = (note for note in found.verdict.notes if "ambiguous" in note)
     row = found.best.refinement.values[0] + 2.0
@@ -333,8 +334,8 @@ def test_reflections_move_by_themselves_and_are_matched_together():
 def test_merged_pixels_lead_to_the_same_candidates(library, renderer, monkeypatch):
     seen = observed(renderer, numbered(library, *MIXED), (2.0, -3.0)).only(PLUS)
     whole = match(seen, library, OPTIONS, [PLUS], 1)
-    monkeypatch.setattr(scoring, "_LARGE", 16)
-    monkeypatch.setattr(scoring, "_SECOND_LOOK", 12)
+    monkeypatch.setattr(members, "_LARGE", 16)
+    monkeypatch.setattr(members, "_SECOND_LOOK", 12)
     merged = match(seen, library, OPTIONS, [PLUS], 1)
     assert [c.numbers() for c in merged.candidates] == [c.numbers() for c in whole.candidates]
     # The others are ranked by merged pixels.

@@ -8,8 +8,8 @@ import pytest
 from weakbeam import simulate
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify.library import make_library
-from weakbeam.identify.observation import Noise
+from weakbeam.fit.observation import Noise
+from weakbeam.identify.library.library import make_library
 from weakbeam.identify.preparation import ImageOptions, prepare
 from weakbeam.io.images import ImageStack
 

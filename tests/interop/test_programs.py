@@ -10,7 +10,7 @@ from bliss_files import SHAPE, angles, frames, write_bliss
 
 from weakbeam import Experiment, record
 from weakbeam.io.foreign import read_scan
-from weakbeam.measured import map_scan
+from weakbeam.measured.maps import map_scan
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from PIL import Image
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.io.images import read_images
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 FRAMES = np.arange(3 * 6 * 8, dtype=np.uint16).reshape(3, 6, 8)
 

@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Experiment
-from weakbeam.simulation import perfect_intensity
+from weakbeam.run.frames import perfect_intensity
 
 DIRECTIONS = {
     "phi": (1.0, 0.0, 0.0),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
-from weakbeam.identify.render import Renderer
+from weakbeam.run.render import Renderer
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,7 @@ def test_the_other_process_stays_light():
 
 
 def test_describing_figures_does_not_import_matplotlib():
-    code = "import sys, weakbeam.figures; print('matplotlib' in sys.modules)"
+    code = "import sys, weakbeam.run.figures; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -189,7 +189,7 @@ def test_interrupt_is_quiet_and_leaves_no_figures(tmp_path):
     """Ctrl-C at a terminal goes to all processes of the foreground."""
     code = (
         "import os, signal, sys\n"
-        "import weakbeam.recording as recording\n"
+        "import weakbeam.run.record as recording\n"
         "from weakbeam.cli.main import main\n"
         "from weakbeam.plot.drawing import Artist\n"
         "submit = Artist.submit\n"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
-from weakbeam.figures_match import _settings
-from weakbeam.identify.render import Condition
+from weakbeam.identify.figures import _settings
 from weakbeam.plot.match import match_figure, ranking_figure
+from weakbeam.run.render import Condition
 
 RNG = np.random.default_rng(0)
 

@@ -17,13 +17,13 @@ from weakbeam.batch.shard import compute_shard
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
-from weakbeam.identify.generate import generate_images
+from weakbeam.identify.library.writing import generate_images
 from weakbeam.io import foreign, kernel_file, reading
 from weakbeam.io.defects_file import read_defects
 from weakbeam.io.file_comparison import kind_of, read_provenance
 from weakbeam.io.library_file import read_tables
 from weakbeam.io.shard_reading import read_samples, sample_count
-from weakbeam.recording import record
+from weakbeam.run.record import record
 
 SMALL = Experiment().with_settings(
     ["camera.pixels=[6, 8]", "camera.pixel_nm=300", "output.figures=false"]

@@ -14,10 +14,10 @@ from strategies import descriptions, experiments
 from weakbeam import simulate
 from weakbeam.assemble import assemble_all
 from weakbeam.errors import InputError
-from weakbeam.estimate import check_memory, check_resources
 from weakbeam.instrument import passage
 from weakbeam.io.reading import entry_names, read_entry, read_frames
-from weakbeam.recording import record
+from weakbeam.run.estimate import check_memory, check_resources
+from weakbeam.run.record import record
 
 PHYSICS = ("reflection", "crystal.x_axis", "crystal.mount", "defects")
 """Where an experiment of a known crystal may contradict physics."""

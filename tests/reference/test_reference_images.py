@@ -21,7 +21,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
-from weakbeam.simulation import simulate
+from weakbeam.run.simulate import simulate
 
 STORED = Path(__file__).parents[3] / "shared" / "reference"
 B = 4.0495e-4 / 2

@@ -23,12 +23,13 @@ from weakbeam.batch.receipts import (
     write_receipt,
 )
 from weakbeam.errors import InputError, RunError
-from weakbeam.estimate import check_memory
 from weakbeam.experiment import Experiment
 from weakbeam.io.diskerrors import disk_reason
 from weakbeam.io.provenance import file_sha256, text_sha256
-from weakbeam.io.shards import SUFFIXES, Sample, ShardWriter, shard_writer
-from weakbeam.simulation import simulate
+from weakbeam.io.sample import Sample
+from weakbeam.io.shards import SUFFIXES, ShardWriter, shard_writer
+from weakbeam.run.estimate import check_memory
+from weakbeam.run.simulate import simulate
 
 Tick = Callable[[int], None]
 """Told how many tasks are newly done."""

@@ -50,7 +50,7 @@ def _room(folder: str, digest: str) -> int:
 
     from weakbeam.batch.folder import SweepFolder
     from weakbeam.batch.manifest import read_sweep
-    from weakbeam.estimate import estimate, frame_type, physical_memory
+    from weakbeam.run.estimate import estimate, frame_type, physical_memory
 
     base = read_sweep(SweepFolder(Path(folder)).plan(digest)).base
     pixels = base.camera.pixels[0] * base.camera.pixels[1]

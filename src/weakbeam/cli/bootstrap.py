@@ -164,7 +164,7 @@ def ray_optics(
 def _check_memory(rays: float, bins: tuple[int, int, int], workers: int | None) -> None:
     from weakbeam.core.workers import worker_count
     from weakbeam.errors import InputError
-    from weakbeam.estimate import physical_memory
+    from weakbeam.run.estimate import physical_memory
 
     # A grid of counters for each thread, then the densities and what writes them.
     counter = 4 if rays < 1 << 31 else 8

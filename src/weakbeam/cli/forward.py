@@ -64,8 +64,8 @@ def forward(
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
     from weakbeam.assemble import assemble_all
-    from weakbeam.describe_reflections import reflection_rows, reflection_table, validity_notes
-    from weakbeam.estimate import check_resources, estimate, lit_share_of
+    from weakbeam.run.estimate import check_resources, estimate, lit_share_of
+    from weakbeam.run.reflection_rows import reflection_rows, reflection_table, validity_notes
 
     check_resources(experiment, output, workers)
     setups = assemble_all(experiment)
@@ -111,7 +111,7 @@ def _simulate(
             if experiment.output.figures:
                 artist.start()
             # After the start, so that two processes import their libraries side by side.
-            from weakbeam.recording import record
+            from weakbeam.run.record import record
 
             result = record(
                 experiment,
@@ -135,7 +135,7 @@ def _simulate(
         return
     click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
     if verbose:
-        from weakbeam.describe_reflections import reflection_table
+        from weakbeam.run.reflection_rows import reflection_table
 
         click.echo(reflection_table(result.reflections))
         for path in result.figures:
@@ -157,7 +157,7 @@ def _what_is_left(folder: Path) -> str:
     """What to do after Ctrl-C."""
     from weakbeam.errors import InputError
     from weakbeam.io.reading import frames_done, read_entry
-    from weakbeam.recording import FILE
+    from weakbeam.run.record import FILE
 
     file = folder / FILE
     try:

@@ -59,7 +59,7 @@ def generate(
         settings = (*settings, f"identify.seed={seed}", f"camera.seed={seed}")
     experiment = experiment_of(config, settings)
     start = time.monotonic()
-    from weakbeam.identify.generate import count_images, generate_images
+    from weakbeam.identify.library.writing import count_images, generate_images
 
     try:
         with progress(count_images(experiment), "image", "simulating", quiet) as update:

@@ -161,11 +161,11 @@ def match(
       weakbeam identify match plus.edf minus.edf --phi 0.15 --phi -0.15 --pixel-nm 40 --refine 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.figures_match import match_drawings
-    from weakbeam.identify.generate import read_library
+    from weakbeam.fit.observation import Noise
+    from weakbeam.identify.figures import match_drawings
+    from weakbeam.identify.library.writing import read_library
     from weakbeam.identify.match import MatchOptions
     from weakbeam.identify.match import match as match_images
-    from weakbeam.identify.observation import Noise
     from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
     from weakbeam.plot.drawing import FORMAT, Artist

@@ -22,7 +22,7 @@ from weakbeam.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from weakbeam.identify.study import Study
+    from weakbeam.identify.study.study import Study
 
 
 @click.command()
@@ -90,14 +90,14 @@ def study(
     """  # noqa: D301 (click needs the character \b itself)
     target = check_target(output, "study.json", overwrite, "a study")
     from weakbeam.cli.progress import progress
-    from weakbeam.identify.study import LEVELS, run_study
-    from weakbeam.identify.study_report import (
+    from weakbeam.identify.study.report import (
         check_choice,
         decide,
         figures_of,
         report_of,
         table_of,
     )
+    from weakbeam.identify.study.study import LEVELS, run_study
     from weakbeam.plot.files import save_pictures
 
     experiment = experiment_of(config, settings)

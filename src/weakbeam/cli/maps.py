@@ -20,7 +20,7 @@ from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
-    from weakbeam.measured import MeasuredMaps
+    from weakbeam.measured.maps import MeasuredMaps
 
 
 @click.command()
@@ -105,10 +105,11 @@ def maps(
       weakbeam maps run/weakbeam.h5 -o run/maps
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.figures_measured import measured_figures, stored_maps
     from weakbeam.io.foreign import read_scan, scan_names
     from weakbeam.io.maps_file import check_maps_target, write_maps
-    from weakbeam.measured import map_scan
+    from weakbeam.measured.figures import measured_figures
+    from weakbeam.measured.maps import map_scan
+    from weakbeam.measured.stored import stored_maps
     from weakbeam.plot.files import save_all
 
     if only_list:
@@ -149,7 +150,7 @@ def maps(
 
 
 def _background(text: str) -> str | float:
-    from weakbeam.measured import BACKGROUNDS
+    from weakbeam.measured.maps import BACKGROUNDS
 
     if text in BACKGROUNDS:
         return text
@@ -175,7 +176,7 @@ def _threshold(text: str) -> tuple[float, bool]:
 
 
 def _dark_frame(file: Path, entry: str, detector: str | None) -> Floats:
-    from weakbeam.measured import mean_frame
+    from weakbeam.measured.maps import mean_frame
 
     with naming_flags(entry="--dark"):
         return mean_frame(file, entry, detector)

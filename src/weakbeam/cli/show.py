@@ -14,8 +14,8 @@ from weakbeam.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from weakbeam.figures_scan import Region
     from weakbeam.io.foreign import MeasuredScan
+    from weakbeam.measured.pictures import Region
 
 Scale = Literal["linear", "log", "asinh"]
 
@@ -150,7 +150,7 @@ def show(
     if common_range and not montage:
         raise InputError("--common-range", None, "belongs to --montage")
     if some or not (compare or is_kernel(file) or is_own_file(file) or not file.is_file()):
-        from weakbeam.figures_scan import frame_pictures, montage_picture
+        from weakbeam.measured.pictures import frame_pictures, montage_picture
 
         scan = _scan(file, entry)
         if not some:
@@ -163,7 +163,7 @@ def show(
         figures |= _usual(file, entry)
     paths = save_all(figures, folder, f".{suffix}")
     if movie:
-        from weakbeam.figures_scan import movie_picture
+        from weakbeam.measured.pictures import movie_picture
 
         picture = movie_picture(scan, movie, fps, scale)
         paths += save_pictures({"movie": picture}, folder, f".{movie}")
@@ -172,15 +172,15 @@ def show(
 
 
 def _usual(file: Path, entry: int) -> dict[str, Figure]:
-    from weakbeam.figures import draw_file
-    from weakbeam.figures_instrument import draw_kernel
     from weakbeam.io.kernel_file import is_kernel
+    from weakbeam.run.acceptance_figures import draw_kernel
+    from weakbeam.run.figures import draw_file
 
     return draw_kernel(file) if is_kernel(file) else draw_file(file, entry - 1)
 
 
 def _scan(file: Path, entry: int) -> MeasuredScan:
-    from weakbeam.figures_scan import scan_or_image
+    from weakbeam.measured.pictures import scan_or_image
 
     scan = scan_or_image(file, f"{entry}.1")
     for warning in scan.warnings:
@@ -191,7 +191,7 @@ def _scan(file: Path, entry: int) -> MeasuredScan:
 def _curves(
     scan: MeasuredScan, pixels: tuple[str, ...], regions: tuple[str, ...]
 ) -> dict[str, Figure]:
-    from weakbeam.figures_scan import curve_picture
+    from weakbeam.measured.pictures import curve_picture
 
     wanted = []
     for flag, texts, read in (("--pixel", pixels, _pixel), ("--region", regions, _region)):
@@ -206,7 +206,7 @@ def _curves(
 
 
 def _pixel(text: str) -> Region:
-    from weakbeam.figures_scan import Region
+    from weakbeam.measured.pictures import Region
 
     found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
     if not found:
@@ -216,7 +216,7 @@ def _pixel(text: str) -> Region:
 
 
 def _region(text: str) -> Region:
-    from weakbeam.figures_scan import Region
+    from weakbeam.measured.pictures import Region
 
     found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
     if not found:
@@ -229,9 +229,9 @@ def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
     """Print the comparison with the model, and draw it."""
     import json
 
-    from weakbeam.comparison import PREDICTIONS, compare_file, comparison_table
-    from weakbeam.figures import SYMBOLS
     from weakbeam.plot.comparison import comparison_figure
+    from weakbeam.run.comparison import PREDICTIONS, compare_file, comparison_table
+    from weakbeam.run.frames import SYMBOLS
 
     found = compare_file(file, entry - 1)
     if as_json:

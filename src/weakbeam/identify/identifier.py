@@ -16,13 +16,13 @@ import numpy as np
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import DislocationType
-from weakbeam.identify.likelihood import fit_scale
-from weakbeam.identify.line_place import FLAT, PositionPrior
-from weakbeam.identify.observation import Observation
+from weakbeam.fit.likelihood import fit_scale
+from weakbeam.fit.line_place import FLAT, PositionPrior
+from weakbeam.fit.observation import Observation
+from weakbeam.fit.refine import Refinement, merged, refine
 from weakbeam.identify.posterior import largest_misfit, posterior
-from weakbeam.identify.refine import Refinement, merged, refine
-from weakbeam.identify.render import Renderer
-from weakbeam.identify.shift_scores import shift_scores
+from weakbeam.identify.search.shift_scores import shift_scores
+from weakbeam.run.render import Renderer
 
 _STEEP = 0.5
 """Sine of the angle to the sheet of the beam above which depth is as good as a shift."""

@@ -11,16 +11,16 @@ import numpy as np
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.core.workers import worker_count
 from weakbeam.errors import InputError
-from weakbeam.identify.background import remove_background
-from weakbeam.identify.correlation import normalised_correlation
-from weakbeam.identify.library import Library
+from weakbeam.fit.observation import Bools, Observation
+from weakbeam.identify.library.library import Library
 from weakbeam.identify.match_result import Candidate, Match, are_opposite
-from weakbeam.identify.observation import Bools, Observation
 from weakbeam.identify.posterior import averaged, posterior
-from weakbeam.identify.refinement import refine_candidates
-from weakbeam.identify.scoring import Progress, score_members
-from weakbeam.identify.shift_scores import ShiftScores
-from weakbeam.identify.sub_pixel import SubPixelFit, fit_shift, moved_image, overlap
+from weakbeam.identify.refined_candidates import refine_candidates
+from weakbeam.identify.search.background import remove_background
+from weakbeam.identify.search.correlation import normalised_correlation
+from weakbeam.identify.search.members import Progress, score_members
+from weakbeam.identify.search.shift_scores import ShiftScores
+from weakbeam.identify.search.sub_pixel import SubPixelFit, fit_shift, moved_image, overlap
 from weakbeam.identify.verdict import verdict_of
 
 SCORES = ("likelihood", "correlation")
@@ -45,13 +45,13 @@ class MatchOptions:
         One of `SCORES`, by which the members are ranked at first.
     background : str
         How the background is removed for the correlation; see
-        :data:`~weakbeam.identify.background.METHODS`.
+        :data:`~weakbeam.identify.search.background.METHODS`.
     keep : int
         How many members are then fitted between the pixels.
     refine : int
         How many types are fitted with images computed anew at the end.
     free : tuple of str, optional
-        What is fitted of these; see :func:`~weakbeam.identify.refine.refine`. The position unless
+        What is fitted of these; see :func:`~weakbeam.fit.refine.refine`. The position unless
         given, and of a type that gains evidence by it the character as well.
     """
 
@@ -101,7 +101,7 @@ def match(
     Notes
     -----
     All visible members are scored at all whole-pixel shifts within the bound
-    (:func:`~weakbeam.identify.shift_scores.shift_scores`); of large images with 2 x 2 pixels
+    (:func:`~weakbeam.identify.search.shift_scores.shift_scores`); of large images with 2 x 2 pixels
     merged, and then the best 64 with all pixels. The best are fitted between the pixels
     by interpolation, on pixels that all of them cover, and perhaps refined by computing their
     images anew. Images of one reflection share shift and brightness. Each type gets the mean

@@ -11,9 +11,9 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
-from weakbeam.identify.observation import Observation
-from weakbeam.identify.refine import Refinement
-from weakbeam.identify.render import Condition
+from weakbeam.fit.observation import Observation
+from weakbeam.fit.refine import Refinement
+from weakbeam.run.render import Condition
 
 _RANKED = 50
 """Types whose first scores are written down."""

@@ -13,16 +13,16 @@ from weakbeam.assemble.reflection import reflections_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify.frames import IDEAL_SIGMA, FrameNoise
-from weakbeam.identify.library import Library
-from weakbeam.identify.observation import (
+from weakbeam.fit.frame_noise import IDEAL_SIGMA, FrameNoise
+from weakbeam.fit.observation import (
     Bools,
     Noise,
     Observation,
     estimate_noise,
     isolated_pixels,
 )
-from weakbeam.identify.resampling import resample
+from weakbeam.fit.resampling import resample
+from weakbeam.identify.library.library import Library
 from weakbeam.io.images import ImageStack
 
 _ANGLE = 5e-6

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.io.chunks import DEFLATE_LEVEL, shuffle_and_deflate
-from weakbeam.io.shards import Sample, settings_text
+from weakbeam.io.sample import Sample, settings_text
 
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The time of all members of a zip file."""

@@ -1,6 +1,6 @@
 """Figures and pictures into files.
 
-Apart from :mod:`weakbeam.figures`, so that what draws measured scans imports no physics.
+Apart from :mod:`weakbeam.run.figures`, so that what draws measured scans imports no physics.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Images as observations with their noise: likelihood, ascent, refinement."""

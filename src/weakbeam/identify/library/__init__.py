@@ -1,0 +1,1 @@
+"""Candidates, their images, and training sets."""

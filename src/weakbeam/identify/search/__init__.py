@@ -1,0 +1,1 @@
+"""Which of many images explains a measured one, and where."""

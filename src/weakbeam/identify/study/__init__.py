@@ -1,0 +1,1 @@
+"""How well types can be told apart, and blind trials of the search."""

@@ -1,0 +1,1 @@
+"""Maps and pictures of scans from files, ours or a beamline's."""

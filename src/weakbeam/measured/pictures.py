@@ -1,0 +1,327 @@
+"""Pictures of a scan of any file, simulated or measured: frames, montage, curves, movie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.analysis.scan_grid import find_grid
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.errors import InputError, naming
+from weakbeam.io.foreign import MeasuredScan, read_scan, read_still
+from weakbeam.io.frames import read_blocks, read_frames_of
+from weakbeam.measured.figures import symbol, view_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from weakbeam.plot.image import Scale
+
+_SMALL_DEG = 3.0
+"""Angles that stay below this are shown in mrad."""
+
+_LIT = 0.02
+"""Part of the brightest frame's light, above that of the darkest, with which a frame is lit."""
+
+_BRIGHTEST_PERCENTILE = 99.9
+
+
+@dataclass(frozen=True)
+class Region:
+    """Some pixels of a frame: rows and columns from a first to one before the last.
+
+    Parameters
+    ----------
+    rows, columns : slice
+        With both ends.
+    """
+
+    rows: slice
+    columns: slice
+
+    @property
+    def name(self) -> str:
+        """What a legend calls it."""
+        rows, columns = self.rows, self.columns
+        if rows.stop - rows.start == columns.stop - columns.start == 1:
+            return f"pixel {rows.start}, {columns.start}"
+        return f"rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop}"
+
+    def check(self, shape: tuple[int, int]) -> None:
+        """Raise an `InputError` if this is not on images of a shape."""
+        for name, part, length in zip(
+            ("rows", "columns"), (self.rows, self.columns), shape, strict=True
+        ):
+            if not 0 <= part.start < part.stop <= length:
+                raise InputError("region", self.name, f"the image has {name} 0 to {length - 1}")
+
+
+def scan_or_image(
+    path: Path, entry: str | None = None, detector: str | None = None
+) -> MeasuredScan:
+    """A scan of a file, or an entry in which nothing moves, such as a single image.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, entry or detector.
+    """
+    try:
+        return read_scan(path, entry, detector)
+    except InputError as error:
+        if error.key != "entry" or "moves no motor" not in str(error):
+            raise
+        return read_still(path, entry or "1.1", detector)
+
+
+def frame_pictures(
+    scan: MeasuredScan, numbers: Sequence[int], scale: Scale = "linear"
+) -> dict[str, Figure]:
+    """Draw frames of a scan by their numbers: ``frame_0012``, ...
+
+    Raises
+    ------
+    InputError
+        If there is no such frame.
+    """
+    from weakbeam.plot.montage import frame_figure
+
+    frames = read_frames_of(scan, np.array(numbers, dtype=np.int64))
+    labels = frame_labels(scan)
+    view = view_of(scan)
+    return {
+        f"frame_{number:04d}": frame_figure(
+            frame, view, title=labels[number], scale=scale, label=intensity_label(scan)
+        )
+        for number, frame in zip(numbers, frames, strict=True)
+    }
+
+
+def montage_picture(
+    scan: MeasuredScan, most: int = 25, scale: Scale = "linear", own_range: bool = True
+) -> Figure:
+    """Draw frames spread over the lit part of a scan side by side.
+
+    Of a grid every so many along each motor are drawn. Three times as many are looked at, to see
+    where there is light.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The scan.
+    most : int
+        How many frames, at most.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour.
+    own_range : bool
+        Whether each frame has a range of colours of its own, or all frames have one.
+    """
+    from weakbeam.plot.montage import montage_figure
+
+    numbers, columns = _spread(scan, most)
+    labels = frame_labels(scan, short=True)
+    units = [_axis_label(motor, _shown(scan, motor)[1]) for motor in scan.positions]
+    return montage_figure(
+        read_frames_of(scan, numbers),
+        [labels[number] for number in numbers],
+        view_of(scan),
+        columns=columns,
+        scale=scale,
+        own_range=own_range,
+        label=intensity_label(scan),
+        title=_title(scan),
+        note=", ".join(units),
+    )
+
+
+def curve_picture(scan: MeasuredScan, regions: Sequence[Region]) -> Figure:
+    """Draw the mean intensity of regions over the scan: curves over a motor, maps over two.
+
+    Raises
+    ------
+    InputError
+        If nothing moves, or a region is not on the image.
+    """
+    from weakbeam.plot.scan_curves import curves_figure, scan_map_figure
+
+    if not scan.positions:
+        raise InputError("entry", scan.entry, "moves no motor; a curve needs a scan")
+    curves = region_curves(scan, regions)
+    named = dict(zip((region.name for region in regions), curves, strict=True))
+    with naming("scan", scan.title):
+        grid = find_grid(scan.positions)
+    if len(grid.axes) == 2 and grid.kind != "line":
+        (slow, rows), (fast, columns) = grid.axes.items()
+        maps = {}
+        for name, curve in named.items():
+            field = np.full((len(rows), len(columns)), np.nan)
+            field[grid.index[slow], grid.index[fast]] = curve
+            maps[name] = field
+        labels = []
+        for motor, axis in ((slow, rows), (fast, columns)):
+            factor, unit = _shown(scan, motor)
+            labels.append((_axis_label(motor, unit), factor * axis))
+        return scan_map_figure(
+            maps, *labels, intensity_label=intensity_label(scan), title=_title(scan)
+        )
+    motor = list(scan.positions)[-1]
+    factor, unit = _shown(scan, motor)
+    return curves_figure(
+        factor * scan.positions[motor],
+        named,
+        axis_label=_axis_label(motor, unit),
+        intensity_label=intensity_label(scan),
+        title=_title(scan),
+    )
+
+
+def region_curves(scan: MeasuredScan, regions: Sequence[Region]) -> Floats:
+    """Mean intensity of regions at every frame, shape (regions, frames).
+
+    Raises
+    ------
+    InputError
+        If a region is not on the image.
+    """
+    for region in regions:
+        region.check(scan.shape)
+    curves = np.empty((len(regions), scan.frames))
+    for numbers, frames in read_blocks(scan):
+        for curve, region in zip(curves, regions, strict=True):
+            pixels = frames[:, region.rows, region.columns]
+            curve[numbers] = pixels.mean(axis=(1, 2), dtype=np.float64)
+    return curves
+
+
+def movie_picture(
+    scan: MeasuredScan,
+    kind: Literal["gif", "mp4"] = "gif",
+    fps: float = 10.0,
+    scale: Scale = "linear",
+) -> bytes:
+    """Draw all frames of a scan as a movie.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The scan.
+    kind : {"gif", "mp4"}
+        MP4 needs ffmpeg.
+    fps : float
+        Frames per second.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour, the same in all frames.
+
+    Raises
+    ------
+    InputError
+        If the movie cannot be encoded.
+    """
+    from weakbeam.plot import movie
+    from weakbeam.plot.image import intensity_norm
+
+    highest = max(
+        float(np.nanpercentile(frames, _BRIGHTEST_PERCENTILE, axis=(1, 2)).max())
+        for _, frames in read_blocks(scan)
+    )
+    norm = intensity_norm(np.array([highest or 1.0]), scale)
+    labels = frame_labels(scan)
+
+    def frames() -> Iterator[tuple[NDArray[Any], str]]:
+        for numbers, block in read_blocks(scan):
+            for number, frame in zip(numbers, block, strict=True):
+                yield frame, labels[number]
+
+    drawn = movie.pictures(
+        frames(),
+        view_of(scan),
+        (float(norm.vmin or 0.0), float(norm.vmax or 1.0)),
+        scale=scale,
+        label=intensity_label(scan),
+    )
+    with naming("--movie", kind):
+        return movie.mp4(drawn, fps) if kind == "mp4" else movie.gif(drawn, fps)
+
+
+def frame_labels(scan: MeasuredScan, short: bool = False) -> list[str]:
+    """Number and motor positions of each frame, in a line."""
+    shown = {motor: _shown(scan, motor) for motor in scan.positions}
+    lines = []
+    for number in range(scan.frames):
+        settings = (
+            f"{symbol(motor)} = {factor * scan.positions[motor][number]:.3f}"
+            + ("" if short else f" {unit}").rstrip()
+            for motor, (factor, unit) in shown.items()
+        )
+        lines.append(", ".join(([] if short else [f"frame {number}"]) + list(settings)))
+    return [line.replace("-", "−") for line in lines]
+
+
+def intensity_label(scan: MeasuredScan) -> str:
+    """What a pixel of the scan holds: counts, or the relative intensity of an ideal camera."""
+    return "intensity" if scan.dtype.kind == "f" else "counts (ADU)"
+
+
+def _spread(scan: MeasuredScan, most: int) -> tuple[Ints, int | None]:
+    """Numbers of the frames of a montage, and how many stand side by side."""
+    every = np.arange(scan.frames)
+    if scan.frames <= most or not scan.positions:
+        return every[:most], None
+    with naming("scan", scan.title):
+        grid = find_grid(scan.positions)
+    if len(grid.axes) != 2 or grid.kind == "line":
+        numbers, side = every[:, None], most
+    else:
+        numbers, side = np.full(grid.shape, -1), max(int(most**0.5), 1)
+        slow, fast = (grid.index[motor] for motor in grid.axes)
+        numbers[slow, fast] = every
+    chosen = _lit_part(scan, numbers, [_evenly(0, n - 1, 3 * side) for n in numbers.shape])
+    picked = numbers[np.ix_(*(_evenly(first, last, side) for first, last in chosen))]
+    return picked[picked >= 0], picked.shape[1] if picked.shape[1] > 1 else None
+
+
+def _evenly(first: int, last: int, most: int) -> Ints:
+    """At most so many whole numbers from the first to the last."""
+    return np.unique(np.linspace(first, last, min(most, last - first + 1)).round().astype(np.int64))
+
+
+def _lit_part(scan: MeasuredScan, numbers: Ints, samples: Sequence[Ints]) -> list[tuple[int, int]]:
+    """Along each axis of a scan, the first and the last place around which there is light."""
+    looked_at = numbers[np.ix_(*samples)]
+    there = looked_at >= 0
+    frames = read_frames_of(scan, looked_at[there])
+    light = np.full(looked_at.shape, -np.inf)
+    light[there] = np.nanmean(frames, axis=(1, 2), dtype=np.float64)
+    low, high = light[there].min(), light[there].max()
+    lit = light >= low + _LIT * (high - low)
+    parts = []
+    for axis, places in enumerate(samples):
+        (along,) = np.nonzero(lit.any(axis=1 - axis))
+        # One sample more at either end, where the light ends.
+        first, last = max(along[0] - 1, 0), min(along[-1] + 1, len(places) - 1)
+        parts.append((int(places[first]), int(places[last])))
+    return parts
+
+
+def _shown(scan: MeasuredScan, motor: str) -> tuple[float, str]:
+    """Factor and unit in which a motor is shown."""
+    values, unit = scan.positions[motor], scan.units[motor]
+    if unit == "deg" and np.abs(values).max() < _SMALL_DEG:
+        return 1e3 * np.pi / 180.0, "mrad"
+    return 1.0, unit
+
+
+def _axis_label(motor: str, unit: str) -> str:
+    return f"{symbol(motor)} ({unit})" if unit else symbol(motor)
+
+
+def _title(scan: MeasuredScan) -> str:
+    """File and title of a scan, whose numbers have as many digits as one reads."""
+    title = re.sub(r"-?\d+\.\d{4,}", lambda found: f"{float(found[0]):.4g}", scan.title)
+    return f"{scan.path.name}, {scan.entry}: {title}"

@@ -1,0 +1,1 @@
+"""An experiment simulated: in memory, into a folder, with its maps and figures."""

@@ -1,0 +1,258 @@
+"""The whole route: an experiment goes in, images come out."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
+from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble.camera import sharp_detector_of
+from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.imaging.labelled import LabelledArray
+from weakbeam.imaging.scan import MOTORS
+from weakbeam.run.entries import image_axes
+from weakbeam.run.estimate import check_memory, frame_type
+from weakbeam.run.figures import ScanData, draw, figure_prefix, frame_to_show
+from weakbeam.run.frames import camera_frames, moving_angles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+AXIS_UNITS = {"z": "um", "two_theta": "rad", "chi": "rad", "phi": "rad", "x": "um", "y": "um"}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished simulation.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What was simulated.
+    images : LabelledArray
+        Axes: the moving motors, the slowest first, then x (along the beam, decreasing with 2θ)
+        and y, or y and x if the camera turns the image by a quarter of a circle. Relative
+        intensity, or counts of a camera model. Of several reflections a further axis
+        ``reflection`` comes first, in the order of the experiment, and the last two are ``row``
+        and ``column`` of the camera, which sees other places of the sample in each.
+    """
+
+    experiment: Experiment
+    images: LabelledArray
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write the run's folder: HDF5 file, experiment and figures.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        overwrite : bool
+            Replace a run that is there.
+
+        Raises
+        ------
+        InputError
+            If the folder holds a run already or cannot be written.
+        """
+        from weakbeam.run.record import record
+
+        record(self.experiment, path, overwrite=overwrite, images=self.images.values)
+
+    def plot(self) -> dict[str, Figure]:
+        """Draw the figures of the run: name -> matplotlib Figure."""
+        figures: dict[str, Figure] = draw_run(self)
+        return figures
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Centre-of-mass maps: (rows, columns) in rad (µm for z), NaN where dark; None: not scanned.
+
+    Of several reflections their number comes first.
+    """
+
+    phi: Floats | None = None
+    chi: Floats | None = None
+    two_theta: Floats | None = None
+    z: Floats | None = None
+
+
+def simulate(
+    experiment: Experiment, workers: int | None = None, progress: Progress | None = None
+) -> Run:
+    """Simulate all frames of an experiment in memory.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to simulate.
+    workers : int, optional
+        Threads; as many as there are cores unless given. The result does not depend on it.
+    progress : callable, optional
+        Told how many frames are newly done.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If the experiment contradicts physics, or its frames do not fit in memory:
+        ``weakbeam forward`` streams them to a file instead.
+
+    Examples
+    --------
+    >>> import weakbeam as wb
+    >>> run = wb.simulate(wb.Experiment().with_settings(["camera.pixels=[40, 120]"]))
+    >>> run.images.dims, run.images.shape
+    (('x', 'y'), (40, 120))
+    """
+    check_memory(experiment)
+    setups = assemble_all(experiment)
+    positions = setups[0].positions
+    moving = [motor for motor in MOTORS if len(positions[motor]) > 1]
+    shape = [len(positions[motor]) for motor in moving]
+    pixels = setups[0].detector.shape
+    images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
+    start = 0
+    for index, (setup, scan) in enumerate((s, scan) for s in setups for scan in s.scans):
+
+        def engine_at(z: float, setup: Setup = setup) -> Engine:
+            return setup.engine(z, workers)
+
+        for numbers, frames in camera_frames(setup, scan, engine_at, index, workers, progress):
+            images[start + scan.places[numbers]] = frames
+        start += scan.frames
+    coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
+    labelled = LabelledArray(
+        images.reshape([len(axis) for axis in coords.values()]), tuple(coords), coords, AXIS_UNITS
+    )
+    return Run(experiment, labelled)
+
+
+def _image_coords(
+    setups: Sequence[Setup], inner: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Axes of images of one reflection, or of several, with `inner` axes before the pixels."""
+    if len(setups) == 1:
+        return {**inner, **{axis.name: axis.values_um for axis in image_axes(setups[0])}}
+    rows, columns = setups[0].detector.shape
+    numbers = np.arange(len(setups))
+    return {
+        "reflection": numbers,
+        **inner,
+        "row": np.arange(rows),
+        "column": np.arange(columns),
+    }
+
+
+def center_of_mass(run: Run) -> Maps:
+    """Centre of mass of every pixel over each motor of a run.
+
+    Parameters
+    ----------
+    run : Run
+        With at least one moving motor.
+
+    Returns
+    -------
+    Maps
+        In rad (µm for z); NaN where the pixel is dark.
+
+    Raises
+    ------
+    InputError
+        If nothing moved.
+    """
+    images = run.images
+    motors = [dim for dim in images.dims[:-2] if dim != "reflection"]
+    if not motors:
+        raise InputError("scan", None, "nothing moves; a centre of mass needs a scan")
+    if "reflection" in images.dims:
+        parts = [
+            center_of_mass(Run(run.experiment, images.nearest(reflection=number)))
+            for number in range(images.shape[0])
+        ]
+        return Maps(
+            **{motor: np.stack([getattr(maps, motor) for maps in parts]) for motor in motors}
+        )
+    level = sharp_detector_of(run.experiment.camera).dark
+    moments = ScanMoments(level.shape, dict.fromkeys(motors, 0.0))
+    for index in np.ndindex(*images.shape[:-2]):
+        at = {motor: float(images.coords[motor][k]) for motor, k in zip(motors, index, strict=True)}
+        moments.add(images.values[index] - level, at)
+    dark = DARK_COUNTS if run.experiment.camera.is_counting else DARK
+    return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
+
+
+def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray:
+    """Projection of the deformation on the imaging axes, averaged over each pixel's ray.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The scan is ignored but for a fixed height z of the sample.
+    workers : int, optional
+        Threads.
+
+    Returns
+    -------
+    LabelledArray
+        Axes ``component`` (0: q_rock', 1: q_roll, 2: q_2θ), x and y; dimensionless; NaN where
+        nothing diffracts. Of several reflections ``reflection`` comes first, as in :class:`Run`.
+    """
+    setups = assemble_all(experiment)
+    z = float(setups[0].positions["z"][0])
+    q = np.stack(
+        [setup.detector.readout.mean(setup.engine(z, workers).mean_q()[0]) for setup in setups]
+    )
+    coords = _image_coords(setups, {"component": np.arange(3)})
+    values = q if len(setups) > 1 else q[0]
+    return LabelledArray(values, tuple(coords), coords, {"x": "um", "y": "um", "values": ""})
+
+
+def draw_run(run: Run) -> dict[str, Figure]:
+    """Draw the figures of a run in memory; of several scans of a reflection, the first one's."""
+    setups = assemble_all(run.experiment)
+    images = run.images.values.reshape(len(setups), -1, *run.images.shape[-2:])
+    if len(setups) == 1:
+        return _draw_reflection(run, setups[0], images[0])
+    return {
+        f"{figure_prefix(number, len(setups), setup)}{name}": figure
+        for number, setup in enumerate(setups)
+        for name, figure in _draw_reflection(run, setup, images[number]).items()
+    }
+
+
+def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, Figure]:
+    """Draw the figures of one reflection of a run, whose frames are `images`."""
+    scan = setup.scans[0]
+    frames = images[: scan.frames]
+    moments = ScanMoments(setup.detector.shape, dict.fromkeys(scan.moving, 0.0))
+    positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
+    level = setup.detector.dark
+    for k, frame in enumerate(frames):
+        moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
+    centers = {motor: moments.center_of_mass(motor) for motor in moving_angles(scan)}
+    number = frame_to_show(setup, scan)
+    engine = setup.engine(float(scan.positions["z"][0]))
+    data = ScanData(
+        number=number,
+        frame=frames[number],
+        intensity=np.asarray(frames.mean(axis=(1, 2), dtype=np.float64)),
+        centers=centers,
+        mean_q=setup.detector.readout.mean(engine.mean_q()[0]) if centers else None,
+    )
+    return draw(setup, scan, data)

@@ -1,0 +1,110 @@
+"""Estimates before a run, beside what the run then took."""
+
+from __future__ import annotations
+
+import pytest
+
+from weakbeam.assemble import assemble
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment, RandomDislocations, Wall
+from weakbeam.experiment.templates import TEMPLATES
+from weakbeam.run.estimate import check_memory, check_resources, estimate, lit_share_of
+from weakbeam.run.record import record
+
+
+def quick(experiment):
+    return experiment.with_settings(["camera.pixels=[60, 180]", "output.figures=false"])
+
+
+CASES = [(name, extra) for name in TEMPLATES for extra in ([], ["camera.model=pco_edge"])]
+# Without compression the size does not depend on what is in the frames.
+CASES += [(name, ["output.compression=none"]) for name in ("default", "rocking", "mosaicity")]
+
+
+@pytest.mark.parametrize(("name", "extra"), CASES)
+def test_size_of_the_file_within_a_factor_of_two(tmp_path, name, extra):
+    experiment = quick(TEMPLATES[name].experiment).with_settings(extra)
+    if experiment.scan.frames > 100:
+        experiment = experiment.with_settings(["scan.phi.steps=21", "scan.chi.steps=9"])
+    expected = estimate(experiment, lit_share=lit_share_of(assemble(experiment)))
+    result = record(experiment, tmp_path / "run")
+    assert expected.frames == result.frames
+    assert 0.5 < expected.disk / result.file.stat().st_size < 2.0
+
+
+def test_everything_grows_with_what_it_should():
+    base = TEMPLATES["rocking"].experiment
+    more = {
+        "camera.pixels=[680, 510]": ("rays", "memory", "disk", "seconds"),
+        "camera.oversampling=3": ("rays", "memory", "seconds"),
+        "scan.phi.steps=6100": ("frames", "memory", "disk", "seconds"),
+        "output.perfect_crystal=true": ("frames", "seconds"),
+        "output.compression=none": ("disk",),
+        "beam.height_fwhm_um=50": ("rays", "memory", "seconds"),
+        "scan.z.values_um=[0, 1, 2]": ("frames", "disk", "seconds"),
+    }
+    before = estimate(base, workers=1)
+    for setting, grown in more.items():
+        after = estimate(base.with_settings([setting]), workers=1)
+        for name in grown:
+            assert getattr(after, name) > getattr(before, name), (setting, name)
+    assert estimate(base, workers=8).seconds < before.seconds
+
+
+def test_share_of_lit_frames():
+    standing = assemble(TEMPLATES["default"].experiment)
+    assert lit_share_of(standing) == 1.0
+    rocking = assemble(TEMPLATES["rocking"].experiment)
+    # The condenser lets pass 140 µrad to either side, of 600 µrad.
+    assert lit_share_of(rocking) == pytest.approx(0.2 / 0.6, abs=0.08)
+
+
+def test_a_run_that_fits_is_let_through(tmp_path):
+    check_resources(TEMPLATES["mosaicity"].experiment, tmp_path / "deep" / "below")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_small_disk_and_small_memory(tmp_path, monkeypatch):
+    experiment = TEMPLATES["mosaicity"].experiment
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"free": 10**6}))
+        with pytest.raises(InputError, match=r"(MB|kB) left"):
+            check_resources(experiment, tmp_path)
+    monkeypatch.setattr("weakbeam.run.estimate.physical_memory", lambda: 5e8)
+    with pytest.raises(InputError, match="streams them to a file"):
+        check_memory(experiment)
+    with pytest.raises(InputError, match="of memory"):
+        check_resources(experiment, tmp_path)
+
+
+def test_too_many_scans_for_a_file():
+    layers = Experiment().with_settings(
+        [
+            "camera.pixels=[1, 1]",
+            "scan.z.half_range_um=1",
+            "scan.z.steps=20000",
+            "scan.phi.values_mrad=[0, 1]",
+        ]
+    )
+    with pytest.raises(InputError, match="20000 scans of two motors"):
+        check_memory(layers)
+    # One motor alone is one scan, however long.
+    check_memory(layers.with_settings(["scan.phi.value_mrad=0"]))
+
+
+def test_many_lines_take_longer_and_a_wall_does_not():
+    one = Experiment().with_settings(["camera.pixels=[170, 510]"])
+
+    def of(*tables):
+        return estimate(one.model_copy(update={"defects": tables}), workers=1)
+
+    edge = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
+    few, many = (Wall(**edge, spacing_um=0.5, count=n) for n in (5, 7501))
+    assert of(few) == of(many)
+    times = [of(RandomDislocations(count=n)).seconds for n in (1, 10, 100, 1000, 10_000)]
+    assert times == sorted(times)
+    # Ten times the lines take less than ten times as long.
+    assert times[3] < times[4] < 6.0 * times[3]
+    assert of(RandomDislocations(count=10_000)).memory < 2e9
+    known = estimate(one, workers=1, lines=10_000)
+    assert known.seconds > 0.9 * times[4]
