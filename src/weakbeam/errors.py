@@ -12,16 +12,17 @@ class InputError(ValueError):
     Parameters
     ----------
     key : str
-        Where it stands: the path in the experiment file (``"beam.energy_keV"``), a command-line
-        flag, or a file.
+        Where it stands: the path in the experiment file (``"beam.energy_keV"``), the name of an
+        argument, or a file.
     value : object
         What was found there; ``None`` where there is no value to show.
     allowed : str
-        What is wrong and what would be right.
+        What is wrong and what would be right. An argument that it speaks of stands in backquotes.
 
     Notes
     -----
-    The command line ends with status 2 and prints ``str(error)``, which is always one line.
+    ``str(error)`` is always one line. The command line prints it with its own flags in place of the
+    names of arguments, and ends with status 2.
     """
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
@@ -30,6 +31,10 @@ class InputError(ValueError):
         self.allowed = allowed
         shown = "" if value is None else f" = {_short(value)}"
         super().__init__(f"{key}{shown}: {allowed}".replace("\n", " "))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, object, str]]:
+        """Let the error come back from another process as what it was."""
+        return type(self), (self.key, self.value, self.allowed)
 
 
 class RunError(RuntimeError):

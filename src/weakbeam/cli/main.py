@@ -17,6 +17,7 @@ from weakbeam.cli.identify import identify
 from weakbeam.cli.init import init
 from weakbeam.cli.maps import maps
 from weakbeam.cli.optics import optics
+from weakbeam.cli.options import text_with_flags, with_flags
 from weakbeam.cli.reflections import reflections
 from weakbeam.cli.rerun import rerun
 from weakbeam.cli.show import show
@@ -101,9 +102,9 @@ def _run(command: click.Command, arguments: Sequence[str] | None = None) -> None
     except click.ClickException as error:
         _end(error.format_message(), error.exit_code)
     except InputError as error:
-        _end(str(error), 2)
+        _end(str(with_flags(error)), 2)
     except RunError as error:
-        _end(str(error), 1)
+        _end(text_with_flags(str(error)), 1)
     except MemoryError:
         _end("out of memory", 1)
     except (click.Abort, KeyboardInterrupt):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -101,15 +102,36 @@ def check_target(folder: Path, name: str, overwrite: bool, what: str) -> Path:
     return folder / name
 
 
+FLAGS = {
+    "background": "--background",
+    "folder": "--output",
+    "overwrite": "--overwrite",
+    "path": "--output",
+    "resume": "--resume",
+    "settings": "--set",
+    "workers": "--workers",
+}
+"""The flags of arguments that have them in every command, and in no experiment are a key."""
+
+
+def with_flags(error: InputError, flags: Mapping[str, str] = FLAGS) -> InputError:
+    """The mistake as the command line tells it: flags in place of the names of arguments."""
+    key = flags.get(error.key, error.key)
+    return InputError(key, error.value, text_with_flags(error.allowed, flags))
+
+
+def text_with_flags(text: str, flags: Mapping[str, str] = FLAGS) -> str:
+    """The text with flags in place of the arguments that stand in it in backquotes."""
+    return re.sub("`([a-z_]+)`", lambda name: flags.get(name[1], name[0]), text)
+
+
 @contextmanager
 def naming_flags(**flags: str) -> Iterator[None]:
-    """Let mistakes name the flags of the command line, in place of what functions call them."""
+    """Let mistakes name flags of one command in place of arguments, beside those of all."""
     try:
         yield
     except InputError as error:
-        if error.key not in flags:
-            raise
-        raise InputError(flags[error.key], error.value, error.allowed) from None
+        raise with_flags(error, flags) from None
 
 
 def experiment_options(command: F) -> F:
