@@ -1,10 +1,11 @@
+import copy
 import math
+import pickle
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from pydantic import ValidationError
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
@@ -27,7 +28,10 @@ from weakbeam.experiment import (
     SquareAperture,
     Wire,
 )
+from weakbeam.experiment.camera import CameraFile
 from weakbeam.experiment.presets import preset_names, preset_text
+from weakbeam.experiment.sweep import Manifest
+from weakbeam.experiment.values import Table
 
 ID06_LENS = Lens(lenslets=88, radius_um=50, pitch_mm=1.6, distance_m=0.274)
 STOPS = (
@@ -563,7 +567,7 @@ class TestPresets:
             Experiment.from_toml_text('preset = "id03"\n[beam]\nenergy_keV = 0')
         data = {"preset": "id03", "camera": {"pixel_nm": 3, "magnification": 4}}
         with pytest.raises(InputError, match=r"^camera\.pixel_nm = 3: give either pixel_nm, or"):
-            Experiment._from_data(data)
+            Experiment.model_validate(data)
         with pytest.raises(InputError, match=r"^beam = 3: must be a table"):
             Experiment.from_toml_text('preset = "id03"\nbeam = 3')
 
@@ -656,26 +660,119 @@ class TestSettings:
 
 
 class TestPython:
-    def test_mistakes_are_pydantic_s(self):
-        with pytest.raises(ValidationError, match="must be a number from 1 to 1000"):
-            Beam(energy_keV=0)
-        with pytest.raises(ValidationError, match="give line, or plane and character_deg"):
-            Dislocation(burgers=(1, 0, -1))
-        with pytest.raises(ValidationError, match="Extra inputs"):
-            Experiment(beems=Beam())
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: Beam(energy_keV=-3), "energy_keV = -3: must be a number from 1 to 1000"),
+            (
+                lambda: Experiment(beam={"energy_kev": 17}),
+                "beam.energy_kev = 17: unknown key; did you mean beam.energy_keV?",
+            ),
+            (lambda: Experiment(beems=3), "beems = 3: unknown key; did you mean beam?"),
+            (lambda: Experiment(beam=3), "beam = 3: must be a table"),
+            (
+                lambda: Dislocation(burgers=(1, 0, -1)),
+                "line: missing; give line, or plane and character_deg",
+            ),
+            (
+                lambda: Camera(pixels="x"),
+                "pixels = 'x': must be two integers from 1 to 100000 (rows, columns)",
+            ),
+            (
+                lambda: CameraFile(gain_adu_per_photon=-1, offset_adu=0, read_variance_adu2=1),
+                "gain_adu_per_photon = -1: must be a number from 0.001 to 10000",
+            ),
+            (
+                lambda: Manifest(axes=[{"key": "beam.energy_keV"}]),
+                "axes[0].values: missing; give one of values; start, stop and steps; seeds",
+            ),
+            (
+                lambda: Experiment.model_validate({"scan": {"mode": ["rocking"]}}),
+                'scan.mode = [\'rocking\']: must be "single", "rocking", "rolling", "strain", '
+                '"mosaicity", "mosaicity-strain", "layers" or "mosaicity-layers"',
+            ),
+            (lambda: Experiment.model_validate(3), "Experiment = 3: must be a table"),
+            (lambda: Experiment.model_validate({3: 4}), "3 = 4: the name of a key must be a text"),
+            (
+                lambda: Experiment.model_validate_json('{"beam": {"energy_keV": 0}}'),
+                "beam.energy_keV = 0: must be a number from 1 to 1000",
+            ),
+            (
+                lambda: Experiment.model_validate_strings({"beam": {"energy_keV": "x"}}),
+                "beam.energy_keV = 'x': must be a number from 1 to 1000",
+            ),
+        ],
+    )
+    def test_a_mistake_is_one_line(self, make, message):
+        with pytest.raises(InputError) as caught:
+            make()
+        assert str(caught.value) == message
+        assert str(pickle.loads(pickle.dumps(caught.value))) == message
+
+    def test_text_that_is_no_json_is_one_line(self):
+        with pytest.raises(InputError, match=r"^Experiment: must be JSON; "):
+            Experiment.model_validate_json("{")
+
+    def test_a_table_in_place_of_a_list_is_no_list(self):
+        with pytest.raises(
+            InputError, match=r"^defects = Dislocation\(.*: must be a list of tables"
+        ):
+            Experiment(defects=Dislocation(burgers=(1, 0, -1), line=(1, 2, 1)))
 
     def test_instances_are_immutable(self):
-        with pytest.raises(ValidationError, match="frozen"):
-            Experiment().beam.energy_keV = 19
+        beam = Experiment().beam
+        with pytest.raises(InputError, match=r"^energy_keV = 19: cannot be changed; replace"):
+            beam.energy_keV = 19
+        with pytest.raises(InputError, match=r"^energy_keV: cannot be changed; replace"):
+            del beam.energy_keV
+        assert beam == Beam()
 
-    def test_copies_are_checked(self):
-        beam = Beam().model_copy(update={"energy_keV": 19})
+    @pytest.mark.parametrize("copied", [Table.model_copy, Table.copy])
+    def test_copies_are_checked(self, copied):
+        beam = copied(Beam(), update={"energy_keV": 19})
         assert (beam.energy_keV, type(beam.energy_keV)) == (19.0, float)
-        with pytest.raises(ValidationError, match="must be a number"):
-            Beam().model_copy(update={"energy_keV": math.nan})
-        with pytest.raises(ValidationError, match="Extra inputs"):
-            Beam().model_copy(update={"energy": 19})
-        assert AngleAxis(value_mrad=1).model_copy(update={"values_mrad": [1, 2]}).count == 2
+        assert beam.model_fields_set == {"energy_keV"}
+        with pytest.raises(InputError, match=r"^energy_keV = nan: must be a number"):
+            copied(Beam(), update={"energy_keV": math.nan})
+        with pytest.raises(InputError, match=r"^energy = 19: unknown key; did you mean energy_keV"):
+            copied(Beam(), update={"energy": 19})
+        with pytest.raises(InputError, match=r"^beam\.energy_keV = -3: must be a number"):
+            copied(Experiment(), update={"beam": {"energy_keV": -3}})
+        assert copied(AngleAxis(value_mrad=1), update={"values_mrad": [1, 2]}).count == 2
+
+    def test_a_copy_has_whole_new_tables_and_replace_changes_their_keys(self):
+        experiment = Experiment(
+            preset="id06-2021", camera={"pixels": (40, 120)}, beam=Beam(profile="box")
+        )
+        coarse = {"camera": {"oversampling": 2}}
+        assert experiment.model_copy(update=coarse).camera.pixels == (170, 510)
+        changed = experiment.replace(**coarse, scan={"phi": {"half_range_mrad": 0.3, "steps": 61}})
+        assert changed.camera.model_fields_set == {"pixels", "oversampling"}
+        assert changed.scan.phi == AngleAxis(half_range_mrad=0.3, steps=61)
+        assert changed.beam == experiment.beam
+        # What came from the preset is not given, and another one takes over.
+        again = changed.replace(preset="id06", camera={"pixel_nm": 50}).camera
+        assert again == Camera(pixels=(40, 120), oversampling=2, pixel_nm=50)
+
+    def test_replace_puts_another_kind_in_place(self):
+        wire = Objective(stop=Wire(diameter_um=30, position_um=2))
+        assert wire.replace(stop={"diameter_um": 20}).stop == Wire(diameter_um=20, position_um=2)
+        assert wire.replace(stop={"kind": "knife_edge"}).stop == KnifeEdge()
+        assert wire.replace(stop=None) == Objective()
+
+    def test_replace_tells_the_whole_path(self):
+        with pytest.raises(
+            InputError, match=r"^scan\.phi\.step = 3: unknown key; did you mean scan"
+        ):
+            Experiment().replace(scan={"phi": {"step": 3}})
+        with pytest.raises(InputError, match=r"^camera = 3: must be a table"):
+            Experiment().replace(camera=3)
+
+    def test_experiments_are_sent_between_processes(self):
+        experiment = Experiment(preset="id06-2021", defects=[])
+        again = pickle.loads(pickle.dumps(experiment))
+        assert again == copy.deepcopy(experiment) == experiment
+        assert again.model_fields_set == {"preset", "defects"}
 
     def test_experiments_can_be_keys(self):
         assert {Experiment(): 1}[Experiment.from_toml_text("")] == 1

@@ -78,7 +78,7 @@ sections = st.sampled_from([*Experiment.model_fields, "beams", ""])
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(sections, toml_values | st.lists(toml_values), max_size=3))
 def test_any_table_is_an_experiment_or_one_line(data):
-    assert is_read_or_refused_in_one_line(lambda: Experiment._from_data(data))
+    assert is_read_or_refused_in_one_line(lambda: Experiment.model_validate(data))
 
 
 @settings(deadline=None, max_examples=100)
@@ -136,6 +136,6 @@ def test_the_strategies_reach_every_form():
 @pytest.mark.parametrize("key", ["\u2028", "a\nb", "a\x85b", "\x1b[31m", "é" * 200])
 def test_strange_keys_stay_on_one_line(key):
     with pytest.raises(InputError) as caught:
-        Experiment._from_data({"beam": {key: "\u2028\x85"}})
+        Experiment.model_validate({"beam": {key: "\u2028\x85"}})
     assert len(str(caught.value).splitlines()) == 1
     assert str(caught.value).isprintable()

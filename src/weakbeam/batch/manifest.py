@@ -222,7 +222,7 @@ def parse_sweep(data: Mapping[str, Any], folder: Path = Path(".")) -> Sweep:
     inline = data.get("experiment")
     if inline is not None and not isinstance(inline, Mapping):
         raise InputError("experiment", None, "must be a table")
-    manifest = Manifest.from_data(rest)
+    manifest = Manifest.model_validate(rest)
     if manifest.base is not None and inline is not None:
         raise InputError("base", manifest.base, "give either base or [experiment]")
     if manifest.base is not None:
@@ -236,7 +236,7 @@ def parse_sweep(data: Mapping[str, Any], folder: Path = Path(".")) -> Sweep:
 
 def _inline_experiment(data: Mapping[str, Any]) -> Experiment:
     try:
-        return Experiment._from_data(data)
+        return Experiment.model_validate(data)
     except InputError as mistake:
         raise InputError(f"experiment.{mistake.key}", mistake.value, mistake.allowed) from None
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictFloat, StrictInt, ValidationError, model_validator
+from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.mistakes import input_error
 from weakbeam.experiment.toml_text import parse_toml, read_toml
 from weakbeam.experiment.values import (
     Allowed,
@@ -244,6 +243,5 @@ def camera_preset(name: str) -> CameraFile:
 def _checked(data: dict[str, Any], source: str) -> CameraFile:
     try:
         return CameraFile.model_validate(data)
-    except ValidationError as error:
-        mistake = input_error(error.errors(include_url=False), data, CameraFile)
+    except InputError as mistake:
         raise InputError(f"{source}: {mistake.key}", mistake.value, mistake.allowed) from None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
     StrictBool,
-    ValidationError,
     model_validator,
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
@@ -24,7 +23,6 @@ from weakbeam.experiment.instrument import (
     Beam,
     Objective,
 )
-from weakbeam.experiment.mistakes import input_error
 from weakbeam.experiment.populations import (
     AllDefects,
 )
@@ -64,7 +62,7 @@ class Experiment(Table):
     """Everything that decides what the images show.
 
     ``Experiment()`` is the default: one image of one edge dislocation in aluminium.
-    Instances are immutable; `model_copy` and `with_settings` return changed ones.
+    Instances are immutable; `replace`, `model_copy` and `with_settings` return changed ones.
 
     Examples
     --------
@@ -142,12 +140,12 @@ class Experiment(Table):
             If the file cannot be read or a value is not allowed: one line that names the key, the
             value and what is allowed.
         """
-        return cls._from_data(read_toml(path))
+        return cls.model_validate(read_toml(path))
 
     @classmethod
     def from_toml_text(cls, text: str, source: str = "experiment") -> Self:
         """Read an experiment from TOML text; `source` names it in messages about syntax."""
-        return cls._from_data(parse_toml(text, source))
+        return cls.model_validate(parse_toml(text, source))
 
     def to_toml(self, comments: bool = False) -> str:
         """Write the experiment as TOML with every default spelt out.
@@ -172,16 +170,9 @@ class Experiment(Table):
         InputError
             If a setting cannot be read or its key or value is not allowed.
         """
-        return self._from_data(apply_settings(self, settings))
+        return self.model_validate(apply_settings(self, settings))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the TOML text, hexadecimal: equal for equal experiments."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
-
-    @classmethod
-    def _from_data(cls, data: Mapping[str, Any]) -> Self:
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise input_error(error.errors(include_url=False), data, cls) from None

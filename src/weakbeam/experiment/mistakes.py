@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from weakbeam.errors import InputError
@@ -17,9 +17,7 @@ _NOTHING = object()
 _LONG_LIST = 3
 
 
-def input_error(
-    errors: Sequence[ErrorDetails], data: Mapping[str, Any], root: type[Table]
-) -> InputError:
+def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Table]) -> InputError:
     """Return the `InputError` for the first of the mistakes that pydantic found.
 
     Unknown keys come first: a misspelt key is often the reason why another one is missing.
@@ -28,8 +26,8 @@ def input_error(
     ----------
     errors : sequence of ErrorDetails
         What ``ValidationError.errors()`` returns.
-    data : mapping
-        What was validated.
+    data : any
+        What was validated; a mapping, unless that is the mistake.
     root : type of Table
         The model that `data` was validated against.
     """
@@ -55,13 +53,21 @@ def known_keys(root: type[Table], prefix: str = "") -> Iterator[str]:
             yield from known_keys(table, f"{path}{index}.")
 
 
-def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) -> InputError:
+def _mistake(error: ErrorDetails, data: Any, root: type[Table]) -> InputError:
     table: type[Table] | None = root
     path, value, field = "", data, None
     for part in error["loc"]:
         if isinstance(table, type) and issubclass(table, Variant) and part == table.kind_name():
             # Where several kinds are possible, pydantic tells between which keys it chose one.
             continue
+        if error["type"] == "invalid_key":
+            key = _joined(path, _short(str(part)))
+            return InputError(
+                key, _showable(_item(value, part)), "the name of a key must be a text"
+            )
+        if isinstance(value, Table):
+            # It stands where a list of tables is wanted, and pydantic went through its values.
+            break
         if isinstance(part, int):
             # Three numbers are shown whole; in a longer list, the wrong one is pointed at.
             if table is None and len(value) <= _LONG_LIST:
@@ -94,7 +100,8 @@ def _mistake(error: ErrorDetails, data: Mapping[str, Any], root: type[Table]) ->
         many = _is_list_of_tables(field.annotation) and not path.endswith("]")
         form = f"a list of tables, each written [[{path}]]" if many else "a table"
         return InputError(path, _showable(value), f"must be {form}")
-    assert field is not None
+    if field is None:
+        return InputError(root.__name__, _showable(value), "must be a table")
     return InputError(path, _showable(value), f"must be {allowed(field)}")
 
 

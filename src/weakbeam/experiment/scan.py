@@ -177,9 +177,10 @@ class Scan(Table):
     @model_validator(mode="before")
     @classmethod
     def _has_the_ranges_of_its_mode(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("mode") not in _MODES:
+        mode = data.get("mode") if isinstance(data, dict) else None
+        if not isinstance(mode, str) or mode not in _MODES:
             return data
-        ranges = {name: _RANGES[name] for name in _MODES[data["mode"]]}
+        ranges = {name: _RANGES[name] for name in _MODES[mode]}
         return ranges | {name: _completed(given, ranges.get(name)) for name, given in data.items()}
 
     @model_validator(mode="after")

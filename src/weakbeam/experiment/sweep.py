@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,12 +12,10 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
-    ValidationError,
     model_validator,
 )
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.mistakes import input_error
 from weakbeam.experiment.values import Allowed, FileName, Table, integer, number
 
 __all__ = ["Axis", "Draw", "DrawRange", "ExecutorOptions", "Manifest", "SweepOutput"]
@@ -260,17 +257,3 @@ class Manifest(Table):
         if not named:
             raise InputError("axes", None, "missing; a sweep has [[axes]], or [draw]")
         return self
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Check the data of a manifest, without its ``[experiment]``.
-
-        Raises
-        ------
-        InputError
-            If a key or value is not allowed.
-        """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise input_error(error.errors(include_url=False), data, cls) from None
