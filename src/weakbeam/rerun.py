@@ -118,7 +118,7 @@ def rerun(
     if kind == "shard":
         if folder is not None:
             allowed = "is for runs and libraries; images of a sweep are compared in memory"
-            raise InputError("--output", str(folder), allowed)
+            raise InputError("folder", str(folder), allowed)
         return _rerun_shard(path, workers, progress)
     origin = read_provenance(path)
     inputs = _changed_inputs(origin.inputs)

@@ -127,7 +127,7 @@ def test_a_scheduler_that_dies_is_told_and_nothing_lost(tmp_path):
             os.killpg(scheduler.pid, signal.SIGKILL)
 
     try:
-        with pytest.raises(RunError, match="the Dask scheduler was lost; --resume goes on"):
+        with pytest.raises(RunError, match="the Dask scheduler was lost; `resume` goes on"):
             run_sweep(sweep, tmp_path / "run", options, watch=watch)
     finally:
         for process in (scheduler, worker):
@@ -179,9 +179,7 @@ def test_a_missing_command(tmp_path, monkeypatch, kind, command):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError) as caught:
         run_sweep(small_sweep(SEEDS), tmp_path / "run", ExecutorOptions(kind=kind))
-    assert (
-        str(caught.value) == f"--executor = '{kind}': needs {command}, which this computer has not"
-    )
+    assert str(caught.value) == f"executor = '{kind}': needs {command}, which this computer has not"
     assert not (tmp_path / "run").exists()
 
 

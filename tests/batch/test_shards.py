@@ -341,7 +341,7 @@ class TestExtension:
 
     def test_a_folder_with_a_sweep_is_not_touched_unasked(self, tmp_path):
         compute_here(small_sweep(CHI), tmp_path)
-        with pytest.raises(InputError, match="holds a sweep; --resume goes on with it"):
+        with pytest.raises(InputError, match="holds a sweep; `resume` goes on with it"):
             compute_here(small_sweep(CHI), tmp_path)
 
 

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from weakbeam.cli.bootstrap import bootstrap, ray_optics
+from weakbeam.cli.options import with_flags
 from weakbeam.diffraction.kernel import differences
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -71,7 +72,7 @@ def test_mistakes_are_told_before_anything_is_written(arguments, key, tmp_path, 
     options = [*SMALL, *arguments] if "--bins" not in arguments else arguments
     error = run(*options).exception
     assert isinstance(error, InputError)
-    assert error.key == key
+    assert with_flags(error).key == key
     assert "\n" not in str(error)
     assert list(tmp_path.iterdir()) == []
 
@@ -81,5 +82,5 @@ def test_an_existing_kernel_is_kept(tmp_path):
     path.write_text("precious")
     error = run("-o", path, *SMALL).exception
     assert isinstance(error, InputError)
-    assert "--overwrite" in str(error)
+    assert "--overwrite" in str(with_flags(error))
     assert path.read_text() == "precious"

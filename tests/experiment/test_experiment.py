@@ -628,9 +628,12 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            (["beam"], "--set = 'beam': must be key=value, such as beam.energy_keV=19"),
-            (["=3"], "--set = '=3': must be key=value, such as beam.energy_keV=19"),
-            (["beam..x=3"], "--set = 'beam..x=3': must be key=value, such as beam.energy_keV=19"),
+            (["beam"], "settings = 'beam': must be key=value, such as beam.energy_keV=19"),
+            (["=3"], "settings = '=3': must be key=value, such as beam.energy_keV=19"),
+            (
+                ["beam..x=3"],
+                "settings = 'beam..x=3': must be key=value, such as beam.energy_keV=19",
+            ),
             (["beam.energy=3"], "beam.energy = 3: unknown key; did you mean beam.energy_keV?"),
             (["beam.energy_keV=x"], "beam.energy_keV = 'x': must be a number from 1 to 1000"),
             (["beam.energy_keV.x=3"], "beam.energy_keV: must be a number from 1 to 1000"),

@@ -48,7 +48,7 @@ def test_nothing_is_written_over_unasked(tmp_path):
     path = tmp_path / "maps.h5"
     write_maps(path, "1.1", MAPS)
     before = path.read_bytes()
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         write_maps(path, "1.1", MAPS)
     assert path.read_bytes() == before
     write_maps(path, "2.1", MAPS, overwrite=True)

@@ -189,7 +189,7 @@ class TestRefusals:
         path = write(entry)
         with pytest.raises(InputError) as error:
             ScanFile.create(path, [entry], description())
-        assert "--output" in one_line(error, path)
+        assert "path = " in one_line(error, path)
         assert read_entry(path).done.all()
 
     def test_overwriting_replaces(self, write, entry, layout):

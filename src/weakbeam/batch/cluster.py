@@ -56,10 +56,10 @@ class ClusterExecutor:
         """
         kind = self.options.kind
         if find_spec(_PACKAGES[kind]) is None:
-            raise InputError("--executor", kind, "needs Dask: pip install 'weakbeam[cluster]'")
+            raise InputError("executor", kind, "needs Dask: pip install 'weakbeam[cluster]'")
         command = _SUBMIT.get(kind)
         if command is not None and shutil.which(command) is None:
-            raise InputError("--executor", kind, f"needs {command}, which this computer has not")
+            raise InputError("executor", kind, f"needs {command}, which this computer has not")
         if kind == "dask" and self.options.address is not None:
             with self._settings():
                 try:
@@ -223,4 +223,4 @@ class ClusterExecutor:
         return cluster, threads
 
 
-_LOST = "the Dask scheduler was lost; --resume goes on"
+_LOST = "the Dask scheduler was lost; `resume` goes on"

@@ -103,7 +103,7 @@ class SweepFolder:
         plan = self.plan(sweep.digest)
         if not resume and (self.plans.exists() or self.shards.exists()):
             raise InputError(
-                "--output", str(self.path), "holds a sweep; --resume goes on with it or extends it"
+                "folder", str(self.path), "holds a sweep; `resume` goes on with it or extends it"
             )
         try:
             self.plans.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,7 @@ def run_sweep(
     options = options or sweep.manifest.executor
     place = SweepFolder(Path(folder))
     if place.path.exists() and not place.path.is_dir():
-        raise InputError("--output", str(folder), "is a file; it must be a folder")
+        raise InputError("folder", str(folder), "is a file; it must be a folder")
     executor = executor_for(sweep, place.path, options)
     try:
         place.path.mkdir(parents=True, exist_ok=True)

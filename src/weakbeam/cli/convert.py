@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from weakbeam.cli.options import text_with_flags
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
@@ -47,7 +49,7 @@ def convert(file: Path, output: Path | None, reproduce: bool, force: bool, quiet
     assemble_all(conversion.experiment)
     if not quiet:
         for line in conversion.notes.lines:
-            click.echo(f"note: {line}", err=True)
+            click.echo(f"note: {text_with_flags(line)}", err=True)
     comments = [f"# Converted from {file.name}.", *(f"# {n}" for n in conversion.notes.changes), ""]
     text = "\n".join([*comments, conversion.toml])
     if output is None:

@@ -17,7 +17,7 @@ from weakbeam.cli import forward as forward_command
 from weakbeam.cli import reflections as reflections_command
 from weakbeam.cli.identify_generate import generate
 from weakbeam.cli.init import write_templates
-from weakbeam.cli.options import READER
+from weakbeam.cli.options import READER, text_with_flags
 from weakbeam.cli.show import show
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _read(config: Path) -> Experiment:
         return Experiment.from_toml(config)
     if not (context.params.get("quiet") or _SILENT in context.meta):
         for line in conversion.notes.lines:
-            click.echo(f"note: {line}", err=True)
+            click.echo(f"note: {text_with_flags(line)}", err=True)
     return conversion.experiment
 
 

@@ -14,6 +14,7 @@ from weakbeam.cli.options import (
     names_only_option,
     naming_flags,
     overwrite_option,
+    text_with_flags,
     workers_option,
 )
 from weakbeam.errors import InputError
@@ -138,7 +139,7 @@ def maps(
             progress=lambda share: update(100.0 * share),
         )
     for warning in mapped.warnings:
-        click.echo(f"weakbeam: {warning}", err=True)
+        click.echo(f"weakbeam: {text_with_flags(warning)}", err=True)
     noted = background if dark is None else f"mean of {dark}"
     write_maps(target, scan.entry, stored_maps(mapped, noted, threshold), overwrite)
     if not quiet:

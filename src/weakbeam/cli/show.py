@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from weakbeam.cli.options import folder_option, format_option
+from weakbeam.cli.options import folder_option, format_option, naming_flags
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ def show(
     if movie:
         from weakbeam.measured.pictures import movie_picture
 
-        picture = movie_picture(scan, movie, fps, scale)
+        with naming_flags(kind="--movie"):
+            picture = movie_picture(scan, movie, fps, scale)
         paths += save_pictures({"movie": picture}, folder, f".{movie}")
     for path in paths:
         click.echo(str(path), err=as_json)

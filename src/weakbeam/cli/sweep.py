@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from weakbeam.cli.options import naming_flags
 from weakbeam.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _run(
     start = time.monotonic()
     table = LiveTable(part.tasks(described), _frames(described), quiet)
     try:
-        with closing(table):
+        with naming_flags(executor="--executor"), closing(table):
             summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
     except KeyboardInterrupt:
         click.echo("weakbeam: interrupted; --resume goes on with the sweep", err=True)

@@ -257,7 +257,7 @@ def _output(keys: Keys, identify: bool) -> Section:
         )
     io.ignore("one file has everything, weakbeam.h5", "fn_prefix", "ftype", "dislocs_dirname")
     io.ignore("its frames stand beside the others, in weakbeam.h5", "perfect_dirname")
-    io.ignore("it belongs to the run: --workers N", "max_workers")
+    io.ignore("it belongs to the run: `workers` N", "max_workers")
     io.finish()
     output["figures"] = after.flag("enabled", True)
     after.ignore(

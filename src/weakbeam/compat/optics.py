@@ -106,7 +106,7 @@ def kernel_of(reciprocal: Keys, wanted: bool) -> Section:
     Unless it is `wanted`, keys that are given are noted as ignored.
     """
     reciprocal.ignore("it follows from hkl, keV and the cell", "theta")
-    reciprocal.ignore("it belongs to the run: --output", "date", "pkl_fpath")
+    reciprocal.ignore("it belongs to the run: `folder`", "date", "pkl_fpath")
     names = ["Nrays", "npoints1", "npoints2", "npoints3", "qi1_range", "qi2_range", "qi3_range"]
     if not wanted:
         reciprocal.ignore(

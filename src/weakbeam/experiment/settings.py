@@ -38,7 +38,7 @@ def _parse(setting: str) -> tuple[list[str | int], Any]:
     key, equals, text = setting.partition("=")
     key, text = key.strip(), text.strip()
     if not equals or not _KEY.fullmatch(key):
-        raise InputError("--set", setting, "must be key=value, such as beam.energy_keV=19")
+        raise InputError("settings", setting, "must be key=value, such as beam.energy_keV=19")
     path = [int(i) if i else name for i, name in _PART.findall(key)]
     try:
         table = tomllib.loads(f"value = {text}")

@@ -202,7 +202,7 @@ class SweepOutput(Table):
 class ExecutorOptions(Table):
     """Where the experiments are computed. None of this changes what is stored."""
 
-    kind: Executors = Field("local", description="where; --executor takes precedence")
+    kind: Executors = Field("local", description="where, unless a run is told another place")
     workers: Annotated[StrictInt, integer(1, 100_000)] | None = Field(
         None, description="processes, or jobs of a cluster; default: the cores, or 1 job"
     )

@@ -36,5 +36,5 @@ def creation_error(path: Path, error: Exception) -> InputError | RunError:
     """Tell a badly chosen place for a file (`InputError`) from a disk that fails (`RunError`)."""
     reason = disk_reason(error)
     if getattr(error, "errno", None) in _BAD_CHOICE:
-        return InputError("--output", str(path), f"cannot be created: {reason}")
+        return InputError("path", str(path), f"cannot be created: {reason}")
     return RunError(f"{path}: could not be created ({reason})")

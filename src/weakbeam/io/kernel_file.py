@@ -39,16 +39,16 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError("--output", str(path), "is a folder; give a file")
+        raise InputError("path", str(path), "is a folder; give a file")
     if path.exists() and not overwrite:
-        raise InputError("--output", str(path), "exists; use --overwrite or another name")
+        raise InputError("path", str(path), "exists; use `overwrite` or another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = _probe(path)
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError("--output", str(path), f"cannot be written ({error.strerror})") from None
+        raise InputError("path", str(path), f"cannot be written ({error.strerror})") from None
 
 
 def write_kernel(

@@ -141,7 +141,7 @@ def new_library(
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise InputError("--output", str(path), "exists: overwrite it or choose another folder")
+        raise InputError("path", str(path), "exists: overwrite it or choose another folder")
     part = path.with_name(path.name + ".new")
     try:
         with LibraryFile.create(

@@ -118,7 +118,7 @@ def refuse_if_held(path: Path) -> None:
         by = f"by {holder}" if holder else "by another process"
         is_here = holder is not None and holder.host == platform.node()
         where = "" if is_here else f"; if that has ended, delete {path}"
-        raise InputError("--output", str(path.parent), f"is in use {by}{where}")
+        raise InputError("folder", str(path.parent), f"is in use {by}{where}")
     # Another process may have seen the same and put its own lock here since: look again.
     with suppress(FileNotFoundError):
         if path.read_text(encoding="utf-8") == text:

@@ -90,14 +90,14 @@ def check_maps_target(path: Path, overwrite: bool) -> None:
     if not path.exists():
         return
     if not overwrite:
-        raise InputError("--output", str(path), "exists; choose another or say --overwrite")
+        raise InputError("path", str(path), "exists; choose another or say `overwrite`")
     try:
         with h5py.File(path, "r", locking=False) as file:
             ours = file.attrs.get("content") == "maps"
     except OSError:
         ours = False
     if not ours:
-        raise InputError("--output", str(path), "is no file of maps and stays as it is")
+        raise InputError("path", str(path), "is no file of maps and stays as it is")
 
 
 def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:

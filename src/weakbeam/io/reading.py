@@ -220,18 +220,18 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
         If there is no such file, it is truncated, not ours, of another experiment, or lacks a
         source file.
     """
-    with opened(path, key="--resume") as file:
+    with opened(path, key="resume") as file:
         names = _entry_names(file)
         stored = file[f"{names[0]}/simulation/digest"].asstr()[()]
         if stored != digest:
             raise InputError(
-                "--resume", str(path), "belongs to another experiment; choose another output"
+                "resume", str(path), "belongs to another experiment; choose another output"
             )
         reasons = {file[f"{name}/end_reason"].asstr()[()] for name in names}
         for name in names:
             absent = missing_sources(file, name)
             if absent:
-                raise InputError("--resume", str(path), f"its source file {absent[0]} is missing")
+                raise InputError("resume", str(path), f"its source file {absent[0]} is missing")
         if reasons == {"SUCCESS"}:
             return "SUCCESS"
         return "RUNNING" if "RUNNING" in reasons else "USER_ABORT"

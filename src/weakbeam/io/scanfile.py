@@ -95,9 +95,7 @@ class ScanFile:
             raise InputError("output.layout", layout, "must be one of " + ", ".join(LAYOUTS))
         if path.exists():
             if not overwrite:
-                raise InputError(
-                    "--output", str(path), "exists: resume it, overwrite it or move it"
-                )
+                raise InputError("path", str(path), "exists: resume it, overwrite it or move it")
             _refuse_if_in_use(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +150,7 @@ class ScanFile:
         _refuse_if_in_use(path)
         ended = check_resumable(path, digest)
         if ended == "SUCCESS":
-            raise InputError("--resume", str(path), "is complete: there is nothing to resume")
+            raise InputError("resume", str(path), "is complete: there is nothing to resume")
         if ended == "RUNNING":
             try:
                 rescue(path)
@@ -388,4 +386,4 @@ def _refuse_if_in_use(path: Path) -> None:
 
 
 def _in_use(path: Path) -> InputError:
-    return InputError("--output", str(path), "is in use by another process")
+    return InputError("path", str(path), "is in use by another process")

@@ -108,7 +108,7 @@ def write_truth(
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise InputError("--output", str(path), "exists: overwrite it or move it")
+        raise InputError("path", str(path), "exists: overwrite it or move it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NewFiles() as new:

@@ -352,5 +352,5 @@ def _remarks(
         if share > _PEDESTAL:
             yield (
                 f"{where}: the darkest frame has {darkest:.4g} a pixel, {share:.0%} of the whole; "
-                "a background draws centres of mass to the middle of the scan: see --background"
+                "a background draws centres of mass to the middle of the scan: see `background`"
             )

@@ -245,7 +245,7 @@ def movie_picture(
         scale=scale,
         label=intensity_label(scan),
     )
-    with naming("--movie", kind):
+    with naming("kind", kind):
         return movie.mp4(drawn, fps) if kind == "mp4" else movie.gif(drawn, fps)
 
 

@@ -268,10 +268,10 @@ def _check_folder(
 ) -> None:
     """Refuse a place that is no folder, or holds what this run would destroy unasked."""
     if folder.exists() and not folder.is_dir():
-        raise InputError("--output", str(folder), "is a file; it must be a folder")
+        raise InputError("folder", str(folder), "is a file; it must be a folder")
     if (folder / FILE).resolve() in {Path(name).resolve() for name in stacks[0].setup.inputs}:
         raise InputError(
-            "--output",
+            "folder",
             str(folder),
             f"holds {FILE}, which the experiment reads: choose another folder",
         )
@@ -279,15 +279,13 @@ def _check_folder(
         text = _text(folder / EXPERIMENT_FILE)
         if text is not None and text != experiment.to_toml():
             raise InputError(
-                "--output", str(folder), f"has an {EXPERIMENT_FILE} already: choose another folder"
+                "folder", str(folder), f"has an {EXPERIMENT_FILE} already: choose another folder"
             )
     if experiment.output.layout == "bliss":
         for part in stacks:
             source = folder / source_path(part.index)
             if source.exists() and not is_own_file(source):
-                raise InputError(
-                    "--output", str(source), "is not of weakbeam: choose another folder"
-                )
+                raise InputError("folder", str(source), "is not of weakbeam: choose another folder")
 
 
 def _text(path: Path) -> str | None:
