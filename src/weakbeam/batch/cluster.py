@@ -61,13 +61,13 @@ class ClusterExecutor:
         if command is not None and shutil.which(command) is None:
             raise InputError("executor", kind, f"needs {command}, which this computer has not")
         if kind == "dask" and self.options.address is not None:
-            with self._settings():
+            with self._configured():
                 try:
                     self._client(self.options.address).close()
                 except RunError as error:
                     raise InputError("executor.address", None, str(error)) from None
 
-    def _settings(self) -> Any:
+    def _configured(self) -> Any:
         """What Dask is told while it is used."""
         import dask
 
@@ -81,8 +81,8 @@ class ClusterExecutor:
 
     def __call__(self, shards: Iterator[int]) -> Iterator[Event]:
         """Compute files; see `weakbeam.batch.events.Executor`."""
-        with self._settings(), ExitStack() as stack:
-            client, threads = self._connect(stack)
+        with self._configured(), ExitStack() as connections:
+            client, threads = self._connect(connections)
             if self.options.kind in _SUBMIT:
                 yield Submitted(self._jobs, str(self._logs))
             yield from self._run(client, threads, shards)
@@ -148,18 +148,18 @@ class ClusterExecutor:
     def _logs(self) -> Path:
         return Path(self.folder) / "logs"
 
-    def _connect(self, stack: ExitStack) -> tuple[Client, int]:
+    def _connect(self, connections: ExitStack) -> tuple[Client, int]:
         """A client of the cluster that is asked for, and the threads of each worker."""
         from distributed import Client
 
         options = self.options
         if options.kind == "dask" and options.address is not None:
             client = self._client(options.address)
-            stack.callback(client.close)
+            connections.callback(client.close)
             return client, options.threads or 1
-        cluster, threads = self._cluster(stack)
+        cluster, threads = self._cluster(connections)
         client = Client(cluster, timeout=options.wait_s, set_as_default=False)
-        stack.callback(client.close)
+        connections.callback(client.close)
         return client, threads
 
     def _client(self, address: str) -> Client:
@@ -173,7 +173,7 @@ class ClusterExecutor:
             reason = str(error).splitlines()[0] if str(error) else "no answer"
             raise RunError(f"Dask scheduler {address}: {reason}") from None
 
-    def _cluster(self, stack: ExitStack) -> tuple[Any, int]:
+    def _cluster(self, connections: ExitStack) -> tuple[Any, int]:
         options = self.options
         if options.kind == "dask":
             from distributed import LocalCluster
@@ -187,7 +187,7 @@ class ClusterExecutor:
                 dashboard_address=None,
                 memory_limit=None,
             )
-            stack.callback(cluster.close)
+            connections.callback(cluster.close)
             return cluster, threads
         import dask_jobqueue
 
@@ -218,8 +218,8 @@ class ClusterExecutor:
                 mem=math.ceil(options.memory_GB * 1e9),
                 **common,
             )
-        stack.callback(cluster.close)
-        stack.enter_context(jobs_kept(cluster, self._jobs))
+        connections.callback(cluster.close)
+        connections.enter_context(jobs_kept(cluster, self._jobs))
         return cluster, threads
 
 

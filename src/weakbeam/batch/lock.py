@@ -61,10 +61,10 @@ def one_by_one(folder: Path, name: str, longest: float = 600.0) -> Iterator[None
         After this time (s) the lock is taken to have been left by a computer that is gone.
     """
     path, start = folder / name, time.monotonic()
-    with ExitStack() as stack:
+    with ExitStack() as locked:
         while True:
             try:
-                stack.enter_context(held(path))
+                locked.enter_context(held(path))
                 break
             except InputError:
                 if not path.exists():
@@ -77,5 +77,5 @@ def one_by_one(folder: Path, name: str, longest: float = 600.0) -> Iterator[None
 
 def holders(folder: Path) -> list[Holder]:
     """The processes that hold locks of a folder, as far as they are not known to be gone."""
-    found = (holder_of(path) for path in sorted(folder.glob("*.lock")))
-    return list(dict.fromkeys(holder for holder in found if holder is not None))
+    by_lock = (holder_of(path) for path in sorted(folder.glob("*.lock")))
+    return list(dict.fromkeys(holder for holder in by_lock if holder is not None))

@@ -169,13 +169,13 @@ def run_sweep(
         finally:
             place.remove_drafts()
         try:
-            found = write_tables(place, sweep)
+            inventory = write_tables(place, sweep)
         except OSError as error:
             raise RunError(str(creation_error(place.path, error))) from None
-    failures = [failure for _, failure in sorted(found.failures.items())]
-    if not found.places and len(failures) == sweep.count and not lost:
+    failures = [failure for _, failure in sorted(inventory.failures.items())]
+    if not inventory.places and len(failures) == sweep.count and not lost:
         raise InputError("sweep", None, f"no task is possible; the first: {failures[0].reason}")
-    return Summary(sweep.count, len(found.places), failures, lost)
+    return Summary(sweep.count, len(inventory.places), failures, lost)
 
 
 def _missing(folder: SweepFolder, sweep: Sweep, part: Part, tell: Watch) -> Iterator[int]:

@@ -72,15 +72,15 @@ def sweep_status(path: str | os.PathLike[str], thorough: bool = False) -> Status
         receipt = read_receipt(receipt_path)
         if receipt is None or not receipt.is_intact(folder.shards, thorough):
             damaged.append(receipt.file if receipt else receipt_path.name)
-    found = contents(folder, sweep, frozenset(damaged))
+    inventory = contents(folder, sweep, frozenset(damaged))
     index = folder.path / INDEX
     return Status(
         tasks=sweep.count,
-        done=len(found.places),
-        failed=len(found.failures),
+        done=len(inventory.places),
+        failed=len(inventory.failures),
         files=sweep.shards,
-        complete=len(found.complete),
-        reasons=dict(Counter(f.reason for f in found.failures.values()).most_common()),
+        complete=len(inventory.complete),
+        reasons=dict(Counter(f.reason for f in inventory.failures.values()).most_common()),
         damaged=tuple(damaged),
         unreadable=tuple(missing_sources(index)) if index.exists() else (),
         running=tuple(map(str, holders(folder.path))),

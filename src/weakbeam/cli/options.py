@@ -188,6 +188,6 @@ def _read(config: Path) -> Experiment:
         from weakbeam.experiment.toml_text import read_toml
 
         if is_dfxm_geo(read_toml(config)):
-            told = "is a file of dfxm-geo: weakbeam convert makes an experiment of it"
-            raise InputError(str(config), None, told) from None
+            allowed = "is a file of dfxm-geo: weakbeam convert makes an experiment of it"
+            raise InputError(str(config), None, allowed) from None
         raise

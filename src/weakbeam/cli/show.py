@@ -209,20 +209,20 @@ def _curves(
 def _pixel(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
-    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if not found:
+    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if not match:
         raise InputError("--pixel", text, "must be ROW,COLUMN, such as 85,255")
-    row, column = int(found[1]), int(found[2])
+    row, column = int(match[1]), int(match[2])
     return Region(slice(row, row + 1), slice(column, column + 1))
 
 
 def _region(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
-    found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
-    if not found:
+    match = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
+    if not match:
         raise InputError("--region", text, "must be R0:R1,C0:C1, such as 0:20,0:50")
-    first_row, last_row, first_column, last_column = map(int, found.groups())
+    first_row, last_row, first_column, last_column = map(int, match.groups())
     return Region(slice(first_row, last_row), slice(first_column, last_column))
 
 
@@ -234,24 +234,24 @@ def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
     from weakbeam.run.comparison import PREDICTIONS, compare_file, comparison_table
     from weakbeam.run.frames import SYMBOLS
 
-    found = compare_file(file, entry - 1)
+    comparison = compare_file(file, entry - 1)
     if as_json:
-        click.echo(json.dumps(found.numbers(), indent=2))
+        click.echo(json.dumps(comparison.numbers(), indent=2))
     else:
-        for line in comparison_table(found):
+        for line in comparison_table(comparison):
             click.echo(line)
     figure = comparison_figure(
-        {SYMBOLS[motor]: 1e3 * center for motor, center in found.centers.items()},
+        {SYMBOLS[motor]: 1e3 * center for motor, center in comparison.centers.items()},
         {
             SYMBOLS[motor]: {PREDICTIONS[name]: 1e3 * q for name, q in by_name.items()}
-            for motor, by_name in found.predicted.items()
+            for motor, by_name in comparison.predicted.items()
         },
         {
             SYMBOLS[motor]: {
                 PREDICTIONS[name]: (a.correlation, a.slope, 1e3 * a.rms)
                 for name, a in by_name.items()
             }
-            for motor, by_name in found.agreement.items()
+            for motor, by_name in comparison.agreement.items()
         },
         title=f"{file.name}, {entry}.1",
     )

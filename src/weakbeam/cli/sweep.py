@@ -121,24 +121,24 @@ def status(folder: Path, check: bool) -> None:
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.batch.status import sweep_status
 
-    found = sweep_status(folder, check)
-    click.echo(f"tasks    {found.tasks}")
-    click.echo(f"done     {found.done}")
-    click.echo(f"failed   {found.failed}")
-    click.echo(f"missing  {found.missing}")
-    click.echo(f"files    {found.complete} of {found.files} complete")
-    for holder in found.running:
+    standing = sweep_status(folder, check)
+    click.echo(f"tasks    {standing.tasks}")
+    click.echo(f"done     {standing.done}")
+    click.echo(f"failed   {standing.failed}")
+    click.echo(f"missing  {standing.missing}")
+    click.echo(f"files    {standing.complete} of {standing.files} complete")
+    for holder in standing.running:
         click.echo(f"running  {holder}")
-    for reason, count in list(found.reasons.items())[:_REASONS]:
+    for reason, count in list(standing.reasons.items())[:_REASONS]:
         click.echo(f"{count} x  {reason}")
-    if len(found.reasons) > _REASONS:
-        click.echo(f"and {len(found.reasons) - _REASONS} other reasons, see tasks.csv")
-    lost = dict.fromkeys([*found.damaged, *(Path(name).name for name in found.unreadable)])
+    if len(standing.reasons) > _REASONS:
+        click.echo(f"and {len(standing.reasons) - _REASONS} other reasons, see tasks.csv")
+    lost = dict.fromkeys([*standing.damaged, *(Path(name).name for name in standing.unreadable)])
     if lost:
         first = ", ".join(list(lost)[:3])
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
         # --resume looks at the lengths of files only.
-        repair = "remove them, and --resume" if check and found.damaged else "--resume"
+        repair = "remove them, and --resume" if check and standing.damaged else "--resume"
         raise RunError(f"damaged or missing: {first}{more}; {repair} computes them again")
 
 

@@ -203,23 +203,23 @@ def _oblique_reflections(
     if auto is not None:
         theta_max = auto.number("theta_max", math.radians(16.25))
         hkl_max = auto.integer("hkl_max", 5, least=1)
-        found = crystal.group_at(auto.number("eta_target"), theta_max, hkl_max, setup)
+        reflections = crystal.group_at(auto.number("eta_target"), theta_max, hkl_max, setup)
         auto.ignore(f"{crystal.ETA_TOLERANCE:g} rad is used", "eta_tol")
         auto.finish()
-        return {"reflections": found}
+        return {"reflections": reflections}
     if not given:
         if eta is None:
             reciprocal.notes.change("geometry.eta: not given, so that the smaller omega is taken")
         return {"reflection": crystal.oblique_reflection(hkl, eta, setup)}
-    found = []
+    reflections = []
     for entry in given:
-        one = entry.indices("hkl")
+        indices = entry.indices("hkl")
         azimuth = entry.number_or_none("eta")
         entry.ignore("all reflections share reciprocal.keV", "keV")
         entry.ignore("solved from hkl, keV and the mount", "omega", "theta")
         entry.finish()
-        found.append(crystal.oblique_reflection(one, azimuth, setup))
-    return {"reflections": found}
+        reflections.append(crystal.oblique_reflection(indices, azimuth, setup))
+    return {"reflections": reflections}
 
 
 def _frame(tree: Section, oblique: bool) -> defects.Frame:

@@ -225,9 +225,9 @@ def oblique_reflection(hkl: Triple, eta: float | None, setup: Section) -> Sectio
     InputError
         If the reflection cannot be reached, or none of its two settings has that azimuth.
     """
-    found = {"hkl": list(hkl), "geometry": "oblique"}
+    reflection = {"hkl": list(hkl), "geometry": "oblique"}
     if eta is None:
-        return found
+        return reflection
     azimuths = _azimuths(hkl, setup)
     apart = [abs(math.remainder(eta - azimuth, 2.0 * math.pi)) for azimuth in azimuths]
     if min(apart) > ETA_TOLERANCE:
@@ -237,7 +237,7 @@ def oblique_reflection(hkl: Triple, eta: float | None, setup: Section) -> Sectio
             f"must be {azimuths[0]:.6f} or {azimuths[1]:.6f} rad for {_words(hkl)} at "
             f"{setup['beam']['energy_keV']:g} keV",
         )
-    return found | {"solution": 1 + apart.index(min(apart))}
+    return reflection | {"solution": 1 + apart.index(min(apart))}
 
 
 def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list[Section]:
@@ -256,17 +256,19 @@ def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list
         sites=crystal.sites,
         sample_from_crystal=orientation_of(experiment, crystal, Reflection(geometry="oblique")),
     )
-    found: list[Section] = []
+    reflections: list[Section] = []
     for row in rows:
         if max(map(abs, row.hkl)) > hkl_max:
             continue
         for number, setting in enumerate(row.solutions, start=1):
             if setting is not None and abs(setting.eta - eta) < ETA_TOLERANCE:
-                found.append({"hkl": list(row.hkl), "geometry": "oblique", "solution": number})
+                reflections.append(
+                    {"hkl": list(row.hkl), "geometry": "oblique", "solution": number}
+                )
                 break
-    if not found:
+    if not reflections:
         raise InputError("reflections_auto.eta_target", eta, "matches no reflection")
-    return found
+    return reflections
 
 
 def _azimuths(hkl: Triple, setup: Section) -> list[float]:
@@ -278,10 +280,10 @@ def _azimuths(hkl: Triple, setup: Section) -> list[float]:
     crystal = crystal_of(experiment)
     reflection = Reflection(hkl=hkl, geometry="oblique")
     orientation = orientation_of(experiment, crystal, reflection)
-    settings = solve_oblique(crystal.cell, orientation, hkl, experiment.beam.energy_keV)
-    if settings is None:
+    solutions = solve_oblique(crystal.cell, orientation, hkl, experiment.beam.energy_keV)
+    if solutions is None:
         raise InputError("reciprocal.hkl", list(hkl), "no rotation brings it to diffract")
-    return [setting.eta for setting in settings]
+    return [solution.eta for solution in solutions]
 
 
 def _cross(a: Triple, b: Triple) -> Triple:

@@ -133,17 +133,17 @@ def wall(table: Keys, frame: Frame) -> list[Section]:
     """A wall of edge dislocations along the normal of (1 1 -1)."""
     spacing, count = table.positive("dis"), table.integer("ndis", least=1)
     table.finish()
-    found = {"kind": "wall", **_edge(WALL_BURGERS, WALL_PLANE)}
-    found |= {"spacing_um": spacing, "count": count}
+    section = {"kind": "wall", **_edge(WALL_BURGERS, WALL_PLANE)}
+    section |= {"spacing_um": spacing, "count": count}
     if count % 2 == 0 and frame.sample_from_crystal is not None:
         # An even wall of dfxm-geo has one line more below the origin than above.
         normal = frame.sample_from_crystal @ np.array(WALL_PLANE) / math.sqrt(3.0)
-        found["position_um"] = [rounded(x) for x in -0.5 * spacing * normal]
+        section["position_um"] = [rounded(x) for x in -0.5 * spacing * normal]
     table.notes.change(
         "crystal.wall: edges of [1 -1 0] on (1 1 -1), which is what dfxm-geo takes; all of them "
         "act, in closed form, so that an infinite wall (without count) costs no more"
     )
-    return [found]
+    return [section]
 
 
 def random_dislocations(table: Keys, frame: Frame, simple: bool) -> list[Section]:
@@ -162,9 +162,9 @@ def random_dislocations(table: Keys, frame: Frame, simple: bool) -> list[Section
             "crystal.random_dislocations: drawn by weakbeam, "
             + ("from the seed 0" if seed is None else "other ones than dfxm-geo has for that seed")
         )
-        found: Section = {"kind": "random", "count": count, "region": "gaussian"}
-        found |= {"sigma_um": rounded(sigma), "minimum_distance_um": distance}
-        return [found | {"character_deg": 0.0, "seed": seed or 0}]
+        population: Section = {"kind": "random", "count": count, "region": "gaussian"}
+        population |= {"sigma_um": rounded(sigma), "minimum_distance_um": distance}
+        return [population | {"character_deg": 0.0, "seed": seed or 0}]
     points, systems = draw(count, sigma, distance, seed)
     table.notes.change(
         "crystal.random_dislocations: listed one by one, as dfxm-geo draws them from that seed"
@@ -179,25 +179,28 @@ def random_dislocations(table: Keys, frame: Frame, simple: bool) -> list[Section
 def boundary(table: Keys) -> list[Section]:
     """A boundary between two subgrains, by Frank's equation."""
     recipe = table.choice("recipe", None, ("leds_eq11", "leds_eq14", "frankus", "custom"))
-    found: Section = {"kind": "boundary", "angle_deg": table.number("theta_deg")}
-    found["extent_um"] = table.positive("extent_um")
+    section: Section = {"kind": "boundary", "angle_deg": table.number("theta_deg")}
+    section["extent_um"] = table.positive("extent_um")
     table.ignore("any number is computed", "max_dislocations")
     custom = table.table("custom")
     table.finish()
     mixed_lines(table.notes)
     if recipe != "custom":
-        return [found | {"recipe": recipe}]
-    found["normal"] = list(custom.indices("n"))
-    found["axis"] = list(custom.indices("a"))
-    found["sets"] = []
+        return [section | {"recipe": recipe}]
+    section["normal"] = list(custom.indices("n"))
+    section["axis"] = list(custom.indices("a"))
+    section["sets"] = []
     for entry in custom.tables("set"):
-        one: Section = {"burgers": list(entry.indices("b")), "line": list(entry.indices("xi"))}
-        one["ratio"] = entry.number("rel_density", 1.0)
+        dislocations: Section = {
+            "burgers": list(entry.indices("b")),
+            "line": list(entry.indices("xi")),
+        }
+        dislocations["ratio"] = entry.number("rel_density", 1.0)
         entry.ignore("the field depends on Burgers vector and line alone", "slip_plane")
         entry.finish()
-        found["sets"].append(one)
+        section["sets"].append(dislocations)
     custom.finish()
-    return [found]
+    return [section]
 
 
 def mixed_lines(notes: Notes) -> None:

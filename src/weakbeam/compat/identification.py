@@ -68,16 +68,16 @@ def identify_section(keys: Keys, mode: str, crystal: Keys, counts: bool, seed: i
         If a value is not one that dfxm-geo allows.
     """
     notes = keys.notes
-    found: Section = {"mode": mode, "seed": seed}
+    candidates: Section = {"mode": mode, "seed": seed}
     multi = keys.table("multi")
     sweep = crystal.flag("sweep_all_slip_planes", True) or mode == "multi"
     if sweep:
         crystal.ignore("all planes are taken", "slip_plane_normal")
     plane = crystal.indices("slip_plane_normal", (1, 1, 1))
     if not sweep:
-        found["planes"] = [list(plane)]
-    _burgers(crystal, found, sweep, plane)
-    _characters(crystal, found)
+        candidates["planes"] = [list(plane)]
+    _burgers(crystal, candidates, sweep, plane)
+    _characters(crystal, candidates)
     crystal.ignore(
         "candidates that cannot be seen are marked, not left out",
         "exclude_invisibility",
@@ -85,11 +85,11 @@ def identify_section(keys: Keys, mode: str, crystal: Keys, counts: bool, seed: i
     )
     mixed_lines(notes)
     if mode == "multi":
-        _training_set(multi, found, notes)
+        _training_set(multi, candidates, notes)
     elif counts:
-        found["noise"] = True
+        candidates["noise"] = True
     multi.finish()
-    return found
+    return candidates
 
 
 def heights_of(keys: Keys, mode: str, identify: Section) -> Section | None:
@@ -109,15 +109,15 @@ def heights_of(keys: Keys, mode: str, identify: Section) -> Section | None:
     return {"values_um": heights}
 
 
-def _training_set(table: Keys, found: Section, notes: Notes) -> None:
-    found["images"] = table.integer("n_samples", 1000, least=1)
-    found["dislocations"] = 2
-    found["labels"] = table.flag("render_per_dislocation", False)
+def _training_set(table: Keys, candidates: Section, notes: Notes) -> None:
+    candidates["images"] = table.integer("n_samples", 1000, least=1)
+    candidates["dislocations"] = 2
+    candidates["labels"] = table.flag("render_per_dislocation", False)
     table.ignore("points are drawn evenly over the field of view", "pos_std_um")
     notes.change("multi: the same kind of images, but other random dislocations")
 
 
-def _burgers(crystal: Keys, found: Section, sweep: bool, plane: Triple) -> None:
+def _burgers(crystal: Keys, candidates: Section, sweep: bool, plane: Triple) -> None:
     name = "b_vector_indices"
     if name not in crystal:
         crystal.ignore("", name)
@@ -125,15 +125,15 @@ def _burgers(crystal: Keys, found: Section, sweep: bool, plane: Triple) -> None:
     indices = crystal.values(name, "integers from 0 to 5", lambda v: v in range(6))
     planes = _PLANES if sweep else (plane,)
     vectors = []
-    for one in planes:
-        if one not in _PLANES:
+    for glide_plane in planes:
+        if glide_plane not in _PLANES:
             raise InputError(crystal.name(name), indices, f"needs a plane among {_PLANES}")
-        numbered = _BURGERS[_PLANES.index(one)]
+        numbered = _BURGERS[_PLANES.index(glide_plane)]
         for index in indices:
             vector = [n if index < 3 else -n for n in numbered[index % 3]]
             if vector not in vectors:
                 vectors.append(vector)
-    found["burgers"] = vectors
+    candidates["burgers"] = vectors
     if sweep:
         crystal.notes.change(
             "crystal.b_vector_indices: identify.burgers has their vectors of all planes, each of "
@@ -141,7 +141,7 @@ def _burgers(crystal: Keys, found: Section, sweep: bool, plane: Triple) -> None:
         )
 
 
-def _characters(crystal: Keys, found: Section) -> None:
+def _characters(crystal: Keys, candidates: Section) -> None:
     start = crystal.number("angle_start_deg", 0.0)
     stop = crystal.number("angle_stop_deg", 350.0)
     step = crystal.number("angle_step_deg", 10.0)
@@ -149,9 +149,9 @@ def _characters(crystal: Keys, found: Section) -> None:
         raise InputError(crystal.name("angle_step_deg"), step, "must lead from start to stop")
     count = int(np.floor((stop - start) / step + 1e-9)) + 1
     if start == 0.0 and abs(count * step - 360.0) < 1e-9:
-        found["character_step_deg"] = step
+        candidates["character_step_deg"] = step
     else:
-        found["characters_deg"] = [start + k * step for k in range(count)]
+        candidates["characters_deg"] = [start + k * step for k in range(count)]
 
 
 def _is_number(value: Any) -> bool:

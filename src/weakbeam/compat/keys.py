@@ -134,8 +134,8 @@ class Keys:
         def good(value: Any) -> bool:
             return isinstance(value, list) and all(isinstance(v, dict) for v in value)
 
-        found = self._take(name, [], good, allowed)
-        return [Keys(v, f"{self.name(name)}[{i}]", self.notes) for i, v in enumerate(found)]
+        entries = self._take(name, [], good, allowed)
+        return [Keys(v, f"{self.name(name)}[{i}]", self.notes) for i, v in enumerate(entries)]
 
     def ignore(self, reason: str, *names: str) -> None:
         """Strike keys off that have no counterpart; those that are given are noted."""

@@ -23,7 +23,7 @@ GRID = (100_000_000, 400, 200, 200)
 """Default rays and voxels of a kernel."""
 
 RANGES = (5e-4, 7.5e-3, 7.5e-3)
-"""Default widths of its grid, in units of |Q|."""
+"""Default widths of the grid of a kernel, in units of |Q|."""
 
 
 def rounded(x: float) -> float:

@@ -186,14 +186,14 @@ class Pattern(Table):
         0.0, description="share of the pixels that are warm or hot"
     )
     tail_scale_adu: Adu = Field(
-        0.0, description="mean of the exponential distribution of what they have more"
+        0.0, description="mean of the exponential distribution of their excess counts"
     )
     edge_rows: Annotated[StrictInt, integer(0, 1000)] = Field(
-        0, description="rows at the first and at the last one that are brighter"
+        0, description="rows at either edge that are brighter"
     )
-    edge_peak_adu: Adu = Field(0.0, description="by this much at the edge")
+    edge_peak_adu: Adu = Field(0.0, description="excess of the outermost rows")
     edge_decay_rows: Annotated[StrictFloat, number(1e-3, 1e6)] = Field(
-        1.0, description="and by 1/e less after so many rows"
+        1.0, description="rows over which the excess falls to 1/e"
     )
     serial: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
         0, description="tells one camera of a kind from another"
@@ -209,7 +209,7 @@ class CameraFile(Table):
     offset_adu: Adu = Field(description="counts without light or exposure")
     dark_rate_adu_per_s: Adu = Field(0.0, description="growth of the counts without light")
     read_variance_adu2: Adu = Field(description="variance without light or exposure")
-    dark_variance_adu2_per_s: Adu = Field(0.0, description="growth of that variance")
+    dark_variance_adu2_per_s: Adu = Field(0.0, description="growth of the variance without light")
     full_well_adu: Annotated[StrictInt, integer(1, 65535)] = Field(
         65535, description="largest count"
     )

@@ -249,11 +249,11 @@ class Manifest(Table):
     def _varies_each_key_once(self) -> Self:
         named = [(f"axes[{n}]", key) for n, axis in enumerate(self.axes) for key in axis.names]
         named += [("draw", key) for key in (self.draw.names if self.draw else ())]
-        seen: dict[str, str] = {}
+        places: dict[str, str] = {}
         for place, key in named:
-            if key in seen:
-                raise InputError(place, key, f"varies already in {seen[key]}")
-            seen[key] = place
+            if key in places:
+                raise InputError(place, key, f"varies already in {places[key]}")
+            places[key] = place
         if not named:
             raise InputError("axes", None, "missing; a sweep has [[axes]], or [draw]")
         return self
