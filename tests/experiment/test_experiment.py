@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from weakbeam.errors import InputError
@@ -715,6 +716,20 @@ class TestPython:
     def test_text_that_is_no_json_is_one_line(self):
         with pytest.raises(InputError, match=r"^Experiment: must be JSON; "):
             Experiment.model_validate_json("{")
+
+    @pytest.mark.parametrize(
+        ("make", "key"),
+        [
+            (lambda: Beam(profile_um=(x for x in "ab")), "profile_um"),
+            (lambda: Objective(stop={"kind": np.array([1, 2])}), "stop.kind"),
+            (lambda: Beam(energy_keV=np.array([1.0, 2.0])), "energy_keV"),
+        ],
+    )
+    def test_values_that_no_file_can_hold_are_refused_like_others(self, make, key):
+        with pytest.raises(InputError) as caught:
+            make()
+        assert caught.value.key == key
+        assert caught.value.allowed.startswith("must be ")
 
     def test_a_table_in_place_of_a_list_is_no_list(self):
         with pytest.raises(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from weakbeam.errors import InputError
@@ -70,7 +70,7 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Table]) -> InputError:
             break
         if isinstance(part, int):
             # Three numbers are shown whole; in a longer list, the wrong one is pointed at.
-            if table is None and len(value) <= _LONG_LIST:
+            if table is None and not (isinstance(value, Sized) and len(value) > _LONG_LIST):
                 break
             path, value = f"{path}[{part}]", _item(value, part)
             table = nested_table(field.annotation, value) if field else None

@@ -327,7 +327,7 @@ def nested_table(annotation: Any, data: Any = None) -> type[Table] | None:
     tables = nested_tables(annotation)
     kind = data.get("kind") if isinstance(data, Mapping) else None
     for table in tables:
-        if issubclass(table, Variant) and table.kind_name() == kind:
+        if issubclass(table, Variant) and isinstance(kind, str) and table.kind_name() == kind:
             return table
     return tables[0] if tables else None
 
