@@ -54,6 +54,6 @@ def _room(folder: str, digest: str) -> int:
 
     base = read_sweep(SweepFolder(Path(folder)).plan(digest)).base
     pixels = base.camera.pixels[0] * base.camera.pixels[1]
-    frames = float(base.scan.frames * pixels * frame_type(base).itemsize)
-    needed = estimate(base, 1).memory + 2.0 * frames
+    image_bytes = float(base.scan.frames * pixels * frame_type(base).itemsize)
+    needed = estimate(base, 1).memory + 2.0 * image_bytes
     return int(max(1.0, min(_SHARE_OF_MEMORY * physical_memory() / needed, 1e6)))

@@ -169,20 +169,22 @@ def _ask(manifest: Path, described: Sweep, yes: bool) -> None:
         )
 
 
-def _frames(described: Sweep) -> int:
+def _frames_per_task(described: Sweep) -> int:
     base = described.base
     return base.scan.frames * len(base.reflections or (base.reflection,))
 
 
 def _print_plan(described: Sweep) -> None:
     camera = described.base.camera.pixels
-    frames = _frames(described)
+    frames_per_task = _frames_per_task(described)
     click.echo(described.to_toml().rstrip())
     click.echo()
     click.echo(f"# tasks    {described.count}")
     click.echo(f"# files    {described.shards} of {described.tasks_per_shard} tasks")
-    click.echo(f"# images   {described.count * frames} of {camera[0]} x {camera[1]} pixels")
-    size = 4.0 * described.count * frames * camera[0] * camera[1]
+    click.echo(
+        f"# images   {described.count * frames_per_task} of {camera[0]} x {camera[1]} pixels"
+    )
+    size = 4.0 * described.count * frames_per_task * camera[0] * camera[1]
     click.echo(f"# disk     at most about {size / 1e9:.2g} GB")
     for task in (described.task(0), described.task(described.count - 1)):
         shown = ", ".join(f"{key} = {_rounded(value)}" for key, value in task.settings.items())
@@ -210,7 +212,7 @@ def _run(
     from weakbeam.cli.sweep_table import LiveTable, duration
 
     start = time.monotonic()
-    table = LiveTable(part.tasks(described), _frames(described), quiet)
+    table = LiveTable(part.tasks(described), _frames_per_task(described), quiet)
     try:
         with naming_flags(executor="--executor"), closing(table):
             summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)

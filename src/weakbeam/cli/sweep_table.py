@@ -21,15 +21,15 @@ class LiveTable:
     ----------
     tasks : int
         All there are.
-    frames : int
+    frames_per_task : int
         Images of a task.
     quiet : bool
         Show nothing.
     """
 
-    def __init__(self, tasks: int, frames: int, quiet: bool = False) -> None:
-        self._tasks, self._frames, self._quiet = tasks, frames, quiet
-        self._found = self._done = self._failed = self._lost = 0
+    def __init__(self, tasks: int, frames_per_task: int, quiet: bool = False) -> None:
+        self._tasks, self._frames_per_task, self._quiet = tasks, frames_per_task, quiet
+        self._kept = self._done = self._failed = self._lost = 0
         self._start = time.monotonic()
         self._live = self._is_terminal
         self._due = self._start + (0.0 if self._live else LINE_EVERY_SECONDS)
@@ -38,7 +38,7 @@ class LiveTable:
     def __call__(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, Found):
-            self._found += event.tasks
+            self._kept += event.tasks
         elif isinstance(event, Ticked):
             self._done += event.tasks
         elif isinstance(event, Finished):
@@ -67,10 +67,10 @@ class LiveTable:
             click.echo(_HEAD, err=True)
             self._shown = True
         rate = self._done / max(time.monotonic() - self._start, 1e-9)
-        left = (self._tasks - self._found - self._done) / rate if rate > 0.0 else float("inf")
-        count = f"{self._found + self._done}/{self._tasks}"
+        left = (self._tasks - self._kept - self._done) / rate if rate > 0.0 else float("inf")
+        count = f"{self._kept + self._done}/{self._tasks}"
         line = f"{count:>16}{self._failed:>9}{self._lost:>12}"
-        line += f"{rate * self._frames:>10.0f}{duration(left):>12}"
+        line += f"{rate * self._frames_per_task:>10.0f}{duration(left):>12}"
         click.echo(f"\r{line}" if self._live else line, err=True, nl=not self._live)
 
 
