@@ -31,13 +31,13 @@ def random_lines(count: int) -> StraightDislocations:
     """Mixed dislocations of random places and directions, the same at every call."""
     import numpy as np
 
-    from weakbeam.defects.dislocation import Dislocation
+    from weakbeam.defects.lines import StraightLine
     from weakbeam.defects.straight import StraightDislocations
 
     numbers = np.random.default_rng(0)
     return StraightDislocations(
         [
-            Dislocation(
+            StraightLine(
                 burgers_vector=2.86e-4 * numbers.normal(size=3),
                 line=numbers.normal(size=3),
                 position=numbers.uniform(-10.0, 10.0, 3),

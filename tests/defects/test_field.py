@@ -1,11 +1,11 @@
 import numpy as np
 
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient, evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 
 BETA = np.arange(9.0).reshape(3, 3) * 1e-4
-LINE = Dislocation([2e-4, 0, 1e-4], [0.0, 1.0, 1.0], [0.1, 0.0, 0.0], 0.3)
+LINE = StraightLine([2e-4, 0, 1e-4], [0.0, 1.0, 1.0], [0.1, 0.0, 0.0], 0.3)
 
 
 def test_a_uniform_gradient_keeps_its_rows_and_columns():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations, displacement_gradient
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z
 
@@ -20,7 +20,7 @@ def dislocation(angle_to_line, core=0.0, nu=NU, position=(0.3, -0.2, 0.7)):
     """A line tilted against all axes, with b at `angle_to_line` degrees from it (0: screw)."""
     angle = np.radians(angle_to_line)
     burgers = TURN @ [B * np.sin(angle), 0.0, B * np.cos(angle)]
-    return Dislocation(burgers, TURN @ [0.0, 0.0, 1.0], position, nu, core)
+    return StraightLine(burgers, TURN @ [0.0, 0.0, 1.0], position, nu, core)
 
 
 def around(line, x, y, z):
@@ -194,7 +194,7 @@ def test_gradient_falls_with_the_distance(angle):
 @pytest.mark.parametrize("angle", CHARACTERS)
 def test_reversing_line_and_burgers_vector_changes_nothing(angle, core):
     line = dislocation(angle, core)
-    other = Dislocation(-line.burgers_vector, -line.line, line.position, NU, core)
+    other = StraightLine(-line.burgers_vector, -line.line, line.position, NU, core)
     points, _ = scattered(line)
     one, two = displacement_gradient(points, line), displacement_gradient(points, other)
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-13 * np.abs(one).max())
@@ -203,7 +203,7 @@ def test_reversing_line_and_burgers_vector_changes_nothing(angle, core):
 @pytest.mark.parametrize("angle", CHARACTERS)
 def test_reversing_the_burgers_vector_alone_reverses_the_field(angle):
     line = dislocation(angle, 0.1)
-    other = Dislocation(-line.burgers_vector, line.line, line.position, NU, 0.1)
+    other = StraightLine(-line.burgers_vector, line.line, line.position, NU, 0.1)
     points, _ = scattered(line)
     one, two = displacement_gradient(points, line), displacement_gradient(points, other)
     np.testing.assert_allclose(two, -one, rtol=0, atol=1e-13 * np.abs(one).max())
@@ -212,7 +212,7 @@ def test_reversing_the_burgers_vector_alone_reverses_the_field(angle):
 @pytest.mark.parametrize("angle", CHARACTERS)
 def test_any_point_of_the_line_serves_as_its_position(angle):
     line = dislocation(angle)
-    other = Dislocation(line.burgers_vector, 5.0 * line.line, line.position - 2.3 * line.line, NU)
+    other = StraightLine(line.burgers_vector, 5.0 * line.line, line.position - 2.3 * line.line, NU)
     points, _ = scattered(line)
     one, two = displacement_gradient(points, line), displacement_gradient(points, other)
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-12 * np.abs(one).max())
@@ -222,7 +222,7 @@ def test_any_point_of_the_line_serves_as_its_position(angle):
 def test_turning_everything_turns_the_gradient(angle):
     line = dislocation(angle, 0.1)
     turn = rotation_y(0.7) @ rotation_z(-2.0)
-    turned = Dislocation(
+    turned = StraightLine(
         turn @ line.burgers_vector, turn @ line.line, turn @ line.position, NU, 0.1
     )
     points, _ = scattered(line)

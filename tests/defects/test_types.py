@@ -4,7 +4,7 @@ import pytest
 from weakbeam.crystal.lattice import unit
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import displacement_gradient
 from weakbeam.defects.types import (
     UNSEEN,
@@ -82,7 +82,7 @@ def test_every_member_of_a_type_has_the_same_field(name):
         for plane, burgers, angle in one.members:
             line = line_of_character(m.cell, burgers, plane, angle)
             vector = burgers_vector(m.cell, m.space_group, burgers)
-            dislocation = Dislocation(vector, line, np.zeros(3), m.poisson_ratio)
+            dislocation = StraightLine(vector, line, np.zeros(3), m.poisson_ratio)
             fields.append(displacement_gradient(points, dislocation))
         np.testing.assert_array_equal(fields[0], fields[1])
         plane, burgers, angle = one.members[0]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import (
-    Wall,
+    DislocationWall,
     WallField,
     bipolar_wall,
     dipole_wall,
@@ -24,7 +24,7 @@ X, Y, T = TURN.T
 def dislocation(angle_to_line, core=B, position=(0.3, -0.2, 0.7)):
     """A line along T with b at `angle_to_line` degrees from it in the plane of T and X."""
     angle = np.radians(angle_to_line)
-    return Dislocation(B * (np.sin(angle) * X + np.cos(angle) * T), T, position, NU, core)
+    return StraightLine(B * (np.sin(angle) * X + np.cos(angle) * T), T, position, NU, core)
 
 
 def direction(degrees):
@@ -53,7 +53,7 @@ def strain_and_stress(beta):
 @pytest.mark.parametrize("stacking", [0.0, 90.0, 37.0, -120.0])
 @pytest.mark.parametrize("angle", [0.0, 35.0, 90.0])
 def test_a_wall_is_the_sum_of_its_lines(angle, stacking, core, count):
-    wall = Wall(dislocation(angle, core), direction(stacking), H, count)
+    wall = DislocationWall(dislocation(angle, core), direction(stacking), H, count)
     points = np.concatenate([scattered(1.0, 60), scattered(20.0, 60), scattered(5000.0, 60)])
     found = evaluate(WallField([wall]), points)
     assert relative(found, evaluate(StraightDislocations(wall.lines()), points)) < 1e-9
@@ -64,13 +64,13 @@ def test_a_wall_is_the_sum_of_its_lines(angle, stacking, core, count):
 def test_an_infinite_wall_is_the_limit_of_finite_ones(angle, stacking):
     one = dislocation(angle)
     points = scattered(2.0)
-    infinite = evaluate(WallField([Wall(one, direction(stacking), H)]), points)
-    finite = evaluate(WallField([Wall(one, direction(stacking), H, 20_000_001)]), points)
+    infinite = evaluate(WallField([DislocationWall(one, direction(stacking), H)]), points)
+    finite = evaluate(WallField([DislocationWall(one, direction(stacking), H, 20_000_001)]), points)
     assert relative(finite, infinite) < 1e-5
 
 
 def test_far_from_a_tilt_wall_the_lattice_is_turned_by_half_of_b_over_h():
-    wall = Wall(dislocation(90.0), Y, H)
+    wall = DislocationWall(dislocation(90.0), Y, H)
     for side in (1.0, -1.0):
         point = wall.dislocation.position + side * 50.0 * X + 0.13 * Y
         beta = evaluate(WallField([wall]), point)
@@ -103,12 +103,12 @@ def test_the_lines_of_a_twist_wall_run_along_their_burgers_vectors():
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
 def test_a_bipolar_wall_alternates(count):
-    wall = Wall(dislocation(60.0), Y, H, count)
+    wall = DislocationWall(dislocation(60.0), Y, H, count)
     lines = wall.lines()
     signs = np.where(np.arange(count) % 2 == 0, 1.0, -1.0)[:, None]
     lines = StraightDislocations(
         [
-            Dislocation(sign * d.burgers_vector, d.line, d.position, NU, B)
+            StraightLine(sign * d.burgers_vector, d.line, d.position, NU, B)
             for sign, d in zip(signs[:, 0], lines, strict=True)
         ]
     )
@@ -117,13 +117,13 @@ def test_a_bipolar_wall_alternates(count):
 
 
 def test_an_infinite_bipolar_wall_has_no_far_field():
-    walls = bipolar_wall(Wall(dislocation(60.0), Y, H))
+    walls = bipolar_wall(DislocationWall(dislocation(60.0), Y, H))
     near, far = evaluate(WallField(walls), dislocation(60.0).position + np.outer([0.1, 5.0], X))
     assert np.abs(far).max() < 1e-12 * np.abs(near).max()
 
 
 def test_a_dipole_wall_turns_the_lattice_between_its_halves_only():
-    wall = Wall(dislocation(90.0), Y, H)
+    wall = DislocationWall(dislocation(90.0), Y, H)
     field = WallField(dipole_wall(wall, 4.0 * X))
     left, between, right = evaluate(
         field, wall.dislocation.position + np.outer([-20.0, 2.0, 24.0], X)
@@ -141,7 +141,10 @@ def test_stacking_directions_of_a_wall_and_a_row():
 
 
 def test_walls_add_up_among_other_fields():
-    walls = [Wall(dislocation(20.0), Y, H, 5), Wall(dislocation(70.0), X, 2 * H)]
+    walls = [
+        DislocationWall(dislocation(20.0), Y, H, 5),
+        DislocationWall(dislocation(70.0), X, 2 * H),
+    ]
     points = scattered(3.0)
     parts = sum(evaluate(WallField([wall]), points) for wall in walls)
     both = evaluate(Superposition([WallField(walls)]), points)
@@ -149,10 +152,10 @@ def test_walls_add_up_among_other_fields():
 
 
 def test_the_centre_of_a_core_has_no_gradient_of_its_own():
-    wall = Wall(dislocation(30.0, core=0.01), Y, H, 3)
+    wall = DislocationWall(dislocation(30.0, core=0.01), Y, H, 3)
     beta = evaluate(WallField([wall]), wall.dislocation.position)
     assert np.abs(beta).max() < 1e-12
-    singular = Wall(dislocation(30.0, core=0.0), Y, H, 3)
+    singular = DislocationWall(dislocation(30.0, core=0.0), Y, H, 3)
     between = evaluate(WallField([singular]), singular.dislocation.position + 0.4 * H * Y)
     expected = evaluate(
         StraightDislocations(singular.lines()), singular.dislocation.position + 0.4 * H * Y
@@ -173,10 +176,10 @@ def test_the_centre_of_a_core_has_no_gradient_of_its_own():
 def test_what_is_no_wall_is_refused_in_one_line(changed, said):
     values = {"dislocation": dislocation(90.0), "stacking": Y, "spacing": H, "count": 3}
     with pytest.raises(ValueError, match=said) as caught:
-        Wall(**(values | changed))
+        DislocationWall(**(values | changed))
     assert "\n" not in str(caught.value)
 
 
 def test_an_infinite_wall_cannot_be_listed():
     with pytest.raises(ValueError, match="infinite"):
-        Wall(dislocation(90.0), Y, H).lines()
+        DislocationWall(dislocation(90.0), Y, H).lines()

@@ -7,7 +7,7 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.diffraction.reachable import (
     MOST_REFLECTIONS,
     SORT_KEYS,
@@ -22,7 +22,7 @@ AL = material("Al")
 OBLIQUE_CELL = UnitCell.cubic(4.0493)
 
 
-def dislocation(b, plane, character_deg: float, m=AL, **changes) -> Dislocation:
+def dislocation(b, plane, character_deg: float, m=AL, **changes) -> StraightLine:
     values = {
         "burgers_vector": burgers_vector(m.cell, m.space_group, b),
         "line": line_of_character(m.cell, b, plane, character_deg),
@@ -30,7 +30,7 @@ def dislocation(b, plane, character_deg: float, m=AL, **changes) -> Dislocation:
         "poisson_ratio": m.poisson_ratio,
         "core_radius": 2.9e-4,
     }
-    return Dislocation(**{**values, **changes})
+    return StraightLine(**{**values, **changes})
 
 
 def symmetric(theta_max_deg: float = 20, m=AL, energy: float = 17.0, **options):
@@ -199,7 +199,7 @@ def test_nothing_in_reach_is_an_empty_table() -> None:
     assert oblique(theta_max_deg=1.0) == []
 
 
-def numbers(hkl, line: Dislocation, m=AL):
+def numbers(hkl, line: StraightLine, m=AL):
     ((found,),) = contrasts([m.cell.plane_normal(hkl)], [line])
     return found
 
@@ -254,7 +254,7 @@ def test_visibility_of_a_mixed_dislocation_is_the_mean_over_a_fine_ring() -> Non
 def test_contrast_does_not_ask_where_the_line_is_nor_for_its_sign() -> None:
     line = dislocation((1, 0, -1), (1, 1, 1), 20)
     moved = dislocation((1, 0, -1), (1, 1, 1), 20, position=(3.0, -5.0, 7.0))
-    reversed_ = Dislocation(-line.burgers_vector, -line.line, (0, 0, 0), 0.334, 2.9e-4)
+    reversed_ = StraightLine(-line.burgers_vector, -line.line, (0, 0, 0), 0.334, 2.9e-4)
     for hkl in [(2, 0, 0), (1, 1, 3)]:
         expected = numbers(hkl, line)
         assert numbers(hkl, moved).visibility == pytest.approx(expected.visibility, rel=1e-9)

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
@@ -19,7 +19,7 @@ B = 2.8634e-4
 
 def line(burgers, direction, position=(0.0, 0.0, 0.0), core=B):
     """A dislocation of aluminium; Burgers vector in units of its length."""
-    return Dislocation(B * np.array(burgers), direction, position, 0.334, core)
+    return StraightLine(B * np.array(burgers), direction, position, 0.334, core)
 
 
 EDGE = line([1, 0, 0], [0, 1, 0])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
@@ -35,7 +35,7 @@ OPEN = Acceptance(
     aperture=1.0323e-3,
 )
 FIELD = StraightDislocations(
-    [Dislocation([2e-4, 0.0, 1.5e-4], [0.1, 1.0, 0.2], [0.1, 0.2, 0.1], 0.334, 2.5e-4)]
+    [StraightLine([2e-4, 0.0, 1.5e-4], [0.1, 1.0, 0.2], [0.1, 0.2, 0.1], 0.334, 2.5e-4)]
 )
 RAYS = ray_grid(GEOMETRY, (12, 17), 0.04, *BeamProfile(0.15).samples(9))
 PHI, CHI = np.linspace(-2.4e-4, 2.4e-4, 5), np.linspace(-1e-3, 1e-3, 4)

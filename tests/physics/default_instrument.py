@@ -6,7 +6,7 @@ import numpy as np
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
@@ -37,7 +37,7 @@ ACCEPTANCE = Acceptance(
 def dislocation(burgers, line, position=(0.0, 0.0, 0.0), core=B, orientation=SAMPLE_FROM_CRYSTAL):
     """A dislocation of aluminium, Burgers vector a/2 [uvw] and line given in the crystal."""
     vector = orientation @ (np.array(burgers) * 4.0495e-4 / 2)
-    return Dislocation(vector, orientation @ np.array(line, float), position, NU, core)
+    return StraightLine(vector, orientation @ np.array(line, float), position, NU, core)
 
 
 EDGE = dislocation([1, 0, -1], [1, -2, 1])

@@ -24,8 +24,8 @@ from default_instrument import (
 from scipy.optimize import minimize
 
 from weakbeam.crystal.orientation import symmetric_orientation
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient, evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.geometry import diffraction_vector_change
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z
@@ -103,7 +103,7 @@ def test_a_homogeneous_crystal_is_flat_for_any_sampling(images, oversampling, sl
 
 @IMAGES
 def test_line_and_burgers_vector_reversed_together_give_the_same_image(images):
-    other = Dislocation(
+    other = StraightLine(
         -MIXED.burgers_vector, -MIXED.line, MIXED.position, MIXED.poisson_ratio, MIXED.core_radius
     )
     np.testing.assert_allclose(

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
@@ -105,7 +105,7 @@ def test_a_homogeneous_crystal_is_flat(case):
 
 def line_in(mount, cell):
     burgers = 2.9e-4 * mount @ np.array([0.6, -0.64, 0.48])
-    return Dislocation(burgers, mount @ cell.direction((1, 2, -1)), mount @ [0.1, -0.05, 0.2], 0.3)
+    return StraightLine(burgers, mount @ cell.direction((1, 2, -1)), mount @ [0.1, -0.05, 0.2], 0.3)
 
 
 def images_of(lines, geometry, acceptance):

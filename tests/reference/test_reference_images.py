@@ -12,7 +12,7 @@ from reference_cases import DEFAULT, KEPT, MIXED, OBLIQUE, SCREW
 from weakbeam.assemble import assemble
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_mount, symmetric_orientation
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
@@ -62,7 +62,7 @@ def parts(p):
     cell = UnitCell(*p["cell"])
     turn = symmetric_orientation(cell, p["hkl"], p["x_axis"])
     lines = [
-        Dislocation(turn @ line["b_um"], turn @ line["t"], line["position_um"], p["poisson"])
+        StraightLine(turn @ line["b_um"], turn @ line["t"], line["position_um"], p["poisson"])
         for line in p["lines"]
     ]
     theta = bragg_angle(float(cell.d_spacing(p["hkl"])), p["energy"])
@@ -121,7 +121,7 @@ def render_oblique(p):
     )
     geometry = setting.geometry
     lines = [
-        Dislocation(
+        StraightLine(
             orientation @ line["b_um"],
             orientation @ line["t"],
             line["position_um"],

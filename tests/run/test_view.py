@@ -3,8 +3,7 @@ import pytest
 
 import weakbeam as wb
 from weakbeam.assemble import assemble_all
-from weakbeam.defects.dislocation import Dislocation
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.run.render import Renderer
 from weakbeam.run.view import view_of
 
@@ -110,7 +109,7 @@ def test_contrast_changes_its_sign_at_the_trace(row):
     renderer = Renderer(experiment, 1)
     seen = view_of(renderer.setups[0], renderer.setups[0], 0.0)
     direction = seen.column_step / np.linalg.norm(seen.column_step)
-    line = Dislocation(2.86e-4 * seen.up, direction, seen.point([row, 3.0]), 0.334, 2.86e-4)
+    line = StraightLine(2.86e-4 * seen.up, direction, seen.point([row, 3.0]), 0.334, 2.86e-4)
     np.testing.assert_allclose(seen.trace(line.position, line.line)[:, 0], row, atol=1e-9)
     contrast = renderer.image(StraightLines.of([line]))[0].mean(axis=1) - renderer.perfect()[0]
     assert (contrast[:row] < 0.0).all()

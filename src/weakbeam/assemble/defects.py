@@ -30,13 +30,11 @@ from weakbeam.assemble.populations import (
     place_wall,
 )
 from weakbeam.core.arrays import Floats
-from weakbeam.defects.dislocation import Dislocation as StraightLine
 from weakbeam.defects.field import DisplacementGradientField, Superposition
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.defects.wall import Wall as DislocationWall
-from weakbeam.defects.wall import WallField
+from weakbeam.defects.wall import DislocationWall, WallField
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import Dislocation

@@ -26,7 +26,7 @@ from weakbeam.crystal.slip import (
     slip_families,
     three_from_four,
 )
-from weakbeam.defects.dislocation import Dislocation as StraightLine
+from weakbeam.defects.lines import StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import Dislocation, LineOfDislocation

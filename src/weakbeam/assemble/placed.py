@@ -9,10 +9,9 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.lattice import Miller
-from weakbeam.defects.boundary import Boundary as FrankBoundary
-from weakbeam.defects.dislocation import Dislocation as StraightLine
-from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.wall import Wall as DislocationWall
+from weakbeam.defects.boundary import FrankBoundary
+from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.wall import DislocationWall
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.populations import Boundary, RandomDislocations, StoredDislocations, Wall
 
@@ -23,7 +22,7 @@ class PlacedDislocation:
 
     Parameters
     ----------
-    line : weakbeam.defects.dislocation.Dislocation
+    line : StraightLine
         Vectors in the sample frame.
     description : weakbeam.experiment.Dislocation
         What the experiment says.
@@ -81,9 +80,9 @@ class PlacedWalls:
     ----------
     description : Wall, Boundary or StoredDislocations
         What the experiment says.
-    walls : tuple of weakbeam.defects.wall.Wall
+    walls : tuple of DislocationWall
         In the sample frame.
-    solution : weakbeam.defects.boundary.Boundary, optional
+    solution : FrankBoundary, optional
         Densities and residual, of a boundary.
     """
 

@@ -20,14 +20,11 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
 from weakbeam.defects.boundary import LineSet, UnsolvableBoundaryError, recipe, solve_boundary
-from weakbeam.defects.dislocation import Dislocation as StraightLine
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.defects.population import GlideSystem, draw_population
 from weakbeam.defects.regions import Box, Gaussian, Region, Slab
 from weakbeam.defects.wall import (
-    Wall as DislocationWall,
-)
-from weakbeam.defects.wall import (
+    DislocationWall,
     bipolar_wall,
     dipole_wall,
     stacking_direction,

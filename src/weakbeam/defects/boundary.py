@@ -18,8 +18,8 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_direction
-from weakbeam.defects.dislocation import Dislocation
-from weakbeam.defects.wall import Wall
+from weakbeam.defects.lines import StraightLine
+from weakbeam.defects.wall import DislocationWall
 
 _IN_PLANE_TOLERANCE = 1e-9
 _PARALLEL_TOLERANCE = 1e-6
@@ -85,7 +85,7 @@ class UnsolvableBoundaryError(ValueError):
 
 
 @dataclass(frozen=True)
-class Boundary:
+class FrankBoundary:
     """A boundary whose densities are known; all vectors in one Cartesian frame.
 
     Parameters
@@ -120,11 +120,11 @@ class Boundary:
         """Unit vectors n × ξ along which the lines of each set follow each other, (n, 3)."""
         return np.array([np.cross(self.normal, one.line) for one in self.sets])
 
-    def turned(self, rotation: ArrayLike) -> Boundary:
+    def turned(self, rotation: ArrayLike) -> FrankBoundary:
         """Return the boundary in another frame: vectors v become ``rotation @ v``."""
         turn = np.asarray(rotation, dtype=np.float64)
         sets = tuple(LineSet(turn @ s.burgers_vector, turn @ s.line, s.ratio) for s in self.sets)
-        return Boundary(
+        return FrankBoundary(
             turn @ self.normal, turn @ self.rotation, sets, self.densities, self.residual
         )
 
@@ -134,7 +134,7 @@ class Boundary:
         poisson_ratio: float,
         core_radius: float = 0.0,
         extent: float | None = None,
-    ) -> tuple[Wall, ...]:
+    ) -> tuple[DislocationWall, ...]:
         """Walls that make up the boundary, one for each set that takes part.
 
         Sets with parallel lines are staggered: their first lines share the spacing evenly.
@@ -144,13 +144,13 @@ class Boundary:
         position : (3,) array_like
             Centre of the boundary, in µm.
         poisson_ratio, core_radius : float
-            As of a :class:`~weakbeam.defects.dislocation.Dislocation`.
+            As of a :class:`~weakbeam.defects.lines.StraightLine`.
         extent : float, optional
             Width (µm) that each set covers across its lines; infinite unless given.
 
         Returns
         -------
-        tuple of Wall
+        tuple of DislocationWall
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Boundary:
         """
         if extent is not None and not 0.0 < extent < np.inf:
             raise ValueError(f"extent {extent} is not positive and finite")
-        walls: list[Wall] = []
+        walls: list[DislocationWall] = []
         centre = np.asarray(position, dtype=np.float64)
         phases = _phases([one.line for one in self.sets])
         for one, density, spacing, stacking, phase in zip(
@@ -173,7 +173,7 @@ class Boundary:
                     f"a set of the boundary needs a spacing of {1e3 * spacing:.3g} nm, less than "
                     f"its Burgers vector of {1e3 * length:.3g} nm: the angle is too large"
                 )
-            line = Dislocation(
+            line = StraightLine(
                 np.sign(density) * one.burgers_vector,
                 one.line,
                 centre + phase * spacing * stacking,
@@ -181,7 +181,7 @@ class Boundary:
                 core_radius,
             )
             count = None if extent is None else max(1, round(extent / spacing))
-            walls.append(Wall(line, stacking, float(spacing), count))
+            walls.append(DislocationWall(line, stacking, float(spacing), count))
         return tuple(walls)
 
 
@@ -193,7 +193,7 @@ def solve_boundary(
     *,
     reversible: bool = True,
     tolerance: float = 0.02,
-) -> Boundary:
+) -> FrankBoundary:
     """Densities of the sets that make a boundary of given misorientation.
 
     Least squares of Frank's equation over two directions of the boundary. Where many solutions
@@ -217,7 +217,7 @@ def solve_boundary(
 
     Returns
     -------
-    Boundary
+    FrankBoundary
 
     Raises
     ------
@@ -246,7 +246,7 @@ def solve_boundary(
     residual = float(np.linalg.norm(offered @ densities - wanted) / np.linalg.norm(wanted))
     if residual > tolerance:
         raise UnsolvableBoundaryError(residual, densities, tolerance)
-    return Boundary(n, rotation, tuple(sets), densities, residual)
+    return FrankBoundary(n, rotation, tuple(sets), densities, residual)
 
 
 def _densities(

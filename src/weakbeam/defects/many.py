@@ -25,8 +25,7 @@ from weakbeam.defects.chebyshev import (
     nodes,
     restriction,
 )
-from weakbeam.defects.dislocation import Dislocation
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.defects.straight import StraightDislocations
 
 _FEW_LINES = 64
@@ -111,7 +110,7 @@ class ManyDislocations:
 
     Parameters
     ----------
-    dislocations : StraightLines, or sequence of Dislocation
+    dislocations : StraightLines, or sequence of StraightLine
         The lines, all in the frame of the region.
     bounds : Bounds
         Where the field will be asked for; outside of it the lines are summed one by one.
@@ -133,7 +132,7 @@ class ManyDislocations:
 
     def __init__(
         self,
-        dislocations: StraightLines | Sequence[Dislocation],
+        dislocations: StraightLines | Sequence[StraightLine],
         bounds: Bounds,
         tolerance: float = 1e-3,
         points: int = 1_500_000,

@@ -171,7 +171,7 @@ def draw_population(
     minimum_distance : float
         Least distance between the points, in µm.
     poisson_ratio, core_radius : float
-        As of a :class:`~weakbeam.defects.dislocation.Dislocation`.
+        As of a :class:`~weakbeam.defects.lines.StraightLine`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import unit
-from weakbeam.defects.dislocation import axes_across
+from weakbeam.defects.lines import axes_across
 
 
 class Region(Protocol):

@@ -13,18 +13,17 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
-from weakbeam.defects.dislocation import Dislocation
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 
 
-def displacement_gradient(points: ArrayLike, dislocation: Dislocation) -> Floats:
+def displacement_gradient(points: ArrayLike, dislocation: StraightLine) -> Floats:
     r"""Displacement gradient :math:`\beta_{ij} = \partial u_i / \partial x_j` of one dislocation.
 
     Parameters
     ----------
     points : (..., 3) array_like
         Where to evaluate, in µm, in the frame of the dislocation's vectors.
-    dislocation : Dislocation
+    dislocation : StraightLine
         The line; its edge and screw parts share it.
 
     Returns
@@ -75,11 +74,11 @@ class StraightDislocations:
 
     Parameters
     ----------
-    dislocations : sequence of Dislocation, or StraightLines
+    dislocations : sequence of StraightLine, or StraightLines
         The lines, all in one frame.
     """
 
-    def __init__(self, dislocations: Sequence[Dislocation] | StraightLines) -> None:
+    def __init__(self, dislocations: Sequence[StraightLine] | StraightLines) -> None:
         lines = (
             dislocations
             if isinstance(dislocations, StraightLines)
@@ -89,7 +88,7 @@ class StraightDislocations:
         self.constants = constants(lines)
 
     @property
-    def dislocations(self) -> tuple[Dislocation, ...]:
+    def dislocations(self) -> tuple[StraightLine, ...]:
         """The lines, one by one."""
         return tuple(self.lines)
 

@@ -18,20 +18,19 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
-from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.lattice_sums import finite_row, infinite_row
-from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.lines import StraightLine, StraightLines
 
 _ACROSS_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Wall:
+class DislocationWall:
     """Equally spaced copies of one straight dislocation.
 
     Parameters
     ----------
-    dislocation : Dislocation
+    dislocation : StraightLine
         One of them; its position is the centre of the wall.
     stacking : (3,) array_like
         Direction from one to the next, perpendicular to the line; stored as a unit vector.
@@ -49,7 +48,7 @@ class Wall:
         positive.
     """
 
-    dislocation: Dislocation
+    dislocation: StraightLine
     stacking: Floats
     spacing: float
     count: int | None = None
@@ -100,23 +99,23 @@ class Wall:
             np.full(self.count, one.core_radius),
         )
 
-    def moved(self, offset: ArrayLike) -> Wall:
+    def moved(self, offset: ArrayLike) -> DislocationWall:
         """Return the same wall displaced by `offset` (µm)."""
         position = self.dislocation.position + np.asarray(offset, dtype=np.float64)
         return replace(self, dislocation=replace(self.dislocation, position=position))
 
-    def reversed(self) -> Wall:
+    def reversed(self) -> DislocationWall:
         """Return the wall of the opposite Burgers vectors."""
         burgers = -self.dislocation.burgers_vector
         return replace(self, dislocation=replace(self.dislocation, burgers_vector=burgers))
 
 
-def stacking_direction(dislocation: Dislocation, kind: Literal["wall", "row"]) -> Floats:
+def stacking_direction(dislocation: StraightLine, kind: Literal["wall", "row"]) -> Floats:
     """Direction in which dislocations are stacked to form a wall, or a row in their glide plane.
 
     Parameters
     ----------
-    dislocation : Dislocation
+    dislocation : StraightLine
         One of them. A pure screw has no glide plane of its own: give its direction oneself.
     kind : {"wall", "row"}
         "wall": normal to the glide plane, a tilt boundary of edges; "row": across the lines in the
@@ -142,17 +141,17 @@ def stacking_direction(dislocation: Dislocation, kind: Literal["wall", "row"]) -
     raise ValueError(f"kind {kind!r} is neither 'wall' nor 'row'")
 
 
-def bipolar_wall(wall: Wall) -> tuple[Wall, ...]:
+def bipolar_wall(wall: DislocationWall) -> tuple[DislocationWall, ...]:
     """Alternate the signs of the Burgers vectors: two walls of twice the spacing.
 
     Parameters
     ----------
-    wall : Wall
+    wall : DislocationWall
         Its dislocation is that of the first place, or of the centre if the wall is infinite.
 
     Returns
     -------
-    tuple of Wall
+    tuple of DislocationWall
         Two walls; one if there is only one dislocation.
     """
     step = wall.spacing * wall.stacking
@@ -169,23 +168,25 @@ def bipolar_wall(wall: Wall) -> tuple[Wall, ...]:
             burgers_vector=sign * wall.dislocation.burgers_vector,
             position=wall.first + (start + count - 1) * step,
         )
-        parts.append(Wall(one, wall.stacking, 2.0 * wall.spacing, count))
+        parts.append(DislocationWall(one, wall.stacking, 2.0 * wall.spacing, count))
     return tuple(parts)
 
 
-def dipole_wall(wall: Wall, offset: ArrayLike) -> tuple[Wall, Wall]:
+def dipole_wall(
+    wall: DislocationWall, offset: ArrayLike
+) -> tuple[DislocationWall, DislocationWall]:
     """Add the wall of opposite sign, displaced by `offset` (µm): a dipolar wall.
 
     Parameters
     ----------
-    wall : Wall
+    wall : DislocationWall
         The first wall, which stays in its place.
     offset : (3,) array_like
         From each dislocation to its opposite, in µm.
 
     Returns
     -------
-    tuple of Wall
+    tuple of DislocationWall
     """
     return wall, wall.reversed().moved(offset)
 
@@ -197,7 +198,7 @@ def twist_wall(
     poisson_ratio: float,
     core_radius: float = 0.0,
     counts: Sequence[int | None] = (None, None),
-) -> tuple[Wall, Wall]:
+) -> tuple[DislocationWall, DislocationWall]:
     """Two crossing arrays of screws: a twist boundary.
 
     Parameters
@@ -209,13 +210,13 @@ def twist_wall(
     spacings : sequence of two float
         Of the two arrays, in µm.
     poisson_ratio, core_radius : float
-        As of a :class:`~weakbeam.defects.dislocation.Dislocation`.
+        As of a :class:`~weakbeam.defects.lines.StraightLine`.
     counts : sequence of two int or None
         Of the two arrays; infinite unless given.
 
     Returns
     -------
-    tuple of Wall
+    tuple of DislocationWall
 
     Raises
     ------
@@ -227,8 +228,8 @@ def twist_wall(
     if np.linalg.norm(normal) < 1e-9 * np.linalg.norm(first) * np.linalg.norm(second):
         raise ValueError("the Burgers vectors of a twist wall must not be parallel")
     one, two = (
-        Wall(
-            Dislocation(b, b, np.asarray(position), poisson_ratio, core_radius),
+        DislocationWall(
+            StraightLine(b, b, np.asarray(position), poisson_ratio, core_radius),
             np.cross(normal, b),
             spacing,
             count,
@@ -243,11 +244,11 @@ class WallField:
 
     Parameters
     ----------
-    walls : sequence of Wall
+    walls : sequence of DislocationWall
         All in one frame.
     """
 
-    def __init__(self, walls: Sequence[Wall]) -> None:
+    def __init__(self, walls: Sequence[DislocationWall]) -> None:
         self.walls = tuple(walls)
         shape = len(self.walls)
         self._across = np.zeros((shape, 2, 4))

@@ -14,7 +14,7 @@ from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
 from weakbeam.crystal.symmetry import Site, absence_reason
-from weakbeam.defects.dislocation import Dislocation
+from weakbeam.defects.lines import StraightLine
 from weakbeam.diffraction.goniometer_setting import (
     GoniometerSetting,
     checked,
@@ -109,7 +109,7 @@ def find_reflections(
     mu_range: Range = (0.0, 0.0),
     chi: float = 0.0,
     phi: float = 0.0,
-    dislocations: Sequence[Dislocation] = (),
+    dislocations: Sequence[StraightLine] = (),
 ) -> list[ReachableReflection]:
     """List the reflections that can be reached, extinct ones left out.
 
@@ -137,7 +137,7 @@ def find_reflections(
         default μ rests at 0: the oblique geometry.
     chi, phi : float
         Where the other motors stand (rad) on a fixed mount.
-    dislocations : sequence of Dislocation
+    dislocations : sequence of StraightLine
         In the Cartesian crystal frame; their positions do not matter.
 
     Returns
@@ -228,7 +228,7 @@ def reflections_within(cell: UnitCell, energy_kev: float, theta_max: float) -> I
 
 
 def contrasts(
-    q_crystal: ArrayLike, dislocations: Sequence[Dislocation]
+    q_crystal: ArrayLike, dislocations: Sequence[StraightLine]
 ) -> list[tuple[Contrast, ...]]:
     r"""What reflections show of dislocations, in isotropic elasticity.
 
@@ -236,7 +236,7 @@ def contrasts(
     ----------
     q_crystal : (n, 3) array_like
         Diffraction vectors (1/Å, with 2π).
-    dislocations : sequence of m Dislocation
+    dislocations : sequence of m StraightLine
         In the same frame.
 
     Returns

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.wall import Wall
+from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.io.reading import opened
 
@@ -32,7 +32,7 @@ class StoredDefects:
         Number of each one's slip system in `labels`; -1 for none.
     labels : tuple of str
         Slip systems, as plane and direction.
-    walls : tuple of Wall
+    walls : tuple of DislocationWall
         Walls, those of boundaries included.
     sample_from_crystal : (3, 3) ndarray
         The orientation that belongs to that frame.
@@ -41,7 +41,7 @@ class StoredDefects:
     lines: StraightLines
     system: Ints
     labels: tuple[str, ...]
-    walls: tuple[Wall, ...]
+    walls: tuple[DislocationWall, ...]
     sample_from_crystal: Floats
 
 
@@ -90,7 +90,7 @@ def _lines(columns: Columns, which: NDArray[np.bool_]) -> StraightLines:
     )
 
 
-def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[Wall, ...]:
+def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[DislocationWall, ...]:
     if not which.any():
         return ()
     rows = zip(
@@ -102,7 +102,8 @@ def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[Wall, ...]:
     )
     # A count of 0 stands for infinitely many.
     return tuple(
-        Wall(line, stacking, spacing, count or None) for line, stacking, spacing, count in rows
+        DislocationWall(line, stacking, spacing, count or None)
+        for line, stacking, spacing, count in rows
     )
 
 

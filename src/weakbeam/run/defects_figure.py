@@ -12,7 +12,7 @@ from weakbeam.assemble import Setup
 from weakbeam.assemble.placed import PlacedDislocation, PlacedLines, PlacedWalls
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.wall import Wall
+from weakbeam.defects.wall import DislocationWall
 from weakbeam.plot.drawing import Drawing
 
 _MOST_OF_A_WALL = 2000
@@ -112,7 +112,7 @@ def _wall_names(one: PlacedWalls) -> Iterator[str]:
         yield f"{name}{which}, {wall.spacing:.3g} µm"
 
 
-def _near(wall: Wall, centre: Floats, reach: float) -> StraightLines:
+def _near(wall: DislocationWall, centre: Floats, reach: float) -> StraightLines:
     """The lines of a wall, as far as they may be seen."""
     one, count = wall.dislocation, wall.count
     middle = float((centre - wall.first) @ wall.stacking) / wall.spacing
