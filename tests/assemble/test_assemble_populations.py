@@ -12,7 +12,7 @@ from weakbeam.defects.field import evaluate
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import WallField
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Dislocation, Experiment
 from weakbeam.experiment.populations import Boundary, BoundarySet, RandomDislocations, Wall
 
 EXPERIMENT = Experiment()
@@ -116,7 +116,7 @@ def test_a_population_by_default_fills_the_illuminated_layer():
     np.testing.assert_allclose(placed.lines.core_radii, B)
     assert len(placed.labels) == 12
     assert set(placed.system) == set(range(12))
-    assert 0.0 <= placed.character_deg.min() < placed.character_deg.max() <= 90.0
+    assert 0.0 <= placed.lines.characters_deg.min() < placed.lines.characters_deg.max() <= 90.0
 
 
 def test_regions_characters_weights_and_signs_of_a_population():
@@ -125,7 +125,7 @@ def test_regions_characters_weights_and_signs_of_a_population():
     slab = drawn(region="slab", width_um=5.0, depth_um=1.0, normal=(1.0, 0.0, 0.0))
     assert np.abs(slab.lines.positions[:, 0]).max() <= 0.5
     screws = drawn(character_deg=90.0)
-    np.testing.assert_allclose(screws.character_deg, 90.0, atol=1e-4)
+    np.testing.assert_allclose(screws.lines.characters_deg, 90.0, atol=1e-4)
     first = drawn(weights=(1.0,) + (0.0,) * 11)
     assert set(first.system) == {0}
     one_sign = drawn(weights=(1.0,) + (0.0,) * 11, excess=1.0).lines.burgers_vectors
@@ -234,3 +234,16 @@ def test_only_face_centred_crystals_have_the_default_dislocation():
     (placed,) = assemble(Experiment().with_settings([*iron, f"defects=[{own}]"])).dislocations
     assert placed.character_deg == pytest.approx(0.0, abs=1e-9)
     assert len(assemble(Experiment().with_settings(["crystal.material=Cu"])).dislocations) == 1
+
+
+@pytest.mark.parametrize(("given", "expected"), [((), B), (("crystal.core_radius_nm=0.7",), 7e-4)])
+def test_the_core_radius_of_the_crystal_is_that_of_every_kind(given, expected):
+    defects = (
+        Dislocation(**EDGE),
+        Wall(**EDGE, spacing_um=0.5, count=3),
+        RandomDislocations(count=4),
+        Boundary(recipe="leds_eq11", angle_deg=0.5),
+    )
+    placed = assemble(Experiment(defects=defects).with_settings(given)).defects
+    radii = [*placed.lines.core_radii, *(wall.dislocation.core_radius for wall in placed.walls)]
+    assert radii == pytest.approx([expected] * (1 + 4 + 1 + 2))

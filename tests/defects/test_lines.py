@@ -30,6 +30,26 @@ def test_some_of_the_lines():
     assert len(StraightLines.of([])) == 0
 
 
+def test_joined_lines_stand_one_part_after_the_other():
+    parts = [StraightLines.of(LINES), StraightLines.of([]), StraightLines.of([MIXED])]
+    joined = StraightLines.joined(parts)
+    for line, other in zip(joined, [*LINES, MIXED], strict=True):
+        for name, value in vars(other).items():
+            np.testing.assert_array_equal(getattr(line, name), value)
+    assert len(StraightLines.joined([])) == 0
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-7, 30.0, 90.0 - 1e-7, 90.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_characters_keep_their_digits_from_edge_to_screw(angle, sign):
+    psi = np.radians(angle)
+    line = StraightLine([3e-4 * np.cos(psi), 0, sign * 3e-4 * np.sin(psi)], [0, 0, 1], [0, 0, 0], 0)
+    assert line.character_deg == pytest.approx(angle, rel=1e-8, abs=1e-13)
+    np.testing.assert_allclose(
+        StraightLines.of([line, MIXED]).characters_deg[0], angle, 1e-8, 1e-13
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -8,6 +8,7 @@ from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import displacement_gradient
 from weakbeam.defects.types import (
     UNSEEN,
+    burgers_vectors,
     characters,
     dislocation_types,
     seen_distortion,
@@ -139,10 +140,11 @@ def test_turned_keeps_the_system(fcc):
 
 def test_lines_in_the_sample_frame(fcc):
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    lines = straight_lines(fcc[:2], [[1, 2, 3], [4, 5, 6]], turn, 0.3)
+    lines = straight_lines(fcc[:2], [[1, 2, 3], [4, 5, 6]], turn, 0.3, [2e-4, 3e-4])
     np.testing.assert_allclose(lines.burgers_vectors[1], turn @ fcc[1].burgers_vector)
     np.testing.assert_allclose(lines.lines[1], turn @ fcc[1].line, atol=1e-15)
-    np.testing.assert_allclose(lines.core_radii, np.linalg.norm(fcc[0].burgers_vector))
+    assert lines.core_radii.tolist() == [2e-4, 3e-4]
+    np.testing.assert_array_equal(burgers_vectors(fcc[:2])[1], fcc[1].burgers_vector)
     assert straight_lines(fcc[:1], [[0, 0, 0]], turn, 0.3, 0.0).core_radii == [0.0]
 
 

@@ -183,3 +183,22 @@ def test_what_is_no_wall_is_refused_in_one_line(changed, said):
 def test_an_infinite_wall_cannot_be_listed():
     with pytest.raises(ValueError, match="infinite"):
         DislocationWall(dislocation(90.0), Y, H).lines()
+
+
+@pytest.mark.parametrize("count", [None, 7])
+def test_some_of_the_lines_of_a_wall_are_counted_from_its_first(count):
+    wall = DislocationWall(dislocation(30.0), Y, H, count)
+    lines = wall.chosen(np.array([-2, 0, 3]))
+    np.testing.assert_allclose(
+        lines.positions - wall.first, H * np.outer([-2, 0, 3], Y), atol=1e-15
+    )
+    np.testing.assert_array_equal(lines.core_radii, B)
+
+
+def test_a_turned_wall_has_the_turned_field():
+    wall = DislocationWall(dislocation(30.0), direction(40.0), H, 5)
+    turn = rotation_x(0.8) @ rotation_z(-2.0)
+    points = scattered(2.0)
+    beta = turn @ evaluate(WallField([wall]), points) @ turn.T
+    turned = evaluate(WallField([wall.turned(turn)]), points @ turn.T)
+    assert relative(turned, beta) < 1e-9

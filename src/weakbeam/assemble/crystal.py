@@ -70,6 +70,9 @@ class CrystalModel:
         Which slip systems it has; None where that is not known.
     files : tuple of str
         Files that the crystal was read from.
+    core_radius : float or None
+        Radius of the core of every dislocation (µm); None where it is the length of its Burgers
+        vector.
     """
 
     cell: UnitCell
@@ -80,6 +83,15 @@ class CrystalModel:
     sites: tuple[Site, ...] | None = None
     structure: str | None = None
     files: tuple[str, ...] = ()
+    core_radius: float | None = None
+
+    def core_radii(self, burgers_vectors: Floats) -> Floats:
+        """Radii of the cores (µm) of dislocations with Burgers vectors (..., 3), in µm."""
+        if self.core_radius is not None:
+            return np.full(burgers_vectors.shape[:-1], self.core_radius)
+        # The norm of a vector alone rounds otherwise than that of a row, and images keep each bit.
+        axis = None if burgers_vectors.ndim == 1 else -1
+        return np.asarray(np.linalg.norm(burgers_vectors, axis=axis))
 
     def extinction_reason(self, hkl: Sequence[int]) -> str | None:
         """Say why a reflection is extinct, by the atoms where they are known; None if it is not."""
@@ -138,6 +150,7 @@ def _from_cif(table: Crystal) -> CrystalModel:
         found.sites,
         _structure_of(table, None, found.space_group),
         (table.cif,),
+        _core_radius(table),
     )
 
 
@@ -183,7 +196,12 @@ def _from_keys(table: Crystal) -> CrystalModel:
         table.material or "crystal",
         sites,
         _structure_of(table, listed, space_group),
+        core_radius=_core_radius(table),
     )
+
+
+def _core_radius(table: Crystal) -> float | None:
+    return None if table.core_radius_nm is None else table.core_radius_nm / 1000.0
 
 
 def _structure_of(table: Crystal, listed: Material | None, space_group: str) -> str | None:

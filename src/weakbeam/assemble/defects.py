@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,6 @@ from weakbeam.assemble.placed import (
     PlacedLines,
     PlacedWalls,
     is_unity,
-    turned_line,
 )
 from weakbeam.assemble.populations import (
     FieldOfView,
@@ -31,7 +29,7 @@ from weakbeam.assemble.populations import (
 )
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import DisplacementGradientField, Superposition
-from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import DislocationWall, WallField
@@ -75,20 +73,7 @@ class Defects:
             for one in self.placed
             if not isinstance(one, PlacedWalls)
         ]
-        if not parts:
-            return StraightLines.of([])
-        return StraightLines(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in (
-                    "burgers_vectors",
-                    "lines",
-                    "positions",
-                    "poisson_ratios",
-                    "core_radii",
-                )
-            )
-        )
+        return StraightLines.joined(parts)
 
     @cached_property
     def walls(self) -> tuple[DislocationWall, ...]:
@@ -203,7 +188,7 @@ def defects_of(
     for index, table in enumerate(experiment.defects):
         key = f"defects[{index}]"
         if isinstance(table, Dislocation):
-            line, burgers, plane = place_line(table, key, experiment, crystal, mount)
+            line, burgers, plane = place_line(table, key, crystal, mount)
             placed.append(PlacedDislocation(line, table, burgers, plane))
         elif isinstance(table, Wall):
             placed.append(place_wall(table, key, experiment, crystal, mount))
@@ -218,7 +203,7 @@ def defects_of(
 
 def _turned(one: Placed, rotation: Floats) -> Placed:
     if isinstance(one, PlacedDislocation):
-        return replace(one, line=turned_line(one.line, rotation))
+        return replace(one, line=one.line.turned(rotation))
     return one.turned(rotation)
 
 
@@ -226,11 +211,10 @@ def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
     """The rows of one defect of the description, as columns."""
     if isinstance(one, PlacedWalls):
         lines = StraightLines.of([wall.dislocation for wall in one.walls])
-        characters = [_character(line) for line in lines]
     elif isinstance(one, PlacedLines):
-        lines, characters = one.lines, one.character_deg.tolist()
+        lines = one.lines
     else:
-        lines, characters = StraightLines.of([one.line]), [one.character_deg]
+        lines = StraightLines.of([one.line])
     count = len(lines)
     rows: dict[str, np.ndarray] = {
         "kind": np.array([one.description.kind] * count, dtype=np.str_),
@@ -238,7 +222,7 @@ def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
         "burgers_vector": lines.burgers_vectors,
         "line": lines.lines,
         "position": lines.positions,
-        "character": np.array(characters, dtype=np.float64),
+        "character": lines.characters_deg,
         "core_radius": lines.core_radii,
         "poisson_ratio": lines.poisson_ratios,
     }
@@ -255,10 +239,6 @@ def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
         # 0 stands for infinitely many.
         rows["count"] = np.array([wall.count or 0 for wall in one.walls])
     return rows
-
-
-def _character(line: StraightLine) -> float:
-    return math.degrees(math.atan2(abs(line.screw_part), line.edge_part))
 
 
 def _missing(model: np.ndarray, length: int) -> np.ndarray:

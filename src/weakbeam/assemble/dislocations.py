@@ -71,7 +71,7 @@ def dislocations_of(
         if not isinstance(table, Dislocation):
             continue
         key = f"defects[{index}]"
-        line, burgers, plane = place_line(table, key, experiment, crystal, sample_from_crystal)
+        line, burgers, plane = place_line(table, key, crystal, sample_from_crystal)
         placed.append(PlacedDislocation(line, table, burgers, plane))
     return tuple(placed)
 
@@ -96,7 +96,6 @@ def example_of_defect(crystal: CrystalModel) -> str:
 def place_line(
     table: LineOfDislocation,
     key: str,
-    experiment: Experiment,
     crystal: CrystalModel,
     sample_from_crystal: Floats,
 ) -> tuple[StraightLine, Miller, Miller | None]:
@@ -108,8 +107,6 @@ def place_line(
         What the experiment says.
     key : str
         Where it stands, for messages.
-    experiment : Experiment
-        The description, for the core radius.
     crystal : CrystalModel
         The crystal.
     sample_from_crystal : (3, 3) ndarray
@@ -128,14 +125,12 @@ def place_line(
         check_in_plane(table.burgers, table.plane, system, f"{key}.burgers")
     burgers_crystal = burgers_of(table, key, crystal)
     line_crystal = _line(table, key, burgers, plane, crystal.cell)
-    core_nm = experiment.crystal.core_radius_nm
-    length = float(np.linalg.norm(burgers_crystal))
     line = StraightLine(
         burgers_vector=sample_from_crystal @ burgers_crystal,
         line=sample_from_crystal @ line_crystal,
         position=np.array(table.position_um),
         poisson_ratio=crystal.poisson_ratio,
-        core_radius=length if core_nm is None else core_nm / 1000.0,
+        core_radius=float(crystal.core_radii(burgers_crystal)),
     )
     return line, burgers, plane
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +39,7 @@ class PlacedDislocation:
     @property
     def character_deg(self) -> float:
         """From 0 for a pure edge to 90 for a pure screw (degrees)."""
-        return math.degrees(math.atan2(abs(self.line.screw_part), self.line.edge_part))
+        return self.line.character_deg
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,12 @@ class PlacedLines:
         Number of each one's slip system in `labels`; -1 for none.
     labels : tuple of str
         Slip systems, as plane and direction.
-    character_deg : (n,) ndarray
-        From 0 for a pure edge to 90 for a pure screw.
     """
 
     description: RandomDislocations | StoredDislocations
     lines: StraightLines
     system: Ints
     labels: tuple[str, ...]
-    character_deg: Floats
 
     def turned(self, rotation: Floats) -> PlacedLines:
         """The same lines in a sample that is turned."""
@@ -92,26 +88,9 @@ class PlacedWalls:
 
     def turned(self, rotation: Floats) -> PlacedWalls:
         """The same walls in a sample that is turned."""
-        walls = tuple(
-            replace(
-                wall,
-                dislocation=turned_line(wall.dislocation, rotation),
-                stacking=rotation @ wall.stacking,
-            )
-            for wall in self.walls
-        )
+        walls = tuple(wall.turned(rotation) for wall in self.walls)
         solution = None if self.solution is None else self.solution.turned(rotation)
         return replace(self, walls=walls, solution=solution)
-
-
-def turned_line(line: StraightLine, rotation: Floats) -> StraightLine:
-    """The same dislocation in a sample that is turned."""
-    return replace(
-        line,
-        burgers_vector=rotation @ line.burgers_vector,
-        line=rotation @ line.line,
-        position=rotation @ line.position,
-    )
 
 
 def is_unity(rotation: Floats) -> bool:

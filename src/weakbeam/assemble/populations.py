@@ -20,7 +20,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
 from weakbeam.defects.boundary import LineSet, UnsolvableBoundaryError, recipe, solve_boundary
-from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.population import GlideSystem, draw_population
 from weakbeam.defects.regions import Box, Gaussian, Region, Slab
 from weakbeam.defects.wall import (
@@ -69,7 +69,7 @@ def place_wall(
         For vectors that contradict the crystal or each other, as for a single dislocation; for a
         stacking direction that is not perpendicular to the line.
     """
-    line, _, _ = place_line(table, key, experiment, crystal, mount)
+    line, _, _ = place_line(table, key, crystal, mount)
     if table.order == "twist":
         return PlacedWalls(table, _twist(table, key, experiment, crystal, mount))
     if table.stacking_direction is not None:
@@ -119,7 +119,7 @@ def _twist(
     )
     screws = []
     for one, name in ((table, "line"), (second, "second_burgers")):
-        line, _, _ = place_line(one, key, experiment, crystal, mount)
+        line, _, _ = place_line(one, key, crystal, mount)
         if line.edge_part > 1e-6 * float(np.linalg.norm(line.burgers_vector)):
             raise InputError(
                 f"{key}.{name}",
@@ -171,8 +171,6 @@ def place_random(
         for name in ("count", "lines_per_um2", "density_per_m2")
         if (amount := getattr(table, name)) is not None
     )
-    core_nm = experiment.crystal.core_radius_nm
-    shortest = min(float(np.linalg.norm(system.burgers_vector)) for system in systems)
     # 1/m² is 1e-12 µm/µm³.
     per_volume = None if table.density_per_m2 is None else 1e-12 * table.density_per_m2
     complaint = f"{key}.minimum_distance_um" if table.minimum_distance_um else f"{key}.{number}"
@@ -188,13 +186,9 @@ def place_random(
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
             poisson_ratio=crystal.poisson_ratio,
-            core_radius=shortest if core_nm is None else core_nm / 1000.0,
         )
-    lines = drawn.lines
-    if core_nm is None:
-        lines = replace(lines, core_radii=np.linalg.norm(lines.burgers_vectors, axis=1))
-    labels = tuple(system.label for system in systems)
-    return PlacedLines(table, lines, drawn.system, labels, _character(lines))
+    lines = replace(drawn.lines, core_radii=crystal.core_radii(drawn.lines.burgers_vectors))
+    return PlacedLines(table, lines, drawn.system, tuple(system.label for system in systems))
 
 
 def _systems(
@@ -265,21 +259,16 @@ def place_boundary(
             reversible=table.reversible,
             tolerance=table.tolerance,
         ).turned(mount)
-        core_nm = experiment.crystal.core_radius_nm
-        walls = solution.walls(
-            table.position_um,
-            crystal.poisson_ratio,
-            0.0 if core_nm is None else core_nm / 1000.0,
-            table.extent_um,
-        )
+        walls = solution.walls(table.position_um, crystal.poisson_ratio, extent=table.extent_um)
     except UnsolvableBoundaryError as error:
         raise InputError(complaint, shown, str(error)) from None
     except ValueError as error:
         if "angle is too large" in str(error):
             raise InputError(f"{key}.angle_deg", table.angle_deg, str(error)) from None
         raise InputError(complaint, shown, str(error)) from None
-    if core_nm is None:
-        walls = tuple(_with_core(wall) for wall in walls)
+    walls = tuple(
+        wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
+    )
     return PlacedWalls(table, walls, solution)
 
 
@@ -298,8 +287,7 @@ def place_stored(
     stored = read_defects(table.file, f"{key}.file")
     placed: list[PlacedLines | PlacedWalls] = []
     if len(stored.lines):
-        characters = _character(stored.lines)
-        placed.append(PlacedLines(table, stored.lines, stored.system, stored.labels, characters))
+        placed.append(PlacedLines(table, stored.lines, stored.system, stored.labels))
     if stored.walls:
         placed.append(PlacedWalls(table, stored.walls))
     turn = mount @ stored.sample_from_crystal.T
@@ -310,19 +298,6 @@ def _burgers(one: BoundarySet, key: str, crystal: CrystalModel) -> Floats:
     """Burgers vector of a set (µm), Cartesian crystal frame."""
     line = Dislocation(burgers=one.burgers, burgers_fraction=one.burgers_fraction, line=one.line)
     return burgers_of(line, key, crystal)
-
-
-def _with_core(wall: DislocationWall) -> DislocationWall:
-    """The wall with cores as wide as its Burgers vector is long."""
-    one = wall.dislocation
-    core = float(np.linalg.norm(one.burgers_vector))
-    return replace(wall, dislocation=replace(one, core_radius=core))
-
-
-def _character(lines: StraightLines) -> Floats:
-    length = np.linalg.norm(lines.burgers_vectors, axis=1)
-    along = np.abs(np.sum(lines.burgers_vectors * lines.lines, axis=1)) / length
-    return np.asarray(np.degrees(np.arcsin(np.minimum(along, 1.0))))
 
 
 def _direction(indices: Sequence[float], cell: UnitCell, key: str) -> Floats:

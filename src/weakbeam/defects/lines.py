@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -74,6 +74,20 @@ class StraightLine:
         """Length of the part of the Burgers vector across the line (µm)."""
         return float(np.linalg.norm(self.burgers_vector - self.screw_part * self.line))
 
+    @property
+    def character_deg(self) -> float:
+        """From 0 for a pure edge to 90 for a pure screw (degrees)."""
+        return float(character_deg(self.screw_part, self.edge_part))
+
+    def turned(self, rotation: Floats) -> StraightLine:
+        """Return the same line in a frame, or a crystal, that is turned."""
+        return replace(
+            self,
+            burgers_vector=rotation @ self.burgers_vector,
+            line=rotation @ self.line,
+            position=rotation @ self.position,
+        )
+
 
 @dataclass(frozen=True)
 class StraightLines:
@@ -135,6 +149,14 @@ class StraightLines:
             np.array([d.core_radius for d in dislocations]),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[StraightLines]) -> StraightLines:
+        """Return the lines of all parts, one part after the other."""
+        if not parts:
+            return cls.of([])
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
     def __len__(self) -> int:
         return len(self.positions)
 
@@ -188,9 +210,8 @@ class StraightLines:
         """
         x, y, z = np.moveaxis(self.axes, 1, 0)
         nu = self.poisson_ratios[:, None, None]
-        edge = np.linalg.norm(self.burgers_vectors - self._screw[:, None] * self.lines, axis=1)
-        k = edge[:, None, None] / (4 * np.pi * (1 - nu))
-        s = self._screw[:, None, None] / (2 * np.pi)
+        k = self.edge_parts[:, None, None] / (4 * np.pi * (1 - nu))
+        s = self.screw_parts[:, None, None] / (2 * np.pi)
         xx, xy, yx, yy = _outer(x, x), _outer(x, y), _outer(y, x), _outer(y, y)
         zx, zy = _outer(z, x), _outer(z, y)
         functions = [
@@ -204,8 +225,28 @@ class StraightLines:
         return np.stack(functions, axis=1).reshape(-1, 6, 9)
 
     @property
-    def _screw(self) -> Floats:
+    def screw_parts(self) -> Floats:
+        """Components (n,) of the Burgers vectors along the lines (µm)."""
         return np.asarray(np.sum(self.burgers_vectors * self.lines, axis=1))
+
+    @property
+    def edge_parts(self) -> Floats:
+        """Lengths (n,) of the parts of the Burgers vectors across the lines (µm)."""
+        across = self.burgers_vectors - self.screw_parts[:, None] * self.lines
+        return np.asarray(np.linalg.norm(across, axis=1))
+
+    @property
+    def characters_deg(self) -> Floats:
+        """From 0 for a pure edge to 90 for a pure screw (degrees), (n,)."""
+        return character_deg(self.screw_parts, self.edge_parts)
+
+
+def character_deg(screw_part: ArrayLike, edge_part: ArrayLike) -> Floats:
+    """Angle between edge (0) and screw (90 degrees) of Burgers vectors with these two parts.
+
+    The arc tangent keeps its digits at both ends, where arc sine and cosine lose half of them.
+    """
+    return np.degrees(np.arctan2(np.abs(screw_part), edge_part))
 
 
 def axes_across(burgers_vector: Floats, line: Floats) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_of_character
 from weakbeam.defects.lines import StraightLines
@@ -164,7 +164,7 @@ def straight_lines(
     positions_um: Floats,
     sample_from_crystal: Floats,
     poisson_ratio: float,
-    core_radius_um: float | None = None,
+    core_radii: ArrayLike,
 ) -> StraightLines:
     """Straight dislocations of given types, in the sample frame.
 
@@ -178,19 +178,23 @@ def straight_lines(
         How the crystal is mounted.
     poisson_ratio : float
         Of the crystal.
-    core_radius_um : float, optional
-        Of every core; the length of its Burgers vector unless given.
+    core_radii : (n,) array_like or float
+        Radii of the cores (µm).
     """
-    burgers = np.array([t.burgers_vector for t in types]).reshape(-1, 3)
+    burgers = burgers_vectors(types)
     lines = np.array([t.line for t in types]).reshape(-1, 3)
-    radii = np.linalg.norm(burgers, axis=1) if core_radius_um is None else core_radius_um
     return StraightLines(
         burgers @ sample_from_crystal.T,
         lines @ sample_from_crystal.T,
         np.asarray(positions_um, dtype=float).reshape(-1, 3),
         np.full(len(types), poisson_ratio),
-        np.broadcast_to(radii, (len(types),)),
+        np.broadcast_to(core_radii, (len(types),)),
     )
+
+
+def burgers_vectors(types: Sequence[DislocationType]) -> Floats:
+    """Burgers vectors (n, 3) of types (µm), Cartesian crystal frame."""
+    return np.array([t.burgers_vector for t in types]).reshape(-1, 3)
 
 
 def seen_distortion(

@@ -89,15 +89,28 @@ class DislocationWall:
         """
         if self.count is None:
             raise ValueError("an infinite wall cannot be listed line by line")
-        one = self.dislocation
-        steps = self.spacing * np.arange(self.count)[:, None] * self.stacking
+        return self.chosen(np.arange(self.count))
+
+    def chosen(self, numbers: Ints) -> StraightLines:
+        """Some of the dislocations, counted from `first`; of an infinite wall to both sides."""
+        line, count = self.dislocation, len(numbers)
+        steps = self.spacing * numbers[:, None] * self.stacking
         return StraightLines(
-            np.tile(one.burgers_vector, (self.count, 1)),
-            np.tile(one.line, (self.count, 1)),
+            np.tile(line.burgers_vector, (count, 1)),
+            np.tile(line.line, (count, 1)),
             self.first + steps,
-            np.full(self.count, one.poisson_ratio),
-            np.full(self.count, one.core_radius),
+            np.full(count, line.poisson_ratio),
+            np.full(count, line.core_radius),
         )
+
+    def turned(self, rotation: Floats) -> DislocationWall:
+        """Return the same wall in a frame, or a crystal, that is turned."""
+        line = self.dislocation.turned(rotation)
+        return replace(self, dislocation=line, stacking=rotation @ self.stacking)
+
+    def with_core(self, radius: float) -> DislocationWall:
+        """Return the same wall with cores of another radius (µm)."""
+        return replace(self, dislocation=replace(self.dislocation, core_radius=radius))
 
     def moved(self, offset: ArrayLike) -> DislocationWall:
         """Return the same wall displaced by `offset` (µm)."""

@@ -102,7 +102,7 @@ def _shown(
     if not walls:
         return _Shown(StraightLines.of([]), np.zeros(0, np.int64), ())
     kind = np.repeat(np.arange(len(walls)), [len(lines) for lines in walls])
-    return _Shown(_joined(walls), kind, tuple(_wall_names(one)))
+    return _Shown(StraightLines.joined(walls), kind, tuple(_wall_names(one)))
 
 
 def _wall_names(one: PlacedWalls) -> Iterator[str]:
@@ -114,31 +114,12 @@ def _wall_names(one: PlacedWalls) -> Iterator[str]:
 
 def _near(wall: DislocationWall, centre: Floats, reach: float) -> StraightLines:
     """The lines of a wall, as far as they may be seen."""
-    one, count = wall.dislocation, wall.count
     middle = float((centre - wall.first) @ wall.stacking) / wall.spacing
     first = math.ceil(middle - reach / wall.spacing)
     last = math.floor(middle + reach / wall.spacing)
-    if count is not None:
-        first, last = max(first, 0), min(last, count - 1)
-    numbers = np.arange(first, last + 1, max(1, (last - first) // _MOST_OF_A_WALL))
-    steps = numbers[:, None] * wall.spacing * wall.stacking
-    return StraightLines(
-        np.tile(one.burgers_vector, (len(numbers), 1)),
-        np.tile(one.line, (len(numbers), 1)),
-        wall.first + steps,
-        np.full(len(numbers), one.poisson_ratio),
-        np.full(len(numbers), one.core_radius),
-    )
-
-
-def _joined(parts: Sequence[StraightLines]) -> StraightLines:
-    return StraightLines(
-        np.concatenate([part.burgers_vectors for part in parts]),
-        np.concatenate([part.lines for part in parts]),
-        np.concatenate([part.positions for part in parts]),
-        np.concatenate([part.poisson_ratios for part in parts]),
-        np.concatenate([part.core_radii for part in parts]),
-    )
+    if wall.count is not None:
+        first, last = max(first, 0), min(last, wall.count - 1)
+    return wall.chosen(np.arange(first, last + 1, max(1, (last - first) // _MOST_OF_A_WALL)))
 
 
 def _named(shown: Sequence[_Shown]) -> tuple[tuple[str, ...], Ints]:

@@ -191,14 +191,12 @@ class Renderer:
         crystal, mount = self._crystal, self.setups[0].sample_from_crystal
         line = line_of_character(crystal.cell, burgers, plane, character_deg)
         vector = burgers_vector(crystal.cell, crystal.space_group, burgers)
-        core_nm = self.experiment.crystal.core_radius_nm
-        core = float(np.linalg.norm(vector)) if core_nm is None else 1e-3 * core_nm
         return StraightLines(
             (mount @ vector)[None],
             (mount @ line)[None],
             np.asarray(position_um, dtype=np.float64)[None],
             np.array([crystal.poisson_ratio]),
-            np.array([core]),
+            crystal.core_radii(vector),
         )
 
     def image(self, lines: StraightLines) -> Floats32:

@@ -21,6 +21,7 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import (
     UNSEEN,
     DislocationType,
+    burgers_vectors,
     characters,
     dislocation_types,
     seen_distortion,
@@ -56,14 +57,14 @@ class Candidates:
 
     def lines(self, numbers: Iterable[int], positions_um: Floats) -> StraightLines:
         """Dislocations of given types through given points, in the sample frame."""
-        experiment = self.renderer.experiment
-        core_nm = experiment.crystal.core_radius_nm
+        types = [self.types[number] for number in numbers]
+        crystal = crystal_of(self.renderer.experiment)
         return straight_lines(
-            [self.types[number] for number in numbers],
+            types,
             positions_um,
             self.renderer.setups[0].sample_from_crystal,
-            crystal_of(experiment).poisson_ratio,
-            None if core_nm is None else core_nm / 1000.0,
+            crystal.poisson_ratio,
+            crystal.core_radii(burgers_vectors(types)),
         )
 
 
