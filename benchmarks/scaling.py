@@ -31,6 +31,7 @@ def random_lines(count: int) -> StraightDislocations:
     """Mixed dislocations of random places and directions, the same at every call."""
     import numpy as np
 
+    from weakbeam.crystal.elasticity import IsotropicMedium
     from weakbeam.defects.lines import StraightLine
     from weakbeam.defects.straight import StraightDislocations
 
@@ -41,11 +42,11 @@ def random_lines(count: int) -> StraightDislocations:
                 burgers_vector=2.86e-4 * numbers.normal(size=3),
                 line=numbers.normal(size=3),
                 position=numbers.uniform(-10.0, 10.0, 3),
-                poisson_ratio=0.334,
                 core_radius=2.86e-4,
             )
             for _ in range(count)
-        ]
+        ],
+        IsotropicMedium(0.334),
     )
 
 
@@ -113,7 +114,10 @@ def dislocations(repeats: int) -> list[dict[str, Any]]:
     """CPU time of the field of straight lines, per point and line, compiled and in numpy."""
     import numpy as np
 
+    from weakbeam.crystal.elasticity import IsotropicMedium
     from weakbeam.defects.straight import displacement_gradient
+
+    medium = IsotropicMedium(0.334)
 
     rows = []
     for count in LINES:
@@ -125,11 +129,11 @@ def dislocations(repeats: int) -> list[dict[str, Any]]:
             for block in points:
                 field.add_to(np.zeros((9, BLOCK)), block)
 
-        some = field.dislocations[:10]
+        some = [*field.lines][:10]
 
         def formula(lines: Any = some, points: Any = points[0].T) -> None:
             for line in lines:
-                displacement_gradient(points, line)
+                displacement_gradient(points, line, medium)
 
         compiled()
         ours, plain = time_calls(compiled, repeats), time_calls(formula, 5)

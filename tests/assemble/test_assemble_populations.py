@@ -85,8 +85,8 @@ def test_a_finite_wall_has_the_field_of_its_lines():
         points = np.random.default_rng(2).normal(size=(50, 3))
         lines = [line for part in placed.walls for line in part.lines()]
         np.testing.assert_allclose(
-            evaluate(WallField(placed.walls), points),
-            evaluate(StraightDislocations(lines), points),
+            evaluate(WallField(placed.walls, CRYSTAL.medium), points),
+            evaluate(StraightDislocations(lines, CRYSTAL.medium), points),
             rtol=1e-9,
             atol=1e-12,
         )
@@ -169,7 +169,7 @@ def test_impossible_populations_say_why(keys, said):
 def test_boundaries_of_the_literature_turn_one_side_against_the_other(name, angle):
     placed = boundary(recipe=name, angle_deg=angle)
     solution = placed.solution
-    field = WallField(placed.walls)
+    field = WallField(placed.walls, CRYSTAL.medium)
     far = 60.0
     jump = evaluate(field, far * solution.normal) - evaluate(field, -far * solution.normal)
     for along in np.linalg.svd(solution.normal[None, :])[2][1:]:

@@ -97,6 +97,29 @@ def test_a_stored_list_turns_with_the_crystal(tmp_path):
     np.testing.assert_allclose(images(alone), images(both)[1], atol=1e-6)
 
 
+OTHER_CRYSTAL = ["crystal.poisson_ratio=0.1"]
+
+
+def test_a_stored_list_keeps_the_medium_in_which_it_was_made(tmp_path):
+    drawn = small(defects=MIXED)
+    file = record(drawn, tmp_path, workers=1).file
+    stored = read_from(file, drawn.with_settings(OTHER_CRYSTAL))
+    np.testing.assert_array_equal(images(stored), images(drawn))
+    assert not np.array_equal(images(drawn.with_settings(OTHER_CRYSTAL)), images(drawn))
+
+
+def test_a_list_of_two_media_reads_back_the_same(tmp_path):
+    file = record(small(defects=MIXED), tmp_path / "first", workers=1).file
+    both = small(
+        defects=(StoredDislocations(file=str(file)), KINDS["line"], KINDS["wall"])
+    ).with_settings(OTHER_CRYSTAL)
+    second = record(both, tmp_path / "second", workers=1).file
+    with h5py.File(second) as opened:
+        ratios = opened["1.1/sample/defects/poisson_ratio"][()].tolist()
+    assert ratios == [0.334] * 84 + [0.1] * 2
+    np.testing.assert_array_equal(images(read_from(second, small())), images(both))
+
+
 def test_the_file_lists_every_dislocation_and_wall(tmp_path):
     file = record(small(defects=MIXED), tmp_path, workers=1).file
     with h5py.File(file) as opened:
@@ -173,4 +196,8 @@ def test_a_damaged_list_says_so(tmp_path):
     with h5py.File(file, "r+") as opened:
         opened["1.1/sample/defects/burgers_vector"][3] = 0.0
     with pytest.raises(InputError, match="damaged list of defects: a Burgers vector is zero"):
+        images(read_from(file, small()))
+    with h5py.File(file, "r+") as opened:
+        opened["1.1/sample/defects/poisson_ratio"][3] = 0.7
+    with pytest.raises(InputError, match="damaged list of defects: poisson_ratio"):
         images(read_from(file, small()))

@@ -85,8 +85,8 @@ def test_positions_distortion_and_diffraction_vector_turn_alike():
     (second,) = remounted_dislocations(e, crystal)
     turn = AFTER @ BEFORE.T
     points = np.random.default_rng(2).normal(size=(50, 3))
-    beta = displacement_gradient(points, first.line)
-    beta_after = displacement_gradient(points @ turn.T, second.line)
+    beta = displacement_gradient(points, first.line, crystal.medium)
+    beta_after = displacement_gradient(points @ turn.T, second.line, crystal.medium)
     np.testing.assert_allclose(beta_after, turn @ beta @ turn.T, atol=1e-15)
     for hkl in [(-1, 1, -1), (1, 1, 1), (0, 0, 2)]:
         normal = unit(AL.plane_normal(hkl))

@@ -3,10 +3,10 @@ import pytest
 
 from weakbeam.defects.lines import StraightLine, StraightLines
 
-MIXED = StraightLine([2e-4, 1e-4, -3e-4], [1.0, 2.0, 3.0], [0.1, 0.2, 0.3], 0.3)
+MIXED = StraightLine([2e-4, 1e-4, -3e-4], [1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
 LINES = [
-    StraightLine([2e-4, 0, 1e-4], [0.0, 1.0, 1.0], [0.1, 0.0, 0.0], 0.3, 1e-3),
-    StraightLine([0, 0, 1e-4], [0.0, 0.0, -2.0], [0.1, 5.0, 0.0], 0.2),
+    StraightLine([2e-4, 0, 1e-4], [0.0, 1.0, 1.0], [0.1, 0.0, 0.0], 1e-3),
+    StraightLine([0, 0, 1e-4], [0.0, 0.0, -2.0], [0.1, 5.0, 0.0]),
 ]
 
 
@@ -14,7 +14,6 @@ def test_lines_keep_every_digit_of_the_dislocations():
     for one, other in zip(StraightLines.of(LINES), LINES, strict=True):
         for name in ("burgers_vector", "line", "position"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert one.poisson_ratio == other.poisson_ratio
         assert one.core_radius == other.core_radius
 
 
@@ -25,7 +24,7 @@ def test_axes_are_those_of_the_single_dislocation():
 def test_some_of_the_lines():
     lines = StraightLines.of(LINES)
     assert len(lines) == 2
-    assert [d.poisson_ratio for d in lines.chosen([False, True])] == [0.2]
+    assert [d.core_radius for d in lines.chosen([True, False])] == [1e-3]
     assert len(lines.chosen(np.array([], dtype=int))) == 0
     assert len(StraightLines.of([])) == 0
 
@@ -43,7 +42,7 @@ def test_joined_lines_stand_one_part_after_the_other():
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_characters_keep_their_digits_from_edge_to_screw(angle, sign):
     psi = np.radians(angle)
-    line = StraightLine([3e-4 * np.cos(psi), 0, sign * 3e-4 * np.sin(psi)], [0, 0, 1], [0, 0, 0], 0)
+    line = StraightLine([3e-4 * np.cos(psi), 0, sign * 3e-4 * np.sin(psi)], [0, 0, 1], [0, 0, 0])
     assert line.character_deg == pytest.approx(angle, rel=1e-8, abs=1e-13)
     np.testing.assert_allclose(
         StraightLines.of([line, MIXED]).characters_deg[0], angle, 1e-8, 1e-13
@@ -57,7 +56,6 @@ def test_characters_keep_their_digits_from_edge_to_screw(angle, sign):
         ({"lines": np.zeros((1, 3))}, "line is zero"),
         ({"lines": np.ones((2, 3))}, "lines must be 1 rows"),
         ({"positions": [[0, np.nan, 0]]}, "positions must be 1 rows"),
-        ({"poisson_ratios": 0.5}, "Poisson"),
         ({"core_radii": -1.0}, "core radius"),
     ],
 )
@@ -66,7 +64,6 @@ def test_wrong_lines_are_refused_in_one_line(changed, said):
         "burgers_vectors": [[1e-4, 0, 0]],
         "lines": [[0, 0, 1]],
         "positions": [[0, 0, 0]],
-        "poisson_ratios": 0.3,
         "core_radii": 0.0,
     }
     with pytest.raises(ValueError, match=said):
@@ -84,7 +81,7 @@ def test_parts_of_a_mixed_burgers_vector_share_the_line():
 
 
 def test_the_edge_part_of_a_pure_screw_is_zero_and_its_axes_still_a_frame():
-    screw = StraightLine([0.0, -3e-4, 0.0], [0.0, 1.0, 0.0], [0, 0, 0], 0.3)
+    screw = StraightLine([0.0, -3e-4, 0.0], [0.0, 1.0, 0.0], [0, 0, 0])
     assert screw.edge_part == 0.0
     assert screw.screw_part == -3e-4
     axes = np.stack(screw.axes)
@@ -98,8 +95,6 @@ def test_the_edge_part_of_a_pure_screw_is_zero_and_its_axes_still_a_frame():
         ({"line": [0.0, 0.0, 0.0]}, "line is zero"),
         ({"line": [1.0, np.nan, 0.0]}, "line must be three finite numbers"),
         ({"position": [1.0, 2.0]}, "position must be three finite numbers"),
-        ({"poisson_ratio": 0.5}, "poisson_ratio 0.5"),
-        ({"poisson_ratio": -1.0}, "poisson_ratio -1.0"),
         ({"core_radius": -1e-6}, "core_radius -1e-06"),
         ({"core_radius": np.inf}, "core_radius inf"),
     ],
@@ -109,7 +104,6 @@ def test_impossible_dislocations_are_refused(changes, message):
         "burgers_vector": [1e-4, 0, 0],
         "line": [0, 0, 1],
         "position": [0, 0, 0],
-        "poisson_ratio": 0.3,
     }
     with pytest.raises(ValueError, match=message):
         StraightLine(**{**values, **changes})

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.instrument.goniometer import rotation_x, rotation_y, rotation_z
 
-B, NU = 2.8634e-4, 0.334
+B, MEDIUM = 2.8634e-4, IsotropicMedium(0.334)
 LEFT_OUT = 1e-8
 FRAME = rotation_z(0.3) @ rotation_y(0.2)
 SLAB = Bounds([1.0, -2.0, 0.5], FRAME, [10.0, 9.0, 0.2])
@@ -25,7 +26,6 @@ def random_lines(count, seed=0, core=B, reach=12.0):
         B * random.normal(size=(count, 3)),
         random.normal(size=(count, 3)),
         random.uniform(-reach, reach, (count, 3)) * [1, 1, 0.1],
-        NU,
         core,
     )
 
@@ -46,14 +46,14 @@ def scale(lines, points):
 
 
 def error(many, lines, points):
-    difference = evaluate(many, points) - evaluate(StraightDislocations(lines), points)
+    difference = evaluate(many, points) - evaluate(StraightDislocations(lines, MEDIUM), points)
     return np.abs(difference).max((1, 2))
 
 
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-6])
 def test_a_thin_slab_of_many_lines_keeps_far_below_the_bound(tolerance):
     lines = random_lines(300)
-    many = ManyDislocations(lines, SLAB, tolerance, points=400_000)
+    many = ManyDislocations(lines, MEDIUM, SLAB, tolerance, points=400_000)
     points = inside(SLAB)
     assert many.boxes > 100
     assert many.near_lines < 0.25 * len(lines)
@@ -81,9 +81,9 @@ def errors_stay_below_the_bound(seed, count, half, tolerance, parallel, core, tu
     lines = random_lines(count, seed, core)
     if parallel:
         lines = StraightLines(
-            lines.burgers_vectors, np.tile(axes[seed % 3], (count, 1)), lines.positions, NU, core
+            lines.burgers_vectors, np.tile(axes[seed % 3], (count, 1)), lines.positions, core
         )
-    many = ManyDislocations(lines, bounds, tolerance, points=40_000, workers=1)
+    many = ManyDislocations(lines, MEDIUM, bounds, tolerance, points=40_000, workers=1)
     points = inside(bounds, 200, seed)
     # Rounding: coordinates across a line are known to a few 1e-15 µm.
     rounding = 1e-13 * scale(lines, points) * (1 + scale(lines, points) / B)
@@ -106,7 +106,7 @@ def test_errors_stay_below_the_bound_in_a_thousand_draws(**drawn):
 
 def test_a_point_close_to_a_core_is_exact():
     lines = random_lines(300)
-    many = ManyDislocations(lines, SLAB, points=300_000)
+    many = ManyDislocations(lines, MEDIUM, SLAB, points=300_000)
     local = (lines.positions - SLAB.centre) @ SLAB.axes.T
     (inner,) = np.nonzero(np.all(np.abs(local) < 0.9 * SLAB.half, axis=1))
     for position in lines.positions[inner[:5]]:
@@ -117,11 +117,11 @@ def test_a_point_close_to_a_core_is_exact():
 
 def test_points_outside_are_summed_line_by_line():
     lines = random_lines(200)
-    many = ManyDislocations(lines, SLAB, points=300_000)
+    many = ManyDislocations(lines, MEDIUM, SLAB, points=300_000)
     assert many.boxes > 0
     local = np.array([[10.5, 0, 0], [0, 0, 0.3], [0, -9.5, 0], [100, 100, 100]])
     points = SLAB.centre + local @ SLAB.axes
-    exact = evaluate(StraightDislocations(lines), points)
+    exact = evaluate(StraightDislocations(lines, MEDIUM), points)
     np.testing.assert_allclose(evaluate(many, points), exact, rtol=0, atol=1e-14)
     mixed = np.concatenate([points, inside(SLAB, 100)])
     np.testing.assert_array_equal(evaluate(many, mixed)[:4], evaluate(many, points))
@@ -129,7 +129,7 @@ def test_points_outside_are_summed_line_by_line():
 
 def test_corners_and_faces_belong_to_the_region():
     lines = random_lines(200)
-    many = ManyDislocations(lines, SLAB, points=300_000)
+    many = ManyDislocations(lines, MEDIUM, SLAB, points=300_000)
     corners = np.array(np.meshgrid([-1, 0, 1], [-1, 0, 1], [-1, 0, 1])).reshape(3, -1).T
     points = SLAB.centre + (corners * SLAB.half) @ SLAB.axes
     assert np.max(error(many, lines, points)) < 1e-6
@@ -139,7 +139,7 @@ def test_the_result_depends_neither_on_threads_nor_on_the_company_of_a_point():
     lines = random_lines(200)
     points = np.ascontiguousarray(inside(SLAB, 4096).T)
     one, many = (
-        ManyDislocations(lines, SLAB, points=300_000, workers=workers) for workers in (1, 4)
+        ManyDislocations(lines, MEDIUM, SLAB, points=300_000, workers=workers) for workers in (1, 4)
     )
     expected = np.zeros((9, 4096))
     one.add_to(expected, points)
@@ -158,7 +158,7 @@ def test_the_result_depends_neither_on_threads_nor_on_the_company_of_a_point():
 
 
 def test_a_field_is_added_to_what_was_there():
-    many = ManyDislocations(random_lines(200), SLAB, points=300_000)
+    many = ManyDislocations(random_lines(200), MEDIUM, SLAB, points=300_000)
     points = np.ascontiguousarray(inside(SLAB, 10).T)
     gradient, other = np.ones((9, 10)), np.zeros((9, 10))
     many.add_to(gradient, points)
@@ -169,16 +169,19 @@ def test_a_field_is_added_to_what_was_there():
 @pytest.mark.parametrize(("count", "points"), [(0, 10**6), (1, 10**6), (64, 10**6), (500, 20)])
 def test_few_lines_or_points_are_not_worth_boxes(count, points):
     lines = random_lines(count)
-    many = ManyDislocations(lines, SLAB, points=points)
+    many = ManyDislocations(lines, MEDIUM, SLAB, points=points)
     assert many.boxes == 0
     assert many.near_lines == count
     where = inside(SLAB, 50)
-    exact = evaluate(StraightDislocations(lines), where)
+    exact = evaluate(StraightDislocations(lines, MEDIUM), where)
     np.testing.assert_array_equal(evaluate(many, where), exact)
 
 
 def test_near_lines_are_a_small_share_of_all():
-    near = [ManyDislocations(random_lines(n), SLAB, points=400_000).near_lines for n in (300, 1200)]
+    near = [
+        ManyDislocations(random_lines(n), MEDIUM, SLAB, points=400_000).near_lines
+        for n in (300, 1200)
+    ]
     assert near[0] < 60
     assert near[1] < 5 * near[0]
 
@@ -198,8 +201,8 @@ def test_bounds_around_points_have_the_axes_asked_for():
         (lambda: Bounds([0, 0, 0], np.eye(3), [0, 0, 0]), "not zero"),
         (lambda: Bounds([0, 0, 0], np.eye(3), [1, -1, 0]), "negative"),
         (lambda: Bounds([0, 0], np.eye(3), [1, 1, 1]), "centre"),
-        (lambda: ManyDislocations(random_lines(2), SLAB, 0.0), "tolerance"),
-        (lambda: ManyDislocations(random_lines(2), SLAB, points=0), "points"),
+        (lambda: ManyDislocations(random_lines(2), MEDIUM, SLAB, 0.0), "tolerance"),
+        (lambda: ManyDislocations(random_lines(2), MEDIUM, SLAB, points=0), "points"),
     ],
 )
 def test_impossible_regions_are_refused(make, said):

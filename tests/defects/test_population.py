@@ -19,10 +19,10 @@ BOX = Box([-10, -11, -0.2], [10, 11, 0.2])
 TURN = rotation_z(0.4) @ rotation_x(-1.1)
 
 
-def draw(seed=1, region=BOX, systems=FCC, poisson_ratio=0.334, **options):
+def draw(seed=1, region=BOX, systems=FCC, **options):
     if not {"count", "lines_per_area", "length_per_volume"} & set(options):
         options["count"] = 1000
-    return draw_population(seed, region, systems, poisson_ratio=poisson_ratio, **options)
+    return draw_population(seed, region, systems, **options)
 
 
 def test_glide_systems_carry_true_burgers_vectors_in_their_planes():
@@ -171,7 +171,6 @@ def test_lengths_inside_a_turned_slab_are_those_along_its_normal():
         ({"minimum_distance": -1.0}, "minimum_distance"),
         ({"character_deg": []}, "character_deg"),
         ({"systems": []}, "at least one glide system"),
-        ({"poisson_ratio": 0.7}, "Poisson"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_one_line(changed, said):

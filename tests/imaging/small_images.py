@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
@@ -19,7 +20,7 @@ B = 2.8634e-4
 
 def line(burgers, direction, position=(0.0, 0.0, 0.0), core=B):
     """A dislocation of aluminium; Burgers vector in units of its length."""
-    return StraightLine(B * np.array(burgers), direction, position, 0.334, core)
+    return StraightLine(B * np.array(burgers), direction, position, core)
 
 
 EDGE = line([1, 0, 0], [0, 1, 0])
@@ -42,7 +43,10 @@ def make(
         rays.append(ray_grid(geometry, shape, 0.04, depths, weights, plane, oversampling))
     acceptance = Acceptance(THETA, 6e-5, 2.25e-4, clip, horizontal, 3.1e-4, aperture)
     return SimpleNamespace(
-        field=StraightDislocations(lines), geometry=geometry, rays=rays, acceptance=acceptance
+        field=StraightDislocations(lines, IsotropicMedium(0.334)),
+        geometry=geometry,
+        rays=rays,
+        acceptance=acceptance,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import Acceptance
@@ -35,7 +36,8 @@ OPEN = Acceptance(
     aperture=1.0323e-3,
 )
 FIELD = StraightDislocations(
-    [StraightLine([2e-4, 0.0, 1.5e-4], [0.1, 1.0, 0.2], [0.1, 0.2, 0.1], 0.334, 2.5e-4)]
+    [StraightLine([2e-4, 0.0, 1.5e-4], [0.1, 1.0, 0.2], [0.1, 0.2, 0.1], 2.5e-4)],
+    IsotropicMedium(0.334),
 )
 RAYS = ray_grid(GEOMETRY, (12, 17), 0.04, *BeamProfile(0.15).samples(9))
 PHI, CHI = np.linspace(-2.4e-4, 2.4e-4, 5), np.linspace(-1e-3, 1e-3, 4)
@@ -97,7 +99,12 @@ def test_engine_equals_the_plain_sum(changes, tolerance):
 @pytest.mark.parametrize("stop", [RoundAperture(3e-4), Wire(2e-4, axis="roll", optical_depth=0.1)])
 def test_a_joint_of_two_windows_is_no_gap(stop):
     """The perfect crystal at χ = 0 lies exactly where two windows of ξ meet."""
-    engine = Engine(StraightDislocations([]), GEOMETRY, RAYS, replace(OPEN, stops=(stop,)))
+    engine = Engine(
+        StraightDislocations([], IsotropicMedium(0.334)),
+        GEOMETRY,
+        RAYS,
+        replace(OPEN, stops=(stop,)),
+    )
     at_rest, beside = engine.images(shifts([0.0], 0), shifts([0.0, 1e-8], 1))[:, 0]
     np.testing.assert_allclose(at_rest, beside, rtol=1e-2)
     assert at_rest.min() > 0.8

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from small_images import EDGE, MIXED, line, make, plain_images
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.defects.straight import StraightDislocations
@@ -47,7 +48,7 @@ def build(
         theta=bragg.theta, bandwidth=6e-5, divergence_vertical=2.25e-4, lens=3.1e-4, **widths
     )
     return SimpleNamespace(
-        field=StraightDislocations(lines),
+        field=StraightDislocations(lines, IsotropicMedium(0.334)),
         geometry=geometry,
         rays=rays,
         acceptance=oblique_acceptance(instrument, geometry),

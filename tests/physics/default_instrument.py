@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.defects.lines import StraightLine
@@ -19,6 +20,7 @@ from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
 ALUMINIUM = UnitCell.cubic(4.0495)
 HKL, X_AXIS = (-1, 1, -1), (1, 0, -1)
 NU = 0.334
+MEDIUM = IsotropicMedium(NU)
 B = 4.0495e-4 / math.sqrt(2)
 THETA = bragg_angle(float(ALUMINIUM.d_spacing(HKL)), 17.0)
 GEOMETRY = symmetric_geometry(THETA)
@@ -37,7 +39,7 @@ ACCEPTANCE = Acceptance(
 def dislocation(burgers, line, position=(0.0, 0.0, 0.0), core=B, orientation=SAMPLE_FROM_CRYSTAL):
     """A dislocation of aluminium, Burgers vector a/2 [uvw] and line given in the crystal."""
     vector = orientation @ (np.array(burgers) * 4.0495e-4 / 2)
-    return StraightLine(vector, orientation @ np.array(line, float), position, NU, core)
+    return StraightLine(vector, orientation @ np.array(line, float), position, core)
 
 
 EDGE = dislocation([1, 0, -1], [1, -2, 1])
@@ -52,14 +54,14 @@ def rays(shape=(15, 21), slices=21, height=0.15, oversampling=1, geometry=GEOMET
 def plain_images(field, settings, grid=None, geometry=GEOMETRY, acceptance=ACCEPTANCE):
     """Images by the direct sum at settings (φ, χ, 2θ)."""
     grid = grid or rays()
-    lines = field if hasattr(field, "add_to") else StraightDislocations(field)
+    lines = field if hasattr(field, "add_to") else StraightDislocations(field, MEDIUM)
     q = q_of_rays(lines, geometry, grid)
     return direct_images(q, grid, geometry, acceptance, np.atleast_2d(settings))
 
 
 def engine_images(field, settings, grid=None, geometry=GEOMETRY, acceptance=ACCEPTANCE):
     """The same by the engine, one setting after the other."""
-    lines = field if hasattr(field, "add_to") else StraightDislocations(field)
+    lines = field if hasattr(field, "add_to") else StraightDislocations(field, MEDIUM)
     engine = Engine(lines, geometry, grid or rays(), acceptance)
     per_phi, per_chi, per_arm = geometry.motor_vectors
     return np.stack(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.defects.lines import StraightLine
@@ -105,12 +106,12 @@ def test_a_homogeneous_crystal_is_flat(case):
 
 def line_in(mount, cell):
     burgers = 2.9e-4 * mount @ np.array([0.6, -0.64, 0.48])
-    return StraightLine(burgers, mount @ cell.direction((1, 2, -1)), mount @ [0.1, -0.05, 0.2], 0.3)
+    return StraightLine(burgers, mount @ cell.direction((1, 2, -1)), mount @ [0.1, -0.05, 0.2])
 
 
 def images_of(lines, geometry, acceptance):
     rays = ray_grid(geometry, (7, 9), 0.04, *BeamProfile(0.15).samples(15), "normal")
-    q = q_of_rays(StraightDislocations(lines), geometry, rays)
+    q = q_of_rays(StraightDislocations(lines, IsotropicMedium(0.3)), geometry, rays)
     settings = [(0.0, 0.0, 0.0), (1.2e-4, 3e-4, 0.0), (-1e-4, -2e-4, 3e-4)]
     return direct_images(q, rays, geometry, acceptance, settings)
 

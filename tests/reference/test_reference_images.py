@@ -10,6 +10,7 @@ from make_images import FOLDER, rendered
 from reference_cases import DEFAULT, KEPT, MIXED, OBLIQUE, SCREW
 
 from weakbeam.assemble import assemble
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_mount, symmetric_orientation
 from weakbeam.defects.lines import StraightLine
@@ -62,7 +63,7 @@ def parts(p):
     cell = UnitCell(*p["cell"])
     turn = symmetric_orientation(cell, p["hkl"], p["x_axis"])
     lines = [
-        StraightLine(turn @ line["b_um"], turn @ line["t"], line["position_um"], p["poisson"])
+        StraightLine(turn @ line["b_um"], turn @ line["t"], line["position_um"])
         for line in p["lines"]
     ]
     theta = bragg_angle(float(cell.d_spacing(p["hkl"])), p["energy"])
@@ -75,7 +76,11 @@ def parts(p):
         lens=p["acceptance"],
         aperture=p["aperture"] or np.inf,
     )
-    return StraightDislocations(lines), symmetric_geometry(theta), acceptance
+    return (
+        StraightDislocations(lines, IsotropicMedium(p["poisson"])),
+        symmetric_geometry(theta),
+        acceptance,
+    )
 
 
 def render(p):
@@ -125,7 +130,6 @@ def render_oblique(p):
             orientation @ line["b_um"],
             orientation @ line["t"],
             line["position_um"],
-            p["poisson"],
             0.0,
         )
         for line in p["lines"]
@@ -138,7 +142,9 @@ def render_oblique(p):
     )
     acceptance = oblique_acceptance(optics, geometry)
     per_phi, per_chi, per_arm = geometry.motor_vectors
-    engine = Engine(StraightDislocations(lines), geometry, rays, acceptance)
+    engine = Engine(
+        StraightDislocations(lines, IsotropicMedium(p["poisson"])), geometry, rays, acceptance
+    )
     rock = p["phi"] * per_phi + p["two_theta"] * per_arm
     return engine.images([rock], [p["chi"] * per_chi])[0, 0]
 

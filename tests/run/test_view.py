@@ -109,7 +109,7 @@ def test_contrast_changes_its_sign_at_the_trace(row):
     renderer = Renderer(experiment, 1)
     seen = view_of(renderer.setups[0], renderer.setups[0], 0.0)
     direction = seen.column_step / np.linalg.norm(seen.column_step)
-    line = StraightLine(2.86e-4 * seen.up, direction, seen.point([row, 3.0]), 0.334, 2.86e-4)
+    line = StraightLine(2.86e-4 * seen.up, direction, seen.point([row, 3.0]), 2.86e-4)
     np.testing.assert_allclose(seen.trace(line.position, line.line)[:, 0], row, atol=1e-9)
     contrast = renderer.image(StraightLines.of([line]))[0].mean(axis=1) - renderer.perfect()[0]
     assert (contrast[:row] < 0.0).all()

@@ -10,6 +10,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.cif import read_cif
+from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
 from weakbeam.crystal.materials import Material, extinction_reason, material
 from weakbeam.crystal.orientation import (
@@ -84,6 +85,11 @@ class CrystalModel:
     structure: str | None = None
     files: tuple[str, ...] = ()
     core_radius: float | None = None
+
+    @property
+    def medium(self) -> Medium:
+        """What dislocations of the crystal lie in."""
+        return IsotropicMedium(self.poisson_ratio)
 
     def core_radii(self, burgers_vectors: Floats) -> Floats:
         """Radii of the cores (µm) of dislocations with Burgers vectors (..., 3), in µm."""

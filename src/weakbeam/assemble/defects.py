@@ -28,21 +28,15 @@ from weakbeam.assemble.populations import (
     place_wall,
 )
 from weakbeam.core.arrays import Floats
-from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field_of import field_of, superposed
 from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.many import Bounds, ManyDislocations
-from weakbeam.defects.straight import StraightDislocations
-from weakbeam.defects.wall import DislocationWall, WallField
+from weakbeam.defects.many import Bounds
+from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.populations import Boundary, RandomDislocations, Wall
-
-FAR_FIELD_TOLERANCE = 1e-3
-"""Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
-
-ONE_BY_ONE = 60
-"""Most lines that are summed one by one without a look at where they are."""
 
 Placed = PlacedDislocation | PlacedLines | PlacedWalls
 Columns = Mapping[str, object]
@@ -90,7 +84,9 @@ class Defects:
     def field(
         self, bounds: Bounds | None = None, points: int = 1, workers: int | None = None
     ) -> DisplacementGradientField:
-        """The field of all defects.
+        """The field of all defects, each in the medium that it lies in.
+
+        Those of a stored list lie in the crystal of the run that made it.
 
         Parameters
         ----------
@@ -101,16 +97,11 @@ class Defects:
         workers : int, optional
             Threads that prepare it.
         """
-        fields: list[DisplacementGradientField] = []
-        if len(self.lines) > ONE_BY_ONE and bounds is not None:
-            fields.append(
-                ManyDislocations(self.lines, bounds, FAR_FIELD_TOLERANCE, points, workers)
-            )
-        elif len(self.lines):
-            fields.append(StraightDislocations(self.lines))
-        if self.walls:
-            fields.append(WallField(self.walls))
-        return fields[0] if len(fields) == 1 else Superposition(fields)
+        fields = []
+        for medium in dict.fromkeys(one.medium for one in self.placed):
+            part = Defects(tuple(one for one in self.placed if one.medium == medium))
+            fields.append(field_of(part.lines, medium, part.walls, bounds, points, workers))
+        return superposed(fields)
 
     @cached_property
     def columns(self) -> Columns:
@@ -189,7 +180,7 @@ def defects_of(
         key = f"defects[{index}]"
         if isinstance(table, Dislocation):
             line, burgers, plane = place_line(table, key, crystal, mount)
-            placed.append(PlacedDislocation(line, table, burgers, plane))
+            placed.append(PlacedDislocation(line, table, burgers, plane, crystal.medium))
         elif isinstance(table, Wall):
             placed.append(place_wall(table, key, experiment, crystal, mount))
         elif isinstance(table, RandomDislocations):
@@ -224,7 +215,7 @@ def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
         "position": lines.positions,
         "character": lines.characters_deg,
         "core_radius": lines.core_radii,
-        "poisson_ratio": lines.poisson_ratios,
+        "poisson_ratio": np.full(count, one.medium.poisson_ratio),
     }
     if isinstance(one, PlacedDislocation):
         rows["burgers"] = np.array([one.burgers], dtype=np.float64)

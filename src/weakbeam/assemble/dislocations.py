@@ -72,7 +72,7 @@ def dislocations_of(
             continue
         key = f"defects[{index}]"
         line, burgers, plane = place_line(table, key, crystal, sample_from_crystal)
-        placed.append(PlacedDislocation(line, table, burgers, plane))
+        placed.append(PlacedDislocation(line, table, burgers, plane, crystal.medium))
     return tuple(placed)
 
 
@@ -129,7 +129,6 @@ def place_line(
         burgers_vector=sample_from_crystal @ burgers_crystal,
         line=sample_from_crystal @ line_crystal,
         position=np.array(table.position_um),
-        poisson_ratio=crystal.poisson_ratio,
         core_radius=float(crystal.core_radii(burgers_crystal)),
     )
     return line, burgers, plane

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.boundary import FrankBoundary
 from weakbeam.defects.lines import StraightLine, StraightLines
@@ -29,12 +30,15 @@ class PlacedDislocation:
         Direction [uvw] of the Burgers vector.
     plane : tuple of 3 int or None
         Slip plane (hkl), if it was given.
+    medium : Medium
+        What it lies in.
     """
 
     line: StraightLine
     description: Dislocation
     burgers: Miller
     plane: Miller | None
+    medium: Medium
 
     @property
     def character_deg(self) -> float:
@@ -56,12 +60,15 @@ class PlacedLines:
         Number of each one's slip system in `labels`; -1 for none.
     labels : tuple of str
         Slip systems, as plane and direction.
+    medium : Medium
+        What they lie in.
     """
 
     description: RandomDislocations | StoredDislocations
     lines: StraightLines
     system: Ints
     labels: tuple[str, ...]
+    medium: Medium
 
     def turned(self, rotation: Floats) -> PlacedLines:
         """The same lines in a sample that is turned."""
@@ -78,12 +85,15 @@ class PlacedWalls:
         What the experiment says.
     walls : tuple of DislocationWall
         In the sample frame.
+    medium : Medium
+        What they lie in.
     solution : FrankBoundary, optional
         Densities and residual, of a boundary.
     """
 
     description: Wall | Boundary | StoredDislocations
     walls: tuple[DislocationWall, ...]
+    medium: Medium
     solution: FrankBoundary | None = None
 
     def turned(self, rotation: Floats) -> PlacedWalls:

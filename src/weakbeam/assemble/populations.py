@@ -71,7 +71,7 @@ def place_wall(
     """
     line, _, _ = place_line(table, key, crystal, mount)
     if table.order == "twist":
-        return PlacedWalls(table, _twist(table, key, experiment, crystal, mount))
+        return PlacedWalls(table, _twist(table, key, experiment, crystal, mount), crystal.medium)
     if table.stacking_direction is not None:
         stacking = np.array(table.stacking_direction)
         # Written by people with a few digits: taken across the line if it nearly is.
@@ -89,11 +89,11 @@ def place_wall(
             stacking = _stacking(table, key, crystal, line, mount)
     wall = DislocationWall(line, stacking, table.spacing_um, table.count)
     if table.order == "bipolar":
-        return PlacedWalls(table, bipolar_wall(wall))
+        return PlacedWalls(table, bipolar_wall(wall), crystal.medium)
     if table.order == "dipole":
         assert table.dipole_offset_um is not None
-        return PlacedWalls(table, dipole_wall(wall, table.dipole_offset_um))
-    return PlacedWalls(table, (wall,))
+        return PlacedWalls(table, dipole_wall(wall, table.dipole_offset_um), crystal.medium)
+    return PlacedWalls(table, (wall,), crystal.medium)
 
 
 def _stacking(
@@ -133,7 +133,6 @@ def _twist(
             [screw.burgers_vector for screw in screws],
             screws[0].position,
             spacings,
-            crystal.poisson_ratio,
             screws[0].core_radius,
             (table.count, table.count),
         )
@@ -185,10 +184,10 @@ def place_random(
             character_deg=table.character_deg,
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
-            poisson_ratio=crystal.poisson_ratio,
         )
     lines = replace(drawn.lines, core_radii=crystal.core_radii(drawn.lines.burgers_vectors))
-    return PlacedLines(table, lines, drawn.system, tuple(system.label for system in systems))
+    labels = tuple(system.label for system in systems)
+    return PlacedLines(table, lines, drawn.system, labels, crystal.medium)
 
 
 def _systems(
@@ -259,7 +258,7 @@ def place_boundary(
             reversible=table.reversible,
             tolerance=table.tolerance,
         ).turned(mount)
-        walls = solution.walls(table.position_um, crystal.poisson_ratio, extent=table.extent_um)
+        walls = solution.walls(table.position_um, extent=table.extent_um)
     except UnsolvableBoundaryError as error:
         raise InputError(complaint, shown, str(error)) from None
     except ValueError as error:
@@ -269,7 +268,7 @@ def place_boundary(
     walls = tuple(
         wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
     )
-    return PlacedWalls(table, walls, solution)
+    return PlacedWalls(table, walls, crystal.medium, solution)
 
 
 def place_stored(
@@ -286,10 +285,12 @@ def place_stored(
 
     stored = read_defects(table.file, f"{key}.file")
     placed: list[PlacedLines | PlacedWalls] = []
-    if len(stored.lines):
-        placed.append(PlacedLines(table, stored.lines, stored.system, stored.labels))
-    if stored.walls:
-        placed.append(PlacedWalls(table, stored.walls))
+    for part in stored.parts:
+        if len(part.lines):
+            lines = PlacedLines(table, part.lines, part.system, part.labels, part.medium)
+            placed.append(lines)
+        if part.walls:
+            placed.append(PlacedWalls(table, part.walls, part.medium))
     turn = mount @ stored.sample_from_crystal.T
     return tuple(placed if is_unity(turn) else (one.turned(turn) for one in placed))
 

@@ -85,6 +85,7 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
             chi=search.chi,
             phi=search.phi,
             dislocations=[defect.line for defect in placed],
+            medium=crystal.medium,
         )
     defects = [
         f"b ∥ [{spaced(defect.description.burgers)}], "

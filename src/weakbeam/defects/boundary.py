@@ -118,7 +118,7 @@ class FrankBoundary:
     @property
     def stacking(self) -> Floats:
         """Unit vectors n × ξ along which the lines of each set follow each other, (n, 3)."""
-        return np.array([np.cross(self.normal, one.line) for one in self.sets])
+        return np.array([np.cross(self.normal, lines.line) for lines in self.sets])
 
     def turned(self, rotation: ArrayLike) -> FrankBoundary:
         """Return the boundary in another frame: vectors v become ``rotation @ v``."""
@@ -131,7 +131,6 @@ class FrankBoundary:
     def walls(
         self,
         position: ArrayLike,
-        poisson_ratio: float,
         core_radius: float = 0.0,
         extent: float | None = None,
     ) -> tuple[DislocationWall, ...]:
@@ -143,7 +142,7 @@ class FrankBoundary:
         ----------
         position : (3,) array_like
             Centre of the boundary, in µm.
-        poisson_ratio, core_radius : float
+        core_radius : float
             As of a :class:`~weakbeam.defects.lines.StraightLine`.
         extent : float, optional
             Width (µm) that each set covers across its lines; infinite unless given.
@@ -161,23 +160,22 @@ class FrankBoundary:
             raise ValueError(f"extent {extent} is not positive and finite")
         walls: list[DislocationWall] = []
         centre = np.asarray(position, dtype=np.float64)
-        phases = _phases([one.line for one in self.sets])
-        for one, density, spacing, stacking, phase in zip(
+        phases = _phases([lines.line for lines in self.sets])
+        for lines, density, spacing, stacking, phase in zip(
             self.sets, self.densities, self.spacings, self.stacking, phases, strict=True
         ):
             if spacing == np.inf:
                 continue
-            length = float(np.linalg.norm(one.burgers_vector))
+            length = float(np.linalg.norm(lines.burgers_vector))
             if spacing < length:
                 raise ValueError(
                     f"a set of the boundary needs a spacing of {1e3 * spacing:.3g} nm, less than "
                     f"its Burgers vector of {1e3 * length:.3g} nm: the angle is too large"
                 )
             line = StraightLine(
-                np.sign(density) * one.burgers_vector,
-                one.line,
+                np.sign(density) * lines.burgers_vector,
+                lines.line,
                 centre + phase * spacing * stacking,
-                poisson_ratio,
                 core_radius,
             )
             count = None if extent is None else max(1, round(extent / spacing))
@@ -232,9 +230,9 @@ def solve_boundary(
         raise ValueError(f"angle {angle} rad must not be zero and be less than pi")
     if not sets:
         raise ValueError("a boundary needs at least one set of dislocations")
-    for number, one in enumerate(sets):
-        if abs(one.line @ n) > _IN_PLANE_TOLERANCE:
-            tilt = np.degrees(np.arcsin(min(abs(float(one.line @ n)), 1.0)))
+    for number, lines in enumerate(sets):
+        if abs(lines.line @ n) > _IN_PLANE_TOLERANCE:
+            tilt = np.degrees(np.arcsin(min(abs(float(lines.line @ n)), 1.0)))
             raise ValueError(f"the line of set {number} leaves the boundary by {tilt:.3g} deg")
     rotation = 2.0 * np.sin(0.5 * angle) * unit(axis)
     plane = np.linalg.svd(n[None, :])[2][1:]

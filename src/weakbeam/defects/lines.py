@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.crystal.elasticity import IsotropicMedium
 
 
 @dataclass(frozen=True)
@@ -22,21 +23,18 @@ class StraightLine:
         Line direction; any length, stored as a unit vector.
     position : (3,) array_like
         A point on the line, in µm.
-    poisson_ratio : float
-        Poisson ratio of the isotropic medium, between -1 and 0.5.
     core_radius : float
         Radius in µm over which the core is spread; 0 is the classical singular line.
 
     Raises
     ------
     ValueError
-        For a zero Burgers vector or line, or an impossible Poisson ratio or core radius.
+        For a zero Burgers vector or line, or an impossible core radius.
     """
 
     burgers_vector: Floats
     line: Floats
     position: Floats
-    poisson_ratio: float
     core_radius: float = 0.0
 
     def __post_init__(self) -> None:
@@ -50,8 +48,6 @@ class StraightLine:
             raise ValueError("line is zero: a dislocation needs a direction")
         if abs(length - 1.0) > 1e-15:  # Unit vectors keep every digit.
             object.__setattr__(self, "line", self.line / length)
-        if not -1.0 < self.poisson_ratio < 0.5:
-            raise ValueError(f"poisson_ratio {self.poisson_ratio} is not between -1 and 0.5")
         if not 0.0 <= self.core_radius < np.inf:
             raise ValueError(f"core_radius {self.core_radius} is negative or not finite")
 
@@ -101,20 +97,19 @@ class StraightLines:
         Directions of any length, stored as unit vectors.
     positions : (n, 3) array_like
         A point on each line, in µm.
-    poisson_ratios, core_radii : (n,) array_like or float
+    core_radii : (n,) array_like or float
         As of a single :class:`~weakbeam.defects.lines.StraightLine`.
 
     Raises
     ------
     ValueError
         For shapes that do not belong together, numbers that are not finite, a zero Burgers vector
-        or line, an impossible Poisson ratio or core radius.
+        or line, an impossible core radius.
     """
 
     burgers_vectors: Floats
     lines: Floats
     positions: Floats
-    poisson_ratios: Floats
     core_radii: Floats
 
     def __post_init__(self) -> None:
@@ -122,9 +117,8 @@ class StraightLines:
         count = len(np.atleast_1d(np.asarray(self.positions)))
         for name in ("burgers_vectors", "lines", "positions"):
             object.__setattr__(self, name, _rows(name, getattr(self, name), (count, 3)))
-        for name in ("poisson_ratios", "core_radii"):
-            value = np.broadcast_to(np.asarray(getattr(self, name), dtype=np.float64), (count,))
-            object.__setattr__(self, name, np.array(value))
+        radii = np.broadcast_to(np.asarray(self.core_radii, dtype=np.float64), (count,))
+        object.__setattr__(self, "core_radii", np.array(radii))
         if not np.all(np.any(self.burgers_vectors != 0.0, axis=1)):
             raise ValueError("a Burgers vector is zero: every dislocation needs one")
         lengths = np.linalg.norm(self.lines, axis=1, keepdims=True)
@@ -133,8 +127,6 @@ class StraightLines:
         # Vectors that are unit vectors already keep every digit.
         lengths[np.abs(lengths - 1.0) < 1e-15] = 1.0
         object.__setattr__(self, "lines", self.lines / lengths)
-        if not np.all((self.poisson_ratios > -1.0) & (self.poisson_ratios < 0.5)):
-            raise ValueError("a Poisson ratio is not between -1 and 0.5")
         if not np.all((self.core_radii >= 0.0) & (self.core_radii < np.inf)):
             raise ValueError("a core radius is negative or not finite")
 
@@ -145,7 +137,6 @@ class StraightLines:
             np.array([d.burgers_vector for d in dislocations]).reshape(-1, 3),
             np.array([d.line for d in dislocations]).reshape(-1, 3),
             np.array([d.position for d in dislocations]).reshape(-1, 3),
-            np.array([d.poisson_ratio for d in dislocations]),
             np.array([d.core_radius for d in dislocations]),
         )
 
@@ -165,7 +156,6 @@ class StraightLines:
             self.burgers_vectors,
             self.lines,
             self.positions,
-            self.poisson_ratios.tolist(),
             self.core_radii.tolist(),
             strict=True,
         ):
@@ -177,7 +167,6 @@ class StraightLines:
             self.burgers_vectors @ rotation.T,
             self.lines @ rotation.T,
             self.positions @ rotation.T,
-            self.poisson_ratios,
             self.core_radii,
         )
 
@@ -188,7 +177,6 @@ class StraightLines:
             self.burgers_vectors[rows],
             self.lines[rows],
             self.positions[rows],
-            self.poisson_ratios[rows],
             self.core_radii[rows],
         )
 
@@ -201,15 +189,14 @@ class StraightLines:
         x, y = axes_across(self.burgers_vectors, self.lines)
         return np.stack([x, y, self.lines], axis=1)
 
-    @property
-    def matrices(self) -> Floats:
+    def matrices(self, medium: IsotropicMedium) -> Floats:
         """Coefficients (n, 6, 9) of the six scalar functions of which each field is made.
 
         The functions are those of :class:`~weakbeam.defects.straight.StraightDislocations`; each
         row is a 3×3 matrix in the order xx, xy, xz, yx, ...
         """
         x, y, z = np.moveaxis(self.axes, 1, 0)
-        nu = self.poisson_ratios[:, None, None]
+        nu = medium.poisson_ratio
         k = self.edge_parts[:, None, None] / (4 * np.pi * (1 - nu))
         s = self.screw_parts[:, None, None] / (2 * np.pi)
         xx, xy, yx, yy = _outer(x, x), _outer(x, y), _outer(y, x), _outer(y, y)

@@ -18,6 +18,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.workers import worker_count
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
 from weakbeam.defects.chebyshev import (
     coefficients_from_values,
@@ -112,6 +113,8 @@ class ManyDislocations:
     ----------
     dislocations : StraightLines, or sequence of StraightLine
         The lines, all in the frame of the region.
+    medium : IsotropicMedium
+        What they lie in.
     bounds : Bounds
         Where the field will be asked for; outside of it the lines are summed one by one.
     tolerance : float
@@ -133,6 +136,7 @@ class ManyDislocations:
     def __init__(
         self,
         dislocations: StraightLines | Sequence[StraightLine],
+        medium: IsotropicMedium,
         bounds: Bounds,
         tolerance: float = 1e-3,
         points: int = 1_500_000,
@@ -142,7 +146,7 @@ class ManyDislocations:
             raise ValueError(f"tolerance {tolerance} is not between 1e-12 and 0.1")
         if points < 1:
             raise ValueError(f"points = {points}: must be at least 1")
-        self.exact = StraightDislocations(dislocations)
+        self.exact = StraightDislocations(dislocations, medium)
         # The thinnest axis comes last: it needs the fewest nodes.
         order = np.argsort(-bounds.half, kind="stable")
         self._frame = np.ascontiguousarray(bounds.axes[order])
@@ -298,10 +302,10 @@ class _Refinement:
         """Tables of all boxes of the level."""
         every = np.arange(len(self.boxes))
         blocks = [every[i : i + _BOXES_AT_ONCE] for i in range(0, len(every), _BOXES_AT_ONCE)]
-        found = list(pool.map(self._block, blocks))
-        counts = np.concatenate([np.diff(starts) for starts, _ in found])
+        tables = list(pool.map(self._block, blocks))
+        counts = np.concatenate([np.diff(starts) for starts, _ in tables])
         starts = np.concatenate([[0], np.cumsum(counts)])
-        near = np.concatenate([near for _, near in found])
+        near = np.concatenate([near for _, near in tables])
         return Tables(self.coefficients, self.terms, starts, near)
 
     def _block(self, block: Ints) -> tuple[Ints, Ints]:

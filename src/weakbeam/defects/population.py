@@ -137,7 +137,6 @@ def draw_population(
     character_deg: float | Sequence[float] | None = None,
     excess: float = 0.0,
     minimum_distance: float = 0.0,
-    poisson_ratio: float,
     core_radius: float = 0.0,
 ) -> Population:
     """Draw straight dislocations through random points of a region.
@@ -170,7 +169,7 @@ def draw_population(
         reversed Burgers vectors; met to the nearest line.
     minimum_distance : float
         Least distance between the points, in µm.
-    poisson_ratio, core_radius : float
+    core_radius : float
         As of a :class:`~weakbeam.defects.lines.StraightLine`.
 
     Returns
@@ -202,8 +201,8 @@ def draw_population(
     negative = number - math.floor(0.5 * number * (1.0 + excess) + 0.5)
     sign[draws.stream(3).permutation(number)[:negative]] = -1
     burgers: Floats = np.array([s.burgers_vector for s in systems])[system] * sign[:, None]
-    constants = np.full(number, poisson_ratio), np.full(number, core_radius)
-    return Population(StraightLines(burgers, directions, points, *constants), system, psi, sign)
+    lines = StraightLines(burgers, directions, points, np.full(number, core_radius))
+    return Population(lines, system, psi, sign)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lines import StraightLine, StraightLines
 
 
-def displacement_gradient(points: ArrayLike, dislocation: StraightLine) -> Floats:
+def displacement_gradient(
+    points: ArrayLike, dislocation: StraightLine, medium: IsotropicMedium
+) -> Floats:
     r"""Displacement gradient :math:`\beta_{ij} = \partial u_i / \partial x_j` of one dislocation.
 
     Parameters
@@ -25,6 +28,8 @@ def displacement_gradient(points: ArrayLike, dislocation: StraightLine) -> Float
         Where to evaluate, in µm, in the frame of the dislocation's vectors.
     dislocation : StraightLine
         The line; its edge and screw parts share it.
+    medium : IsotropicMedium
+        What it lies in.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def displacement_gradient(points: ArrayLike, dislocation: StraightLine) -> Float
     frame = np.stack([x_axis, y_axis, z_axis], axis=-1)
     offset = np.asarray(points, dtype=np.float64) - dislocation.position
     x, y = offset @ x_axis, offset @ y_axis
-    nu, a2 = dislocation.poisson_ratio, dislocation.core_radius**2
+    nu, a2 = medium.poisson_ratio, dislocation.core_radius**2
     k = dislocation.edge_part / (4 * np.pi * (1 - nu))
     s = dislocation.screw_part / (2 * np.pi)
     q = x * x + y * y + a2
@@ -76,21 +81,20 @@ class StraightDislocations:
     ----------
     dislocations : sequence of StraightLine, or StraightLines
         The lines, all in one frame.
+    medium : IsotropicMedium
+        What they lie in.
     """
 
-    def __init__(self, dislocations: Sequence[StraightLine] | StraightLines) -> None:
+    def __init__(
+        self, dislocations: Sequence[StraightLine] | StraightLines, medium: IsotropicMedium
+    ) -> None:
         lines = (
             dislocations
             if isinstance(dislocations, StraightLines)
             else StraightLines.of(dislocations)
         )
         self.lines = lines
-        self.constants = constants(lines)
-
-    @property
-    def dislocations(self) -> tuple[StraightLine, ...]:
-        """The lines, one by one."""
-        return tuple(self.lines)
+        self.constants = constants(lines, medium)
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """Add the displacement gradient at `points` to `gradient`, in place.
@@ -106,7 +110,7 @@ class StraightDislocations:
         add_lines(gradient, points, *self.constants, every)
 
 
-def constants(lines: StraightLines) -> tuple[Floats, Floats, Floats]:
+def constants(lines: StraightLines, medium: IsotropicMedium) -> tuple[Floats, Floats, Floats]:
     """Return what the compiled sum needs to know of each line.
 
     Returns
@@ -123,7 +127,7 @@ def constants(lines: StraightLines) -> tuple[Floats, Floats, Floats]:
     return (
         np.concatenate([axes, offsets[:, :, None]], axis=2),
         lines.core_radii**2,
-        lines.matrices,
+        lines.matrices(medium),
     )
 
 

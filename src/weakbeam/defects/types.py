@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_of_character
+from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.straight import StraightDislocations
 
 Vector = tuple[float, float, float]
 
@@ -163,7 +164,6 @@ def straight_lines(
     types: Sequence[DislocationType],
     positions_um: Floats,
     sample_from_crystal: Floats,
-    poisson_ratio: float,
     core_radii: ArrayLike,
 ) -> StraightLines:
     """Straight dislocations of given types, in the sample frame.
@@ -176,8 +176,6 @@ def straight_lines(
         A point of each line in the sample frame (µm).
     sample_from_crystal : (3, 3) ndarray
         How the crystal is mounted.
-    poisson_ratio : float
-        Of the crystal.
     core_radii : (n,) array_like or float
         Radii of the cores (µm).
     """
@@ -187,7 +185,6 @@ def straight_lines(
         burgers @ sample_from_crystal.T,
         lines @ sample_from_crystal.T,
         np.asarray(positions_um, dtype=float).reshape(-1, 3),
-        np.full(len(types), poisson_ratio),
         np.broadcast_to(core_radii, (len(types),)),
     )
 
@@ -198,7 +195,7 @@ def burgers_vectors(types: Sequence[DislocationType]) -> Floats:
 
 
 def seen_distortion(
-    types: Sequence[DislocationType], normals_crystal: Sequence[Floats], poisson_ratio: float
+    types: Sequence[DislocationType], normals_crystal: Sequence[Floats], medium: Medium
 ) -> Floats:
     r"""Largest change of diffraction vectors, :math:`|H \hat q|`, 1 µm away from each line.
 
@@ -208,8 +205,8 @@ def seen_distortion(
         The dislocations.
     normals_crystal : sequence of (3,) ndarray
         Unit vectors :math:`\hat q` along the diffraction vectors, Cartesian crystal frame.
-    poisson_ratio : float
-        Of the crystal.
+    medium : Medium
+        The crystal.
 
     Returns
     -------
@@ -217,31 +214,30 @@ def seen_distortion(
         Less than `UNSEEN` where no image can show the dislocation: :math:`H = F^{-T} - I` takes
         nothing to all the diffraction vectors (docs/explanation/physics.md, D1 and F).
     """
-    lines = straight_lines(types, np.zeros((len(types), 3)), np.eye(3), poisson_ratio, 0.0)
+    lines = straight_lines(types, np.zeros((len(types), 3)), np.eye(3), 0.0)
     turn = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
     largest = np.zeros(len(types))
     for number, axes in enumerate(lines.axes):
         points = np.outer(axes[0], np.cos(turn)) + np.outer(axes[1], np.sin(turn))
         gradient = np.zeros((9, len(turn)))
-        field = StraightDislocations(lines.chosen([number]))
-        field.add_to(gradient, np.ascontiguousarray(points))
+        field_of(lines.chosen([number]), medium).add_to(gradient, np.ascontiguousarray(points))
         deformation = np.eye(3) + gradient.T.reshape(-1, 3, 3)
         change = np.linalg.inv(deformation).transpose(0, 2, 1) - np.eye(3)
-        seen = change @ np.stack([*normals_crystal], axis=1)
-        largest[number] = np.linalg.norm(seen, axis=1).max()
+        change_of_q = change @ np.stack([*normals_crystal], axis=1)
+        largest[number] = np.linalg.norm(change_of_q, axis=1).max()
     return largest
 
 
 def _with_equals(types: Sequence[DislocationType]) -> tuple[DislocationType, ...]:
     """Tell screws of the types that have the same line and Burgers vector."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for one in types:
-        sign = _screw_sign(one.character_deg)
+    for kind in types:
+        sign = _screw_sign(kind.character_deg)
         # A line along b stays so when both change their signs.
-        key = (_primitive(one.burgers), sign) if sign else (one.number,)
-        groups.setdefault(key, []).append(one.number)
+        key = (_primitive(kind.burgers), sign) if sign else (kind.number,)
+        groups.setdefault(key, []).append(kind.number)
     equals = {n: tuple(m for m in same if m != n) for same in groups.values() for n in same}
-    return tuple(replace(one, same_as=equals[one.number]) for one in types)
+    return tuple(replace(kind, same_as=equals[kind.number]) for kind in types)
 
 
 def _screw_sign(character_deg: float) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
+from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lattice_sums import finite_row, infinite_row
 from weakbeam.defects.lines import StraightLine, StraightLines
 
@@ -99,7 +100,6 @@ class DislocationWall:
             np.tile(line.burgers_vector, (count, 1)),
             np.tile(line.line, (count, 1)),
             self.first + steps,
-            np.full(count, line.poisson_ratio),
             np.full(count, line.core_radius),
         )
 
@@ -176,12 +176,12 @@ def bipolar_wall(wall: DislocationWall) -> tuple[DislocationWall, ...]:
         count = (wall.count - start + 1) // 2
         if count == 0:
             continue
-        one = replace(
+        line = replace(
             wall.dislocation,
             burgers_vector=sign * wall.dislocation.burgers_vector,
             position=wall.first + (start + count - 1) * step,
         )
-        parts.append(DislocationWall(one, wall.stacking, 2.0 * wall.spacing, count))
+        parts.append(DislocationWall(line, wall.stacking, 2.0 * wall.spacing, count))
     return tuple(parts)
 
 
@@ -208,7 +208,6 @@ def twist_wall(
     burgers_vectors: Sequence[ArrayLike],
     position: ArrayLike,
     spacings: Sequence[float],
-    poisson_ratio: float,
     core_radius: float = 0.0,
     counts: Sequence[int | None] = (None, None),
 ) -> tuple[DislocationWall, DislocationWall]:
@@ -222,7 +221,7 @@ def twist_wall(
         Centre of the wall, in µm.
     spacings : sequence of two float
         Of the two arrays, in µm.
-    poisson_ratio, core_radius : float
+    core_radius : float
         As of a :class:`~weakbeam.defects.lines.StraightLine`.
     counts : sequence of two int or None
         Of the two arrays; infinite unless given.
@@ -240,16 +239,16 @@ def twist_wall(
     normal = np.cross(first, second)
     if np.linalg.norm(normal) < 1e-9 * np.linalg.norm(first) * np.linalg.norm(second):
         raise ValueError("the Burgers vectors of a twist wall must not be parallel")
-    one, two = (
+    lower, upper = (
         DislocationWall(
-            StraightLine(b, b, np.asarray(position), poisson_ratio, core_radius),
+            StraightLine(b, b, np.asarray(position), core_radius),
             np.cross(normal, b),
             spacing,
             count,
         )
         for b, spacing, count in zip((first, second), spacings, counts, strict=True)
     )
-    return one, two
+    return lower, upper
 
 
 class WallField:
@@ -259,9 +258,11 @@ class WallField:
     ----------
     walls : sequence of DislocationWall
         All in one frame.
+    medium : IsotropicMedium
+        What they lie in.
     """
 
-    def __init__(self, walls: Sequence[DislocationWall]) -> None:
+    def __init__(self, walls: Sequence[DislocationWall], medium: IsotropicMedium) -> None:
         self.walls = tuple(walls)
         shape = len(self.walls)
         self._across = np.zeros((shape, 2, 4))
@@ -269,7 +270,7 @@ class WallField:
         self._counts = np.zeros(shape, dtype=np.int64)
         self._matrices = np.zeros((shape, 8, 9))
         lines = StraightLines.of([wall.dislocation for wall in self.walls])
-        for i, (wall, six) in enumerate(zip(self.walls, lines.matrices, strict=True)):
+        for i, (wall, six) in enumerate(zip(self.walls, lines.matrices(medium), strict=True)):
             along = wall.stacking
             across = np.cross(wall.dislocation.line, along)
             self._across[i, :, :3] = along, across

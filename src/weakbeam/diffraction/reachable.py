@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
@@ -110,6 +111,7 @@ def find_reflections(
     chi: float = 0.0,
     phi: float = 0.0,
     dislocations: Sequence[StraightLine] = (),
+    medium: Medium | None = None,
 ) -> list[ReachableReflection]:
     """List the reflections that can be reached, extinct ones left out.
 
@@ -139,6 +141,8 @@ def find_reflections(
         Where the other motors stand (rad) on a fixed mount.
     dislocations : sequence of StraightLine
         In the Cartesian crystal frame; their positions do not matter.
+    medium : Medium, optional
+        The crystal that they lie in; needed where there are any.
 
     Returns
     -------
@@ -166,7 +170,7 @@ def find_reflections(
     )
     groups, members = _groups(theta, np.abs(eta))
     spacings = 2 * math.pi / np.linalg.norm(q_crystal, axis=-1)
-    shown = contrasts(q_crystal, dislocations)
+    shown = contrasts(q_crystal, dislocations, medium)
     table = []
     for i in np.argsort(groups, kind="stable"):
         if groups[i] == 0:
@@ -228,7 +232,7 @@ def reflections_within(cell: UnitCell, energy_kev: float, theta_max: float) -> I
 
 
 def contrasts(
-    q_crystal: ArrayLike, dislocations: Sequence[StraightLine]
+    q_crystal: ArrayLike, dislocations: Sequence[StraightLine], medium: Medium | None
 ) -> list[tuple[Contrast, ...]]:
     r"""What reflections show of dislocations, in isotropic elasticity.
 
@@ -238,10 +242,17 @@ def contrasts(
         Diffraction vectors (1/Å, with 2π).
     dislocations : sequence of m StraightLine
         In the same frame.
+    medium : Medium or None
+        The crystal that they lie in; None will do where there are none.
 
     Returns
     -------
     list of n tuples of m Contrast
+
+    Raises
+    ------
+    ValueError
+        If there are dislocations and no medium.
 
     Notes
     -----
@@ -252,6 +263,8 @@ def contrasts(
     q = np.asarray(q_crystal, dtype=np.float64).reshape(-1, 3)
     if not dislocations:
         return [()] * len(q)
+    if medium is None:
+        raise ValueError("what dislocations show depends on their medium")
     # Here, because it loads the compiler, which a crystal without dislocations does not need.
     from weakbeam.defects.straight import displacement_gradient
 
@@ -260,7 +273,7 @@ def contrasts(
     for line in dislocations:
         x, y, _ = line.axes
         ring = line.position + RING_UM * (np.outer(np.cos(angles), x) + np.outer(np.sin(angles), y))
-        gradient = displacement_gradient(ring, line)
+        gradient = displacement_gradient(ring, line, medium)
         change = -np.einsum("pij,ni->npj", gradient, unit(q))
         visibility = np.sqrt((change**2).sum(axis=-1).mean(axis=-1))
         b = line.burgers_vector / UM_PER_ANGSTROM

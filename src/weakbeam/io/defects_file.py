@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
@@ -18,14 +19,17 @@ from weakbeam.io.reading import opened
 _ENTRY = "1.1"
 
 Columns = Mapping[str, NDArray[Any]]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class StoredDefects:
-    """The defects of an output file.
+class StoredPart:
+    """The stored defects that lie in one medium.
 
     Parameters
     ----------
+    medium : Medium
+        The crystal of the run that placed them.
     lines : StraightLines
         Single dislocations, in the sample frame of the first reflection.
     system : (n,) ndarray of int
@@ -34,14 +38,28 @@ class StoredDefects:
         Slip systems, as plane and direction.
     walls : tuple of DislocationWall
         Walls, those of boundaries included.
-    sample_from_crystal : (3, 3) ndarray
-        The orientation that belongs to that frame.
     """
 
+    medium: Medium
     lines: StraightLines
     system: Ints
     labels: tuple[str, ...]
     walls: tuple[DislocationWall, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredDefects:
+    """The defects of an output file.
+
+    Parameters
+    ----------
+    parts : tuple of StoredPart
+        By medium, of which there is one unless the run read a list of another crystal.
+    sample_from_crystal : (3, 3) ndarray
+        The orientation that belongs to the frame of the defects.
+    """
+
+    parts: tuple[StoredPart, ...]
     sample_from_crystal: Floats
 
 
@@ -72,25 +90,38 @@ def read_defects(path: str, key: str) -> StoredDefects:
         raise InputError(key, path, "lists no defects")
     try:
         is_wall = np.isfinite(columns.get("spacing", np.full(len(columns["kind"]), np.nan)))
-        lines = _lines(columns, ~is_wall)
-        walls = _walls(columns, is_wall)
-    except (KeyError, ValueError, IndexError) as error:
+        ratios = columns["poisson_ratio"][np.full(len(is_wall), True)]
+        parts = tuple(
+            _part(columns, IsotropicMedium(ratio), is_wall, ratios == ratio)
+            for ratio in dict.fromkeys(ratios.tolist())
+        )
+    except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(key, path, f"has a damaged list of defects: {error}") from None
-    labels, system = _systems(columns, ~is_wall)
-    return StoredDefects(lines, system, labels, walls, orientation)
+    return StoredDefects(parts, orientation)
 
 
-def _lines(columns: Columns, which: NDArray[np.bool_]) -> StraightLines:
+def _part(columns: Columns, medium: IsotropicMedium, is_wall: Mask, belongs: Mask) -> StoredPart:
+    """The rows that belong to a medium."""
+    labels, system = _systems(columns, belongs & ~is_wall)
+    return StoredPart(
+        medium,
+        _lines(columns, belongs & ~is_wall),
+        system,
+        labels,
+        _walls(columns, belongs & is_wall),
+    )
+
+
+def _lines(columns: Columns, which: Mask) -> StraightLines:
     return StraightLines(
         columns["burgers_vector"][which],
         columns["line"][which],
         columns["position"][which],
-        columns["poisson_ratio"][which],
         columns["core_radius"][which],
     )
 
 
-def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[DislocationWall, ...]:
+def _walls(columns: Columns, which: Mask) -> tuple[DislocationWall, ...]:
     if not which.any():
         return ()
     rows = zip(
@@ -107,7 +138,7 @@ def _walls(columns: Columns, which: NDArray[np.bool_]) -> tuple[DislocationWall,
     )
 
 
-def _systems(columns: Columns, which: NDArray[np.bool_]) -> tuple[tuple[str, ...], Ints]:
+def _systems(columns: Columns, which: Mask) -> tuple[tuple[str, ...], Ints]:
     """Names of the slip systems that occur, and the number of each line's."""
     names = columns.get("slip_system", np.full(len(which), ""))[which].tolist()
     labels = tuple(dict.fromkeys(name for name in names if name))

@@ -14,11 +14,11 @@ import numpy as np
 from weakbeam.analysis.profiles import CURVE_BYTES
 from weakbeam.analysis.reduction import MAP_NAMES
 from weakbeam.assemble.camera import readout_of
-from weakbeam.assemble.defects import ONE_BY_ONE
 from weakbeam.assemble.instrument import profile_of
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.assemble.setup import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.core.workers import worker_count
+from weakbeam.defects.field_of import ONE_BY_ONE
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, RandomDislocations
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES

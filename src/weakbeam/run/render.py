@@ -18,8 +18,8 @@ from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.slip import burgers_vector, line_of_character
 from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.straight import StraightDislocations
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.scan import Layer
@@ -195,7 +195,6 @@ class Renderer:
             (mount @ vector)[None],
             (mount @ line)[None],
             np.asarray(position_um, dtype=np.float64)[None],
-            np.array([crystal.poisson_ratio]),
             crystal.core_radii(vector),
         )
 
@@ -254,4 +253,4 @@ class Renderer:
             lines = lines.turned(self.turn(stage.reflection))
         if stage.reflection in self._middles:
             lines = replace(lines, positions=lines.positions - self._middles[stage.reflection])
-        return StraightDislocations(lines)
+        return field_of(lines, self._crystal.medium)

@@ -63,7 +63,6 @@ class Candidates:
             types,
             positions_um,
             self.renderer.setups[0].sample_from_crystal,
-            crystal.poisson_ratio,
             crystal.core_radii(burgers_vectors(types)),
         )
 
@@ -92,8 +91,8 @@ def candidates_of(
     types = types_of(experiment)
     renderer = Renderer(experiment, workers, precise)
     normals = [unit(setup.cell.plane_normal(setup.reflection.hkl)) for setup in renderer.setups]
-    ratio = crystal_of(experiment).poisson_ratio
-    candidates = Candidates(renderer, types, seen_distortion(types, normals, ratio))
+    medium = crystal_of(experiment).medium
+    candidates = Candidates(renderer, types, seen_distortion(types, normals, medium))
     if not len(candidates.seen):
         hkl = [list(setup.reflection.hkl) for setup in renderer.setups]
         raise InputError(

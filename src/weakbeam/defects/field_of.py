@@ -1,0 +1,58 @@
+"""Which field lines and walls make: the one place that chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from weakbeam.crystal.elasticity import Medium
+from weakbeam.defects.field import DisplacementGradientField, Superposition
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.many import Bounds, ManyDislocations
+from weakbeam.defects.straight import StraightDislocations
+from weakbeam.defects.wall import DislocationWall, WallField
+
+FAR_FIELD_TOLERANCE = 1e-3
+"""Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
+
+ONE_BY_ONE = 60
+"""Most lines that are summed one by one without a look at where they are."""
+
+
+def field_of(
+    lines: StraightLines,
+    medium: Medium,
+    walls: Sequence[DislocationWall] = (),
+    bounds: Bounds | None = None,
+    points: int = 1,
+    workers: int | None = None,
+) -> DisplacementGradientField:
+    """The field of straight lines and walls in a medium.
+
+    Parameters
+    ----------
+    lines : StraightLines
+        Single lines.
+    medium : Medium
+        What lines and walls lie in.
+    walls : sequence of DislocationWall
+        In the frame of the lines.
+    bounds : Bounds, optional
+        Where the field will be asked for; many lines are summed one by one without it.
+    points : int
+        About how often.
+    workers : int, optional
+        Threads that prepare it; as many as there are cores unless given.
+    """
+    fields: list[DisplacementGradientField] = []
+    if len(lines) > ONE_BY_ONE and bounds is not None:
+        fields.append(ManyDislocations(lines, medium, bounds, FAR_FIELD_TOLERANCE, points, workers))
+    elif len(lines):
+        fields.append(StraightDislocations(lines, medium))
+    if walls:
+        fields.append(WallField(walls, medium))
+    return superposed(fields)
+
+
+def superposed(fields: Sequence[DisplacementGradientField]) -> DisplacementGradientField:
+    """The sum of fields; of a single one itself, which may have a faster way along rays."""
+    return fields[0] if len(fields) == 1 else Superposition(fields)
