@@ -237,3 +237,23 @@ def test_mean_q_of_a_uniform_crystal():
     assert masked == 0
     assert q.shape == (3, 12, 17)
     np.testing.assert_allclose(q, np.broadcast_to(expected[:, None, None], q.shape), atol=1e-15)
+
+
+def test_any_field_may_offer_its_lines_to_the_rays():
+    class OnlyAlongRays:
+        """A field of a class that the engine does not know."""
+
+        def __init__(self, lines):
+            self.ray_constants = lines.ray_constants
+
+        def add_to(self, gradient, points):
+            raise AssertionError("asked point by point")
+
+    case = make(lines=(MIXED,), slices=(7, 28))
+    rock, roll, _ = shifts(case.geometry)
+    images = []
+    for field in (case.field, OnlyAlongRays(case.field), Superposition([case.field])):
+        engine = Engine(field, case.geometry, case.rays, case.acceptance)
+        images.append(engine.images(rock, roll))
+    np.testing.assert_array_equal(images[1], images[0])
+    np.testing.assert_allclose(images[2], images[0], rtol=1e-6, atol=1e-12)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,17 @@ class DisplacementGradientField(Protocol):
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """Add β at `points` (3, n), in µm, to `gradient` (9, n), rows xx, xy, xz, yx, ..."""
+
+
+@runtime_checkable
+class FieldAlongRays(Protocol):
+    """A field of straight lines alone, which compiled loops sum along rays without a detour.
+
+    The engine asks for it by this protocol; any other field adds its β at every point.
+    """
+
+    ray_constants: tuple[Floats, Floats, Floats]
+    """What :func:`weakbeam.defects.straight.add_lines` needs to know of each line."""
 
 
 class Superposition:

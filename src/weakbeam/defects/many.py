@@ -199,7 +199,7 @@ class ManyDislocations:
 
         Lines that are close to the same box are then close in memory too.
         """
-        across, core_squared, matrices = self.exact.constants
+        across, core_squared, matrices = self.exact.ray_constants
         local = np.empty_like(across)
         local[:, :, :3] = across[:, :, :3] @ self._frame.T
         local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre

@@ -94,7 +94,7 @@ class StraightDislocations:
             else StraightLines.of(dislocations)
         )
         self.lines = lines
-        self.constants = constants(lines, medium)
+        self.ray_constants = constants(lines, medium)
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """Add the displacement gradient at `points` to `gradient`, in place.
@@ -107,7 +107,7 @@ class StraightDislocations:
             In µm, C-contiguous.
         """
         every = np.arange(len(self.lines))
-        add_lines(gradient, points, *self.constants, every)
+        add_lines(gradient, points, *self.ray_constants, every)
 
 
 def constants(lines: StraightLines, medium: IsotropicMedium) -> tuple[Floats, Floats, Floats]:

@@ -18,8 +18,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import worker_count
-from weakbeam.defects.field import DisplacementGradientField
-from weakbeam.defects.straight import StraightDislocations
+from weakbeam.defects.field import DisplacementGradientField, FieldAlongRays
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
@@ -292,9 +291,9 @@ class Engine:
     def _compute_q(self, block: Block) -> Floats:
         width = block.pixels.size
         q = np.empty((3, block.samples, width))
-        if isinstance(self.field, StraightDislocations):
+        if isinstance(self.field, FieldAlongRays):
             rays = self.sampling.rays_of(block)
-            sampling_loops.q_of_lines(*rays, *self.field.constants, *self._orientation, q)
+            sampling_loops.q_of_lines(*rays, *self.field.ray_constants, *self._orientation, q)
         else:
             self._fill_q(self.sampling.points(block), q)
         if self.vignetting:
