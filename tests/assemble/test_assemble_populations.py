@@ -7,7 +7,8 @@ import pytest
 
 from weakbeam.assemble import assemble
 from weakbeam.assemble.crystal import crystal_of, orientation_of
-from weakbeam.assemble.populations import FieldOfView, place_boundary, place_random, place_wall
+from weakbeam.assemble.placed import FieldOfView, Host
+from weakbeam.assemble.populations import place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import WallField
@@ -18,23 +19,26 @@ from weakbeam.experiment.populations import Boundary, BoundarySet, RandomDisloca
 EXPERIMENT = Experiment()
 CRYSTAL = crystal_of(EXPERIMENT)
 MOUNT = orientation_of(EXPERIMENT, CRYSTAL)
-VIEW = FieldOfView(np.array([0.0, 0.0, 1.0]), 20.0)
+HOST = Host(EXPERIMENT, CRYSTAL, MOUNT, FieldOfView(np.array([0.0, 0.0, 1.0]), 20.0))
 EDGE = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
 B = 4.0495e-4 / math.sqrt(2)
 
 
 def wall(**keys):
     table = Wall(**(EDGE | {"spacing_um": 0.5, "count": 11} | keys))
-    return place_wall(table, "defects[0]", EXPERIMENT, CRYSTAL, MOUNT)
+    (placed,) = place_wall(table, "defects[0]", HOST)
+    return placed
 
 
 def drawn(**keys):
     table = RandomDislocations(**({"count": 50, "seed": 3} | keys))
-    return place_random(table, "defects[0]", EXPERIMENT, CRYSTAL, MOUNT, VIEW)
+    (placed,) = place_random(table, "defects[0]", HOST)
+    return placed
 
 
 def boundary(**keys):
-    return place_boundary(Boundary(**keys), "defects[0]", EXPERIMENT, CRYSTAL, MOUNT)
+    (placed,) = place_boundary(Boundary(**keys), "defects[0]", HOST)
+    return placed
 
 
 def unit_of(*uvw):

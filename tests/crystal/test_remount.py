@@ -6,7 +6,7 @@ import pytest
 from weakbeam.assemble.crystal import crystal_of
 from weakbeam.assemble.defects import defects_of
 from weakbeam.assemble.dislocations import dislocations_of
-from weakbeam.assemble.populations import FieldOfView
+from weakbeam.assemble.placed import FieldOfView
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import symmetric_orientation

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from weakbeam.assemble.crystal import CrystalModel
-from weakbeam.assemble.dislocations import (
-    example_of_defect,
-    has_defects,
-    place_line,
-)
+from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
 from weakbeam.assemble.placed import (
+    Column,
+    FieldOfView,
+    Host,
+    Placed,
     PlacedDislocation,
-    PlacedLines,
-    PlacedWalls,
+    Sources,
     is_unity,
 )
-from weakbeam.assemble.populations import (
-    FieldOfView,
-    place_boundary,
-    place_random,
-    place_stored,
-    place_wall,
-)
+from weakbeam.assemble.populations import place_boundary, place_random, place_stored, place_wall
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.field_of import field_of, superposed
@@ -35,11 +29,19 @@ from weakbeam.defects.many import Bounds
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.experiment.defects import Dislocation
-from weakbeam.experiment.populations import Boundary, RandomDislocations, Wall
+from weakbeam.experiment.defects import DefectTable, Dislocation
+from weakbeam.experiment.populations import Boundary, RandomDislocations, StoredDislocations, Wall
 
-Placed = PlacedDislocation | PlacedLines | PlacedWalls
 Columns = Mapping[str, object]
+
+PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]] = {
+    Dislocation: place_dislocation,
+    Wall: place_wall,
+    RandomDislocations: place_random,
+    Boundary: place_boundary,
+    StoredDislocations: place_stored,
+}
+"""What places a table in the sample, by the table's class: the table, its key and the host."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,38 +50,45 @@ class Defects:
 
     Parameters
     ----------
-    placed : tuple of PlacedDislocation, PlacedLines or PlacedWalls
+    placed : tuple of Placed
         In the order of the description.
+    tables : tuple of int
+        Number of the table of the description that each is from; one table may be several.
     """
 
     placed: tuple[Placed, ...]
+    tables: tuple[int, ...]
 
     @property
     def dislocations(self) -> tuple[PlacedDislocation, ...]:
         """Those that the experiment describes one by one."""
-        return tuple(one for one in self.placed if isinstance(one, PlacedDislocation))
+        return tuple(d for d in self.placed if isinstance(d, PlacedDislocation))
 
     @cached_property
+    def sources(self) -> tuple[Sources, ...]:
+        """What each deforms the crystal with."""
+        return tuple(defect.sources for defect in self.placed)
+
+    @property
     def lines(self) -> StraightLines:
         """All single dislocations, drawn and stored ones included."""
-        parts = [
-            StraightLines.of([one.line]) if isinstance(one, PlacedDislocation) else one.lines
-            for one in self.placed
-            if not isinstance(one, PlacedWalls)
-        ]
-        return StraightLines.joined(parts)
+        return StraightLines.joined([sources.lines for sources in self.sources])
 
-    @cached_property
+    @property
     def walls(self) -> tuple[DislocationWall, ...]:
         """All walls, those of boundaries included."""
-        parts = [one.walls for one in self.placed if isinstance(one, PlacedWalls)]
-        return tuple(wall for part in parts for wall in part)
+        return tuple(wall for sources in self.sources for wall in sources.walls)
+
+    @property
+    def count(self) -> int:
+        """How many lines, walls and other fields are to be added up at a point."""
+        return sum(sources.count for sources in self.sources)
 
     def turned(self, rotation: Floats) -> Defects:
         """The same defects in a sample that is turned, or themselves if it is not."""
         if is_unity(rotation):
             return self
-        return Defects(tuple(_turned(one, rotation) for one in self.placed))
+        return replace(self, placed=tuple(defect.turned(rotation) for defect in self.placed))
 
     def field(
         self, bounds: Bounds | None = None, points: int = 1, workers: int | None = None
@@ -98,10 +107,12 @@ class Defects:
             Threads that prepare it.
         """
         fields = []
-        for medium in dict.fromkeys(one.medium for one in self.placed):
-            part = Defects(tuple(one for one in self.placed if one.medium == medium))
-            fields.append(field_of(part.lines, medium, part.walls, bounds, points, workers))
-        return superposed(fields)
+        for medium in dict.fromkeys(s.medium for s in self.sources if s.medium is not None):
+            sources = [s for s in self.sources if s.medium == medium]
+            lines = StraightLines.joined([s.lines for s in sources])
+            walls = [wall for s in sources for wall in s.walls]
+            fields.append(field_of(lines, medium, walls, bounds, points, workers))
+        return superposed([*fields, *(own for s in self.sources for own in s.fields)])
 
     @cached_property
     def columns(self) -> Columns:
@@ -110,40 +121,21 @@ class Defects:
         A row for every single dislocation and every wall. Lengths are in µm and every number is
         kept to the last bit, so that reading the rows back gives the same images.
         """
-        tables = [
-            _rows(number, one) for number, one in zip(self._numbers, self.placed, strict=True)
+        parts = [
+            _rows(number, defect) for number, defect in zip(self.tables, self.placed, strict=True)
         ]
-        lengths = [len(table["kind"]) for table in tables]
-        units = {
-            "burgers_vector": "um",
-            "position": "um",
-            "core_radius": "um",
-            "character": "deg",
-            "stacking": "",
-            "spacing": "um",
-        }
+        lengths = [len(part["kind"][0]) for part in parts]
         columns: dict[str, object] = {}
-        for name in dict.fromkeys(name for table in tables for name in table):
-            model = next(table[name] for table in tables if name in table)
-            parts = [
-                table.get(name, _missing(model, length))
-                for table, length in zip(tables, lengths, strict=True)
-            ]
-            values = np.concatenate(parts)
-            if values.dtype.kind == "U":
-                columns[name] = values.tolist()
-            else:
-                columns[name] = (values, units.get(name, ""))
+        for name in dict.fromkeys(name for part in parts for name in part):
+            model, unit = next(part[name] for part in parts if name in part)
+            values = np.concatenate(
+                [
+                    part[name][0] if name in part else _missing(model, length)
+                    for part, length in zip(parts, lengths, strict=True)
+                ]
+            )
+            columns[name] = values.tolist() if values.dtype.kind == "U" else (values, unit)
         return columns
-
-    @property
-    def _numbers(self) -> list[int]:
-        """Which table of the description each is from; a stored list may be two of them."""
-        numbers: list[int] = []
-        for index, one in enumerate(self.placed):
-            same = index > 0 and one.description is self.placed[index - 1].description
-            numbers.append(numbers[-1] + (not same) if numbers else 0)
-        return numbers
 
 
 def defects_of(
@@ -175,61 +167,21 @@ def defects_of(
             "missing; the default is a dislocation of face-centred cubic crystals: give one of "
             f"this crystal{example_of_defect(crystal)}, or defects = [] for a perfect one",
         )
-    placed: list[Placed] = []
-    for index, table in enumerate(experiment.defects):
-        key = f"defects[{index}]"
-        if isinstance(table, Dislocation):
-            line, burgers, plane = place_line(table, key, crystal, mount)
-            placed.append(PlacedDislocation(line, table, burgers, plane, crystal.medium))
-        elif isinstance(table, Wall):
-            placed.append(place_wall(table, key, experiment, crystal, mount))
-        elif isinstance(table, RandomDislocations):
-            placed.append(place_random(table, key, experiment, crystal, mount, view))
-        elif isinstance(table, Boundary):
-            placed.append(place_boundary(table, key, experiment, crystal, mount))
-        else:
-            placed += place_stored(table, key, mount)
-    return Defects(tuple(placed))
+    host = Host(experiment, crystal, mount, view)
+    placed = [
+        (defect, number)
+        for number, table in enumerate(experiment.defects)
+        for defect in PLACING[type(table)](table, f"defects[{number}]", host)
+    ]
+    return Defects(tuple(defect for defect, _ in placed), tuple(number for _, number in placed))
 
 
-def _turned(one: Placed, rotation: Floats) -> Placed:
-    if isinstance(one, PlacedDislocation):
-        return replace(one, line=one.line.turned(rotation))
-    return one.turned(rotation)
-
-
-def _rows(number: int, one: Placed) -> dict[str, np.ndarray]:
-    """The rows of one defect of the description, as columns."""
-    if isinstance(one, PlacedWalls):
-        lines = StraightLines.of([wall.dislocation for wall in one.walls])
-    elif isinstance(one, PlacedLines):
-        lines = one.lines
-    else:
-        lines = StraightLines.of([one.line])
-    count = len(lines)
-    rows: dict[str, np.ndarray] = {
-        "kind": np.array([one.description.kind] * count, dtype=np.str_),
-        "defect": np.full(count, number),
-        "burgers_vector": lines.burgers_vectors,
-        "line": lines.lines,
-        "position": lines.positions,
-        "character": lines.characters_deg,
-        "core_radius": lines.core_radii,
-        "poisson_ratio": np.full(count, one.medium.poisson_ratio),
-    }
-    if isinstance(one, PlacedDislocation):
-        rows["burgers"] = np.array([one.burgers], dtype=np.float64)
-        if one.plane is not None:
-            rows["plane"] = np.array([one.plane], dtype=np.float64)
-    elif isinstance(one, PlacedLines):
-        names = np.array([*one.labels, ""], dtype=np.str_)
-        rows["slip_system"] = names[one.system]
-    else:
-        rows["stacking"] = np.array([wall.stacking for wall in one.walls])
-        rows["spacing"] = np.array([wall.spacing for wall in one.walls])
-        # 0 stands for infinitely many.
-        rows["count"] = np.array([wall.count or 0 for wall in one.walls])
-    return rows
+def _rows(number: int, defect: Placed) -> dict[str, Column]:
+    """The rows of a defect, with its kind and the number of its table."""
+    rows = defect.rows()
+    count = len(next(iter(rows.values()))[0])
+    kind = np.array([defect.kind] * count, dtype=np.str_)
+    return {"kind": (kind, ""), "defect": (np.full(count, number), ""), **rows}
 
 
 def _missing(model: np.ndarray, length: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from weakbeam.assemble.crystal import (
     direction_of,
     plane_of,
 )
-from weakbeam.assemble.placed import PlacedDislocation
+from weakbeam.assemble.placed import Host, PlacedDislocation
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
 from weakbeam.crystal.slip import (
@@ -71,9 +71,26 @@ def dislocations_of(
         if not isinstance(table, Dislocation):
             continue
         key = f"defects[{index}]"
-        line, burgers, plane = place_line(table, key, crystal, sample_from_crystal)
-        placed.append(PlacedDislocation(line, table, burgers, plane, crystal.medium))
+        placed.append(_placed(table, key, crystal, sample_from_crystal))
     return tuple(placed)
+
+
+def place_dislocation(table: Dislocation, key: str, host: Host) -> tuple[PlacedDislocation]:
+    """A dislocation in the sample frame.
+
+    Raises
+    ------
+    InputError
+        As for :func:`dislocations_of`.
+    """
+    return (_placed(table, key, host.crystal, host.sample_from_crystal),)
+
+
+def _placed(
+    table: Dislocation, key: str, crystal: CrystalModel, sample_from_crystal: Floats
+) -> PlacedDislocation:
+    line, burgers, plane = place_line(table, key, crystal, sample_from_crystal)
+    return PlacedDislocation(line, burgers, plane, crystal.medium, table.burgers)
 
 
 def has_defects(experiment: Experiment, crystal: CrystalModel) -> bool:

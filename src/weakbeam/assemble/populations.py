@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from weakbeam.assemble.crystal import (
     slip_systems_of,
 )
 from weakbeam.assemble.dislocations import burgers_of, place_line
-from weakbeam.assemble.placed import PlacedLines, PlacedWalls, is_unity
+from weakbeam.assemble.placed import Host, Placed, PlacedLines, PlacedWalls, is_unity
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
@@ -31,7 +31,6 @@ from weakbeam.defects.wall import (
     twist_wall,
 )
 from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.populations import (
     Boundary,
@@ -42,26 +41,8 @@ from weakbeam.experiment.populations import (
 )
 
 
-@dataclass(frozen=True)
-class FieldOfView:
-    """What the camera sees of the sample, for regions that are not given.
-
-    Parameters
-    ----------
-    normal : (3,) ndarray
-        Normal of the illuminated layer, in the sample frame.
-    width : float
-        Extent along its longer side, in µm.
-    """
-
-    normal: Floats
-    width: float
-
-
-def place_wall(
-    table: Wall, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
-) -> PlacedWalls:
-    """A wall in the sample frame of `mount`.
+def place_wall(table: Wall, key: str, host: Host) -> tuple[PlacedWalls]:
+    """A wall in the sample frame.
 
     Raises
     ------
@@ -69,9 +50,13 @@ def place_wall(
         For vectors that contradict the crystal or each other, as for a single dislocation; for a
         stacking direction that is not perpendicular to the line.
     """
-    line, _, _ = place_line(table, key, crystal, mount)
-    if table.order == "twist":
-        return PlacedWalls(table, _twist(table, key, experiment, crystal, mount), crystal.medium)
+    walls = _twist(table, key, host) if table.order == "twist" else _stacked(table, key, host)
+    return (PlacedWalls(table.kind, walls, host.crystal.medium),)
+
+
+def _stacked(table: Wall, key: str, host: Host) -> tuple[DislocationWall, ...]:
+    """The walls of parallel lines."""
+    line, _, _ = place_line(table, key, host.crystal, host.sample_from_crystal)
     if table.stacking_direction is not None:
         stacking = np.array(table.stacking_direction)
         # Written by people with a few digits: taken across the line if it nearly is.
@@ -86,29 +71,27 @@ def place_wall(
         stacking = stacking - (stacking @ line.line) * line.line
     else:
         with naming(f"{key}.stacking", table.stacking):
-            stacking = _stacking(table, key, crystal, line, mount)
+            stacking = _stacking(table, key, line, host)
     wall = DislocationWall(line, stacking, table.spacing_um, table.count)
     if table.order == "bipolar":
-        return PlacedWalls(table, bipolar_wall(wall), crystal.medium)
+        return bipolar_wall(wall)
     if table.order == "dipole":
         assert table.dipole_offset_um is not None
-        return PlacedWalls(table, dipole_wall(wall, table.dipole_offset_um), crystal.medium)
-    return PlacedWalls(table, (wall,), crystal.medium)
+        return dipole_wall(wall, table.dipole_offset_um)
+    return (wall,)
 
 
-def _stacking(
-    table: Wall, key: str, crystal: CrystalModel, line: StraightLine, mount: Floats
-) -> Floats:
+def _stacking(table: Wall, key: str, line: StraightLine, host: Host) -> Floats:
     """From the slip plane if it is given: a screw has none of its own."""
     if table.plane is None:
         return stacking_direction(line, table.stacking)
-    normal = mount @ unit(crystal.cell.plane_normal(plane_of(table.plane, crystal.cell, key)))
+    cell = host.crystal.cell
+    normal = host.sample_from_crystal @ unit(cell.plane_normal(plane_of(table.plane, cell, key)))
     return normal if table.stacking == "wall" else np.asarray(np.cross(normal, line.line))
 
 
-def _twist(
-    table: Wall, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
-) -> tuple[DislocationWall, ...]:
+def _twist(table: Wall, key: str, host: Host) -> tuple[DislocationWall, ...]:
+    """The two crossing walls of screws."""
     assert table.second_burgers is not None
     second = table.model_copy(
         update={
@@ -118,8 +101,8 @@ def _twist(
         }
     )
     screws = []
-    for one, name in ((table, "line"), (second, "second_burgers")):
-        line, _, _ = place_line(one, key, crystal, mount)
+    for array, name in ((table, "line"), (second, "second_burgers")):
+        line, _, _ = place_line(array, key, host.crystal, host.sample_from_crystal)
         if line.edge_part > 1e-6 * float(np.linalg.norm(line.burgers_vector)):
             raise InputError(
                 f"{key}.{name}",
@@ -138,15 +121,8 @@ def _twist(
         )
 
 
-def place_random(
-    table: RandomDislocations,
-    key: str,
-    experiment: Experiment,
-    crystal: CrystalModel,
-    mount: Floats,
-    view: FieldOfView,
-) -> PlacedLines:
-    """A random population in the sample frame of `mount`.
+def place_random(table: RandomDislocations, key: str, host: Host) -> tuple[PlacedLines]:
+    """A random population in the sample frame.
 
     Raises
     ------
@@ -154,7 +130,7 @@ def place_random(
         For a crystal without known slip systems, weights that do not fit them, or a minimum
         distance for which there is no room.
     """
-    systems = _systems(table, key, experiment, crystal, mount)
+    systems, view = _systems(table, key, host), host.view
     centre, normal = np.array(table.position_um), np.array(table.normal or view.normal)
     region: Region
     if table.region == "box":
@@ -185,24 +161,18 @@ def place_random(
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
         )
-    lines = replace(drawn.lines, core_radii=crystal.core_radii(drawn.lines.burgers_vectors))
+    lines = replace(drawn.lines, core_radii=host.crystal.core_radii(drawn.lines.burgers_vectors))
     labels = tuple(system.label for system in systems)
-    return PlacedLines(table, lines, drawn.system, labels, crystal.medium)
+    return (PlacedLines(table.kind, lines, drawn.system, labels, host.crystal.medium),)
 
 
-def _systems(
-    table: RandomDislocations,
-    key: str,
-    experiment: Experiment,
-    crystal: CrystalModel,
-    mount: Floats,
-) -> list[GlideSystem]:
-    families = f"{key}.slip_families"
-    found = slip_systems_of(experiment, crystal, table.slip_families, families)
-    weights = table.weights or (1.0,) * len(found)
-    if len(weights) != len(found):
+def _systems(table: RandomDislocations, key: str, host: Host) -> list[GlideSystem]:
+    crystal, mount = host.crystal, host.sample_from_crystal
+    systems = slip_systems_of(host.experiment, crystal, table.slip_families, f"{key}.slip_families")
+    weights = table.weights or (1.0,) * len(systems)
+    if len(weights) != len(systems):
         raise InputError(
-            f"{key}.weights", list(weights), f"must be {len(found)} numbers, one per slip system"
+            f"{key}.weights", list(weights), f"must be {len(systems)} numbers, one per slip system"
         )
     if not any(weights):
         raise InputError(f"{key}.weights", list(weights), "must not all be 0")
@@ -213,14 +183,12 @@ def _systems(
             weight,
             f"({_words(system.system.plane)})[{_words(system.system.direction)}]",
         )
-        for system, weight in zip(found, weights, strict=True)
+        for system, weight in zip(systems, weights, strict=True)
     ]
 
 
-def place_boundary(
-    table: Boundary, key: str, experiment: Experiment, crystal: CrystalModel, mount: Floats
-) -> PlacedWalls:
-    """A boundary in the sample frame of `mount`.
+def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
+    """A boundary in the sample frame.
 
     Raises
     ------
@@ -228,7 +196,7 @@ def place_boundary(
         For sets that cannot make it (with the residual and the best densities), lines that leave
         it, or a recipe for another crystal.
     """
-    cell = crystal.cell
+    crystal, cell = host.crystal, host.crystal.cell
     if table.recipe is not None:
         with naming(f"{key}.recipe", table.recipe):
             made = recipe(table.recipe, cell, crystal.space_group)
@@ -242,11 +210,11 @@ def place_boundary(
         axis = _direction(table.axis, cell, f"{key}.axis")
         sets = tuple(
             LineSet(
-                _burgers(one, f"{key}.sets[{index}]", crystal),
-                _direction(one.line, cell, f"{key}.sets[{index}].line"),
-                one.ratio,
+                _burgers(lines, f"{key}.sets[{index}]", crystal),
+                _direction(lines.line, cell, f"{key}.sets[{index}].line"),
+                lines.ratio,
             )
-            for index, one in enumerate(table.sets)
+            for index, lines in enumerate(table.sets)
         )
         complaint, shown = f"{key}.sets", None
     try:
@@ -257,7 +225,7 @@ def place_boundary(
             sets,
             reversible=table.reversible,
             tolerance=table.tolerance,
-        ).turned(mount)
+        ).turned(host.sample_from_crystal)
         walls = solution.walls(table.position_um, extent=table.extent_um)
     except UnsolvableBoundaryError as error:
         raise InputError(complaint, shown, str(error)) from None
@@ -268,13 +236,13 @@ def place_boundary(
     walls = tuple(
         wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
     )
-    return PlacedWalls(table, walls, crystal.medium, solution)
+    return (PlacedWalls(table.kind, walls, crystal.medium, solution),)
 
 
-def place_stored(
-    table: StoredDislocations, key: str, mount: Floats
-) -> tuple[PlacedLines | PlacedWalls, ...]:
-    """The defects of an output file, in the sample frame of `mount`.
+def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Placed, ...]:
+    """The defects of an output file, in the sample frame.
+
+    They lie in the medium that the file tells, whatever the crystal of the host.
 
     Raises
     ------
@@ -284,20 +252,23 @@ def place_stored(
     from weakbeam.io.defects_file import read_defects
 
     stored = read_defects(table.file, f"{key}.file")
-    placed: list[PlacedLines | PlacedWalls] = []
+    placed: list[Placed] = []
     for part in stored.parts:
         if len(part.lines):
-            lines = PlacedLines(table, part.lines, part.system, part.labels, part.medium)
-            placed.append(lines)
+            placed.append(
+                PlacedLines(table.kind, part.lines, part.system, part.labels, part.medium)
+            )
         if part.walls:
-            placed.append(PlacedWalls(table, part.walls, part.medium))
-    turn = mount @ stored.sample_from_crystal.T
-    return tuple(placed if is_unity(turn) else (one.turned(turn) for one in placed))
+            placed.append(PlacedWalls(table.kind, part.walls, part.medium))
+    turn = host.sample_from_crystal @ stored.sample_from_crystal.T
+    return tuple(placed if is_unity(turn) else (defect.turned(turn) for defect in placed))
 
 
-def _burgers(one: BoundarySet, key: str, crystal: CrystalModel) -> Floats:
+def _burgers(lines: BoundarySet, key: str, crystal: CrystalModel) -> Floats:
     """Burgers vector of a set (µm), Cartesian crystal frame."""
-    line = Dislocation(burgers=one.burgers, burgers_fraction=one.burgers_fraction, line=one.line)
+    line = Dislocation(
+        burgers=lines.burgers, burgers_fraction=lines.burgers_fraction, line=lines.line
+    )
     return burgers_of(line, key, crystal)
 
 

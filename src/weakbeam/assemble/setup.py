@@ -18,8 +18,7 @@ from weakbeam.assemble.camera import detector_of, upright
 from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
 from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
-from weakbeam.assemble.placed import PlacedDislocation
-from weakbeam.assemble.populations import FieldOfView
+from weakbeam.assemble.placed import FieldOfView, PlacedDislocation
 from weakbeam.assemble.reflection import geometry_of, reflections_of
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
@@ -32,7 +31,6 @@ from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_a
 from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
-from weakbeam.experiment.populations import StoredDislocations
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.sampling import MOST_SAMPLES
@@ -227,7 +225,7 @@ class Setup:
 def input_files(experiment: Experiment) -> list[str]:
     """The files that an experiment names, by which its images change."""
     e = experiment
-    stored = [table.file for table in e.defects if isinstance(table, StoredDislocations)]
+    stored = [file for table in e.defects for file in table.files]
     files = (e.crystal.cif, e.acceptance.file, e.camera.file, *stored)
     return [file for file in files if file is not None]
 

@@ -71,7 +71,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     setups = assemble_all(experiment)
     lit = sum(map(lit_share_of, setups)) / len(setups)
     defects = setups[0].defects
-    needs = estimate(experiment, workers, lit, len(defects.lines) + len(defects.walls))
+    needs = estimate(experiment, workers, lit, defects.count)
     rows, columns = setups[0].detector.shape
     pixels = setups[0].grids[0].pixels
     click.echo(experiment.to_toml().rstrip())

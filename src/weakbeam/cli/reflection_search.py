@@ -88,7 +88,7 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
             medium=crystal.medium,
         )
     defects = [
-        f"b ∥ [{spaced(defect.description.burgers)}], "
+        f"b ∥ [{spaced(defect.written_burgers)}], "
         f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
         for defect in placed
     ]

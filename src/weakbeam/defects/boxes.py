@@ -232,9 +232,9 @@ def _add_polynomials(
             first[p] = 1.0
             second[p] = (points[axis, p] - middle) / half
         for k in range(axis * ORDER + 2, (axis + 1) * ORDER):
-            two, one, new = basis[k - 2], basis[k - 1], basis[k]
+            before, last, new = basis[k - 2], basis[k - 1], basis[k]
             for p in range(width):
-                new[p] = 2.0 * second[p] * one[p] - two[p]
+                new[p] = 2.0 * second[p] * last[p] - before[p]
     x1, x2, x3, x4 = basis[1], basis[2], basis[3], basis[4]
     x5, x6, x7, product = basis[5], basis[6], basis[7], basis[3 * ORDER]
     for k in range(terms.shape[0]):

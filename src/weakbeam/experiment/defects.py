@@ -11,6 +11,20 @@ from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour
 from weakbeam.experiment.values import Position, Table, Variant, number
 
 
+class DefectTable(Variant):
+    """What is asked of every table of defects before they are placed."""
+
+    @property
+    def line_count(self) -> int | None:
+        """Dislocations and walls that it speaks of; None where only drawing or reading it tells."""
+        return 1
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that it names, by which images change."""
+        return ()
+
+
 class LineOfDislocation(Table):
     """What tells the line and the Burgers vector of straight dislocations."""
 
@@ -66,7 +80,7 @@ class LineOfDislocation(Table):
         return self
 
 
-class Dislocation(Variant, LineOfDislocation):
+class Dislocation(DefectTable, LineOfDislocation):
     """A straight dislocation."""
 
     kind: Literal["dislocation"] = Field("dislocation", description="a straight dislocation")

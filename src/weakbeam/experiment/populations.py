@@ -15,14 +15,13 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.defects import Dislocation, LineOfDislocation
+from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
     Position,
     Table,
-    Variant,
     WholeNumber,
     integer,
     number,
@@ -53,7 +52,7 @@ MOST_LINES = 1_000_000
 """Most dislocations of a random population."""
 
 
-class Wall(Variant, LineOfDislocation):
+class Wall(DefectTable, LineOfDislocation):
     """Equally spaced parallel dislocations."""
 
     kind: Literal["wall"] = Field("wall", description="equally spaced parallel dislocations")
@@ -104,7 +103,7 @@ class Wall(Variant, LineOfDislocation):
         return self
 
 
-class RandomDislocations(Variant):
+class RandomDislocations(DefectTable):
     """Straight dislocations through random points."""
 
     exclusive = (("count", "lines_per_um2", "density_per_m2"),)
@@ -196,6 +195,11 @@ class RandomDislocations(Variant):
         if self.size_um is not None and self.size_um[2] == 0.0:
             raise InputError("size_um", list(self.size_um), "must not be flat with density_per_m2")
 
+    @property
+    def line_count(self) -> int | None:
+        """How many are drawn; None where a density tells."""
+        return self.count
+
 
 class BoundarySet(Table):
     """Parallel dislocations that may take part in a boundary."""
@@ -217,7 +221,7 @@ class BoundarySet(Table):
         return self
 
 
-class Boundary(Variant):
+class Boundary(DefectTable):
     """A geometrically necessary boundary: dislocations after Frank's equation."""
 
     exclusive = (("recipe", "normal"), ("recipe", "axis"), ("recipe", "sets"))
@@ -260,8 +264,13 @@ class Boundary(Variant):
         check_four_indices(self, "normal", "axis")
         return self
 
+    @property
+    def line_count(self) -> int:
+        """Walls that it is made of, as many as recipes have."""
+        return 3
 
-class StoredDislocations(Variant):
+
+class StoredDislocations(DefectTable):
     """The defects that the output file of an earlier run lists."""
 
     kind: Literal["stored"] = Field("stored", description="all defects of an earlier output file")
@@ -269,6 +278,16 @@ class StoredDislocations(Variant):
         description="output file of weakbeam; its defects are taken as they were drawn and placed",
         examples=["run/weakbeam.h5"],
     )
+
+    @property
+    def line_count(self) -> None:
+        """Known when the file is read."""
+        return None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file of the earlier run."""
+        return (self.file,)
 
 
 def _with_kind(tables: object) -> object:

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from weakbeam.assemble import Setup
-from weakbeam.assemble.placed import PlacedDislocation, PlacedLines, PlacedWalls
+from weakbeam.assemble.placed import ShownLines
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.defects.lines import StraightLines
-from weakbeam.defects.wall import DislocationWall
 from weakbeam.plot.drawing import Drawing
-
-_MOST_OF_A_WALL = 2000
-"""Lines of one wall that are drawn at most; of a denser one every second, third ... of them."""
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Lines of one defect, in the sample frame, and what kind each is."""
-
-    lines: StraightLines
-    kind: Ints
-    labels: tuple[str, ...]
 
 
 def defects_drawing(setup: Setup, z: float) -> Drawing | None:
@@ -47,7 +32,7 @@ def defects_drawing(setup: Setup, z: float) -> Drawing | None:
     lift = np.array([0.0, 0.0, z])
     low, high = _layer(setup, z)
     centre, reach = 0.5 * (low + high) - lift, 0.5 * float(np.linalg.norm(high - low))
-    shown = [_shown(one, lab_from_sample.T @ centre, reach) for one in setup.defects.placed]
+    shown = [defect.shown(lab_from_sample.T @ centre, reach) for defect in setup.defects.placed]
     if sum(len(some.lines) for some in shown) < 2:
         return None
     labels, kinds = _named(shown)
@@ -86,43 +71,7 @@ def _layer(setup: Setup, z: float) -> tuple[Floats, Floats]:
     return low - thin, high + thin
 
 
-def _shown(
-    one: PlacedDislocation | PlacedLines | PlacedWalls, centre: Floats, reach: float
-) -> _Shown:
-    """Lines of a defect; of walls, those that may come within `reach` of `centre`."""
-    if isinstance(one, PlacedLines):
-        # Lines of no slip system take the last name.
-        kind = np.where(one.system < 0, len(one.labels), one.system)
-        return _Shown(one.lines, kind, (*map(_pretty, one.labels), one.description.kind))
-    if isinstance(one, PlacedDislocation):
-        plane = "" if one.plane is None else f"({_indices(one.plane)})"
-        label = _pretty(f"{plane}[{_indices(one.burgers)}]")
-        return _Shown(StraightLines.of([one.line]), np.zeros(1, np.int64), (label,))
-    walls = [_near(wall, centre, reach) for wall in one.walls]
-    if not walls:
-        return _Shown(StraightLines.of([]), np.zeros(0, np.int64), ())
-    kind = np.repeat(np.arange(len(walls)), [len(lines) for lines in walls])
-    return _Shown(StraightLines.joined(walls), kind, tuple(_wall_names(one)))
-
-
-def _wall_names(one: PlacedWalls) -> Iterator[str]:
-    name = one.description.kind
-    for number, wall in enumerate(one.walls, 1):
-        which = f" {number}" if len(one.walls) > 1 else ""
-        yield f"{name}{which}, {wall.spacing:.3g} µm"
-
-
-def _near(wall: DislocationWall, centre: Floats, reach: float) -> StraightLines:
-    """The lines of a wall, as far as they may be seen."""
-    middle = float((centre - wall.first) @ wall.stacking) / wall.spacing
-    first = math.ceil(middle - reach / wall.spacing)
-    last = math.floor(middle + reach / wall.spacing)
-    if wall.count is not None:
-        first, last = max(first, 0), min(last, wall.count - 1)
-    return wall.chosen(np.arange(first, last + 1, max(1, (last - first) // _MOST_OF_A_WALL)))
-
-
-def _named(shown: Sequence[_Shown]) -> tuple[tuple[str, ...], Ints]:
+def _named(shown: Sequence[ShownLines]) -> tuple[tuple[str, ...], Ints]:
     """Names of all kinds, each once, and the number of each line's."""
     labels: dict[str, int] = {}
     kinds = []
@@ -130,12 +79,3 @@ def _named(shown: Sequence[_Shown]) -> tuple[tuple[str, ...], Ints]:
         numbers = np.array([labels.setdefault(name, len(labels)) for name in some.labels], np.int64)
         kinds.append(numbers[some.kind] if len(some.kind) else some.kind)
     return tuple(labels), np.concatenate(kinds)
-
-
-def _indices(miller: Sequence[int]) -> str:
-    return " ".join(map(str, miller))
-
-
-def _pretty(name: str) -> str:
-    """Minus signs as they are printed, and thin spaces between indices."""
-    return name.replace("-", "−").replace(" ", "\u2009")

@@ -20,7 +20,7 @@ from weakbeam.assemble.setup import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field_of import ONE_BY_ONE
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment, RandomDislocations
+from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
 from weakbeam.imaging.sampling import LEAST_GAIN, MOST_SAMPLES
 
@@ -176,13 +176,7 @@ def estimate(
 
 def _line_count(experiment: Experiment) -> int:
     """Dislocations and walls that the tables of the defects speak of."""
-    counts = {"dislocation": 1, "wall": 1, "boundary": 3}
-    return sum(
-        (table.count or _LINES_BY_DENSITY)
-        if isinstance(table, RandomDislocations)
-        else counts.get(table.kind, _LINES_BY_DENSITY)
-        for table in experiment.defects
-    )
+    return sum(table.line_count or _LINES_BY_DENSITY for table in experiment.defects)
 
 
 def _ns_per_point(lines: int) -> float:
