@@ -10,13 +10,12 @@ import numpy as np
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
-from weakbeam.diffraction.reflection import wavelength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
 from weakbeam.experiment.camera import Camera, CameraFile, camera_preset, read_camera_file
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.vertical_rays import vertical_rays
-from weakbeam.instrument.beam import FWHM_PER_SIGMA
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, wavelength
 from weakbeam.instrument.camera import CameraModel, FixedPattern
 from weakbeam.instrument.detector import Detector, Readout
 from weakbeam.instrument.point_spread import (
