@@ -24,7 +24,7 @@ from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import loops, sampling_loops
+from weakbeam.imaging import gradient_loops, sampling_loops
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
 from weakbeam.imaging.sampling import Block, Sampling
@@ -267,7 +267,7 @@ class Engine:
             where = block.pixels[: block.count]
             weights = self.sampling.weights(block)[:, : block.count]
             q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
-            dark = q[0] >= 0.5 * loops.NOWHERE
+            dark = q[0] >= 0.5 * gradient_loops.NOWHERE
             np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
             weights = np.where(dark, 0.0, weights)
             np.add.at(total, where, weights.sum(axis=0))
@@ -310,7 +310,7 @@ class Engine:
             gradient = np.zeros((9, some.shape[1]))
             self.field.add_to(gradient, some)
             part = np.empty((3, some.shape[1]))
-            loops.q_from_gradient(gradient, *self._orientation, part)
+            gradient_loops.q_from_gradient(gradient, *self._orientation, part)
             q[:, start : start + step] = part.reshape(3, -1, width)
 
     def _off_axis(self, pixels: Ints) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32
 from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.imaging import loops
+from weakbeam.imaging import factor_loops
 from weakbeam.instrument.passage import Window
 
 MOST_PARTS = 8
@@ -34,14 +34,14 @@ class RockFactor(Protocol):
     """Factor of (q_rock', q_2θ)."""
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        """Evaluate at every shift of q; see :func:`weakbeam.imaging.loops.rock_factor`."""
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.rock_factor`."""
 
 
 class RollFactor(Protocol):
     """Factor of q_roll."""
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        """Evaluate at every shift of q; see :func:`weakbeam.imaging.loops.roll_factor`."""
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.roll_factor`."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class _ClosedRock:
     parts: Floats
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        loops.rock_factor(q, shifts, weights, self.optics, self.parts, factor)
+        factor_loops.rock_factor(q, shifts, weights, self.optics, self.parts, factor)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class _SplineRock:
     coefficients: Floats
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        loops.rock_spline(q, shifts, weights, self.optics, self.coefficients, factor)
+        factor_loops.rock_spline(q, shifts, weights, self.optics, self.coefficients, factor)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _ClosedRoll:
     windows: Floats
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        loops.roll_factor(q, shifts, self.optics, self.windows, factor)
+        factor_loops.roll_factor(q, shifts, self.optics, self.windows, factor)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class _TabulatedRoll:
     values: Floats
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        loops.roll_table(q, shifts, self.optics, self.values, factor)
+        factor_loops.roll_table(q, shifts, self.optics, self.values, factor)
 
 
 def _long_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> RockFactor:

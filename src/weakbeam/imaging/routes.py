@@ -12,7 +12,7 @@ from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import loops, oblique_loops
+from weakbeam.imaging import oblique_loops, sum_loops
 from weakbeam.imaging.factors import factor_pairs
 
 _FAR_AWAY = 1e30
@@ -98,7 +98,7 @@ class FactorRoute:
         out: Floats32,
     ) -> None:
         """See :meth:`Route.frames`."""
-        loops.sum_products(*self._factors(q, weights, rock, roll), pixels, add, out)
+        sum_loops.sum_products(*self._factors(q, weights, rock, roll), pixels, add, out)
 
     def moments(
         self,
@@ -112,7 +112,7 @@ class FactorRoute:
         out: Floats,
     ) -> None:
         """See :meth:`Route.moments`."""
-        loops.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, add, out)
+        sum_loops.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, add, out)
 
     def _factors(
         self, q: Floats, weights: Floats, rock: Floats, roll: Floats
@@ -207,7 +207,7 @@ class TableRoute:
         out: Floats32,
     ) -> None:
         """See :meth:`Route.frames`."""
-        loops.put(self._block(q, weights, rock, roll), pixels, add, out)
+        sum_loops.put(self._block(q, weights, rock, roll), pixels, add, out)
 
     def moments(
         self,
@@ -223,11 +223,11 @@ class TableRoute:
         """See :meth:`Route.moments`."""
         block = self._block(q, weights, rock, roll)
         sums = np.einsum("lj,li,jip->lp", powers[1], powers[0], block, optimize=True)
-        loops.put(sums[None], pixels, add, out[None])
+        sum_loops.put(sums[None], pixels, add, out[None])
 
     def _block(self, q: Floats, weights: Floats, rock: Floats, roll: Floats) -> Floats32:
         block = self._scratch.array("block", len(roll), len(rock), q.shape[2])
-        loops.sum_table(
+        sum_loops.sum_table(
             q, weights * self._scale, rock, roll, self._table, self._first, self._density, block
         )
         return block
