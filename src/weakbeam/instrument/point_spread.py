@@ -80,11 +80,11 @@ class PointSpread:
         across = _mirrored(shape[-1], self.columns.shape[1] // 2)
         rows, columns = self.rows.astype(dtype), self.columns.astype(dtype)
 
-        def one(k: int) -> None:
+        def blur_frame(k: int) -> None:
             _blur(stack[k], rows, columns, up, across, blurred[k])
 
         with ThreadPoolExecutor(worker_count(workers)) as pool:
-            list(pool.map(one, range(len(stack))))
+            list(pool.map(blur_frame, range(len(stack))))
         return blurred.reshape(shape)
 
 
