@@ -10,7 +10,6 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.defects.dislocation import Dislocation
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import solve_omega
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
@@ -18,6 +17,7 @@ from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.instrument.optics import Optics
 
 ENERGY = 25.0
 
@@ -44,8 +44,7 @@ def random_reflections(count, seed):
 
 
 def optics(theta):
-    return Acceptance(
-        theta=theta,
+    return Optics(
         bandwidth=6e-5,
         divergence_vertical=2.25e-4,
         clip=1.4e-4,

@@ -20,13 +20,12 @@ from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging import gradient_loops, sampling_loops
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
+from weakbeam.imaging.routes import route_of
 from weakbeam.imaging.sampling import Block, Sampling
 
 BATCH_BYTES = 320 * 2**20
@@ -58,10 +57,9 @@ class Engine:
     rays : RayGrid or sequence of RayGrid
         The sampling points. Of several grids, which differ in their depth samples only, each slice
         of a ray takes the coarsest in which q varies smoothly from sample to sample.
-    acceptance : Acceptance or ObliqueAcceptance
-        The instrument. The one of the symmetric geometry factorises: φ and 2θ must not move
-        q_roll then, nor χ the rest. The other one is taken ray by ray, for motors that may move
-        all.
+    acceptance : AcceptanceDensity
+        The instrument. Where it has factors they are used: φ and 2θ must not move q_roll then, nor
+        χ the rest. Else its closed forms are taken ray by ray, for motors that may move all.
     workers : int, optional
         Threads; as many as there are cores unless given. Results do not depend on it.
     kernel : Kernel, optional
@@ -80,7 +78,7 @@ class Engine:
         field: DisplacementGradientField,
         geometry: DiffractionGeometry,
         rays: RayGrid | Sequence[RayGrid],
-        acceptance: Acceptance | ObliqueAcceptance,
+        acceptance: AcceptanceDensity,
         workers: int | None = None,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
@@ -94,17 +92,10 @@ class Engine:
             np.ascontiguousarray(geometry.imaging_from_sample),
         )
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
-        self._optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
         self.vignetting = vignetting
-        self._tolerated = tolerance * _smooth_steps(self._optics)
+        self._tolerated = tolerance * _smooth_steps(acceptance)
         self.workers = worker_count(workers)
-        self._route: Route
-        if kernel is not None:
-            self._route = TableRoute(kernel, acceptance)
-        elif isinstance(acceptance, Acceptance):
-            self._route = FactorRoute(acceptance)
-        else:
-            self._route = GeneralRoute(acceptance)
+        self._route = route_of(acceptance, kernel)
         self._stored: dict[int, Floats] = {}
         self.sampling = Sampling(self.grids, smooth)
         self._plan()
@@ -421,14 +412,15 @@ class Engine:
                 raise
 
 
-def _smooth_steps(acceptance: Acceptance) -> Floats:
+def _smooth_steps(acceptance: AcceptanceDensity) -> Floats:
     """Steps of (q_rock', q_roll, q_2θ) between samples that an integral over depth tolerates.
 
     In q_rock' the acceptance changes over tanθ σ_ε, at the edges of the condenser; in the others
     over the width of the lens.
     """
-    edge = acceptance.sin * acceptance.bandwidth
-    lens = acceptance.lens / (2.0 * acceptance.sin)
+    sine, optics = math.sin(acceptance.theta), acceptance.optics
+    edge = sine * optics.bandwidth
+    lens = optics.lens / (2.0 * sine)
     return _TOLERATED_STEP * np.array([edge, lens, lens])
 
 

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging import oblique_loops, sum_loops
 from weakbeam.imaging.factors import factor_pairs
 
@@ -74,17 +74,34 @@ class Route(Protocol):
         """
 
 
+def route_of(acceptance: AcceptanceDensity, kernel: Kernel | None = None) -> Route:
+    """The fastest route that an acceptance offers.
+
+    Parameters
+    ----------
+    acceptance : AcceptanceDensity
+        The instrument.
+    kernel : Kernel, optional
+        Tabulated acceptance to be used instead of the closed form.
+    """
+    if kernel is not None:
+        return TableRoute(kernel, acceptance)
+    if acceptance.factors is not None:
+        return FactorRoute(acceptance.factors)
+    return GeneralRoute(acceptance)
+
+
 class FactorRoute:
     """Products of the factors of the closed form.
 
     Parameters
     ----------
-    acceptance : Acceptance
-        The instrument.
+    factors : AcceptanceFactors
+        Of the instrument. φ and 2θ must not move q_roll, nor χ the rest.
     """
 
-    def __init__(self, acceptance: Acceptance) -> None:
-        self._pairs = factor_pairs(acceptance)
+    def __init__(self, factors: AcceptanceFactors) -> None:
+        self._pairs = factor_pairs(factors)
         self._scratch = _Scratch()
 
     def frames(
@@ -128,15 +145,15 @@ class FactorRoute:
 
 
 class GeneralRoute:
-    """The closed form of any geometry, evaluated for every ray and frame.
+    """The closed forms of any acceptance, evaluated for every ray and frame.
 
     Parameters
     ----------
-    acceptance : ObliqueAcceptance
-        The instrument.
+    acceptance : AcceptanceDensity
+        The instrument; every motor may move all of q.
     """
 
-    def __init__(self, acceptance: ObliqueAcceptance) -> None:
+    def __init__(self, acceptance: AcceptanceDensity) -> None:
         scale, terms = acceptance.relative_scale, acceptance.terms
         forms = [
             [*term.whitening, term.middle, term.delta - term.middle, term.xi - term.middle]
@@ -183,12 +200,12 @@ class TableRoute:
     ----------
     kernel : Kernel
         The table.
-    acceptance : Acceptance or ObliqueAcceptance
+    acceptance : AcceptanceDensity
         The instrument that it was traced for; its open form sets the scale of the intensity.
     """
 
-    def __init__(self, kernel: Kernel, acceptance: Acceptance | ObliqueAcceptance) -> None:
-        optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
+    def __init__(self, kernel: Kernel, acceptance: AcceptanceDensity) -> None:
+        optics = acceptance.optics
         passed = optics.passed_by_condenser * optics.passed_by_aperture**2
         self._scale = kernel.throughput / (passed * acceptance.open.peak)
         self._table = kernel.table

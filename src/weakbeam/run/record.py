@@ -220,7 +220,7 @@ def _notes(
     setups: Sequence[Setup], masked: int, saturated: int = 0, loosened: float = 1.0
 ) -> tuple[str, ...]:
     notes = [note for setup in setups for note in setup.notes]
-    notes += approximations(setups[0].acceptance.stops)
+    notes += approximations(setups[0].optics.stops)
     notes += validity_notes(setups, NOT_KINEMATICAL)
     if masked:
         notes.append(
