@@ -33,7 +33,8 @@ from weakbeam.diffraction.strength import DiffractionStrength, diffraction_stren
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
 from weakbeam.experiment.populations import StoredDislocations
-from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.contract import ImagingEngine
+from weakbeam.imaging.engines import CPU, engine_builder
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.sampling import MOST_SAMPLES
 from weakbeam.imaging.scan import DetectorScan, detector_scans
@@ -138,14 +139,16 @@ class Setup:
         workers: int | None = None,
         perfect: bool = False,
         tolerance: float = 1.0,
-    ) -> Engine:
+        machine: str = CPU,
+    ) -> ImagingEngine:
         """The engine for the sample at height `z` (µm), with its defects or without.
 
-        `tolerance` tells how many times larger than usual steps of q along a ray may be.
+        `tolerance` tells how many times larger than usual steps of q along a ray may be, `machine`
+        which of `weakbeam.imaging.engines` it is.
         """
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field_at(z, workers)
-        return Engine(
+        return engine_builder(machine)(
             field,
             self.geometry,
             grids,

@@ -67,6 +67,26 @@ def direct_images(
         Intensity relative to the perfect crystal at its Bragg setting.
     """
     shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
+    return shifted_images(q_imaging, rays, acceptance, shifts)
+
+
+def shifted_images(
+    q_imaging: Floats, rays: RayGrid, acceptance: AcceptanceDensity, shifts: Floats
+) -> Floats:
+    """Images of the rays at each shift of q.
+
+    Parameters
+    ----------
+    q_imaging, rays, acceptance
+        As for :func:`direct_images`.
+    shifts : (n, 3) ndarray
+        What the motors add to q, in the imaging frame.
+
+    Returns
+    -------
+    (n, rows, columns) ndarray
+        Intensity relative to the perfect crystal at its Bragg setting.
+    """
     images = np.empty((len(shifts), rays.rows, rays.columns))
     dark = np.asarray(np.isnan(q_imaging).any(axis=-1))
     q_lit = np.where(dark[..., None], 0.0, q_imaging)
