@@ -17,67 +17,33 @@ integrals between finite limits (C2, C4).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
-from weakbeam.diffraction.closed_form import ClosedForm, closed_form
+from weakbeam.diffraction.closed_acceptance import ClosedAcceptance
 from weakbeam.diffraction.marginals import rock_marginal, two_theta_marginal
-from weakbeam.diffraction.ray_map import (
-    AT_REST,
-    Motion,
-    check_setting,
-    ray_map,
-    ray_moments,
-)
-from weakbeam.instrument.optics import Optics
 
 
 @dataclass(frozen=True)
-class SymmetricAcceptance:
+class SymmetricAcceptance(ClosedAcceptance):
     """Acceptance p(q) of a reflection in the symmetric geometry, a sum of products of two factors.
 
-    Parameters
-    ----------
-    theta : float
-        Bragg angle (rad).
-    optics : Optics
-        Beam, lens and stops.
-    motion : tuple of 3 float
-        How far (q_rock', q_roll, q_2θ) of the crystal moves, uniformly and evenly about its place,
-        during the exposure: what a motor does to q, times how far it turns.
-
-    Raises
-    ------
-    ValueError
-        When the Bragg angle is not between 0 and π/2, or the motion not finite.
+    Its parameters are those of :class:`ClosedAcceptance`.
     """
 
-    theta: float
-    optics: Optics
-    motion: Motion = AT_REST
-
-    def __post_init__(self) -> None:
-        """Check Bragg angle and motion."""
-        check_setting(self.theta, self.motion)
-
     @property
-    def open(self) -> SymmetricAcceptance:
-        """The acceptance without stops and with the crystal at rest."""
-        return replace(self, optics=self.optics.open, motion=AT_REST)
+    def azimuth(self) -> float:
+        """Azimuth of the diffracted beam: it stays in the vertical plane."""
+        return 0.0
 
     @cached_property
     def factors(self) -> AcceptanceFactors:
         """The density as a sum of products of a factor of (q_rock', q_2θ) and one of q_roll."""
         return AcceptanceFactors(self.theta, self.optics, self.motion)
-
-    @cached_property
-    def terms(self) -> tuple[ClosedForm, ...]:
-        """The density as a sum of closed forms of all three components of q."""
-        return closed_form(self.theta, 0.0, self.optics, self.motion)
 
     def density(self, q_imaging: ArrayLike) -> Floats:
         """Probability density p(q), with ∫p d³q = 1.
@@ -104,31 +70,6 @@ class SymmetricAcceptance:
             rock = self.factors.rock_two_theta(q[..., 0], q[..., 2], term.two_theta)
             total += term.weight * rock * self.factors.roll(q[..., 1], term.roll)
         return total / self.optics.passed
-
-    @property
-    def peak(self) -> float:
-        """Density at q = 0: the perfect crystal at its Bragg setting."""
-        return float(self.density(np.zeros(3)))
-
-    def relative(self, q_imaging: ArrayLike) -> Floats:
-        """Intensity at q relative to the peak of the open instrument, without stops and blur.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
-            Never more with a stop than without.
-        """
-        return self.density(q_imaging) * self.relative_scale
-
-    @property
-    def relative_scale(self) -> float:
-        """Intensity relative to the peak of the open instrument, per density."""
-        return self.optics.passed / self.optics.open.passed / self.open.peak
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
         """Joint density of (q_rock', q_2θ), with q_roll integrated over.
@@ -273,29 +214,3 @@ class SymmetricAcceptance:
             return np.empty(0)
         ends = [(w.low, w.high) for term in self.optics.passages for w in term.roll]
         return np.unique(ends) / (2.0 * math.sin(self.theta))
-
-    def mean(self) -> Floats:
-        """Mean of q in the imaging frame, which a one-sided stop moves away from zero.
-
-        Returns
-        -------
-        (3,) ndarray
-            Of (q_rock', q_roll, q_2θ).
-        """
-        return np.asarray(self.linear_map @ ray_moments(self.optics)[0])
-
-    def covariance(self) -> Floats:
-        """Covariance of q in the imaging frame, truncations and stops included.
-
-        Returns
-        -------
-        (3, 3) ndarray
-            Of (q_rock', q_roll, q_2θ); see docs/explanation/physics.md, C3.
-        """
-        matrix = self.linear_map
-        return np.asarray(matrix @ ray_moments(self.optics)[1] @ matrix.T)
-
-    @property
-    def linear_map(self) -> Floats:
-        """From (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6)."""
-        return ray_map(self.theta, 0.0, self.motion)

@@ -15,63 +15,40 @@ everything follows from q, and the integral over ζ_v is one of Gaussians betwee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.diffraction.closed_form import ClosedForm, closed_form
+from weakbeam.diffraction.closed_acceptance import ClosedAcceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
-from weakbeam.diffraction.ray_map import AT_REST, Motion, check_setting, ray_map, ray_moments
+from weakbeam.diffraction.ray_map import AT_REST, Motion
 from weakbeam.instrument.optics import Optics
 
 
 @dataclass(frozen=True)
-class ObliqueAcceptance:
+class ObliqueAcceptance(ClosedAcceptance):
     """Acceptance p(q) of a reflection at azimuth η, a sum of closed forms of all of q.
 
     Parameters
     ----------
-    theta : float
-        Bragg angle (rad).
+    theta, optics, motion
+        Those of :class:`ClosedAcceptance`.
     eta : float
         Azimuth of the diffracted beam about the incident one (rad).
-    optics : Optics
-        Beam, lens and stops.
-    motion : tuple of 3 float
-        How far (q_rock', q_roll, q_2θ) of the crystal moves, uniformly and evenly about its place,
-        during the exposure.
-
-    Raises
-    ------
-    ValueError
-        When the Bragg angle is not between 0 and π/2, or the motion not finite.
     """
 
-    theta: float
-    eta: float
-    optics: Optics
-    motion: Motion = AT_REST
-
-    def __post_init__(self) -> None:
-        """Check Bragg angle and motion."""
-        check_setting(self.theta, self.motion)
+    eta: float = field(kw_only=True)
 
     @property
-    def open(self) -> ObliqueAcceptance:
-        """The acceptance without stops and with the crystal at rest."""
-        return replace(self, optics=self.optics.open, motion=AT_REST)
+    def azimuth(self) -> float:
+        """Azimuth of the diffracted beam (rad)."""
+        return self.eta
 
     @property
     def factors(self) -> None:
         """None: ζ_v and ζ_h enter every component of q."""
-
-    @cached_property
-    def terms(self) -> tuple[ClosedForm, ...]:
-        """The density as a sum of closed forms."""
-        return closed_form(self.theta, self.eta, self.optics, self.motion)
 
     def density(self, q_imaging: ArrayLike) -> Floats:
         """Probability density p(q), with ∫p d³q = 1.
@@ -91,30 +68,6 @@ class ObliqueAcceptance:
             total += term(q)
         return total
 
-    @cached_property
-    def peak(self) -> float:
-        """Density at q = 0: the perfect crystal at its Bragg setting."""
-        return float(self.density(np.zeros(3)))
-
-    @property
-    def relative_scale(self) -> float:
-        """Intensity relative to the peak of the open instrument, per density."""
-        return self.optics.passed / self.optics.open.passed / self.open.peak
-
-    def relative(self, q_imaging: ArrayLike) -> Floats:
-        """Intensity at q relative to the peak of the open instrument, without stops and blur.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
-        """
-        return self.density(q_imaging) * self.relative_scale
-
     def projections(
         self, rock: Floats, roll: Floats, two_theta: Floats
     ) -> tuple[Floats, Floats, Floats]:
@@ -129,23 +82,6 @@ class ObliqueAcceptance:
         """Where the density of a component jumps: nowhere, as the divergences smooth them all."""
         del component
         return np.empty(0)
-
-    def mean(self) -> Floats:
-        """Mean of q in the imaging frame, shape (3,)."""
-        return np.asarray(self.linear_map @ ray_moments(self.optics)[0])
-
-    def covariance(self) -> Floats:
-        """Covariance of q in the imaging frame, truncations and stops included, shape (3, 3)."""
-        matrix = self.linear_map
-        return np.asarray(matrix @ ray_moments(self.optics)[1] @ matrix.T)
-
-    @property
-    def linear_map(self) -> Floats:
-        """From (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, shape (3, 6).
-
-        docs/explanation/physics.md, C1.
-        """
-        return ray_map(self.theta, self.eta, self.motion)
 
 
 def oblique_acceptance(
@@ -162,4 +98,4 @@ def oblique_acceptance(
     motion : tuple of 3 float
         How far q moves during the exposure.
     """
-    return ObliqueAcceptance(geometry.theta, geometry.eta, optics, motion)
+    return ObliqueAcceptance(geometry.theta, optics, motion, eta=geometry.eta)
