@@ -1,18 +1,19 @@
 """Moments of a scan, and how the centre of mass answers a change of q (physics.md, E6)."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from instruments import changed
 
 from weakbeam.analysis.moments import ScanMoments, com_response
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
+from weakbeam.instrument.optics import Optics
 
 THETA = math.radians(8.97317)
-CUT = Acceptance(THETA, 6e-5, 2.25e-4, 0.14e-3, 0.0, 3.1e-4, 1.0323e-3)
-GAUSSIAN = replace(CUT, clip=math.inf, aperture=math.inf)
+CUT = SymmetricAcceptance(THETA, Optics(6e-5, 2.25e-4, 0.14e-3, 0.0, 3.1e-4, 1.0323e-3))
+GAUSSIAN = changed(CUT, clip=math.inf, aperture=math.inf)
 
 
 def filled(intensity, x):
@@ -86,7 +87,7 @@ def test_response_of_a_rocking_curve_is_not_that_of_q_rock():
     sigma = turn.T @ GAUSSIAN.covariance() @ turn
     np.testing.assert_allclose(in_sample, [1, 0, -sigma[0, 2] / sigma[2, 2]], rtol=0, atol=2e-6)
     assert in_sample[2] > 0.04
-    sharp = replace(GAUSSIAN, bandwidth=1e-6, divergence_vertical=1e-6)
+    sharp = changed(GAUSSIAN, bandwidth=1e-6, divergence_vertical=1e-6)
     narrow = com_response(sharp, 0.02 * shifts, 0.02 * phi[None])[0] @ geometry.imaging_from_sample
     assert narrow[2] == pytest.approx(math.tan(THETA), rel=2e-2)
 

@@ -68,8 +68,8 @@ class TestLens:
         assert aperture == pytest.approx(0.857, abs=1e-3)
         assert accepted_angles(with_stop(None, lens=ID06, aperture_mrad=1)) == (fwhm, 1.0)
         p = acceptance_of(with_stop(None, lens=ID06), THETA)
-        assert p.lens == pytest.approx(fwhm * 1e-3 / FWHM)
-        assert p.aperture == pytest.approx(aperture * 1e-3)
+        assert p.optics.lens == pytest.approx(fwhm * 1e-3 / FWHM)
+        assert p.optics.aperture == pytest.approx(aperture * 1e-3)
 
     @pytest.mark.parametrize(
         ("changed", "energy", "key"),
@@ -137,7 +137,7 @@ class TestStops:
         p = acceptance_of(with_stop(SquareAperture(size_um=25), aperture_mrad=math.inf), THETA)
         sigma = 0.731e-3 / FWHM
         expected = erf(12.5 / 266.24e3 / sigma / math.sqrt(2)) ** 2
-        assert p.throughput == pytest.approx(expected, rel=1e-4)
+        assert p.optics.throughput == pytest.approx(expected, rel=1e-4)
 
     @pytest.mark.parametrize(
         ("stop", "key", "said"),
@@ -166,7 +166,7 @@ class TestStops:
     def test_without_aperture_no_stop_is_too_large_unless_it_blocks_all(self):
         large = {"aperture_mrad": math.inf}
         open_ = acceptance_of(with_stop(SquareAperture(size_um=1e4), **large), THETA)
-        assert open_.throughput == pytest.approx(1.0)
+        assert open_.optics.throughput == pytest.approx(1.0)
         for stop in (CentralStop(size_um=1e4), KnifeEdge(position_um=1e4)):
             with pytest.raises(InputError, match=r"^objective\.stop\.\w+ = 10000\.0: lets nothing"):
                 acceptance_of(with_stop(stop, **large), THETA)
@@ -182,17 +182,18 @@ class TestStops:
 class TestBeam:
     def test_the_default(self):
         p = acceptance_of(Experiment(), THETA)
-        assert (p.bandwidth, p.spectrum, p.stops, p.motion) == (6e-5, (), (), (0.0,) * 3)
-        assert p.divergence_vertical == pytest.approx(0.53e-3 / FWHM)
-        assert (p.clip, p.aperture) == pytest.approx((1.4e-4, 1.0323e-3))
-        assert p.lens == pytest.approx(0.731e-3 / FWHM)
+        assert (p.optics.bandwidth, p.optics.spectrum, p.optics.stops) == (6e-5, (), ())
+        assert p.motion == (0.0, 0.0, 0.0)
+        assert p.optics.divergence_vertical == pytest.approx(0.53e-3 / FWHM)
+        assert (p.optics.clip, p.optics.aperture) == pytest.approx((1.4e-4, 1.0323e-3))
+        assert p.optics.lens == pytest.approx(0.731e-3 / FWHM)
 
     @pytest.mark.parametrize(("clip", "half_width"), [(math.inf, 0.265e-3), (0.1, 0.1e-3)])
     def test_a_uniform_divergence_has_its_full_width_and_is_cut(self, clip, half_width):
         beam = Beam(divergence_vertical_profile="uniform", divergence_vertical_clip_mrad=clip)
         p = acceptance_of(Experiment(beam=beam), THETA)
-        assert math.isinf(p.divergence_vertical)
-        assert p.clip == pytest.approx(half_width)
+        assert math.isinf(p.optics.divergence_vertical)
+        assert p.optics.clip == pytest.approx(half_width)
         # q_rock' = ε sinθ - ζ cosθ, and a uniform ζ has a third of its squared half width.
         variance = (math.sin(THETA) * 6e-5) ** 2 + math.cos(THETA) ** 2 * half_width**2 / 3
         assert p.covariance()[0, 0] == pytest.approx(variance, rel=1e-6)
@@ -200,7 +201,7 @@ class TestBeam:
     def test_a_spectrum(self):
         beam = Beam(spectrum=[{"rms": 3e-3}, {"weight": 3, "center": 8e-3, "rms": 1e-3}])
         p = acceptance_of(Experiment(beam=beam), THETA)
-        assert p.spectrum == ((0.25, 0.0, 3e-3), (0.75, 8e-3, 1e-3))
+        assert p.optics.spectrum == ((0.25, 0.0, 3e-3), (0.75, 8e-3, 1e-3))
         one = acceptance_of(Experiment(beam=Beam(spectrum=[{"rms": 6e-5}])), THETA)
         plain = acceptance_of(Experiment(), THETA)
         q = [[0, 0, 0], [1e-5, 2e-4, -3e-4]]

@@ -104,9 +104,9 @@ def test_beam_and_lens():
 
 def test_a_hole_passes_the_angles_that_it_passed():
     # Rays that dfxm-geo traces through its default stop have exit angles up to 93.9 µrad.
-    optics = assemble(experiment("")).optics
-    q_roll = np.array([93.7e-6, 94.1e-6]) / (2 * optics.sin)
-    inside, outside = optics.relative(np.c_[np.zeros(2), q_roll, np.zeros(2)])
+    acceptance = assemble(experiment("")).acceptance
+    q_roll = np.array([93.7e-6, 94.1e-6]) / (2 * math.sin(acceptance.theta))
+    inside, outside = acceptance.relative(np.c_[np.zeros(2), q_roll, np.zeros(2)])
     assert inside > 0.9
     assert outside == 0.0
 

@@ -2,7 +2,8 @@
 
 import math
 
-from weakbeam.diffraction.acceptance import Acceptance
+from instruments import symmetric_acceptance
+
 from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.instrument.goniometer import rotation_x
 
@@ -24,7 +25,7 @@ def id06(**changes):
     angle = changes.pop("phi_blur", None)
     if angle is not None:
         changes["motion"] = phi_motion(changes.get("theta", widths["theta"]), angle)
-    return Acceptance(**(widths | changes))
+    return symmetric_acceptance(**(widths | changes))
 
 
 def phi_motion(theta, angle):

@@ -4,18 +4,16 @@ docs/explanation/physics.md, C1 to C4.
 """
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from instruments import changed, symmetric_acceptance
 from scipy import stats
 from scipy.integrate import quad
 
-from weakbeam.diffraction.acceptance import Acceptance
-
 FWHM = 2.354820045
-DEFAULT = Acceptance(
+DEFAULT = symmetric_acceptance(
     theta=math.radians(8.97317),
     bandwidth=6e-5,
     divergence_vertical=0.53e-3 / FWHM,
@@ -26,12 +24,12 @@ DEFAULT = Acceptance(
 )
 CASES = {
     "default": DEFAULT,
-    "no cuts": replace(DEFAULT, clip=math.inf, aperture=math.inf),
-    "tiny aperture": replace(DEFAULT, aperture=0.01e-3),
-    "small stop": replace(DEFAULT, aperture=93.9e-6),
-    "horizontal divergence": replace(DEFAULT, divergence_horizontal=0.2e-3, aperture=0.3e-3),
-    "steep and pink": replace(DEFAULT, theta=0.6, bandwidth=4e-3),
-    "fine beam": replace(DEFAULT, divergence_vertical=1.15e-5, clip=math.inf, lens=2.36e-4),
+    "no cuts": changed(DEFAULT, clip=math.inf, aperture=math.inf),
+    "tiny aperture": changed(DEFAULT, aperture=0.01e-3),
+    "small stop": changed(DEFAULT, aperture=93.9e-6),
+    "horizontal divergence": changed(DEFAULT, divergence_horizontal=0.2e-3, aperture=0.3e-3),
+    "steep and pink": changed(DEFAULT, theta=0.6, bandwidth=4e-3),
+    "fine beam": changed(DEFAULT, divergence_vertical=1.15e-5, clip=math.inf, lens=2.36e-4),
 }
 ACCEPTANCES = pytest.mark.parametrize("acceptance", CASES.values(), ids=CASES.keys())
 
@@ -51,11 +49,11 @@ def rays(acceptance, count, seed=0):
         return sigma * stats.norm.ppf(random.uniform(edge, 1 - edge, count))
 
     s, c = math.sin(acceptance.theta), math.cos(acceptance.theta)
-    energy = random.normal(0.0, acceptance.bandwidth, count)
-    vertical = truncated(acceptance.divergence_vertical, acceptance.clip)
-    horizontal = random.normal(0.0, acceptance.divergence_horizontal, count)
-    delta = truncated(acceptance.lens, acceptance.aperture)
-    xi = truncated(acceptance.lens, acceptance.aperture)
+    energy = random.normal(0.0, acceptance.optics.bandwidth, count)
+    vertical = truncated(acceptance.optics.divergence_vertical, acceptance.optics.clip)
+    horizontal = random.normal(0.0, acceptance.optics.divergence_horizontal, count)
+    delta = truncated(acceptance.optics.lens, acceptance.optics.aperture)
+    xi = truncated(acceptance.optics.lens, acceptance.optics.aperture)
     return np.stack(
         [
             s * energy - c * vertical,
@@ -70,20 +68,22 @@ def defining_integral(acceptance, q1, q3):
     """p_13 = 2 ∫ dζ N_v(ζ) N_ε((q1 + cζ)/s) N_a(w - ζ), both aperture cuts as limits."""
     s, c = math.sin(acceptance.theta), math.cos(acceptance.theta)
     w = 2 * s * q3 - 2 * c * q1
-    low = max(-acceptance.clip, w - acceptance.aperture)
-    high = min(acceptance.clip, w + acceptance.aperture)
+    low = max(-acceptance.optics.clip, w - acceptance.optics.aperture)
+    high = min(acceptance.optics.clip, w + acceptance.optics.aperture)
     if low >= high:
         return 0.0
 
     def integrand(zeta):
         return (
-            normal(zeta, acceptance.divergence_vertical)
-            * normal((q1 + c * zeta) / s, acceptance.bandwidth)
-            * normal(w - zeta, acceptance.lens)
+            normal(zeta, acceptance.optics.divergence_vertical)
+            * normal((q1 + c * zeta) / s, acceptance.optics.bandwidth)
+            * normal(w - zeta, acceptance.optics.lens)
         )
 
-    centre, width = -q1 / c, s / c * acceptance.bandwidth
-    weights = np.array([acceptance.divergence_vertical**-2, width**-2, acceptance.lens**-2])
+    centre, width = -q1 / c, s / c * acceptance.optics.bandwidth
+    weights = np.array(
+        [acceptance.optics.divergence_vertical**-2, width**-2, acceptance.optics.lens**-2]
+    )
     middle = weights @ [0.0, centre, w] / weights.sum()
     reach = weights.sum() ** -0.5
     # All that matters lies around the maximum of the integrand between the limits.
@@ -91,8 +91,8 @@ def defining_integral(acceptance, q1, q3):
     low, high = max(low, top - 12 * reach), min(high, top + 12 * reach)
     knots = [low, *(top + reach * k for k in range(-11, 12) if low < top + reach * k < high), high]
     total = sum(quad(integrand, a, b, epsabs=0, epsrel=1e-13)[0] for a, b in pairwise(knots))
-    passed = math.erf(acceptance.clip / acceptance.divergence_vertical / math.sqrt(2))
-    passed *= math.erf(acceptance.aperture / acceptance.lens / math.sqrt(2))
+    passed = math.erf(acceptance.optics.clip / acceptance.optics.divergence_vertical / math.sqrt(2))
+    passed *= math.erf(acceptance.optics.aperture / acceptance.optics.lens / math.sqrt(2))
     return 2 * total / passed
 
 
@@ -117,17 +117,17 @@ def test_rock_density_keeps_its_digits_far_outside_the_condenser(q1):
 
 @ACCEPTANCES
 def test_roll_density_equals_the_defining_integral(acceptance):
-    s, spread = acceptance.sin, acceptance.divergence_horizontal
-    passed = math.erf(acceptance.aperture / acceptance.lens / math.sqrt(2))
+    s, spread = acceptance.factors.sin, acceptance.optics.divergence_horizontal
+    passed = math.erf(acceptance.optics.aperture / acceptance.optics.lens / math.sqrt(2))
     for x in np.array([-4.1, -0.99, 0.0, 0.7, 2.0, 6.0]) * min(
-        acceptance.lens, acceptance.aperture
+        acceptance.optics.lens, acceptance.optics.aperture
     ):
         if spread == 0.0:
-            expected = normal(x, acceptance.lens) * (abs(x) < acceptance.aperture)
+            expected = normal(x, acceptance.optics.lens) * (abs(x) < acceptance.optics.aperture)
         else:
-            limit = acceptance.aperture
+            limit = acceptance.optics.aperture
             expected = quad(
-                lambda xi, x=x: normal(xi, acceptance.lens) * normal(xi - x, spread),
+                lambda xi, x=x: normal(xi, acceptance.optics.lens) * normal(xi - x, spread),
                 -limit, limit, epsabs=0, epsrel=1e-13,
             )[0]  # fmt: skip
         found = float(acceptance.density_roll(x / (2 * s)))
@@ -145,7 +145,7 @@ def test_density_integrates_to_one(acceptance):
     step = (q1[1, 0] - q1[0, 0]) * (q3[0, 1] - q3[0, 0])
     assert acceptance.density_roll(q2).sum() * (q2[1] - q2[0]) == pytest.approx(1.0, abs=2e-4)
     total = acceptance.density_rock_two_theta(q1, q3).sum() * step
-    assert total == pytest.approx(1.0, abs=2e-3 if acceptance.aperture < 5e-5 else 1e-5)
+    assert total == pytest.approx(1.0, abs=2e-3 if acceptance.optics.aperture < 5e-5 else 1e-5)
 
 
 @ACCEPTANCES
@@ -168,7 +168,9 @@ def test_marginals_equal_integrals_of_the_joint_density(acceptance):
         along = np.linspace(-9, 9, 40001) * width[2]
         found = acceptance.density_rock_two_theta(a * width[0], along).sum() * (along[1] - along[0])
         expected = float(acceptance.density_rock(a * width[0]))
-        assert found == pytest.approx(expected, rel=1e-3 if acceptance.aperture < 5e-5 else 1e-6)
+        assert found == pytest.approx(
+            expected, rel=1e-3 if acceptance.optics.aperture < 5e-5 else 1e-6
+        )
         across = slope * a * width[2] + np.linspace(-9, 9, 40001) * width[0]
         found = acceptance.density_rock_two_theta(across, a * width[2]).sum()
         found *= across[1] - across[0]
@@ -217,35 +219,41 @@ def test_the_roll_direction_is_independent_of_the_other_two():
 
 def test_covariance_of_the_default_as_printed():
     # The printed numbers come from widths with 2.35 and 2.355 for the ratio of FWHM and σ.
-    printed = replace(DEFAULT, divergence_vertical=0.53e-3 / 2.355, lens=0.731e-3 / 2.35)
+    printed = changed(DEFAULT, divergence_vertical=0.53e-3 / 2.355, lens=0.731e-3 / 2.35)
     covariance = printed.covariance()
     rms = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(rms, [7.835e-5, 9.918e-4, 1.0222e-3], rtol=5e-4)
     assert covariance[0, 2] / (rms[0] * rms[2]) == pytest.approx(0.240, abs=1e-3)
-    turn = np.array([[DEFAULT.cos, 0, DEFAULT.sin], [0, 1, 0], [-DEFAULT.sin, 0, DEFAULT.cos]])
+    turn = np.array(
+        [
+            [DEFAULT.factors.cos, 0, DEFAULT.factors.sin],
+            [0, 1, 0],
+            [-DEFAULT.factors.sin, 0, DEFAULT.factors.cos],
+        ]
+    )
     crystal = turn.T @ covariance @ turn
     rms = np.sqrt(np.diag(crystal))
     np.testing.assert_allclose(rms, [1.596e-4, 9.92e-4, 1.0127e-3], rtol=5e-4)
     assert crystal[0, 2] / (rms[0] * rms[2]) == pytest.approx(-0.877, abs=1e-3)
-    stopped = np.sqrt(np.diag(replace(printed, aperture=93.9e-6).covariance()))
+    stopped = np.sqrt(np.diag(changed(printed, aperture=93.9e-6).covariance()))
     np.testing.assert_allclose(stopped, [7.835e-5, 1.727e-4, 3.017e-4], rtol=5e-4)
 
 
 def test_a_stop_acts_on_the_whole_angle_of_the_ray():
     """|δ| and |ξ| are cut at the aperture, not at twice it: nothing passes beyond."""
     stop = CASES["small stop"]
-    edge = stop.aperture / (2 * stop.sin)
+    edge = stop.optics.aperture / (2 * stop.factors.sin)
     assert stop.density_roll(0.999 * edge) > 0.9 * stop.density_roll(0.0)
     assert stop.density_roll(1.001 * edge) == 0.0
-    assert stop.density_rock_two_theta(0.0, (stop.clip + 1.001 * stop.aperture) / (2 * stop.sin)) \
-        == 0.0  # fmt: skip
+    beyond = (stop.optics.clip + 1.001 * stop.optics.aperture) / (2 * stop.factors.sin)
+    assert stop.density_rock_two_theta(0.0, beyond) == 0.0
 
 
 def test_share_of_the_beam_that_passes():
-    assert DEFAULT.passed_by_condenser == pytest.approx(
+    assert DEFAULT.optics.passed_by_condenser == pytest.approx(
         stats.norm.cdf(0.14 / 0.53 * FWHM) * 2 - 1, rel=1e-12
     )
-    assert CASES["no cuts"].passed_by_aperture == 1.0
+    assert CASES["no cuts"].optics.passed_by_aperture == 1.0
 
 
 @pytest.mark.filterwarnings("error")
@@ -258,13 +266,13 @@ def test_no_cut_gives_no_warning(acceptance):
 
 
 def test_a_wide_cut_is_no_cut():
-    wide = replace(DEFAULT, clip=0.1, aperture=0.1)
+    wide = changed(DEFAULT, clip=0.1, aperture=0.1)
     q = np.random.default_rng(5).normal(size=(100, 3)) * 1e-3
     np.testing.assert_allclose(wide.density(q), CASES["no cuts"].density(q), rtol=1e-12)
 
 
 def test_without_cuts_the_density_is_the_gaussian_of_its_covariance():
-    open_case = replace(CASES["no cuts"], divergence_horizontal=1e-4)
+    open_case = changed(CASES["no cuts"], divergence_horizontal=1e-4)
     covariance = open_case.covariance()
     q = np.random.default_rng(6).multivariate_normal(np.zeros(3), covariance, 100)
     expected = stats.multivariate_normal(np.zeros(3), covariance).pdf(q)
@@ -286,4 +294,4 @@ def test_without_cuts_the_density_is_the_gaussian_of_its_covariance():
 )
 def test_impossible_widths_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        replace(DEFAULT, **changes)
+        changed(DEFAULT, **changes)

@@ -16,7 +16,8 @@ from weakbeam.diffraction.goniometer_setting import (
     sphere_distance,
 )
 from weakbeam.diffraction.reach import energy_limits, mu_limits, solve_within
-from weakbeam.diffraction.reflection import bragg_angle, wavelength
+from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.instrument.beam import wavelength
 from weakbeam.instrument.goniometer import lab_from_sample, rotation_y, rotation_z
 
 BEAM = np.array([1.0, 0.0, 0.0])

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from instruments import symmetric_acceptance
 
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.raytrace import RayOptics, trace
@@ -44,7 +44,7 @@ def acceptance(**changes):
         "lens": 3.1106e-4,
         "aperture": 1.0323e-3,
     }
-    return Acceptance(**(widths | changes))
+    return symmetric_acceptance(**(widths | changes))
 
 
 def test_interpolation_is_exact_for_a_linear_density():
@@ -91,14 +91,14 @@ def test_moments_projections_and_peak_of_a_gaussian():
 
 
 def test_traced_kernel_interpolates_to_the_closed_form():
-    optics = acceptance()
-    kernel = trace(RayOptics(optics), 10_000_000, (100, 36, 40))
-    q = np.random.default_rng(1).multivariate_normal(np.zeros(3), optics.covariance() / 9, 2000)
-    ratio = kernel.density(q) / optics.density(q)
+    instrument = acceptance()
+    kernel = trace(RayOptics(instrument), 10_000_000, (100, 36, 40))
+    q = np.random.default_rng(1).multivariate_normal(np.zeros(3), instrument.covariance() / 9, 2000)
+    ratio = kernel.density(q) / instrument.density(q)
     # Averages over voxels of a fifth of the widths lie up to 1 % below a maximum.
     assert ratio.mean() == pytest.approx(1.0, abs=0.015)
     assert ratio.std() < 0.08
-    assert kernel.peak == pytest.approx(optics.peak, rel=0.05)
+    assert kernel.peak == pytest.approx(instrument.peak, rel=0.05)
 
 
 def test_belonging():
@@ -123,7 +123,7 @@ def test_belonging():
         "beam.energy_keV is absent in the kernel, 17 here"
     ]
     # The last digit, as after a change of units, is no difference.
-    near = acceptance(lens=3.1106e-4 * (1 + 1e-15), stops=wired.stops)
+    near = acceptance(lens=3.1106e-4 * (1 + 1e-15), stops=wired.optics.stops)
     assert differences(ours, conditions(near, geometry, hkl, 17.0)) == []
 
 

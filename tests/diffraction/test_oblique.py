@@ -14,7 +14,8 @@ from weakbeam.diffraction.goniometer_setting import (
     setting_angles,
 )
 from weakbeam.diffraction.oblique import solve_oblique
-from weakbeam.diffraction.reflection import bragg_angle, wavelength
+from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.instrument.beam import wavelength
 from weakbeam.instrument.goniometer import rotation_z
 
 ALUMINIUM = UnitCell.cubic(4.0493)

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from id06_optics import id06, oblique
 
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
-from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument.stops import CentralStop, KnifeEdge, SquareAperture, Wire
 
@@ -27,8 +25,9 @@ AZIMUTHS = (0.353, -2.0, math.pi / 2, 3.1)
 
 
 def build(eta, **changes):
-    optics = id06(**changes)
-    return oblique_acceptance(optics, oblique(optics.theta, eta))
+    symmetric = id06(**changes)
+    geometry = oblique(symmetric.theta, eta)
+    return oblique_acceptance(symmetric.optics, geometry, symmetric.motion)
 
 
 def some_q(acceptance, count=3000):
@@ -43,6 +42,7 @@ def test_azimuth_zero_is_the_symmetric_geometry(optics):
     np.testing.assert_allclose(
         ours.density(q), symmetric.density(q), rtol=0, atol=1e-11 * symmetric.open.peak
     )
+    np.testing.assert_array_equal(sum(term(q) for term in symmetric.terms), ours.density(q))
     np.testing.assert_allclose(ours.covariance(), symmetric.covariance(), rtol=1e-12, atol=1e-24)
     np.testing.assert_allclose(ours.mean(), symmetric.mean(), rtol=1e-12, atol=1e-20)
     np.testing.assert_allclose(
@@ -53,8 +53,8 @@ def test_azimuth_zero_is_the_symmetric_geometry(optics):
 @pytest.mark.parametrize("eta", AZIMUTHS)
 def test_closed_form_equals_quadrature_over_the_divergence(eta):
     """The plain sum over ζ_v of what energy and lens make of q."""
-    optics = id06()
-    s, c = optics.sin, optics.cos
+    optics, theta = id06().optics, id06().theta
+    s, c = math.sin(theta), math.cos(theta)
     zeta = optics.clip * ((np.arange(20_000) + 0.5) / 10_000 - 1.0)
     share = np.exp(-0.5 * (zeta / optics.divergence_vertical) ** 2)
     share /= share.sum()
@@ -78,7 +78,7 @@ def test_closed_form_equals_quadrature_over_the_divergence(eta):
 @pytest.mark.parametrize("horizontal", [0.0, 5e-5])
 def test_covariance_and_integral_of_the_density(eta, horizontal):
     ours = build(eta, divergence_horizontal=horizontal)
-    rays = sample_rays(RayOptics(ours.optics, oblique(ours.theta, eta)), 200_000, seed=3)
+    rays = sample_rays(RayOptics(ours, oblique(ours.theta, eta)), 200_000, seed=3)
     rms = np.sqrt(np.diag(ours.covariance()))
     difference = (np.cov(rays.T) - ours.covariance()) / np.outer(rms, rms)
     assert np.abs(difference).max() < 0.015
@@ -91,7 +91,7 @@ def test_covariance_and_integral_of_the_density(eta, horizontal):
 
 def test_without_cuts_it_is_the_gaussian_of_its_covariance():
     ours = build(0.6, **FREE)
-    assert ours.gaussian
+    assert ours.optics.uncut
     assert len(ours.terms) == 1
     q, covariance = some_q(ours), ours.covariance()
     gauss = np.exp(-0.5 * np.einsum("ni,ij,nj->n", q, np.linalg.inv(covariance), q))
@@ -122,7 +122,7 @@ def test_a_motion_is_an_average_over_its_path():
     vector = (0.9, 0.2, -0.1)
     still = build(0.4)
     motion = tuple(2e-4 * part for part in vector)
-    moved = replace(still, optics=replace(still.optics, motion=motion))
+    moved = replace(still, motion=motion)
     q = some_q(still, 50)
     path = np.linspace(-1e-4, 1e-4, 4001)
     average = np.mean([still.density(q + x * np.array(vector)) for x in path], axis=0)
@@ -135,7 +135,7 @@ def test_a_motion_is_an_average_over_its_path():
 def test_projections_are_integrals_of_the_density(eta, horizontal):
     ours = build(eta, divergence_horizontal=horizontal)
     axes = [5 * x * np.linspace(-1, 1, 61) for x in np.sqrt(np.diag(ours.covariance()))]
-    projections = oblique_projections(ours, *axes)
+    projections = ours.projections(*axes)
     kept = [(0, 1), (0, 2), (1, 2)]
     for (one, other), projection in zip(kept, projections, strict=True):
         third = 3 - one - other
@@ -152,14 +152,14 @@ def test_marginals_are_integrals_of_the_projections(optics):
     ours = build(-0.7, **optics)
     axes = [6 * x * np.linspace(-1, 1, 401) for x in np.sqrt(np.diag(ours.covariance()))]
     steps = [axis[1] - axis[0] for axis in axes]
-    rock_roll, rock_two_theta, roll_two_theta = oblique_projections(ours, *axes)
+    rock_roll, rock_two_theta, roll_two_theta = ours.projections(*axes)
     integrals = (
         (0, rock_roll.sum(axis=1) * steps[1]),
         (1, roll_two_theta.sum(axis=1) * steps[2]),
         (2, rock_two_theta.sum(axis=0) * steps[0]),
     )
     for component, expected in integrals:
-        marginal = oblique_marginal(ours, component, axes[component])
+        marginal = ours.marginal(component, axes[component])
         np.testing.assert_allclose(marginal, expected, rtol=0, atol=2e-3 * expected.max())
         assert marginal.sum() * steps[component] == pytest.approx(1.0, abs=2e-3)
 
@@ -198,14 +198,17 @@ TRACED = {
 def test_ray_tracing_agrees(case):
     eta, changes, nodes = math.radians(case[0]), *case[1:]
     ours = build(eta, **changes)
-    optics = RayOptics(ours.optics, oblique(ours.theta, eta))
+    optics = RayOptics(ours, oblique(ours.theta, eta))
     kernel = trace(optics, 4_000_000, (24, 15, 15), seed=2)
     chi_square, bins = chi_square_per_bin(kernel, ours, nodes)
     assert bins > 700
     assert abs(chi_square - 1.0) < 4.0 * math.sqrt(2.0 / bins)
 
 
-def test_angles_must_belong_together():
-    with pytest.raises(ValueError, match="differ"):
-        oblique_acceptance(id06(), oblique(0.2, 0.1))
-    assert isinstance(build(0.3).optics, Acceptance)
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [({"theta": 1.6}, r"theta 1\.6 is not between"), ({"motion": (0, math.inf, 0)}, "not finite")],
+)
+def test_a_setting_that_no_reflection_has_is_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        replace(build(0.3), **changes)

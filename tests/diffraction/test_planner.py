@@ -2,24 +2,22 @@
 
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction import planner
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import solve_omega
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.planner import best_sets, gaussian_response, measured_rows
 from weakbeam.instrument.goniometer import rotation_z
+from weakbeam.instrument.optics import Optics
 
 ALUMINIUM, ENERGY = UnitCell.cubic(4.0493), 19.1
 GROUP = [(-1, -1, 3), (-1, 1, 3), (1, -1, 3), (1, 1, 3)]
-OPTICS = Acceptance(
-    theta=0.2,
+OPTICS = Optics(
     bandwidth=6e-5,
     divergence_vertical=2.25e-4,
     clip=1.4e-4,
@@ -44,7 +42,7 @@ def settings(hkl, turned=None, azimuth_sign=1):
 def rows(hkl, motors=3, **options):
     stacked = []
     for q, turned, geometry in settings(hkl, **options):
-        acceptance = oblique_acceptance(replace(OPTICS, theta=geometry.theta), geometry)
+        acceptance = oblique_acceptance(OPTICS, geometry)
         response = gaussian_response(geometry.motor_vectors[:motors], acceptance.covariance())
         stacked.append(measured_rows(q, geometry.imaging_from_sample @ turned, response))
     return stacked

@@ -1,11 +1,11 @@
 """Ray tracing against the closed form, against exact kinematics, and against itself."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from id06_optics import APERTURE, id06, oblique
+from instruments import changed
 from scipy import stats
 
 from weakbeam.diffraction import raytrace
@@ -39,17 +39,17 @@ def chi_square_per_bin(kernel, acceptance, nodes=4):
 
 
 def test_covariance_and_published_widths():
-    optics = id06()
-    kernel = trace(RayOptics(optics), 8_000_000, (200, 100, 100))
+    instrument = id06()
+    kernel = trace(RayOptics(instrument), 8_000_000, (200, 100, 100))
     rms = np.sqrt(np.diag(kernel.covariance()))
-    difference = (kernel.covariance() - optics.covariance()) / np.outer(rms, rms)
+    difference = (kernel.covariance() - instrument.covariance()) / np.outer(rms, rms)
     assert np.abs(difference).max() < 2e-3
     np.testing.assert_allclose(rms, [7.835e-5, 9.918e-4, 1.0222e-3], rtol=1e-3)
     assert kernel.covariance()[0, 2] / rms[0] / rms[2] == pytest.approx(0.240, abs=1e-3)
     assert kernel.outside < 1e-6
     assert kernel.table.sum(dtype=float) * kernel.voxel_volume == pytest.approx(1 - kernel.outside)
     assert kernel.throughput == pytest.approx(
-        optics.passed_by_condenser * optics.passed_by_aperture**2, rel=1e-12
+        instrument.optics.passed_by_condenser * instrument.optics.passed_by_aperture**2, rel=1e-12
     )
 
 
@@ -61,9 +61,9 @@ def test_widths_under_a_small_square_aperture():
 
 @pytest.mark.parametrize("horizontal", [0.0, 2.0e-4])
 def test_counts_follow_the_closed_form(horizontal):
-    optics = id06(divergence_horizontal=horizontal)
-    kernel = trace(RayOptics(optics), 20_000_000, (60, 30, 30))
-    chi_square, bins = chi_square_per_bin(kernel, optics)
+    instrument = id06(divergence_horizontal=horizontal)
+    kernel = trace(RayOptics(instrument), 20_000_000, (60, 30, 30))
+    chi_square, bins = chi_square_per_bin(kernel, instrument)
     assert bins > 5_000
     assert chi_square == pytest.approx(1.0, abs=0.05)
 
@@ -74,7 +74,8 @@ def test_counts_under_a_square_aperture_follow_the_closed_form_of_that_aperture(
     assert bins > 1_000
     assert chi_square == pytest.approx(1.0, abs=0.05)
     assert kernel.throughput == pytest.approx(
-        id06().passed_by_condenser * id06(aperture=2e-4).passed_by_aperture ** 2, rel=1e-12
+        id06().optics.passed_by_condenser * id06(aperture=2e-4).optics.passed_by_aperture ** 2,
+        rel=1e-12,
     )
 
 
@@ -94,14 +95,14 @@ def test_counts_under_a_square_aperture_follow_the_closed_form_of_that_aperture(
 )
 def test_counts_of_every_instrument_follow_its_closed_form(changes):
     # Edges of the stops along roll coincide with edges of the voxels, where p jumps.
-    optics, shape, nodes = id06(**changes), (24, 8, 12), (8, 2, 8)
-    kernel = trace(RayOptics(optics), 2_000_000, shape, seed=1)
+    instrument, shape, nodes = id06(**changes), (24, 8, 12), (8, 2, 8)
+    kernel = trace(RayOptics(instrument), 2_000_000, shape, seed=1)
     rules = [np.polynomial.legendre.leggauss(n) for n in nodes]
     places = [
         (center[:, None] + step / 2 * node).ravel()
         for center, step, (node, _) in zip(kernel.centers, kernel.steps, rules, strict=True)
     ]
-    density = optics.density(np.stack(np.meshgrid(*places, indexing="ij"), axis=-1))
+    density = instrument.density(np.stack(np.meshgrid(*places, indexing="ij"), axis=-1))
     density = density.reshape([n for pair in zip(shape, nodes, strict=True) for n in pair])
     mean = np.einsum("iajbkc,a,b,c->ijk", density, *(weight / 2 for _, weight in rules))
     expected = kernel.rays * kernel.voxel_volume * mean
@@ -110,33 +111,38 @@ def test_counts_of_every_instrument_follow_its_closed_form(changes):
     chi_square = np.mean((kernel.counts - expected)[used] ** 2 / expected[used])
     assert chi_square == pytest.approx(1.0, abs=4 * math.sqrt(2 / used.sum()))
     assert kernel.throughput == pytest.approx(
-        optics.passed_by_condenser * optics.passed_by_aperture**2 * optics.throughput, rel=3e-3
+        instrument.optics.passed_by_condenser
+        * instrument.optics.passed_by_aperture**2
+        * instrument.optics.throughput,
+        rel=3e-3,
     )
 
 
 def test_round_aperture():
     # What is left of a two-dimensional Gaussian within a circle, in closed form.
-    radius, optics = 4e-4, id06(clip=1e-9, stops=(RoundAperture(4e-4),))
-    q = sample_rays(RayOptics(optics), 200_000)
-    delta = 2 * (optics.sin * q[:, 2] - optics.cos * q[:, 0])
-    square = (delta**2 + (2 * optics.sin * q[:, 1]) ** 2) / optics.lens**2
-    inside = stats.chi2(2).cdf((radius / optics.lens) ** 2)
-    assert square.max() * optics.lens**2 < radius**2 * 1.00001
+    radius, instrument = 4e-4, id06(clip=1e-9, stops=(RoundAperture(4e-4),))
+    q = sample_rays(RayOptics(instrument), 200_000)
+    delta = 2 * (instrument.factors.sin * q[:, 2] - instrument.factors.cos * q[:, 0])
+    square = (delta**2 + (2 * instrument.factors.sin * q[:, 1]) ** 2) / instrument.optics.lens**2
+    inside = stats.chi2(2).cdf((radius / instrument.optics.lens) ** 2)
+    assert square.max() * instrument.optics.lens**2 < radius**2 * 1.00001
     assert stats.kstest(square, lambda x: stats.chi2(2).cdf(x) / inside).pvalue > 0.01
-    kernel = trace(RayOptics(optics), 1_000_000, (2, 2, 2))
-    assert kernel.throughput == pytest.approx(optics.passed_by_condenser * inside, rel=3e-3)
+    kernel = trace(RayOptics(instrument), 1_000_000, (2, 2, 2))
+    assert kernel.throughput == pytest.approx(
+        instrument.optics.passed_by_condenser * inside, rel=3e-3
+    )
 
 
 def test_uncut_gaussians():
-    optics = id06(clip=math.inf, aperture=math.inf)
-    q = sample_rays(RayOptics(optics), 1_000_000, seed=3)
+    instrument = id06(clip=math.inf, aperture=math.inf)
+    q = sample_rays(RayOptics(instrument), 1_000_000, seed=3)
     rms = q.std(axis=0)
-    difference = (np.cov(q.T) - optics.covariance()) / np.outer(rms, rms)
+    difference = (np.cov(q.T) - instrument.covariance()) / np.outer(rms, rms)
     assert np.abs(difference).max() < 5e-3
-    white = np.linalg.solve(np.linalg.cholesky(optics.covariance()), q.T)
+    white = np.linalg.solve(np.linalg.cholesky(instrument.covariance()), q.T)
     assert stats.kstest(white[0], "norm").pvalue > 0.01
     assert stats.kstest((white**2).sum(axis=0), stats.chi2(3).cdf).pvalue > 0.01
-    kernel = trace(RayOptics(optics), 1_000_000, (20, 20, 20))
+    kernel = trace(RayOptics(instrument), 1_000_000, (20, 20, 20))
     assert 0.0 < kernel.outside < 1e-5
 
 
@@ -157,7 +163,7 @@ def test_exact_kinematics_is_elastic(wide):
     # from Q must leave the other on its sphere, far beyond where linear kinematics holds.
     theta, rest = math.radians(15.417), 1e-14
     widths = {"clip": math.inf, "aperture": math.inf}
-    optics = id06(
+    instrument = id06(
         theta=theta,
         bandwidth=0.05 if wide == "bandwidth" else rest,
         divergence_vertical=0.05 if wide == "divergence" else rest,
@@ -166,7 +172,7 @@ def test_exact_kinematics_is_elastic(wide):
         **widths,
     )
     geometry = oblique(theta, math.radians(20.233))
-    q = sample_rays(RayOptics(optics, geometry, exact=True), 1000)
+    q = sample_rays(RayOptics(instrument, geometry, exact=True), 1000)
     beam, k_out = geometry.lab_from_imaging.T @ [1.0, 0.0, 0.0], np.array([1.0, 0.0, 0.0])
     total = 2 * math.sin(theta) * q + (k_out - beam)
     if wide == "divergence":
@@ -295,44 +301,50 @@ def test_inside_and_outside_make_all(inside, outside):
 
 def test_wire_attenuates_along_its_chord():
     radius, position, depth = 1.5e-4, 1e-4, 0.8
-    optics = id06()
+    instrument = id06()
     kernel = trace(
-        RayOptics(replace(optics, stops=(Wire(radius, position, "roll", depth),))),
+        RayOptics(changed(instrument, stops=(Wire(radius, position, "roll", depth),))),
         4_000_000,
         (1, 400, 1),
     )
-    xi = 2 * optics.sin * kernel.centers[1]
+    xi = 2 * instrument.factors.sin * kernel.centers[1]
     chord = 2 * np.sqrt(np.maximum(radius**2 - (xi - position) ** 2, 0.0))
     transmission = np.exp(-depth * chord / (2 * radius))
-    density = stats.norm(scale=optics.lens).pdf(xi) * transmission
+    density = stats.norm(scale=instrument.optics.lens).pdf(xi) * transmission
     expected = kernel.rays * density / density.sum()
     used = expected > 200
     chi_square = np.mean((kernel.counts.ravel() - expected)[used] ** 2 / expected[used])
     assert chi_square == pytest.approx(1.0, abs=0.25)
-    uncut = optics.passed_by_condenser * optics.passed_by_aperture
+    uncut = instrument.optics.passed_by_condenser * instrument.optics.passed_by_aperture
     step = xi[1] - xi[0]
     assert kernel.throughput == pytest.approx(uncut * density.sum() * step, rel=2e-3)
 
 
 def test_stops_act_on_the_whole_angle():
     # δ + ζ_v is twice (q_2θ sinθ - q_rock' cosθ); the knife acts on δ, not on half of it.
-    optics, place = id06(clip=1e-9), 1.5e-4
+    instrument, place = id06(clip=1e-9), 1.5e-4
     q = sample_rays(RayOptics(id06(clip=1e-9, stops=(KnifeEdge(place),))), 500_000)
-    delta = 2 * (optics.sin * q[:, 2] - optics.cos * q[:, 0])
+    delta = 2 * (instrument.factors.sin * q[:, 2] - instrument.factors.cos * q[:, 0])
     assert place - 1e-8 < delta.min() < place + 1e-8
-    half_normal = stats.truncnorm(place / optics.lens, APERTURE / optics.lens, scale=optics.lens)
+    half_normal = stats.truncnorm(
+        place / instrument.optics.lens,
+        APERTURE / instrument.optics.lens,
+        scale=instrument.optics.lens,
+    )
     assert stats.kstest(delta, half_normal.cdf).pvalue > 0.01
 
 
 def test_far_knife_edges_keep_their_digits():
-    optics, far = id06(aperture=math.inf), 7 * 3.1106e-4
+    instrument, far = id06(aperture=math.inf), 7 * 3.1106e-4
     for side, sign in (("above", 1.0), ("below", -1.0)):
-        knife = RayOptics(replace(optics, stops=(KnifeEdge(sign * far, "roll", side),)))
-        xi = 2 * optics.sin * sign * sample_rays(knife, 100_000)[:, 1]
+        knife = RayOptics(changed(instrument, stops=(KnifeEdge(sign * far, "roll", side),)))
+        xi = 2 * instrument.factors.sin * sign * sample_rays(knife, 100_000)[:, 1]
         assert xi.min() >= far
-        assert xi.mean() == pytest.approx(stats.truncnorm(7, 40).mean() * optics.lens, rel=1e-4)
+        assert xi.mean() == pytest.approx(
+            stats.truncnorm(7, 40).mean() * instrument.optics.lens, rel=1e-4
+        )
         assert knife.drawn_fraction == pytest.approx(
-            optics.passed_by_condenser * stats.norm.sf(7), rel=1e-9
+            instrument.optics.passed_by_condenser * stats.norm.sf(7), rel=1e-9
         )
 
 

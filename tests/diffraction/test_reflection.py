@@ -3,7 +3,7 @@ import math
 import pytest
 
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.diffraction.reflection import bragg_angle, wavelength
+from weakbeam.diffraction.reflection import bragg_angle
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,6 @@ def test_bragg_angles_of_aluminium_at_17_kev(hkl, degrees):
 
 def test_bragg_angle_of_a_published_set_up():
     assert math.degrees(2 * bragg_angle(4.0495 / 2, 17.017)) == pytest.approx(20.73, abs=5e-3)
-
-
-def test_wavelength_of_one_angstrom():
-    assert wavelength(12.398419843) == 1.0
 
 
 def test_planes_closer_than_half_a_wavelength_are_out_of_reach():

@@ -1,12 +1,11 @@
 """Stops in closed form: against ray tracing, against each other, and what holds for any stop."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from instruments import changed, symmetric_acceptance
 
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument import passage
 from weakbeam.instrument.passage import Window, gaussian_moments, passages, transmission
@@ -18,7 +17,7 @@ from weakbeam.instrument.stops import (
     Wire,
 )
 
-OPEN = Acceptance(
+OPEN = symmetric_acceptance(
     theta=math.radians(8.97317),
     bandwidth=6.0e-5,
     divergence_vertical=2.25e-4,
@@ -43,7 +42,7 @@ EVERY_STOP = pytest.mark.parametrize("stops", STOPS.values(), ids=STOPS)
 
 
 def with_stops(*stops, **changes):
-    return replace(OPEN, stops=stops, **changes)
+    return changed(OPEN, stops=stops, **changes)
 
 
 def voxel_means(kernel, acceptance, nodes):
@@ -55,13 +54,13 @@ def voxel_means(kernel, acceptance, nodes):
     ]
     n1, n2, n3 = kernel.shape
     total = np.zeros(kernel.shape)
-    for term in acceptance.passages:
-        plane = acceptance.rock_two_theta(fine[0][:, None], fine[2], term.two_theta)
+    for term in acceptance.optics.passages:
+        plane = acceptance.factors.rock_two_theta(fine[0][:, None], fine[2], term.two_theta)
         plane = plane.reshape(n1, nodes, n3, nodes)
         p13 = np.einsum("iajb,a,b->ij", plane, weight / 2, weight / 2)
-        p2 = acceptance.roll(fine[1], term.roll).reshape(n2, nodes) @ (weight / 2)
+        p2 = acceptance.factors.roll(fine[1], term.roll).reshape(n2, nodes) @ (weight / 2)
         total += term.weight * np.einsum("ik,j->ijk", p13, p2)
-    return total / (acceptance.throughput * acceptance.passed_by_aperture**2)
+    return total / (acceptance.optics.throughput * acceptance.optics.passed_by_aperture**2)
 
 
 @EVERY_STOP
@@ -79,7 +78,11 @@ def test_ray_counts_follow_the_closed_form(stops):
     difference = (np.cov(q.T) - acceptance.covariance()) / np.outer(rms, rms)
     assert np.abs(difference).max() < 4e-3
     assert np.abs((q.mean(axis=0) - acceptance.mean()) / rms).max() < 3e-3
-    passed = acceptance.throughput * OPEN.passed_by_condenser * OPEN.passed_by_aperture**2
+    passed = (
+        acceptance.optics.throughput
+        * OPEN.optics.passed_by_condenser
+        * OPEN.optics.passed_by_aperture**2
+    )
     assert kernel.throughput == pytest.approx(passed, rel=1.5e-3)
 
 
@@ -127,12 +130,12 @@ def test_a_stop_never_adds_intensity(stops):
 def test_a_stop_out_of_the_way_changes_nothing(stop):
     q = np.random.default_rng(2).normal(size=(500, 3)) * [8e-5, 8e-4, 8e-4]
     np.testing.assert_allclose(with_stops(stop).relative(q), OPEN.relative(q), rtol=1e-9)
-    assert with_stops(stop).throughput == pytest.approx(1.0, rel=1e-9)
+    assert with_stops(stop).optics.throughput == pytest.approx(1.0, rel=1e-9)
 
 
 @pytest.mark.parametrize("horizontal", [0.0, 5e-5])
 def test_inside_and_outside_add_up_to_all(horizontal):
-    beam = replace(OPEN, divergence_horizontal=horizontal)
+    beam = changed(OPEN, divergence_horizontal=horizontal)
     q = np.random.default_rng(3).normal(size=(2000, 3)) * [1e-4, 1e-3, 1e-3]
     whole = beam.relative(q)
     for inside, outside in (
@@ -140,32 +143,32 @@ def test_inside_and_outside_add_up_to_all(horizontal):
         (KnifeEdge(3e-5), KnifeEdge(3e-5, side="below")),
         (KnifeEdge(3e-5, "roll"), KnifeEdge(3e-5, "roll", "below")),
     ):
-        parts = [replace(beam, stops=(stop,)) for stop in (inside, outside)]
+        parts = [changed(beam, stops=(stop,)) for stop in (inside, outside)]
         np.testing.assert_allclose(sum(part.relative(q) for part in parts), whole, rtol=1e-10)
-        assert sum(part.throughput for part in parts) == pytest.approx(1.0, rel=1e-12)
+        assert sum(part.optics.throughput for part in parts) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_square_aperture_is_the_aperture_of_a_smaller_lens():
     q = np.random.default_rng(4).normal(size=(500, 3)) * [8e-5, 3e-4, 3e-4]
-    small = replace(OPEN, aperture=2e-4)
+    small = changed(OPEN, aperture=2e-4)
     np.testing.assert_allclose(with_stops(SquareAperture(2e-4)).density(q), small.density(q))
 
 
 def test_spectrum_of_one_gaussian_is_the_bandwidth_and_parts_add_up():
     q = np.random.default_rng(5).normal(size=(500, 3)) * [8e-5, 8e-4, 8e-4]
-    one = replace(OPEN, spectrum=((3.0, 0.0, OPEN.bandwidth),))
+    one = changed(OPEN, spectrum=((3.0, 0.0, OPEN.optics.bandwidth),))
     np.testing.assert_allclose(one.density(q), OPEN.density(q), rtol=1e-13)
-    narrow = replace(OPEN, bandwidth=3e-5)
-    shift = 2e-4 * np.array([OPEN.sin, 0.0, OPEN.cos])
-    two = replace(OPEN, spectrum=((1.0, 0.0, 6e-5), (3.0, 2e-4, 3e-5)))
+    narrow = changed(OPEN, bandwidth=3e-5)
+    shift = 2e-4 * np.array([OPEN.factors.sin, 0.0, OPEN.factors.cos])
+    two = changed(OPEN, spectrum=((1.0, 0.0, 6e-5), (3.0, 2e-4, 3e-5)))
     mixed = 0.25 * OPEN.density(q) + 0.75 * narrow.density(q - shift)
     np.testing.assert_allclose(two.density(q), mixed, rtol=1e-12)
 
 
 MOTIONS = {
-    "phi": np.array([OPEN.cos, 0.0, -OPEN.sin]) * 1.2e-4,
+    "phi": np.array([OPEN.factors.cos, 0.0, -OPEN.factors.sin]) * 1.2e-4,
     "chi": np.array([0.0, 1.0, 0.0]) * 4e-4,
-    "arm": np.array([0.0, 0.0, -0.5 / OPEN.sin]) * 2e-4,
+    "arm": np.array([0.0, 0.0, -0.5 / OPEN.factors.sin]) * 2e-4,
     "all": np.array([1e-4, 3e-4, -2e-4]),
 }
 
@@ -173,9 +176,9 @@ MOTIONS = {
 @pytest.mark.parametrize("horizontal", [0.0, 5e-5])
 @pytest.mark.parametrize("motion", MOTIONS.values(), ids=MOTIONS.keys())
 def test_a_motion_during_the_exposure_is_an_average_over_its_path(motion, horizontal):
-    still = replace(OPEN, divergence_horizontal=horizontal)
+    still = changed(OPEN, divergence_horizontal=horizontal)
     q = np.random.default_rng(6).normal(size=(200, 3)) * [1e-4, 3e-4, 3e-4]
-    moving = replace(still, motion=tuple(motion))
+    moving = changed(still, motion=tuple(motion))
     # A motion of roll and of the rest is taken as one of each: two paths that go their own way.
     steps = (np.arange(400) + 0.5) / 400 - 0.5
     rock, roll = motion * [1, 0, 1], motion * [0, 1, 0]
@@ -192,14 +195,14 @@ def test_a_motion_during_the_exposure_is_an_average_over_its_path(motion, horizo
 
 def test_uniform_divergence_is_the_limit_of_a_wide_gaussian():
     q = np.random.default_rng(7).normal(size=(300, 3)) * [8e-5, 5e-4, 5e-4]
-    uniform = replace(OPEN, divergence_vertical=math.inf)
-    wide = replace(OPEN, divergence_vertical=0.1)
+    uniform = changed(OPEN, divergence_vertical=math.inf)
+    wide = changed(OPEN, divergence_vertical=0.1)
     np.testing.assert_allclose(uniform.density(q), wide.density(q), rtol=1e-5)
     np.testing.assert_allclose(uniform.covariance(), wide.covariance(), rtol=1e-5, atol=1e-20)
 
 
 def test_pink_beam_is_normalised():
-    pink = replace(OPEN, bandwidth=1e-2)
+    pink = changed(OPEN, bandwidth=1e-2)
     rock, two_theta = np.linspace(-8e-3, 8e-3, 801), np.linspace(-5.5e-2, 5.5e-2, 1501)
     plane = pink.density_rock_two_theta(rock[:, None], two_theta)
     area = (rock[1] - rock[0]) * (two_theta[1] - two_theta[0])

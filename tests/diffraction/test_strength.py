@@ -8,9 +8,10 @@ import pytest
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.symmetry import Site
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.strength import absorption_length, diffraction_strength
 from weakbeam.instrument.matter import attenuation
+from weakbeam.instrument.optics import Optics
 
 
 def strength(name, hkl, energy=17.0, eta=0.0, b_factor=0.0):
@@ -66,7 +67,8 @@ def test_weight_of_the_acceptance_gives_the_integrated_reflectivity():
     """Rocked through a narrow beam, a wide lens collects everything."""
     found = strength("Al", (-1, 1, -1))
     sigma = 2e-3
-    acceptance = Acceptance(found.theta, 1e-6, 1e-5, math.inf, 0.0, sigma, math.inf)
+    optics = Optics(1e-6, 1e-5, math.inf, 0.0, sigma, math.inf)
+    acceptance = SymmetricAcceptance(found.theta, optics)
     phi = np.linspace(-1e-4, 1e-4, 4001)
     q = phi[:, None] * np.array([math.cos(found.theta), 0.0, -math.sin(found.theta)])
     solid_angle = 2.0 * math.pi * sigma**2

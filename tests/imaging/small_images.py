@@ -9,10 +9,11 @@ from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.instrument.optics import Optics
 
 THETA = math.radians(8.97317)
 B = 2.8634e-4
@@ -41,7 +42,9 @@ def make(
         # Rounded, so that the middle depth of an odd number is 0 and meets the origin exactly.
         depths = np.round(depths, 12)
         rays.append(ray_grid(geometry, shape, 0.04, depths, weights, plane, oversampling))
-    acceptance = Acceptance(THETA, 6e-5, 2.25e-4, clip, horizontal, 3.1e-4, aperture)
+    acceptance = SymmetricAcceptance(
+        THETA, Optics(6e-5, 2.25e-4, clip, horizontal, 3.1e-4, aperture)
+    )
     return SimpleNamespace(
         field=StraightDislocations(lines, IsotropicMedium(0.334)),
         geometry=geometry,

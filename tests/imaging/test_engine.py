@@ -9,6 +9,7 @@ from small_images import EDGE, MIXED, SINGULAR, line, make, plain_images
 
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.imaging import engine as engine_module
+from weakbeam.imaging import tiles
 from weakbeam.imaging.direct import q_of_rays
 from weakbeam.imaging.engine import Engine
 
@@ -203,7 +204,7 @@ def test_long_scans_are_cut_into_pieces_that_fit_together(monkeypatch):
     fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
     powers = np.array([np.ones(23), phi]), np.array([np.ones(19), np.ones(19)])
     whole, moments = fast.images(rock, roll), fast.moments(rock, roll, *powers)
-    monkeypatch.setattr(engine_module, "_SETTINGS_AT_ONCE", 5)
+    monkeypatch.setattr(tiles, "SETTINGS_AT_ONCE", 5)
     np.testing.assert_array_equal(fast.images(rock, roll), whole)
     np.testing.assert_allclose(fast.moments(rock, roll, *powers), moments, rtol=1e-12)
 

@@ -1,15 +1,14 @@
 """Factors of every kind of acceptance in the engine, against the plain sum."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from instruments import changed, symmetric_acceptance
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.raytrace import RayOptics, trace
@@ -26,7 +25,7 @@ from weakbeam.instrument.stops import (
 )
 
 GEOMETRY = symmetric_geometry(math.radians(8.97317))
-OPEN = Acceptance(
+OPEN = symmetric_acceptance(
     theta=GEOMETRY.theta,
     bandwidth=6.0e-5,
     divergence_vertical=2.25e-4,
@@ -85,7 +84,7 @@ def shifts(values, motor):
 
 @pytest.mark.parametrize(("changes", "tolerance"), CASES.values(), ids=CASES)
 def test_engine_equals_the_plain_sum(changes, tolerance):
-    acceptance = replace(OPEN, **changes)
+    acceptance = changed(OPEN, **changes)
     engine = Engine(FIELD, GEOMETRY, RAYS, acceptance)
     images = engine.images(shifts(PHI, 0), shifts(CHI, 1))
     settings = [[phi, chi, 0.0] for chi in CHI for phi in PHI]
@@ -99,19 +98,15 @@ def test_engine_equals_the_plain_sum(changes, tolerance):
 @pytest.mark.parametrize("stop", [RoundAperture(3e-4), Wire(2e-4, axis="roll", optical_depth=0.1)])
 def test_a_joint_of_two_windows_is_no_gap(stop):
     """The perfect crystal at χ = 0 lies exactly where two windows of ξ meet."""
-    engine = Engine(
-        StraightDislocations([], IsotropicMedium(0.334)),
-        GEOMETRY,
-        RAYS,
-        replace(OPEN, stops=(stop,)),
-    )
+    field = StraightDislocations([], IsotropicMedium(0.334))
+    engine = Engine(field, GEOMETRY, RAYS, changed(OPEN, stops=(stop,)))
     at_rest, beside = engine.images(shifts([0.0], 0), shifts([0.0, 1e-8], 1))[:, 0]
     np.testing.assert_allclose(at_rest, beside, rtol=1e-2)
     assert at_rest.min() > 0.8
 
 
 def test_moments_under_a_central_stop_equal_sums_over_frames():
-    engine = Engine(FIELD, GEOMETRY, RAYS, replace(OPEN, stops=(CentralStop(9.4e-5),)))
+    engine = Engine(FIELD, GEOMETRY, RAYS, changed(OPEN, stops=(CentralStop(9.4e-5),)))
     frames = engine.images(shifts(PHI, 0), shifts(CHI, 1)).astype(float)
     rock, roll = np.stack([np.ones(5), PHI, np.ones(5)]), np.stack([np.ones(4), np.ones(4), CHI])
     moments = engine.moments(shifts(PHI, 0), shifts(CHI, 1), rock, roll)
@@ -126,13 +121,17 @@ def smooth_kernel(acceptance, bins=(241, 41, 301)):
     edges = tuple(np.linspace(-r, r, n + 1) for r, n in zip(reach, bins, strict=True))
     centers = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
     density = acceptance.density(np.stack(np.meshgrid(*centers, indexing="ij"), axis=-1))
-    throughput = OPEN.passed_by_condenser * OPEN.passed_by_aperture**2 * acceptance.throughput
+    throughput = (
+        OPEN.optics.passed_by_condenser
+        * OPEN.optics.passed_by_aperture**2
+        * acceptance.optics.throughput
+    )
     return Kernel(edges, density.astype(np.float32), 10**9, 0.0, throughput)
 
 
 @pytest.mark.parametrize("stops", [(), (KnifeEdge(5e-5),)], ids=["open", "knife"])
 def test_tabulated_acceptance_gives_the_images_of_the_closed_form(stops):
-    acceptance = replace(OPEN, stops=stops)
+    acceptance = changed(OPEN, stops=stops)
     closed = Engine(FIELD, GEOMETRY, RAYS, acceptance)
     table = Engine(FIELD, GEOMETRY, RAYS, acceptance, kernel=smooth_kernel(acceptance))
     images = [engine.images(shifts(PHI, 0), shifts(CHI, 1)) for engine in (closed, table)]
@@ -147,7 +146,12 @@ def test_table_is_interpolated_as_the_kernel_says():
     engine = Engine(FIELD, GEOMETRY, RAYS, OPEN, kernel=kernel)
     images = engine.images(shifts(PHI, 0), shifts(CHI, 1))
     q = q_of_rays(FIELD, GEOMETRY, RAYS)
-    scale = kernel.throughput / OPEN.passed_by_condenser / OPEN.passed_by_aperture**2 / OPEN.peak
+    scale = (
+        kernel.throughput
+        / OPEN.optics.passed_by_condenser
+        / OPEN.optics.passed_by_aperture**2
+        / OPEN.peak
+    )
     for j, chi in enumerate(CHI):
         for i, phi in enumerate(PHI):
             density = kernel.density(q + np.array([phi, chi, 0.0]) @ GEOMETRY.motor_vectors)
@@ -159,9 +163,9 @@ def test_vignetting_moves_the_centre_of_the_lens_with_the_field_position():
     engine = Engine(FIELD, GEOMETRY, RAYS, OPEN, vignetting=-1e-4)
     images = engine.images(shifts(PHI, 0), shifts(CHI, 1))
     q = q_of_rays(FIELD, GEOMETRY, RAYS).reshape(*engine.shape, -1, 3)
-    s, c = OPEN.sin, OPEN.cos
+    s, c = OPEN.factors.sin, OPEN.factors.cos
     zeta, weight = np.polynomial.legendre.leggauss(300)
-    zeta = OPEN.clip * zeta[:, None]
+    zeta = OPEN.optics.clip * zeta[:, None]
     for row, column in ((0, 0), (11, 16), (3, 12)):
         # Direction of the ray through the middle of the lens, at height v and offset y.
         v = -RAYS.row_positions[row] * math.sin(2 * GEOMETRY.theta)
@@ -172,14 +176,19 @@ def test_vignetting_moves_the_centre_of_the_lens_with_the_field_position():
                 energy = (moved[:, 0] + c * zeta) / s
                 delta = 2 * s * moved[:, 2] - 2 * c * moved[:, 0] - zeta - delta_0
                 xi = 2 * s * moved[:, 1] - xi_0
-                log = (zeta / OPEN.divergence_vertical) ** 2 + (energy / OPEN.bandwidth) ** 2
-                log = log + (delta / OPEN.lens) ** 2 + (xi / OPEN.lens) ** 2
-                passes = (np.abs(delta) < OPEN.aperture) & (np.abs(xi) < OPEN.aperture)
+                log = (zeta / OPEN.optics.divergence_vertical) ** 2 + (
+                    energy / OPEN.optics.bandwidth
+                ) ** 2
+                log = log + (delta / OPEN.optics.lens) ** 2 + (xi / OPEN.optics.lens) ** 2
+                passes = (np.abs(delta) < OPEN.optics.aperture) & (
+                    np.abs(xi) < OPEN.optics.aperture
+                )
                 value = weight @ (np.exp(-log / 2) * passes) @ RAYS.sample_weights
                 at_rest = (
-                    -((zeta / OPEN.divergence_vertical) ** 2) - (c * zeta / s / OPEN.bandwidth) ** 2
+                    -((zeta / OPEN.optics.divergence_vertical) ** 2)
+                    - (c * zeta / s / OPEN.optics.bandwidth) ** 2
                 )
-                peak = weight @ np.exp((at_rest - (zeta / OPEN.lens) ** 2) / 2)
+                peak = weight @ np.exp((at_rest - (zeta / OPEN.optics.lens) ** 2) / 2)
                 assert images[j, i, row, column] == pytest.approx(value / peak[0], abs=2e-5)
     mean_q, _ = engine.mean_q()
     np.testing.assert_allclose(mean_q, Engine(FIELD, GEOMETRY, RAYS, OPEN).mean_q()[0], atol=1e-15)

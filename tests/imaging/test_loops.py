@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from weakbeam.diffraction.geometry import diffraction_vector_change
-from weakbeam.imaging import loops, normal
+from weakbeam.imaging import gradient_loops, normal, sum_loops
 
 
 @numba.njit
@@ -55,12 +55,14 @@ def test_change_of_q_equals_the_plain_formula_and_masks_what_has_no_lattice():
     q0 = np.array([0.36, 0.48, 0.8])
     rotation = np.linalg.qr(random.normal(size=(3, 3)))[0]
     q = np.empty((3, 200))
-    masked = loops.q_from_gradient(np.ascontiguousarray(beta.reshape(200, 9).T), q0, rotation, q)
+    masked = gradient_loops.q_from_gradient(
+        np.ascontiguousarray(beta.reshape(200, 9).T), q0, rotation, q
+    )
     expected = diffraction_vector_change(beta, q0) @ rotation.T
     nowhere = np.isnan(expected).any(axis=1)
     assert masked == nowhere.sum()
     assert set(np.flatnonzero(nowhere)) >= {3, 7, 11, 13}
-    np.testing.assert_array_equal(q[:, nowhere], loops.NOWHERE)
+    np.testing.assert_array_equal(q[:, nowhere], gradient_loops.NOWHERE)
     scale = np.abs(beta[~nowhere]).max(axis=(1, 2))
     error = np.abs(q.T[~nowhere] - expected[~nowhere]).max(axis=1)
     determinant = np.linalg.det(np.eye(3) + beta[~nowhere])
@@ -74,7 +76,7 @@ def test_sum_of_products_for_any_number_of_samples(samples):
     roll = random.uniform(size=(samples, 2, 8)).astype(np.float32)
     pixels = np.array([4, 0, 7, 1, 9])
     frames = np.full((2, 3, 10), -1, np.float32)
-    loops.sum_products(rock, roll, pixels, False, frames)
+    sum_loops.sum_products(rock, roll, pixels, False, frames)
     expected = np.einsum("kip,kjp->jip", rock, roll)[:, :, :5]
     np.testing.assert_allclose(frames[:, :, pixels], expected, rtol=1e-6)
     np.testing.assert_array_equal(frames[:, :, [2, 3, 5, 6, 8]], -1)

@@ -12,7 +12,6 @@ from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.oblique import solve_oblique
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.raytrace import RayOptics, trace
@@ -20,6 +19,7 @@ from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.stops import CentralStop, SquareAperture
 
 PHI = np.array([-3e-4, -1.2e-4, 0.0, 1e-4, 2.5e-4])
@@ -44,9 +44,7 @@ def build(
         for count in slices
     ]
     widths = {"clip": 0.14e-3, "divergence_horizontal": 0.0, "aperture": 1.0323e-3} | optics
-    instrument = Acceptance(
-        theta=bragg.theta, bandwidth=6e-5, divergence_vertical=2.25e-4, lens=3.1e-4, **widths
-    )
+    instrument = Optics(bandwidth=6e-5, divergence_vertical=2.25e-4, lens=3.1e-4, **widths)
     return SimpleNamespace(
         field=StraightDislocations(lines, IsotropicMedium(0.334)),
         geometry=geometry,
@@ -105,7 +103,7 @@ def test_perfect_crystal_at_its_bragg_setting_is_one():
 
 def test_symmetric_geometry_by_either_route():
     case = make(lines=(MIXED,), slices=(11,))
-    general = oblique_acceptance(case.acceptance, case.geometry)
+    general = oblique_acceptance(case.acceptance.optics, case.geometry)
     settings = [(p, c, t) for p in PHI for c in CHI for t in (0.0, 4e-4)]
     q = q_of_rays(case.field, case.geometry, case.rays[0])
     plain = [
@@ -139,7 +137,7 @@ def test_moments_are_sums_over_the_frames():
 
 def test_a_traced_kernel_gives_the_same_images():
     case = build(lines=(MIXED,), shape=(10, 14))
-    optics = RayOptics(case.acceptance.optics, case.geometry)
+    optics = RayOptics(case.acceptance, case.geometry)
     kernel = trace(optics, 30_000_000, (60, 60, 60), seed=4)
     table, closed = frames_of(case, kernel=kernel)[0], frames_of(case)[0]
     assert np.linalg.norm(table - closed) < 0.03 * np.linalg.norm(closed)
@@ -169,7 +167,7 @@ def test_blur_of_phi_is_an_average_over_frames():
     case = build(lines=(MIXED,), shape=(8, 9))
     optics = case.acceptance.optics
     per_phi, per_chi, _ = case.geometry.motor_vectors
-    moved = oblique_acceptance(replace(optics, motion=tuple(1e-4 * per_phi)), case.geometry)
+    moved = oblique_acceptance(optics, case.geometry, tuple(1e-4 * per_phi))
     blurred = Engine(case.field, case.geometry, case.rays, moved)
     path = 1.2e-4 + 1e-4 * ((np.arange(200) + 0.5) / 200 - 0.5)
     ours = blurred.images([1.2e-4 * per_phi], [2e-4 * per_chi])[0, 0]

@@ -3,11 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile, wavelength
 
 
 def test_ratio_of_fwhm_and_sigma():
     assert pytest.approx(2.354820045, abs=1e-9) == FWHM_PER_SIGMA
+
+
+def test_wavelength_of_one_angstrom():
+    assert wavelength(12.398419843) == 1.0
 
 
 def test_the_gaussian_has_the_height_that_it_says():

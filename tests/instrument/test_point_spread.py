@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.special import ndtr
 
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.point_spread import combined, gaussian_spread, lens_spread
 from weakbeam.instrument.stops import (
     CentralStop,
@@ -22,8 +22,7 @@ WAVELENGTH = 7.293e-5
 
 
 def optics(lens=3.1e-4, aperture=1.03e-3, stops=()):
-    return Acceptance(
-        theta=0.1566,
+    return Optics(
         bandwidth=6e-5,
         divergence_vertical=2.25e-4,
         clip=1.4e-4,

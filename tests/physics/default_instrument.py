@@ -3,13 +3,13 @@
 import math
 
 import numpy as np
+from instruments import symmetric_acceptance
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.imaging.direct import direct_images, q_of_rays
@@ -25,7 +25,7 @@ B = 4.0495e-4 / math.sqrt(2)
 THETA = bragg_angle(float(ALUMINIUM.d_spacing(HKL)), 17.0)
 GEOMETRY = symmetric_geometry(THETA)
 SAMPLE_FROM_CRYSTAL = symmetric_orientation(ALUMINIUM, HKL, X_AXIS)
-ACCEPTANCE = Acceptance(
+ACCEPTANCE = symmetric_acceptance(
     theta=THETA,
     bandwidth=6e-5,
     divergence_vertical=0.53e-3 / FWHM_PER_SIGMA,

@@ -1,17 +1,17 @@
 """The rule for the centre of mass of a Gaussian acceptance (physics.md, E6), by the engine."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from default_instrument import ACCEPTANCE, GEOMETRY, rays
+from instruments import changed
 
 from weakbeam.analysis.moments import com_response
 from weakbeam.defects.field import UniformGradient
 from weakbeam.imaging.engine import Engine
 
-SOFT = replace(ACCEPTANCE, clip=math.inf, aperture=math.inf)
+SOFT = changed(ACCEPTANCE, clip=math.inf, aperture=math.inf)
 TURN = GEOMETRY.imaging_from_sample
 SIGMA = TURN.T @ SOFT.covariance() @ TURN
 """Covariance in components (rock, roll, par) of the sample."""

@@ -22,6 +22,7 @@ from default_instrument import (
     plain_images,
     rays,
 )
+from instruments import changed
 from scipy.optimize import minimize
 
 from weakbeam.crystal.orientation import symmetric_orientation
@@ -76,7 +77,7 @@ def test_an_expanded_crystal_is_brightest_at_smaller_two_theta(expansion):
     """The maximum over (φ, T) lies at T = -2ε tanθ and φ = +ε tanθ."""
     field = UniformGradient(expansion * np.eye(3))
     # One pixel through the plain sum; a Gaussian acceptance, so that there is one maximum.
-    soft = replace(ACCEPTANCE, clip=math.inf, aperture=math.inf)
+    soft = changed(ACCEPTANCE, clip=math.inf, aperture=math.inf)
 
     def darkness(scaled):
         setting = (1e-4 * scaled[0], 0.0, 1e-4 * scaled[1])

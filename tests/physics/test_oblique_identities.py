@@ -11,7 +11,7 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.goniometer_setting import solve_omega
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
@@ -19,6 +19,7 @@ from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.instrument.optics import Optics
 
 ENERGY = 25.0
 
@@ -44,21 +45,19 @@ def random_reflections(count, seed):
     return found
 
 
-def optics(theta):
-    return Acceptance(
-        theta=theta,
-        bandwidth=6e-5,
-        divergence_vertical=2.25e-4,
-        clip=1.4e-4,
-        divergence_horizontal=0.0,
-        lens=3.1e-4,
-        aperture=1.0e-3,
-    )
+OPTICS = Optics(
+    bandwidth=6e-5,
+    divergence_vertical=2.25e-4,
+    clip=1.4e-4,
+    divergence_horizontal=0.0,
+    lens=3.1e-4,
+    aperture=1.0e-3,
+)
 
 
 def engine(field, geometry, shape=(3, 4), slices=7):
     rays = ray_grid(geometry, shape, 0.04, *BeamProfile(0.15).samples(slices), "normal")
-    return Engine(field, geometry, rays, oblique_acceptance(optics(geometry.theta), geometry))
+    return Engine(field, geometry, rays, oblique_acceptance(OPTICS, geometry))
 
 
 REFLECTIONS = random_reflections(10, seed=11)
@@ -131,7 +130,7 @@ def turned_together(geometry, turn):
 def test_turning_crystal_defects_and_goniometer_together_changes_nothing(case):
     cell, mount, geometry = case
     turn = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
-    acceptance = oblique_acceptance(optics(geometry.theta), geometry)
+    acceptance = oblique_acceptance(OPTICS, geometry)
     ours = images_of([line_in(mount, cell)], geometry, acceptance)
     again = images_of([line_in(turn @ mount, cell)], turned_together(geometry, turn), acceptance)
     np.testing.assert_allclose(again, ours, rtol=0, atol=1e-10)
@@ -142,7 +141,7 @@ def test_turning_everything_in_the_symmetric_geometry_changes_nothing():
     cell, mount, _ = REFLECTIONS[0]
     geometry = symmetric_geometry(0.16)
     turn = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
-    acceptance = optics(0.16)
+    acceptance = SymmetricAcceptance(0.16, OPTICS)
     ours = images_of([line_in(mount, cell)], geometry, acceptance)
     again = images_of([line_in(turn @ mount, cell)], turned_together(geometry, turn), acceptance)
     np.testing.assert_allclose(again, ours, rtol=0, atol=1e-10)
@@ -157,7 +156,7 @@ def test_a_crystal_turned_about_the_vertical_diffracts_where_omega_has_turned_ba
     for one in first:
         other = min(second, key=lambda s: abs(s.eta - one.eta))
         assert math.remainder(other.omega - one.omega + angle, 2 * math.pi) == pytest.approx(0)
-        acceptance = oblique_acceptance(optics(one.theta), one.geometry)
+        acceptance = oblique_acceptance(OPTICS, one.geometry)
         # φ and χ are carried by ω and so turn about other lines of the crystal: at rest only.
         images = [
             images_of([line_in(m, cell)], setting.geometry, acceptance)[0]

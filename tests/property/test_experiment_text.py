@@ -61,7 +61,7 @@ STOPS = ("square_aperture", "round_aperture", "knife_edge", "central_stop", "wir
 @given(experiments())
 def test_the_instruments_of_experiments_to_simulate_let_something_through(experiment):
     acceptance = acceptance_of(experiment, 0.2)
-    assert 1e-6 < acceptance.throughput < 1.0 + 1e-9
+    assert 1e-6 < acceptance.optics.throughput < 1.0 + 1e-9
     assert profile_of(experiment).samples(15)[1].sum() == pytest.approx(1.0)
 
 

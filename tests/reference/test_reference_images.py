@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import renderer
+from instruments import symmetric_acceptance
 from make_images import FOLDER, rendered
 from reference_cases import DEFAULT, KEPT, MIXED, OBLIQUE, SCREW
 
@@ -15,7 +16,6 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_mount, symmetric_orientation
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import StraightDislocations
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.oblique import solve_oblique
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
@@ -24,6 +24,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
+from weakbeam.instrument.optics import Optics
 from weakbeam.run.simulate import simulate
 
 ELSEWHERE = Path(__file__).parents[3] / "shared" / "reference"
@@ -67,7 +68,7 @@ def parts(p):
         for line in p["lines"]
     ]
     theta = bragg_angle(float(cell.d_spacing(p["hkl"])), p["energy"])
-    acceptance = Acceptance(
+    acceptance = symmetric_acceptance(
         theta=theta,
         bandwidth=p["bandwidth"],
         divergence_vertical=p["zeta_v"],
@@ -115,8 +116,7 @@ def render_oblique(p):
     settings = solve_oblique(cell, orientation, p["hkl"], p["energy"])
     setting = min(settings, key=lambda s: abs(s.omega - p["oblique"]["omega_rad"]))
     assert setting.omega == pytest.approx(p["oblique"]["omega_rad"], abs=1e-9)
-    optics = Acceptance(
-        theta=setting.theta,
+    optics = Optics(
         bandwidth=p["bandwidth"],
         divergence_vertical=p["zeta_v"],
         clip=p["clip"] or np.inf,

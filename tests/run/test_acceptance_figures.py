@@ -7,9 +7,10 @@ import pytest
 from scipy.special import ndtr
 
 from weakbeam.assemble import assemble
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.experiment import Experiment
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.stops import CentralStop, KnifeEdge, Wire
 from weakbeam.run.acceptance_figures import acceptance, bin_shares, kernel_figure
 
@@ -17,19 +18,22 @@ THETA = math.radians(8.97317)
 
 
 def optics(*stops):
-    return Acceptance(THETA, 6e-5, 2.25e-4, 140e-6, 0.0, 3.11e-4, 1.0323e-3, stops)
+    optics = Optics(6e-5, 2.25e-4, 140e-6, 0.0, 3.11e-4, 1.0323e-3, stops)
+    return SymmetricAcceptance(THETA, optics)
 
 
 def test_shares_of_bins_with_jumps_between_their_edges():
     # A wire that blocks all of ξ between these two angles leaves the two ends of a Gaussian.
     stopped = optics(Wire(1e-4, 0.4e-4, axis="roll"))
-    low, high = (edge / (2 * stopped.sin) for edge in (-0.6e-4, 1.4e-4))
+    low, high = (edge / (2 * stopped.factors.sin) for edge in (-0.6e-4, 1.4e-4))
     edges = np.linspace(-3e-3, 3e-3, 38)
     shares = bin_shares(stopped.density_roll, edges, np.array([low, high]))
-    cdf = np.where((edges > low) & (edges < high), ndtr(low * 2 * stopped.sin / 3.11e-4), np.nan)
+    cdf = np.where(
+        (edges > low) & (edges < high), ndtr(low * 2 * stopped.factors.sin / 3.11e-4), np.nan
+    )
     outside = np.isnan(cdf)
-    blocked = np.diff(ndtr(np.array([low, high]) * 2 * stopped.sin / 3.11e-4))[0]
-    plain = ndtr(edges * 2 * stopped.sin / 3.11e-4)
+    blocked = np.diff(ndtr(np.array([low, high]) * 2 * stopped.factors.sin / 3.11e-4))[0]
+    plain = ndtr(edges * 2 * stopped.factors.sin / 3.11e-4)
     cdf[outside] = plain[outside] - blocked * (edges[outside] >= high)
     inside = ndtr(1.0323e-3 / 3.11e-4) - ndtr(-1.0323e-3 / 3.11e-4) - blocked
     np.testing.assert_allclose(shares, np.diff(cdf) / inside, atol=1e-10)

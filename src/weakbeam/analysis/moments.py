@@ -12,8 +12,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats
 
 if TYPE_CHECKING:
-    from weakbeam.diffraction.acceptance import Acceptance
-    from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+    from weakbeam.diffraction.density import AcceptanceDensity
 
 DARK = 1e-6
 """Pixels with less than this share of the brightest pixel's intensity have no moments."""
@@ -142,14 +141,12 @@ class ScanMoments:
         return np.where(lit, mean, np.nan)
 
 
-def com_response(
-    acceptance: Acceptance | ObliqueAcceptance, shifts: ArrayLike, positions: ArrayLike
-) -> Floats:
+def com_response(acceptance: AcceptanceDensity, shifts: ArrayLike, positions: ArrayLike) -> Floats:
     r"""How far the centre of mass moves when q changes, for the motor positions of a scan.
 
     Parameters
     ----------
-    acceptance : Acceptance or ObliqueAcceptance
+    acceptance : AcceptanceDensity
         The instrument.
     shifts : (frames, 3) array_like
         Shift of q in the imaging frame at each frame.

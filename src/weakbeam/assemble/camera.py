@@ -8,17 +8,16 @@ from dataclasses import replace
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.acceptance import Acceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
-from weakbeam.diffraction.reflection import wavelength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
 from weakbeam.experiment.camera import Camera, CameraFile, camera_preset, read_camera_file
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.vertical_rays import vertical_rays
-from weakbeam.instrument.beam import FWHM_PER_SIGMA
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, wavelength
 from weakbeam.instrument.camera import CameraModel, FixedPattern
 from weakbeam.instrument.detector import Detector, Readout
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.point_spread import (
     PointSpread,
     combined,
@@ -75,9 +74,7 @@ def camera_model_of(camera: Camera) -> CameraModel | None:
     return _model(camera_preset(camera.model))
 
 
-def detector_of(
-    experiment: Experiment, geometry: DiffractionGeometry, optics: Acceptance
-) -> Detector:
+def detector_of(experiment: Experiment, geometry: DiffractionGeometry, optics: Optics) -> Detector:
     """Build the detector of an experiment.
 
     Parameters
@@ -86,7 +83,7 @@ def detector_of(
         The description.
     geometry : DiffractionGeometry
         The reflection.
-    optics : Acceptance
+    optics : Optics
         Lens and stops, whose diffraction may blur the image.
 
     Raises
@@ -126,7 +123,7 @@ def sharp_detector_of(camera: Camera) -> Detector:
 
 
 def _spread(
-    experiment: Experiment, geometry: DiffractionGeometry, optics: Acceptance
+    experiment: Experiment, geometry: DiffractionGeometry, optics: Optics
 ) -> PointSpread | None:
     camera = experiment.camera
     gaussian = gaussian_spread(camera.psf_px) if camera.psf_px else None

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.errors import InputError
 from weakbeam.experiment import (
@@ -29,6 +29,7 @@ from weakbeam.instrument.beam import FWHM_PER_SIGMA, BeamProfile
 from weakbeam.instrument.lens_stack import stack_matrix
 from weakbeam.instrument.matter import attenuation
 from weakbeam.instrument.objective import CompoundRefractiveLens
+from weakbeam.instrument.optics import Optics
 
 ID06_LENS = Lens(lenslets=88, radius_um=50.0, pitch_mm=1.6, material="Be", distance_m=0.274)
 """The lens that stands in where an experiment gives none (docs/explanation/physics.md, B2)."""
@@ -207,8 +208,8 @@ def _attenuation(material: str, energy_kev: float) -> float:
 
 def acceptance_of(
     experiment: Experiment, theta: float, motion: tuple[float, float, float] = (0.0, 0.0, 0.0)
-) -> Acceptance:
-    """Build the acceptance of an experiment in closed form.
+) -> SymmetricAcceptance:
+    """Build the acceptance of an experiment in the symmetric geometry.
 
     Parameters
     ----------
@@ -232,8 +233,7 @@ def acceptance_of(
     if beam.divergence_vertical_profile == "uniform":
         # Whatever its full width, a uniform spread is an infinitely wide one that is cut.
         divergence, clip = math.inf, min(clip, 0.5e-3 * beam.divergence_vertical_fwhm_mrad)
-    without_stop = Acceptance(
-        theta=theta,
+    without_stop = Optics(
         bandwidth=beam.total_bandwidth_rms,
         divergence_vertical=divergence,
         clip=clip,
@@ -241,10 +241,11 @@ def acceptance_of(
         lens=fwhm_mrad * per_fwhm,
         aperture=aperture_mrad * 1e-3,
         spectrum=() if beam.spectrum is None else beam.lines,
-        motion=motion,
     )
     centred = tuple((weight, 0.0, rms) for weight, _, rms in beam.lines)
-    if without_stop.open.peak < LEAST_SHARE * replace(without_stop.open, spectrum=centred).peak:
+    peak = SymmetricAcceptance(theta, without_stop).peak
+    peak_centred = SymmetricAcceptance(theta, replace(without_stop, spectrum=centred)).peak
+    if peak < LEAST_SHARE * peak_centred:
         raise InputError(
             "beam.spectrum",
             [line.center for line in beam.spectrum or ()],
@@ -252,8 +253,8 @@ def acceptance_of(
         )
     stop = stops_of(experiment)
     try:
-        acceptance = replace(without_stop, stops=stop)
-        passes = acceptance.throughput > LEAST_SHARE
+        optics = replace(without_stop, stops=stop)
+        passes = optics.throughput > LEAST_SHARE
     except ValueError:
         passes = False
     if not passes:
@@ -264,7 +265,7 @@ def acceptance_of(
             f"lets nothing through; the lens passes {-_half_width(experiment):.4g} to "
             f"{_half_width(experiment):.4g} um in its back focal plane",
         )
-    return acceptance
+    return SymmetricAcceptance(theta, optics, motion)
 
 
 def motion_of(experiment: Experiment, geometry: DiffractionGeometry) -> tuple[float, float, float]:

@@ -24,18 +24,20 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import Site
 from weakbeam.defects.field import DisplacementGradientField, Superposition
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance, oblique_acceptance
+from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
-from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.contract import ImagingEngine
+from weakbeam.imaging.engines import CPU, engine_builder
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.sampling import MOST_SAMPLES
 from weakbeam.imaging.scan import DetectorScan, detector_scans
 from weakbeam.instrument.detector import Detector
+from weakbeam.instrument.optics import Optics
 from weakbeam.io.provenance import file_sha256, text_sha256
 
 COARSE_SLICES = 15
@@ -72,9 +74,9 @@ class Setup:
     geometry: DiffractionGeometry
     motors: Mapping[str, float]
     """Setting of the goniometer, ``mu``, ``omega``, ``chi`` and ``phi`` (rad)."""
-    optics: Acceptance
+    optics: Optics
     """Beam, lens and stops."""
-    acceptance: Acceptance | ObliqueAcceptance
+    acceptance: AcceptanceDensity
     """What they let through for this reflection."""
     defects: Defects
     grids: tuple[RayGrid, ...]
@@ -92,9 +94,8 @@ class Setup:
     @property
     def factorises(self) -> bool:
         """Whether frames are products of factors of the acceptance."""
-        return isinstance(self.acceptance, Acceptance) and self.experiment.acceptance.method == (
-            "closed-form"
-        )
+        closed_form = self.experiment.acceptance.method == "closed-form"
+        return closed_form and self.acceptance.factors is not None
 
     @property
     def dislocations(self) -> tuple[PlacedDislocation, ...]:
@@ -136,14 +137,16 @@ class Setup:
         workers: int | None = None,
         perfect: bool = False,
         tolerance: float = 1.0,
-    ) -> Engine:
+        machine: str = CPU,
+    ) -> ImagingEngine:
         """The engine for the sample at height `z` (µm), with its defects or without.
 
-        `tolerance` tells how many times larger than usual steps of q along a ray may be.
+        `tolerance` tells how many times larger than usual steps of q along a ray may be, `machine`
+        which of `weakbeam.imaging.engines` it is.
         """
         grids = [replace(grid, lift=z) for grid in self.grids]
         field = Superposition() if perfect else self.field_at(z, workers)
-        return Engine(
+        return engine_builder(machine)(
             field,
             self.geometry,
             grids,
@@ -172,7 +175,7 @@ class Setup:
         See `weakbeam.diffraction.kernel.conditions`.
         """
         return conditions(
-            self.optics,
+            self.acceptance,
             self.geometry,
             self.reflection.hkl,
             self.experiment.beam.energy_keV,
@@ -194,7 +197,7 @@ class Setup:
         if table.method == "ray-trace":
             from weakbeam.diffraction.raytrace import RayOptics, trace
 
-            rays = RayOptics(self.optics, self.geometry)
+            rays = RayOptics(self.acceptance, self.geometry)
             return trace(rays, table.rays, table.bins, seed=table.seed, conditions=belongs_to)
         from weakbeam.io.kernel_file import read_kernel
 
@@ -315,8 +318,11 @@ def _one(
     geometry, motors, notes = geometry_of(
         reflection, orientation, crystal.cell, experiment.beam.energy_keV, key
     )
-    optics = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
-    symmetric = reflection.geometry == "symmetric"
+    acceptance: AcceptanceDensity
+    acceptance = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
+    optics = acceptance.optics
+    if reflection.geometry != "symmetric":
+        acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
     positions, strained = _positions(experiment), experiment.scan.strain.moving
     with naming(f"{key}.hkl", list(reflection.hkl)):
         smooth, grids = _ray_grids(experiment, geometry)
@@ -333,7 +339,7 @@ def _one(
         geometry=geometry,
         motors=motors,
         optics=optics,
-        acceptance=optics if symmetric else oblique_acceptance(optics, geometry),
+        acceptance=acceptance,
         defects=defects.turned(orientation @ reference.T),
         grids=tuple(grids),
         smooth_grid=smooth,

@@ -158,7 +158,7 @@ def ray_optics(
 
     # An experiment may well name the kernel that is about to be made.
     setup = assemble(experiment.model_copy(update={"acceptance": Acceptance()}))
-    return RayOptics(setup.optics, setup.geometry, exact=exact), setup.conditions
+    return RayOptics(setup.acceptance, setup.geometry, exact=exact), setup.conditions
 
 
 def _check_memory(rays: float, bins: tuple[int, int, int], workers: int | None) -> None:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from weakbeam.core.arrays import Floats
     from weakbeam.crystal.lattice import Miller, UnitCell
-    from weakbeam.diffraction.acceptance import Acceptance
     from weakbeam.diffraction.geometry import DiffractionGeometry
     from weakbeam.diffraction.planner import ReflectionSet
     from weakbeam.diffraction.reachable import ReachableReflection
     from weakbeam.experiment import Experiment
+    from weakbeam.instrument.optics import Optics
 
 MOTORS = ("phi", "chi", "two_theta")
 SETS_SHOWN = 10
@@ -91,7 +91,7 @@ def plan(experiment: Experiment, table: Table, size: int, motors: tuple[str, ...
     mounted = fixed_orientation(experiment, crystal, table.geometry)
     axes = [index for index, motor in enumerate(MOTORS) if motor in motors]
     settings, rows = [], []
-    optics = acceptance_of(experiment, table.rows[0].theta) if table.rows else None
+    optics = acceptance_of(experiment, table.rows[0].theta).optics if table.rows else None
     for row in table.rows:
         q_crystal = crystal.cell.plane_normal(row.hkl)
         for setting, geometry, orientation in _settings(experiment, crystal.cell, row, mounted):
@@ -136,14 +136,12 @@ def _level_orientation(experiment: Experiment, cell: UnitCell, hkl: Miller) -> F
     return symmetric_orientation(cell, hkl, axes[-1])
 
 
-def _response(optics: Acceptance, geometry: DiffractionGeometry, axes: Sequence[int]) -> Floats:
-    from dataclasses import replace
-
+def _response(optics: Optics, geometry: DiffractionGeometry, axes: Sequence[int]) -> Floats:
     from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
     from weakbeam.diffraction.planner import gaussian_response
 
-    acceptance = oblique_acceptance(replace(optics, theta=geometry.theta), geometry)
-    return gaussian_response(geometry.motor_vectors[axes], acceptance.covariance())
+    covariance = oblique_acceptance(optics, geometry).covariance()
+    return gaussian_response(geometry.motor_vectors[axes], covariance)
 
 
 def as_text(plan: Plan) -> str:

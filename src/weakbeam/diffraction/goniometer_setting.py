@@ -20,7 +20,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.diffraction.geometry import DiffractionGeometry
-from weakbeam.diffraction.reflection import wavelength
+from weakbeam.instrument.beam import wavelength
 from weakbeam.instrument.goniometer import lab_from_sample, rotation_x, rotation_y, rotation_z
 
 LAUE_TOLERANCE = 1e-10

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 from weakbeam.core.compiled import compiled
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
 
@@ -164,7 +164,7 @@ class Kernel:
 
 
 def conditions(
-    acceptance: Acceptance,
+    acceptance: AcceptanceDensity,
     geometry: DiffractionGeometry,
     hkl: Sequence[int],
     energy_kev: float,
@@ -173,8 +173,8 @@ def conditions(
 
     Parameters
     ----------
-    acceptance : Acceptance
-        Beam, lens and stops.
+    acceptance : AcceptanceDensity
+        Beam, lens and stops, with the Bragg angle and the motion during the exposure.
     geometry : DiffractionGeometry
         The reflection at its Bragg setting.
     hkl : sequence of 3 int
@@ -187,20 +187,20 @@ def conditions(
     dict
         Of numbers, strings and lists, as JSON holds them.
     """
-    fwhm = 1e3 * FWHM_PER_SIGMA
+    optics, fwhm = acceptance.optics, 1e3 * FWHM_PER_SIGMA
     return {
         "reflection.hkl": [int(index) for index in hkl],
         "reflection.theta_deg": math.degrees(acceptance.theta),
         "reflection.eta_deg": math.degrees(geometry.eta),
         "beam.energy_keV": float(energy_kev),
-        "beam.bandwidth_rms": acceptance.bandwidth,
-        "beam.spectrum": [list(line) for line in acceptance.spectrum],
-        "beam.divergence_vertical_fwhm_mrad": fwhm * acceptance.divergence_vertical,
-        "beam.divergence_vertical_clip_mrad": 1e3 * acceptance.clip,
-        "beam.divergence_horizontal_fwhm_mrad": fwhm * acceptance.divergence_horizontal,
-        "objective.acceptance_fwhm_mrad": fwhm * acceptance.lens,
-        "objective.aperture_mrad": 1e3 * acceptance.aperture,
-        "objective.stop": [{"kind": type(s).__name__, **asdict(s)} for s in acceptance.stops],
+        "beam.bandwidth_rms": optics.bandwidth,
+        "beam.spectrum": [list(line) for line in optics.spectrum],
+        "beam.divergence_vertical_fwhm_mrad": fwhm * optics.divergence_vertical,
+        "beam.divergence_vertical_clip_mrad": 1e3 * optics.clip,
+        "beam.divergence_horizontal_fwhm_mrad": fwhm * optics.divergence_horizontal,
+        "objective.acceptance_fwhm_mrad": fwhm * optics.lens,
+        "objective.aperture_mrad": 1e3 * optics.aperture,
+        "objective.stop": [{"kind": type(s).__name__, **asdict(s)} for s in optics.stops],
         "motion of q during the exposure": list(acceptance.motion),
     }
 
@@ -231,14 +231,14 @@ def differences(kernel: Mapping[str, Any], experiment: Mapping[str, Any]) -> lis
     ]
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    return bool(one == other)
+def _same(value: Any, other: Any) -> bool:
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        return value.keys() == other.keys() and all(_same(value[k], other[k]) for k in value)
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple):
+        return len(value) == len(other) and all(map(_same, value, other))
+    if isinstance(value, int | float) and isinstance(other, int | float):
+        return math.isclose(value, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(value == other)
 
 
 def _shown(value: Any) -> str:

@@ -12,15 +12,18 @@ from dataclasses import replace
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.diffraction.marginals import normal_between
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
+from weakbeam.diffraction.closed_form import horizontal_nodes
+from weakbeam.diffraction.quadrature import normal_between
+from weakbeam.diffraction.ray_map import AT_REST, ray_map
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.passage import Window, gaussian_moments, transmission
 
 _NODES = 240
 
 
 def oblique_projections(
-    acceptance: ObliqueAcceptance, rock: Floats, roll: Floats, two_theta: Floats
+    theta: float, eta: float, optics: Optics, rock: Floats, roll: Floats, two_theta: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Joint densities of two components of q each, with the third one integrated over.
 
@@ -28,8 +31,10 @@ def oblique_projections(
 
     Parameters
     ----------
-    acceptance : ObliqueAcceptance
-        The instrument.
+    theta, eta : float
+        Bragg angle and azimuth of the diffracted beam (rad).
+    optics : Optics
+        Beam, lens and stops.
     rock, roll, two_theta : (n1,), (n2,) and (n3,) ndarray
         Grid along q_rock', q_roll and q_2θ, dimensionless.
 
@@ -39,34 +44,37 @@ def oblique_projections(
     rock_two_theta : (n1, n3) ndarray
     roll_two_theta : (n2, n3) ndarray
     """
-    optics = acceptance.optics
-    along, across, share = _divergences(acceptance)
-    first = _rock_given(acceptance, rock, along)
+    along, across, share = _divergences(theta, eta, optics)
+    first = _rock_given(theta, optics, rock, along)
     rock_roll = np.zeros((rock.size, roll.size))
     roll_two_theta = np.zeros((roll.size, two_theta.size))
     rock_two_theta = np.zeros((rock.size, two_theta.size))
     for term in optics.passages:
-        second = _roll_given(acceptance, roll, across, term.roll)
-        third = _two_theta_given(acceptance, two_theta, along, term.two_theta)
+        second = _roll_given(theta, optics, roll, across, term.roll)
+        third = _two_theta_given(theta, optics, two_theta, along, term.two_theta)
         passes_delta = gaussian_moments(term.two_theta, optics.lens)[0]
         passes_xi = gaussian_moments(term.roll, optics.lens)[0]
         rock_roll += term.weight * passes_delta * (first * share) @ second.T
         roll_two_theta += term.weight * (second * share) @ third.T
         rock_two_theta += (
-            term.weight * passes_xi * _joint(acceptance, rock, two_theta, term.two_theta)
+            term.weight * passes_xi * _joint(theta, eta, optics, rock, two_theta, term.two_theta)
         )
     return rock_roll / optics.passed, rock_two_theta / optics.passed, roll_two_theta / optics.passed
 
 
-def oblique_marginal(acceptance: ObliqueAcceptance, component: int, values: ArrayLike) -> Floats:
+def oblique_marginal(
+    theta: float, eta: float, optics: Optics, component: int, values: ArrayLike
+) -> Floats:
     """Density of one component of q, with the other two integrated over.
 
     A motion during the exposure is left out.
 
     Parameters
     ----------
-    acceptance : ObliqueAcceptance
-        The instrument.
+    theta, eta : float
+        Bragg angle and azimuth of the diffracted beam (rad).
+    optics : Optics
+        Beam, lens and stops.
     component : int
         0: q_rock', 1: q_roll, 2: q_2θ.
     values : (n,) array_like
@@ -76,26 +84,24 @@ def oblique_marginal(acceptance: ObliqueAcceptance, component: int, values: Arra
     -------
     (n,) ndarray
     """
-    optics = acceptance.optics
     at = np.asarray(values, dtype=np.float64).reshape(-1)
-    along, across, share = _divergences(acceptance)
+    along, across, share = _divergences(theta, eta, optics)
     if component == 0:
-        return _rock_given(acceptance, at, along) @ share
+        return _rock_given(theta, optics, at, along) @ share
     total = np.zeros(at.size)
     for term in optics.passages:
         if component == 1:
             passes = gaussian_moments(term.two_theta, optics.lens)[0]
-            given = _roll_given(acceptance, at, across, term.roll)
+            given = _roll_given(theta, optics, at, across, term.roll)
         else:
             passes = gaussian_moments(term.roll, optics.lens)[0]
-            given = _two_theta_given(acceptance, at, along, term.two_theta)
+            given = _two_theta_given(theta, optics, at, along, term.two_theta)
         total += term.weight * passes * (given @ share)
     return total / optics.passed
 
 
-def _divergences(acceptance: ObliqueAcceptance) -> tuple[Floats, Floats, Floats]:
+def _divergences(theta: float, eta: float, optics: Optics) -> tuple[Floats, Floats, Floats]:
     """Nodes (ζ_∥, ζ_⊥) of the divergences and their shares."""
-    optics = acceptance.optics
     reach = min(optics.clip, 8.0 * optics.divergence_vertical)
     node, weight = np.polynomial.legendre.leggauss(_NODES)
     vertical = reach * node
@@ -103,75 +109,75 @@ def _divergences(acceptance: ObliqueAcceptance) -> tuple[Floats, Floats, Floats]
         weight = weight * np.exp(-0.5 * (vertical / optics.divergence_vertical) ** 2)
     horizontal, share = np.zeros(1), np.ones(1)
     if optics.divergence_horizontal > 0.0:
-        horizontal, share = acceptance.horizontal_nodes()
+        horizontal, share = horizontal_nodes(theta, eta, optics)
     v, h = (part.ravel() for part in np.meshgrid(vertical, horizontal, indexing="ij"))
     shares = np.outer(weight / weight.sum(), share).ravel()
-    cosine, sine = math.cos(acceptance.eta), math.sin(acceptance.eta)
+    cosine, sine = math.cos(eta), math.sin(eta)
     return v * cosine - h * sine, v * sine + h * cosine, shares
 
 
-def _rock_given(acceptance: ObliqueAcceptance, rock: Floats, along: Floats) -> Floats:
+def _rock_given(theta: float, optics: Optics, rock: Floats, along: Floats) -> Floats:
     """Density of q_rock' at every node, (n, nodes)."""
-    optics = acceptance.optics
-    energy = (rock[:, None] + optics.cos * along) / optics.sin
+    energy = (rock[:, None] + math.cos(theta) * along) / math.sin(theta)
     return np.asarray(
         sum(
-            share * _gauss(energy - centre, rms) / optics.sin
+            share * _gauss(energy - centre, rms) / math.sin(theta)
             for share, centre, rms in optics.energies
         )
     )
 
 
 def _roll_given(
-    acceptance: ObliqueAcceptance, roll: Floats, across: Floats, windows: tuple[Window, ...]
+    theta: float, optics: Optics, roll: Floats, across: Floats, windows: tuple[Window, ...]
 ) -> Floats:
     """Density of q_roll at every node, (n, nodes)."""
-    optics = acceptance.optics
-    xi = 2.0 * optics.sin * roll[:, None] + across
-    return 2.0 * optics.sin * _gauss(xi, optics.lens) * transmission(windows, xi)
+    xi = 2.0 * math.sin(theta) * roll[:, None] + across
+    return 2.0 * math.sin(theta) * _gauss(xi, optics.lens) * transmission(windows, xi)
 
 
 def _two_theta_given(
-    acceptance: ObliqueAcceptance, two_theta: Floats, along: Floats, windows: tuple[Window, ...]
+    theta: float, optics: Optics, two_theta: Floats, along: Floats, windows: tuple[Window, ...]
 ) -> Floats:
     """Density of q_2θ at every node, (n, nodes)."""
-    optics = acceptance.optics
     total = np.zeros((two_theta.size, along.size))
     for share, centre, rms in optics.energies:
         # A Gaussian of the energy and one of the lens, which is cut by windows.
-        y = 2.0 * optics.sin * (two_theta - centre * optics.cos)
-        x = y[:, None] + along * math.cos(2.0 * optics.theta)
-        smear = math.sin(2.0 * optics.theta) * rms
+        y = 2.0 * math.sin(theta) * (two_theta - centre * math.cos(theta))
+        x = y[:, None] + along * math.cos(2.0 * theta)
+        smear = math.sin(2.0 * theta) * rms
         variance = smear**2 + optics.lens**2
         middle, width = x * optics.lens**2 / variance, smear * optics.lens / math.sqrt(variance)
         gauss = _gauss(x, math.sqrt(variance))
         for window in windows:
             inside = normal_between((window.low - middle) / width, (window.high - middle) / width)
             total += share * window.transmission * gauss * inside
-    return 2.0 * optics.sin * total
+    return 2.0 * math.sin(theta) * total
 
 
 def _joint(
-    acceptance: ObliqueAcceptance, rock: Floats, two_theta: Floats, windows: tuple[Window, ...]
+    theta: float,
+    eta: float,
+    optics: Optics,
+    rock: Floats,
+    two_theta: Floats,
+    windows: tuple[Window, ...],
 ) -> Floats:
     """Joint density of (q_rock', q_2θ): that of the in-plane divergence, ζ_v cosη - ζ_h sinη."""
-    optics = acceptance.optics
-    projected = max(abs(math.cos(acceptance.eta)), 1e-6)
+    projected = max(abs(math.cos(eta)), 1e-6)
     in_plane = replace(
         optics,
         divergence_vertical=optics.divergence_vertical * projected,
         clip=optics.clip * projected,
-        motion=(0.0, 0.0, 0.0),
     )
+    density = AcceptanceFactors(theta, in_plane).rock_two_theta
     nodes, shares = np.zeros(1), np.ones(1)
     if optics.divergence_horizontal > 0.0:
-        nodes, shares = acceptance.horizontal_nodes()
+        nodes, shares = horizontal_nodes(theta, eta, optics)
     q1, q3 = rock[:, None], two_theta[None, :]
-    per_angle = acceptance.linear_map[:, 2]
+    per_angle = ray_map(theta, eta, AT_REST)[:, 2]
     return np.asarray(
         sum(
-            share
-            * in_plane.rock_two_theta(q1 - node * per_angle[0], q3 - node * per_angle[2], windows)
+            share * density(q1 - node * per_angle[0], q3 - node * per_angle[2], windows)
             for node, share in zip(nodes, shares, strict=True)
         )
     )

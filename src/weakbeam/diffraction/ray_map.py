@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.passage import Window, gaussian_moments
 
-if TYPE_CHECKING:
-    from weakbeam.diffraction.acceptance import Acceptance
+Motion = tuple[float, float, float]
+"""How far (q_rock', q_roll, q_2θ) moves during the exposure."""
+
+AT_REST: Motion = (0.0, 0.0, 0.0)
 
 
-def ray_map(theta: float, eta: float, motion: tuple[float, float, float]) -> Floats:
+def check_setting(theta: float, motion: Motion) -> None:
+    """Refuse a Bragg angle or a motion that no reflection has.
+
+    Raises
+    ------
+    ValueError
+        When the Bragg angle is not between 0 and π/2, or the motion not finite.
+    """
+    if not 0.0 < theta < math.pi / 2:
+        raise ValueError(f"theta {theta} is not between 0 and π/2")
+    if not all(map(math.isfinite, motion)):
+        raise ValueError(f"motion {motion} is not finite")
+
+
+def ray_map(theta: float, eta: float, motion: Motion) -> Floats:
     r"""Linear map from (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure to q, imaging frame.
 
     Parameters
@@ -49,12 +65,19 @@ def ray_map(theta: float, eta: float, motion: tuple[float, float, float]) -> Flo
     return np.array(columns).T
 
 
-def ray_moments(optics: Acceptance) -> tuple[Floats, Floats]:
+def angles_moved(theta: float, motion: Motion) -> float:
+    """How far the angles ζ_v and δ (rad) that belong to a q move during the exposure, at most."""
+    rock, _, two_theta = motion
+    across = 2.0 * (two_theta * math.sin(theta) - rock * math.cos(theta))
+    return max(abs(rock) / math.cos(theta), abs(across))
+
+
+def ray_moments(optics: Optics) -> tuple[Floats, Floats]:
     """Mean and covariance of (ε, ζ_v, ζ_h, δ, ξ) and the moment of the exposure, ± 1/2.
 
     Parameters
     ----------
-    optics : Acceptance
+    optics : Optics
         Beam, lens and stops; every truncation counts (docs/explanation/physics.md, C3).
 
     Returns

@@ -24,7 +24,7 @@ from scipy.special import ndtr
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.core.random import mixed
 from weakbeam.core.workers import worker_count
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry, symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.ray_loops import CENTRAL, ROUND, WIRE, Rays, collect, count_into
@@ -50,8 +50,8 @@ class RayOptics:
 
     Parameters
     ----------
-    acceptance : Acceptance
-        Beam, lens and stops, and the motion during the exposure.
+    acceptance : AcceptanceDensity
+        Bragg angle, beam, lens and stops, and the motion during the exposure.
     geometry : DiffractionGeometry, optional
         The reflection at its Bragg setting; by default the symmetric geometry. The divergences
         stay along the axes of the laboratory whatever the azimuth of the reflection.
@@ -66,7 +66,7 @@ class RayOptics:
         When the Bragg angles of `geometry` and `acceptance` differ.
     """
 
-    acceptance: Acceptance
+    acceptance: AcceptanceDensity
     geometry: DiffractionGeometry | None = None
     exact: bool = False
 
@@ -97,14 +97,14 @@ class RayOptics:
     @property
     def sigmas(self) -> Floats:
         """Standard deviations of (ζ_v, ζ_h, δ, ξ) before any aperture, shape (4,)."""
-        optics = self.acceptance
+        optics = self.acceptance.optics
         beam = [optics.divergence_vertical, optics.divergence_horizontal]
         return np.array([*beam, optics.lens, optics.lens])
 
     @property
     def limits(self) -> Floats:
         """Bounds between which (ζ_v, ζ_h, δ, ξ) are drawn, shape (4, 2)."""
-        optics = self.acceptance
+        optics = self.acceptance.optics
         high = np.array([optics.clip, math.inf, optics.aperture, optics.aperture])
         low = -high
         for stop in optics.stops:
@@ -131,7 +131,7 @@ class RayOptics:
         Gaussians without aperture are followed for `REACH` standard deviations, and exact
         kinematics adds the second order of the angles (docs/explanation/physics.md, C5).
         """
-        lines = np.array(self.acceptance.energies)
+        lines = np.array(self.acceptance.optics.energies)
         energy = lines[:, 1:2] + REACH * lines[:, 2:3] * [-1.0, 1.0]
         reach = (REACH * self.sigmas)[:, None] * [-1.0, 1.0]
         low = np.maximum(self.limits[:, 0], reach[:, 0])
@@ -140,7 +140,9 @@ class RayOptics:
         high = np.concatenate([[energy.max()], high, [0.5]])
         ends = np.sort([self.ray_map * low, self.ray_map * high], axis=0).sum(axis=2)
         if self.exact:
-            second_order = np.maximum(low**2, high**2).sum() / (2.0 * self.acceptance.sin)
+            second_order = np.maximum(low**2, high**2).sum() / (
+                2.0 * math.sin(self.acceptance.theta)
+            )
             ends += np.array([[-second_order], [second_order]])
         return np.ascontiguousarray(ends.T)
 
@@ -289,9 +291,9 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
     """What the compiled loops need."""
     if not 0 <= seed < 1 << 63:
         raise ValueError(f"seed {seed} is not between 0 and 2⁶³ - 1")
-    acceptance = optics.acceptance
+    instrument = optics.acceptance.optics
     stops: list[list[float]] = []
-    for stop in acceptance.stops:
+    for stop in instrument.stops:
         if isinstance(stop, RoundAperture):
             stops.append([ROUND, 0.0, 0.0, stop.radius, 0.0])
         elif isinstance(stop, CentralStop):
@@ -299,7 +301,7 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
         elif isinstance(stop, Wire):
             place = [float(AXES.index(stop.axis)), stop.position]
             stops.append([WIRE, *place, stop.radius, stop.optical_depth])
-    lines = np.array(acceptance.energies)
+    lines = np.array(instrument.energies)
     lines[:, 0] = np.cumsum(lines[:, 0])
     return Rays(
         key=np.uint64(mixed(np.uint64(seed))),

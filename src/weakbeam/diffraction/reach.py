@@ -18,7 +18,7 @@ from weakbeam.diffraction.goniometer_setting import (
     solve_mu,
     solve_omega,
 )
-from weakbeam.diffraction.reflection import wavelength
+from weakbeam.instrument.beam import wavelength
 from weakbeam.instrument.goniometer import rotation_x, rotation_y
 
 

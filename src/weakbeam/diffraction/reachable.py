@@ -22,7 +22,7 @@ from weakbeam.diffraction.goniometer_setting import (
     setting_angles,
 )
 from weakbeam.diffraction.reach import solve_within
-from weakbeam.diffraction.reflection import wavelength
+from weakbeam.instrument.beam import wavelength
 
 MOST_REFLECTIONS = 20_000
 """Most reciprocal-lattice points that a table is made from."""

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import math
 
-HC_KEV_ANGSTROM = 12.398419843
-"""Planck's constant times the speed of light, in keV Å."""
-
-
-def wavelength(energy_kev: float) -> float:
-    """Wavelength in Å of X-rays of `energy_kev` keV."""
-    return HC_KEV_ANGSTROM / energy_kev
+from weakbeam.instrument.beam import HC_KEV_ANGSTROM, wavelength
 
 
 def bragg_angle(d_spacing: float, energy_kev: float) -> float:

@@ -9,9 +9,8 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.defects.field import DisplacementGradientField, evaluate
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry, diffraction_vector_change
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.imaging.rays import RayGrid
 
 
@@ -44,7 +43,7 @@ def direct_images(
     q_imaging: Floats,
     rays: RayGrid,
     geometry: DiffractionGeometry,
-    acceptance: Acceptance | ObliqueAcceptance,
+    acceptance: AcceptanceDensity,
     settings: ArrayLike,
 ) -> Floats:
     """Images of the rays at each motor setting.
@@ -57,7 +56,7 @@ def direct_images(
         The sampling points, for their weights.
     geometry : DiffractionGeometry
         The reflection, for what the motors do.
-    acceptance : Acceptance or ObliqueAcceptance
+    acceptance : AcceptanceDensity
         The instrument.
     settings : (n, 3) array_like
         φ, χ, 2θ offsets in rad.
@@ -68,6 +67,26 @@ def direct_images(
         Intensity relative to the perfect crystal at its Bragg setting.
     """
     shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
+    return shifted_images(q_imaging, rays, acceptance, shifts)
+
+
+def shifted_images(
+    q_imaging: Floats, rays: RayGrid, acceptance: AcceptanceDensity, shifts: Floats
+) -> Floats:
+    """Images of the rays at each shift of q.
+
+    Parameters
+    ----------
+    q_imaging, rays, acceptance
+        As for :func:`direct_images`.
+    shifts : (n, 3) ndarray
+        What the motors add to q, in the imaging frame.
+
+    Returns
+    -------
+    (n, rows, columns) ndarray
+        Intensity relative to the perfect crystal at its Bragg setting.
+    """
     images = np.empty((len(shifts), rays.rows, rays.columns))
     dark = np.asarray(np.isnan(q_imaging).any(axis=-1))
     q_lit = np.where(dark[..., None], 0.0, q_imaging)

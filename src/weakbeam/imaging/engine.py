@@ -19,14 +19,14 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field import DisplacementGradientField, FieldAlongRays
-from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.diffraction.geometry import DiffractionGeometry
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import loops, sampling_loops
+from weakbeam.imaging import gradient_loops, sampling_loops
+from weakbeam.imaging.contract import ImagedReflection, Progress
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.routes import FactorRoute, GeneralRoute, Route, TableRoute
+from weakbeam.imaging.routes import Powers, RayBlock, Shifts, route_of
 from weakbeam.imaging.sampling import Block, Sampling
+from weakbeam.imaging.tiles import size, tiles
 
 BATCH_BYTES = 320 * 2**20
 """Largest batch of frames that is held at a time."""
@@ -34,33 +34,30 @@ BATCH_BYTES = 320 * 2**20
 STORE_BYTES = 512 * 2**20
 """Largest q of all rays that is kept; above, it is computed again for every batch."""
 
-_SETTINGS_AT_ONCE = 256
 _POINTS_AT_ONCE = 4096
 _TOLERATED_STEP = 0.5
 
 SMOOTH = 0.2
 """Largest step of q, in units of what an integral tolerates, between samples of the smooth grid."""
 
-Progress = Callable[[float], None]
-"""Called with the number of frames that are newly done; fractions are possible."""
-
 
 class Engine:
-    """Images and moments of one deformed crystal seen by one instrument.
+    """Images and moments of one deformed crystal seen by one instrument: compiled loops in threads.
+
+    An :class:`weakbeam.imaging.contract.ImagingEngine`.
 
     Parameters
     ----------
     field : DisplacementGradientField
         The deformation, in the sample frame.
-    geometry : DiffractionGeometry
+    geometry : ImagedReflection
         The reflection.
     rays : RayGrid or sequence of RayGrid
         The sampling points. Of several grids, which differ in their depth samples only, each slice
         of a ray takes the coarsest in which q varies smoothly from sample to sample.
-    acceptance : Acceptance or ObliqueAcceptance
-        The instrument. The one of the symmetric geometry factorises: φ and 2θ must not move
-        q_roll then, nor χ the rest. The other one is taken ray by ray, for motors that may move
-        all.
+    acceptance : AcceptanceDensity
+        The instrument. Where it has factors they are used: φ and 2θ must not move q_roll then, nor
+        χ the rest. Else its closed forms are taken ray by ray, for motors that may move all.
     workers : int, optional
         Threads; as many as there are cores unless given. Results do not depend on it.
     kernel : Kernel, optional
@@ -77,9 +74,9 @@ class Engine:
     def __init__(
         self,
         field: DisplacementGradientField,
-        geometry: DiffractionGeometry,
+        geometry: ImagedReflection,
         rays: RayGrid | Sequence[RayGrid],
-        acceptance: Acceptance | ObliqueAcceptance,
+        acceptance: AcceptanceDensity,
         workers: int | None = None,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
@@ -93,23 +90,16 @@ class Engine:
             np.ascontiguousarray(geometry.imaging_from_sample),
         )
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
-        self._optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
         self.vignetting = vignetting
-        self._tolerated = tolerance * _smooth_steps(self._optics)
+        self._tolerated = tolerance * _smooth_steps(acceptance)
         self.workers = worker_count(workers)
-        self._route: Route
-        if kernel is not None:
-            self._route = TableRoute(kernel, acceptance)
-        elif isinstance(acceptance, Acceptance):
-            self._route = FactorRoute(acceptance)
-        else:
-            self._route = GeneralRoute(acceptance)
+        self._route = route_of(acceptance, kernel)
         self._stored: dict[int, Floats] = {}
         self.sampling = Sampling(self.grids, smooth)
         self._plan()
 
     def with_field(self, field: DisplacementGradientField) -> Engine:
-        """Return an engine of the same instrument for another deformation."""
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.with_field`."""
         other = copy(self)
         other.field = field
         other._stored = {}
@@ -123,6 +113,11 @@ class Engine:
         return self.grids[0].rows, self.grids[0].columns
 
     @property
+    def loosened(self) -> float:
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.loosened`."""
+        return self.sampling.tolerance
+
+    @property
     def rays(self) -> int:
         """Number of sampling points of an image."""
         return self.sampling.rays
@@ -132,22 +127,7 @@ class Engine:
     def images(
         self, rock_shifts: ArrayLike, roll_shifts: ArrayLike, progress: Progress | None = None
     ) -> Floats32:
-        """All frames of a scan at once.
-
-        Parameters
-        ----------
-        rock_shifts : (n, 3) array_like
-            Shift of q in the imaging frame for each setting of φ and 2θ.
-        roll_shifts : (m, 3) array_like
-            Shift of q for each setting of χ; a frame takes the sum of one of each.
-        progress : callable, optional
-            Told how many frames are newly done.
-
-        Returns
-        -------
-        (m, n, rows, columns) ndarray of float32
-            Intensity relative to the perfect crystal at its Bragg setting.
-        """
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.images`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
         frames = np.empty((len(roll), len(rock), *self.shape), np.float32)
         for i, j, batch in self.batches(rock, roll, progress=progress):
@@ -161,43 +141,24 @@ class Engine:
         wanted: Callable[[slice, slice], bool] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[tuple[slice, slice, Floats32]]:
-        """Frames of a scan, batch by batch.
-
-        Parameters
-        ----------
-        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
-            See :meth:`images`.
-        wanted : callable, optional
-            Told the two slices of a batch; batches for which it returns False are left out.
-        progress : callable, optional
-            Told how many frames are newly done.
-
-        Yields
-        ------
-        rock, roll : slice
-            Which settings the batch holds.
-        frames : (settings of roll, settings of rock, rows, columns) ndarray of float32
-            The frames. The memory is used again for the next batch.
-        """
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.batches`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
-        tiles = self._tiles(len(rock), len(roll))
         pixels = self.shape[0] * self.shape[1]
-        store = np.empty(
-            max((_size(i) * _size(j) for i, j in tiles), default=0) * pixels, np.float32
-        )
-        for i, j in tiles:
+        parts = tiles(len(rock), len(roll), max(1, BATCH_BYTES // (4 * pixels)))
+        largest = max((size(i) * size(j) for i, j in parts), default=0)
+        store = np.empty(largest * pixels, np.float32)
+        for i, j in parts:
             if wanted is not None and not wanted(i, j):
                 continue
-            count = _size(i) * _size(j)
-            frames = store[: count * pixels].reshape(_size(j), _size(i), pixels)
+            count = size(i) * size(j)
+            frames = store[: count * pixels].reshape(size(j), size(i), pixels)
+            shifts = Shifts(rock[i], roll[j])
 
-            def work(block: Block, i: slice = i, j: slice = j, out: Floats32 = frames) -> None:
-                weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
-                add = not block.whole
-                self._route.frames(self._q(block), weights, rock[i], roll[j], pixels, add, out)
+            def work(block: Block, shifts: Shifts = shifts, out: Floats32 = frames) -> None:
+                self._route.frames(self._ray_block(block), shifts, out)
 
             self._run(work, progress, count)
-            yield i, j, frames.reshape(_size(j), _size(i), *self.shape)
+            yield i, j, frames.reshape(size(j), size(i), *self.shape)
 
     def moments(
         self,
@@ -207,58 +168,27 @@ class Engine:
         roll_powers: ArrayLike,
         progress: Progress | None = None,
     ) -> Floats:
-        """Weighted sums over all frames of a scan, without forming a frame.
-
-        Parameters
-        ----------
-        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
-            See :meth:`images`.
-        rock_powers, roll_powers : (k, n) and (k, m) array_like
-            Frame (j, i) enters the moment k with weight rock_powers[k, i] · roll_powers[k, j].
-        progress : callable, optional
-            Told how many frames are newly done.
-
-        Returns
-        -------
-        (k, rows, columns) ndarray
-        """
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.moments`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
         left = np.ascontiguousarray(rock_powers, dtype=np.float64)
         right = np.ascontiguousarray(roll_powers, dtype=np.float64)
         total = np.zeros((len(left), *self.shape))
         part = np.empty((len(left), self.shape[0] * self.shape[1]))
-        for i, j in self._tiles(len(rock), len(roll), bounded=False):
+        for i, j in tiles(len(rock), len(roll), len(rock) * len(roll)):
+            shifts = Shifts(rock[i], roll[j])
+            powers = Powers(np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j]))
 
-            def work(block: Block, i: slice = i, j: slice = j) -> None:
-                weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
-                powers = np.ascontiguousarray(left[:, i]), np.ascontiguousarray(right[:, j])
-                self._route.moments(
-                    self._q(block),
-                    weights,
-                    rock[i],
-                    roll[j],
-                    powers,
-                    pixels,
-                    not block.whole,
-                    part,
-                )
+            def work(block: Block, shifts: Shifts = shifts, powers: Powers = powers) -> None:
+                self._route.moments(self._ray_block(block), shifts, powers, part)
 
-            self._run(work, progress, _size(i) * _size(j))
+            self._run(work, progress, size(i) * size(j))
             total += part.reshape(total.shape)
         return total
 
     # ------------------------------------------------------------------ q of the rays
 
     def mean_q(self) -> tuple[Floats, int]:
-        """Change of the diffraction vector averaged over the rays of each pixel.
-
-        Returns
-        -------
-        q : (3, rows, columns) ndarray
-            (q_rock', q_roll, q_2θ), weighted with the beam; NaN where no ray diffracts.
-        masked : int
-            Number of rays that do not diffract: folded crystal or field not finite.
-        """
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.mean_q`."""
         pixels = self.grids[0].pixels
         mean, total, masked = np.zeros((3, pixels)), np.zeros(pixels), np.zeros(pixels, np.int64)
 
@@ -266,7 +196,7 @@ class Engine:
             where = block.pixels[: block.count]
             weights = self.sampling.weights(block)[:, : block.count]
             q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
-            dark = q[0] >= 0.5 * loops.NOWHERE
+            dark = q[0] >= 0.5 * gradient_loops.NOWHERE
             np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
             weights = np.where(dark, 0.0, weights)
             np.add.at(total, where, weights.sum(axis=0))
@@ -277,6 +207,11 @@ class Engine:
         with np.errstate(invalid="ignore"):
             mean /= total
         return mean.reshape(3, *self.shape), int(masked.sum())
+
+    def _ray_block(self, block: Block) -> RayBlock:
+        """A block as a route takes it."""
+        weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
+        return RayBlock(self._q(block), weights, pixels, not block.whole)
 
     def _q(self, block: Block) -> Floats:
         """q of a block's rays, (3, samples, pixels); kept if the whole image's fits in memory."""
@@ -309,7 +244,7 @@ class Engine:
             gradient = np.zeros((9, some.shape[1]))
             self.field.add_to(gradient, some)
             part = np.empty((3, some.shape[1]))
-            loops.q_from_gradient(gradient, *self._orientation, part)
+            gradient_loops.q_from_gradient(gradient, *self._orientation, part)
             q[:, start : start + step] = part.reshape(3, -1, width)
 
     def _off_axis(self, pixels: Ints) -> Floats:
@@ -319,11 +254,11 @@ class Engine:
         (docs/explanation/physics.md, B2, C1).
         """
         grid = self.grids[0]
-        seen = (grid.centres(pixels) + grid.lift * grid.height_axis) @ (
+        place = (grid.centres(pixels) + grid.lift * grid.height_axis) @ (
             self.geometry.imaging_from_sample.T
         )
         per_angle = -self.vignetting / (2.0 * math.sin(self.geometry.theta))
-        return per_angle * np.stack([np.zeros(len(seen)), seen[:, 1], seen[:, 2]])
+        return per_angle * np.stack([np.zeros(len(place)), place[:, 1], place[:, 2]])
 
     # ------------------------------------------------------------------ plan
 
@@ -374,19 +309,6 @@ class Engine:
         self._map(work, self.sampling.blocks[-1], lambda _: None)
         return steps, peaks
 
-    def _tiles(self, rock: int, roll: int, bounded: bool = True) -> list[tuple[slice, slice]]:
-        """Cut a scan into batches; the roll factor is cheaper to repeat, so rock is cut first."""
-        most = (
-            max(1, BATCH_BYTES // (4 * self.shape[0] * self.shape[1])) if bounded else rock * roll
-        )
-        step_j = _even_step(roll, min(most, _SETTINGS_AT_ONCE))
-        step_i = _even_step(rock, max(1, min(most // step_j, _SETTINGS_AT_ONCE)))
-        return [
-            (slice(i, min(i + step_i, rock)), slice(j, min(j + step_j, roll)))
-            for i in range(0, rock, step_i)
-            for j in range(0, roll, step_j)
-        ]
-
     # ------------------------------------------------------------------ work
 
     def _run(self, work: Callable[[Block], None], progress: Progress | None, frames: int) -> None:
@@ -420,14 +342,15 @@ class Engine:
                 raise
 
 
-def _smooth_steps(acceptance: Acceptance) -> Floats:
+def _smooth_steps(acceptance: AcceptanceDensity) -> Floats:
     """Steps of (q_rock', q_roll, q_2θ) between samples that an integral over depth tolerates.
 
     In q_rock' the acceptance changes over tanθ σ_ε, at the edges of the condenser; in the others
     over the width of the lens.
     """
-    edge = acceptance.sin * acceptance.bandwidth
-    lens = acceptance.lens / (2.0 * acceptance.sin)
+    sine, optics = math.sin(acceptance.theta), acceptance.optics
+    edge = sine * optics.bandwidth
+    lens = optics.lens / (2.0 * sine)
     return _TOLERATED_STEP * np.array([edge, lens, lens])
 
 
@@ -436,13 +359,3 @@ def _shifts(values: ArrayLike) -> Floats:
     if shifts.ndim != 2 or shifts.shape[1] != 3:
         raise ValueError(f"shifts must have shape (n, 3), not {shifts.shape}")
     return shifts
-
-
-def _even_step(count: int, most: int) -> int:
-    """Length of the pieces when `count` is cut into as few pieces of at most `most` as possible."""
-    pieces = math.ceil(count / most)
-    return math.ceil(count / pieces)
-
-
-def _size(part: slice) -> int:
-    return int(part.stop - part.start)

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32
-from weakbeam.diffraction.acceptance import Acceptance
-from weakbeam.imaging import loops
+from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
+from weakbeam.imaging import factor_loops
 from weakbeam.instrument.passage import Window
 
 MOST_PARTS = 8
@@ -34,14 +34,14 @@ class RockFactor(Protocol):
     """Factor of (q_rock', q_2θ)."""
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        """Evaluate at every shift of q; see :func:`weakbeam.imaging.loops.rock_factor`."""
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.rock_factor`."""
 
 
 class RollFactor(Protocol):
     """Factor of q_roll."""
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        """Evaluate at every shift of q; see :func:`weakbeam.imaging.loops.roll_factor`."""
+        """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.roll_factor`."""
 
 
 @dataclass(frozen=True)
@@ -52,45 +52,45 @@ class FactorPair:
     roll: RollFactor
 
 
-def factor_pairs(acceptance: Acceptance) -> tuple[FactorPair, ...]:
+def factor_pairs(factors: AcceptanceFactors) -> tuple[FactorPair, ...]:
     """The acceptance, relative to the peak of the open instrument, as a sum of products.
 
     Parameters
     ----------
-    acceptance : Acceptance
-        The instrument.
+    factors : AcceptanceFactors
+        Of the instrument.
 
     Returns
     -------
     tuple of FactorPair
     """
-    whole = acceptance.open.passages[0]
-    rock_peak = float(acceptance.open.rock_two_theta(0.0, 0.0, whole.two_theta))
-    roll_peak = float(acceptance.open.roll(0.0, whole.roll))
+    whole = factors.optics.open.passages[0]
+    rock_peak = float(factors.open.rock_two_theta(0.0, 0.0, whole.two_theta))
+    roll_peak = float(factors.open.roll(0.0, whole.roll))
     pairs = []
-    for term in acceptance.passages:
-        parts = len(term.two_theta) * len(acceptance.energies)
+    for term in factors.optics.passages:
+        parts = len(term.two_theta) * len(factors.optics.energies)
         rock: RockFactor
-        if acceptance.motion[0] or acceptance.motion[2] or parts > MOST_PARTS:
-            rock = _long_rock(acceptance, term.two_theta, 1.0 / rock_peak)
+        if factors.motion[0] or factors.motion[2] or parts > MOST_PARTS:
+            rock = _long_rock(factors, term.two_theta, 1.0 / rock_peak)
         else:
-            rock = _closed_rock(acceptance, term.two_theta, 1.0 / rock_peak)
+            rock = _closed_rock(factors, term.two_theta, 1.0 / rock_peak)
         roll: RollFactor
-        if acceptance.motion[1] or len(term.roll) > MOST_PARTS:
-            roll = _tabulated_roll(acceptance, term.roll, term.weight / roll_peak)
+        if factors.motion[1] or len(term.roll) > MOST_PARTS:
+            roll = _tabulated_roll(factors, term.roll, term.weight / roll_peak)
         else:
-            roll = _closed_roll(acceptance, term.roll, term.weight / roll_peak)
+            roll = _closed_roll(factors, term.roll, term.weight / roll_peak)
         pairs.append(FactorPair(rock, roll))
     return tuple(pairs)
 
 
 @dataclass(frozen=True)
 class _ClosedRock:
-    optics: tuple[float, ...]
+    constants: tuple[float, ...]
     parts: Floats
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        loops.rock_factor(q, shifts, weights, self.optics, self.parts, factor)
+        factor_loops.rock_factor(q, shifts, weights, self.constants, self.parts, factor)
 
 
 @dataclass(frozen=True)
@@ -111,127 +111,134 @@ class _SumOfRocks:
 
 @dataclass(frozen=True)
 class _SplineRock:
-    optics: tuple[float, ...]
+    constants: tuple[float, ...]
     coefficients: Floats
 
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        loops.rock_spline(q, shifts, weights, self.optics, self.coefficients, factor)
+        factor_loops.rock_spline(q, shifts, weights, self.constants, self.coefficients, factor)
 
 
 @dataclass(frozen=True)
 class _ClosedRoll:
-    optics: tuple[float, ...]
+    constants: tuple[float, ...]
     windows: Floats
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        loops.roll_factor(q, shifts, self.optics, self.windows, factor)
+        factor_loops.roll_factor(q, shifts, self.constants, self.windows, factor)
 
 
 @dataclass(frozen=True)
 class _TabulatedRoll:
-    optics: tuple[float, ...]
+    constants: tuple[float, ...]
     values: Floats
 
     def fill(self, q: Floats, shifts: Floats, factor: Floats32) -> None:
-        loops.roll_table(q, shifts, self.optics, self.values, factor)
+        factor_loops.roll_table(q, shifts, self.constants, self.values, factor)
 
 
-def _long_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> RockFactor:
+def _long_rock(factors: AcceptanceFactors, windows: Sequence[Window], scale: float) -> RockFactor:
     """A long sum: a spline for each line of the spectrum, or the sum itself if that is too fine."""
+    optics = factors.optics
     lines = [
-        replace(acceptance, bandwidth=rms, spectrum=((1.0, centre, rms),))
-        for _, centre, rms in acceptance.energies
+        replace(factors, optics=replace(optics, bandwidth=rms, spectrum=((1.0, centre, rms),)))
+        for _, centre, rms in optics.energies
     ]
-    shares = np.array([share for share, _, _ in acceptance.energies])
+    shares = np.array([share for share, _, _ in optics.energies])
     if all(_spline_nodes(line) <= _MOST_SPLINE_NODES for line in lines):
         splines = tuple(_spline_rock(line, windows, scale) for line in lines)
         return _SumOfRocks(splines, np.zeros((len(splines), 3)), shares)
-    closed = _closed_rock(acceptance, windows, scale)
-    nodes, shares = acceptance.motion_nodes()
-    shifts = nodes[:, None] * np.array([acceptance.motion[0], 0.0, acceptance.motion[2]])
+    closed = _closed_rock(factors, windows, scale)
+    nodes, shares = factors.motion_nodes()
+    shifts = nodes[:, None] * np.array([factors.motion[0], 0.0, factors.motion[2]])
     return _SumOfRocks((closed,) * len(nodes), shifts, shares)
 
 
-def _closed_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRock:
-    beam, _, lens = acceptance.precisions(acceptance.bandwidth)
+def _closed_rock(
+    factors: AcceptanceFactors, windows: Sequence[Window], scale: float
+) -> _ClosedRock:
+    beam, _, lens = factors.precisions(factors.optics.bandwidth)
     parts = [
         (
-            acceptance.precisions(rms)[1],
-            centre * acceptance.sin,
-            centre * acceptance.cos,
-            scale * share * window.transmission * acceptance.rock_scale(rms),
+            factors.precisions(rms)[1],
+            centre * factors.sin,
+            centre * factors.cos,
+            scale * share * window.transmission * factors.rock_scale(rms),
             _bounded(window.low),
             _bounded(window.high),
         )
-        for share, centre, rms in acceptance.energies
+        for share, centre, rms in factors.optics.energies
         for window in windows
     ]
-    optics = (acceptance.sin, acceptance.cos, beam, lens, _bounded(acceptance.clip))
-    return _ClosedRock(optics, np.array(parts))
+    constants = (factors.sin, factors.cos, beam, lens, _bounded(factors.optics.clip))
+    return _ClosedRock(constants, np.array(parts))
 
 
-def _spline_rock(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _SplineRock:
+def _spline_rock(
+    factors: AcceptanceFactors, windows: Sequence[Window], scale: float
+) -> _SplineRock:
     """Spline in u = -q_rock'/cosθ and w = 2(q_2θ sinθ - q_rock' cosθ)."""
     from scipy.ndimage import spline_filter
 
-    sine, cosine = acceptance.sin, acceptance.cos
-    step, nodes_u, nodes_w = _spline_grid(acceptance)
+    sine, cosine = factors.sin, factors.cos
+    step, nodes_u, nodes_w = _spline_grid(factors)
     # A line off the Bragg setting moves u by -ε₀ tanθ.
-    middle = -acceptance.energies[0][1] * sine / cosine
+    middle = -factors.optics.energies[0][1] * sine / cosine
     u = middle + step * np.arange(-nodes_u, nodes_u + 1)
     w = step * np.arange(-nodes_w, nodes_w + 1)
     q = np.zeros((3, u.size, w.size))
     q[0] = -u[:, None] * cosine
     q[2] = (0.5 * w + q[0] * cosine) / sine
-    closed = _closed_rock(acceptance, windows, scale)
+    closed = _closed_rock(factors, windows, scale)
     values = np.zeros((u.size, w.size))
     part = np.empty((u.size, 1, w.size), np.float32)
-    moved = np.array([[acceptance.motion[0], 0.0, acceptance.motion[2]]])
-    for node, share in zip(*acceptance.motion_nodes(), strict=True):
+    moved = np.array([[factors.motion[0], 0.0, factors.motion[2]]])
+    for node, share in zip(*factors.motion_nodes(), strict=True):
         closed.fill(q, node * moved, np.full(q.shape[1:], share), part)
         values += part[:, 0]
-    optics = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
-    return _SplineRock(optics, np.ascontiguousarray(spline_filter(values, order=3)))
+    constants = (sine, cosine, float(u[0]), float(w[0]), 1.0 / step)
+    return _SplineRock(constants, np.ascontiguousarray(spline_filter(values, order=3)))
 
 
-def _spline_grid(acceptance: Acceptance) -> tuple[float, int, int]:
+def _spline_grid(factors: AcceptanceFactors) -> tuple[float, int, int]:
     """Step of the grid over (u, w) for one line of the spectrum, and nodes to either side."""
-    _, _, rms = acceptance.energies[0]
-    step = sum(acceptance.precisions(rms)) ** -0.5 / _STEPS_PER_WIDTH
-    beam = min(acceptance.clip, _REACH * acceptance.divergence_vertical)
-    energy = _REACH * rms * acceptance.sin / acceptance.cos
-    lens = min(acceptance.aperture, _REACH * acceptance.lens)
-    moved = 0.5 * acceptance.angles_moved
+    _, _, rms = factors.optics.energies[0]
+    step = sum(factors.precisions(rms)) ** -0.5 / _STEPS_PER_WIDTH
+    beam = min(factors.optics.clip, _REACH * factors.optics.divergence_vertical)
+    energy = _REACH * rms * factors.sin / factors.cos
+    lens = min(factors.optics.aperture, _REACH * factors.optics.lens)
+    moved = 0.5 * factors.angles_moved
     reaches = beam + energy + moved, beam + lens + moved
     nodes_u, nodes_w = (min(math.ceil(reach / step), 2**30) for reach in reaches)
     return step, nodes_u, nodes_w
 
 
-def _spline_nodes(acceptance: Acceptance) -> float:
-    _, nodes_u, nodes_w = _spline_grid(acceptance)
+def _spline_nodes(factors: AcceptanceFactors) -> float:
+    _, nodes_u, nodes_w = _spline_grid(factors)
     return (2.0 * nodes_u + 1.0) * (2.0 * nodes_w + 1.0)
 
 
-def _closed_roll(acceptance: Acceptance, windows: Sequence[Window], scale: float) -> _ClosedRoll:
-    lens, spread = acceptance.lens, acceptance.divergence_horizontal
+def _closed_roll(
+    factors: AcceptanceFactors, windows: Sequence[Window], scale: float
+) -> _ClosedRoll:
+    lens, spread = factors.optics.lens, factors.optics.divergence_horizontal
     variance = lens**2 + spread**2
-    height = 2.0 * acceptance.sin * scale / math.sqrt(2.0 * math.pi * variance)
+    height = 2.0 * factors.sin * scale / math.sqrt(2.0 * math.pi * variance)
     inverse_width = math.sqrt(variance) / (lens * spread) if spread > 0.0 else 0.0
-    optics = (2.0 * acceptance.sin, 0.5 / variance, lens**2 / variance, inverse_width, height)
+    constants = (2.0 * factors.sin, 0.5 / variance, lens**2 / variance, inverse_width, height)
     ends = [(_bounded(w.low), _bounded(w.high), w.transmission) for w in windows]
-    return _ClosedRoll(optics, np.array(ends))
+    return _ClosedRoll(constants, np.array(ends))
 
 
 def _tabulated_roll(
-    acceptance: Acceptance, windows: Sequence[Window], scale: float
+    factors: AcceptanceFactors, windows: Sequence[Window], scale: float
 ) -> _TabulatedRoll:
     """Values on a fine grid of x = 2 sinθ q_roll."""
-    reach = min(acceptance.aperture, _REACH * acceptance.lens)
-    reach += _REACH * acceptance.divergence_horizontal
-    reach += acceptance.sin * abs(acceptance.motion[1])
+    reach = min(factors.optics.aperture, _REACH * factors.optics.lens)
+    reach += _REACH * factors.optics.divergence_horizontal
+    reach += factors.sin * abs(factors.motion[1])
     x = np.linspace(-reach, reach, _ROLL_NODES)
-    values = scale * acceptance.roll(x / (2.0 * acceptance.sin), windows)
-    return _TabulatedRoll((2.0 * acceptance.sin, -reach, 1.0 / (x[1] - x[0])), values)
+    values = scale * factors.roll(x / (2.0 * factors.sin), windows)
+    return _TabulatedRoll((2.0 * factors.sin, -reach, 1.0 / (x[1] - x[0])), values)
 
 
 def _bounded(angle: float) -> float:

@@ -210,8 +210,8 @@ def ray_grid(
         column = np.array([0.0, pixel, 0.0])
     elif plane == "normal":
         _, roll, two_theta = geometry.lab_from_imaging.T
-        seen = np.array([two_theta[:2], roll[:2]])
-        steps = np.linalg.inv(seen) * pixel
+        camera_from_lab = np.array([two_theta[:2], roll[:2]])
+        steps = np.linalg.inv(camera_from_lab) * pixel
         row, column = np.array([*steps[:, 0], 0.0]), np.array([*steps[:, 1], 0.0])
     else:
         raise ValueError(f"camera plane {plane!r} is neither 'vertical' nor 'normal'")

@@ -4,74 +4,97 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.imaging import loops, oblique_loops
+from weakbeam.imaging import oblique_loops, sum_loops
 from weakbeam.imaging.factors import factor_pairs
 
 _FAR_AWAY = 1e30
 """Stands for an infinite limit, so that no infinity enters compiled arithmetic."""
 
 
+class RayBlock(NamedTuple):
+    """The rays of a block of pixels, and where what they sum to belongs."""
+
+    q: Floats
+    """(3, samples, block): of the rays, imaging frame."""
+    weights: Floats
+    """(samples, block): of each sample."""
+    pixels: Ints
+    """(k,): where the first k pixels lie in the image; if they are added, one may come twice."""
+    add: bool
+    """Whether it is added to what is there, instead of replacing it."""
+
+
+class Shifts(NamedTuple):
+    """Shifts of q in a scan: a frame takes one of each kind."""
+
+    rock: Floats
+    """(n, 3): by φ and 2θ."""
+    roll: Floats
+    """(m, 3): by χ."""
+
+
+class Powers(NamedTuple):
+    """Frame (j, i) enters moment l with the product of rock[l, i] and roll[l, j]."""
+
+    rock: Floats
+    """(l, n)."""
+    roll: Floats
+    """(l, m)."""
+
+
 class Route(Protocol):
     """Evaluates the acceptance for blocks of pixels, in any number of threads."""
 
-    def frames(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        pixels: Ints,
-        add: bool,
-        out: Floats32,
-    ) -> None:
+    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
         """Fill, or add to, the pixels of every frame.
 
         Parameters
         ----------
-        q : (3, samples, block) ndarray
-            Of the rays of a block of pixels, imaging frame.
-        weights : (samples, block) ndarray
-            Weight of each sample.
-        rock, roll : (n, 3) and (m, 3) ndarray
-            Shifts of q by φ and 2θ, and by χ.
-        pixels : (k,) ndarray of int64
-            Where the first k pixels of the block lie in the image; if added, one may come twice.
-        add : bool
-            Add to what is there, instead of replacing it.
+        block : RayBlock
+            The rays.
+        shifts : Shifts
+            Of the scan.
         out : (m, n, pixels of the image) ndarray of float32
-            Filled in at `pixels`.
+            Filled in at the block's pixels.
         """
 
-    def moments(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        powers: tuple[Floats, Floats],
-        pixels: Ints,
-        add: bool,
-        out: Floats,
-    ) -> None:
+    def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """Fill, or add to, the pixels of moments over all frames.
 
         Parameters
         ----------
-        q, weights, rock, roll, pixels, add
+        block, shifts
             As for :meth:`frames`.
-        powers : ((l, n) ndarray, (l, m) ndarray)
-            Frame (j, i) enters moment l with the product of powers[0][l, i] and powers[1][l, j].
+        powers : Powers
+            What each frame is multiplied with.
         out : (l, pixels of the image) ndarray
-            Filled in at `pixels`.
+            Filled in at the block's pixels.
         """
+
+
+def route_of(acceptance: AcceptanceDensity, kernel: Kernel | None = None) -> Route:
+    """The fastest route that an acceptance offers.
+
+    Parameters
+    ----------
+    acceptance : AcceptanceDensity
+        The instrument.
+    kernel : Kernel, optional
+        Tabulated acceptance to be used instead of the closed form.
+    """
+    if kernel is not None:
+        return TableRoute(kernel, acceptance)
+    if acceptance.factors is not None:
+        return FactorRoute(acceptance.factors)
+    return GeneralRoute(acceptance)
 
 
 class FactorRoute:
@@ -79,64 +102,44 @@ class FactorRoute:
 
     Parameters
     ----------
-    acceptance : Acceptance
-        The instrument.
+    factors : AcceptanceFactors
+        Of the instrument. φ and 2θ must not move q_roll, nor χ the rest.
     """
 
-    def __init__(self, acceptance: Acceptance) -> None:
-        self._pairs = factor_pairs(acceptance)
+    def __init__(self, factors: AcceptanceFactors) -> None:
+        self._pairs = factor_pairs(factors)
         self._scratch = _Scratch()
 
-    def frames(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        pixels: Ints,
-        add: bool,
-        out: Floats32,
-    ) -> None:
+    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
         """See :meth:`Route.frames`."""
-        loops.sum_products(*self._factors(q, weights, rock, roll), pixels, add, out)
+        sum_loops.sum_products(*self._factors(block, shifts), block.pixels, block.add, out)
 
-    def moments(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        powers: tuple[Floats, Floats],
-        pixels: Ints,
-        add: bool,
-        out: Floats,
-    ) -> None:
+    def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
-        loops.sum_moments(*self._factors(q, weights, rock, roll), *powers, pixels, add, out)
+        factors = self._factors(block, shifts)
+        sum_loops.sum_moments(*factors, *powers, block.pixels, block.add, out)
 
-    def _factors(
-        self, q: Floats, weights: Floats, rock: Floats, roll: Floats
-    ) -> tuple[Floats32, Floats32]:
-        samples, width = q.shape[1:]
-        a = self._scratch.array("rock", len(self._pairs) * samples, len(rock), width)
-        b = self._scratch.array("roll", len(self._pairs) * samples, len(roll), width)
+    def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
+        samples, width = block.q.shape[1:]
+        a = self._scratch.array("rock", len(self._pairs) * samples, len(shifts.rock), width)
+        b = self._scratch.array("roll", len(self._pairs) * samples, len(shifts.roll), width)
         for n, pair in enumerate(self._pairs):
             part = slice(n * samples, (n + 1) * samples)
-            pair.rock.fill(q, rock, weights, a[part])
-            pair.roll.fill(q, roll, b[part])
+            pair.rock.fill(block.q, shifts.rock, block.weights, a[part])
+            pair.roll.fill(block.q, shifts.roll, b[part])
         return a, b
 
 
 class GeneralRoute:
-    """The closed form of any geometry, evaluated for every ray and frame.
+    """The closed forms of any acceptance, evaluated for every ray and frame.
 
     Parameters
     ----------
-    acceptance : ObliqueAcceptance
-        The instrument.
+    acceptance : AcceptanceDensity
+        The instrument; every motor may move all of q.
     """
 
-    def __init__(self, acceptance: ObliqueAcceptance) -> None:
+    def __init__(self, acceptance: AcceptanceDensity) -> None:
         scale, terms = acceptance.relative_scale, acceptance.terms
         forms = [
             [*term.whitening, term.middle, term.delta - term.middle, term.xi - term.middle]
@@ -146,33 +149,16 @@ class GeneralRoute:
         offsets = [term.offset for term in terms]
         self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
 
-    def frames(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        pixels: Ints,
-        add: bool,
-        out: Floats32,
-    ) -> None:
+    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
         """See :meth:`Route.frames`."""
-        oblique_loops.sum_general(q, weights, rock, roll, *self._terms, pixels, add, out)
+        q, weights, pixels, add = block
+        oblique_loops.sum_general(q, weights, *shifts, *self._terms, pixels, add, out)
 
-    def moments(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        powers: tuple[Floats, Floats],
-        pixels: Ints,
-        add: bool,
-        out: Floats,
-    ) -> None:
+    def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
+        q, weights, pixels, add = block
         oblique_loops.sum_general_moments(
-            q, weights, rock, roll, *self._terms, *powers, pixels, add, out
+            q, weights, *shifts, *self._terms, *powers, pixels, add, out
         )
 
 
@@ -183,12 +169,12 @@ class TableRoute:
     ----------
     kernel : Kernel
         The table.
-    acceptance : Acceptance or ObliqueAcceptance
+    acceptance : AcceptanceDensity
         The instrument that it was traced for; its open form sets the scale of the intensity.
     """
 
-    def __init__(self, kernel: Kernel, acceptance: Acceptance | ObliqueAcceptance) -> None:
-        optics = acceptance if isinstance(acceptance, Acceptance) else acceptance.optics
+    def __init__(self, kernel: Kernel, acceptance: AcceptanceDensity) -> None:
+        optics = acceptance.optics
         passed = optics.passed_by_condenser * optics.passed_by_aperture**2
         self._scale = kernel.throughput / (passed * acceptance.open.peak)
         self._table = kernel.table
@@ -196,41 +182,25 @@ class TableRoute:
         self._density = 1.0 / kernel.steps
         self._scratch = _Scratch()
 
-    def frames(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        pixels: Ints,
-        add: bool,
-        out: Floats32,
-    ) -> None:
+    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
         """See :meth:`Route.frames`."""
-        loops.put(self._block(q, weights, rock, roll), pixels, add, out)
+        sum_loops.put(self._images(block, shifts), block.pixels, block.add, out)
 
-    def moments(
-        self,
-        q: Floats,
-        weights: Floats,
-        rock: Floats,
-        roll: Floats,
-        powers: tuple[Floats, Floats],
-        pixels: Ints,
-        add: bool,
-        out: Floats,
-    ) -> None:
+    def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
-        block = self._block(q, weights, rock, roll)
-        sums = np.einsum("lj,li,jip->lp", powers[1], powers[0], block, optimize=True)
-        loops.put(sums[None], pixels, add, out[None])
+        images = self._images(block, shifts)
+        sums = np.einsum("lj,li,jip->lp", powers.roll, powers.rock, images, optimize=True)
+        sum_loops.put(sums[None], block.pixels, block.add, out[None])
 
-    def _block(self, q: Floats, weights: Floats, rock: Floats, roll: Floats) -> Floats32:
-        block = self._scratch.array("block", len(roll), len(rock), q.shape[2])
-        loops.sum_table(
-            q, weights * self._scale, rock, roll, self._table, self._first, self._density, block
+    def _images(self, block: RayBlock, shifts: Shifts) -> Floats32:
+        """The block's part of every frame, (m, n, block)."""
+        width = block.q.shape[2]
+        images = self._scratch.array("images", len(shifts.roll), len(shifts.rock), width)
+        weights = block.weights * self._scale
+        sum_loops.sum_table(
+            block.q, weights, *shifts, self._table, self._first, self._density, images
         )
-        return block
+        return images
 
 
 class _Scratch(threading.local):

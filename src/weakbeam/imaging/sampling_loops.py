@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.defects.straight import add_lines
-from weakbeam.imaging.loops import q_from_gradient
+from weakbeam.imaging.gradient_loops import q_from_gradient
 
 
 @compiled
@@ -101,7 +101,7 @@ def q_of_lines(
     across, core_squared, matrices
         The lines; see :func:`~weakbeam.defects.straight.constants`.
     q0, rotation
-        As for :func:`~weakbeam.imaging.loops.q_from_gradient`.
+        As for :func:`~weakbeam.imaging.gradient_loops.q_from_gradient`.
     q : (3, samples, width) ndarray
         Filled in.
     """

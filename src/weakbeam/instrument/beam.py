@@ -1,4 +1,4 @@
-"""Height profile of the line beam, and the depths at which it is sampled."""
+"""Wavelength of the beam, its height profile, and the depths at which it is sampled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 
+HC_KEV_ANGSTROM = 12.398419843
+"""Planck's constant times the speed of light, in keV Å."""
+
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 """Full width at half maximum of a Gaussian over its standard deviation: 2.354820045."""
 
 GAUSSIAN_REACH = 4.0
 """Standard deviations at which the sampled Gaussian beam ends; 6·10⁻⁵ of it lies outside."""
+
+
+def wavelength(energy_kev: float) -> float:
+    """Wavelength in Å of X-rays of `energy_kev` keV."""
+    return HC_KEV_ANGSTROM / energy_kev
 
 
 @dataclass(frozen=True)

@@ -150,14 +150,14 @@ class CameraModel:
         )
         light = np.ascontiguousarray(signal, np.float32).reshape(len(signal), -1)
         frames = np.empty(light.shape, np.uint16)
-        photons, found = scale / self.gain, tables()
+        photons, lookup = scale / self.gain, tables()
 
-        def one(k: int) -> None:
+        def expose_frame(k: int) -> None:
             key = np.uint64(frame_key(seed, *streams[k]))
-            expose(light[k], photons, key, levels, found, frames[k])
+            expose(light[k], photons, key, levels, lookup, frames[k])
 
         with ThreadPoolExecutor(worker_count(workers)) as pool:
-            list(pool.map(one, range(len(frames))))
+            list(pool.map(expose_frame, range(len(frames))))
         return frames.reshape(signal.shape)
 
 

@@ -114,7 +114,7 @@ def frame_key(seed: int, entry: int, frame: int) -> np.uint64:
 @compiled
 def normals(start: np.uint64, quantiles: Floats, w: Floats) -> None:
     """Fill w with normally distributed numbers, one from every other number of the sequence."""
-    n, tails, found = len(w), np.empty(len(w), np.int64), 0
+    n, tails, count = len(w), np.empty(len(w), np.int64), 0
     for i in range(n):
         bits = mixed(start + np.uint64(2 * i) * STEP) >> _HALF
         k = bits >> _NORMAL_SHIFT
@@ -122,23 +122,23 @@ def normals(start: np.uint64, quantiles: Floats, w: Floats) -> None:
         w[i] = quantiles[k] + part * (quantiles[k + _ONE] - quantiles[k])
     # Listed without a branch, which could not be predicted.
     for i in range(n):
-        tails[found] = i
-        found += int(abs(w[i]) > _TAIL)
-    for i in tails[:found]:
+        tails[count] = i
+        count += int(abs(w[i]) > _TAIL)
+    for i in tails[:count]:
         bits = mixed(start + np.uint64(2 * i) * STEP) >> _HALF
         u = (np.float64(bits) + 0.5) * 2.0**-32
         w[i] = lower_quantile(u) if u < 0.5 else -lower_quantile(1.0 - u)
 
 
 @compiled
-def many_photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats) -> None:
+def many_photons(means: Floats, start: np.uint64, lookup: Tables, numbers: Floats) -> None:
     r"""Fill `numbers` with Poisson distributed numbers of large means λ; small ones stay wrong.
 
     The quantile at the probability Φ(w) of a normally distributed w, by the Cornish-Fisher
     expansion :math:`\lfloor \lambda + \sqrt\lambda w + (2 + w^2)/6 - (2w + w^3)/(72\sqrt\lambda)
     + (3w^4 + 7w^2 - 16)/(810\lambda)\rfloor`: Giles (2016), ACM Trans. Math. Softw. 42, 7.
     """
-    normals(start, found.normal, numbers)
+    normals(start, lookup.normal, numbers)
     for i in range(len(numbers)):
         w, mean = numbers[i], max(means[i], 1.0)
         square, per_root = w * w, 1.0 / math.sqrt(mean)
@@ -149,13 +149,13 @@ def many_photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats
 
 
 @compiled
-def few_photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats) -> None:
+def few_photons(means: Floats, start: np.uint64, lookup: Tables, numbers: Floats) -> None:
     """Replace those of `numbers` whose means are below `FEW` by Poisson distributed ones.
 
     Each is the sum of one whose mean is in the table, and one of the small mean that is left,
     found where a random number stands among the cumulated probabilities of 0, 1, ..., 6.
     """
-    n, alias = len(numbers), found.poisson.reshape(-1)
+    n, alias = len(numbers), lookup.poisson.reshape(-1)
     packed = np.empty(n, np.int64)
     # The look-up stands alone, so that the other loops become vector code.
     for i in range(n):
@@ -194,7 +194,7 @@ def few_photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats)
 
 
 @compiled
-def photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats) -> None:
+def photons(means: Floats, start: np.uint64, lookup: Tables, numbers: Floats) -> None:
     """Fill `numbers` with Poisson distributed numbers; 0 for a mean that is not positive.
 
     Parameters
@@ -203,16 +203,16 @@ def photons(means: Floats, start: np.uint64, found: Tables, numbers: Floats) -> 
         Means, and what is filled.
     start : uint64
         Where in the sequence the pixels begin; each has two numbers and uses the first one.
-    found : Tables
+    lookup : Tables
         From :func:`tables`.
     """
     many = 0
     for i in range(len(means)):
         many += int(means[i] >= FEW)
     if many > 0:
-        many_photons(means, start, found, numbers)
+        many_photons(means, start, lookup, numbers)
     if many < len(means):
-        few_photons(means, start, found, numbers)
+        few_photons(means, start, lookup, numbers)
 
 
 @compiled
@@ -221,7 +221,7 @@ def expose(
     scale: float,
     key: np.uint64,
     levels: Levels,
-    found: Tables,
+    lookup: Tables,
     counts: NDArray[np.uint16],
 ) -> None:
     """Fill the counts of a frame, (pixels,).
@@ -236,7 +236,7 @@ def expose(
         From :func:`frame_key`.
     levels : Levels
         The camera.
-    found : Tables
+    lookup : Tables
         From :func:`tables`.
     counts : (pixels,) ndarray
         What is filled.
@@ -250,8 +250,8 @@ def expose(
         start = key + np.uint64(2 * first) * STEP
         for i in range(n):
             means[i] = light[i] * scale
-        photons(means[:n], start, found, numbers[:n])
-        normals(start + STEP, found.normal, noise[:n])
+        photons(means[:n], start, lookup, numbers[:n])
+        normals(start + STEP, lookup.normal, noise[:n])
         for i in range(n):
             adu = levels.gain * numbers[i] + dark[i] + levels.noise * noise[i]
             some[i] = np.uint16(np.int32(min(max(adu + 0.5, 0.0), top)))
@@ -263,7 +263,7 @@ def fill_pattern(
     spread: float,
     tail_share: float,
     tail_scale: float,
-    found: Tables,
+    lookup: Tables,
     pattern: Floats32,
 ) -> None:
     """Fill the fixed pattern (rows, columns): a Gaussian, and an exponential tail for a share.
@@ -277,7 +277,7 @@ def fill_pattern(
         line = mixed((key ^ np.uint64(row - rows // 2)) + STEP)
         # Two numbers a pixel, from a place far enough below zero for any camera.
         start = line - np.uint64(2 * (columns // 2)) * STEP
-        normals(start, found.normal, value)
+        normals(start, lookup.normal, value)
         for column in range(columns):
             bits = mixed(start + np.uint64(2 * column + 1) * STEP) >> _HALF
             u = (np.float64(bits) + 0.5) * 2.0**-32

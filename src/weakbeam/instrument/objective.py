@@ -15,8 +15,7 @@ from typing import Self
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.diffraction.reflection import wavelength
-from weakbeam.instrument.beam import FWHM_PER_SIGMA
+from weakbeam.instrument.beam import FWHM_PER_SIGMA, wavelength
 from weakbeam.instrument.lens_stack import (
     drift,
     focus_change,

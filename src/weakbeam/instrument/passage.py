@@ -129,13 +129,15 @@ def passages(aperture: float, stops: Sequence[Stop] = ()) -> tuple[Passage, ...]
 
 def approximations(stops: Sequence[Stop]) -> list[str]:
     """Say, a sentence for each stop, where :func:`passages` is not exact."""
-    told = []
+    sentences = []
     for stop in stops:
         if isinstance(stop, RoundAperture):
-            told.append(f"the round aperture is taken as a sum of {ROUND_SLABS} slabs")
+            sentences.append(f"the round aperture is taken as a sum of {ROUND_SLABS} slabs")
         elif isinstance(stop, Wire) and math.isfinite(stop.optical_depth):
-            told.append(f"the wire is taken as {WIRE_SLICES[stop.axis]} slices of even thickness")
-    return told
+            sentences.append(
+                f"the wire is taken as {WIRE_SLICES[stop.axis]} slices of even thickness"
+            )
+    return sentences
 
 
 def transmission(windows: Sequence[Window], angle: ArrayLike) -> Floats:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.stops import (
     AXES,
     CentralStop,
@@ -80,11 +80,11 @@ class PointSpread:
         across = _mirrored(shape[-1], self.columns.shape[1] // 2)
         rows, columns = self.rows.astype(dtype), self.columns.astype(dtype)
 
-        def one(k: int) -> None:
+        def blur_frame(k: int) -> None:
             _blur(stack[k], rows, columns, up, across, blurred[k])
 
         with ThreadPoolExecutor(worker_count(workers)) as pool:
-            list(pool.map(one, range(len(stack))))
+            list(pool.map(blur_frame, range(len(stack))))
         return blurred.reshape(shape)
 
 
@@ -103,12 +103,12 @@ def gaussian_spread(sigma: float) -> PointSpread:
     return PointSpread(factor, factor)
 
 
-def lens_spread(optics: Acceptance, wavelength: float, steps: Floats) -> PointSpread:
+def lens_spread(optics: Optics, wavelength: float, steps: Floats) -> PointSpread:
     r"""Point spread function of a lens without aberrations: what diffraction leaves of a point.
 
     Parameters
     ----------
-    optics : Acceptance
+    optics : Optics
         Lens, aperture and stops.
     wavelength : float
         In µm.
@@ -164,7 +164,7 @@ def combined(first: PointSpread, second: PointSpread) -> PointSpread:
     return PointSpread(products(first.rows, second.rows), products(first.columns, second.columns))
 
 
-def _amplitude(optics: Acceptance, delta: Floats, xi: Floats) -> Floats:
+def _amplitude(optics: Optics, delta: Floats, xi: Floats) -> Floats:
     """Square root of the transmission of lens, aperture and stops."""
     amplitude = np.exp(-(delta**2 + xi**2) / (4.0 * optics.lens**2))
     amplitude *= (np.abs(delta) <= optics.aperture) & (np.abs(xi) <= optics.aperture)

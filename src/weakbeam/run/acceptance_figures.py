@@ -11,13 +11,10 @@ import numpy as np
 
 from weakbeam.assemble import Setup, assemble
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.acceptance import Acceptance
+from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel, differences
-from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
-from weakbeam.diffraction.oblique_marginals import oblique_marginal, oblique_projections
 from weakbeam.errors import InputError
-from weakbeam.experiment import Acceptance as AcceptanceTable
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Acceptance, Experiment
 from weakbeam.plot.drawing import Drawing
 
 if TYPE_CHECKING:
@@ -49,20 +46,20 @@ def acceptance_drawing(setup: Setup, setting: Floats) -> Drawing:
     -------
     Drawing
     """
-    ours, stopped = setup.acceptance, bool(setup.acceptance.stops)
+    ours, stopped = setup.acceptance, bool(setup.optics.stops)
     shown = ours.open if stopped else ours
     reach = (_REACH_OPEN if stopped else _REACH) * np.sqrt(np.diag(shown.covariance()))
     # A stop leaves narrow features on the wide axes.
     points = 301 if stopped else 161
     rock, roll, two_theta = (np.linspace(-r, r, points) for r in reach)
-    projections = _projections(ours, rock, roll, two_theta)
+    projections = ours.projections(rock, roll, two_theta)
     return Drawing(
         "weakbeam.plot.acceptance.acceptance_figure",
         (rock, roll, two_theta, *projections),
         {
             "perfect_crystal": np.asarray(setting) @ setup.geometry.motor_vectors,
-            "without_stop": _projections(ours.open, rock, roll, two_theta) if stopped else None,
-            "note": f"the stop passes {_percent(ours.throughput)}" if stopped else "",
+            "without_stop": ours.open.projections(rock, roll, two_theta) if stopped else None,
+            "note": f"the stop passes {_percent(setup.optics.throughput)}" if stopped else "",
         },
     )
 
@@ -106,14 +103,14 @@ def draw_kernel(path: Path) -> dict[str, Figure]:
         return {"kernel": kernel_figure(kernel, title=title)}
     figures = {"kernel": kernel_figure(kernel, setup.acceptance, title=title)}
     exact = bool(kernel.tracing.get("exact", False))
-    optics = RayOptics(setup.optics, setup.geometry, exact=exact)
+    optics = RayOptics(setup.acceptance, setup.geometry, exact=exact)
     q = sample_rays(optics, RAYS, int(kernel.tracing.get("seed", 0)))
     figures["rays"] = rays_figure(q, title=title, note=f"{RAYS:,} rays that pass")
     return figures
 
 
 def kernel_figure(
-    kernel: Kernel, optics: Acceptance | ObliqueAcceptance | None = None, *, title: str = ""
+    kernel: Kernel, acceptance: AcceptanceDensity | None = None, *, title: str = ""
 ) -> Figure:
     """Draw slices and marginals of a kernel, against the closed form if it is given.
 
@@ -121,8 +118,8 @@ def kernel_figure(
     ----------
     kernel : Kernel
         The tabulated acceptance.
-    optics : Acceptance or ObliqueAcceptance, optional
-        The instrument that it was traced for.
+    acceptance : AcceptanceDensity, optional
+        That of the instrument that it was traced for.
     title : str
         A line above the panels.
 
@@ -139,12 +136,11 @@ def kernel_figure(
         axes = [point[k : k + 1] if k == third else centers[k] for k in range(3)]
         planes.append(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).squeeze(axis=third))
     expected_slices = expected_counts = None
-    if optics is not None:
-        expected_slices = [optics.density(q) for q in planes]
-        densities, breaks = _marginals(optics)
+    if acceptance is not None:
+        expected_slices = [acceptance.density(q) for q in planes]
         expected_counts = [
-            kernel.rays * bin_shares(density, edge, jumps)
-            for density, edge, jumps in zip(densities, kernel.edges, breaks, strict=True)
+            kernel.rays * bin_shares(partial(acceptance.marginal, k), edge, acceptance.jumps(k))
+            for k, edge in enumerate(kernel.edges)
         ]
     return figure_of(
         kernel.edges,
@@ -182,37 +178,10 @@ def bin_shares(density: Callable[[Floats], Floats], edges: Floats, breaks: Float
     return np.asarray(np.add.reduceat(pieces, np.searchsorted(ends, edges[:-1])))
 
 
-def _projections(
-    p: Acceptance | ObliqueAcceptance, rock: Floats, roll: Floats, two_theta: Floats
-) -> tuple[Floats, Floats, Floats]:
-    if isinstance(p, ObliqueAcceptance):
-        return oblique_projections(p, rock, roll, two_theta)
-    # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
-    return (
-        p.density_rock(rock)[:, None] * p.density_roll(roll),
-        p.density_rock_two_theta(rock[:, None], two_theta),
-        p.density_roll_two_theta(roll[:, None], two_theta),
-    )
-
-
-def _marginals(
-    p: Acceptance | ObliqueAcceptance,
-) -> tuple[list[Callable[[Floats], Floats]], list[Floats]]:
-    """Density of each component of q, and where it jumps."""
-    if isinstance(p, ObliqueAcceptance):
-        return [partial(oblique_marginal, p, component) for component in range(3)], [
-            np.empty(0)
-        ] * 3
-    # Stops make the density of q_roll jump; q_2θ is smoothed by the spread of energy.
-    ends = [(w.low, w.high) for term in p.passages for w in term.roll]
-    jumps = np.unique(ends) / (2.0 * p.sin)
-    return [p.density_rock, p.density_roll, p.density_two_theta], [np.empty(0), jumps, np.empty(0)]
-
-
 def _setup_of(configuration: str, kernel: Kernel) -> Setup | None:
     """The instrument that a kernel was traced for; None if its experiment says otherwise."""
     experiment = Experiment.from_toml_text(configuration, "kernel")
-    setup = assemble(experiment.model_copy(update={"acceptance": AcceptanceTable()}))
+    setup = assemble(experiment.model_copy(update={"acceptance": Acceptance()}))
     return None if differences(kernel.conditions, setup.conditions) else setup
 
 

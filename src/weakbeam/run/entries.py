@@ -14,8 +14,8 @@ from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, OF_CURVES
 from weakbeam.assemble import Setup
 from weakbeam.assemble.instrument import accepted_angles
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.reflection import wavelength
 from weakbeam.imaging.scan import DetectorScan
+from weakbeam.instrument.beam import wavelength
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.entry import (
     Description,

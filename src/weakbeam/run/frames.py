@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from weakbeam.analysis.moments import com_response
 from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.imaging.contract import ImagingEngine, Progress
 from weakbeam.imaging.scan import DetectorScan
 
-EngineAt = Callable[[float], Engine]
+EngineAt = Callable[[float], ImagingEngine]
 """Gives the engine for a height of the sample (µm)."""
 
 SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}

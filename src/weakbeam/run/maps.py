@@ -22,7 +22,7 @@ from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
-from weakbeam.imaging.engine import Progress
+from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames

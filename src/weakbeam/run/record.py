@@ -19,7 +19,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.imaging.contract import ImagingEngine, Progress
 from weakbeam.instrument.passage import approximations
 from weakbeam.io.bliss import source_path
 from weakbeam.io.diskerrors import creation_error
@@ -172,7 +172,7 @@ def record(
                     q, without = engine.mean_q()
                     mean_q[part.index] = part.setup.detector.readout.mean(q)
                     masked += without
-                    loosened = max(loosened, engine.sampling.tolerance)
+                    loosened = max(loosened, engine.loosened)
                 sums, full = _write_frames(part, stacks, file, engine_at, workers, progress, images)
                 saturated += full
                 if sums is not None:
@@ -198,7 +198,7 @@ def _complete(
     z = float(setups[0].positions["z"][0])
     engines = [setup.engine(z, workers) for setup in setups]
     masked = sum(engine.mean_q()[1] for engine in engines)
-    loosened = max(engine.sampling.tolerance for engine in engines)
+    loosened = max(engine.loosened for engine in engines)
     names = [
         f"{_prefix(part, first_stacks(stacks))}{name}{FORMAT}"
         for part in first_stacks(stacks)
@@ -220,7 +220,7 @@ def _notes(
     setups: Sequence[Setup], masked: int, saturated: int = 0, loosened: float = 1.0
 ) -> tuple[str, ...]:
     notes = [note for setup in setups for note in setup.notes]
-    notes += approximations(setups[0].acceptance.stops)
+    notes += approximations(setups[0].optics.stops)
     notes += validity_notes(setups, NOT_KINEMATICAL)
     if masked:
         notes.append(
@@ -347,7 +347,7 @@ def _engines(part: Stack, workers: int | None) -> EngineAt:
     """Engines by height of the sample; the last one is kept, as it holds q of all its rays."""
 
     @lru_cache(maxsize=1)
-    def engine_at(z: float) -> Engine:
+    def engine_at(z: float) -> ImagingEngine:
         return part.setup.engine(z, workers, part.perfect)
 
     return engine_at

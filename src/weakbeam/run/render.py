@@ -21,7 +21,7 @@ from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.scan import Layer
 
 _NOISY_TOLERANCE = 2.0
@@ -53,7 +53,7 @@ class Condition:
 class _Stage:
     """Frames of one reflection at one height of the sample."""
 
-    engine: Engine
+    engine: ImagingEngine
     layer: Layer
     setup: Setup
     reflection: int

@@ -17,7 +17,7 @@ from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.imaging.contract import ImagingEngine, Progress
 from weakbeam.imaging.labelled import LabelledArray
 from weakbeam.imaging.scan import MOTORS
 from weakbeam.run.entries import image_axes
@@ -129,7 +129,7 @@ def simulate(
     start = 0
     for index, (setup, scan) in enumerate((s, scan) for s in setups for scan in s.scans):
 
-        def engine_at(z: float, setup: Setup = setup) -> Engine:
+        def engine_at(z: float, setup: Setup = setup) -> ImagingEngine:
             return setup.engine(z, workers)
 
         for numbers, frames in camera_frames(setup, scan, engine_at, index, workers, progress):

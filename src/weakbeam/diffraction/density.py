@@ -1,0 +1,79 @@
+"""What every acceptance p(q) offers, whatever the geometry of the reflection."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
+from weakbeam.diffraction.closed_form import ClosedForm
+from weakbeam.instrument.optics import Optics
+
+
+class AcceptanceDensity(Protocol):
+    """Density p(q) of the diffraction vectors that an instrument carries to the camera.
+
+    All of q is in the imaging frame, (q_rock', q_roll, q_2θ), and dimensionless.
+    """
+
+    @property
+    def theta(self) -> float:
+        """Bragg angle (rad)."""
+
+    @property
+    def optics(self) -> Optics:
+        """Beam, lens and stops."""
+
+    @property
+    def motion(self) -> tuple[float, float, float]:
+        """How far q moves during the exposure."""
+
+    @property
+    def open(self) -> AcceptanceDensity:
+        """The acceptance without stops and with the crystal at rest."""
+
+    @property
+    def factors(self) -> AcceptanceFactors | None:
+        """The density as a sum of products of a factor of (q_rock', q_2θ) and one of q_roll.
+
+        None where roll does not separate from the rest.
+        """
+
+    @property
+    def terms(self) -> tuple[ClosedForm, ...]:
+        """The density as a sum of closed forms of q."""
+
+    @property
+    def peak(self) -> float:
+        """Density at q = 0: the perfect crystal at its Bragg setting."""
+
+    @property
+    def relative_scale(self) -> float:
+        """Intensity relative to the peak of the open instrument, per density."""
+
+    def density(self, q_imaging: ArrayLike) -> Floats:
+        """Density at q (..., 3), with ∫p d³q = 1."""
+
+    def relative(self, q_imaging: ArrayLike) -> Floats:
+        """Intensity at q (..., 3) relative to the peak of the open instrument."""
+
+    def projections(
+        self, rock: Floats, roll: Floats, two_theta: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """Joint densities on a grid.
+
+        Of (q_rock', q_roll), (q_rock', q_2θ) and (q_roll, q_2θ), with the third one integrated
+        over.
+        """
+
+    def marginal(self, component: int, values: ArrayLike) -> Floats:
+        """Density of one component of q, 0 to 2, with the other two integrated over."""
+
+    def jumps(self, component: int) -> Floats:
+        """Where the density of one component jumps."""
+
+    def mean(self) -> Floats:
+        """Mean of q, shape (3,)."""
+
+    def covariance(self) -> Floats:
+        """Covariance of q, shape (3, 3)."""
