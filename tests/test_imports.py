@@ -12,6 +12,45 @@ import weakbeam
 
 PACKAGE = Path(weakbeam.__file__).parent
 
+ROOMS = (
+    "errors",
+    "core",
+    "experiment",
+    "crystal",
+    "instrument",
+    "defects",
+    "diffraction",
+    "imaging",
+    "analysis",
+    "io",
+    "assemble",
+    "plot",
+    "run",
+    "measured",
+    "fit",
+    "identify",
+    "batch",
+    "compat",
+    "rerun",
+    "cli",
+    "__main__",
+)
+"""From the ground up: a room imports only rooms that stand before it."""
+
+FACE = "__init__"
+"""Hands on the names of the rooms when they are first used; knows its version and no room."""
+
+
+def room_of(path):
+    """The room of a file, by its path relative to the package."""
+    return path.partition("/")[0].removesuffix(".py")
+
+
+def module_of(path):
+    """The dotted name of a file."""
+    parts = ("weakbeam", *path.removesuffix(".py").split("/"))
+    return ".".join(parts).removesuffix(".__init__")
+
 
 def is_type_checking(node):
     return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
@@ -113,13 +152,67 @@ def test_only_the_command_line_prints():
     assert {path for path in rooms_with(prints) if not path.startswith("cli/")} == set()
 
 
-def test_physics_does_not_know_the_description():
-    def uses(tree):
-        modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        return any(name in ("weakbeam.experiment", "weakbeam.assemble") for name in modules)
+@cache
+def inner_imports(typing=False):
+    """For each module of the package, the modules of it that it imports, at the top or lazily.
 
-    physics = ("crystal/", "defects/", "diffraction/", "imaging/", "instrument/", "analysis/")
-    assert {path for path in rooms_with(uses) if path.startswith(physics)} == set()
+    With `typing`, what is imported under ``if TYPE_CHECKING`` counts, too.
+    """
+    modules = {module_of(path): tree for path, tree in trees().items()}
+    result = {}
+    for name, tree in modules.items():
+        used = set()
+        for node in ast.walk(tree) if typing else run_time_nodes(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("weakbeam"):
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    used.add(whole if whole in modules else node.module)
+            elif isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names if alias.name in modules}
+        result[name] = used - {name}
+    return result
+
+
+def test_every_file_stands_in_a_room():
+    assert {room_of(path) for path in trees()} == {*ROOMS, FACE}
+
+
+def test_no_room_imports_one_that_stands_later():
+    """Types count as well: a room that needs the name of a later one knows of it."""
+    wrong = set()
+    for name, used in inner_imports(typing=True).items():
+        for other in used - {"weakbeam"}:
+            room, later = name.split(".")[1:2], other.split(".")[1]
+            if room and ROOMS.index(later) > ROOMS.index(room[0]):
+                wrong.add((name, other))
+    assert wrong == set()
+
+
+def circles(imports):
+    """What is left of the modules when those are taken away that no circle passes through."""
+    left = {name: used & set(imports) for name, used in imports.items()}
+    while True:
+        wanted = set().union(*left.values()) if left else set()
+        kept = {name: used & set(left) for name, used in left.items() if used and name in wanted}
+        if kept == left:
+            return kept
+        left = {name: used & set(kept) for name, used in kept.items()}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    every = inner_imports(typing=True)
+    assert circles({name: used - {"weakbeam"} for name, used in every.items()}) == {}
+
+
+def test_a_circle_is_found():
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert circles(imports) == {"b": {"c"}, "c": {"b"}}
+
+
+def test_a_room_that_is_asked_for_by_its_name_is_seen():
+    assert "weakbeam.imaging.loops" in inner_imports()["weakbeam.imaging.engine"]
+    # A lazy import of one function counts like one at the top.
+    assert "weakbeam.io.kernel_file" in inner_imports()["weakbeam.cli.bootstrap"]
 
 
 def test_type_checking_blocks_do_not_count():
