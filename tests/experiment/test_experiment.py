@@ -32,7 +32,7 @@ from weakbeam.experiment import (
 from weakbeam.experiment.camera import CameraFile
 from weakbeam.experiment.presets import preset_names, preset_text
 from weakbeam.experiment.sweep import Manifest
-from weakbeam.experiment.values import Table
+from weakbeam.experiment.tables import Table
 
 ID06_LENS = Lens(lenslets=88, radius_um=50, pitch_mm=1.6, distance_m=0.274)
 STOPS = (

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.schema import nested_table
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.toml_text import toml_value
-from weakbeam.experiment.values import Table, nested_table
 
 TABLES = {
     name: table

@@ -7,16 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.toml_text import parse_toml, read_toml
-from weakbeam.experiment.values import (
-    Allowed,
-    FileName,
-    PixelCounts,
-    Samples,
-    Table,
-    integer,
-    number,
-)
+from weakbeam.experiment.values import Allowed, FileName, PixelCounts, Samples, integer, number
 
 QuarterTurn = Annotated[StrictInt, Allowed("0, 90, 180 or 270", lambda n: n in (0, 90, 180, 270))]
 Region = Annotated[

@@ -17,13 +17,13 @@ from weakbeam.experiment.indices import (
     Quaternion,
     check_four_indices,
 )
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
     Indices,
     MaterialName,
     SpaceGroup,
-    Table,
     between,
     number,
     text,

@@ -8,7 +8,8 @@ from pydantic import Field, StrictBool, StrictFloat, model_validator
 
 from weakbeam.errors import InputError
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
-from weakbeam.experiment.values import Position, Table, Variant, number
+from weakbeam.experiment.tables import Table, Variant
+from weakbeam.experiment.values import Position, number
 
 
 class DefectTable(Variant):

@@ -30,8 +30,8 @@ from weakbeam.experiment.presets import PresetName, fill_from_preset, forget
 from weakbeam.experiment.reflection import AllReflections, Reflection, Reflections
 from weakbeam.experiment.scan import Scan
 from weakbeam.experiment.settings import apply_settings
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.toml_text import experiment_text, parse_toml, read_toml
-from weakbeam.experiment.values import Table
 
 
 class Output(Table):

@@ -8,11 +8,11 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
 from weakbeam.experiment.indices import IndicesOrFour
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
     Allowed,
     MicrometrePositions,
     Position,
-    Table,
     integer,
     number,
     numbers,

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import StrictFloat, StrictInt, StrictStr
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import Allowed, Indices, Table
+from weakbeam.experiment.tables import Table
+from weakbeam.experiment.values import Allowed, Indices
 
 ZERO_SUM = 1e-6
 """Largest sum of the first three of four components, for directions that are no integers."""

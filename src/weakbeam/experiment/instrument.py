@@ -9,11 +9,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.tables import Table, Variant
 from weakbeam.experiment.values import (
     FileName,
     MaterialName,
-    Table,
-    Variant,
     VoxelCounts,
     WholeNumber,
     integer,

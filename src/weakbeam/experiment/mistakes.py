@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.schema import Schema, allowed, nested_table, nested_tables
 from weakbeam.experiment.toml_text import toml_key
-from weakbeam.experiment.values import Table, Variant, allowed, nested_table, nested_tables
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -17,7 +17,7 @@ _NOTHING = object()
 _LONG_LIST = 3
 
 
-def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Table]) -> InputError:
+def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Schema]) -> InputError:
     """Return the `InputError` for the first of the mistakes that pydantic found.
 
     Unknown keys come first: a misspelt key is often the reason why another one is missing.
@@ -43,7 +43,7 @@ def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Table]) ->
     return InputError(first.key, first.value, f"{first.allowed} {more}")
 
 
-def known_keys(root: type[Table], prefix: str = "") -> Iterator[str]:
+def known_keys(root: type[Schema], prefix: str = "") -> Iterator[str]:
     """Yield the path of every table and key, such as ``beam.energy_keV``, ``defects[0].line``."""
     for name, field in root.model_fields.items():
         path = f"{prefix}{name}"
@@ -53,11 +53,11 @@ def known_keys(root: type[Table], prefix: str = "") -> Iterator[str]:
             yield from known_keys(table, f"{path}{index}.")
 
 
-def _mistake(error: ErrorDetails, data: Any, root: type[Table]) -> InputError:
-    table: type[Table] | None = root
+def _mistake(error: ErrorDetails, data: Any, root: type[Schema]) -> InputError:
+    table: type[Schema] | None = root
     path, value, field = "", data, None
     for part in error["loc"]:
-        if isinstance(table, type) and issubclass(table, Variant) and part == table.kind_name():
+        if table is not None and table.kind_name() == part:
             # Where several kinds are possible, pydantic tells between which keys it chose one.
             continue
         if error["type"] == "invalid_key":
@@ -65,7 +65,7 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Table]) -> InputError:
             return InputError(
                 key, _showable(_item(value, part)), "the name of a key must be a text"
             )
-        if isinstance(value, Table):
+        if isinstance(value, Schema):
             # It stands where a list of tables is wanted, and pydantic went through its values.
             break
         if isinstance(part, int):
@@ -105,7 +105,7 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Table]) -> InputError:
     return InputError(path, _showable(value), f"must be {allowed(field)}")
 
 
-def _unknown(key: str, path: str, table: type[Table], root: type[Table]) -> str:
+def _unknown(key: str, path: str, table: type[Schema], root: type[Schema]) -> str:
     """Return "unknown key" with the nearest known key, of the same table if one is near enough."""
     by_name: dict[str, str] = {}
     for known in known_keys(root):
@@ -135,7 +135,7 @@ def _is_list_of_tables(annotation: Any) -> bool:
 
 def _kinds(annotation: Any) -> str:
     tables = nested_tables(annotation)
-    *most, last = (f'"{t.kind_name()}"' for t in tables if issubclass(t, Variant))
+    *most, last = (f'"{kind}"' for t in tables if (kind := t.kind_name()))
     return f"{', '.join(most)} or {last}"
 
 

@@ -17,11 +17,11 @@ from pydantic import (
 from weakbeam.errors import InputError
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
     Position,
-    Table,
     WholeNumber,
     integer,
     number,

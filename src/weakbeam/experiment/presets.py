@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, get_args
 
-from weakbeam.experiment.values import Table, nested_table
+from weakbeam.experiment.schema import Schema, nested_table
 
 PresetName = Literal["id06", "id06-2021", "id03", "id06-oblique"]
 
@@ -33,7 +33,7 @@ def _preset(name: str) -> dict[str, dict[str, Any]]:
     return tomllib.loads(preset_text(name))
 
 
-def fill_from_preset(data: Any, root: type[Table]) -> tuple[Any, dict[str, set[str]]]:
+def fill_from_preset(data: Any, root: type[Schema]) -> tuple[Any, dict[str, set[str]]]:
     """Add the values of the preset that `data` names to those that it gives.
 
     A value of the preset gives way to every key that excludes it or takes its default away.
@@ -42,7 +42,7 @@ def fill_from_preset(data: Any, root: type[Table]) -> tuple[Any, dict[str, set[s
     ----------
     data : any
         What is to be validated; anything but a mapping with a known preset stays as it is.
-    root : type of Table
+    root : type of Schema
         The model that it is validated against.
 
     Returns
@@ -69,7 +69,7 @@ def fill_from_preset(data: Any, root: type[Table]) -> tuple[Any, dict[str, set[s
     return filled, added
 
 
-def forget(experiment: Table, added: Mapping[str, set[str]]) -> None:
+def forget(experiment: Schema, added: Mapping[str, set[str]]) -> None:
     """Count the keys that came from a preset as not given, so that another preset can take over."""
     for section, keys in added.items():
         table = getattr(experiment, section)
@@ -79,13 +79,13 @@ def forget(experiment: Table, added: Mapping[str, set[str]]) -> None:
 
 
 def _given(section: Any) -> dict[str, Any] | None:
-    if isinstance(section, Table):
+    if isinstance(section, Schema):
         section = {key: getattr(section, key) for key in section.model_fields_set}
     if not isinstance(section, dict):
         return None
     return {key: value for key, value in section.items() if value is not None}
 
 
-def _gives_way(key: str, given: Mapping[str, Any], table: type[Table]) -> bool:
+def _gives_way(key: str, given: Mapping[str, Any], table: type[Schema]) -> bool:
     replaced = any(key == name and other in given for other, name in table.instead)
     return replaced or not table.rivals(key).isdisjoint(given)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from weakbeam.experiment.experiment import Experiment
 from weakbeam.experiment.presets import preset_names, preset_text
+from weakbeam.experiment.schema import Schema, allowed, nested_table, nested_tables
+from weakbeam.experiment.tables import Variant
 from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.experiment.toml_text import toml_value
-from weakbeam.experiment.values import Table, Variant, allowed, nested_table, nested_tables
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -132,7 +133,7 @@ def experiment_reference() -> str:
     return "\n".join(parts)
 
 
-def _keys(table: type[Table]) -> list[str]:
+def _keys(table: type[Schema]) -> list[str]:
     """Return the lines of a Markdown table of keys; the kind of a variant is not among them."""
     lines = [*_HEADING]
     for name, field in table.model_fields.items():
@@ -145,7 +146,7 @@ def _keys(table: type[Table]) -> list[str]:
     return lines
 
 
-def _kinds(name: str, table: type[Table]) -> list[str]:
+def _kinds(name: str, table: type[Schema]) -> list[str]:
     """Return lines on the keys that hold a table of one of several kinds."""
     lines = []
     for key, field in table.model_fields.items():
@@ -155,7 +156,7 @@ def _kinds(name: str, table: type[Table]) -> list[str]:
     return lines
 
 
-def _kind(title: str, table: type[Table]) -> list[str]:
+def _kind(title: str, table: type[Schema]) -> list[str]:
     """Return lines on one kind of table under a title."""
     assert issubclass(table, Variant)
     kind = table.model_fields["kind"]
@@ -169,9 +170,9 @@ def _first_comment(text: str) -> str:
     return " ".join(line.removeprefix("#").strip() for line in lines)
 
 
-def _subtables(name: str, table: type[Table]) -> list[str]:
+def _subtables(name: str, table: type[Schema]) -> list[str]:
     """Return lines on the tables within a table: each by itself, then the keys of each kind."""
-    kinds: dict[type[Table], list[str]] = {}
+    kinds: dict[type[Schema], list[str]] = {}
     plain = {k: f for k, f in table.model_fields.items() if nested_table(f.annotation) is None}
     if 2 * len(plain) > len(table.model_fields):
         return []

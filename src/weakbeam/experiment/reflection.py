@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import Allowed, Indices, Table, between, integer, number
+from weakbeam.experiment.tables import Table
+from weakbeam.experiment.values import Allowed, Indices, between, integer, number
 
 Geometry = Literal["symmetric", "oblique", "goniometer"]
 Tilt = Annotated[StrictFloat, number(-90, 90)]

@@ -8,13 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import (
-    MicrometrePositions,
-    MilliradianPositions,
-    Table,
-    integer,
-    number,
-)
+from weakbeam.experiment.tables import Table
+from weakbeam.experiment.values import MicrometrePositions, MilliradianPositions, integer, number
 
 Milliradians = Annotated[StrictFloat, number(-1000, 1000)]
 Micrometres = Annotated[StrictFloat, number(-1e6, 1e6)]

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import Table, nested_table
+from weakbeam.experiment.schema import Schema, nested_table
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(\[\d{1,9}\])*(\.[A-Za-z0-9_-]+(\[\d{1,9}\])*)*")
 _NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)([eE][+-]?\d+)?")
 _PART = re.compile(r"\[(\d+)\]|([A-Za-z0-9_-]+)")
 
 
-def apply_settings(experiment: Table, settings: Sequence[str]) -> dict[str, Any]:
+def apply_settings(experiment: Schema, settings: Sequence[str]) -> dict[str, Any]:
     """Return the data of `experiment` with `settings` applied, still to be validated.
 
     Only keys that were given count as given; a setting may thus choose another form of a table
@@ -72,8 +72,8 @@ def _fill_list(data: dict[str, Any], path: Sequence[str | int], full: dict[str, 
         data.setdefault(keys[-1], values)
 
 
-def _remove_rivals(data: Any, path: Sequence[str | int], root: type[Table]) -> None:
-    table: type[Table] | None = root
+def _remove_rivals(data: Any, path: Sequence[str | int], root: type[Schema]) -> None:
+    table: type[Schema] | None = root
     for part in path:
         if isinstance(part, str):
             if table is None:

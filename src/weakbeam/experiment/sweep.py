@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import Allowed, FileName, Table, integer, number
+from weakbeam.experiment.tables import Table
+from weakbeam.experiment.values import Allowed, FileName, integer, number
 
 __all__ = ["Axis", "Draw", "DrawRange", "ExecutorOptions", "Manifest", "SweepOutput"]
 

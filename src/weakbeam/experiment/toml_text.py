@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.values import Table
+from weakbeam.experiment.schema import Schema
 
 MAX_BYTES = 64 * 2**20
 """A larger file is not an experiment file."""
@@ -70,7 +70,7 @@ def toml_value(value: object) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, float):
         return _float_text(value)
-    if isinstance(value, Table):
+    if isinstance(value, Schema):
         value = value.model_dump(exclude_none=True)
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in value.items())
@@ -99,13 +99,13 @@ def _is_plainly_whole(x: float) -> bool:
     return x.is_integer() and abs(x) < 1e15 and str(x) != "-0.0"
 
 
-def experiment_text(experiment: Table, comments: bool = False) -> str:
+def experiment_text(experiment: Schema, comments: bool = False) -> str:
     """Return the TOML text of an experiment; see `Experiment.to_toml`."""
     blocks = list(_blocks(experiment, comments))
     return "\n".join("\n".join(lines) + "\n" for lines in blocks)
 
 
-def _blocks(experiment: Table, comments: bool) -> Iterator[list[str]]:
+def _blocks(experiment: Schema, comments: bool) -> Iterator[list[str]]:
     """Yield the lines of each section."""
     sections = {
         name: (field.description, getattr(experiment, name))
@@ -122,7 +122,7 @@ def _blocks(experiment: Table, comments: bool) -> Iterator[list[str]]:
                 explained = comments and number == 0
                 yield heading * explained + _table(item, f"[[{name}]]", explained)
             continue
-        if not isinstance(value, Table):
+        if not isinstance(value, Schema):
             continue
         lines = _table(value, f"[{name}]", comments)
         for key, field in type(value).model_fields.items():
@@ -133,10 +133,10 @@ def _blocks(experiment: Table, comments: bool) -> Iterator[list[str]]:
 
 
 def _is_subtable(value: object) -> bool:
-    return isinstance(value, Table) and not value.inline
+    return isinstance(value, Schema) and not value.inline
 
 
-def _table(table: Table, title: str, comments: bool, note: str | None = None) -> list[str]:
+def _table(table: Schema, title: str, comments: bool, note: str | None = None) -> list[str]:
     """Return the lines of one table; without its title where it holds subtables only.
 
     `note` is a comment that stands beside the title.
