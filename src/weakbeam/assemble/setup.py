@@ -34,6 +34,7 @@ from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Reflection
 from weakbeam.experiment.populations import StoredDislocations
 from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.rays import RayGrid, ray_grid
 from weakbeam.imaging.sampling import MOST_SAMPLES
 from weakbeam.imaging.scan import DetectorScan, detector_scans
@@ -383,8 +384,11 @@ def _positions(experiment: Experiment) -> dict[str, Floats]:
     """Positions of every motor: rad, µm for z."""
     scan = experiment.scan
     return {
-        "z": np.array(scan.z.positions),
-        "two_theta": 1e-3 * np.array(scan.arm.positions),
-        "chi": 1e-3 * np.array(scan.chi.positions),
-        "phi": 1e-3 * np.array(scan.phi.positions),
+        name: MOTORS[name].inner(axis.positions)
+        for name, axis in (
+            ("z", scan.z),
+            ("two_theta", scan.arm),
+            ("chi", scan.chi),
+            ("phi", scan.phi),
+        )
     }

@@ -229,28 +229,35 @@ def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
     """Print the comparison with the model, and draw it."""
     import json
 
+    from weakbeam.imaging.motors import MOTORS
     from weakbeam.plot.comparison import comparison_figure
     from weakbeam.run.comparison import PREDICTIONS, compare_file, comparison_table
-    from weakbeam.run.frames import SYMBOLS
 
-    found = compare_file(file, entry - 1)
+    comparison = compare_file(file, entry - 1)
     if as_json:
-        click.echo(json.dumps(found.numbers(), indent=2))
+        click.echo(json.dumps(comparison.numbers(), indent=2))
     else:
-        for line in comparison_table(found):
+        for line in comparison_table(comparison):
             click.echo(line)
+    angles = {name: MOTORS[name] for name in comparison.centers}
     figure = comparison_figure(
-        {SYMBOLS[motor]: 1e3 * center for motor, center in found.centers.items()},
         {
-            SYMBOLS[motor]: {PREDICTIONS[name]: 1e3 * q for name, q in by_name.items()}
-            for motor, by_name in found.predicted.items()
+            motor.offset_symbol: motor.shown(comparison.centers[name])
+            for name, motor in angles.items()
         },
         {
-            SYMBOLS[motor]: {
-                PREDICTIONS[name]: (a.correlation, a.slope, 1e3 * a.rms)
-                for name, a in by_name.items()
+            motor.offset_symbol: {
+                PREDICTIONS[rule]: motor.shown(center)
+                for rule, center in comparison.predicted[name].items()
             }
-            for motor, by_name in found.agreement.items()
+            for name, motor in angles.items()
+        },
+        {
+            motor.offset_symbol: {
+                PREDICTIONS[rule]: (a.correlation, a.slope, float(motor.shown(a.rms)))
+                for rule, a in comparison.agreement[name].items()
+            }
+            for name, motor in angles.items()
         },
         title=f"{file.name}, {entry}.1",
     )

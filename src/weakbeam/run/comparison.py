@@ -16,9 +16,10 @@ from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.run.figures import read_scan_data
-from weakbeam.run.frames import SYMBOLS, angle_offsets, predicted_centers
+from weakbeam.run.frames import angle_offsets, predicted_centers
 
 PREDICTIONS = {
     "rule": "COM rule, −R q",
@@ -178,8 +179,8 @@ def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> lis
     shifts = angle_offsets(scan) @ setup.geometry.motor_vectors
     brightest = int(np.argmax(setup.acceptance.density(shifts)))
     remarks = []
-    for motor, vector in zip(motors, _motions(setup, scan, motors), strict=True):
-        moved = scan.motor_positions(motor)
+    for name, vector in zip(motors, _motions(setup, scan, motors), strict=True):
+        motor, moved = MOTORS[name], scan.motor_positions(name)
         taken = np.unique(moved.round(12))
         if len(taken) < 2:
             continue
@@ -194,13 +195,15 @@ def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> lis
         step, finer = even[1] - even[0], fine_step(curve, even)
         if finer is not None and finer >= step * (1.0 - 1e-9):
             continue
-        wanted = "" if finer is None else f"; {1e3 * finer:.2g} mrad would do"
+        wanted = ""
+        if finer is not None:
+            wanted = f"; {float(motor.shown(finer)):.2g} {motor.shown_unit} would do"
         varies = slope_variation(curve, even)
         by = f"by {varies:.0%}" if varies < 1.0 else "wildly"
         remarks.append(
-            f"{SYMBOLS[motor]}: steps of {1e3 * step:.3g} mrad are too wide for the rocking curve: "
-            f"the slope of a centre of mass against a rotation varies {by} with where the frames "
-            f"fall on it{wanted}"
+            f"{motor.offset_symbol}: steps of {float(motor.shown(step)):.3g} {motor.shown_unit} "
+            "are too wide for the rocking curve: the slope of a centre of mass against a rotation "
+            f"varies {by} with where the frames fall on it{wanted}"
         )
     return remarks
 
@@ -281,13 +284,14 @@ def comparison_table(comparison: Comparison) -> list[str]:
         f"{'offset (urad)':>15}",
     ]
     for motor, by_name in comparison.agreement.items():
+        symbol = MOTORS[motor].offset_symbol
         for name, found in by_name.items():
             lines.append(
-                f"{SYMBOLS[motor]:8}{PREDICTIONS[name]:22}{found.pixels:8}{found.correlation:9.4f}"
+                f"{symbol:8}{PREDICTIONS[name]:22}{found.pixels:8}{found.correlation:9.4f}"
                 f"{found.slope:9.4f}{1e6 * found.rms:12.4g}{1e6 * found.offset:15.3g}"
             )
         pairs = "  ".join(f"{k} {v:.3f}" for k, v in comparison.correlation[motor].items())
-        lines.append(f"{SYMBOLS[motor]:8}r with components of q: {pairs}")
+        lines.append(f"{symbol:8}r with components of q: {pairs}")
     return [*lines, *comparison.remarks]
 
 

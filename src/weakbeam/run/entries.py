@@ -15,6 +15,7 @@ from weakbeam.assemble import Setup
 from weakbeam.assemble.instrument import accepted_angles
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.reflection import wavelength
+from weakbeam.imaging.motors import ANGLES, MOTORS, SCANNED
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.entry import (
@@ -30,11 +31,6 @@ from weakbeam.io.entry import (
 from weakbeam.run.estimate import frame_type
 from weakbeam.run.reflection_rows import reflection_fields, reflection_rows
 
-MOTOR_NAMES = {"phi": "phi", "chi": "chi", "two_theta": "obpitch", "z": "diffrz"}
-"""Names of the motors at the beamline; obpitch stands at 2θ plus the arm's offset."""
-
-MOTOR_SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "2θ", "z": "z"}
-
 ARM_MM = 274.0
 """Distance from sample to objective at ID06 (docs/explanation/physics.md, B3), in mm."""
 
@@ -47,9 +43,9 @@ SI_111_ANGSTROM = 3.1356
 
 def motor_value(setup: Setup, motor: str, position: Floats) -> Floats:
     """Position of a motor as the file has it: deg from the motor's zero, mm for z."""
-    if motor == "z":
-        return np.asarray(position) / 1000.0
-    return np.degrees(bragg_position(setup, motor) + np.asarray(position))
+    if motor not in ANGLES:
+        return MOTORS[motor].stored(position)
+    return MOTORS[motor].stored(bragg_position(setup, motor) + np.asarray(position))
 
 
 def bragg_position(setup: Setup, motor: str) -> float:
@@ -76,11 +72,11 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
     experiment = setup.experiment
     camera = experiment.camera
     moving = {
-        MOTOR_NAMES[motor]: motor_value(setup, motor, scan.motor_positions(motor))
+        MOTORS[motor].beamline_name: motor_value(setup, motor, scan.motor_positions(motor))
         for motor in scan.moving
     }
     along = [
-        (MOTOR_NAMES[motor], motor_value(setup, motor, scan.positions[motor]))
+        (MOTORS[motor].beamline_name, motor_value(setup, motor, scan.positions[motor]))
         for motor in scan.moving
     ]
     camera_pixel = camera.camera_pixel_um or CAMERA_PIXEL_UM
@@ -90,7 +86,8 @@ def describe_entry(setup: Setup, scan: DetectorScan, perfect: bool = False) -> E
         "ccmth": (_monochromator_angle(experiment.beam.energy_keV), "deg"),
         **beamline_positions(2.0 * setup.geometry.theta, ARM_MM, camera_pixel / camera.pixel_um),
     }
-    for motor, name in MOTOR_NAMES.items():
+    for motor in SCANNED:
+        name = MOTORS[motor].beamline_name
         value = motor_value(setup, motor, scan.motor_positions(motor))
         follows = motor not in scan.moving and np.ptp(value) > 0.0
         fixed[name] = (value if follows else float(value[0]), motor_unit(name))
@@ -223,7 +220,7 @@ def image_axes(setup: Setup) -> tuple[ImageAxis, ImageAxis]:
 
 def map_name(motor: str, kind: str) -> str:
     """Name of a map in the file, such as ``"phi_com"``."""
-    return f"{MOTOR_NAMES[motor]}_{kind}"
+    return f"{MOTORS[motor].beamline_name}_{kind}"
 
 
 def map_axes(setup: Setup, scan: DetectorScan) -> dict[str, MapAxis]:
@@ -243,7 +240,7 @@ def map_axes(setup: Setup, scan: DetectorScan) -> dict[str, MapAxis]:
     curves = curve_positions(setup, scan)
     maps = {}
     for motor in scan.moving:
-        unit, symbol = motor_unit(MOTOR_NAMES[motor]), MOTOR_SYMBOLS[motor]
+        unit, symbol = motor_unit(MOTORS[motor].beamline_name), MOTORS[motor].symbol
         for kind, meaning in MAP_NAMES.items():
             if kind in OF_CURVES and motor not in curves:
                 continue

@@ -15,14 +15,13 @@ from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.plot.drawing import Drawing
 from weakbeam.run.acceptance_figures import acceptance_drawing
 from weakbeam.run.defects_figure import defects_drawing
 from weakbeam.run.entries import bragg_position, map_name
 from weakbeam.run.frames import (
-    ANGLES,
-    SYMBOLS,
     angle_offsets,
     moving_angles,
     perfect_intensity,
@@ -264,7 +263,8 @@ def _along_fast_motor(scan: DetectorScan) -> Ints:
 
 def _image(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     grid = setup.grids[0]
-    phi, chi, two_theta = 1e3 * angle_offsets(scan)[data.number]
+    offsets = zip(ANGLES, angle_offsets(scan)[data.number], strict=True)
+    phi, chi, two_theta = (float(MOTORS[name].shown(offset)) for name, offset in offsets)
     readout = setup.detector.readout
     frame = readout.upright(np.asarray(data.frame, dtype=np.float64))
     ideal = setup.detector.model is None
@@ -299,7 +299,7 @@ def _rocking(
 ) -> Drawing:
     """The rocking curve, with the mean of each frame in the scan if it is given."""
     motor = (moving_angles(scan) or ["phi"])[-1]
-    axis = ANGLES.index(motor)
+    axis, shown = ANGLES.index(motor), MOTORS[motor].shown
     every = angle_offsets(scan)
     row = _along_fast_motor(scan)
     vector = setup.geometry.motor_vectors[axis]
@@ -308,20 +308,20 @@ def _rocking(
     fine = np.zeros((801, 3)) + every[row[0]]
     fine[:, axis] = np.linspace(-reach, reach, len(fine))
     options = {
-        "setting_mrad": 1e3 * every[number, axis],
+        "setting_mrad": float(shown(every[number, axis])),
         "setting_label": f"frame {number}" if scan.frames > 1 else "this image",
-        "axis_label": f"{SYMBOLS[motor]} (mrad)",
+        "axis_label": MOTORS[motor].label,
     }
     if intensity is not None:
         dark = float(setup.detector.dark.mean())
         mean = (intensity[row] - dark) / setup.detector.unit_signal
         options |= {
-            "positions_mrad": 1e3 * every[row, axis],
+            "positions_mrad": shown(every[row, axis]),
             "curves": {"mean of the image": mean},
         }
     return Drawing(
         "weakbeam.plot.rocking.rocking_figure",
-        (1e3 * fine[:, axis], perfect_intensity(setup, fine)),
+        (shown(fine[:, axis]), perfect_intensity(setup, fine)),
         options,
     )
 
@@ -334,13 +334,15 @@ def _maps(setup: Setup, scan: DetectorScan, data: ScanData) -> Drawing:
     maps = {}
     for motor, center in data.centers.items():
         # In a scan that is not even about the peak the perfect crystal's centre is not at 0.
-        zero = float(rest[motor][0, 0])
+        zero, shown = float(rest[motor][0, 0]), MOTORS[motor].shown
         shifted = np.isfinite(zero) and abs(zero) > _CENTERED
-        symbol = f"{SYMBOLS[motor]} {_minus(1e3 * zero)} mrad" if shifted else SYMBOLS[motor]
+        symbol = MOTORS[motor].offset_symbol
+        if shifted:
+            symbol += f" {_minus(float(shown(zero)))} {MOTORS[motor].shown_unit}"
         zero = zero if shifted else 0.0
         maps[symbol] = (
-            1e3 * readout.upright(center - zero),
-            1e3 * readout.upright(predicted[motor] - zero),
+            shown(readout.upright(center - zero)),
+            shown(readout.upright(predicted[motor] - zero)),
         )
     return Drawing(
         "weakbeam.plot.maps.com_figure",

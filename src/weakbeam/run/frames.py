@@ -12,13 +12,11 @@ from weakbeam.analysis.moments import com_response
 from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.imaging.engine import Engine, Progress
+from weakbeam.imaging.motors import ANGLES
 from weakbeam.imaging.scan import DetectorScan
 
 EngineAt = Callable[[float], Engine]
 """Gives the engine for a height of the sample (µm)."""
-
-SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}
-ANGLES = ("phi", "chi", "two_theta")
 
 
 def camera_frames(

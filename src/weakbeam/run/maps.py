@@ -23,6 +23,7 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
 from weakbeam.imaging.engine import Progress
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import DetectorScan
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames
@@ -214,7 +215,7 @@ def _stored(setup: Setup, motor: str, kind: str, values: Floats) -> Floats:
     if kind in ("com", "peak"):
         return motor_value(setup, motor, values)
     if kind in ANGULAR:
-        return values * (1e-3 if motor == "z" else math.degrees(1.0))
+        return values * MOTORS[motor].stored_factor
     return values
 
 

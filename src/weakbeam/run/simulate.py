@@ -19,7 +19,8 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.labelled import LabelledArray
-from weakbeam.imaging.scan import MOTORS
+from weakbeam.imaging.motors import MOTORS, SCANNED
+from weakbeam.imaging.scan import SCAN_ORDER
 from weakbeam.run.entries import image_axes
 from weakbeam.run.estimate import check_memory, frame_type
 from weakbeam.run.figures import ScanData, draw, figure_prefix, frame_to_show
@@ -28,7 +29,7 @@ from weakbeam.run.frames import camera_frames, moving_angles
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AXIS_UNITS = {"z": "um", "two_theta": "rad", "chi": "rad", "phi": "rad", "x": "um", "y": "um"}
+AXIS_UNITS = {name: MOTORS[name].unit for name in SCANNED} | {"x": "um", "y": "um"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ def simulate(
     check_memory(experiment)
     setups = assemble_all(experiment)
     positions = setups[0].positions
-    moving = [motor for motor in MOTORS if len(positions[motor]) > 1]
+    moving = [motor for motor in SCAN_ORDER if len(positions[motor]) > 1]
     shape = [len(positions[motor]) for motor in moving]
     pixels = setups[0].detector.shape
     images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))

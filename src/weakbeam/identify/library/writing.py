@@ -36,11 +36,12 @@ from weakbeam.identify.library.tables import (
     types_table,
 )
 from weakbeam.identify.library.training import Drawn, Sample, TrainingPlan, plan_training
+from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
 from weakbeam.io.lock import alone_in
-from weakbeam.run.entries import MOTOR_NAMES, describe, describe_entry, motor_value
+from weakbeam.run.entries import describe, describe_entry, motor_value
 from weakbeam.run.estimate import physical_memory
 from weakbeam.run.render import Renderer
 
@@ -267,7 +268,8 @@ def member_entries(renderer: Renderer, count: int, dtype: np.dtype[Any]) -> list
         setup = renderer.setups[condition.reflection]
         still = describe_entry(setup, setup.scans[0])
         fixed = dict(still.fixed)
-        for motor, name in MOTOR_NAMES.items():
+        for motor in SCANNED:
+            name = MOTORS[motor].beamline_name
             value = motor_value(setup, motor, np.array(getattr(condition, motor)))
             fixed[name] = (float(value), motor_unit(name))
         entries.append(
