@@ -117,10 +117,10 @@ def _settings(
             orientation = _level_orientation(experiment, cell, row.hkl)
             yield Setting(row.hkl, None, 0.0), symmetric_geometry(row.theta), orientation
         return
-    for found in row.solutions:
-        if found is not None:
-            omega, eta = math.degrees(found.omega), math.degrees(found.eta)
-            yield Setting(row.hkl, omega, eta), found.geometry, mounted
+    for solution in row.solutions:
+        if solution is not None:
+            omega, eta = math.degrees(solution.omega), math.degrees(solution.eta)
+            yield Setting(row.hkl, omega, eta), solution.geometry, mounted
 
 
 def _level_orientation(experiment: Experiment, cell: UnitCell, hkl: Miller) -> Floats:
@@ -163,8 +163,8 @@ def as_text(plan: Plan) -> str:
     cells = [[str(s.rank), f"{s.condition:.3f}", f"{s.error:.3f}"] for s in plan.sets]
     widths = [max(map(len, column)) for column in zip(heads[:3], *cells, strict=True)]
     lines += ["", "  ".join([h.rjust(w) for h, w in zip(heads, widths, strict=False)] + heads[3:])]
-    for found, numbers_ in zip(plan.sets, cells, strict=True):
-        names = "; ".join(_name(plan.settings[i]) for i in found.members)
+    for ranked, numbers_ in zip(plan.sets, cells, strict=True):
+        names = "; ".join(_name(plan.settings[i]) for i in ranked.members)
         padded = [cell.rjust(width) for cell, width in zip(numbers_, widths, strict=True)]
         lines.append("  ".join([*padded, names]))
     return "\n".join(lines)
@@ -178,12 +178,12 @@ def as_json_text(plan: Plan) -> str:
         "complete": plan.complete,
         "sets": [
             {
-                "rank": found.rank,
-                "condition": _finite(found.condition),
-                "error": _finite(found.error),
-                "settings": [plan.settings[i]._asdict() for i in found.members],
+                "rank": ranked.rank,
+                "condition": _finite(ranked.condition),
+                "error": _finite(ranked.error),
+                "settings": [plan.settings[i]._asdict() for i in ranked.members],
             }
-            for found in plan.sets
+            for ranked in plan.sets
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
@@ -194,15 +194,15 @@ def as_csv_text(plan: Plan) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["set", "rank", "condition", "error", "h", "k", "l", "omega_deg", "eta_deg"])
-    for number, found in enumerate(plan.sets, 1):
-        for index in found.members:
+    for number, ranked in enumerate(plan.sets, 1):
+        for index in ranked.members:
             setting = plan.settings[index]
             writer.writerow(
                 [
                     number,
-                    found.rank,
-                    found.condition,
-                    found.error,
+                    ranked.rank,
+                    ranked.condition,
+                    ranked.error,
                     *setting.hkl,
                     setting.omega_deg,
                     setting.eta_deg,

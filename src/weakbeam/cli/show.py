@@ -208,20 +208,20 @@ def _curves(
 def _pixel(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
-    found = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if not found:
+    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
+    if match is None:
         raise InputError("--pixel", text, "must be ROW,COLUMN, such as 85,255")
-    row, column = int(found[1]), int(found[2])
+    row, column = int(match[1]), int(match[2])
     return Region(slice(row, row + 1), slice(column, column + 1))
 
 
 def _region(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
-    found = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
-    if not found:
+    match = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
+    if match is None:
         raise InputError("--region", text, "must be R0:R1,C0:C1, such as 0:20,0:50")
-    first_row, last_row, first_column, last_column = map(int, found.groups())
+    first_row, last_row, first_column, last_column = map(int, match.groups())
     return Region(slice(first_row, last_row), slice(first_column, last_column))
 
 

@@ -1,4 +1,4 @@
-"""One reflection and one scan of it: what a stack of frames is taken with."""
+"""One reflection and one scan of it: what a series of frames is taken with."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ _LIT = 1e-9
 _BLOCK_PIXELS = 128
 """Pixels that a thread works on at a time; of finely sampled ones a quarter."""
 
-_SETTINGS_AT_ONCE = 256
+_FACTORS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
 _LINES_BY_DENSITY = 1000
 """Dislocations of a population whose number only drawing or reading it tells."""
@@ -127,7 +127,7 @@ def estimate(
     copies = twins * len(reflections)
     frames = scan.frames * copies
     layers = scan.z.count
-    settings = scan.phi.count * scan.arm.count + scan.chi.count
+    factors = scan.phi.count * scan.arm.count + scan.chi.count
     stored = math.prod(readout_of(camera).stored_shape)
     companions = (camera.dark_frames or 0) + (camera.flat_frames or 0)
     raw = (frames + companions) * stored * frame_type(experiment).itemsize
@@ -146,7 +146,7 @@ def estimate(
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
         frames * per_frame
-        + len(reflections) * layers * settings * _NS_PER_FACTOR
+        + len(reflections) * layers * factors * _NS_PER_FACTOR
         + len(reflections) * layers * _ns_per_point(lines)
     )
     if lines > ONE_BY_ONE:
@@ -207,8 +207,8 @@ def lit_share_of(setup: Setup) -> float:
     for motor in ("phi", "chi", "two_theta"):
         positions = setup.positions[motor]
         tried.append(positions[:: max(1, len(positions) // _POSITIONS_TRIED)])
-    settings = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
-    relative = setup.acceptance.relative(settings @ setup.geometry.motor_vectors)
+    offsets = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
+    relative = setup.acceptance.relative(offsets @ setup.geometry.motor_vectors)
     return float(np.mean(relative > _LIT))
 
 
@@ -250,10 +250,10 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
         refinements = DEPTH_SAMPLING.refinements
         points *= sum(4**k for k in range(refinements + 1))
         most *= 4**refinements / 4 if experiment.defects else 1
-    settings = sum(
-        min(count, _SETTINGS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
+    factors = sum(
+        min(count, _FACTORS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
     )
-    block = most * _BLOCK_PIXELS * (24.0 + 4.0 * settings)
+    block = most * _BLOCK_PIXELS * (24.0 + 4.0 * factors)
     return 64.0 * points + worker_count(workers) * block
 
 
