@@ -80,7 +80,7 @@ def test_a_reflection_that_the_atoms_cancel_is_extinct_in_a_cif_and_in_a_list_of
     assert error.key == "reflection.hkl"
     assert "extinct (the atoms of the cell" in str(error)
     # Without atoms only symmetry is known, and symmetry allows 222.
-    assert assemble(experiment(OWN, "hkl = [2, 2, 2]")).space_group == "F d -3 m:2"
+    assert assemble(experiment(OWN, "hkl = [2, 2, 2]")).crystal.space_group == "F d -3 m:2"
     assert "screw axis" in str(
         mistake(
             assemble,

@@ -67,7 +67,7 @@ def experiment(crystal: str, reflection: str, defects: str = "", energy: float =
 
 SETUPS = random_setups()
 
-setups = pytest.mark.parametrize("setup", SETUPS, ids=lambda s: s.reflection.geometry)
+setups = pytest.mark.parametrize("setup", SETUPS, ids=lambda s: s.geometry_name)
 
 
 @setups
