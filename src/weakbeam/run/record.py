@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
-from weakbeam.assemble.inputs import fingerprint_of
+from weakbeam.assemble.inputs import Fingerprint, fingerprint_of
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.experiment import Experiment
@@ -26,9 +24,8 @@ from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
 from weakbeam.plot.drawing import FORMAT, Artist, Drawing
 from weakbeam.plot.files import save_pictures
-from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.description import describe
-from weakbeam.run.engines import EngineAt, Engines
+from weakbeam.run.engines import Engines
 from weakbeam.run.entries import EntryPlan, described_entries, entry_plans
 from weakbeam.run.estimate import check_resources
 from weakbeam.run.figures import (
@@ -46,16 +43,13 @@ from weakbeam.run.folder import (
     remove_results,
     write_experiment,
 )
-from weakbeam.run.frames import camera_frames
+from weakbeam.run.frame_writing import Deformation, deformation_of, write_entries
 from weakbeam.run.map_axes import image_axes
-from weakbeam.run.maps import CountedSums, ScanSums, factor_sums, scan_maps
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.run.scan_data import frame_to_show, read_scan_data
 
 _PERCENT_PER_LOOSENING = 0.1
 """Rms error of the image of a population in the weak beam, per tolerated step of q."""
-
-_READ_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -158,76 +152,66 @@ def record(
             for plan in firsts:
                 number = frame_to_show(plan.acquisition)
                 artist.submit(_named(setting_drawings(plan.acquisition, number), plan, firsts))
-        if resume:
-            opened = ScanFile.open_for_resume(target / FILE, fingerprint.digest, workers)
-        else:
-            opened = ScanFile.create(
-                target / FILE,
-                described_entries(experiment, plans),
-                describe(experiment, setups, fingerprint),
-                compression=experiment.output.compression,
-                layout=experiment.output.layout,
-                overwrite=overwrite,
-                workers=workers,
-            )
-        with opened as file:
+        with _opened(
+            experiment, setups, plans, fingerprint, target, resume, overwrite, workers
+        ) as file:
             if overwrite:
                 remove_results(experiment, target, len(plans))
             write_experiment(experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(plan.index).sum() for plan in plans)))
-            mean_q, masked, saturated, loosened = {}, 0, 0, 1.0
-            engines = Engines(workers)
-            for plan in plans:
-                if plan.companion:
-                    _write_companion(plan, plan.companion, file, workers)
-                    continue
-                if plan in firsts:
-                    # Before the frames: they begin at the same height, with the same engine.
-                    deformation = _deformation(plan.acquisition, engines)
-                    mean_q[plan.index] = deformation.mean_q
-                    masked += deformation.masked
-                    loosened = max(loosened, deformation.tolerance)
-                engine_at = engines.of(plan.setup, plan.perfect)
-                sums, full = _write_frames(plan, plans, file, engine_at, workers, progress, images)
-                saturated += full
-                if sums is not None:
-                    file.write_maps(plan.index, scan_maps(plan.acquisition, sums))
+            written = write_entries(plans, file, workers, progress, images)
             if experiment.output.field:
-                fields = [(plan.setup, mean_q[plan.index]) for plan in firsts]
+                fields = [(plan.setup, written.deformations[plan.index].mean_q) for plan in firsts]
                 _write_fields(experiment, fields, target)
             file.finish()
         drawn: list[Path] = []
         if experiment.output.figures:
             for plan in firsts:
-                data = read_scan_data(
-                    target / FILE, plan.index, plan.acquisition, mean_q[plan.index]
-                )
+                mean_q = written.deformations[plan.index].mean_q
+                data = read_scan_data(target / FILE, plan.index, plan.acquisition, mean_q)
                 heading = reflection_heading(experiment, plan.setup)
                 drawings = frame_drawings(plan.acquisition, data, heading)
                 artist.submit(_named(drawings, plan, firsts))
             drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
-    frames = sum(plan.frames for plan in plans)
-    notes, rows = _notes(setups, masked, saturated, loosened), reflection_rows(setups)
-    return Record(target, frames, masked, tuple(drawn), notes, rows)
+    deformations = list(written.deformations.values())
+    return Record(
+        folder=target,
+        frames=sum(plan.frames for plan in plans),
+        masked=_masked(deformations),
+        figures=tuple(drawn),
+        notes=_notes(setups, deformations, written.saturated),
+        reflections=reflection_rows(setups),
+    )
 
 
-class _Deformation(NamedTuple):
-    """The projected deformation of a reflection at the height at which its scan begins."""
+def _opened(
+    experiment: Experiment,
+    setups: Sequence[Setup],
+    plans: list[EntryPlan],
+    fingerprint: Fingerprint,
+    folder: Path,
+    resume: bool,
+    overwrite: bool,
+    workers: int | None,
+) -> ScanFile:
+    """The file of a run, with all its entries."""
+    if resume:
+        return ScanFile.open_for_resume(folder / FILE, fingerprint.digest, workers)
+    return ScanFile.create(
+        folder / FILE,
+        described_entries(experiment, plans),
+        describe(experiment, setups, fingerprint),
+        compression=experiment.output.compression,
+        layout=experiment.output.layout,
+        overwrite=overwrite,
+        workers=workers,
+    )
 
-    mean_q: Floats
-    """q averaged over the rays of each stored pixel, (3, rows, columns)."""
-    masked: int
-    """Rays that do not diffract."""
-    tolerance: float
-    """How many times larger than usual steps of q along a ray may be."""
 
-
-def _deformation(acquisition: Acquisition, engines: Engines) -> _Deformation:
-    setup = acquisition.setup
-    engine = engines.at(setup, acquisition.first_height)
-    q, masked = engine.mean_q()
-    return _Deformation(setup.detector.readout.mean(q), masked, engine.sampling.tolerance)
+def _masked(deformations: Sequence[Deformation]) -> int:
+    """Rays of the first scan of each reflection that do not diffract."""
+    return sum(deformation.masked for deformation in deformations)
 
 
 def _complete(
@@ -235,25 +219,26 @@ def _complete(
 ) -> Record:
     """What a run has left that was complete."""
     firsts, engines = [plan for plan in plans if plan.shows_its_reflection], Engines(workers)
-    deformations = [_deformation(plan.acquisition, engines) for plan in firsts]
-    masked = sum(deformation.masked for deformation in deformations)
-    loosened = max(deformation.tolerance for deformation in deformations)
+    deformations = [deformation_of(plan.acquisition, engines) for plan in firsts]
     names = [f"{_prefix(plan, firsts)}{name}{FORMAT}" for plan in firsts for name in FIGURE_NAMES]
     figures = [folder / FIGURES / name for name in names]
     return Record(
         folder=folder,
         frames=sum(plan.frames for plan in plans),
-        masked=masked,
+        masked=_masked(deformations),
         figures=tuple(path for path in figures if path.exists()),
-        notes=_notes(setups, masked, loosened=loosened),
+        notes=_notes(setups, deformations),
         reflections=reflection_rows(setups),
         unchanged=True,
     )
 
 
 def _notes(
-    setups: Sequence[Setup], masked: int, saturated: int = 0, loosened: float = 1.0
+    setups: Sequence[Setup], deformations: Sequence[Deformation], saturated: int = 0
 ) -> tuple[str, ...]:
+    """What the user should know of how the images were computed."""
+    masked = _masked(deformations)
+    loosened = max(deformation.tolerance for deformation in deformations)
     notes = [note for setup in setups for note in setup.notes]
     notes += approximations(setups[0].acceptance.stops)
     notes += validity_notes(setups, NOT_KINEMATICAL)
@@ -298,61 +283,6 @@ def _in_order(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
         return int(prefix.partition("_")[0] or 0), FIGURE_NAMES.index(kind)
 
     return {name: pictures[name] for name in sorted(pictures, key=place)}
-
-
-def _write_frames(
-    plan: EntryPlan,
-    plans: list[EntryPlan],
-    file: ScanFile,
-    engine_at: EngineAt,
-    workers: int | None,
-    progress: Progress | None,
-    images: NDArray[Any] | None,
-) -> tuple[ScanSums | None, int]:
-    """Write the frames of an entry that are missing.
-
-    Returns
-    -------
-    sums : ScanSums or None
-        Of the whole scan, if it has maps.
-    saturated : int
-        Saturated pixels of its frames, but for a perfect crystal.
-    """
-    setup, scan = plan.setup, plan.acquisition.scan
-    wants_maps = bool(scan.moving) and not plan.perfect
-    done = file.frames_done(plan.index)
-    counted = None
-    # Counts have no other source; and where frames do not come from factors, or each has a field of
-    # its own, they are the cheaper one.
-    from_frames = setup.detector.model is not None or scan.moving == ("z",) or not setup.factorises
-    if from_frames and not plan.perfect:
-        counted = CountedSums(plan.acquisition, workers)
-        counted.add_stored(file.path, plan.index, file.frames_written(plan.index))
-    if images is not None and not plan.perfect:
-        start = sum(earlier.frames for earlier in plans[: plan.index])
-        frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
-        batches = iter([(scan.places, frames)])
-    else:
-        batches = camera_frames(plan.acquisition, engine_at, plan.index, workers, progress, ~done)
-    for numbers, frames in batches:
-        file.write_frames(plan.index, numbers, frames)
-        if counted is not None:
-            counted.add(numbers, frames)
-    if counted is not None:
-        return (counted.sums if wants_maps else None), counted.saturated
-    return (factor_sums(plan.acquisition, engine_at) if wants_maps else None), 0
-
-
-def _write_companion(
-    plan: EntryPlan, kind: Literal["dark", "flat"], file: ScanFile, workers: int | None
-) -> None:
-    """Write the frames of a dark or flat scan that are missing."""
-    missing = np.flatnonzero(~file.frames_done(plan.index))
-    at_once = max(1, _READ_BYTES // (8 * math.prod(plan.setup.detector.readout.shape)))
-    for start in range(0, len(missing), at_once):
-        numbers = missing[start : start + at_once]
-        frames = plan.setup.detector.companions(kind, plan.index, numbers, workers)
-        file.write_frames(plan.index, numbers, frames)
 
 
 def _write_fields(
