@@ -19,7 +19,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Progress
 from weakbeam.imaging.labelled import LabelledArray
-from weakbeam.imaging.motors import MOTORS, SCANNED
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import SCAN_ORDER
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
 from weakbeam.run.engines import Engines
@@ -32,7 +32,7 @@ from weakbeam.run.scan_data import ScanData, frame_to_show
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AXIS_UNITS = {name: MOTORS[name].unit for name in SCANNED} | {"x": "um", "y": "um"}
+AXIS_UNITS = {name: MOTORS[name].unit for name in SCAN_ORDER} | {"x": "um", "y": "um"}
 
 
 @dataclass(frozen=True, eq=False)
