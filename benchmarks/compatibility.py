@@ -145,8 +145,8 @@ def theirs(case: Case, folder: Path, bin_folder: Path) -> np.ndarray[Any, Any]:
     config.write_text(text)
     command = [str(bin_folder / program), "--config", str(config), "--output", str(output)]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
-    with h5py.File(output / file) as found:
-        frames = found["1.1/measurement/dfxm_sim_detector"][()]
+    with h5py.File(output / file) as opened:
+        frames = opened["1.1/measurement/dfxm_sim_detector"][()]
     return np.asarray(np.swapaxes(frames, 1, 2)[:, ::-1])
 
 

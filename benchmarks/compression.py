@@ -59,10 +59,12 @@ def with_h5py(frames: np.ndarray, path: Path) -> None:
 
 def with_threads(frames: np.ndarray, path: Path, compression: str, workers: int) -> None:
     with h5py.File(path, "w", libver="earliest") as file, compression_pool(workers) as pool:
-        stack = create_stack(file, "image", len(frames), (ROWS, COLUMNS), frames.dtype, compression)
+        dataset = create_stack(
+            file, "image", len(frames), (ROWS, COLUMNS), frames.dtype, compression
+        )
         for start in range(0, len(frames), BATCH):
             batch = frames[start : start + BATCH]
-            write_frames(stack, np.arange(start, start + len(batch)), batch, pool)
+            write_frames(dataset, np.arange(start, start + len(batch)), batch, pool)
             file.flush()
 
 

@@ -114,9 +114,11 @@ def _refinement() -> None:
     for free in (("position",), ("position", "character")):
         refine(observation, renderer, kind, (4.0, -7.0), free=free)
         wall, cpu = time.perf_counter(), time.process_time()
-        found = refine(observation, renderer, kind, (4.0, -7.0), free=free)
+        refined = refine(observation, renderer, kind, (4.0, -7.0), free=free)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        rows.append([" and ".join(free), str(found.renderings), seconds(wall), seconds(cpu), "5 s"])
+        rows.append(
+            [" and ".join(free), str(refined.renderings), seconds(wall), seconds(cpu), "5 s"]
+        )
     print_table(
         "Refinement of one type, 170 x 510 pixels, one image",
         ["free", "images computed", "wall", "CPU", "target"],

@@ -87,9 +87,9 @@ def main() -> None:
             ("matching an image of 170 x 510", 0, "3 s"),
             ("and refining the best three", 3, ""),
         ):
-            found = folder / f"match-{refined}"
+            matched = folder / f"match-{refined}"
             rows.append(
-                _row(label, match(folder, refined, repeats), None, target, found / "match.json")
+                _row(label, match(folder, refined, repeats), None, target, matched / "match.json")
             )
     with scratch() as folder:
         file = folder / "training.h5"

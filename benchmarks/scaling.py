@@ -100,7 +100,7 @@ def plain_sum(repeats: int) -> list[dict[str, Any]]:
 
     scan_setup = setup([f"camera.pixels=[{PIXELS[0]}, {PIXELS[1]}]"])
     grid, geometry = scan_setup.grids[0], scan_setup.geometry
-    q = q_of_rays(scan_setup.field, geometry, grid)
+    q = q_of_rays(scan_setup.field_at(), geometry, grid)
     settings = np.zeros((2, 3))
 
     def work() -> None:

@@ -55,6 +55,7 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
     """The default experiment with settings, assembled, and all code compiled."""
     from weakbeam import Experiment
     from weakbeam.assemble import assemble
+    from weakbeam.run.acquisition import Acquisition
     from weakbeam.run.frames import camera_frames
     from weakbeam.run.maps import factor_sums
 
@@ -64,40 +65,42 @@ def setup(settings: Sequence[str] = SCAN) -> Setup:
                 ["camera.pixels=[16, 32]", "scan.phi.values_mrad=[0, 0.1]", *change]
             )
         )
-        for _ in camera_frames(small, small.scans[0], small.engine):
+        for _ in camera_frames(Acquisition(small, small.scans[0]), small.engine):
             pass
-    factor_sums(small, small.scans[0], small.engine)
+    factor_sums(Acquisition(small, small.scans[0]), small.engine)
     return assemble(Experiment().with_settings(settings))
 
 
 def measure(part: str, workers: int | None, repeats: int) -> None:
     """Do one part of the benchmark in this process."""
+    from weakbeam.run.acquisition import Acquisition
     from weakbeam.run.frames import camera_frames
     from weakbeam.run.maps import factor_sums, scan_maps
 
     scan_setup = setup()
-    scan = scan_setup.scans[0]
+    scan = Acquisition(scan_setup, scan_setup.scans[0])
 
     def engine_at(z: float) -> Any:
         return scan_setup.engine(z, workers)
 
     def images() -> None:
-        for _ in camera_frames(scan_setup, scan, engine_at, workers=workers):
+        for _ in camera_frames(scan, engine_at, workers=workers):
             pass
 
     def maps() -> None:
-        scan_maps(scan_setup, scan, factor_sums(scan_setup, scan, engine_at))
+        scan_maps(scan, factor_sums(scan, engine_at))
 
     noisy = setup([*SCAN[:3], f"scan.chi.steps={NOISY // STEPS}", "camera.model=pco_edge"])
 
     def counts() -> None:
-        for _ in camera_frames(noisy, noisy.scans[0], noisy.engine):
+        for _ in camera_frames(Acquisition(noisy, noisy.scans[0]), noisy.engine):
             pass
 
     oblique = setup(OBLIQUE)
 
     def oblique_images() -> None:
-        for _ in camera_frames(oblique, oblique.scans[0], lambda z: oblique.engine(z, workers)):
+        oblique_scan = Acquisition(oblique, oblique.scans[0])
+        for _ in camera_frames(oblique_scan, lambda z: oblique.engine(z, workers)):
             pass
 
     works: dict[str, Callable[[], object]] = {
@@ -123,7 +126,7 @@ def direct_sum(scan_setup: Setup) -> Callable[[], object]:
     settings[:, 0] = np.linspace(-2e-4, 2e-4, DIRECT_FRAMES)
 
     def work() -> None:
-        q = q_of_rays(scan_setup.field, geometry, grid)
+        q = q_of_rays(scan_setup.field_at(), geometry, grid)
         direct_images(q, grid, geometry, scan_setup.acceptance, settings)
 
     return work

@@ -57,6 +57,7 @@ def engine() -> list[dict[str, Any]]:
 
     from weakbeam.assemble import assemble
     from weakbeam.batch.manifest import parse_sweep
+    from weakbeam.run.acquisition import acquisitions_of
     from weakbeam.run.frames import camera_frames
     from weakbeam.run.simulate import simulate
 
@@ -65,12 +66,11 @@ def engine() -> list[dict[str, Any]]:
     simulate(experiments[0], 1)
     setups = [assemble(experiment) for experiment in experiments]
     start = time.process_time()
-    for setup in setups:
-        for scan in setup.scans:
-            for _ in camera_frames(
-                setup, scan, lambda z, setup=setup: setup.engine(z, 1), workers=1
-            ):
-                pass
+    for acquisition in acquisitions_of(setups):
+        for _ in camera_frames(
+            acquisition, lambda z, setup=acquisition.setup: setup.engine(z, 1), workers=1
+        ):
+            pass
     bare = time.process_time()
     for experiment in experiments:
         assemble(experiment)

@@ -25,7 +25,8 @@ from weakbeam.plot.style import (
     save,
     style,
 )
-from weakbeam.run.figures import predicted_centers
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.frames import predicted_centers
 
 SPACINGS_UM = [0.25, 0.5, 1.0, 2.0, 4.0]
 
@@ -88,11 +89,10 @@ def simulate(spacing_um: float) -> Wall:
     run = wb.simulate(experiment)
     center = wb.center_of_mass(run)
     setup = assemble(experiment)
+    acquisition = Acquisition(setup, setup.scans[0])
     # One sample of the beam's height stands at its middle.
     plane = wb.q_field(experiment.with_settings(["camera.depth_samples=1"])).values
-    predicted = [
-        predicted_centers(setup, setup.scans[0], q) for q in (plane, wb.q_field(experiment).values)
-    ]
+    predicted = [predicted_centers(acquisition, q) for q in (plane, wb.q_field(experiment).values)]
     return Wall(
         {motor: -1e3 * getattr(center, motor) for motor in SYMBOLS},
         *({motor: -1e3 * maps[motor] for motor in SYMBOLS} for maps in predicted),

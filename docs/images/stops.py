@@ -16,8 +16,8 @@ from PIL import Image
 
 import weakbeam as wb
 from weakbeam.assemble import assemble
-from weakbeam.run.acceptance_figures import acceptance
 from weakbeam.plot.style import FAINT, INTENSITY_MAP, add_axes, add_text, new_figure, save, style
+from weakbeam.run.acceptance_figures import acceptance
 
 STOPS = {
     "no stop": [],

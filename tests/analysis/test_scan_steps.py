@@ -7,6 +7,7 @@ from scipy.special import erf
 from weakbeam.analysis.scan_steps import LARGEST_VARIATION, fine_step, slope_variation
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Experiment
+from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.comparison import coarse_steps
 from weakbeam.run.simulate import center_of_mass, simulate
 
@@ -53,7 +54,7 @@ def test_the_defaults_have_steps_that_are_fine_enough(count, said):
     experiment = Experiment().with_settings([*PHI, f"scan.phi.steps={count}"])
     experiment = experiment.with_settings(["scan.chi.half_range_mrad=2", "scan.chi.steps=11"])
     setup = assemble(experiment)
-    remarks = coarse_steps(setup, setup.scans[0], ["phi", "chi"])
+    remarks = coarse_steps(Acquisition(setup, setup.scans[0]), ["phi", "chi"])
     assert len(remarks) == said
     for remark in remarks:
         assert remark.startswith("φ: steps of 0.04 mrad are too wide for the rocking curve: ")

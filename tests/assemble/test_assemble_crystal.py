@@ -11,6 +11,7 @@ import pytest
 
 from weakbeam.assemble import assemble, assemble_all
 from weakbeam.assemble.crystal import crystal_of, orientation_of, slip_systems_of
+from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_euler
 from weakbeam.errors import InputError
@@ -48,10 +49,8 @@ def mistake(build, *arguments):
 
 
 def test_a_cif_file_gives_cell_symmetry_atoms_and_name():
-    setup = assemble(
-        Experiment(crystal=Crystal(**QUARTZ), reflection=Reflection(hkl=(1, 0, 1)), defects=())
-    )
-    crystal = crystal_of(setup.experiment)
+    quartz = Experiment(crystal=Crystal(**QUARTZ), reflection=Reflection(hkl=(1, 0, 1)), defects=())
+    crystal = assemble(quartz).crystal
     assert (crystal.name, crystal.space_group, crystal.files) == (
         "Si O2",
         "P 31 2 1",
@@ -59,8 +58,9 @@ def test_a_cif_file_gives_cell_symmetry_atoms_and_name():
     )
     assert crystal.cell.c == 5.4052
     assert [site.element for site in crystal.sites] == ["Si", "O"]
-    assert setup.inputs.keys() == {QUARTZ["cif"]}
-    assert len(setup.inputs[QUARTZ["cif"]]) == 64
+    files = fingerprint_of(quartz).files
+    assert files.keys() == {QUARTZ["cif"]}
+    assert len(files[QUARTZ["cif"]]) == 64
 
 
 def test_the_digest_follows_the_contents_of_the_cif_file(tmp_path):
@@ -70,7 +70,7 @@ def test_the_digest_follows_the_contents_of_the_cif_file(tmp_path):
         file.write_text((DATA / "quartz.cif").read_text().replace("0.4697", place))
         crystal = Crystal(cif=str(file), poisson_ratio=0.08)
         changes = {"crystal": crystal, "defects": ()}
-        digests.add(assemble(DEFAULT.model_copy(update=changes)).digest)
+        digests.add(fingerprint_of(DEFAULT.model_copy(update=changes)).digest)
     assert len(digests) == 2
 
 
@@ -80,7 +80,7 @@ def test_a_reflection_that_the_atoms_cancel_is_extinct_in_a_cif_and_in_a_list_of
     assert error.key == "reflection.hkl"
     assert "extinct (the atoms of the cell" in str(error)
     # Without atoms only symmetry is known, and symmetry allows 222.
-    assert assemble(experiment(OWN, "hkl = [2, 2, 2]")).space_group == "F d -3 m:2"
+    assert assemble(experiment(OWN, "hkl = [2, 2, 2]")).crystal.space_group == "F d -3 m:2"
     assert "screw axis" in str(
         mistake(
             assemble,

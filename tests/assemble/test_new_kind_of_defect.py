@@ -112,8 +112,10 @@ def test_its_field_is_in_the_image():
     assert np.abs(both - strain).max() > 0.05 * strain.max()
     setup = assemble(strained(STRAIN, EDGE))
     points = np.random.default_rng(1).normal(size=(20, 3))
-    expected = evaluate(assemble(strained(EDGE)).field, points) + setup.defects.placed[0].gradient
-    np.testing.assert_allclose(evaluate(setup.field, points), expected, rtol=0, atol=1e-17)
+    expected = (
+        evaluate(assemble(strained(EDGE)).field_at(), points) + setup.defects.placed[0].gradient
+    )
+    np.testing.assert_allclose(evaluate(setup.field_at(), points), expected, rtol=0, atol=1e-17)
 
 
 def test_it_turns_with_the_crystal():

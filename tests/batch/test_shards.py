@@ -127,10 +127,10 @@ class TestContents:
         assert ",failed," in (tmp_path / "tasks.csv").read_text().splitlines()[2]
 
     def test_an_error_of_the_program_fails_its_task_alone(self, tmp_path, monkeypatch):
-        def breaks(experiment, threads):
-            if experiment.scan.chi.positions == (0.1,):
+        def breaks(resolved, threads):
+            if resolved.experiment.scan.chi.positions == (0.1,):
                 raise ZeroDivisionError("in the\nphysics")
-            return simulate(experiment, threads)
+            return simulate(resolved, threads)
 
         monkeypatch.setattr(shard_module, "simulate", breaks)
         sweep = small_sweep(CHI)

@@ -397,7 +397,7 @@ def test_cells(keys, a, poisson_ratio):
     text = '[reciprocal]\nhkl = [2, 0, 0]\n[crystal]\nmode = "random_dislocations"\n'
     found = experiment(f"{text}{keys}\n[crystal.random_dislocations]\nndis = 2\nseed = 1\n")
     setup = assemble(found)
-    assert setup.cell.a == pytest.approx(a, abs=2e-3)
+    assert setup.crystal.cell.a == pytest.approx(a, abs=2e-3)
     assert found.crystal.poisson_ratio in (poisson_ratio, None)
 
 

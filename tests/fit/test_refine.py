@@ -30,8 +30,8 @@ def kind(renderer):
 
 
 def type_of(renderer, plane, burgers, character):
-    setup = renderer.setups[0]
-    found = dislocation_types(setup.cell, setup.space_group, [(plane, burgers)], [character])
+    crystal = renderer.setups[0].crystal
+    found = dislocation_types(crystal.cell, crystal.space_group, [(plane, burgers)], [character])
     return found[0]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from weakbeam.diffraction.geometry import symmetric_geometry
-from weakbeam.imaging.scan import MOTORS, detector_scans
+from weakbeam.imaging.scan import SCAN_ORDER, detector_scans
 
 GEOMETRY = symmetric_geometry(0.1566)
 POSITIONS = {
@@ -38,14 +38,16 @@ def test_a_scan_is_split_into_scans_of_at_most_two_motors(moving, entries, inner
     assert sum(scan.frames for scan in scans) == np.prod([len(POSITIONS[m]) for m in moving] or 1)
 
 
-@pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("z", "two_theta")])
+@pytest.mark.parametrize(
+    "moving", [("phi",), ("chi", "phi"), SCAN_ORDER, ("z",), ("z", "two_theta")]
+)
 def test_every_setting_comes_once_with_the_last_motor_fastest(moving):
     visited = [
-        tuple(scan.motor_positions(m)[k] for m in MOTORS)
+        tuple(scan.motor_positions(m)[k] for m in SCAN_ORDER)
         for scan in detector_scans(scan_of(moving=moving))
         for k in range(scan.frames)
     ]
-    axes = [scan_of(moving=moving)[m] for m in MOTORS]
+    axes = [scan_of(moving=moving)[m] for m in SCAN_ORDER]
     expected = [tuple(v) for v in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 4)]
     assert visited == expected
 
@@ -57,7 +59,7 @@ def test_every_second_row_of_a_zigzag_scan_runs_backwards():
     found = scan.motor_positions("phi").reshape(3, 4)
     np.testing.assert_array_equal(found, [phi, phi[::-1], phi])
     np.testing.assert_array_equal(scan.motor_positions("two_theta"), np.repeat(arm, 4))
-    for motor in MOTORS:
+    for motor in SCAN_ORDER:
         on_grid = scan.motor_positions(motor)[scan.places]
         np.testing.assert_array_equal(on_grid, plain.motor_positions(motor))
 
@@ -84,7 +86,9 @@ def test_a_scan_of_phi_and_the_arm_together_is_sheared():
     ]
 
 
-@pytest.mark.parametrize("moving", [("phi",), ("chi", "phi"), MOTORS, ("z",), ("two_theta", "chi")])
+@pytest.mark.parametrize(
+    "moving", [("phi",), ("chi", "phi"), SCAN_ORDER, ("z",), ("two_theta", "chi")]
+)
 @pytest.mark.parametrize("zigzag", [False, True])
 def test_layers_hold_the_shifts_of_their_frames(moving, zigzag):
     for scan in detector_scans(scan_of(moving=moving), zigzag=zigzag):

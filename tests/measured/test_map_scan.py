@@ -13,6 +13,7 @@ from weakbeam.assemble import assemble
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
 from weakbeam.measured.maps import map_scan, mean_frame
+from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.maps import factor_sums, scan_maps
 
 CHI, PHI = angles()
@@ -152,8 +153,9 @@ def test_maps_from_the_factors_equal_those_of_the_stack():
     steps = [f"scan.{motor}.steps={number}" for motor, (_, number) in axes.items()]
     experiment = SMALL.with_settings([*ranges, *steps])
     setup = assemble(experiment)
-    sums = factor_sums(setup, setup.scans[0], lambda z: setup.engine(z, 1))
-    stored, factors = scan_maps(setup, setup.scans[0], sums), sums.moments
+    acquisition = Acquisition(setup, setup.scans[0])
+    sums = factor_sums(acquisition, lambda z: setup.engine(z, 1))
+    stored, factors = scan_maps(acquisition, sums), sums.moments
     images = simulate(experiment).images
     chi, phi = np.meshgrid(images.coords["chi"], images.coords["phi"], indexing="ij")
     positions = {"chi": chi.ravel(), "phi": phi.ravel()}

@@ -67,14 +67,14 @@ def experiment(crystal: str, reflection: str, defects: str = "", energy: float =
 
 SETUPS = random_setups()
 
-setups = pytest.mark.parametrize("setup", SETUPS, ids=lambda s: s.reflection.geometry)
+setups = pytest.mark.parametrize("setup", SETUPS, ids=lambda s: s.geometry_name)
 
 
 @setups
 def test_the_laue_condition_holds(setup) -> None:
-    cell: UnitCell = setup.cell
-    q = setup.sample_from_crystal @ cell.plane_normal(setup.reflection.hkl)
-    k = 2 * math.pi * setup.experiment.beam.energy_keV / 12.398419843
+    cell: UnitCell = setup.crystal.cell
+    q = setup.sample_from_crystal @ cell.plane_normal(setup.hkl)
+    k = 2 * math.pi * setup.energy_kev / 12.398419843
     q_lab = setup.geometry.lab_from_sample @ q
     miss = k * (setup.geometry.k_out_lab - BEAM) - q_lab
     assert np.linalg.norm(miss) < 1e-10 * np.linalg.norm(q)
@@ -108,7 +108,7 @@ def defect(position) -> str:
 
 def q_of_all_rays(setup: Setup) -> np.ndarray:
     grid = setup.grids[0]
-    beta = evaluate(setup.field, grid.points(np.arange(grid.pixels)))
+    beta = evaluate(setup.field_at(), grid.points(np.arange(grid.pixels)))
     change = diffraction_vector_change(beta, setup.geometry.q0_sample)
     return change @ setup.geometry.imaging_from_sample.T
 

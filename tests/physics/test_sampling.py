@@ -28,7 +28,7 @@ def setup_of(line, height, *settings):
 
 
 def images(setup, grids=None):
-    engine = Engine(setup.field, setup.geometry, grids or setup.grids, setup.acceptance)
+    engine = Engine(setup.field_at(), setup.geometry, grids or setup.grids, setup.acceptance)
     return engine.images(np.outer(PHI, setup.geometry.motor_vectors[0]), np.zeros((1, 3)))[0]
 
 

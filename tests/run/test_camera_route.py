@@ -7,6 +7,7 @@ from scipy import stats
 
 import weakbeam as wb
 from weakbeam.assemble import assemble
+from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging import engine
@@ -204,8 +205,9 @@ class TestOwnCamera:
         assert inputs == [str(tmp_path / "my_camera.toml")]
 
     def test_a_changed_file_is_another_experiment(self, tmp_path):
-        first = assemble(self.run(tmp_path, self.TEXT)).digest
-        assert assemble(self.run(tmp_path, self.TEXT + "dark_rate_adu_per_s = 1\n")).digest != first
+        first = fingerprint_of(self.run(tmp_path, self.TEXT)).digest
+        other = fingerprint_of(self.run(tmp_path, self.TEXT + "dark_rate_adu_per_s = 1\n")).digest
+        assert other != first
 
     @pytest.mark.parametrize(
         ("text", "said"),

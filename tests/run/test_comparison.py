@@ -9,6 +9,7 @@ import pytest
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.comparison import compare_file, comparison_table, crystal_components, predictions
 from weakbeam.run.record import record
 
@@ -60,7 +61,7 @@ def test_components_are_those_of_the_physics():
     )
     q_imaging = np.tensordot(turn, q_crystal, axes=1)
     np.testing.assert_allclose(crystal_components(q_imaging, theta), q_crystal, atol=1e-14)
-    found = predictions(setup, setup.scans[0], q_imaging)
+    found = predictions(Acquisition(setup, setup.scans[0]), q_imaging)
     np.testing.assert_allclose(found["phi"]["crystal"], -q_crystal[0], atol=1e-14)
     np.testing.assert_allclose(found["phi"]["imaging"], -q_imaging[0] / math.cos(theta), rtol=1e-12)
     np.testing.assert_allclose(found["chi"]["crystal"], -q_crystal[1], atol=1e-14)
@@ -71,7 +72,7 @@ def test_arm_is_compared_with_the_component_along_2theta():
     setup = assemble(Experiment().with_settings(["scan.two_theta.values_mrad=[-0.2, 0, 0.2]"]))
     theta = setup.geometry.theta
     q = np.random.default_rng(2).normal(size=(3, 2, 2))
-    found = predictions(setup, setup.scans[0], q)["two_theta"]["imaging"]
+    found = predictions(Acquisition(setup, setup.scans[0]), q)["two_theta"]["imaging"]
     np.testing.assert_allclose(found, 2 * math.sin(theta) * q[2], rtol=1e-12)
 
 
@@ -81,7 +82,7 @@ def test_strain_scan_is_compared_with_the_component_along_the_diffraction_vector
     setup = assemble(Experiment().with_settings(steps))
     theta = setup.geometry.theta
     q = np.random.default_rng(3).normal(size=(3, 2, 2))
-    found = predictions(setup, setup.scans[0], q)["two_theta"]["crystal"]
+    found = predictions(Acquisition(setup, setup.scans[0]), q)["two_theta"]["crystal"]
     par = crystal_components(q, theta)[2]
     np.testing.assert_allclose(found, 2 * math.tan(theta) * par, rtol=1e-10)
 

@@ -206,7 +206,7 @@ def test_image_of_a_hundred_million_rays_agrees_within_its_counting_noise(phi):
     method = ["acceptance.method=ray-trace", "acceptance.rays=100000000"]
     traced = experiment.with_settings([*method, "acceptance.bins=[400, 200, 200]"])
     setup = assemble(traced)
-    bias, noise = tolerance(setup.kernel, exact)
+    bias, noise = tolerance(setup.traced().kernel, exact)
     images = wb.simulate(traced).images.values
     away = (images - exact) / (bias + noise)
     assert noise.max() < 0.2

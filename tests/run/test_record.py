@@ -150,7 +150,7 @@ def test_interrupted_before_the_maps_resumes(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("weakbeam.run.record.scan_maps", interrupt)
+        patched.setattr("weakbeam.run.frame_writing.scan_maps", interrupt)
         with pytest.raises(KeyboardInterrupt):
             record(SCAN, tmp_path)
     stored = read_entry(tmp_path / "weakbeam.h5")

@@ -15,9 +15,11 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import Engine
 from weakbeam.plot.files import save_all
-from weakbeam.run.figures import draw_file, frame_to_show
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.figures import draw_file
 from weakbeam.run.frames import predicted_centers
 from weakbeam.run.record import record
+from weakbeam.run.scan_data import frame_to_show
 from weakbeam.run.simulate import center_of_mass, draw_run
 
 SMALL = Experiment().with_settings(
@@ -80,7 +82,7 @@ def test_figures_of_the_file_are_those_of_the_run(tmp_path, rocking):
 
 def test_the_frame_that_is_shown_has_its_number(rocking):
     setup = assemble(ROCKING)
-    number = frame_to_show(setup, setup.scans[0])
+    number = frame_to_show(Acquisition(setup, setup.scans[0]))
     figures = draw_run(rocking)
     assert f"frame {number} of 0 to 30" in texts(figures["image"])
     assert f"frame {number}: " in texts(figures["rocking"])
@@ -92,11 +94,12 @@ def test_the_frame_that_is_shown_has_its_number(rocking):
 def test_frame_on_the_flank_is_shown():
     setup = assemble(ROCKING)
     scan = setup.scans[0]
-    phi = scan.positions["phi"][frame_to_show(setup, scan)]
+    acquisition = Acquisition(setup, scan)
+    phi = scan.positions["phi"][frame_to_show(acquisition)]
     assert 0.13e-3 < phi < 0.17e-3
     done = np.zeros(scan.frames, bool)
     done[3] = True
-    assert frame_to_show(setup, scan, done) == 3
+    assert frame_to_show(acquisition, done) == 3
 
 
 def test_no_frame_no_figure(tmp_path):
@@ -129,7 +132,7 @@ def test_prediction_follows_the_maps_in_a_scan_off_centre():
     ).with_settings(["scan.phi.center_mrad=0.1"])
     setup = assemble(experiment)
     engine: Engine = setup.engine()
-    predicted = predicted_centers(setup, setup.scans[0], engine.mean_q()[0])["phi"]
+    predicted = predicted_centers(Acquisition(setup, setup.scans[0]), engine.mean_q()[0])["phi"]
     found = center_of_mass(simulate(experiment)).phi
     far = np.hypot(*np.meshgrid(np.arange(30) - 14.5, np.arange(40) - 19.5, indexing="ij")) > 8
     np.testing.assert_allclose(found[far], predicted[far], atol=3e-7)

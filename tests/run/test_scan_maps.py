@@ -9,7 +9,8 @@ from weakbeam.experiment import Experiment
 from weakbeam.io.foreign import read_scan
 from weakbeam.io.reading import read_entry
 from weakbeam.measured.maps import map_scan
-from weakbeam.run.entries import map_axes
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.map_axes import map_axes
 from weakbeam.run.record import record
 
 SMALL = Experiment().with_settings(
@@ -125,7 +126,8 @@ def test_maps_of_counts_find_the_peak_of_the_ideal_frames(tmp_path):
 
 def test_curves_that_are_too_large_make_no_maps(monkeypatch):
     setup = assemble(SMALL.with_settings(PHI))
-    with_curves = set(map_axes(setup, setup.scans[0]))
+    acquisition = Acquisition(setup, setup.scans[0])
+    with_curves = set(map_axes(acquisition))
     monkeypatch.setattr(profiles, "CURVE_BYTES", 8 * 12 * 20 * 15 - 1)
-    left_out = with_curves - set(map_axes(setup, setup.scans[0]))
+    left_out = with_curves - set(map_axes(acquisition))
     assert left_out == {"phi_peak", "phi_peak_value", "phi_fwhm_half"}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from weakbeam import center_of_mass, q_field, simulate
-from weakbeam.assemble import assemble, assemble_all
+from weakbeam.assemble import assemble, assemble_all, resolve
+from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.crystal.lattice import unit
 from weakbeam.diffraction.strength import NOT_KINEMATICAL
@@ -103,12 +104,10 @@ def test_a_remount_carries_the_defects_along() -> None:
 
 
 def test_the_first_one_is_what_one_gets_where_only_one_is_wanted() -> None:
-    setup = assemble(SEVERAL)
-    assert setup.reflection.hkl == (-1, -1, 3)
-    assert setup.experiment.reflection == setup.reflection
-    assert setup.whole is SEVERAL
-    assert setup.digest == assemble_all(SEVERAL)[2].digest
-    assert setup.digest != assemble(alone(OBLIQUE[0])).digest
+    setup, whole = assemble(SEVERAL), assemble_all(SEVERAL)
+    assert setup.hkl == whole[0].hkl == (-1, -1, 3)
+    np.testing.assert_array_equal(setup.sample_from_crystal, whole[0].sample_from_crystal)
+    assert fingerprint_of(SEVERAL).digest != fingerprint_of(alone(OBLIQUE[0])).digest
 
 
 def test_the_file_has_an_entry_for_each(folder, run) -> None:
@@ -131,11 +130,11 @@ def test_the_file_has_an_entry_for_each(folder, run) -> None:
             two_theta = math.degrees(2 * setup.geometry.theta)
             assert motors["obpitch"][()] == pytest.approx(two_theta)
             goniometer = entry["instrument/goniometer"]
-            assert tuple(goniometer["hkl"][()]) == setup.reflection.hkl
+            assert tuple(goniometer["hkl"][()]) == setup.hkl
             assert goniometer["eta"][()] == pytest.approx(math.degrees(setup.geometry.eta))
             table = entry["sample/reflections"]
             assert list(table["entry"].asstr()) == ["1.1", "2.1", "3.1"]
-            assert tuple(table["hkl"][number]) == setup.reflection.hkl
+            assert tuple(table["hkl"][number]) == setup.hkl
             assert table["omega"][number] == pytest.approx(math.degrees(setup.motors["omega"]))
             found = table["structure_factor"][number]
             assert found == pytest.approx(setup.strength.structure_factor)
@@ -252,8 +251,8 @@ GROUP = CUBE + "[all_reflections]\nin_group_of = [-1, -1, 3]\n"
 def found(text: str) -> dict[tuple[int, ...], float]:
     """η (degrees) by hkl and solution."""
     return {
-        (*s.reflection.hkl, s.reflection.solution): math.degrees(s.geometry.eta)
-        for s in assemble_all(Experiment.from_toml_text(text))
+        (*part.reflection.hkl, part.reflection.solution): math.degrees(part.setting.geometry.eta)
+        for part in resolve(Experiment.from_toml_text(text)).reflections
     }
 
 

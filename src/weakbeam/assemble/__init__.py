@@ -6,6 +6,8 @@ reflection exists and can be reached, whether a Burgers vector lies in its plane
 
 from __future__ import annotations
 
-from weakbeam.assemble.setup import Setup, assemble, assemble_all, input_files
+from weakbeam.assemble.inputs import input_files
+from weakbeam.assemble.resolved import Resolved, resolve
+from weakbeam.assemble.setup import Setup, assemble, assemble_all
 
-__all__ = ["Setup", "assemble", "assemble_all", "input_files"]
+__all__ = ["Resolved", "Setup", "assemble", "assemble_all", "input_files", "resolve"]

@@ -146,15 +146,15 @@ def _from_cif(table: Crystal) -> CrystalModel:
     assert table.cif is not None
     assert table.poisson_ratio is not None
     with naming("crystal.cif", table.cif):
-        found = read_cif(table.cif)
+        structure = read_cif(table.cif)
     return CrystalModel(
-        found.cell,
-        found.space_group,
+        structure.cell,
+        structure.space_group,
         None,
         table.poisson_ratio,
-        found.name,
-        found.sites,
-        _structure_of(table, None, found.space_group),
+        structure.name,
+        structure.sites,
+        _structure_of(table, None, structure.space_group),
         (table.cif,),
         _core_radius(table),
     )

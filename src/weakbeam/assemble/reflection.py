@@ -33,6 +33,17 @@ ROUNDED = math.radians(0.01)
 """Angle by which a motor that is given may stand beside the exact Bragg setting (rad)."""
 
 
+class BraggSetting(NamedTuple):
+    """How a reflection is brought to diffract."""
+
+    geometry: DiffractionGeometry
+    """The frames. The Laue condition holds to `LAUE_TOLERANCE`."""
+    motors: dict[str, float]
+    """``mu``, ``omega``, ``chi`` and ``phi`` of the goniometer (rad)."""
+    notes: tuple[str, ...]
+    """What was corrected in the description."""
+
+
 class NamedReflection(NamedTuple):
     """A reflection and where it stands in the experiment file."""
 
@@ -72,8 +83,8 @@ def reflections_of(
         )
     assert experiment.all_reflections is not None
     crystal = crystal_of(experiment) if crystal is None else crystal
-    found = _all_of(experiment.all_reflections, experiment, crystal)
-    return tuple(NamedReflection("all_reflections", reflection) for reflection in found)
+    reflections = _all_of(experiment.all_reflections, experiment, crystal)
+    return tuple(NamedReflection("all_reflections", reflection) for reflection in reflections)
 
 
 def _all_of(
@@ -90,7 +101,7 @@ def _all_of(
             raise InputError(key, value, f"extinct ({reason})")
         named = Reflection(hkl=table.in_group_of, geometry="oblique")
         try:
-            geometry, _, _ = geometry_of(named, orientation, crystal.cell, energy)
+            geometry = geometry_of(named, orientation, crystal.cell, energy).geometry
         except InputError as error:
             raise InputError(key, value, error.allowed) from None
         theta_max, eta = geometry.theta * (1.0 + 1e-9), geometry.eta
@@ -117,14 +128,14 @@ def _all_of(
             given,
             f"reaches no reflection at {energy:g} keV that leaves the sheet of the line beam",
         )
-    found = []
+    reflections = []
     for row in rows:
         solutions = [1, 2]
         if table.solutions == "one":
             apart = [0.0 if eta is None or s is None else abs(s.eta - eta) for s in row.solutions]
             solutions = [2 if apart[1] < apart[0] - 1e-6 else 1]
-        found += [Reflection(hkl=row.hkl, geometry="oblique", solution=n) for n in solutions]
-    return found
+        reflections += [Reflection(hkl=row.hkl, geometry="oblique", solution=n) for n in solutions]
+    return reflections
 
 
 def _leaves_the_beam(row: ReachableReflection) -> bool:
@@ -139,7 +150,7 @@ def geometry_of(
     cell: UnitCell,
     energy_kev: float,
     key: str = "reflection",
-) -> tuple[DiffractionGeometry, dict[str, float], tuple[str, ...]]:
+) -> BraggSetting:
     """The Bragg setting that an experiment describes.
 
     Parameters
@@ -157,13 +168,9 @@ def geometry_of(
 
     Returns
     -------
-    geometry : DiffractionGeometry
-        The frames. The Laue condition holds to `LAUE_TOLERANCE`.
-    motors : dict of str to float
-        ``mu``, ``omega``, ``chi`` and ``phi`` (rad).
-    notes : tuple of str
-        What was corrected: ω within `ROUNDED` of the Bragg setting is set there, or else μ, but
-        only where it is not given.
+    BraggSetting
+        An ω within `ROUNDED` of the exact setting is set there, or else μ, but only where it is not
+        given.
 
     Raises
     ------
@@ -190,7 +197,7 @@ def geometry_of(
     else:
         setting, notes = _given(reflection, q, energy_kev, key)
     motors = {name: getattr(setting, name) for name in ("mu", "omega", "chi", "phi")}
-    return setting.geometry, motors, notes
+    return BraggSetting(setting.geometry, motors, notes)
 
 
 def _symmetric(q: Floats, theta: float, energy_kev: float, key: str) -> GoniometerSetting:
@@ -208,12 +215,12 @@ def _symmetric(q: Floats, theta: float, energy_kev: float, key: str) -> Goniomet
 
 def _solved(reflection: Reflection, q: Floats, energy_kev: float, key: str) -> GoniometerSetting:
     mu, chi, phi = _tilts(reflection)
-    found = solve_omega(q, energy_kev, mu, chi, phi)
-    if found is None:
+    solutions = solve_omega(q, energy_kev, mu, chi, phi)
+    if solutions is None:
         raise InputError(
             f"{key}.hkl", list(reflection.hkl), _out_of_reach(reflection, q, energy_kev)
         )
-    return found[(reflection.solution or 1) - 1]
+    return solutions[(reflection.solution or 1) - 1]
 
 
 def _given(

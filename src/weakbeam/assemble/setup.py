@@ -6,23 +6,21 @@ reflection exists and can be reached, whether a Burgers vector lies in its plane
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from weakbeam.assemble.camera import detector_of, upright
-from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
-from weakbeam.assemble.placed import FieldOfView, PlacedDislocation
-from weakbeam.assemble.reflection import geometry_of, reflections_of
+from weakbeam.assemble.placed import PlacedDislocation
+from weakbeam.assemble.rays import field_of_view, ray_grids
+from weakbeam.assemble.resolved import Resolved, ResolvedReflection, resolve
 from weakbeam.core.arrays import Floats
-from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import Site
+from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry
@@ -30,62 +28,85 @@ from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
 from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Experiment, Reflection
+from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.engines import CPU, engine_builder
-from weakbeam.imaging.rays import RayGrid, ray_grid
+from weakbeam.imaging.motors import ANGLES, MOTORS
+from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.sampling import MOST_SAMPLES
 from weakbeam.imaging.scan import DetectorScan, detector_scans
+from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.detector import Detector
 from weakbeam.instrument.optics import Optics
-from weakbeam.io.provenance import file_sha256, text_sha256
-
-COARSE_SLICES = 15
-"""Fewest depth samples of a pixel's ray ..."""
-
-SMOOTH_CUT = 3
-"""... and how many times fewer it has where q hardly varies along it."""
-
-SLICE_UM = 0.06
-"""Thickest slice of the beam that one depth sample stands for (µm)."""
 
 PHI_PER_ARM = -0.5
 """What φ turns for each angle of the arm in a strain scan: q moves along the diffraction vector."""
 
-REFINEMENTS = 3
-"""How often the depth samples of a ray may become four times as many near a defect."""
-
 
 @dataclass(frozen=True)
-class Setup:
-    """Everything that the route from crystal to image needs, in the units of the physics."""
+class Tracing:
+    """How many rays tabulate an acceptance, and how.
 
-    experiment: Experiment
-    """The experiment, with one reflection."""
-    whole: Experiment
-    """The experiment as it was described, perhaps with several reflections."""
-    reflection: Reflection
-    """The reflection."""
-    cell: UnitCell
-    space_group: str
-    sites: tuple[Site, ...] | None
-    """Atoms of the asymmetric unit; None where they are not known."""
+    Parameters
+    ----------
+    rays : int
+        Number of rays that are drawn.
+    bins : tuple of 3 int
+        Bins of (q_rock', q_roll, q_2θ).
+    seed : int
+        Of the rays.
+    """
+
+    rays: int
+    bins: tuple[int, int, int]
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """The microscope set up for one reflection: all that leads from the crystal to its images.
+
+    It holds objects of the physics and arrays, in the units of the physics (µm, rad, keV, 1/Å), and
+    nothing that changes: who makes images keeps the engine that it makes them with
+    (:class:`weakbeam.run.engines.Engines`).
+    """
+
+    hkl: Miller
+    """Miller indices of the reflection."""
+    geometry_name: str
+    """How its Bragg setting was found: ``symmetric``, ``oblique`` or ``goniometer``."""
+    energy_kev: float
+    """Photon energy."""
+    crystal: CrystalModel
+    """Unit cell, space group and, where they are known, atoms."""
     sample_from_crystal: Floats
+    """How the crystal is mounted: a rotation, (3, 3)."""
     geometry: DiffractionGeometry
+    """Bragg angle, azimuth and the frames of crystal, laboratory and image."""
     motors: Mapping[str, float]
     """Setting of the goniometer, ``mu``, ``omega``, ``chi`` and ``phi`` (rad)."""
+    beam: BeamProfile
+    """Intensity of the line beam over its height."""
     optics: Optics
     """Beam, lens and stops."""
     acceptance: AcceptanceDensity
-    """What they let through for this reflection."""
-    defects: Defects
-    grids: tuple[RayGrid, ...]
-    """From coarse to fine; rays take finer ones near defects."""
-    smooth_grid: RayGrid | None
-    """A still coarser one, for rays that pass far from all defects."""
-    positions: Mapping[str, Floats]
-    scans: tuple[DetectorScan, ...]
+    """What they let through for this reflection, in closed form."""
+    kernel: Kernel | None
+    """The acceptance as a table that was read, or has been traced; None for the closed form."""
+    tracing: Tracing | None
+    """The rays that are still to be traced for that table; None where there are none."""
     vignetting: float
+    """Angle by which the centre of the acceptance moves across the field of view (rad/µm)."""
+    defects: Defects
+    """The defects in the sample frame of this reflection."""
+    grids: tuple[RayGrid, ...]
+    """Sampling points of the rays, from coarse to fine; rays take finer ones near defects."""
+    smooth_grid: RayGrid | None
+    """A still coarser grid, for rays that pass far from all defects."""
+    positions: Mapping[str, Floats]
+    """Offsets of each motor from the Bragg setting over the whole scan: rad, µm for z."""
+    scans: tuple[DetectorScan, ...]
+    """The scans of at most two motors that the whole scan is made of, in their order."""
     detector: Detector
     """What makes frames of the images."""
     notes: tuple[str, ...]
@@ -94,8 +115,8 @@ class Setup:
     @property
     def factorises(self) -> bool:
         """Whether frames are products of factors of the acceptance."""
-        closed_form = self.experiment.acceptance.method == "closed-form"
-        return closed_form and self.acceptance.factors is not None
+        tabulated = self.kernel is not None or self.tracing is not None
+        return self.acceptance.factors is not None and not tabulated
 
     @property
     def dislocations(self) -> tuple[PlacedDislocation, ...]:
@@ -103,33 +124,64 @@ class Setup:
         return self.defects.dislocations
 
     @property
-    def field(self) -> DisplacementGradientField:
-        """The deformation of the crystal, in the sample frame, at the first height of the scan."""
-        return self.field_at(float(self.positions["z"][0]))
+    def strength(self) -> DiffractionStrength | None:
+        """How strongly the crystal diffracts; None where its atoms are not known."""
+        crystal = self.crystal
+        if crystal.sites is None:
+            return None
+        return diffraction_strength(
+            crystal.cell,
+            crystal.space_group,
+            crystal.sites,
+            self.hkl,
+            self.energy_kev,
+            self.geometry.eta,
+        )
 
-    def field_at(self, z: float, workers: int | None = None) -> DisplacementGradientField:
-        """The deformation of the crystal, made for what is seen with the sample at height `z` (µm).
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What a kernel of this setup belongs to.
 
-        The same object for the same height: the last one is kept.
+        See `weakbeam.diffraction.kernel.conditions`.
         """
-        if self._fields.get("z") != z:
-            grids = [replace(grid, lift=z) for grid in self.grids]
-            corners = np.array([0, self.grids[0].columns - 1])
-            corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
-            bounds = visible_bounds(
-                [grid.points(corners).reshape(-1, 3) for grid in grids],
-                self.geometry.lab_from_sample,
-            )
-            # As many as refinement near many defects asks for.
-            points = grids[0].pixels * max(MOST_SAMPLES, len(grids[0].sample_weights))
-            self._fields["field"] = self.defects.field(bounds, points, workers)
-            self._fields["z"] = z
-        field: DisplacementGradientField = self._fields["field"]
-        return field
+        return conditions(self.acceptance, self.geometry, self.hkl, self.energy_kev)
 
-    @cached_property
-    def _fields(self) -> dict[str, Any]:
-        return {}
+    def bragg_position(self, motor: str) -> float:
+        """Where φ, χ or the arm stands at the Bragg setting (rad); a scan counts from there."""
+        return 2.0 * self.geometry.theta if motor == "two_theta" else self.motors[motor]
+
+    def stored_position(self, motor: str, offset: Floats) -> Floats:
+        """Position of a motor as files have it: deg from the motor's zero, mm for z."""
+        if motor in ANGLES:
+            offset = self.bragg_position(motor) + np.asarray(offset)
+        return MOTORS[motor].stored(offset)
+
+    def traced(self) -> Setup:
+        """The same setup with the rays traced that are still to be, which takes seconds."""
+        if self.tracing is None:
+            return self
+        from weakbeam.diffraction.raytrace import RayOptics, trace
+
+        rays, table = RayOptics(self.acceptance, self.geometry), self.tracing
+        kernel = trace(rays, table.rays, table.bins, seed=table.seed, conditions=self.conditions)
+        return replace(self, kernel=kernel, tracing=None)
+
+    def field_at(self, z: float = 0.0, workers: int | None = None) -> DisplacementGradientField:
+        """The deformation of the crystal, in the sample frame.
+
+        Made anew for what is seen with the sample at height `z` (µm); of many dislocations that
+        takes seconds.
+        """
+        grids = [replace(grid, lift=z) for grid in self.grids]
+        corners = np.array([0, self.grids[0].columns - 1])
+        corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
+        bounds = visible_bounds(
+            [grid.points(corners).reshape(-1, 3) for grid in grids],
+            self.geometry.lab_from_sample,
+        )
+        # As many as refinement near many defects asks for.
+        points = grids[0].pixels * max(MOST_SAMPLES, len(grids[0].sample_weights))
+        return self.defects.field(bounds, points, workers)
 
     def engine(
         self,
@@ -152,93 +204,19 @@ class Setup:
             grids,
             self.acceptance,
             workers,
-            kernel=self.kernel,
+            kernel=self.traced().kernel,
             vignetting=self.vignetting,
             smooth=None if self.smooth_grid is None else replace(self.smooth_grid, lift=z),
             tolerance=tolerance,
         )
 
-    @cached_property
-    def strength(self) -> DiffractionStrength | None:
-        """How strongly the crystal diffracts; None where its atoms are not known."""
-        if self.sites is None:
-            return None
-        energy, eta = self.experiment.beam.energy_keV, self.geometry.eta
-        return diffraction_strength(
-            self.cell, self.space_group, self.sites, self.reflection.hkl, energy, eta
-        )
 
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """What a kernel of this experiment belongs to.
-
-        See `weakbeam.diffraction.kernel.conditions`.
-        """
-        return conditions(
-            self.acceptance,
-            self.geometry,
-            self.reflection.hkl,
-            self.experiment.beam.energy_keV,
-        )
-
-    @cached_property
-    def kernel(self) -> Kernel | None:
-        """The tabulated acceptance that the experiment asks for; None for the closed form.
-
-        Raises
-        ------
-        InputError
-            If its file cannot be read, or belongs to another reflection, energy or optics.
-        """
-        table = self.experiment.acceptance
-        if table.method == "closed-form":
-            return None
-        belongs_to = self.conditions
-        if table.method == "ray-trace":
-            from weakbeam.diffraction.raytrace import RayOptics, trace
-
-            rays = RayOptics(self.acceptance, self.geometry)
-            return trace(rays, table.rays, table.bins, seed=table.seed, conditions=belongs_to)
-        from weakbeam.io.kernel_file import read_kernel
-
-        kernel = read_kernel(str(table.file))
-        if found := differences(kernel.conditions, belongs_to):
-            more = f" (and {len(found) - 3} more keys)" if len(found) > 3 else ""
-            raise InputError(
-                "acceptance.file",
-                table.file,
-                "does not belong here: " + "; ".join(found[:3]) + more,
-            )
-        return kernel
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of what the images depend on: the experiment and the files that it names."""
-        inputs = self.inputs
-        if not inputs:
-            return self.whole.digest
-        return text_sha256(self.whole.digest + "".join(inputs.values()))
-
-    @cached_property
-    def inputs(self) -> dict[str, str]:
-        """SHA-256 of every file that the experiment names."""
-        return {file: file_sha256(file) for file in input_files(self.experiment)}
-
-
-def input_files(experiment: Experiment) -> list[str]:
-    """The files that an experiment names, by which its images change."""
-    e = experiment
-    stored = [file for table in e.defects for file in table.files]
-    files = (e.crystal.cif, e.acceptance.file, e.camera.file, *stored)
-    return [file for file in files if file is not None]
-
-
-def assemble(experiment: Experiment) -> Setup:
+def assemble(experiment: Experiment | Resolved) -> Setup:
     """Build the objects of the physics from an experiment; of several reflections, the first.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         The description.
 
     Returns
@@ -251,15 +229,15 @@ def assemble(experiment: Experiment) -> Setup:
         If the description contradicts physics: the message names the key, the value and what would
         be right.
     """
-    return next(_assembled(experiment))
+    return next(_assembled(resolve(experiment)))
 
 
-def assemble_all(experiment: Experiment) -> tuple[Setup, ...]:
+def assemble_all(experiment: Experiment | Resolved) -> tuple[Setup, ...]:
     """Build the objects of the physics for every reflection of an experiment.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         The description.
 
     Returns
@@ -274,74 +252,54 @@ def assemble_all(experiment: Experiment) -> tuple[Setup, ...]:
     InputError
         As for :func:`assemble`.
     """
-    return tuple(_assembled(experiment))
+    return tuple(_assembled(resolve(experiment)))
 
 
-def _assembled(experiment: Experiment) -> Iterator[Setup]:
-    crystal = crystal_of(experiment)
-    found = reflections_of(experiment, crystal)
-    for key, reflection in found:
-        reason = crystal.extinction_reason(reflection.hkl)
+def _assembled(resolved: Resolved) -> Iterator[Setup]:
+    experiment, crystal = resolved.experiment, resolved.crystal
+    for part in resolved.reflections:
+        reason = crystal.extinction_reason(part.reflection.hkl)
         if reason is not None:
-            raise InputError(f"{key}.hkl", list(reflection.hkl), f"extinct ({reason})")
-    first = found[0]
-    reference = orientation_of(experiment, crystal, first.reflection, first.key)
-    geometry, _, _ = geometry_of(
-        first.reflection, reference, crystal.cell, experiment.beam.energy_keV, first.key
-    )
-    defects = defects_of(experiment, crystal, reference, _view(experiment, geometry))
-    for key, reflection in found:
-        part = experiment
-        if experiment.reflection is None:
-            part = experiment.model_copy(update={"reflection": reflection})
-        yield _one(part, experiment, key, reflection, crystal, reference, defects)
+            raise InputError(f"{part.key}.hkl", list(part.reflection.hkl), f"extinct ({reason})")
+    first = resolved.reflections[0]
+    reference = first.sample_from_crystal
+    view = field_of_view(experiment, first.setting.geometry)
+    defects = defects_of(experiment, crystal, reference, view)
+    for part in resolved.reflections:
+        yield _setup(part, defects.turned(part.sample_from_crystal @ reference.T))
 
 
-def _view(experiment: Experiment, geometry: DiffractionGeometry) -> FieldOfView:
-    """What the camera sees of the sample in a reflection."""
-    rows, columns = experiment.camera.pixels
-    pixel = experiment.camera.pixel_um
-    normal = geometry.lab_from_sample.T @ np.array([0.0, 0.0, 1.0])
-    return FieldOfView(normal, max(rows * pixel / math.sin(2.0 * geometry.theta), columns * pixel))
-
-
-def _one(
-    experiment: Experiment,
-    whole: Experiment,
-    key: str,
-    reflection: Reflection,
-    crystal: CrystalModel,
-    reference: Floats,
-    defects: Defects,
-) -> Setup:
-    orientation = orientation_of(experiment, crystal, reflection, key)
-    geometry, motors, notes = geometry_of(
-        reflection, orientation, crystal.cell, experiment.beam.energy_keV, key
-    )
+def _setup(resolved: ResolvedReflection, defects: Defects) -> Setup:
+    experiment, reflection = resolved.of.experiment, resolved.reflection
+    geometry, motors, notes = resolved.setting
     acceptance: AcceptanceDensity
     acceptance = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
     optics = acceptance.optics
     if reflection.geometry != "symmetric":
         acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
     positions, strained = _positions(experiment), experiment.scan.strain.moving
-    with naming(f"{key}.hkl", list(reflection.hkl)):
-        smooth, grids = _ray_grids(experiment, geometry)
+    with naming(f"{resolved.key}.hkl", list(reflection.hkl)):
+        smooth, grids = ray_grids(experiment, geometry)
     if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
-        smooth, grids = None, [upright(experiment, reflection, grids[0])]
+        smooth, grids = None, (upright(experiment, reflection, grids[0]),)
+    table = experiment.acceptance
+    tracing = table.method == "ray-trace"
     setup = Setup(
-        experiment=experiment,
-        whole=whole,
-        reflection=reflection,
-        cell=crystal.cell,
-        space_group=crystal.space_group,
-        sites=crystal.sites,
-        sample_from_crystal=orientation,
+        hkl=reflection.hkl,
+        geometry_name=reflection.geometry,
+        energy_kev=experiment.beam.energy_keV,
+        crystal=resolved.of.crystal,
+        sample_from_crystal=resolved.sample_from_crystal,
         geometry=geometry,
         motors=motors,
+        beam=profile_of(experiment),
         optics=optics,
         acceptance=acceptance,
-        defects=defects.turned(orientation @ reference.T),
-        grids=tuple(grids),
+        kernel=None,
+        tracing=Tracing(table.rays, table.bins, table.seed) if tracing else None,
+        vignetting=vignetting_of(experiment),
+        defects=defects,
+        grids=grids,
         smooth_grid=smooth,
         positions=positions,
         scans=tuple(
@@ -349,46 +307,36 @@ def _one(
                 positions, PHI_PER_ARM if strained else 0.0, experiment.scan.order == "zigzag"
             )
         ),
-        vignetting=vignetting_of(experiment),
         detector=detector_of(experiment, geometry, optics),
         notes=notes,
     )
-    # A kernel that does not fit is a mistake to be told before anything is written.
-    if experiment.acceptance.method == "kernel":
-        setup.kernel  # noqa: B018
+    if table.method == "kernel":
+        return replace(setup, kernel=_kernel(str(table.file), setup.conditions))
     return setup
 
 
-def _ray_grids(
-    experiment: Experiment, geometry: DiffractionGeometry
-) -> tuple[RayGrid | None, list[RayGrid]]:
-    """The grid of rays far from all defects, unless samples are given, and those of the others."""
-    camera, profile = experiment.camera, profile_of(experiment)
+def _kernel(file: str, belongs_to: Mapping[str, Any]) -> Kernel:
+    """Read a kernel; refuse one of another reflection, energy or optics."""
+    from weakbeam.io.kernel_file import read_kernel
 
-    def grid(samples: int) -> RayGrid:
-        return ray_grid(
-            geometry,
-            camera.pixels,
-            camera.pixel_um,
-            *profile.samples(samples),
-            plane=camera.plane,
-            oversampling=camera.oversampling,
+    kernel = read_kernel(file)
+    if others := differences(kernel.conditions, belongs_to):
+        more = f" (and {len(others) - 3} more keys)" if len(others) > 3 else ""
+        raise InputError(
+            "acceptance.file", file, "does not belong here: " + "; ".join(others[:3]) + more
         )
-
-    if camera.depth_samples != "auto":
-        return None, [grid(camera.depth_samples)]
-    slices = max(COARSE_SLICES, math.ceil(2.0 * profile.half_reach / SLICE_UM))
-    smooth = math.ceil(slices / SMOOTH_CUT)
-    cuts = [SMOOTH_CUT * 4**k for k in range(REFINEMENTS + 1)]
-    return grid(smooth), [grid(smooth * cut) for cut in cuts]
+    return kernel
 
 
 def _positions(experiment: Experiment) -> dict[str, Floats]:
     """Positions of every motor: rad, µm for z."""
     scan = experiment.scan
     return {
-        "z": np.array(scan.z.positions),
-        "two_theta": 1e-3 * np.array(scan.arm.positions),
-        "chi": 1e-3 * np.array(scan.chi.positions),
-        "phi": 1e-3 * np.array(scan.phi.positions),
+        name: MOTORS[name].inner(axis.positions)
+        for name, axis in (
+            ("z", scan.z),
+            ("two_theta", scan.arm),
+            ("chi", scan.chi),
+            ("phi", scan.phi),
+        )
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weakbeam.assemble import assemble_all, input_files
+from weakbeam.assemble import Resolved, assemble_all, input_files, resolve
 from weakbeam.batch.folder import SweepFolder
 from weakbeam.batch.manifest import Sweep, Task, read_sweep
 from weakbeam.batch.receipts import (
@@ -174,8 +174,9 @@ class _Shard:
             if bytes.fromhex(identity) in self._kept:
                 self._known.append(Kept(task.number, identity))
                 return
-            _check_machine(experiment)
-            images = simulate(experiment, threads).images
+            resolved = resolve(experiment)
+            _check_machine(resolved)
+            images = simulate(resolved, threads).images
         except (OSError, MemoryError, RunError):
             raise
         except Exception as error:
@@ -232,10 +233,10 @@ class _Shard:
         return receipt
 
 
-def _check_machine(experiment: Experiment) -> None:
+def _check_machine(resolved: Resolved) -> None:
     """Tell an experiment that is too large for this machine from one that is not possible."""
     try:
-        check_memory(experiment)
+        check_memory(resolved)
     except InputError as error:
-        assemble_all(experiment)
+        assemble_all(resolved)
         raise RunError(str(error)) from None

@@ -80,7 +80,7 @@ def _read(config: Path) -> Experiment:
 def _forward(context: click.Context, values: Values) -> None:
     no_figures, figures_only = values.pop("no_postprocess"), values.pop("postprocess_only")
     if figures_only:
-        from weakbeam.run.record import FILE
+        from weakbeam.run.folder import FILE
 
         context.invoke(show, file=values["output"] / FILE)
         return

@@ -63,15 +63,16 @@ def forward(
 
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
-    from weakbeam.assemble import assemble_all
+    from weakbeam.assemble import assemble_all, resolve
     from weakbeam.run.estimate import check_resources, estimate, lit_share_of
     from weakbeam.run.reflection_rows import reflection_rows, reflection_table, validity_notes
 
-    check_resources(experiment, output, workers)
-    setups = assemble_all(experiment)
+    resolved = resolve(experiment)
+    check_resources(resolved, output, workers)
+    setups = assemble_all(resolved)
     lit = sum(map(lit_share_of, setups)) / len(setups)
     defects = setups[0].defects
-    needs = estimate(experiment, workers, lit, defects.count)
+    needs = estimate(resolved, workers, lit, defects.count)
     rows, columns = setups[0].detector.shape
     pixels = setups[0].grids[0].pixels
     click.echo(experiment.to_toml().rstrip())
@@ -104,24 +105,28 @@ def _simulate(
     from weakbeam.plot.drawing import Artist
 
     start = time.monotonic()
-    copies = (2 if experiment.output.perfect_crystal else 1) * _reflection_count(experiment)
-    frames = experiment.scan.frames * copies
     try:
-        with Artist() as artist, progress(frames, "frame", "simulating", quiet) as update:
+        with Artist() as artist:
             if experiment.output.figures:
                 artist.start()
             # After the start, so that two processes import their libraries side by side.
-            from weakbeam.run.record import record
+            from weakbeam.assemble import resolve
 
-            result = record(
-                experiment,
-                output,
-                resume=resume,
-                overwrite=overwrite,
-                workers=workers,
-                progress=update,
-                artist=artist,
-            )
+            resolved = resolve(experiment)
+            twins = 2 if experiment.output.perfect_crystal else 1
+            frames = experiment.scan.frames * twins * len(resolved.reflections)
+            with progress(frames, "frame", "simulating", quiet) as update:
+                from weakbeam.run.record import record
+
+                result = record(
+                    resolved,
+                    output,
+                    resume=resume,
+                    overwrite=overwrite,
+                    workers=workers,
+                    progress=update,
+                    artist=artist,
+                )
     except KeyboardInterrupt:
         click.echo(f"weakbeam: interrupted; {_what_is_left(output)}", err=True)
         raise click.exceptions.Exit(130) from None
@@ -144,20 +149,11 @@ def _simulate(
         click.echo(f"{result.figures[0].parent}: {len(result.figures)} figures")
 
 
-def _reflection_count(experiment: Experiment) -> int:
-    """How many reflections a run has, without loading anything where they are listed."""
-    if experiment.all_reflections is None:
-        return len(experiment.reflections or (experiment.reflection,))
-    from weakbeam.assemble.reflection import reflections_of
-
-    return len(reflections_of(experiment))
-
-
 def _what_is_left(folder: Path) -> str:
     """What to do after Ctrl-C."""
     from weakbeam.errors import InputError
     from weakbeam.io.reading import frames_done, read_entry
-    from weakbeam.run.record import FILE
+    from weakbeam.run.folder import FILE
 
     file = folder / FILE
     try:

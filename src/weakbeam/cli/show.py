@@ -210,7 +210,7 @@ def _pixel(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
     match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if not match:
+    if match is None:
         raise InputError("--pixel", text, "must be ROW,COLUMN, such as 85,255")
     row, column = int(match[1]), int(match[2])
     return Region(slice(row, row + 1), slice(column, column + 1))
@@ -220,7 +220,7 @@ def _region(text: str) -> Region:
     from weakbeam.measured.pictures import Region
 
     match = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
-    if not match:
+    if match is None:
         raise InputError("--region", text, "must be R0:R1,C0:C1, such as 0:20,0:50")
     first_row, last_row, first_column, last_column = map(int, match.groups())
     return Region(slice(first_row, last_row), slice(first_column, last_column))
@@ -230,9 +230,9 @@ def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
     """Print the comparison with the model, and draw it."""
     import json
 
+    from weakbeam.imaging.motors import MOTORS
     from weakbeam.plot.comparison import comparison_figure
     from weakbeam.run.comparison import PREDICTIONS, compare_file, comparison_table
-    from weakbeam.run.frames import SYMBOLS
 
     comparison = compare_file(file, entry - 1)
     if as_json:
@@ -240,18 +240,25 @@ def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
     else:
         for line in comparison_table(comparison):
             click.echo(line)
+    angles = {name: MOTORS[name] for name in comparison.centers}
     figure = comparison_figure(
-        {SYMBOLS[motor]: 1e3 * center for motor, center in comparison.centers.items()},
         {
-            SYMBOLS[motor]: {PREDICTIONS[name]: 1e3 * q for name, q in by_name.items()}
-            for motor, by_name in comparison.predicted.items()
+            motor.offset_symbol: motor.shown(comparison.centers[name])
+            for name, motor in angles.items()
         },
         {
-            SYMBOLS[motor]: {
-                PREDICTIONS[name]: (a.correlation, a.slope, 1e3 * a.rms)
-                for name, a in by_name.items()
+            motor.offset_symbol: {
+                PREDICTIONS[rule]: motor.shown(center)
+                for rule, center in comparison.predicted[name].items()
             }
-            for motor, by_name in comparison.agreement.items()
+            for name, motor in angles.items()
+        },
+        {
+            motor.offset_symbol: {
+                PREDICTIONS[rule]: (a.correlation, a.slope, float(motor.shown(a.rms)))
+                for rule, a in comparison.agreement[name].items()
+            }
+            for name, motor in angles.items()
         },
         title=f"{file.name}, {entry}.1",
     )

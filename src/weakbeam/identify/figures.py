@@ -7,6 +7,7 @@ import numpy as np
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match
+from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.plot.drawing import Drawing
 from weakbeam.run.render import Condition
 
@@ -59,10 +60,9 @@ def match_drawings(found: Match, experiment: Experiment) -> dict[str, Drawing]:
 
 def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list[str]:
     """What the images differ in, or φ of a single one."""
-    symbols = {"phi": "φ", "chi": "χ", "two_theta": "2θ", "z": "z"}
     moving = [
         name
-        for name in symbols
+        for name in SCANNED
         if len({getattr(c, name) for c in conditions}) > 1 or (name == "phi" and conditions[0].phi)
     ]
     several = len({c.reflection for c in conditions}) > 1
@@ -74,8 +74,8 @@ def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list
             hkl = reflections[condition.reflection].reflection.hkl
             parts.append(f"({' '.join(map(str, hkl))})")
         for name in moving:
-            value = getattr(condition, name)
-            shown = f"{value:.3g} µm" if name == "z" else f"{1e3 * value:.3g} mrad"
-            parts.append(f"{symbols[name]} = {shown}")
+            motor = MOTORS[name]
+            offset = float(motor.shown(getattr(condition, name)))
+            parts.append(f"{motor.symbol} = {offset:.3g} {motor.shown_unit}")
         titles.append(", ".join(parts))
     return titles

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.diffraction.geometry import DiffractionGeometry
 
-MOTORS = ("z", "two_theta", "chi", "phi")
+SCAN_ORDER = ("z", "two_theta", "chi", "phi")
 """Axes of a scan from the slowest to the fastest."""
 
 
@@ -143,7 +143,7 @@ def detector_scans(
     Parameters
     ----------
     positions : mapping of str to (n,) array_like
-        Positions of each of the four motors in :data:`MOTORS`.
+        Positions of each of the four motors in :data:`SCAN_ORDER`.
     phi_per_two_theta, zigzag
         See :class:`DetectorScan`.
 
@@ -154,8 +154,8 @@ def detector_scans(
         every position of a slower one, and of z unless nothing else moves, makes a scan of its own.
         Where that is the arm, the positions of φ have what it turns along in them.
     """
-    axes = {motor: np.asarray(positions[motor], dtype=np.float64) for motor in MOTORS}
-    moving = [motor for motor in MOTORS if len(axes[motor]) > 1]
+    axes = {motor: np.asarray(positions[motor], dtype=np.float64) for motor in SCAN_ORDER}
+    moving = [motor for motor in SCAN_ORDER if len(axes[motor]) > 1]
     inner = moving if moving == ["z"] else [motor for motor in moving if motor != "z"][-2:]
     outer = [motor for motor in moving if motor not in inner]
     scans = []
@@ -171,5 +171,5 @@ def detector_scans(
 
 def _frame_numbers(scan: DetectorScan) -> NDArray[Any]:
     """Frame numbers on the grid (z, 2θ, χ, φ), whatever the order of the scan."""
-    lengths = [len(scan.positions[motor]) for motor in MOTORS]
+    lengths = [len(scan.positions[motor]) for motor in SCAN_ORDER]
     return scan.places.reshape(lengths)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.errors import InputError
+from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.foreign import opened, read_still, scan_names
 from weakbeam.io.frames import read_frames_of
 from weakbeam.io.members import dataset_at, group_at
@@ -25,7 +26,7 @@ _UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0
 _MOST_NAMES = 5
 """Datasets that are named where the user has to choose one."""
 
-_MOTORS = {"phi": "phi", "chi": "chi", "obpitch": "two_theta", "diffrz": "z"}
+_MOTORS = {MOTORS[name].beamline_name: name for name in SCANNED}
 """What the motors of the beamline move."""
 
 

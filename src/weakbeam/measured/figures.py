@@ -9,6 +9,7 @@ import numpy as np
 
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES
 from weakbeam.core.arrays import Floats
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.io.foreign import MeasuredScan
 from weakbeam.measured.maps import MeasuredMaps
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
     from weakbeam.plot.panels import Panel, View
 
-SYMBOLS = {"phi": "φ", "chi": "χ", "obpitch": "2θ", "mu": "µ", "omega": "ω"}
+_SYMBOLS = {motor.beamline_name: motor.symbol for motor in MOTORS.values() if motor.is_angle}
+"""Of angles only: what lifts the sample is another motor at every beamline and keeps its name."""
+
 _LONGEST = 48
 """Letters that fit above a figure one column wide."""
 
@@ -97,7 +100,7 @@ def view_of(scan: MeasuredScan) -> View:
 
 def symbol(motor: str) -> str:
     """The letter of a motor, or its name."""
-    return SYMBOLS.get(motor, motor)
+    return _SYMBOLS.get(motor, motor)
 
 
 def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:

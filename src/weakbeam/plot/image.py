@@ -10,6 +10,7 @@ from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.plot.style import (
     FAINT,
     INTENSITY_MAP,
@@ -107,8 +108,12 @@ def settings_note(
     phi_mrad: float | None, chi_mrad: float | None, two_theta_mrad: float | None
 ) -> str:
     """Return the settings of the motors as one line, those that are given."""
-    motors = {"φ": phi_mrad, "χ": chi_mrad, "Δ2θ": two_theta_mrad}
-    given = (f"{name} = {value:.4g} mrad" for name, value in motors.items() if value is not None)
+    offsets = zip(ANGLES, (phi_mrad, chi_mrad, two_theta_mrad), strict=True)
+    given = (
+        f"{MOTORS[name].offset_symbol} = {value:.4g} {MOTORS[name].shown_unit}"
+        for name, value in offsets
+        if value is not None
+    )
     return ",  ".join(given).replace("-", "−")
 
 

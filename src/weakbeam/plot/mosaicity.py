@@ -7,6 +7,7 @@ from matplotlib.colors import Normalize, hsv_to_rgb, to_rgb
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.plot.panels import View
 from weakbeam.plot.style import (
     FAINT,
@@ -31,7 +32,7 @@ def mosaicity_figure(
     upwards: ArrayLike,
     view: View,
     *,
-    labels: tuple[str, str] = ("φ (mrad)", "χ (mrad)"),
+    labels: tuple[str, str] = (MOTORS["phi"].label, MOTORS["chi"].label),
     title: str = "",
 ) -> Figure:
     """Draw the orientation of every pixel as one colour.

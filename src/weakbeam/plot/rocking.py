@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.plot.style import (
     COLORS,
     DOUBLE_COLUMN_MM,
@@ -34,7 +35,7 @@ def rocking_figure(
     curves: Mapping[str, ArrayLike] | None = None,
     setting_mrad: float | None = None,
     setting_label: str = "this image",
-    axis_label: str = "φ (mrad)",
+    axis_label: str = MOTORS["phi"].label,
     title: str = "",
 ) -> Figure:
     """Draw rocking curves, on a linear and on a logarithmic scale.

@@ -9,6 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.plot.rocking import half_maximum, power_of_ten
 from weakbeam.plot.style import (
     COLORS,
@@ -28,7 +29,7 @@ def curves_figure(
     positions: ArrayLike,
     curves: Mapping[str, ArrayLike],
     *,
-    axis_label: str = "φ (mrad)",
+    axis_label: str = MOTORS["phi"].label,
     intensity_label: str = "intensity",
     title: str = "",
 ) -> Figure:

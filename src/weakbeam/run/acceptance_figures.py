@@ -24,10 +24,10 @@ RAYS = 50_000
 """Points of the cloud of rays."""
 
 _REACH = 4.0
-"""Half width of the panels of the acceptance in standard deviations ..."""
+"""Half width of the panels of the acceptance, in its standard deviations."""
 
-_REACH_OPEN = 3.3
-"""... and in those of the open instrument where a stop makes the acceptance smaller."""
+_REACH_BEHIND_STOP = 3.3
+"""Half width of the panels where there is a stop, in standard deviations of the open instrument."""
 
 
 def acceptance_drawing(setup: Setup, setting: Floats) -> Drawing:
@@ -48,7 +48,7 @@ def acceptance_drawing(setup: Setup, setting: Floats) -> Drawing:
     """
     ours, stopped = setup.acceptance, bool(setup.optics.stops)
     shown = ours.open if stopped else ours
-    reach = (_REACH_OPEN if stopped else _REACH) * np.sqrt(np.diag(shown.covariance()))
+    reach = (_REACH_BEHIND_STOP if stopped else _REACH) * np.sqrt(np.diag(shown.covariance()))
     # A stop leaves narrow features on the wide axes.
     points = 301 if stopped else 161
     rock, roll, two_theta = (np.linspace(-r, r, points) for r in reach)

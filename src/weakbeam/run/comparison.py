@@ -12,13 +12,14 @@ import numpy as np
 
 from weakbeam.analysis.agreement import Agreement, compare_maps
 from weakbeam.analysis.scan_steps import fine_step, slope_variation
-from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble import assemble_all
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.scan import DetectorScan
-from weakbeam.run.figures import read_scan_data
-from weakbeam.run.frames import SYMBOLS, angle_offsets, predicted_centers
+from weakbeam.imaging.motors import MOTORS
+from weakbeam.run.acquisition import Acquisition, acquisitions_of
+from weakbeam.run.frames import predicted_centers
+from weakbeam.run.scan_data import read_scan_data
 
 PREDICTIONS = {
     "rule": "COM rule, −R q",
@@ -101,27 +102,23 @@ def compare_file(path: Path, index: int = 0) -> Comparison:
     from weakbeam.io.reading import read_configuration
 
     experiment = Experiment.from_toml_text(read_configuration(path), str(path))
-    scans = [(setup, scan) for setup in assemble_all(experiment) for scan in setup.scans]
-    setup, scan = scans[index % len(scans)]
-    data = read_scan_data(path, index, setup)
+    acquisitions = acquisitions_of(assemble_all(experiment))
+    acquisition = acquisitions[index % len(acquisitions)]
+    data = read_scan_data(path, index, acquisition)
     if not data.centers or data.mean_q is None:
         raise InputError(
             "entry", f"{index + 1}.1", "has no maps of an angle to compare with the model"
         )
-    return compare(setup, scan, data.centers, data.mean_q)
+    return compare(acquisition, data.centers, data.mean_q)
 
 
-def compare(
-    setup: Setup, scan: DetectorScan, centers: Mapping[str, Floats], mean_q: Floats
-) -> Comparison:
+def compare(acquisition: Acquisition, centers: Mapping[str, Floats], mean_q: Floats) -> Comparison:
     """Compare centres of mass with the deformation projected on the rays.
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     centers : mapping of str to (rows, columns) ndarray
         Centre of mass for each moving angle (rad).
     mean_q : (3, rows, columns) ndarray
@@ -131,7 +128,8 @@ def compare(
     -------
     Comparison
     """
-    predicted = predictions(setup, scan, mean_q)
+    setup = acquisition.setup
+    predicted = predictions(acquisition, mean_q)
     q_crystal = crystal_components(mean_q, setup.geometry.theta)
     components = {
         "rock": q_crystal[0],
@@ -141,7 +139,7 @@ def compare(
         "two_theta": mean_q[2],
     }
     return Comparison(
-        hkl=setup.reflection.hkl,
+        hkl=setup.hkl,
         theta=setup.geometry.theta,
         centers=centers,
         predicted={motor: predicted[motor] for motor in centers},
@@ -153,19 +151,17 @@ def compare(
             motor: {name: compare_maps(center, q).correlation for name, q in components.items()}
             for motor, center in centers.items()
         },
-        remarks=tuple(coarse_steps(setup, scan, list(centers))),
+        remarks=tuple(coarse_steps(acquisition, list(centers))),
     )
 
 
-def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> list[str]:
+def coarse_steps(acquisition: Acquisition, motors: Sequence[str]) -> list[str]:
     """Say which motors move in steps that are too wide for centres of mass.
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     motors : sequence of str
         Its moving angles.
 
@@ -175,11 +171,11 @@ def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> lis
         A line for each motor whose steps let the slope of a centre of mass vary by more than
         `weakbeam.analysis.scan_steps.LARGEST_VARIATION`.
     """
-    shifts = angle_offsets(scan) @ setup.geometry.motor_vectors
-    brightest = int(np.argmax(setup.acceptance.density(shifts)))
+    acceptance, shifts = acquisition.setup.acceptance, acquisition.q_shifts
+    brightest = int(np.argmax(acceptance.density(shifts)))
     remarks = []
-    for motor, vector in zip(motors, _motions(setup, scan, motors), strict=True):
-        moved = scan.motor_positions(motor)
+    for name, vector in zip(motors, _motions(acquisition, motors), strict=True):
+        motor, moved = MOTORS[name], acquisition.scan.motor_positions(name)
         taken = np.unique(moved.round(12))
         if len(taken) < 2:
             continue
@@ -189,31 +185,31 @@ def coarse_steps(setup: Setup, scan: DetectorScan, motors: Sequence[str]) -> lis
             positions: Floats, start: float = float(moved[brightest]), along: Floats = vector
         ) -> Floats:
             there = shifts[brightest] + (positions - start)[:, None] * along
-            return np.asarray(setup.acceptance.density(there))
+            return np.asarray(acceptance.density(there))
 
         step, finer = even[1] - even[0], fine_step(curve, even)
         if finer is not None and finer >= step * (1.0 - 1e-9):
             continue
-        wanted = "" if finer is None else f"; {1e3 * finer:.2g} mrad would do"
+        wanted = ""
+        if finer is not None:
+            wanted = f"; {float(motor.shown(finer)):.2g} {motor.shown_unit} would do"
         varies = slope_variation(curve, even)
         by = f"by {varies:.0%}" if varies < 1.0 else "wildly"
         remarks.append(
-            f"{SYMBOLS[motor]}: steps of {1e3 * step:.3g} mrad are too wide for the rocking curve: "
-            f"the slope of a centre of mass against a rotation varies {by} with where the frames "
-            f"fall on it{wanted}"
+            f"{motor.offset_symbol}: steps of {float(motor.shown(step)):.3g} {motor.shown_unit} "
+            "are too wide for the rocking curve: the slope of a centre of mass against a rotation "
+            f"varies {by} with where the frames fall on it{wanted}"
         )
     return remarks
 
 
-def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, dict[str, Floats]]:
+def predictions(acquisition: Acquisition, mean_q: Floats) -> dict[str, dict[str, Floats]]:
     r"""Three predictions of the centre of mass along each moving angle.
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     mean_q : (3, rows, columns) ndarray
         q in the imaging frame.
 
@@ -231,21 +227,21 @@ def predictions(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, d
     The centre of mass along φ is not :math:`-q_{rock}` in general: a narrow bandwidth makes it
     follow :math:`q_{rock'}` (docs/explanation/physics.md, E6).
     """
-    by_rule = predicted_centers(setup, scan, mean_q)
-    found = {}
-    for (motor, rule), vector in zip(by_rule.items(), _motions(setup, scan, by_rule), strict=True):
+    by_rule = predicted_centers(acquisition, mean_q)
+    predicted = {}
+    for (motor, rule), vector in zip(by_rule.items(), _motions(acquisition, by_rule), strict=True):
         main = int(np.argmax(np.abs(vector)))
-        found[motor] = {
+        predicted[motor] = {
             "rule": rule,
             "crystal": -np.tensordot(vector, mean_q, axes=1) / float(vector @ vector),
             "imaging": -mean_q[main] / vector[main],
         }
-    return found
+    return predicted
 
 
-def _motions(setup: Setup, scan: DetectorScan, motors: Iterable[str]) -> Floats:
+def _motions(acquisition: Acquisition, motors: Iterable[str]) -> Floats:
     """Change of q by one radian of each motor, with whatever moves along with it: (motors, 3)."""
-    shifts = angle_offsets(scan) @ setup.geometry.motor_vectors
+    scan, shifts = acquisition.scan, acquisition.q_shifts
     positions = np.stack([scan.motor_positions(motor) for motor in motors], axis=1)
     centered = positions - positions.mean(axis=0)
     vectors = np.linalg.lstsq(centered, shifts - shifts.mean(axis=0), rcond=None)[0]
@@ -281,13 +277,14 @@ def comparison_table(comparison: Comparison) -> list[str]:
         f"{'offset (urad)':>15}",
     ]
     for motor, by_name in comparison.agreement.items():
-        for name, found in by_name.items():
+        symbol = MOTORS[motor].offset_symbol
+        for name, agreement in by_name.items():
             lines.append(
-                f"{SYMBOLS[motor]:8}{PREDICTIONS[name]:22}{found.pixels:8}{found.correlation:9.4f}"
-                f"{found.slope:9.4f}{1e6 * found.rms:12.4g}{1e6 * found.offset:15.3g}"
+                f"{symbol:8}{PREDICTIONS[name]:22}{agreement.pixels:8}{agreement.correlation:9.4f}"
+                f"{agreement.slope:9.4f}{1e6 * agreement.rms:12.4g}{1e6 * agreement.offset:15.3g}"
             )
         pairs = "  ".join(f"{k} {v:.3f}" for k, v in comparison.correlation[motor].items())
-        lines.append(f"{SYMBOLS[motor]:8}r with components of q: {pairs}")
+        lines.append(f"{symbol:8}r with components of q: {pairs}")
     return [*lines, *comparison.remarks]
 
 

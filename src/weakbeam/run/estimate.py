@@ -15,8 +15,9 @@ from weakbeam.analysis.profiles import CURVE_BYTES
 from weakbeam.analysis.reduction import MAP_NAMES
 from weakbeam.assemble.camera import readout_of
 from weakbeam.assemble.instrument import profile_of
-from weakbeam.assemble.reflection import reflections_of
-from weakbeam.assemble.setup import COARSE_SLICES, REFINEMENTS, SLICE_UM, Setup
+from weakbeam.assemble.rays import DEPTH_SAMPLING
+from weakbeam.assemble.resolved import Resolved, resolve
+from weakbeam.assemble.setup import Setup
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field_of import ONE_BY_ONE
 from weakbeam.errors import InputError
@@ -55,7 +56,7 @@ _LIT = 1e-9
 _BLOCK_PIXELS = 128
 """Pixels that a thread works on at a time; of finely sampled ones a quarter."""
 
-_SETTINGS_AT_ONCE = 256
+_FACTORS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
 _LINES_BY_DENSITY = 1000
 """Dislocations of a population whose number only drawing or reading it tells."""
@@ -90,7 +91,7 @@ class Estimate:
 
 
 def estimate(
-    experiment: Experiment,
+    experiment: Experiment | Resolved,
     workers: int | None = None,
     lit_share: float = 1.0,
     lines: int | None = None,
@@ -99,7 +100,7 @@ def estimate(
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         What is to be simulated.
     workers : int, optional
         Threads; as many as there are cores unless given.
@@ -113,18 +114,20 @@ def estimate(
     Estimate
         Time and disk within a factor of two or so on a common machine.
     """
+    resolved = resolve(experiment)
+    experiment = resolved.experiment
     camera, scan, output = experiment.camera, experiment.scan, experiment.output
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
     rays = pixels * _depths(experiment) * camera.oversampling**2
     lines = _line_count(experiment) if lines is None else lines
     if camera.depth_samples == "auto":
         rays *= min(1.0 + 0.3 * lines, max(MOST_SAMPLES / _depths(experiment), LEAST_GAIN))
-    reflections = [found.reflection for found in reflections_of(experiment)]
+    reflections = [part.reflection for part in resolved.reflections]
     twins = 2 if output.perfect_crystal else 1
     copies = twins * len(reflections)
     frames = scan.frames * copies
     layers = scan.z.count
-    settings = scan.phi.count * scan.arm.count + scan.chi.count
+    factors = scan.phi.count * scan.arm.count + scan.chi.count
     stored = math.prod(readout_of(camera).stored_shape)
     companions = (camera.dark_frames or 0) + (camera.flat_frames or 0)
     raw = (frames + companions) * stored * frame_type(experiment).itemsize
@@ -143,7 +146,7 @@ def estimate(
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (
         frames * per_frame
-        + len(reflections) * layers * settings * _NS_PER_FACTOR
+        + len(reflections) * layers * factors * _NS_PER_FACTOR
         + len(reflections) * layers * _ns_per_point(lines)
     )
     if lines > ONE_BY_ONE:
@@ -198,8 +201,8 @@ def lit_share_of(setup: Setup) -> float:
     for motor in ("phi", "chi", "two_theta"):
         positions = setup.positions[motor]
         tried.append(positions[:: max(1, len(positions) // _POSITIONS_TRIED)])
-    settings = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
-    relative = setup.acceptance.relative(settings @ setup.geometry.motor_vectors)
+    offsets = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
+    relative = setup.acceptance.relative(offsets @ setup.geometry.motor_vectors)
     return float(np.mean(relative > _LIT))
 
 
@@ -214,7 +217,7 @@ def _outer_positions(experiment: Experiment) -> int:
 def _depths(experiment: Experiment) -> float:
     """Depth samples of a ray where no defect is near."""
     if experiment.camera.depth_samples == "auto":
-        return max(COARSE_SLICES, 2.0 * profile_of(experiment).half_reach / SLICE_UM)
+        return DEPTH_SAMPLING.slices(profile_of(experiment))
     return experiment.camera.depth_samples
 
 
@@ -238,27 +241,35 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
     coarse = _depths(experiment) * camera.oversampling**2
     points, most = coarse, coarse
     if camera.depth_samples == "auto":
-        points *= sum(4**k for k in range(REFINEMENTS + 1))
-        most *= 4**REFINEMENTS / 4 if experiment.defects else 1
-    settings = sum(
-        min(count, _SETTINGS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
+        refinements = DEPTH_SAMPLING.refinements
+        points *= sum(4**k for k in range(refinements + 1))
+        most *= 4**refinements / 4 if experiment.defects else 1
+    factors = sum(
+        min(count, _FACTORS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
     )
-    block = most * _BLOCK_PIXELS * (24.0 + 4.0 * settings)
+    block = most * _BLOCK_PIXELS * (24.0 + 4.0 * factors)
     return 64.0 * points + worker_count(workers) * block
 
 
-def check_memory(experiment: Experiment) -> None:
+def check_memory(experiment: Experiment | Resolved) -> None:
     """Refuse an experiment whose frames do not all fit in memory.
+
+    Parameters
+    ----------
+    experiment : Experiment or Resolved
+        What is to be simulated.
 
     Raises
     ------
     InputError
         With what is needed and what there is.
     """
-    _check_entries(experiment)
-    needed = estimate(experiment).memory
+    resolved = resolve(experiment)
+    experiment = resolved.experiment
+    _check_entries(resolved)
+    needed = estimate(resolved).memory
     pixels = math.prod(readout_of(experiment.camera).stored_shape)
-    frames = experiment.scan.frames * len(reflections_of(experiment))
+    frames = experiment.scan.frames * len(resolved.reflections)
     needed += frames * pixels * frame_type(experiment).itemsize
     available = physical_memory()
     if needed > 0.9 * available:
@@ -270,22 +281,24 @@ def check_memory(experiment: Experiment) -> None:
         )
 
 
-def _check_entries(experiment: Experiment) -> None:
-    entries = _outer_positions(experiment) * len(reflections_of(experiment))
+def _check_entries(resolved: Resolved) -> None:
+    entries = _outer_positions(resolved.experiment) * len(resolved.reflections)
     if entries > MOST_ENTRIES:
         raise InputError(
             "scan",
-            experiment.scan.frames,
+            resolved.experiment.scan.frames,
             f"needs {entries} scans of two motors in one file; at most {MOST_ENTRIES}",
         )
 
 
-def check_resources(experiment: Experiment, folder: Path, workers: int | None = None) -> None:
+def check_resources(
+    experiment: Experiment | Resolved, folder: Path, workers: int | None = None
+) -> None:
     """Refuse a run that cannot fit in memory or on the disk.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         What is to be simulated.
     folder : Path
         Where the output goes; it need not exist.
@@ -297,8 +310,10 @@ def check_resources(experiment: Experiment, folder: Path, workers: int | None = 
     InputError
         With what is needed and what there is.
     """
-    _check_entries(experiment)
-    needs = estimate(experiment, workers)
+    resolved = resolve(experiment)
+    experiment = resolved.experiment
+    _check_entries(resolved)
+    needs = estimate(resolved, workers)
     available = physical_memory()
     if needs.memory > 0.9 * available:
         sampling = _sampling_bytes(experiment, workers)

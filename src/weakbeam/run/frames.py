@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,14 @@ from numpy.typing import NDArray
 from weakbeam.analysis.moments import com_response
 from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.imaging.contract import ImagingEngine, Progress
-from weakbeam.imaging.scan import DetectorScan
-
-EngineAt = Callable[[float], ImagingEngine]
-"""Gives the engine for a height of the sample (µm)."""
-
-SYMBOLS = {"phi": "φ", "chi": "χ", "two_theta": "Δ2θ"}
-ANGLES = ("phi", "chi", "two_theta")
+from weakbeam.imaging.contract import Progress
+from weakbeam.imaging.motors import ANGLES
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.engines import EngineAt
 
 
 def camera_frames(
-    setup: Setup,
-    scan: DetectorScan,
+    acquisition: Acquisition,
     engine_at: EngineAt,
     index: int = 0,
     workers: int | None = None,
@@ -34,10 +29,8 @@ def camera_frames(
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     engine_at : callable
         Gives the engine for a height of the sample (µm).
     index : int
@@ -54,6 +47,7 @@ def camera_frames(
     frames : (n, rows, columns) ndarray
         The frames; the memory is used again for the next batch.
     """
+    setup, scan = acquisition.setup, acquisition.scan
     wanted = np.ones(scan.frames, np.bool_) if missing is None else missing
     for layer in scan.layers(setup.geometry):
         if not wanted[layer.frames].any():
@@ -73,23 +67,13 @@ def camera_frames(
             yield numbers, setup.detector.frames(frames, index, numbers, workers)
 
 
-def angle_offsets(scan: DetectorScan) -> Floats:
-    """φ, χ and 2θ offset (rad) at every frame, shape (frames, 3)."""
-    return np.stack([scan.motor_positions(motor) for motor in ANGLES], axis=1)
-
-
-def moving_angles(scan: DetectorScan) -> list[str]:
-    """The angles that move in a scan, the slower one first."""
-    return [motor for motor in scan.moving if motor in ANGLES]
-
-
 def perfect_intensity(setup: Setup, offsets: Floats) -> Floats:
     """Intensity of the perfect crystal relative to its peak in the open instrument.
 
     Parameters
     ----------
     setup : Setup
-        The assembled experiment.
+        The microscope set up for the reflection.
     offsets : (n, 3) ndarray
         Of φ, χ and 2θ from the Bragg setting (rad).
 
@@ -101,15 +85,13 @@ def perfect_intensity(setup: Setup, offsets: Floats) -> Floats:
     return setup.acceptance.relative(q)
 
 
-def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[str, Floats]:
+def predicted_centers(acquisition: Acquisition, mean_q: Floats) -> dict[str, Floats]:
     """Centre of mass that the projected deformation predicts, -R q (rad).
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        The scan.
+    acquisition : Acquisition
+        The reflection and its scan.
     mean_q : (3, rows, columns) ndarray
         q averaged over the rays of each pixel.
 
@@ -118,14 +100,13 @@ def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[
     dict of str to (rows, columns) ndarray
         For each moving angle; R is that of :func:`weakbeam.analysis.moments.com_response`.
     """
-    motors = moving_angles(scan)
-    every = angle_offsets(scan)
-    positions = np.stack([every[:, ANGLES.index(motor)] for motor in motors])
-    shifts = every @ setup.geometry.motor_vectors
-    density = setup.acceptance.density(shifts)
+    acceptance, motors = acquisition.setup.acceptance, acquisition.moving_angles
+    offsets, shifts = acquisition.angle_offsets, acquisition.q_shifts
+    positions = np.stack([offsets[:, ANGLES.index(motor)] for motor in motors])
+    density = acceptance.density(shifts)
     # Far from the peak there is no light, and no centre of mass to predict.
     with np.errstate(invalid="ignore", divide="ignore"):
-        response = com_response(setup.acceptance, shifts, positions)
+        response = com_response(acceptance, shifts, positions)
         rest = positions @ density / density.sum()
     return {
         motor: rest[k] - np.tensordot(response[k], mean_q, axes=1) for k, motor in enumerate(motors)

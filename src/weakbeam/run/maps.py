@@ -23,11 +23,12 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
 from weakbeam.imaging.contract import Progress
-from weakbeam.imaging.scan import DetectorScan
+from weakbeam.imaging.motors import MOTORS
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames
-from weakbeam.run.entries import curve_positions, map_name, motor_value, turning_motors
-from weakbeam.run.frames import EngineAt
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.engines import EngineAt
+from weakbeam.run.map_axes import map_name
 
 _READ_BYTES = 64 * 2**20
 _BLOCK = 1024
@@ -50,8 +51,7 @@ class ScanSums:
 
 
 def factor_sums(
-    setup: Setup,
-    scan: DetectorScan,
+    acquisition: Acquisition,
     engine_at: EngineAt,
     progress: Progress | None = None,
 ) -> ScanSums:
@@ -59,10 +59,8 @@ def factor_sums(
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment; its camera is taken as one that does not count.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan; the camera is taken as one that does not count.
     engine_at : callable
         Gives the engine for a height of the sample (µm).
     progress : callable, optional
@@ -72,11 +70,11 @@ def factor_sums(
     -------
     ScanSums
     """
-    pixels = setup.experiment.camera.pixels
+    setup, scan = acquisition.setup, acquisition.scan
     centres = {motor: float(np.mean(scan.positions[motor])) for motor in scan.moving}
-    axes = curve_positions(setup, scan)
+    axes = acquisition.curve_positions
     number = 1 + ORDERS * len(scan.moving) + sum(map(len, axes.values()))
-    total = np.zeros((number, *pixels))
+    total = np.zeros((number, *setup.detector.readout.shape))
     for layer in scan.layers(setup.geometry):
         phi, arm = layer.rock_settings.T
         at = {
@@ -106,15 +104,14 @@ class CountedSums:
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     workers : int, optional
         Threads; as many as there are cores unless given.
     """
 
-    def __init__(self, setup: Setup, scan: DetectorScan, workers: int | None = None) -> None:
+    def __init__(self, acquisition: Acquisition, workers: int | None = None) -> None:
+        setup, scan = acquisition.setup, acquisition.scan
         self.shape = setup.detector.shape
         self.saturated = 0
         """Pixels of all frames that are saturated."""
@@ -124,7 +121,7 @@ class CountedSums:
             x = scan.motor_positions(motor) - centre
             weights += [x**k for k in range(1, ORDERS + 1)]
         self._weights = np.stack(weights, axis=1)
-        self._axes = curve_positions(setup, scan)
+        self._axes = acquisition.curve_positions
         places, first = [], len(weights)
         for motor, positions in self._axes.items():
             places.append(first + np.searchsorted(positions, scan.motor_positions(motor)))
@@ -163,29 +160,28 @@ class CountedSums:
             self.add(some, read_frames(path, entry_name(index), some))
 
 
-def scan_maps(setup: Setup, scan: DetectorScan, sums: ScanSums) -> dict[str, Floats]:
+def scan_maps(acquisition: Acquisition, sums: ScanSums) -> dict[str, Floats]:
     """Maps of a scan, as the file has them.
 
     Parameters
     ----------
-    setup : Setup
-        The assembled experiment.
-    scan : DetectorScan
-        One of its scans.
+    acquisition : Acquisition
+        The reflection and its scan.
     sums : ScanSums
         Its sums.
 
     Returns
     -------
     dict of str to (rows, columns) ndarray
-        The maps that :func:`weakbeam.run.entries.map_axes` announces: deg, mm for z.
+        The maps that :func:`weakbeam.run.map_axes.map_axes` announces: deg, mm for z.
     """
+    setup = acquisition.setup
     dark = DARK if setup.detector.model is None else DARK_COUNTS
     moments = sums.moments
-    found: dict[str, dict[str, Floats]] = {}
-    for motor in scan.moving:
+    by_motor: dict[str, dict[str, Floats]] = {}
+    for motor in acquisition.scan.moving:
         center = moments.center_of_mass(motor, dark)
-        found[motor] = {
+        by_motor[motor] = {
             "com": center,
             "fwhm": moments.fwhm(motor, dark),
             "skewness": moments.skewness(motor, dark),
@@ -193,28 +189,31 @@ def scan_maps(setup: Setup, scan: DetectorScan, sums: ScanSums) -> dict[str, Flo
         }
         if motor in sums.curves:
             of_curve = curve_maps(sums.curves[motor])
-            found[motor] |= {k: np.where(np.isnan(center), np.nan, x) for k, x in of_curve.items()}
+            by_motor[motor] |= {
+                kind: np.where(np.isnan(center), np.nan, values)
+                for kind, values in of_curve.items()
+            }
     maps = {
         map_name(motor, kind): _stored(setup, motor, kind, values)
-        for motor, by_kind in found.items()
-        for kind, values in by_kind.items()
+        for motor, kinds in by_motor.items()
+        for kind, values in kinds.items()
     }
-    turning = [found[motor]["com"] for motor in turning_motors(scan)]
+    turning = [by_motor[motor]["com"] for motor in acquisition.turning_motors]
     if turning:
         maps["misorientation"] = np.degrees(kernel_average_misorientation(np.stack(turning)))
-    if "two_theta" in found:
+    if "two_theta" in by_motor:
         for name, kind in (("strain", "com"), ("strain_peak", "peak")):
-            if kind in found["two_theta"]:
-                maps[name] = axial_strain(found["two_theta"][kind], setup.geometry.theta)
+            if kind in by_motor["two_theta"]:
+                maps[name] = axial_strain(by_motor["two_theta"][kind], setup.geometry.theta)
     return maps
 
 
 def _stored(setup: Setup, motor: str, kind: str, values: Floats) -> Floats:
     """Values of a map in the units of the file."""
     if kind in ("com", "peak"):
-        return motor_value(setup, motor, values)
+        return setup.stored_position(motor, values)
     if kind in ANGULAR:
-        return values * (1e-3 if motor == "z" else math.degrees(1.0))
+        return values * MOTORS[motor].stored_factor
     return values
 
 

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
+from weakbeam.assemble.inputs import Fingerprint, fingerprint_of
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.strength import NOT_KINEMATICAL
-from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.contract import ImagingEngine, Progress
+from weakbeam.imaging.contract import Progress
 from weakbeam.instrument.passage import approximations
-from weakbeam.io.bliss import source_path
-from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import alone_in
-from weakbeam.io.reading import check_resumable, is_own_file
+from weakbeam.io.reading import check_resumable
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
 from weakbeam.plot.drawing import FORMAT, Artist, Drawing
 from weakbeam.plot.files import save_pictures
-from weakbeam.run.entries import Stack, describe, entries_of, first_stacks, image_axes, stacks_of
+from weakbeam.run.description import describe
+from weakbeam.run.engines import Engines
+from weakbeam.run.entries import EntryPlan, described_entries, entry_plans
 from weakbeam.run.estimate import check_resources
 from weakbeam.run.figures import (
     FIGURE_NAMES,
     figure_prefix,
     frame_drawings,
-    frame_to_show,
-    is_own_figure,
-    read_scan_data,
+    reflection_heading,
     setting_drawings,
 )
-from weakbeam.run.frames import EngineAt, camera_frames
-from weakbeam.run.maps import CountedSums, ScanSums, factor_sums, scan_maps
+from weakbeam.run.folder import (
+    FIGURES,
+    FILE,
+    TRUTH_FILE,
+    check_folder,
+    remove_results,
+    write_experiment,
+)
+from weakbeam.run.frame_writing import Deformation, deformation_of, write_entries
+from weakbeam.run.map_axes import image_axes
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
-
-FILE = "weakbeam.h5"
-TRUTH_FILE = "weakbeam_truth.h5"
-EXPERIMENT_FILE = "experiment.toml"
-FIGURES = "figures"
+from weakbeam.run.scan_data import frame_to_show, read_scan_data
 
 _PERCENT_PER_LOOSENING = 0.1
 """Rms error of the image of a population in the weak beam, per tolerated step of q."""
-
-_READ_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class Record:
 
 
 def record(
-    experiment: Experiment,
+    experiment: Experiment | Resolved,
     folder: str | os.PathLike[str],
     *,
     resume: bool = False,
@@ -107,7 +104,7 @@ def record(
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         What to simulate.
     folder : path-like
         Gets ``weakbeam.h5``, ``experiment.toml`` and ``figures``.
@@ -137,88 +134,111 @@ def record(
     RunError
         If writing fails later; what is marked as done stays.
     """
-    target = Path(folder)
+    resolved, target = resolve(experiment), Path(folder)
+    experiment = resolved.experiment
     with artist or Artist() as artist, ExitStack() as until_the_end:
         if experiment.output.figures:
             artist.start()
-        check_resources(experiment, target, workers)
-        setups = assemble_all(experiment)
-        stacks = stacks_of(setups)
-        _check_folder(experiment, stacks, target, overwrite)
-        firsts = first_stacks(stacks)
-        if resume and check_resumable(target / FILE, setups[0].digest) == "SUCCESS":
-            return _complete(setups, stacks, target, workers)
+        check_resources(resolved, target, workers)
+        setups = assemble_all(resolved)
+        plans = entry_plans(experiment, setups)
+        fingerprint = fingerprint_of(experiment)
+        check_folder(experiment, target, len(plans), fingerprint.files, overwrite)
+        firsts = [plan for plan in plans if plan.shows_its_reflection]
+        if resume and check_resumable(target / FILE, fingerprint.digest) == "SUCCESS":
+            return _complete(setups, plans, target, workers)
         until_the_end.enter_context(alone_in(target))
         if experiment.output.figures:
-            for part in firsts:
-                number = frame_to_show(part.setup, part.scan)
-                drawings = setting_drawings(part.setup, part.scan, number)
-                artist.submit(_named(drawings, part, firsts))
-        with _open(setups, stacks, target, resume, overwrite, workers) as file:
+            for plan in firsts:
+                number = frame_to_show(plan.acquisition)
+                artist.submit(_named(setting_drawings(plan.acquisition, number), plan, firsts))
+        with _opened(
+            experiment, setups, plans, fingerprint, target, resume, overwrite, workers
+        ) as file:
             if overwrite:
-                _remove_results(experiment, stacks, target)
-            _write_experiment(experiment, target)
+                remove_results(experiment, target, len(plans))
+            write_experiment(experiment, target)
             if progress is not None:
-                progress(float(sum(file.frames_done(part.index).sum() for part in stacks)))
-            mean_q, masked, saturated, loosened = {}, 0, 0, 1.0
-            for part in stacks:
-                if part.companion:
-                    _write_companion(part, part.companion, file, workers)
-                    continue
-                engine_at = _engines(part, workers)
-                if part in firsts:
-                    # Before the frames: they begin at the same height, with the same engine.
-                    engine = engine_at(float(part.scan.positions["z"][0]))
-                    q, without = engine.mean_q()
-                    mean_q[part.index] = part.setup.detector.readout.mean(q)
-                    masked += without
-                    loosened = max(loosened, engine.loosened)
-                sums, full = _write_frames(part, stacks, file, engine_at, workers, progress, images)
-                saturated += full
-                if sums is not None:
-                    file.write_maps(part.index, scan_maps(part.setup, part.scan, sums))
+                progress(float(sum(file.frames_done(plan.index).sum() for plan in plans)))
+            written = write_entries(plans, file, workers, progress, images)
             if experiment.output.field:
-                _write_fields([(part.setup, mean_q[part.index]) for part in firsts], target)
+                fields = [(plan.setup, written.deformations[plan.index].mean_q) for plan in firsts]
+                _write_fields(experiment, fields, target)
             file.finish()
         drawn: list[Path] = []
         if experiment.output.figures:
-            for part in firsts:
-                data = read_scan_data(target / FILE, part.index, part.setup, mean_q[part.index])
-                artist.submit(_named(frame_drawings(part.setup, part.scan, data), part, firsts))
+            for plan in firsts:
+                mean_q = written.deformations[plan.index].mean_q
+                data = read_scan_data(target / FILE, plan.index, plan.acquisition, mean_q)
+                heading = reflection_heading(experiment, plan.setup)
+                drawings = frame_drawings(plan.acquisition, data, heading)
+                artist.submit(_named(drawings, plan, firsts))
             drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
-    frames = sum(part.frames for part in stacks)
-    notes, rows = _notes(setups, masked, saturated, loosened), reflection_rows(setups)
-    return Record(target, frames, masked, tuple(drawn), notes, rows)
+    deformations = list(written.deformations.values())
+    return Record(
+        folder=target,
+        frames=sum(plan.frames for plan in plans),
+        masked=_masked(deformations),
+        figures=tuple(drawn),
+        notes=_notes(setups, deformations, written.saturated),
+        reflections=reflection_rows(setups),
+    )
+
+
+def _opened(
+    experiment: Experiment,
+    setups: Sequence[Setup],
+    plans: list[EntryPlan],
+    fingerprint: Fingerprint,
+    folder: Path,
+    resume: bool,
+    overwrite: bool,
+    workers: int | None,
+) -> ScanFile:
+    """The file of a run, with all its entries."""
+    if resume:
+        return ScanFile.open_for_resume(folder / FILE, fingerprint.digest, workers)
+    return ScanFile.create(
+        folder / FILE,
+        described_entries(experiment, plans),
+        describe(experiment, setups, fingerprint),
+        compression=experiment.output.compression,
+        layout=experiment.output.layout,
+        overwrite=overwrite,
+        workers=workers,
+    )
+
+
+def _masked(deformations: Sequence[Deformation]) -> int:
+    """Rays of the first scan of each reflection that do not diffract."""
+    return sum(deformation.masked for deformation in deformations)
 
 
 def _complete(
-    setups: Sequence[Setup], stacks: list[Stack], folder: Path, workers: int | None
+    setups: Sequence[Setup], plans: list[EntryPlan], folder: Path, workers: int | None
 ) -> Record:
     """What a run has left that was complete."""
-    z = float(setups[0].positions["z"][0])
-    engines = [setup.engine(z, workers) for setup in setups]
-    masked = sum(engine.mean_q()[1] for engine in engines)
-    loosened = max(engine.loosened for engine in engines)
-    names = [
-        f"{_prefix(part, first_stacks(stacks))}{name}{FORMAT}"
-        for part in first_stacks(stacks)
-        for name in FIGURE_NAMES
-    ]
+    firsts, engines = [plan for plan in plans if plan.shows_its_reflection], Engines(workers)
+    deformations = [deformation_of(plan.acquisition, engines) for plan in firsts]
+    names = [f"{_prefix(plan, firsts)}{name}{FORMAT}" for plan in firsts for name in FIGURE_NAMES]
     figures = [folder / FIGURES / name for name in names]
     return Record(
         folder=folder,
-        frames=sum(part.frames for part in stacks),
-        masked=masked,
+        frames=sum(plan.frames for plan in plans),
+        masked=_masked(deformations),
         figures=tuple(path for path in figures if path.exists()),
-        notes=_notes(setups, masked, loosened=loosened),
+        notes=_notes(setups, deformations),
         reflections=reflection_rows(setups),
         unchanged=True,
     )
 
 
 def _notes(
-    setups: Sequence[Setup], masked: int, saturated: int = 0, loosened: float = 1.0
+    setups: Sequence[Setup], deformations: Sequence[Deformation], saturated: int = 0
 ) -> tuple[str, ...]:
+    """What the user should know of how the images were computed."""
+    masked = _masked(deformations)
+    loosened = max(deformation.tolerance for deformation in deformations)
     notes = [note for setup in setups for note in setup.notes]
     notes += approximations(setups[0].optics.stops)
     notes += validity_notes(setups, NOT_KINEMATICAL)
@@ -242,15 +262,17 @@ def _notes(
     return tuple(notes)
 
 
-def _prefix(part: Stack, firsts: list[Stack]) -> str:
+def _prefix(plan: EntryPlan, firsts: list[EntryPlan]) -> str:
     """What the names of figures begin with: the reflection, where there are several."""
     count = len(firsts)
-    return figure_prefix(firsts.index(part), count, part.setup) if count > 1 else ""
+    return figure_prefix(firsts.index(plan), count, plan.setup) if count > 1 else ""
 
 
-def _named(drawings: Mapping[str, Drawing], part: Stack, firsts: list[Stack]) -> dict[str, Drawing]:
+def _named(
+    drawings: Mapping[str, Drawing], plan: EntryPlan, firsts: list[EntryPlan]
+) -> dict[str, Drawing]:
     """Figures by the names of their files."""
-    return {f"{_prefix(part, firsts)}{name}": drawing for name, drawing in drawings.items()}
+    return {f"{_prefix(plan, firsts)}{name}": drawing for name, drawing in drawings.items()}
 
 
 def _in_order(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -263,152 +285,9 @@ def _in_order(pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: pictures[name] for name in sorted(pictures, key=place)}
 
 
-def _check_folder(
-    experiment: Experiment, stacks: list[Stack], folder: Path, overwrite: bool
+def _write_fields(
+    experiment: Experiment, fields: Sequence[tuple[Setup, Floats]], folder: Path
 ) -> None:
-    """Refuse a place that is no folder, or holds what this run would destroy unasked."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError("folder", str(folder), "is a file; it must be a folder")
-    if (folder / FILE).resolve() in {Path(name).resolve() for name in stacks[0].setup.inputs}:
-        raise InputError(
-            "folder",
-            str(folder),
-            f"holds {FILE}, which the experiment reads: choose another folder",
-        )
-    if not overwrite and not (folder / FILE).exists():
-        text = _text(folder / EXPERIMENT_FILE)
-        if text is not None and text != experiment.to_toml():
-            raise InputError(
-                "folder", str(folder), f"has an {EXPERIMENT_FILE} already: choose another folder"
-            )
-    if experiment.output.layout == "bliss":
-        for part in stacks:
-            source = folder / source_path(part.index)
-            if source.exists() and not is_own_file(source):
-                raise InputError("folder", str(source), "is not of weakbeam: choose another folder")
-
-
-def _text(path: Path) -> str | None:
-    """Text of a file, empty if it cannot be read as such; None if there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _remove_results(experiment: Experiment, stacks: list[Stack], folder: Path) -> None:
-    """Remove what an earlier run has left and this one does not replace."""
-    figures = folder / FIGURES
-    drawn = list(figures.iterdir()) if figures.is_dir() else []
-    for path in (folder / TRUTH_FILE, *filter(is_own_figure, drawn)):
-        path.unlink(missing_ok=True)
-    index = len(stacks) if experiment.output.layout == "bliss" else 0
-    while is_own_file(source := folder / source_path(index)):
-        source.unlink()
-        with suppress(OSError):
-            source.parent.rmdir()
-        index += 1
-
-
-def _write_experiment(experiment: Experiment, folder: Path) -> None:
-    path = folder / EXPERIMENT_FILE
-    try:
-        path.write_text(experiment.to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise creation_error(path, error) from None
-
-
-def _open(
-    setups: Sequence[Setup],
-    stacks: list[Stack],
-    folder: Path,
-    resume: bool,
-    overwrite: bool,
-    workers: int | None,
-) -> ScanFile:
-    path = folder / FILE
-    output = setups[0].whole.output
-    if resume:
-        return ScanFile.open_for_resume(path, setups[0].digest, workers)
-    return ScanFile.create(
-        path,
-        entries_of(stacks),
-        describe(setups),
-        compression=output.compression,
-        layout=output.layout,
-        overwrite=overwrite,
-        workers=workers,
-    )
-
-
-def _engines(part: Stack, workers: int | None) -> EngineAt:
-    """Engines by height of the sample; the last one is kept, as it holds q of all its rays."""
-
-    @lru_cache(maxsize=1)
-    def engine_at(z: float) -> ImagingEngine:
-        return part.setup.engine(z, workers, part.perfect)
-
-    return engine_at
-
-
-def _write_frames(
-    part: Stack,
-    stacks: list[Stack],
-    file: ScanFile,
-    engine_at: EngineAt,
-    workers: int | None,
-    progress: Progress | None,
-    images: NDArray[Any] | None,
-) -> tuple[ScanSums | None, int]:
-    """Write the frames of an entry that are missing.
-
-    Returns
-    -------
-    sums : ScanSums or None
-        Of the whole scan, if it has maps.
-    saturated : int
-        Saturated pixels of its frames, but for a perfect crystal.
-    """
-    setup, scan = part.setup, part.scan
-    wants_maps = bool(scan.moving) and not part.perfect
-    done = file.frames_done(part.index)
-    counted = None
-    # Counts have no other source; and where frames do not come from factors, or each has a field of
-    # its own, they are the cheaper one.
-    from_frames = setup.detector.model is not None or scan.moving == ("z",) or not setup.factorises
-    if from_frames and not part.perfect:
-        counted = CountedSums(setup, scan, workers)
-        counted.add_stored(file.path, part.index, file.frames_written(part.index))
-    if images is not None and not part.perfect:
-        start = sum(other.frames for other in stacks[: part.index])
-        frames = images.reshape(-1, *images.shape[-2:])[start : start + scan.frames]
-        batches = iter([(scan.places, frames)])
-    else:
-        batches = camera_frames(setup, scan, engine_at, part.index, workers, progress, ~done)
-    for numbers, frames in batches:
-        file.write_frames(part.index, numbers, frames)
-        if counted is not None:
-            counted.add(numbers, frames)
-    if counted is not None:
-        return (counted.sums if wants_maps else None), counted.saturated
-    return (factor_sums(setup, scan, engine_at) if wants_maps else None), 0
-
-
-def _write_companion(
-    part: Stack, kind: Literal["dark", "flat"], file: ScanFile, workers: int | None
-) -> None:
-    """Write the frames of a dark or flat scan that are missing."""
-    missing = np.flatnonzero(~file.frames_done(part.index))
-    at_once = max(1, _READ_BYTES // (8 * math.prod(part.setup.experiment.camera.pixels)))
-    for start in range(0, len(missing), at_once):
-        numbers = missing[start : start + at_once]
-        frames = part.setup.detector.companions(kind, part.index, numbers, workers)
-        file.write_frames(part.index, numbers, frames)
-
-
-def _write_fields(fields: Sequence[tuple[Setup, Floats]], folder: Path) -> None:
     """Write q averaged over the rays, an entry for each reflection."""
     write_truth(
         folder / TRUTH_FILE,
@@ -423,10 +302,10 @@ def _write_fields(fields: Sequence[tuple[Setup, Floats]], folder: Path) -> None:
                     )
                 },
                 image_axes(setup),
-                f"projected deformation, ({' '.join(map(str, setup.reflection.hkl))})",
+                f"projected deformation, ({' '.join(map(str, setup.hkl))})",
             )
             for setup, mean_q in fields
         ],
-        configuration=fields[0][0].whole.to_toml(),
+        configuration=experiment.to_toml(),
         overwrite=True,
     )

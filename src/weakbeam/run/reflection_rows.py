@@ -66,14 +66,14 @@ def reflection_rows(setups: Sequence[Setup]) -> tuple[ReflectionRow, ...]:
     tuple of ReflectionRow
     """
     rows, start = [], 0
-    powers = [s.strength.scattering_power if s.strength else math.nan for s in setups]
-    for setup, power in zip(setups, powers, strict=True):
-        strength = setup.strength
+    strengths = [setup.strength for setup in setups]
+    powers = [strength.scattering_power if strength else math.nan for strength in strengths]
+    for setup, strength, power in zip(setups, strengths, powers, strict=True):
         rows.append(
             ReflectionRow(
                 entry=entry_name(start),
-                hkl=setup.reflection.hkl,
-                geometry=setup.reflection.geometry,
+                hkl=setup.hkl,
+                geometry=setup.geometry_name,
                 theta=setup.geometry.theta,
                 eta=setup.geometry.eta,
                 **setup.motors,
@@ -139,25 +139,25 @@ def validity_notes(setups: Sequence[Setup], least_error: float = 0.0) -> list[st
     list of str
         Empty where no reflection counts, or the atoms are not known.
     """
-    height = setups[0].experiment.beam.height_fwhm_um
-    found = []
+    height = setups[0].beam.height
+    inexact = []
     for setup in setups:
-        if setup.strength is None:
+        strength = setup.strength
+        if strength is None:
             continue
-        path = setup.strength.path_in_beam(height, setup.geometry.eta)
-        error = setup.strength.kinematic_error(path)
+        path = strength.path_in_beam(height, setup.geometry.eta)
+        error = strength.kinematic_error(path)
         if error >= least_error:
             # The error ends at 1; the number of extinction lengths goes on.
-            lengths = path / setup.strength.extinction_length
-            found.append((lengths, setup, setup.strength))
-    if not found:
+            inexact.append((path / strength.extinction_length, setup, strength))
+    if not inexact:
         return []
-    _, worst, strength = max(found, key=lambda entry: entry[0])
+    _, worst, strength = max(inexact, key=lambda entry: entry[0])
     note = strength.validity_note(height, worst.geometry.eta)
     if len(setups) == 1:
         return [note]
-    hkl = " ".join(map(str, worst.reflection.hkl))
-    others = len(found) - 1
+    hkl = " ".join(map(str, worst.hkl))
+    others = len(inexact) - 1
     if others == 0:
         return [f"({hkl}): {note}"]
     count = "1 other reflection is" if others == 1 else f"{others} other reflections are"

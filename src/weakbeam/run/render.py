@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.assemble.crystal import crystal_of
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.slip import burgers_vector, line_of_character
@@ -84,13 +83,13 @@ class Renderer:
         self, experiment: Experiment, workers: int | None = None, precise: bool = True
     ) -> None:
         self.experiment = experiment.model_copy(update={"defects": ()})
-        self.setups = assemble_all(self.experiment)
+        self.setups = tuple(setup.traced() for setup in assemble_all(self.experiment))
         if not precise:
             self.setups = tuple(
                 replace(setup, grids=setup.grids[: max(1, len(setup.grids) - 1)])
                 for setup in self.setups
             )
-        self._crystal = crystal_of(self.experiment)
+        self._crystal = self.setups[0].crystal
         self.workers = worker_count(workers)
         conditions: list[Condition] = []
         self._stages: list[_Stage] = []

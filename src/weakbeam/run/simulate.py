@@ -12,23 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
-from weakbeam.assemble import Setup, assemble_all
+from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.contract import ImagingEngine, Progress
+from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.labelled import LabelledArray
-from weakbeam.imaging.scan import MOTORS
-from weakbeam.run.entries import image_axes
+from weakbeam.imaging.motors import MOTORS
+from weakbeam.imaging.scan import SCAN_ORDER
+from weakbeam.run.acquisition import Acquisition, acquisitions_of
+from weakbeam.run.engines import Engines
 from weakbeam.run.estimate import check_memory, frame_type
-from weakbeam.run.figures import ScanData, draw, figure_prefix, frame_to_show
-from weakbeam.run.frames import camera_frames, moving_angles
+from weakbeam.run.figures import draw, figure_prefix, reflection_heading
+from weakbeam.run.frames import camera_frames
+from weakbeam.run.map_axes import image_axes
+from weakbeam.run.scan_data import ScanData, frame_to_show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-AXIS_UNITS = {"z": "um", "two_theta": "rad", "chi": "rad", "phi": "rad", "x": "um", "y": "um"}
+AXIS_UNITS = {name: MOTORS[name].unit for name in SCAN_ORDER} | {"x": "um", "y": "um"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +93,15 @@ class Maps:
 
 
 def simulate(
-    experiment: Experiment, workers: int | None = None, progress: Progress | None = None
+    experiment: Experiment | Resolved,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> Run:
     """Simulate all frames of an experiment in memory.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : Experiment or Resolved
         What to simulate.
     workers : int, optional
         Threads; as many as there are cores unless given. The result does not depend on it.
@@ -119,22 +125,21 @@ def simulate(
     >>> run.images.dims, run.images.shape
     (('x', 'y'), (40, 120))
     """
-    check_memory(experiment)
-    setups = assemble_all(experiment)
+    resolved = resolve(experiment)
+    experiment = resolved.experiment
+    check_memory(resolved)
+    setups = assemble_all(resolved)
     positions = setups[0].positions
-    moving = [motor for motor in MOTORS if len(positions[motor]) > 1]
+    moving = [motor for motor in SCAN_ORDER if len(positions[motor]) > 1]
     shape = [len(positions[motor]) for motor in moving]
     pixels = setups[0].detector.shape
     images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
-    start = 0
-    for index, (setup, scan) in enumerate((s, scan) for s in setups for scan in s.scans):
-
-        def engine_at(z: float, setup: Setup = setup) -> ImagingEngine:
-            return setup.engine(z, workers)
-
-        for numbers, frames in camera_frames(setup, scan, engine_at, index, workers, progress):
-            images[start + scan.places[numbers]] = frames
-        start += scan.frames
+    start, engines = 0, Engines(workers)
+    for index, acquisition in enumerate(acquisitions_of(setups)):
+        engine_at, places = engines.of(acquisition.setup), acquisition.scan.places
+        for numbers, frames in camera_frames(acquisition, engine_at, index, workers, progress):
+            images[start + places[numbers]] = frames
+        start += acquisition.scan.frames
     coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
     labelled = LabelledArray(
         images.reshape([len(axis) for axis in coords.values()]), tuple(coords), coords, AXIS_UNITS
@@ -228,26 +233,29 @@ def draw_run(run: Run) -> dict[str, Figure]:
     setups = assemble_all(run.experiment)
     images = run.images.values.reshape(len(setups), -1, *run.images.shape[-2:])
     if len(setups) == 1:
-        return _draw_reflection(run, setups[0], images[0])
+        return _draw_reflection(run.experiment, setups[0], images[0])
     return {
         f"{figure_prefix(number, len(setups), setup)}{name}": figure
         for number, setup in enumerate(setups)
-        for name, figure in _draw_reflection(run, setup, images[number]).items()
+        for name, figure in _draw_reflection(run.experiment, setup, images[number]).items()
     }
 
 
-def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, Figure]:
+def _draw_reflection(
+    experiment: Experiment, setup: Setup, images: NDArray[Any]
+) -> dict[str, Figure]:
     """Draw the figures of one reflection of a run, whose frames are `images`."""
-    scan = setup.scans[0]
+    acquisition = Acquisition(setup, setup.scans[0])
+    scan = acquisition.scan
     frames = images[: scan.frames]
     moments = ScanMoments(setup.detector.shape, dict.fromkeys(scan.moving, 0.0))
     positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
     level = setup.detector.dark
     for k, frame in enumerate(frames):
         moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
-    centers = {motor: moments.center_of_mass(motor) for motor in moving_angles(scan)}
-    number = frame_to_show(setup, scan)
-    engine = setup.engine(float(scan.positions["z"][0]))
+    centers = {motor: moments.center_of_mass(motor) for motor in acquisition.moving_angles}
+    number = frame_to_show(acquisition)
+    engine = setup.engine(acquisition.first_height)
     data = ScanData(
         number=number,
         frame=frames[number],
@@ -255,4 +263,4 @@ def _draw_reflection(run: Run, setup: Setup, images: NDArray[Any]) -> dict[str, 
         centers=centers,
         mean_q=setup.detector.readout.mean(engine.mean_q()[0]) if centers else None,
     )
-    return draw(setup, scan, data)
+    return draw(acquisition, data, reflection_heading(experiment, setup))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam.assemble import Setup
-from weakbeam.assemble.instrument import profile_of
 from weakbeam.core.arrays import ArrayLike, Floats
 
 _QUARTER_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -163,7 +162,7 @@ def view_of(setup: Setup, first: Setup, z: float) -> View:
 
 
 def _lit_heights(setup: Setup) -> tuple[float, float]:
-    profile = profile_of(setup.experiment)
+    profile = setup.beam
     heights = np.linspace(*profile.ends, _PROFILE_STEPS + 1)
     intensity = profile.intensity(heights)
     bright = heights[intensity >= 0.5 * intensity.max()]

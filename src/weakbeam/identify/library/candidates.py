@@ -90,11 +90,11 @@ def candidates_of(
     """
     types = types_of(experiment)
     renderer = Renderer(experiment, workers, precise)
-    normals = [unit(setup.cell.plane_normal(setup.reflection.hkl)) for setup in renderer.setups]
+    normals = [unit(setup.crystal.cell.plane_normal(setup.hkl)) for setup in renderer.setups]
     medium = crystal_of(experiment).medium
     candidates = Candidates(renderer, types, seen_distortion(types, normals, medium))
     if not len(candidates.seen):
-        hkl = [list(setup.reflection.hkl) for setup in renderer.setups]
+        hkl = [list(setup.hkl) for setup in renderer.setups]
         raise InputError(
             "identify", None, f"none of its {len(types)} types of dislocations shows in {hkl}"
         )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -36,11 +37,13 @@ from weakbeam.identify.library.tables import (
     types_table,
 )
 from weakbeam.identify.library.training import Drawn, Sample, TrainingPlan, plan_training
+from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
 from weakbeam.io.lock import alone_in
-from weakbeam.run.entries import MOTOR_NAMES, describe, describe_entry, motor_value
+from weakbeam.run.acquisition import Acquisition
+from weakbeam.run.description import describe, describe_entry
 from weakbeam.run.estimate import physical_memory
 from weakbeam.run.render import Renderer
 
@@ -265,10 +268,11 @@ def member_entries(renderer: Renderer, count: int, dtype: np.dtype[Any]) -> list
     entries = []
     for condition in renderer.conditions:
         setup = renderer.setups[condition.reflection]
-        still = describe_entry(setup, setup.scans[0])
+        still = describe_entry(renderer.experiment, Acquisition(setup, setup.scans[0]))
         fixed = dict(still.fixed)
-        for motor, name in MOTOR_NAMES.items():
-            value = motor_value(setup, motor, np.array(getattr(condition, motor)))
+        for motor in SCANNED:
+            name = MOTORS[motor].beamline_name
+            value = setup.stored_position(motor, np.array(getattr(condition, motor)))
             fixed[name] = (float(value), motor_unit(name))
         entries.append(
             replace(
@@ -344,7 +348,7 @@ def _new_file(
     renderer = plan.candidates.renderer
     entries = member_entries(renderer, len(plan), plan.dtype)
     compression, workers = experiment.output.compression, renderer.workers
-    about = describe(renderer.setups)
+    about = describe(renderer.experiment, renderer.setups, fingerprint_of(renderer.experiment))
     with (
         alone_in(target.parent),
         new_library(

@@ -342,7 +342,7 @@ def type_named(types: Sequence[DislocationType], number: int, key: str) -> Dislo
 def condition_names(candidates: Candidates) -> Iterator[str]:
     """How each image is taken, in words: what changes from one to another."""
     conditions = candidates.renderer.conditions
-    reflections = [setup.reflection.hkl for setup in candidates.renderer.setups]
+    reflections = [setup.hkl for setup in candidates.renderer.setups]
     for condition in conditions:
         words = []
         if len(reflections) > 1:
