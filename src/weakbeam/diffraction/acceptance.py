@@ -46,16 +46,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         return AcceptanceFactors(self.theta, self.optics, self.motion)
 
     def density(self, q_imaging: ArrayLike) -> Floats:
-        """Probability density p(q), with ∫p d³q = 1.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
+        """See :meth:`.AcceptanceDensity.density`.
 
         Raises
         ------

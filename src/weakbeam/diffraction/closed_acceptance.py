@@ -50,17 +50,7 @@ class ClosedAcceptance(ABC):
 
     @abstractmethod
     def density(self, q_imaging: ArrayLike) -> Floats:
-        """Probability density p(q), with ∫p d³q = 1.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
-        """
+        """See :meth:`.AcceptanceDensity.density`."""
 
     @property
     def open(self) -> Self:
@@ -83,38 +73,15 @@ class ClosedAcceptance(ABC):
         return self.optics.passed / self.optics.open.passed / self.open.peak
 
     def relative(self, q_imaging: ArrayLike) -> Floats:
-        """Intensity at q relative to the peak of the open instrument, without stops and blur.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
-            Never more with a stop than without.
-        """
+        """See :meth:`.AcceptanceDensity.relative`."""
         return self.density(q_imaging) * self.relative_scale
 
     def mean(self) -> Floats:
-        """Mean of q in the imaging frame, which a one-sided stop moves away from zero.
-
-        Returns
-        -------
-        (3,) ndarray
-            Of (q_rock', q_roll, q_2θ).
-        """
+        """See :meth:`.AcceptanceDensity.mean`."""
         return np.asarray(self.linear_map @ ray_moments(self.optics)[0])
 
     def covariance(self) -> Floats:
-        """Covariance of q in the imaging frame, truncations and stops included.
-
-        Returns
-        -------
-        (3, 3) ndarray
-            Of (q_rock', q_roll, q_2θ); see docs/explanation/physics.md, C3.
-        """
+        """See :meth:`.AcceptanceDensity.covariance`."""
         matrix = self.linear_map
         return np.asarray(matrix @ ray_moments(self.optics)[1] @ matrix.T)
 

@@ -52,10 +52,31 @@ class AcceptanceDensity(Protocol):
         """Intensity relative to the peak of the open instrument, per density."""
 
     def density(self, q_imaging: ArrayLike) -> Floats:
-        """Density at q (..., 3), with ∫p d³q = 1."""
+        """Probability density p(q), with ∫p d³q = 1.
+
+        Parameters
+        ----------
+        q_imaging : (..., 3) array_like
+            (q_rock', q_roll, q_2θ), dimensionless.
+
+        Returns
+        -------
+        (...) ndarray
+        """
 
     def relative(self, q_imaging: ArrayLike) -> Floats:
-        """Intensity at q (..., 3) relative to the peak of the open instrument."""
+        """Intensity at q relative to the peak of the open instrument, without stops and blur.
+
+        Parameters
+        ----------
+        q_imaging : (..., 3) array_like
+            (q_rock', q_roll, q_2θ), dimensionless.
+
+        Returns
+        -------
+        (...) ndarray
+            Never more with a stop than without.
+        """
 
     def projections(
         self, rock: Floats, roll: Floats, two_theta: Floats
@@ -73,7 +94,10 @@ class AcceptanceDensity(Protocol):
         """Where the density of one component jumps."""
 
     def mean(self) -> Floats:
-        """Mean of q, shape (3,)."""
+        """Mean of q (3,), which a one-sided stop moves away from zero."""
 
     def covariance(self) -> Floats:
-        """Covariance of q, shape (3, 3)."""
+        """Covariance of q (3, 3), truncations and stops included.
+
+        See docs/explanation/physics.md, C3.
+        """

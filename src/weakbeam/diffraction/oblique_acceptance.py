@@ -51,17 +51,7 @@ class ObliqueAcceptance(ClosedAcceptance):
         """None: ζ_v and ζ_h enter every component of q."""
 
     def density(self, q_imaging: ArrayLike) -> Floats:
-        """Probability density p(q), with ∫p d³q = 1.
-
-        Parameters
-        ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
-
-        Returns
-        -------
-        (...) ndarray
-        """
+        """See :meth:`.AcceptanceDensity.density`."""
         q = np.asarray(q_imaging, dtype=np.float64)
         total = np.zeros(q.shape[:-1])
         for term in self.terms:

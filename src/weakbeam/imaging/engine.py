@@ -127,7 +127,7 @@ class Engine:
     def images(
         self, rock_shifts: ArrayLike, roll_shifts: ArrayLike, progress: Progress | None = None
     ) -> Floats32:
-        """See :meth:`weakbeam.imaging.contract.ImagingEngine.images`."""
+        """See :meth:`.ImagingEngine.images`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
         frames = np.empty((len(roll), len(rock), *self.shape), np.float32)
         for i, j, batch in self.batches(rock, roll, progress=progress):
@@ -141,7 +141,7 @@ class Engine:
         wanted: Callable[[slice, slice], bool] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[tuple[slice, slice, Floats32]]:
-        """See :meth:`weakbeam.imaging.contract.ImagingEngine.batches`."""
+        """See :meth:`.ImagingEngine.batches`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
         pixels = self.shape[0] * self.shape[1]
         parts = tiles(len(rock), len(roll), max(1, BATCH_BYTES // (4 * pixels)))
@@ -168,7 +168,7 @@ class Engine:
         roll_powers: ArrayLike,
         progress: Progress | None = None,
     ) -> Floats:
-        """See :meth:`weakbeam.imaging.contract.ImagingEngine.moments`."""
+        """See :meth:`.ImagingEngine.moments`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
         left = np.ascontiguousarray(rock_powers, dtype=np.float64)
         right = np.ascontiguousarray(roll_powers, dtype=np.float64)
@@ -188,7 +188,7 @@ class Engine:
     # ------------------------------------------------------------------ q of the rays
 
     def mean_q(self) -> tuple[Floats, int]:
-        """See :meth:`weakbeam.imaging.contract.ImagingEngine.mean_q`."""
+        """See :meth:`.ImagingEngine.mean_q`."""
         pixels = self.grids[0].pixels
         mean, total, masked = np.zeros((3, pixels)), np.zeros(pixels), np.zeros(pixels, np.int64)
 
