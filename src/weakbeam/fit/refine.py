@@ -10,7 +10,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
-from weakbeam.fit.ascent import Ascent, Summit
+from weakbeam.fit.line_ascent import Ascent, Summit
 from weakbeam.fit.line_place import PositionPrior, place_of
 from weakbeam.fit.observation import Bools, Observation
 from weakbeam.run.render import Renderer

@@ -19,8 +19,9 @@ from weakbeam.identify.refined_candidates import refine_candidates
 from weakbeam.identify.search.background import remove_background
 from weakbeam.identify.search.correlation import normalised_correlation
 from weakbeam.identify.search.members import Progress, score_members
+from weakbeam.identify.search.moving import moved_image, overlap
 from weakbeam.identify.search.shift_scores import ShiftScores
-from weakbeam.identify.search.sub_pixel import SubPixelFit, fit_shift, moved_image, overlap
+from weakbeam.identify.search.sub_pixel import SubPixelFit, fit_shift
 from weakbeam.identify.verdict import verdict_of
 
 SCORES = ("likelihood", "correlation")

@@ -15,8 +15,9 @@ from weakbeam.fit.frame_noise import FrameNoise
 from weakbeam.fit.observation import Noise, Observation
 from weakbeam.identify.library.candidates import Candidates, candidates_of
 from weakbeam.identify.search.background import remove_background
+from weakbeam.identify.search.moving import moved_image, overlap
 from weakbeam.identify.search.shift_scores import shift_scores
-from weakbeam.identify.search.sub_pixel import fit_shift, moved_image, overlap
+from weakbeam.identify.search.sub_pixel import fit_shift
 from weakbeam.identify.study.separation import confusion_probability, expected_gap
 from weakbeam.identify.study.similarity import (
     PAPER_BOUND,
