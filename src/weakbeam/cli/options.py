@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,14 +102,28 @@ def check_target(folder: Path, name: str, overwrite: bool, what: str) -> Path:
 
 
 @contextmanager
-def naming_flags(**flags: str) -> Iterator[None]:
-    """Let mistakes name the flags of the command line, in place of what functions call them."""
+def naming_flags(
+    shown: Mapping[str, Callable[[Any], object]] | None = None, **flags: str
+) -> Iterator[None]:
+    """Let mistakes name the flags of the command line, in place of what functions call them.
+
+    Parameters
+    ----------
+    shown : mapping of str to callable, optional
+        How a flag has the value that a function complains of, where that is another one: in other
+        units, or counted from 1. By what the function calls it.
+    **flags : str
+        Flag by what functions call it.
+    """
     try:
         yield
     except InputError as error:
         if error.key not in flags:
             raise
-        raise InputError(flags[error.key], error.value, error.allowed) from None
+        value = error.value
+        if value is not None and shown is not None and error.key in shown:
+            value = shown[error.key](value)
+        raise InputError(flags[error.key], value, error.allowed) from None
 
 
 def experiment_options(command: F) -> F:
