@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ import scipy.ndimage
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import DislocationType
-from weakbeam.fit.ascent import ClimbOptions, climb
+from weakbeam.fit.ascent import ClimbOptions, Slopes, climb
 from weakbeam.fit.brightness import Brightness
 from weakbeam.fit.line_place import LinePlace
 from weakbeam.fit.observation import Observation
@@ -30,9 +29,12 @@ class AscentOptions:
     ----------
     climb : ClimbOptions
         When a climb along one set of derivatives ends. Every trial of it is an image.
-    across_um, depths_um : tuple of float
-        Places around its start from which the climb of a line in the sheet may begin: shifts across
-        it, and depths.
+    depths : int
+        At how many depths, evenly within those that are possible, the climb of a line in the sheet
+        may begin.
+    across_um : float
+        Shift across it to either side of its start, from which the best one at each depth is
+        estimated.
     most_summits : int
         Largest number of them to climb from; only those that are higher than all next to them.
     most_rounds : int
@@ -60,8 +62,8 @@ class AscentOptions:
     """
 
     climb: ClimbOptions = _PER_IMAGE
-    across_um: tuple[float, ...] = (-0.03, 0.0, 0.03)
-    depths_um: tuple[float, ...] = (-0.05, 0.0, 0.05)
+    depths: int = 5
+    across_um: float = 0.03
     most_summits: int = 2
     most_rounds: int = 40
     far: float = 0.4
@@ -161,24 +163,45 @@ class Ascent:
         self.renderings = 0
         self._fixed: StraightLines | None = None
 
-    def summits(self, x: Floats, scout: bool = True) -> list[Summit]:
-        """Climb from `x`; for a line in the sheet from the best places around, if asked.
+    def summits(self, x: Floats, depth_um: float | None = None) -> list[Summit]:
+        """Climb from `x`; for a line in the sheet from the best places at several depths, if asked.
 
-        Such a line along the pixels is sampled at few distances, and the likelihood may have
-        several maxima.
+        An image changes little with the depth of such a line, if it is shifted as well, and the
+        likelihood may have a maximum to either side of the sheet's middle, and several where pixels
+        sample a line along them at few distances. They are sought within a height (µm), if it is
+        given.
         """
-        if not (scout and self.place.in_sheet and 0 in self.moving):
+        if depth_um is None or not (self.place.in_sheet and 0 in self.moving):
             return [self._climb(self._state(x, self._render([x])[0]))]
-        across, depths = self.options.across_um, self.options.depths_um
-        grid = list(product(across, depths))
-        points = [x + np.array([*step, 0.0]) for step in grid]
-        images = self._render(points)
-        states = [self._state(x, image) for x, image in zip(points, images, strict=True)]
-        height = np.array([state.fit.log_likelihood for state in states])
-        table = height.reshape(len(across), len(depths))
-        around = scipy.ndimage.maximum_filter(table, 3, mode="nearest").ravel()
+        states = self._best_at_depths(x, depth_um)
+        height = np.array([state.log_likelihood for state in states])
+        around = scipy.ndimage.maximum_filter1d(height, 3, mode="nearest")
         tops = [int(k) for k in np.argsort(-height, kind="stable") if height[k] == around[k]]
         return [self._climb(states[k]) for k in tops[: self.options.most_summits]]
+
+    def slopes(self, x: Floats) -> Slopes:
+        """Derivatives of the likelihood at `x` in what moves, the scales and the backgrounds."""
+        state = self._states([x])[0]
+        return self._slopes(state, self._derivatives(state))
+
+    def _best_at_depths(self, x: Floats, depth_um: float) -> list[_State]:
+        """The best state at each depth: near the top of a parabola through three shifts."""
+        step, count = self.options.across_um, self.options.depths
+        depths = depth_um * ((np.arange(count) + 0.5) / count - 0.5)
+        shifts = np.array([-step, 0.0, step])
+        tried = self._states([[x[0] + s, depth, x[2]] for depth in depths for s in shifts])
+        by_depth = [tried[3 * k : 3 * k + 3] for k in range(count)]
+        low, middle, high = (
+            np.array([states[k].log_likelihood for states in by_depth]) for k in range(3)
+        )
+        bend = np.minimum(low + high - 2.0 * middle, -1e-9)
+        most = self.place.longest_steps[0]
+        tops = np.clip(0.5 * step * (high - low) / -bend, -most, most)
+        vertices = self._states([[x[0] + s, d, x[2]] for s, d in zip(tops, depths, strict=True)])
+        return [
+            max([*states, vertex], key=lambda state: state.log_likelihood)
+            for states, vertex in zip(by_depth, vertices, strict=True)
+        ]
 
     def _climb(self, state: _State) -> Summit:
         """Climb to the summit above a state."""
@@ -198,7 +221,7 @@ class Ascent:
             if converged:
                 break
             higher, derivatives = self._around(state, former)
-            before, after = (self._information(state, one) for one in (former, derivatives))
+            before, after = (self._information(state, taken) for taken in (former, derivatives))
             alike = self._alike(before, after)
             if higher.log_likelihood > state.log_likelihood + options.higher:
                 state = higher
@@ -251,9 +274,8 @@ class Ascent:
                 x = state.x.copy()
                 x[self.moving] += side * axis * longest
                 points.append(x)
-        images = self._render(points)
-        states = [self._state(x, image) for x, image in zip(points, images, strict=True)]
-        low, high = np.array(images[::2]), np.array(images[1::2])
+        states = self._states(points)
+        low, high = (np.array([state.model for state in states[k::2]]) for k in (0, 1))
         along = (high - low) / (2.0 * reaches[:, None, None, None])
         derivatives = np.tensordot(axes / longest[:, None], along, axes=1)
         return max(states, key=lambda state: state.log_likelihood), derivatives
@@ -286,6 +308,11 @@ class Ascent:
         if self._fixed is None:
             self._fixed = self.renderer.lines_of(*system, float(x[2]))
         return replace(self._fixed, positions=position[None])
+
+    def _states(self, many: Sequence[Sequence[float] | Floats]) -> list[_State]:
+        points = [np.asarray(x, dtype=np.float64) for x in many]
+        images = self._render(points)
+        return [self._state(x, image) for x, image in zip(points, images, strict=True)]
 
     def _state(self, x: Floats, model: Floats) -> _State:
         return _State(x, model, Brightness.best(self.observation, model, self._of))
