@@ -7,8 +7,6 @@ from pathlib import Path
 import weakbeam
 
 PACKAGE = Path(weakbeam.__file__).parent
-STILL_TO_DO = ("identify/", "fit/")
-"""Rooms whose messages have flags as yet."""
 PAGES_FOR_USERS_OF_THE_PROGRAM = ("batch/scripts.py", "experiment/reference.py")
 """Templates of job scripts and of the manual, which call the program."""
 FLAG = re.compile(r"(?<![\w-])--[a-z]")
@@ -34,7 +32,7 @@ def with_flags():
 
 
 def test_no_message_of_the_library_names_a_flag():
-    exempt = ("cli/", *STILL_TO_DO, *PAGES_FOR_USERS_OF_THE_PROGRAM)
+    exempt = ("cli/", *PAGES_FOR_USERS_OF_THE_PROGRAM)
     assert [place for place in with_flags() if not place.startswith(exempt)] == []
 
 

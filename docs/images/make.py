@@ -66,14 +66,14 @@ def identification(folder: Path, here: Path) -> None:
     )
     run(["weakbeam", "forward", *small, "--set", DISLOCATION, "-o", measured], check=True)
     run(["weakbeam", "identify", "generate", *small, "-o", library], check=True)
-    image = ["weakbeam", "identify", "match", measured / "weakbeam.h5", "--refine", "4"]
+    image = ["weakbeam", "identify", "match", measured / "weakbeam.h5"]
     run([*image, "--library", library, "-o", match], check=True)
     save_small(match / "match.png", here / "identified.png")
     pair, candidates, both = (folder / n for n in ("pair", "candidates", "both"))
     run(["weakbeam", "forward", *flags(PAIR, OF_PAIR), "-o", pair], check=True)
     step = ("identify.character_step_deg=30",)
     run(["weakbeam", "identify", "generate", *flags(PAIR, step), "-o", candidates], check=True)
-    image = ["weakbeam", "identify", "match", pair / "weakbeam.h5", "--refine", "2"]
+    image = ["weakbeam", "identify", "match", pair / "weakbeam.h5"]
     run([*image, "--library", candidates, "-o", both], check=True)
     save_small(both / "match.png", here / "match.png")
     run(["weakbeam", "identify", "study", *setup, "-o", study], check=True)

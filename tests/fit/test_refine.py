@@ -8,7 +8,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.fit.likelihood import fit_scale
 from weakbeam.fit.line_place import FLAT, PositionPrior, place_of
 from weakbeam.fit.observation import Noise, Observation
-from weakbeam.fit.refine import merged, refine
+from weakbeam.fit.refine import merged, promised_by_turning, refine
 from weakbeam.run.render import Renderer
 
 SYSTEM = ((1, 1, 1), (1, -1, 0))
@@ -122,6 +122,37 @@ def test_line_in_the_sheet_has_a_depth(renderer):
     assert found.names[:2] == ("across_um", "depth_um")
     assert (np.abs(found.values[:2] - [0.0, 0.05]) < 3.0 * found.errors[:2]).all()
     assert found.position_um @ renderer.up == pytest.approx(found.values[1])
+
+
+@pytest.mark.parametrize("depth", [-0.07, 0.07])
+def test_line_in_the_sheet_is_found_on_either_side_of_its_middle(renderer, depth):
+    # An image says little of the side: there is a maximum of the likelihood on both.
+    flat = type_of(renderer, (1, -1, 1), (1, 0, -1), 0.0)
+    observation = Observation(noisy(signal_of(renderer, flat, depth=depth), 1), NOISE)
+    found = refine(observation, renderer, flat)
+    assert abs(found.values[1] - depth) < 4.0 * found.errors[1] < 0.02
+    alone = refine(observation, renderer, flat, depth_um=-depth, scout=False)
+    assert alone.log_evidence < found.log_evidence - 10.0
+
+
+def test_what_turning_promises_is_what_it_gains(renderer, kind):
+    prior = PositionPrior.of_view(renderer)
+    true = Observation(noisy(signal_of(renderer, kind), 2), NOISE)
+    assert promised_by_turning(true, renderer, refine(true, renderer, kind), prior) < 0.0
+    beside = Observation(noisy(signal_of(renderer, kind.turned(36.0)), 2), NOISE)
+    still = refine(beside, renderer, kind, prior=prior)
+    turned = refine(beside, renderer, kind, free=("position", "character"), prior=prior)
+    gained = turned.log_evidence - still.log_evidence
+    assert gained > 10.0
+    promised = promised_by_turning(beside, renderer, still, prior)
+    assert promised == pytest.approx(gained, rel=0.3)
+
+
+def test_prior_is_as_deep_as_the_beam_is_bright(renderer):
+    assert renderer.lit_depth == pytest.approx(0.2, rel=2e-3)
+    prior = PositionPrior.of_view(renderer)
+    assert (prior.rows, prior.columns, prior.depth_um) == (28, 36, renderer.lit_depth)
+    assert PositionPrior.of_view(renderer, depth_um=0.5).depth_um == 0.5
 
 
 def test_character_is_found_between_those_of_the_list(renderer, kind):

@@ -12,13 +12,15 @@ from weakbeam.fit.observation import Noise, Observation
 from weakbeam.fit.refine import OtherPlace, refine
 from weakbeam.identify import refined_candidates
 from weakbeam.identify.library.library import make_library
-from weakbeam.identify.match import MatchOptions, match
+from weakbeam.identify.match import match
+from weakbeam.identify.match_options import MatchOptions
 from weakbeam.identify.match_result import are_opposite
+from weakbeam.identify.refined_candidates import position_prior, refine_candidates
 from weakbeam.identify.search import members
 from weakbeam.run.render import Renderer
 
 NOISE = Noise(2.14, 17.4)
-OPTIONS = MatchOptions(max_shift=6, keep=8)
+OPTIONS = MatchOptions(max_shift=6, keep=8, refine=0)
 MINUS, ZERO, PLUS = 0, 1, 2
 EXPERIMENT = Experiment().with_settings(
     [
@@ -167,6 +169,7 @@ def test_a_character_between_those_of_the_list_is_no_certain_wrong_type(library,
     assert found.verdict.explained
     assert found.verdict.decided
     assert found.best.type.character_deg == pytest.approx(65.0, abs=0.5)
+    assert found.best.type.number == true.number
 
 
 def test_a_line_is_turned_only_if_that_gains_evidence(library, renderer):
@@ -174,6 +177,53 @@ def test_a_line_is_turned_only_if_that_gains_evidence(library, renderer):
     seen = observed(renderer, true, (1.3, -2.6), scale=400.0).only(PLUS)
     found = match(seen, library, replace(OPTIONS, refine=2), [PLUS], 1)
     assert found.best.type == true
+
+
+def test_a_line_that_turned_away_is_numbered_as_the_nearest_of_the_list(library, renderer):
+    true = numbered(library, *MIXED)
+    start = numbered(library, (1, -1, 0), 30.0)
+    seen = observed(renderer, true.turned(52.0), (1.3, -2.6), scale=400.0).only(PLUS)
+    (candidate,) = [
+        c for c in match(seen, library, OPTIONS, [PLUS], 1).candidates if c.type == start
+    ]
+    options = replace(OPTIONS, refine=1)
+    refined, notes = refine_candidates(seen, library, [candidate], [PLUS], options, renderer)
+    assert notes == []
+    # Turned, it is another candidate beside the one that was not.
+    assert [c.type.number for c in refined] == [true.number, start.number]
+    assert refined[0].type.character_deg == pytest.approx(52.0, abs=1.0)
+    assert refined[1].type == start
+
+
+def test_types_are_refined_that_come_near_and_no_others(library, renderer):
+    true = numbered(library, *MIXED)
+    options = MatchOptions(max_shift=6, free=("position",))
+    counts = []
+    for scale in (20.0, 2000.0):
+        seen = observed(renderer, true, scale=scale).only(PLUS)
+        found = match(seen, library, options, [PLUS], 1, renderer=renderer)
+        refined = [c.refinement is not None for c in found.candidates]
+        assert refined == sorted(refined, reverse=True)
+        counts.append(sum(refined))
+        assert not any("may come near" in note for note in found.verdict.notes)
+    assert 1 <= counts[1] < counts[0] <= 12
+    assert len(found.candidates) >= 8
+    faint = observed(renderer, true, scale=20.0).only(PLUS)
+    few = match(faint, library, replace(options, refine=1), [PLUS], 1, renderer=renderer)
+    assert "more candidates may come near" in few.verdict.notes[0]
+
+
+def test_where_a_dislocation_is_taken_to_be(library, renderer):
+    prior = position_prior(library, renderer, MatchOptions(max_shift=6))
+    assert (prior.rows, prior.columns) == (12.0, 12.0)
+    assert prior.depth_um == renderer.lit_depth
+    given = position_prior(library, renderer, MatchOptions(max_shift=6, depth_um=0.3))
+    assert given.depth_um == 0.3
+    # Around all members of a library that has some apart.
+    row, column = renderer.pixel_steps()
+    members = replace(library.members, positions_um=library.members.positions_um - 2 * row + column)
+    wide = position_prior(replace(library, members=members), renderer, MatchOptions(max_shift=6))
+    assert (wide.rows, wide.columns) == pytest.approx((16.0, 14.0))
 
 
 def test_larger_images_are_searched_and_refined(library, renderer):

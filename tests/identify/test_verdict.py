@@ -27,6 +27,7 @@ def candidate(number, probability, evidence, character=60.0, same_as=(), **chang
         "gain": 100.0,
         "log_evidence": evidence,
         "misfit": 1.0,
+        "pixels": 10_000,
         "probability": probability,
         "cautious_probability": probability,
     }

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options, workers_option
+from weakbeam.cli.options import (
+    experiment_of,
+    experiment_options,
+    naming_flags,
+    workers_option,
+)
 
 
 @click.command()
@@ -62,7 +67,8 @@ def generate(
     from weakbeam.identify.library.writing import count_images, generate_images
 
     try:
-        with progress(count_images(experiment), "image", "simulating", quiet) as update:
+        flags = naming_flags(folder="--output")
+        with flags, progress(count_images(experiment), "image", "simulating", quiet) as update:
             result = generate_images(
                 experiment, output, overwrite=overwrite, workers=workers, progress=update
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from weakbeam.identify.match_result import Candidate, Match
 
 _SHOWN = 8
+
+_FLAGS = {
+    "phi": "--phi",
+    "pixel_um": "--pixel-nm",
+    "dark": "--dark",
+    "noise": "--noise",
+    "saturation": "--saturation",
+}
+_SHOWN_AS: dict[str, Callable[[Any], object]] = {
+    "phi": lambda values: [round(1e3 * value, 9) for value in values],
+    "pixel_um": lambda value: round(1e3 * value, 9),
+}
+"""Flags of what the images are told by, and values in their units (mrad and nm, not rad and µm)."""
 
 
 @click.command()
@@ -112,10 +126,11 @@ _SHOWN = 8
 @click.option(
     "--refine",
     type=click.IntRange(min=0),
-    default=0,
+    default=12,
     show_default=True,
     metavar="N",
-    help="How many of the best are then fitted with images computed anew.",
+    help="How many of those that come near the best are then fitted with images computed anew, at "
+    "most.",
 )
 @click.option(
     "--turn/--no-turn",
@@ -164,8 +179,8 @@ def match(
     from weakbeam.fit.observation import Noise
     from weakbeam.identify.figures import match_drawings
     from weakbeam.identify.library.writing import read_library
-    from weakbeam.identify.match import MatchOptions
     from weakbeam.identify.match import match as match_images
+    from weakbeam.identify.match_options import MatchOptions
     from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
     from weakbeam.plot.drawing import FORMAT, Artist
@@ -184,20 +199,25 @@ def match(
             raise InputError("--noise", list(noise or ()), str(error)) from None
         with naming_flags(file="--library", library="--library"):
             candidates = read_library(library)
-        prepared = prepare(
-            stacks,
-            candidates,
-            ImageOptions(
-                phi=[1e-3 * value for value in phi_mrad],
-                pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
-                dark=None if dark is None else _dark(dark),
-                noise=stated,
-                saturation=saturation,
-                hot=hot,
-            ),
+        told = ImageOptions(
+            phi=[1e-3 * value for value in phi_mrad],
+            pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
+            dark=None if dark is None else _dark(dark),
+            noise=stated,
+            saturation=saturation,
+            hot=hot,
         )
+        with naming_flags(_SHOWN_AS, **_FLAGS):
+            prepared = prepare(stacks, candidates, told)
         free = {None: None, False: ("position",), True: ("position", "character")}[turn]
-        options = MatchOptions(max_shift, score, background, keep, refine, free)
+        options = MatchOptions(
+            max_shift=max_shift,
+            score=score,
+            background=background,
+            keep=keep,
+            refine=refine,
+            free=free,
+        )
         flags = naming_flags(max_shift="--max-shift", library="--library")
         with flags, progress(100.0, "percent", "matching", quiet) as update:
             found = match_images(

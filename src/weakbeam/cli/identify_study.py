@@ -102,7 +102,8 @@ def study(
 
     experiment = experiment_of(config, settings)
     there = [n - 1 for n in base] or [0]
-    check_choice(experiment, between, there)
+    with naming_flags({"base": lambda image: image + 1}, between="--between", base="--base"):
+        check_choice(experiment, between, there)
     flags = naming_flags(max_shift="--max-shift")
     with flags, progress(100.0, "percent", "study", quiet) as update:
         found = run_study(

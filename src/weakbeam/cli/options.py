@@ -126,11 +126,24 @@ def text_with_flags(text: str, flags: Mapping[str, str] = FLAGS) -> str:
 
 
 @contextmanager
-def naming_flags(**flags: str) -> Iterator[None]:
-    """Let mistakes name flags of one command in place of arguments, beside those of all."""
+def naming_flags(
+    shown: Mapping[str, Callable[[Any], object]] | None = None, **flags: str
+) -> Iterator[None]:
+    """Let mistakes name flags of one command in place of arguments, beside those of all.
+
+    Parameters
+    ----------
+    shown : mapping of str to callable, optional
+        How a flag has the value that a function complains of, where that is another one: in other
+        units, or counted from 1. By the name of the argument.
+    **flags : str
+        Flag by the name of the argument.
+    """
     try:
         yield
     except InputError as error:
+        if error.value is not None and shown is not None and error.key in shown:
+            error = InputError(error.key, shown[error.key](error.value), error.allowed)
         raise with_flags(error, flags) from None
 
 

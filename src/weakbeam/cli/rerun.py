@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import folder_option, quiet_option, workers_option
+from weakbeam.cli.options import folder_option, naming_flags, quiet_option, workers_option
 
 if TYPE_CHECKING:
     from weakbeam.rerun import Rerun
@@ -49,7 +49,8 @@ def rerun(
     from weakbeam.rerun import rerun as repeat
 
     try:
-        with progress(repeated_amount(file), "frame", "repeating", quiet) as update:
+        flags = naming_flags(folder="--output")
+        with flags, progress(repeated_amount(file), "frame", "repeating", quiet) as update:
             result = repeat(file, output, workers=workers, progress=update)
     except KeyboardInterrupt:
         raise click.Abort from None

@@ -9,13 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.fit.ascent import ClimbOptions, climb
 from weakbeam.fit.likelihood_loops import add_image
 from weakbeam.fit.observation import Bools, Noise
 
-_STEPS = 30
-_HALVINGS = 12
-_CONVERGED = 1e-7
-"""The fit ends when another step is expected to add less than this to the log-likelihood."""
+_CLIMB = ClimbOptions(least_gain=5e-8)
+"""Brightness and background cost no image, and the fits of others are built on theirs."""
 
 _NO_CONTRAST = 1e-12
 """Share of its mean square below which the variance of an image is rounding."""
@@ -49,7 +48,7 @@ class ScaleFit:
 
     def signal(self, model: ArrayLike) -> Floats:
         """Expected counts (ADU) of the model's images, shape (conditions, rows, columns)."""
-        images = _stacked(model)
+        images = _as_images(model)
         return np.asarray(self.scale * images + self.background[:, None, None])
 
 
@@ -95,7 +94,7 @@ def fit_scale(
     Newton steps lead to its maximum; the errors come from the expected second derivatives,
     :math:`\sum \partial_i m\,\partial_j m\,[1/v + (dv/dm)^2 / 2v^2]`.
     """
-    counts, light = _stacked(images), _stacked(model)
+    counts, light = _as_images(images), _as_images(model)
     if counts.shape != light.shape:
         raise ValueError(f"images of shape {counts.shape} and model of shape {light.shape}")
     known = np.ones(counts.shape, np.bool_)
@@ -110,14 +109,14 @@ def fit_scale(
     if contrast <= _NO_CONTRAST * float(np.sum(model_row**2 * pixels)):
         return _flat(data, pixels, noise)
     start = _start(data, pixels, model_row, noise)
-    found = _climb(data, pixels, model_row[:, None], noise, start, prior)
-    (scale,), background, at = found
+    top = _climb(data, pixels, model_row[:, None], noise, start, prior)
+    (scale,) = top.coefficients
     if scale < 0.0:
         return _flat(data, pixels, noise)
-    likelihood = at.log_likelihood
+    here, likelihood = top.derivatives, top.log_likelihood
     if prior is not None:
         likelihood += 0.5 * ((scale - prior[0]) / prior[1]) ** 2
-    return ScaleFit(float(scale), background, likelihood, inverse(at.expected), at.misfit)
+    return ScaleFit(float(scale), top.background, likelihood, inverse(here.expected), here.misfit)
 
 
 class Derivatives(NamedTuple):
@@ -171,7 +170,7 @@ def derivatives(
     )
     likelihood, chi_square, pixels = 0.0, 0.0, 0
     for number in range(images):
-        found = add_image(
+        height, squares, counted = add_image(
             counts[number],
             good[number],
             columns[number],
@@ -183,44 +182,18 @@ def derivatives(
             curvature,
             information,
         )
-        likelihood += found[0]
-        chi_square += found[1]
-        pixels += found[2]
+        likelihood += height
+        chi_square += squares
+        pixels += counted
         own = k + number
         gradient[:k] += slope[:k]
         gradient[own] = slope[k]
-        for total, one in ((observed, curvature), (expected, information)):
-            total[:k, :k] += one[:k, :k]
-            total[own, :k] = total[:k, own] = one[k, :k]
-            total[own, own] = one[k, k]
+        for total, matrix in ((observed, curvature), (expected, information)):
+            total[:k, :k] += matrix[:k, :k]
+            total[own, :k] = total[:k, own] = matrix[k, :k]
+            total[own, own] = matrix[k, k]
     likelihood -= 0.5 * pixels * math.log(2.0 * math.pi)
     return Derivatives(likelihood, gradient, observed, expected, chi_square / max(pixels, 1))
-
-
-def newton_step(found: Derivatives) -> Floats:
-    """Step to the maximum by second derivatives, or by their expectation where that is no maximum.
-
-    Parameters
-    ----------
-    found : Derivatives
-        At some parameters.
-
-    Returns
-    -------
-    ndarray
-        The step of all parameters; along it the log-likelihood rises at first.
-    """
-    for matrix in (found.observed, found.expected):
-        size = np.sqrt(np.abs(np.diag(matrix)))
-        size[size == 0.0] = 1.0
-        # Scale and backgrounds have sizes of their own: the matrix is made dimensionless first.
-        scaled = matrix / np.outer(size, size)
-        try:
-            np.linalg.cholesky(scaled)
-        except np.linalg.LinAlgError:
-            continue
-        return np.asarray(np.linalg.solve(scaled, found.gradient / size) / size)
-    return inverse(found.expected) @ found.gradient
 
 
 def inverse(matrix: Floats) -> Floats:
@@ -231,6 +204,19 @@ def inverse(matrix: Floats) -> Floats:
     return np.asarray(scaled / np.outer(size, size), dtype=np.float64)
 
 
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Coefficients and backgrounds, and the likelihood there."""
+
+    coefficients: Floats
+    background: Floats
+    derivatives: Derivatives
+
+    @property
+    def log_likelihood(self) -> float:
+        return self.derivatives.log_likelihood
+
+
 def _climb(
     counts: Floats,
     good: Bools,
@@ -238,40 +224,31 @@ def _climb(
     noise: Noise,
     start: tuple[Floats, Floats],
     prior: tuple[float, float] | None = None,
-) -> tuple[Floats, Floats, Derivatives]:
-    """Coefficients and backgrounds of the maximum, by Newton steps that never lead down."""
-    coefficients, background = start
-    k = len(coefficients)
+) -> _Point:
+    """Coefficients and backgrounds of the maximum."""
 
-    def at(coefficients: Floats, background: Floats) -> Derivatives:
-        found = derivatives(counts, good, columns, coefficients, background, noise)
-        return found if prior is None else _with_prior(found, float(coefficients[0]), prior)
+    def at(coefficients: Floats, background: Floats) -> _Point:
+        here = derivatives(counts, good, columns, coefficients, background, noise)
+        if prior is not None:
+            here = _with_prior(here, float(coefficients[0]), prior)
+        return _Point(coefficients, background, here)
 
-    found = at(coefficients, background)
-    for _ in range(_STEPS):
-        step = newton_step(found)
-        if float(step @ found.gradient) < _CONVERGED:
-            break
-        for _ in range(_HALVINGS):
-            tried = at(coefficients + step[:k], background + step[k:])
-            if tried.log_likelihood >= found.log_likelihood:
-                break
-            step = 0.5 * step
-        else:
-            break
-        coefficients, background, found = coefficients + step[:k], background + step[k:], tried
-    return coefficients, background, found
+    def moved(point: _Point, step: Floats) -> _Point:
+        k = len(point.coefficients)
+        return at(point.coefficients + step[:k], point.background + step[k:])
+
+    return climb(at(*start), lambda point: point.derivatives, moved, _CLIMB)[0]
 
 
-def _with_prior(found: Derivatives, scale: float, prior: tuple[float, float]) -> Derivatives:
+def _with_prior(here: Derivatives, scale: float, prior: tuple[float, float]) -> Derivatives:
     middle, deviation = prior
     away = (scale - middle) / deviation
-    gradient, observed, expected = (x.copy() for x in found[1:4])
+    gradient, observed, expected = (x.copy() for x in here[1:4])
     gradient[0] -= away / deviation
     observed[0, 0] += deviation**-2
     expected[0, 0] += deviation**-2
-    likelihood = found.log_likelihood - 0.5 * away**2
-    return Derivatives(likelihood, gradient, observed, expected, found.misfit)
+    likelihood = here.log_likelihood - 0.5 * away**2
+    return Derivatives(likelihood, gradient, observed, expected, here.misfit)
 
 
 def _start(counts: Floats, good: Bools, model: Floats, noise: Noise) -> tuple[Floats, Floats]:
@@ -291,14 +268,15 @@ def _flat(counts: Floats, good: Bools, noise: Noise) -> ScaleFit:
     """The fit of an even background alone."""
     mean = (counts * good).sum(axis=1) / good.sum(axis=1)
     nothing = np.zeros((len(counts), 0, counts.shape[1]))
-    _, background, found = _climb(counts, good, nothing, noise, (np.zeros(0), mean))
+    top = _climb(counts, good, nothing, noise, (np.zeros(0), mean))
+    here = top.derivatives
     covariance = np.zeros((1 + len(counts), 1 + len(counts)))
     covariance[0, 0] = np.inf
-    covariance[1:, 1:] = inverse(found.expected)
-    return ScaleFit(0.0, background, found.log_likelihood, covariance, found.misfit)
+    covariance[1:, 1:] = inverse(here.expected)
+    return ScaleFit(0.0, top.background, here.log_likelihood, covariance, here.misfit)
 
 
-def _stacked(images: ArrayLike) -> Floats:
+def _as_images(images: ArrayLike) -> Floats:
     array = np.asarray(images, dtype=np.float64)
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3:

@@ -134,12 +134,17 @@ class PositionPrior:
         cls,
         renderer: Renderer,
         size_px: Sequence[float] | None = None,
-        depth_um: float = 2.0,
+        depth_um: float | None = None,
     ) -> PositionPrior:
-        """The whole field of view, or a part of `size_px` rows and columns about its middle."""
+        """The whole field of view, or a part of `size_px` rows and columns about its middle.
+
+        As deep as the beam is bright (:attr:`~weakbeam.run.render.Renderer.lit_depth`) unless a
+        depth (µm) is given.
+        """
         rows, columns = renderer.shape if size_px is None else size_px
         steps = np.array(renderer.pixel_steps())
-        return cls(steps, renderer.up, float(rows), float(columns), depth_um)
+        depth = renderer.lit_depth if depth_um is None else depth_um
+        return cls(steps, renderer.up, float(rows), float(columns), depth)
 
     @property
     def _axes(self) -> Floats:

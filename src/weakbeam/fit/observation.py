@@ -212,8 +212,8 @@ def isolated_pixels(images: ArrayLike, noise: Noise, threshold: float = 8.0) -> 
             if (down, right) != (1, 1):
                 neighbour = framed[:, down : down + rows, right : right + columns]
                 np.fmax(brightest, neighbour, out=brightest)
-    found: Bools = values - brightest > threshold * np.sqrt(noise.variance(brightest))
-    return found
+    isolated: Bools = values - brightest > threshold * np.sqrt(noise.variance(brightest))
+    return isolated
 
 
 def _three_by_three(values: ArrayLike, weights: tuple[float, float, float]) -> Floats:

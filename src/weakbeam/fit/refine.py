@@ -10,7 +10,9 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
-from weakbeam.fit.ascent import Ascent, Summit
+from weakbeam.fit.ascent import step_up
+from weakbeam.fit.likelihood import inverse
+from weakbeam.fit.line_ascent import Ascent, Summit
 from weakbeam.fit.line_place import PositionPrior, place_of
 from weakbeam.fit.observation import Bools, Observation
 from weakbeam.run.render import Renderer
@@ -144,11 +146,12 @@ def refine(
         ``"position"``, ``"character"`` or both; always also the background of each image, and a
         scale for each reflection.
     prior : PositionPrior, optional
-        Where the line may be; anywhere in the field of view and within 1 µm by default.
+        Where the line may be; anywhere in the field of view, and where the beam is bright, unless
+        given.
     scout : bool
-        Whether the fit of a line in the sheet begins at the best of nine places around its start,
-        or at two that are higher than those next to them: the more probable end is returned, and
-        the other one is among `others` if it is likely enough.
+        Whether the fit of a line in the sheet begins at the best of some places around its start,
+        at all depths of the prior, or at two that are higher than those next to them: the more
+        probable end is returned, and the other one is among `others` if it is likely enough.
 
     Returns
     -------
@@ -181,28 +184,67 @@ def refine(
             f"{len(renderer.conditions)} conditions of {renderer.shape} pixels"
         )
     row, column = renderer.pixel_steps()
-    start = shift_px[0] * row + shift_px[1] * column + depth_um * renderer.up
+    point = shift_px[0] * row + shift_px[1] * column + depth_um * renderer.up
     direction = renderer.lines_of(type.plane, type.burgers, type.character_deg).lines[0]
-    place, at = place_of(direction, start, (row, column), renderer.up)
+    place, at = place_of(direction, point, (row, column), renderer.up)
     ascent = Ascent(observation, renderer, type, place, free)
-    summits = ascent.summits(np.array([*at, type.character_deg]), scout)
     bounds = PositionPrior.of_view(renderer) if prior is None else prior
+    start = np.array([*at, type.character_deg])
+    summits = ascent.summits(start, bounds.depth_um if scout else None)
     return merged([_described(ascent, summit, bounds) for summit in summits])
+
+
+def promised_by_turning(
+    observation: Observation,
+    renderer: Renderer,
+    fit: Refinement,
+    prior: PositionPrior,
+) -> float:
+    """By how much the log-evidence of a fit would rise if its character were free as well.
+
+    Parameters
+    ----------
+    observation, renderer
+        As of :func:`refine`.
+    fit : Refinement
+        A fit of the position alone.
+    prior : PositionPrior
+        How far a character may be from others.
+
+    Returns
+    -------
+    float
+        What the derivatives at the fit promise to gain, less the share of the prior that the
+        character is narrowed to; four images, where the fit itself takes some twenty.
+    """
+    kind = fit.type
+    direction = renderer.lines_of(kind.plane, kind.burgers, kind.character_deg).lines[0]
+    place, at = place_of(direction, fit.position_um, renderer.pixel_steps(), renderer.up)
+    ascent = Ascent(observation, renderer, kind, place, ("position", "character"))
+    slopes = ascent.slopes(np.array([*at, kind.character_deg]))
+    gain = 0.5 * float(slopes.gradient @ step_up(slopes))
+    variance = float(inverse(slopes.expected)[2, 2])
+    if variance == 0.0:
+        return 0.0
+    narrowed = 0.5 * math.log1p(prior.character_deg**2 / variance / (2.0 * math.pi))
+    return gain - narrowed
 
 
 def _described(ascent: Ascent, summit: Summit, prior: PositionPrior) -> Refinement:
     """What was found, with its errors and its evidence."""
-    seen, place, moving, fit = ascent.observation, ascent.place, ascent.moving, summit.fit
-    brightest = max(float(seen.images[seen.good].max()), math.sqrt(seen.noise.floor))
+    observation, place, moving, fit = ascent.observation, ascent.place, ascent.moving, summit.fit
+    brightest = max(
+        float(observation.images[observation.good].max()), math.sqrt(observation.noise.floor)
+    )
     widths = np.concatenate(
         [
             np.array([*prior.widths(place), prior.character_deg])[moving],
             np.full(len(fit.scales), _SCALE_RANGE * brightest),
-            np.full(len(seen), brightest),
+            np.full(len(observation), brightest),
         ]
     )
     names = np.array([*place.names, CHARACTER])[moving].tolist()
-    names += [*numbered("scale", len(fit.scales)), *numbered("background", len(seen))]
+    names += [*numbered("scale", len(fit.scales)), *numbered("background", len(observation))]
     covariance, lost = _inverse(summit.fisher, widths)
     # The volume that the posterior takes of the prior's box, in units of its widths.
     dimensionless = summit.fisher * np.outer(widths, widths) + 2.0 * math.pi * np.eye(len(widths))

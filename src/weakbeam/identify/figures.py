@@ -15,12 +15,12 @@ _RANKED = 10
 _TITLE = 88
 
 
-def match_drawings(found: Match, experiment: Experiment) -> dict[str, Drawing]:
+def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     """Describe the pictures of a match.
 
     Parameters
     ----------
-    found : Match
+    result : Match
         From :func:`weakbeam.identify.match.match`.
     experiment : Experiment
         Of the library, which names the reflections.
@@ -30,29 +30,29 @@ def match_drawings(found: Match, experiment: Experiment) -> dict[str, Drawing]:
     dict of str to Drawing
         ``match``: images, best candidate and residual; ``ranking``: the candidates.
     """
-    seen = found.observation
-    images = np.where(seen.good, seen.images, np.nan)
-    best = found.best
+    observation = result.observation
+    images = np.where(observation.good, observation.images, np.nan)
+    best = result.best
     place = best.shift_px[0] if best.refinement is None else best.refinement.values[:2]
     note = (
         f"best candidate: {best.type.name}; mean squared residual {best.misfit:.3g} of the noise"
         + (f"; moved by {place[0]:.2f} rows, {place[1]:.2f} columns")
     )
-    sentence = found.verdict.sentence
+    sentence = result.verdict.sentence
     title = sentence if len(sentence) < _TITLE else f"{sentence[:_TITLE]}…"
-    candidates = found.candidates[:_RANKED]
+    candidates = result.candidates[:_RANKED]
     return {
         "match": Drawing(
             "weakbeam.plot.match.match_figure",
-            (images, found.expected, found.residual, _settings(found.conditions, experiment)),
+            (images, result.expected, result.residual, _settings(result.conditions, experiment)),
             {"title": title, "note": note},
         ),
         "ranking": Drawing(
             "weakbeam.plot.match.ranking_figure",
             (
-                [one.type.name for one in candidates],
-                [one.cautious_probability for one in candidates],
-                [best.log_evidence - one.log_evidence for one in candidates],
+                [candidate.type.name for candidate in candidates],
+                [candidate.cautious_probability for candidate in candidates],
+                [best.log_evidence - candidate.log_evidence for candidate in candidates],
             ),
         ),
     }

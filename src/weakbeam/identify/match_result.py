@@ -48,6 +48,8 @@ class Candidate:
         The same, averaged over what is fitted.
     misfit : float
         Mean squared residual over the variance of the noise.
+    pixels : int
+        Of how many pixels that is the mean.
     probability : float
         Posterior under the stated noise.
     cautious_probability : float
@@ -73,6 +75,7 @@ class Candidate:
     gain: float
     log_evidence: float
     misfit: float
+    pixels: int
     probability: float = math.nan
     cautious_probability: float = math.nan
     raised: float = 1.0
@@ -81,7 +84,7 @@ class Candidate:
 
     def numbers(self) -> dict[str, Any]:
         """All numbers as plain values."""
-        found = {
+        values = {
             "type": self.type.number,
             "plane": list(self.type.plane),
             "burgers": list(self.type.burgers),
@@ -102,8 +105,8 @@ class Candidate:
             "background_adu": self.background.tolist(),
         }
         if self.refinement is not None:
-            found["refined"] = _refinement_numbers(self.refinement)
-        return found
+            values["refined"] = _refinement_numbers(self.refinement)
+        return values
 
 
 @dataclass(frozen=True)
@@ -177,15 +180,15 @@ class Match:
     @property
     def residual(self) -> Floats:
         """Difference of images and `expected` in standard deviations of the noise, NaN outside."""
-        seen = self.observation
-        spread = np.sqrt(seen.noise.variance(np.nan_to_num(self.expected)))
-        difference = (seen.images - self.expected) / spread
-        return np.asarray(np.where(seen.good, difference, np.nan))
+        observation = self.observation
+        spread = np.sqrt(observation.noise.variance(np.nan_to_num(self.expected)))
+        difference = (observation.images - self.expected) / spread
+        return np.asarray(np.where(observation.good, difference, np.nan))
 
     def numbers(self) -> dict[str, Any]:
         """All numbers as plain values; None where one is not defined."""
         verdict = self.verdict
-        found = {
+        values = {
             "verdict": {
                 "sentence": verdict.sentence,
                 "seen": verdict.seen,
@@ -216,7 +219,7 @@ class Match:
                 "scores": [score for _, score in self.ranking[:_RANKED]],
             },
         }
-        plain: dict[str, Any] = _plain(found)
+        plain: dict[str, Any] = _plain(values)
         return plain
 
     def to_json(self) -> str:
@@ -224,36 +227,36 @@ class Match:
         return json.dumps(self.numbers(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def are_opposite(one: DislocationType, other: DislocationType) -> bool:
+def are_opposite(first: DislocationType, second: DislocationType) -> bool:
     """Whether two types have the same line and opposite Burgers vectors.
 
     A type stands for b and −b with the line that its character gives to each, so that turning the
     line round, by 180 degrees of character, is turning b round.
     """
-    turned = abs((one.character_deg - other.character_deg) % 360.0 - 180.0) < 1e-6
-    return one.plane == other.plane and one.burgers == other.burgers and turned
+    turned = abs((first.character_deg - second.character_deg) % 360.0 - 180.0) < 1e-6
+    return first.plane == second.plane and first.burgers == second.burgers and turned
 
 
-def _refinement_numbers(found: Refinement) -> dict[str, Any]:
+def _refinement_numbers(fit: Refinement) -> dict[str, Any]:
     return {
-        "character_deg": found.type.character_deg,
-        "position_um": found.position_um.tolist(),
-        "parameters": dict(zip(found.names, found.values.tolist(), strict=True)),
-        "errors": dict(zip(found.names, found.errors.tolist(), strict=True)),
-        "undetermined": list(found.undetermined),
-        "ambiguous": found.ambiguous,
+        "character_deg": fit.type.character_deg,
+        "position_um": fit.position_um.tolist(),
+        "parameters": dict(zip(fit.names, fit.values.tolist(), strict=True)),
+        "errors": dict(zip(fit.names, fit.errors.tolist(), strict=True)),
+        "undetermined": list(fit.undetermined),
+        "ambiguous": fit.ambiguous,
         "other_places": [
             {
                 "position_um": other.position_um.tolist(),
-                "parameters": dict(zip(found.names, other.values.tolist(), strict=True)),
+                "parameters": dict(zip(fit.names, other.values.tolist(), strict=True)),
                 "probability": other.probability,
             }
-            for other in found.others
+            for other in fit.others
         ],
-        "log_likelihood": found.log_likelihood,
-        "log_evidence": found.log_evidence,
-        "misfit": found.misfit,
-        "converged": found.converged,
+        "log_likelihood": fit.log_likelihood,
+        "log_evidence": fit.log_evidence,
+        "misfit": fit.misfit,
+        "converged": fit.converged,
     }
 
 

@@ -98,11 +98,11 @@ def merged(
         Classes of each group.
     """
     values = np.asarray(probabilities, dtype=np.float64)
-    seen: set[int] = set()
+    grouped: set[int] = set()
     members: list[tuple[int, ...]] = []
     for number, others in enumerate(groups):
-        if number not in seen:
+        if number not in grouped:
             group = tuple(sorted({number, *others}))
-            seen.update(group)
+            grouped.update(group)
             members.append(group)
     return np.array([values[list(group)].sum() for group in members]), tuple(members)

@@ -56,18 +56,20 @@ def verdict_of(
     """
     groups, shares = _groups(candidates)
     best = candidates[0]
-    told = list(notes)
+    remarks = list(notes)
     most = largest_misfit(pixels)
     explained = best.misfit <= most
     if not explained:
-        told.append(
+        remarks.append(
             f"the best candidate leaves residuals of {best.misfit:.3g} times the variance of the "
             f"noise, where {most:.3g} is the most that noise leaves"
             + (": refine the best candidates" if best.refinement is None else "")
             + "; probabilities are only those among the candidates"
         )
     if max_shift and np.abs(best.shift_px).max() >= max_shift - 0.5:
-        told.append(f"the best shift lies at the bound of {max_shift} pixels: allow a larger one")
+        remarks.append(
+            f"the best shift lies at the bound of {max_shift} pixels: allow a larger one"
+        )
     gap = math.inf if len(groups) < 2 else best.log_evidence - _first(groups[1], candidates)
     chosen = credible_set(shares, LEVEL)
     numbers = tuple(candidates[k].type.number for g in chosen for k in groups[g])
@@ -76,21 +78,21 @@ def verdict_of(
             "no dislocation is seen: the best candidate explains the images hardly better than an "
             "even background"
         )
-        return Verdict(False, False, sentence, numbers, gap, tuple(told), explained)
+        return Verdict(False, False, sentence, numbers, gap, tuple(remarks), explained)
     if not explained:
         sentence = (
             "no type of the library explains the images within their noise; "
             f"{best.type.name} comes nearest"
         )
-        return Verdict(True, False, sentence, numbers, gap, tuple(told), False)
+        return Verdict(True, False, sentence, numbers, gap, tuple(remarks), False)
     if len(chosen) == 1:
         share = min(float(shares[chosen[0]]), 1.0 - 1e-9)
         shown = f"{100.0 * share:.3g} %" if share < 0.9995 else "more than 99.9 %"
         names = " or ".join(candidates[k].type.name for k in groups[chosen[0]])
         sentence = f"{names} (probability {shown})"
         if len(groups[chosen[0]]) > 1:
-            told.append("screws of one Burgers vector in two planes are the same dislocation")
-        return Verdict(True, True, sentence, numbers, gap, tuple(told))
+            remarks.append("screws of one Burgers vector in two planes are the same dislocation")
+        return Verdict(True, True, sentence, numbers, gap, tuple(remarks))
     first = [groups[g][0] for g in chosen]
     names = ", ".join(
         f"{candidates[k].type.name} ({100.0 * float(shares[g]):.0f} %)"
@@ -99,11 +101,11 @@ def verdict_of(
     more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
     sentence = f"the images cannot decide between {names}{more}"
     if any(are_opposite(best.type, candidates[k].type) for k in first[1:]):
-        told.append(
+        remarks.append(
             "b and -b are not told apart"
             + (": a pair of images at +phi and -phi does that" if images == 1 else "")
         )
-    return Verdict(True, False, sentence, numbers, gap, tuple(told))
+    return Verdict(True, False, sentence, numbers, gap, tuple(remarks))
 
 
 def least_gain(members: int, max_shift: int, reflections: int = 1) -> float:

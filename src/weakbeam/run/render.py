@@ -22,6 +22,7 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.scan import Layer
+from weakbeam.run.view import view_of
 
 _NOISY_TOLERANCE = 2.0
 """How many times larger steps along rays may be in images that noise is added to."""
@@ -140,6 +141,16 @@ class Renderer:
     def up(self) -> Floats:
         """Unit vector across the sheet of the beam, in the sample frame."""
         return np.asarray(self.setups[0].grids[0].height_axis)
+
+    @property
+    def lit_depth(self) -> float:
+        """Height (µm) about the origin that more than half of the beam's intensity reaches.
+
+        That of the largest condition, where the sample is moved up and down.
+        """
+        first = self.setups[0]
+        views = [view_of(first, first, z) for z in sorted({c.z for c in self.conditions})]
+        return 2.0 * max(abs(end - view.lift) for view in views for end in view.lit)
 
     def pixel_steps(self, reflection: int = 0) -> tuple[Floats, Floats]:
         """What a shift by a pixel is in the crystal.

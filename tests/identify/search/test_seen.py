@@ -7,7 +7,8 @@ from scipy.stats import chi2
 from weakbeam.experiment import Experiment
 from weakbeam.fit.observation import Noise, Observation
 from weakbeam.identify.library.library import make_library
-from weakbeam.identify.match import MatchOptions, match
+from weakbeam.identify.match import match
+from weakbeam.identify.match_options import MatchOptions
 from weakbeam.identify.verdict import FALSE_ALARM, least_gain
 
 SIGMA = 4.0
@@ -31,7 +32,8 @@ def library():
 
 def matched(library, seed, max_shift, signal=0.0):
     noise = np.random.default_rng(seed).normal(7.0, SIGMA, (1, *SHAPE))
-    return match(Observation(noise + signal, NOISE), library, MatchOptions(max_shift), [0], 1)
+    options = MatchOptions(max_shift, refine=0)
+    return match(Observation(noise + signal, NOISE), library, options, [0], 1)
 
 
 @pytest.mark.parametrize("seed", [0, 3, 4, 5, 9, 13])

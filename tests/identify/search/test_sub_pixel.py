@@ -5,7 +5,8 @@ import pytest
 
 from weakbeam.fit.likelihood import fit_scale
 from weakbeam.fit.observation import Noise
-from weakbeam.identify.search.sub_pixel import fit_shift, moved_image, overlap
+from weakbeam.identify.search.moving import moved_image, overlap
+from weakbeam.identify.search.sub_pixel import fit_shift
 
 NOISE = Noise(2.14, 17.4)
 SHAPE = (40, 52)

@@ -1,15 +1,16 @@
-"""Dislocations drawn at random, imaged by a noisy camera, and identified without being told."""
+"""Dislocations drawn at random, imaged by a noisy camera, and matched without being told."""
 
 import numpy as np
 import pytest
 
 import weakbeam as wb
 from weakbeam.experiment import Experiment
-from weakbeam.fit.line_place import PositionPrior
 from weakbeam.fit.observation import Observation
-from weakbeam.identify.identifier import Identifier, line_at
-from weakbeam.identify.library.candidates import candidates_of
-from weakbeam.identify.study.blind_trials import Camera, run_trials
+from weakbeam.identify.library.library import make_library
+from weakbeam.identify.match import match
+from weakbeam.identify.match_options import MatchOptions
+from weakbeam.identify.study.blind_trials import Camera, line_at, run_trials
+from weakbeam.run.render import Renderer
 
 SMALL = [
     "camera.pixels=[24,32]",
@@ -23,6 +24,22 @@ SMALL = [
 ]
 EDGES = [0.01, 0.3, 0.7, 0.99, 1.0]
 
+NEAR = MatchOptions(max_shift=4)
+"""The default options, but for images that are too small to move their middle by 20 pixels."""
+
+
+def trials_of(library, count, seed):
+    """Draws whose images are a little less precise, and take two thirds of the time."""
+    renderer = Renderer(library.experiment, 1, precise=False)
+    return run_trials(library, count, seed, NEAR, renderer=renderer)
+
+
+def assert_right_where_the_gap_is_wide(trials):
+    """Of draws with a gap above 6, 95 % are right; of few of them, but for one."""
+    count = int((trials.gap > 6.0).sum())
+    wrong = round((1.0 - trials.accuracy(least_gap=6.0)) * count)
+    assert wrong <= max(1, 0.05 * count)
+
 
 def assert_calibrated(trials):
     """Stated probabilities are true within 5 %, but for the chance of few draws."""
@@ -31,58 +48,52 @@ def assert_calibrated(trials):
     assert abs(trials.probability.mean() - trials.right.mean()) <= 0.05
 
 
-def identifier_of(*settings):
-    experiment = Experiment().with_settings([*SMALL, *settings])
-    candidates = candidates_of(experiment, 1, precise=False)
-    types = [candidates.types[k] for k in candidates.seen]
-    prior = PositionPrior.of_view(candidates.renderer, (8, 8), depth_um=0.15)
-    return Identifier(candidates.renderer, types, prior)
-
-
 @pytest.fixture(scope="module")
 def bright():
-    return identifier_of()
+    return make_library(Experiment().with_settings(SMALL), 1)
 
 
 @pytest.fixture(scope="module")
 def dim():
     # A hundredth of the light.
-    return identifier_of("camera.counts_per_s=10")
+    return make_library(Experiment().with_settings([*SMALL, "camera.counts_per_s=10"]), 1)
 
 
 def test_types_are_neighbours_and_opposites(bright):
-    kinds = {one.character_deg for one in bright.types}
+    kinds = {bright.type_of(int(member)).character_deg for member in bright.visible}
     assert {0.0, 10.0, 90.0, 180.0, 270.0} <= kinds
-    assert len(bright.types) == 28
+    assert len(bright.visible) == 28
 
 
-def test_two_hundred_draws_at_the_exposure_of_the_preset(bright):
-    trials = run_trials(bright, 200, seed=1, most=6)
-    assert len(trials) == 200
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_draws_at_the_exposure_of_the_preset(bright, count):
+    trials = trials_of(bright, count, 1)
+    assert len(trials) == count
     assert (trials.gap > 6).mean() > 0.95
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
     assert 0.8 <= trials.error_ratio <= 1.2
 
 
-def test_probabilities_are_true_where_light_is_short(dim):
-    trials = run_trials(dim, 40, seed=2, most=4)
+@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_probabilities_are_true_where_light_is_short(dim, count):
+    trials = trials_of(dim, count, 2)
     assert (trials.gap < 6).sum() > 8
-    assert trials.accuracy(least_gap=6.0) >= 0.95
+    assert_right_where_the_gap_is_wide(trials)
     assert_calibrated(trials)
 
 
 def test_draws_are_those_of_their_seed(bright):
-    first, again, other = (run_trials(bright, 3, seed=seed, most=2) for seed in (4, 4, 5))
+    first, again, other = (trials_of(bright, 3, seed) for seed in (4, 4, 5))
     np.testing.assert_array_equal(first.every, again.every)
     assert (first.truth != other.truth).any()
 
 
 def test_frames_of_a_simulation_are_identified(bright):
-    truth = bright.types[7]
-    row, column = bright.renderer.pixel_steps()
+    truth, renderer = bright.types[bright.visible[7]], Renderer(bright.experiment, 1)
+    row, column = renderer.pixel_steps()
     position = 2.3 * row - 3.4 * column
-    experiment = bright.renderer.experiment.with_settings(
+    experiment = bright.experiment.with_settings(
         [
             f"defects=[{{plane={list(truth.plane)}, burgers={list(truth.burgers)}, "
             f"character_deg={truth.character_deg}, position_um={position.tolist()}}}]",
@@ -90,38 +101,28 @@ def test_frames_of_a_simulation_are_identified(bright):
         ]
     )
     frames = wb.simulate(experiment, workers=1).images.values
-    dark = bright.renderer.setups[0].detector.dark
-    found = bright.identify(Observation(frames - dark, Camera(bright).noise))
-    assert found.fits[0].type == truth
-    assert bright.probability(found, 7) > 0.999
-    assert found.explained
-    along = candidates_of(experiment, 1).lines([truth.number], position[None]).lines[0]
-    away = np.cross(found.fits[0].position_um - position, along)
+    dark = renderer.setups[0].detector.dark
+    found = match(Observation(frames - dark, Camera(renderer).noise), bright, NEAR, workers=1)
+    assert found.best.type == truth
+    assert found.best.cautious_probability > 0.999
+    assert found.verdict.decided
+    along = line_at(renderer, truth, (0.0, 0.0, 0.0)).lines[0]
+    away = np.cross(found.best.refinement.position_um - position, along)
     assert np.linalg.norm(away) < 0.02
-
-
-def test_a_type_that_is_not_on_the_list_is_told(bright):
-    truth = bright.types[2].turned(60.0)
-    assert truth.character_deg not in {one.character_deg for one in bright.types}
-    line = line_at(bright.renderer, truth, (1.2, -0.7, 0.0))
-    assert not bright.identify(Camera(bright).observe(line, 1), most=4).explained
 
 
 @pytest.fixture(scope="module")
 def every():
     # No list of planes, Burgers vectors and characters: 432 types, of which 420 can be seen.
-    experiment = Experiment().with_settings(SMALL[:4])
-    candidates = candidates_of(experiment, 2)
-    types = [candidates.types[k] for k in candidates.seen]
-    assert (len(candidates.types), len(types)) == (432, 420)
-    prior = PositionPrior.of_view(candidates.renderer, (8, 8), depth_um=0.15)
-    return Identifier(candidates.renderer, types, prior)
+    library = make_library(Experiment().with_settings(SMALL[:4]), 2)
+    assert (len(library.types), len(library.visible)) == (432, 420)
+    return library
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 11])
 def test_all_classes_of_fcc(every, seed):
-    trials = run_trials(every, 200, seed=seed)
+    trials = trials_of(every, 200, seed)
     assert trials.accuracy(least_gap=6.0) >= 0.95
     assert_calibrated(trials)
     assert 0.8 <= trials.error_ratio <= 1.2

@@ -101,7 +101,7 @@ def candidates_of(
     return candidates
 
 
-def settings_of(experiment: Experiment) -> Identify:
+def identify_table(experiment: Experiment) -> Identify:
     """The table ``[identify]`` of an experiment, or the default one."""
     return experiment.identify or Identify()
 
@@ -115,17 +115,17 @@ def types_of(experiment: Experiment) -> tuple[DislocationType, ...]:
         If the crystal's slip systems are not known, or none is left by ``identify.planes`` and
         ``identify.burgers``.
     """
-    crystal, settings = crystal_of(experiment), settings_of(experiment)
-    systems = [one.system for one in slip_systems_of(experiment, crystal)]
-    if settings.planes is not None:
-        systems = _along(systems, 0, settings.planes, crystal)
-    if settings.burgers is not None:
-        systems = _along(systems, 1, settings.burgers, crystal)
-    angles = settings.characters_deg
+    crystal, table = crystal_of(experiment), identify_table(experiment)
+    systems = [known.system for known in slip_systems_of(experiment, crystal)]
+    if table.planes is not None:
+        systems = _along(systems, 0, table.planes, crystal)
+    if table.burgers is not None:
+        systems = _along(systems, 1, table.burgers, crystal)
+    angles = table.characters_deg
     if angles is None:
-        assert settings.character_step_deg is not None
-        with naming("identify.character_step_deg", settings.character_step_deg):
-            angles = characters(settings.character_step_deg)
+        assert table.character_step_deg is not None
+        with naming("identify.character_step_deg", table.character_step_deg):
+            angles = characters(table.character_step_deg)
     return dislocation_types(crystal.cell, crystal.space_group, systems, angles)
 
 
@@ -143,11 +143,11 @@ def _along(
         with naming(place, list(indices)):
             read = plane_of if part == 0 else direction_of
             vector = read(indices, crystal.cell, place)
-        found = [system for system in systems if _parallel(system[part], vector)]
-        if not found:
+        alike = [system for system in systems if _parallel(system[part], vector)]
+        if not alike:
             known = ", ".join(dict.fromkeys(str(list(system[part])) for system in systems))
             raise InputError(place, list(indices), f"is in no slip system; there are {known}")
-        chosen += [system for system in found if system not in chosen]
+        chosen += [system for system in alike if system not in chosen]
     return chosen
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +18,20 @@ from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.frame_noise import FrameNoise, shortened
-from weakbeam.identify.library.candidates import Candidates, candidates_of, settings_of
+from weakbeam.identify.library.candidates import Candidates, candidates_of, identify_table
+from weakbeam.identify.library.contrast import (
+    DETECTABLE,
+    FAINT,
+    Contrast,
+    contrast_of,
+    frame_noises,
+)
 from weakbeam.identify.library.making import make_all
 from weakbeam.run.estimate import physical_memory
 from weakbeam.run.render import Condition
 
 Bools = NDArray[np.bool_]
 Progress = Callable[[float], None]
-
-FAINT = 1e-6
-"""An image that differs from that of the perfect crystal by less (rms) shows nothing."""
-
-DETECTABLE = 3.0
-"""Signal-to-noise ratio of all pixels together from which a dislocation can be seen."""
 
 _SHARE_OF_MEMORY = 0.8
 
@@ -50,22 +51,6 @@ class Images(Protocol):
         """Frames of one member, of a slice or of a list of members."""
 
     def __len__(self) -> int: ...
-
-
-class Contrast(NamedTuple):
-    """How much images of a member differ from those of the perfect crystal.
-
-    Attributes
-    ----------
-    visibility : float
-        Rms of the difference over all pixels and conditions, relative intensity.
-    signal_to_noise : float
-        Root of the sum of its squares over the variance of the noise; NaN for a camera that does
-        not count.
-    """
-
-    visibility: float
-    signal_to_noise: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,14 +224,14 @@ def plan_library(experiment: Experiment, workers: int | None = None) -> LibraryP
         If the experiment contradicts physics, has no candidates, wants noise of a camera that does
         not count, or is a z-scan without heights.
     """
-    settings = settings_of(experiment)
-    if settings.mode == "z-scan" and not experiment.scan.z.moving:
+    table = identify_table(experiment)
+    if table.mode == "z-scan" and not experiment.scan.z.moving:
         raise InputError(
             "identify.mode", "z-scan", "needs several heights: [scan.z] half_range_um and steps"
         )
     noise = wants_noise(experiment)
     candidates = candidates_of(experiment, workers)
-    places = [*product(settings.positions_um, settings.depths_um)]
+    places = [*product(table.positions_um, table.depths_um)]
     raised = np.array([position for position, _ in places])
     depths = np.array([depth for _, depth in places])
     raised = raised + depths[:, None] * candidates.renderer.up
@@ -326,35 +311,16 @@ def wants_noise(experiment: Experiment) -> bool:
     InputError
         If they are, but the camera does not count.
     """
-    settings, counting = settings_of(experiment), experiment.camera.is_counting
-    if settings.noise is None:
-        return settings.is_training and counting
-    if settings.noise and not counting:
+    table, counting = identify_table(experiment), experiment.camera.is_counting
+    if table.noise is None:
+        return table.is_training and counting
+    if table.noise and not counting:
         raise InputError(
             "identify.noise", True, 'needs a camera that counts: camera.model = "pco_edge"'
         )
-    return settings.noise
-
-
-def frame_noises(candidates: Candidates) -> tuple[FrameNoise, ...]:
-    """The noise of the camera in each condition."""
-    renderer = candidates.renderer
-    every = [FrameNoise(setup.detector) for setup in renderer.setups]
-    return tuple(every[condition.reflection] for condition in renderer.conditions)
+    return table.noise
 
 
 def mean_intensity(images: Floats32) -> Floats:
     """Mean of each image, (conditions,)."""
     return np.asarray(images.mean(axis=(-2, -1), dtype=np.float64))
-
-
-def contrast_of(images: Floats32, perfect: Floats32, noises: Sequence[FrameNoise]) -> Contrast:
-    """How much images differ from those of the perfect crystal, all (conditions, rows, columns)."""
-    total = ratio = 0.0
-    for image, background, noise in zip(images, perfect, noises, strict=True):
-        # Not as a product of vectors: the threads of BLAS would take the cores of the others.
-        square = float(np.square(image - background).sum(dtype=np.float64))
-        total += square
-        sigma = float(noise.sigma(background.mean())) if noise.noise is not None else np.nan
-        ratio += square / sigma**2
-    return Contrast(float(np.sqrt(total / images.size)), float(np.sqrt(ratio)))

@@ -21,12 +21,12 @@ Table = Mapping[str, NDArray[Any]]
 def types_table(types: Sequence[DislocationType], distortion: Floats) -> Fields:
     """The types; ``same_line`` is the least number of a type with the same b and t."""
     return {
-        "plane": np.array([one.plane for one in types]),
-        "burgers": np.array([one.burgers for one in types]),
-        "character": (np.array([one.character_deg for one in types]), "deg"),
-        "burgers_vector": (np.array([one.burgers_vector for one in types]), "um"),
-        "edge_line": (np.array([one.edge for one in types]), ""),
-        "same_line": np.array([min((one.number, *one.same_as)) for one in types]),
+        "plane": np.array([kind.plane for kind in types]),
+        "burgers": np.array([kind.burgers for kind in types]),
+        "character": (np.array([kind.character_deg for kind in types]), "deg"),
+        "burgers_vector": (np.array([kind.burgers_vector for kind in types]), "um"),
+        "edge_line": (np.array([kind.edge for kind in types]), ""),
+        "same_line": np.array([min((kind.number, *kind.same_as)) for kind in types]),
         "distortion_1um": (distortion, ""),
     }
 
@@ -86,11 +86,11 @@ def members_from(table: Table) -> Members:
 def conditions_table(conditions: Sequence[Condition], perfect: Floats) -> Fields:
     """The conditions, with the intensity of the perfect crystal."""
     return {
-        "reflection": np.array([one.reflection for one in conditions]),
-        "phi": (np.array([one.phi for one in conditions]), "rad"),
-        "chi": (np.array([one.chi for one in conditions]), "rad"),
-        "two_theta": (np.array([one.two_theta for one in conditions]), "rad"),
-        "z": (np.array([one.z for one in conditions]), "um"),
+        "reflection": np.array([condition.reflection for condition in conditions]),
+        "phi": (np.array([condition.phi for condition in conditions]), "rad"),
+        "chi": (np.array([condition.chi for condition in conditions]), "rad"),
+        "two_theta": (np.array([condition.two_theta for condition in conditions]), "rad"),
+        "z": (np.array([condition.z for condition in conditions]), "um"),
         "perfect_intensity": (perfect, ""),
     }
 
@@ -103,21 +103,21 @@ def conditions_from(table: Table) -> tuple[Condition, ...]:
 
 def lines_table(drawn: Sequence[Drawn], ratios: Sequence[Floats]) -> Fields:
     """The dislocations of a training set, those of one image after those of the one before."""
-    counts = [len(one.types) for one in drawn]
+    counts = [len(lines.types) for lines in drawn]
     return {
         "image": np.repeat(np.arange(len(drawn)), counts),
         "place": np.concatenate([np.arange(count) for count in counts]),
-        "type": np.concatenate([one.types for one in drawn]),
-        "position": (np.concatenate([one.positions_um for one in drawn]), "um"),
+        "type": np.concatenate([lines.types for lines in drawn]),
+        "position": (np.concatenate([lines.positions_um for lines in drawn]), "um"),
         "signal_to_noise": (np.concatenate(ratios), ""),
     }
 
 
 def trace_tables(plan: TrainingPlan, drawn: Sequence[Drawn]) -> list[Fields]:
     """Where the dislocations appear in pixels, for each condition; rows as in `lines_table`."""
-    every = [plan.traces(one) for one in drawn]
-    piercing = np.concatenate([one for one, _ in every], axis=1)
-    ends = np.concatenate([one for _, one in every], axis=1)
+    every = [plan.traces(lines) for lines in drawn]
+    piercing = np.concatenate([places for places, _ in every], axis=1)
+    ends = np.concatenate([both for _, both in every], axis=1)
     return [
         {
             "piercing": (place, "pixel"),

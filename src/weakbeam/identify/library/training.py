@@ -15,8 +15,9 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Identify
 from weakbeam.fit.frame_noise import FrameNoise, shortened
-from weakbeam.identify.library.candidates import Candidates, candidates_of, settings_of
-from weakbeam.identify.library.library import contrast_of, frame_noises, wants_noise
+from weakbeam.identify.library.candidates import Candidates, candidates_of, identify_table
+from weakbeam.identify.library.contrast import contrast_of, frame_noises
+from weakbeam.identify.library.library import wants_noise
 from weakbeam.identify.library.making import make_all
 from weakbeam.run.view import View, view_of
 
@@ -38,7 +39,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class TrainingSample:
     """One image under all conditions, with its labels.
 
     Parameters
@@ -76,18 +77,18 @@ class TrainingPlan:
     ----------
     candidates : Candidates
         The types, and what makes their images.
-    settings : Identify
+    table : Identify
         How many images of how many dislocations, and where these are.
     noise : bool
         Whether frames are counts with noise.
     """
 
     candidates: Candidates
-    settings: Identify
+    table: Identify
     noise: bool
 
     def __len__(self) -> int:
-        return self.settings.images
+        return self.table.images
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -115,34 +116,34 @@ class TrainingPlan:
         Types are those that some reflection shows at all, each equally likely. Where the lines
         cross the height of their depth is distributed evenly over the first condition's image.
         """
-        settings = self.settings
-        random = np.random.default_rng([settings.seed, number])
-        fewest = settings.fewest_dislocations or settings.dislocations
-        count = int(random.integers(fewest, settings.dislocations + 1))
+        table = self.table
+        random = np.random.default_rng([table.seed, number])
+        fewest = table.fewest_dislocations or table.dislocations
+        count = int(random.integers(fewest, table.dislocations + 1))
         types = random.choice(self.candidates.seen, count)
-        low = settings.margin_px - 0.5
+        low = table.margin_px - 0.5
         high = np.array(self.candidates.renderer.shape) - 1.0 - low
         pixels = random.uniform(low, high, (count, 2))
-        depths = random.uniform(-1.0, 1.0, count) * settings.half_depth_um
+        depths = random.uniform(-1.0, 1.0, count) * table.half_depth_um
         return Drawn(types, self.views[0].point(pixels, depths))
 
-    def samples(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[TrainingSample]:
         """All images, in order; see `weakbeam.identify.library.making.make_all`."""
         return make_all(self, plan_training)
 
     @property
     def rendered(self) -> int:
         """How many images are rendered for one, under each condition."""
-        several = self.settings.labels and self.settings.dislocations > 1
-        return 1 + self.settings.dislocations if several else 1
+        several = self.table.labels and self.table.dislocations > 1
+        return 1 + self.table.dislocations if several else 1
 
-    def make(self, number: int) -> Sample:
+    def make(self, number: int) -> TrainingSample:
         """Make one image with its labels."""
         drawn = self.draw(number)
         renderer = self.candidates.renderer
         lines = self.candidates.lines(drawn.types.tolist(), drawn.positions_um)
         images = renderer.image(lines)
-        most = self.settings.dislocations if self.settings.labels else 0
+        most = self.table.dislocations if self.table.labels else 0
         shape = (len(images), most, *renderer.shape)
         contributions, masks = np.zeros(shape, np.float16), np.zeros(shape, np.uint8)
         ratios = np.full(len(lines), np.nan)
@@ -152,7 +153,9 @@ class TrainingPlan:
             contributions[:, place] = added
             masks[:, place] = self._stands_out(np.abs(added))
             ratios[place] = contrast_of(alone, self.perfect, self._noises).signal_to_noise
-        return Sample(number, drawn, self._frames(number, images), contributions, masks, ratios)
+        return TrainingSample(
+            number, drawn, self._frames(number, images), contributions, masks, ratios
+        )
 
     def traces(self, drawn: Drawn) -> tuple[Floats, Floats]:
         """Where the dislocations of an image appear.
@@ -184,7 +187,7 @@ class TrainingPlan:
     def _stands_out(self, sizes: Floats32) -> NDArray[np.bool_]:
         largest = sizes.max(axis=(-2, -1), keepdims=True)
         above: NDArray[np.bool_] = sizes > np.maximum(
-            self._noise_level, self.settings.mask_fraction * largest
+            self._noise_level, self.table.mask_fraction * largest
         )
         return above
 
@@ -192,7 +195,7 @@ class TrainingPlan:
     def _noise_level(self) -> Floats32:
         pairs = zip(self._noises, self.perfect, strict=True)
         sigma = np.array([noise.sigma(image) for noise, image in pairs], np.float32)
-        return self.settings.mask_sigma * sigma
+        return self.table.mask_sigma * sigma
 
 
 def plan_training(experiment: Experiment, workers: int | None = None) -> TrainingPlan:
@@ -211,13 +214,13 @@ def plan_training(experiment: Experiment, workers: int | None = None) -> Trainin
         If the experiment contradicts physics, has no candidates, wants noise of a camera that does
         not count, or margins that leave nothing of the image.
     """
-    settings, noise = settings_of(experiment), wants_noise(experiment)
+    table, noise = identify_table(experiment), wants_noise(experiment)
     candidates = candidates_of(experiment, workers, precise=not noise)
     rows, columns = candidates.renderer.shape
-    if 2.0 * settings.margin_px >= min(rows, columns):
+    if 2.0 * table.margin_px >= min(rows, columns):
         raise InputError(
             "identify.margin_px",
-            settings.margin_px,
+            table.margin_px,
             f"leaves nothing of images of {rows} x {columns} pixels",
         )
-    return TrainingPlan(candidates, settings, noise)
+    return TrainingPlan(candidates, table, noise)

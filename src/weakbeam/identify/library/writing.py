@@ -16,10 +16,10 @@ from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.identify.library.candidates import settings_of, types_of
+from weakbeam.identify.library.candidates import identify_table, types_of
+from weakbeam.identify.library.contrast import Contrast
 from weakbeam.identify.library.disk_room import NOISE_PACKED, Room
 from weakbeam.identify.library.library import (
-    Contrast,
     Library,
     LibraryPlan,
     Progress,
@@ -36,7 +36,7 @@ from weakbeam.identify.library.tables import (
     types_from,
     types_table,
 )
-from weakbeam.identify.library.training import Drawn, Sample, TrainingPlan, plan_training
+from weakbeam.identify.library.training import Drawn, TrainingPlan, TrainingSample, plan_training
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
@@ -125,7 +125,7 @@ def generate_images(
         If writing fails later, the disk is too small for all images by the size of the first ones,
         or a process is lost; nothing is left of the file then.
     """
-    record = record_training if settings_of(experiment).is_training else record_library
+    record = record_training if identify_table(experiment).is_training else record_library
     return record(experiment, folder, overwrite=overwrite, workers=workers, progress=progress)
 
 
@@ -137,10 +137,10 @@ def count_images(experiment: Experiment) -> int:
     InputError
         If the crystal's slip systems are not known, or none is left.
     """
-    settings = settings_of(experiment)
-    if settings.is_training:
-        return settings.images
-    places = len(settings.positions_um) * len(settings.depths_um)
+    table = identify_table(experiment)
+    if table.is_training:
+        return table.images
+    places = len(table.positions_um) * len(table.depths_um)
     return len(types_of(experiment)) * places
 
 
@@ -163,10 +163,10 @@ def record_library(
     with _new_file(target, experiment, plan, overwrite) as file:
         first, begun = 0, file.path.stat().st_size
         for batch in batches(plan.frames(), item):
-            frames = np.stack([images for images, _ in batch], axis=1)
+            frames = np.stack([member for member, _ in batch], axis=1)
             contrasts += [contrast for _, contrast in batch]
-            for index, stack in enumerate(frames):
-                file.write_frames(index, np.arange(first, first + len(batch)), stack)
+            for index, images in enumerate(frames):
+                file.write_frames(index, np.arange(first, first + len(batch)), images)
             first += len(batch)
             room.check(file.path, begun, first / len(plan))
             if progress is not None:
@@ -190,7 +190,7 @@ def record_training(
     check_target(target, experiment, overwrite)
     plan = plan_training(experiment, workers)
     shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
-    most = plan.settings.dislocations if plan.settings.labels else 0
+    most = plan.table.dislocations if plan.table.labels else 0
     item = conditions * math.prod(shape) * (plan.dtype.itemsize + 3 * most)
     room = _room_for(target, experiment, plan, item)
     drawn: list[Drawn] = []
@@ -306,16 +306,16 @@ def check_target(target: Path, experiment: Experiment, overwrite: bool) -> None:
     """Refuse a place where a file cannot be made, or would replace one unasked."""
     folder, beside = target.parent, target.parent / EXPERIMENT_FILE
     if folder.exists() and not folder.is_dir():
-        raise InputError("--output", str(folder), "is a file; it must be a folder")
+        raise InputError("folder", str(folder), "is a file; it must be a folder")
     if overwrite:
         return
     if target.exists():
         raise InputError(
-            "--output", str(folder), f"holds {target.name} already: use --overwrite, or another"
+            "folder", str(folder), f"holds {target.name} already: overwrite it, or choose another"
         )
     if beside.exists() and beside.read_bytes() != experiment.to_toml().encode():
         raise InputError(
-            "--output", str(folder), f"has another {EXPERIMENT_FILE}: choose another folder"
+            "folder", str(folder), f"has another {EXPERIMENT_FILE}: choose another folder"
         )
 
 
@@ -359,7 +359,7 @@ def _new_file(
         yield file
 
 
-def _write_samples(file: LibraryFile, batch: Sequence[Sample], labels: bool) -> None:
+def _write_samples(file: LibraryFile, batch: Sequence[TrainingSample], labels: bool) -> None:
     """Write images one after another in the set, under every condition."""
     numbers = np.array([sample.number for sample in batch])
     for index in range(len(batch[0].frames)):

@@ -121,8 +121,8 @@ def _local_level(image: Floats, good: NDArray[np.bool_]) -> Level:
                 slice(edges[1][column], edges[1][column + 1]),
             )
             pixels = image[part][good[part]]
-            found = _median_and_spread(pixels) if pixels.size else whole
-            middle[row, column], spread[row, column] = found
+            middle_and_spread = _median_and_spread(pixels) if pixels.size else whole
+            middle[row, column], spread[row, column] = middle_and_spread
     centers = [0.5 * (e[1:] + e[:-1] - 1) for e in edges]
     return Level(_stretched(middle, centers, image.shape), np.asarray(np.median(spread)))
 

@@ -134,10 +134,10 @@ def correlation_scores(
     ShiftScores
         Its `gain` is the correlation again, which has no unit of likelihood.
     """
-    seen = np.asarray(images, dtype=np.float64)
-    blocks, shape = _first(members, len(seen))
-    together = [0] * len(seen) if groups is None else groups
-    return _score(blocks, _Cleaned(seen, shape, max_shift, method, together), workers)
+    cleaned = np.asarray(images, dtype=np.float64)
+    blocks, shape = _first(members, len(cleaned))
+    together = [0] * len(cleaned) if groups is None else groups
+    return _score(blocks, _Cleaned(cleaned, shape, max_shift, method, together), workers)
 
 
 class _Scorer(Protocol):
@@ -191,8 +191,8 @@ class _Weighted:
         for group, left_out in zip(self._groups, self._left_out, strict=True):
             cross = np.maximum(crossed[:, group].sum(axis=1), 0.0)
             size = power[:, group].sum(axis=1)
-            seen = size > _NO_CONTRAST * np.abs(squares[:, group].sum(axis=1)).max()
-            gain = np.where(seen, 0.5 * cross**2 / np.where(seen, size, 1.0), 0.0)
+            contrasting = size > _NO_CONTRAST * np.abs(squares[:, group].sum(axis=1)).max()
+            gain = np.where(contrasting, 0.5 * cross**2 / np.where(contrasting, size, 1.0), 0.0)
             best, shift, peak = _peaks(gain * left_out, self._fourier)
             there = self._power[group].sum(axis=0)
             at = tuple((shift + self._fourier.bounds).T)
@@ -230,13 +230,15 @@ class _Cleaned:
         sums = self._fourier.correlate(self._spectra, self._fourier.spectra(clean))
         size = np.sqrt(self._size * np.sum(clean**2, axis=(1, 2, 3)))
         size[size == 0.0] = np.inf
-        found = [
+        peaks_of_groups = [
             _peaks(sums[:, group].sum(axis=1, dtype=np.float64), self._fourier)
             for group in self._groups
         ]
-        value = np.asarray(np.sum([best for best, _, _ in found], axis=0) / size, dtype=np.float64)
-        shifts = np.stack([shift for _, shift, _ in found], 1)
-        peaks = np.stack([peak for _, _, peak in found], 1)
+        value = np.asarray(
+            np.sum([best for best, _, _ in peaks_of_groups], axis=0) / size, dtype=np.float64
+        )
+        shifts = np.stack([shift for _, shift, _ in peaks_of_groups], 1)
+        peaks = np.stack([peak for _, _, peak in peaks_of_groups], 1)
         return value, value, shifts, peaks
 
 
@@ -254,16 +256,16 @@ def _peaks(maps: Floats, fourier: Correlator) -> tuple[Floats, Ints, Floats]:
 
 
 def _score(blocks: Iterator[Floats32], scorer: _Scorer, workers: int | None) -> ShiftScores:
-    found: list[Scores] = []
+    scores: list[Scores] = []
     threads = worker_count(workers)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Scores]] = deque()
         for block in blocks:
             waiting.append(pool.submit(scorer, block))
             if len(waiting) > _AHEAD * threads:
-                found.append(waiting.popleft().result())
-        found += [future.result() for future in waiting]
-    gain, correlation, shift, peak = (np.concatenate(parts) for parts in zip(*found, strict=True))
+                scores.append(waiting.popleft().result())
+        scores += [future.result() for future in waiting]
+    gain, correlation, shift, peak = (np.concatenate(parts) for parts in zip(*scores, strict=True))
     return ShiftScores(gain, correlation, shift, peak)
 
 

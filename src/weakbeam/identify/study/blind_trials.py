@@ -1,4 +1,8 @@
-"""Blind trials: dislocations drawn at random, imaged with noise, identified, and counted."""
+"""Blind trials: dislocations drawn at random, imaged with noise, matched, and counted.
+
+What is tried is what ``weakbeam identify match`` does: a library without noise, and
+:func:`~weakbeam.identify.match.match` with its options.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,18 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.types import DislocationType
 from weakbeam.fit.frame_noise import FrameNoise
 from weakbeam.fit.line_place import place_of
 from weakbeam.fit.observation import Bools, Noise, Observation
-from weakbeam.fit.refine import refine, starting_point
-from weakbeam.identify.identifier import Identification, Identifier, line_at
+from weakbeam.fit.refine import Refinement, refine, starting_point
+from weakbeam.identify.library.library import Library
+from weakbeam.identify.match import match
+from weakbeam.identify.match_options import MatchOptions
+from weakbeam.identify.match_result import Match
+from weakbeam.identify.refined_candidates import position_prior
 from weakbeam.identify.study.separation import expected_gap
+from weakbeam.run.render import Renderer
 
 _DARK_ENTRY = 1_000_003
 """Number of the entry of the dark frames, apart from all draws."""
@@ -34,12 +44,13 @@ class Trials:
 
     Parameters
     ----------
-    truth, found : (n,) ndarray of int
-        Places of the true and of the most probable type in the list.
+    truth, best : (n,) ndarray of int
+        Numbers of the true type and of the most probable one; of types that make the same images
+        the lowest stands for all, and for a line that was turned the nearest type of the list.
     right : (n,) ndarray of bool
         Whether both make the same images.
     probability : (n,) ndarray
-        Posterior probability of the images of the type that was found.
+        Posterior probability of the images of the most probable type.
     truth_probability : (n,) ndarray
         That of the true type.
     every : (n, images) ndarray
@@ -57,7 +68,7 @@ class Trials:
     """
 
     truth: Ints
-    found: Ints
+    best: Ints
     right: Bools
     probability: Floats
     truth_probability: Floats
@@ -130,8 +141,8 @@ class Camera:
 
     Parameters
     ----------
-    identifier : Identifier
-        Whose renderer makes the images; its experiment has a camera that counts.
+    renderer : Renderer
+        Makes the images; its experiment has a camera that counts.
     dark_frames : int
         Number of dark frames.
 
@@ -141,8 +152,8 @@ class Camera:
         If the camera does not count.
     """
 
-    def __init__(self, identifier: Identifier, dark_frames: int = 20) -> None:
-        self._renderer = identifier.renderer
+    def __init__(self, renderer: Renderer, dark_frames: int = 20) -> None:
+        self._renderer = renderer
         self._noises = [FrameNoise(setup.detector) for setup in self._renderer.setups]
         first = self._noises[0]
         if first.noise is None:
@@ -178,59 +189,75 @@ class Camera:
 
 
 def run_trials(
-    identifier: Identifier,
+    library: Library,
     count: int,
     seed: int = 0,
+    options: MatchOptions | None = None,
     types: Sequence[int] | None = None,
-    most: int = 12,
     progress: Callable[[float], None] | None = None,
+    renderer: Renderer | None = None,
 ) -> Trials:
-    """Draw dislocations, image and identify them.
+    """Draw dislocations, image them and match the images.
 
     Parameters
     ----------
-    identifier : Identifier
-        The types, all equally likely, and the prior of the position, from which it is drawn.
+    library : Library
+        Ideal images of the types; its experiment has a camera that counts.
     count : int
         Number of draws.
     seed : int
         Seed of types and positions; the noise has that of the camera.
+    options : MatchOptions, optional
+        How to match. Positions are drawn from where it takes dislocations to be.
     types : sequence of int, optional
-        Places in the list of the types that are drawn; all by default.
-    most : int
-        Largest number of types that are refined in each.
+        Numbers of the types that are drawn, all equally likely; those that can be seen unless
+        given.
     progress : callable, optional
         Told of every draw that is done.
+    renderer : Renderer, optional
+        Makes the images of the draws and of the match; one of the library's experiment, as precise
+        as the command's, unless given.
 
     Returns
     -------
     Trials
+
+    Raises
+    ------
+    ValueError
+        If the camera does not count.
     """
-    camera = Camera(identifier)
+    chosen, trial = options or MatchOptions(), _Trial(library, renderer)
     random = np.random.default_rng(seed)
-    prior = identifier.prior
+    prior = position_prior(library, trial.renderer, chosen)
     box = np.array([prior.rows, prior.columns, prior.depth_um])
-    choice = np.arange(len(identifier.types)) if types is None else np.asarray(types)
-    firsts = np.flatnonzero(identifier.same == np.arange(len(identifier.types)))
+    choice = trial.visible if types is None else np.asarray(types)
+    firsts = np.unique([trial.first[int(k)] for k in trial.visible])
     rows = []
     for number in range(count):
         truth = int(random.choice(choice))
-        at = box * random.uniform(-0.5, 0.5, 3)
-        line = line_at(identifier.renderer, identifier.types[truth], at)
-        result = identifier.identify(camera.observe(line, number + 1), most, fewest=1)
-        every = np.array([identifier.probability(result, int(k)) for k in firsts])
-        best = int(firsts[np.argmax(every)])
-        same = int(identifier.same[truth])
+        line = line_at(trial.renderer, library.types[truth], box * random.uniform(-0.5, 0.5, 3))
+        observation = trial.camera.observe(line, number + 1)
+        result = match(observation, library, chosen, workers=1, renderer=trial.renderer)
+        every = np.zeros(len(firsts))
+        for candidate in result.candidates:
+            own = np.searchsorted(firsts, trial.first[candidate.type.number])
+            every[own] += candidate.cautious_probability
+        best, same = int(firsts[np.argmax(every)]), trial.first[truth]
+        true_image = int(np.searchsorted(firsts, same))
+        gap, errors, ambiguous = trial.compared(result, truth, line)
         rows.append(
             (
-                truth,
+                same,
                 best,
                 best == same,
                 every.max(),
-                identifier.probability(result, truth),
+                every[true_image],
                 every,
-                int(np.flatnonzero(firsts == same)[0]),
-                *_against_truth(identifier, camera, result, same, at),
+                true_image,
+                gap,
+                errors,
+                ambiguous,
             )
         )
         if progress is not None:
@@ -238,39 +265,63 @@ def run_trials(
     return Trials(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _against_truth(
-    identifier: Identifier, camera: Camera, result: Identification, truth: int, at: Floats
-) -> tuple[float, Floats, bool]:
-    """Gap to the strongest competitor, error over the Cramér-Rao bound, whether ambiguous."""
-    kind = identifier.types[truth]
-    line = line_at(identifier.renderer, kind, at)
-    signal = camera.signal(line)
-    # Of types that were not refined the scores tell how far they are.
-    left = result.scores.copy()
-    refined = {fit.type.number for fit in result.fits}
-    left[[k for k, one in enumerate(identifier.types) if one.number in refined]] = -np.inf
-    gap = float(result.scores[truth] - left.max())
-    for fit in [fit for fit in result.fits if fit.type.number != kind.number][:_COMPETITORS]:
-        distance = expected_gap(signal, fit.image, camera.noise)
-        if distance < _CLOSE:
-            # Noise has moved the competitor away from where it comes nearest to the truth.
-            start = starting_point(identifier.renderer, fit.position_um)
-            ideal = Observation(signal, camera.noise)
-            fit = refine(
-                ideal,
-                identifier.renderer,
-                fit.type,
-                start[:2],
-                start[2],
-                prior=identifier.prior,
-                scout=False,
-            )
-            distance = min(distance, expected_gap(signal, fit.image, camera.noise))
-        gap = min(gap, distance)
-    own = [fit for fit in result.fits if fit.type.number == kind.number]
-    if not own or set(own[0].names[:2]) & set(own[0].undetermined):
-        return gap, np.full(2, np.nan), False
-    renderer = identifier.renderer
-    _, true = place_of(line.lines[0], line.positions[0], renderer.pixel_steps(), renderer.up)
-    variances, axes = np.linalg.eigh(own[0].covariance[:2, :2])
-    return gap, (own[0].values[:2] - true) @ axes / np.sqrt(variances), own[0].ambiguous
+def line_at(
+    renderer: Renderer, kind: DislocationType, at: Sequence[float] | Floats
+) -> StraightLines:
+    """A dislocation of a type, shifted by rows, columns and a depth (µm) from the origin."""
+    row, column = renderer.pixel_steps()
+    position = at[0] * row + at[1] * column + at[2] * renderer.up
+    return renderer.lines_of(kind.plane, kind.burgers, kind.character_deg, position)
+
+
+class _Trial:
+    """What all draws share: the renderer, the camera, and which types make the same images."""
+
+    def __init__(self, library: Library, renderer: Renderer | None) -> None:
+        self.renderer = Renderer(library.experiment, 1) if renderer is None else renderer
+        self.camera = Camera(self.renderer)
+        self.visible: Ints = np.unique(library.members.types[library.visible])
+        known = set(self.visible.tolist())
+        self.first = {
+            k: min([k, *(n for n in library.types[k].same_as if n in known)]) for k in known
+        }
+
+    def compared(
+        self, result: Match, truth: int, line: StraightLines
+    ) -> tuple[float, Floats, bool]:
+        """Gap to the strongest competitor, error over the Cramér-Rao bound, whether ambiguous."""
+        signal, same = self.camera.signal(line), self.first[truth]
+        own: list[Refinement] = []
+        others: list[Refinement] = []
+        for candidate in result.candidates:
+            if candidate.refinement is not None:
+                is_true = self.first[candidate.type.number] == same
+                (own if is_true else others).append(candidate.refinement)
+        # Of types that were not refined the scores tell how far they are.
+        refined = {fit.type.number for fit in [*own, *others]}
+        score_of = dict(result.ranking)
+        left = [
+            score
+            for number, score in result.ranking
+            if number not in refined and self.first[number] != same
+        ]
+        gap = score_of[truth] - max(left, default=-np.inf)
+        for fit in others[:_COMPETITORS]:
+            gap = min(gap, self._distance(signal, fit))
+        if not own or set(own[0].names[:2]) & set(own[0].undetermined):
+            return gap, np.full(2, np.nan), False
+        steps, up = self.renderer.pixel_steps(), self.renderer.up
+        _, true = place_of(line.lines[0], line.positions[0], steps, up)
+        variances, axes = np.linalg.eigh(own[0].covariance[:2, :2])
+        return gap, (own[0].values[:2] - true) @ axes / np.sqrt(variances), own[0].ambiguous
+
+    def _distance(self, signal: Floats, fit: Refinement) -> float:
+        """Expected gap between a signal and another type, where that comes nearest to it."""
+        distance = expected_gap(signal, fit.image, self.camera.noise)
+        if distance >= _CLOSE:
+            return distance
+        # Noise has moved the competitor away from where it comes nearest to the truth.
+        start = starting_point(self.renderer, fit.position_um)
+        ideal = Observation(signal, self.camera.noise)
+        nearest = refine(ideal, self.renderer, fit.type, start[:2], start[2], scout=False)
+        return min(distance, expected_gap(signal, nearest.image, self.camera.noise))

@@ -35,7 +35,7 @@ class Choice:
 
     Parameters
     ----------
-    one, other : DislocationType
+    first, second : DislocationType
         The two.
     hardest : bool
         Whether they are the hardest to tell apart.
@@ -47,8 +47,8 @@ class Choice:
         Every further condition with the gap once it is added, the largest first.
     """
 
-    one: DislocationType
-    other: DislocationType
+    first: DislocationType
+    second: DislocationType
     hardest: bool
     base: tuple[str, ...]
     gap: float
@@ -73,9 +73,9 @@ def check_choice(
         If there is no such type or image.
     """
     candidates = candidates_of(counting(experiment), 1)
-    seen = [candidates.types[k] for k in candidates.seen]
+    visible = [candidates.types[k] for k in candidates.seen]
     if between is not None:
-        _pair(seen, between)
+        _pair(visible, between)
     _check_base(base, len(candidates.renderer.conditions))
 
 
@@ -101,16 +101,16 @@ def decide(
         If there is no such type or image.
     """
     if between is None:
-        one, other = (study.types[k] for k in study.closest())
+        first, second = (study.types[k] for k in study.closest())
     else:
-        one, other = _pair(study.types, between)
+        first, second = _pair(study.types, between)
     _check_base(base, len(study.conditions))
     candidates = candidates_of(counting(study.experiment), 1)
     names = list(condition_names(candidates))
-    (_, gap), *others = extra_images(candidates, one, other, base, max_shift)
+    (_, gap), *others = extra_images(candidates, first, second, base, max_shift)
     return Choice(
-        one,
-        other,
+        first,
+        second,
         between is None,
         tuple(names[k] for k in base),
         gap,
@@ -121,16 +121,16 @@ def decide(
 def _pair(
     types: Sequence[DislocationType], between: tuple[int, int]
 ) -> tuple[DislocationType, DislocationType]:
-    one, other = (type_named(types, number, "--between") for number in between)
-    if one is other:
-        raise InputError("--between", list(between), "names one type twice")
-    return one, other
+    first, second = (type_named(types, number, "between") for number in between)
+    if first is second:
+        raise InputError("between", list(between), "names one type twice")
+    return first, second
 
 
 def _check_base(base: Sequence[int], count: int) -> None:
     for number in base:
         if number >= count:
-            raise InputError("--base", number + 1, f"the scan has {count} images")
+            raise InputError("base", number, f"the scan has {count} images")
 
 
 def report_of(study: Study, choice: Choice) -> dict[str, Any]:
@@ -158,8 +158,8 @@ def report_of(study: Study, choice: Choice) -> dict[str, Any]:
             for images in range(share.shape[1])
         ],
         "extra": {
-            "between": [choice.one.name, choice.other.name],
-            "numbers": [choice.one.number, choice.other.number],
+            "between": [choice.first.name, choice.second.name],
+            "numbers": [choice.first.number, choice.second.number],
             "hardest": choice.hardest,
             "base": list(choice.base),
             "gap": choice.gap,
@@ -177,10 +177,10 @@ def table_of(study: Study) -> str:
         + ["correlation", "relation"]
         + [f"confused_at_{level:g}" for level in study.levels]
     )
-    for k, one in enumerate(study.types):
+    for k, kind in enumerate(study.types):
         other = int(study.nearest[k, 0])
         table.writerow(
-            [one.number, _words(one.plane), _words(one.burgers), f"{one.character_deg:g}"]
+            [kind.number, _words(kind.plane), _words(kind.burgers), f"{kind.character_deg:g}"]
             + [_words(study.twins[k]), study.types[other].number]
             + [f"{study.correlations[k, other]:.4f}", RELATIONS[study.relations[k, other]]]
             + [f"{value:.4g}" for value in study.confusions[:, 0, k]]
@@ -193,7 +193,7 @@ def figures_of(study: Study, choice: Choice) -> dict[str, Drawing]:
     first, second = study.pairs
     kinds = study.relations[first, second]
     values = study.correlations[first, second]
-    groups = [f"({_words(one.plane)}) [{_words(one.burgers)}]" for one in study.types]
+    groups = [f"({_words(kind.plane)}) [{_words(kind.burgers)}]" for kind in study.types]
     condition = next(iter(condition_names(candidates_of(counting(study.experiment), 1))))
     title = _TITLE.format(count=len(study.types), condition=condition)
     above = f"{(values > PAPER_BOUND).mean():.1%} of the pairs lie above {PAPER_BOUND:g}"
@@ -216,7 +216,7 @@ def figures_of(study: Study, choice: Choice) -> dict[str, Drawing]:
         drawings["extra-image"] = Drawing(
             f"{_PLOT}.extra_figure",
             (names, gaps, choice.gap),
-            {"title": f"{choice.one.name}  or  {choice.other.name}"},
+            {"title": f"{choice.first.name}  or  {choice.second.name}"},
         )
     return drawings
 

@@ -73,12 +73,12 @@ def _all_pairs(
     fourier = Correlator((rows, columns), (rows, columns), max_shift)
     spectra = fourier.spectra(images / np.maximum(sizes, 1e-30))
     matrix = np.eye(count)
-    for one in range(count):
-        others = np.flatnonzero(wanted[one])
+    for first in range(count):
+        others = np.flatnonzero(wanted[first])
         for start in range(0, len(others), _BLOCK):
             block = others[start : start + _BLOCK]
-            highest = fourier.correlate(spectra[one], spectra[block]).max(axis=(1, 2))
-            matrix[one, block] = matrix[block, one] = highest
+            highest = fourier.correlate(spectra[first], spectra[block]).max(axis=(1, 2))
+            matrix[first, block] = matrix[block, first] = highest
         if progress is not None:
             progress(share / count)
     return matrix
@@ -86,16 +86,16 @@ def _all_pairs(
 
 def relations_of(types: Sequence[DislocationType]) -> Ints:
     """What each pair of types has in common, by place in `RELATIONS`; −1 on the diagonal."""
-    characters = np.array([one.character_deg for one in types])
-    planes = [_unsigned(one.plane) for one in types]
-    burgers = [_unsigned(one.burgers) for one in types]
+    characters = np.array([kind.character_deg for kind in types])
+    planes = [_unsigned(kind.plane) for kind in types]
+    burgers = [_unsigned(kind.burgers) for kind in types]
     relations = np.full((len(types), len(types)), 5)
     steps = np.diff(np.unique(characters))
     step = float(steps.min()) if steps.size else 360.0
-    for i, one in enumerate(types):
+    for i, kind in enumerate(types):
         for j in range(len(types)):
             same_plane, same_burgers = planes[i] == planes[j], burgers[i] == burgers[j]
-            apart = abs((one.character_deg - characters[j] + 180.0) % 360.0 - 180.0)
+            apart = abs((kind.character_deg - characters[j] + 180.0) % 360.0 - 180.0)
             if same_plane and same_burgers:
                 near = apart < 1.5 * step
                 opposite = abs(apart - 180.0) < 0.5 * step

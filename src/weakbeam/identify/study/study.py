@@ -15,8 +15,9 @@ from weakbeam.fit.frame_noise import FrameNoise
 from weakbeam.fit.observation import Noise, Observation
 from weakbeam.identify.library.candidates import Candidates, candidates_of
 from weakbeam.identify.search.background import remove_background
+from weakbeam.identify.search.moving import moved_image, overlap
 from weakbeam.identify.search.shift_scores import shift_scores
-from weakbeam.identify.search.sub_pixel import fit_shift, moved_image, overlap
+from weakbeam.identify.search.sub_pixel import fit_shift
 from weakbeam.identify.study.separation import confusion_probability, expected_gap
 from weakbeam.identify.study.similarity import (
     PAPER_BOUND,
@@ -100,8 +101,8 @@ class Study:
     def closest(self, level: int = -1, images: int = 1) -> tuple[int, int]:
         """The pair of types that is the hardest to tell apart."""
         gaps = self.gaps[level, images - 1]
-        one, k = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
-        return int(one), int(self.nearest[one, k])
+        first, k = np.unravel_index(int(np.argmin(gaps)), gaps.shape)
+        return int(first), int(self.nearest[first, k])
 
     def above(self, bound: float = PAPER_BOUND) -> dict[str, tuple[int, int]]:
         """For each relation the number of pairs that correlate more, and of all pairs."""
@@ -149,11 +150,15 @@ def run_study(
     tell = progress or (lambda share: None)
     candidates = candidates_of(counting(experiment), workers)
     _check_size(candidates.renderer.shape, max_shift)
-    seen = [candidates.types[k] for k in candidates.seen]
-    types, twins, images = _without_twins(seen, _images(candidates, seen, tell))
+    visible = [candidates.types[k] for k in candidates.seen]
+    types, twins, images = _without_twins(visible, _images(candidates, visible, tell))
     if len(types) < 2:
-        found = "there is one" if len(seen) == 1 else f"the images of all {len(seen)} are the same"
-        raise InputError("identify", None, f"a study compares types that can be seen; {found}")
+        left = (
+            "there is one"
+            if len(visible) == 1
+            else f"the images of all {len(visible)} are the same"
+        )
+        raise InputError("identify", None, f"a study compares types that can be seen; {left}")
     clean = remove_background(_as_bright(images[:, 0]), "mean").astype(np.float32)
     correlations = correlation_matrix(clean, max_shift, tell)
     nearest = np.argsort(2.0 * np.eye(len(types)) - correlations, axis=1, kind="stable")
@@ -174,8 +179,8 @@ def run_study(
 
 def extra_images(
     candidates: Candidates,
-    one: DislocationType,
-    other: DislocationType,
+    first: DislocationType,
+    second: DislocationType,
     base: Sequence[int] = (0,),
     max_shift: int = 20,
 ) -> list[tuple[int, float]]:
@@ -185,7 +190,7 @@ def extra_images(
     ----------
     candidates : Candidates
         Whose renderer has all conditions that could be measured.
-    one, other : DislocationType
+    first, second : DislocationType
         The types that are in question.
     base : sequence of int
         Numbers of the conditions that are there.
@@ -208,7 +213,7 @@ def extra_images(
     _check_size(renderer.shape, max_shift)
     images = [
         np.asarray(renderer.image(candidates.lines([t.number], np.zeros((1, 3)))), dtype=np.float64)
-        for t in (one, other)
+        for t in (first, second)
     ]
     noise, scale = _noise_of(candidates)
     there = list(base)
@@ -219,8 +224,8 @@ def extra_images(
         return float(np.mean(both))
 
     others = [k for k in range(len(renderer.conditions)) if k not in there]
-    found = sorted(((k, gap([*there, k])) for k in others), key=lambda row: -row[1])
-    return [(there[0], gap(there)), *found]
+    added = sorted(((k, gap([*there, k])) for k in others), key=lambda row: -row[1])
+    return [(there[0], gap(there)), *added]
 
 
 def _check_size(shape: tuple[int, int], max_shift: int) -> None:
@@ -265,7 +270,7 @@ def _without_twins(
 def _images(candidates: Candidates, types: Sequence[DislocationType], tell: Progress) -> Floats32:
     renderer, origin = candidates.renderer, np.zeros((1, 3))
     images = np.empty((len(types), len(renderer.conditions), *renderer.shape), np.float32)
-    lines = (candidates.lines([one.number], origin) for one in types)
+    lines = (candidates.lines([kind.number], origin) for kind in types)
     for number, image in enumerate(renderer.images(lines)):
         images[number] = image
         tell(0.3 / len(types))
@@ -299,13 +304,13 @@ def _gaps(
     noise, scale = _noise_of(candidates)
     count = images.shape[1]
     gaps = np.empty((len(levels), count, *nearest.shape))
-    for one, others in enumerate(nearest):
-        signal = scale * images[one].astype(np.float64)
+    for first, others in enumerate(nearest):
+        signal = scale * images[first].astype(np.float64)
         for k, model in enumerate(_moved(signal, images[others], noise, max_shift)):
             for n, level in enumerate(levels):
                 for more in range(count):
                     part = slice(0, more + 1)
-                    gaps[n, more, one, k] = expected_gap(level * signal[part], model[part], noise)
+                    gaps[n, more, first, k] = expected_gap(level * signal[part], model[part], noise)
         tell(0.3 / len(nearest))
     return gaps
 
@@ -315,8 +320,8 @@ def _moved(
 ) -> Iterator[Floats]:
     """Images of models where they come nearest to a signal; NaN where they do not reach."""
     shape = (signal.shape[1], signal.shape[2])
-    seen = Observation(signal, noise)
-    scores = shift_scores(seen, [models], max_shift, workers=1)
+    observation = Observation(signal, noise)
+    scores = shift_scores(observation, [models], max_shift, workers=1)
     for model, start in zip(models, scores.shift[:, 0], strict=True):
         # A pixel more on every side, as far as the fit may go.
         covered = overlap(shape, shape, start, 5)
@@ -333,9 +338,9 @@ def type_named(types: Sequence[DislocationType], number: int, key: str) -> Dislo
     InputError
         If there is none.
     """
-    for one in types:
-        if one.number == number:
-            return one
+    for kind in types:
+        if kind.number == number:
+            return kind
     raise InputError(key, number, f"is no type of the study; there are 0 to {types[-1].number}")
 
 
