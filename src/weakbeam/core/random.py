@@ -97,13 +97,13 @@ def normal_quantiles(p: Floats, x: Floats) -> None:
     Rational approximations of Wichura (1988), Applied Statistics 37, 477 (algorithm AS 241). The
     central one is taken everywhere, as vector code, and then replaced where it does not hold.
     """
-    n, tails, found = len(p), np.empty(len(p), np.int64), 0
+    n, tails, count = len(p), np.empty(len(p), np.int64), 0
     for i in range(n):
         x[i] = central_quantile(p[i] - 0.5)
     # Listed without a branch, which could not be predicted.
     for i in range(n):
-        tails[found] = i
-        found += int(abs(p[i] - 0.5) > 0.425)
-    for i in tails[:found]:
+        tails[count] = i
+        count += int(abs(p[i] - 0.5) > 0.425)
+    for i in tails[:count]:
         tail = lower_quantile(min(p[i], 1.0 - p[i]))
         x[i] = tail if p[i] < 0.5 else -tail

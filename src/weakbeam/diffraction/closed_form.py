@@ -38,13 +38,13 @@ class ClosedForm(NamedTuple):
     clip: float
     """Half width of the condenser in the same units."""
     delta: Floats
-    """(3,): limits from δ are delta · q - delta_ends, ..."""
+    """(3,): limits from δ are delta · q - delta_ends."""
     delta_ends: tuple[float, float]
-    """... the larger one first."""
+    """The larger one first."""
     xi: Floats
-    """(3,): limits from ξ are xi · q + xi_ends, ..."""
+    """(3,): limits from ξ are xi · q + xi_ends."""
     xi_ends: tuple[float, float]
-    """... the smaller one first."""
+    """The smaller one first."""
 
     def __call__(self, q_imaging: Floats) -> Floats:
         """Density at q, (..., 3)."""

@@ -217,8 +217,8 @@ def solve_mu(
     if radius == 0.0 or abs(wanted) > radius * (1.0 + 1e-15):
         return ()
     turn = math.acos(max(wanted / radius, -1.0))
-    found = [math.remainder(psi + sign * turn, 2.0 * math.pi) for sign in (1.0, -1.0)]
-    tilts = sorted({mu for mu in found if abs(mu) < 0.5 * math.pi}, key=abs)
+    both = [math.remainder(psi + sign * turn, 2.0 * math.pi) for sign in (1.0, -1.0)]
+    tilts = sorted({mu for mu in both if abs(mu) < 0.5 * math.pi}, key=abs)
     return tuple(setting_at(q, energy_kev, mu, omega, chi, phi) for mu in tilts)
 
 

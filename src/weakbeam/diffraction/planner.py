@@ -102,8 +102,8 @@ def measured_rows(
     """
     g = np.asarray(q_crystal, dtype=np.float64)
     g = g / np.linalg.norm(g)
-    seen = np.asarray(response) @ np.asarray(imaging_from_crystal)
-    return np.asarray(np.einsum("mk,j->mjk", seen, g).reshape(-1, 9))
+    rows = np.asarray(response) @ np.asarray(imaging_from_crystal)
+    return np.asarray(np.einsum("mk,j->mjk", rows, g).reshape(-1, 9))
 
 
 def best_sets(
@@ -139,12 +139,12 @@ def best_sets(
     # Sums of AᵀA over the members are all that rank, condition and error depend on.
     normal = np.einsum("nmi,nmj->nij", stacked, stacked)
     complete = math.comb(len(normal), size) <= MOST_SETS
-    found: list[ReflectionSet] = []
+    best: list[ReflectionSet] = []
     candidates = combinations(range(len(normal)), size) if complete else _built_up(normal, size)
     while some := list(islice(candidates, _SETS_AT_ONCE)):
-        found += _judged(stacked, np.array(some))
-        found = sorted(found, key=_order)[:keep]
-    return found, complete
+        best += _judged(stacked, np.array(some))
+        best = sorted(best, key=_order)[:keep]
+    return best, complete
 
 
 def _judged(rows: Floats, members: Ints) -> list[ReflectionSet]:
@@ -164,11 +164,11 @@ def _judged(rows: Floats, members: Ints) -> list[ReflectionSet]:
     ]
 
 
-def _order(found: ReflectionSet) -> tuple[int, float, tuple[int, ...]]:
+def _order(judged: ReflectionSet) -> tuple[int, float, tuple[int, ...]]:
     # Rounded, so that sets which symmetry makes equal stay in the order of their members.
-    condition = found.condition
+    condition = judged.condition
     rounded = float(f"{condition:.9g}") if math.isfinite(condition) else condition
-    return -found.rank, rounded, found.members
+    return -judged.rank, rounded, judged.members
 
 
 def _built_up(normal: Floats, size: int) -> Iterator[tuple[int, ...]]:

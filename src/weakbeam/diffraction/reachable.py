@@ -351,9 +351,9 @@ def _settings(
             solutions.append(tuple(checked(setting, q, energy_kev) for setting in pair))
     else:
         for q in q_sample:
-            found = solve_within(q, energy_kev, mu_range, chi, phi)
-            solutions.append((found[0], None) if len(found) == 1 else found)
-    etas = [found[0].eta if found and found[0] else math.nan for found in solutions]
+            within = solve_within(q, energy_kev, mu_range, chi, phi)
+            solutions.append((within[0], None) if len(within) == 1 else within)
+    etas = [pair[0].eta if pair and pair[0] else math.nan for pair in solutions]
     azimuth = np.array(etas, dtype=np.float64)
     return np.where(np.isnan(azimuth), np.nan, theta), solutions, azimuth
 

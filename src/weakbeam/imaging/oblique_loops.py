@@ -18,10 +18,10 @@ _DARK = 86.0
 """Square of a whitened q at which exp(-q²/2) counts as zero; see `normal.NOTHING`."""
 
 _FAR = 9.3
-"""Distance of a limit, in standard deviations, beyond which the normal tail counts as zero ..."""
+"""Distance of a limit, in standard deviations, beyond which the normal tail counts as zero."""
 
 _FULL = 6.2
-"""... and at which it is less than 3e-10 of the whole."""
+"""Distance of a limit at which the normal tail is less than 3e-10 of the whole."""
 
 
 @compiled

@@ -26,10 +26,10 @@ _VECTOR = 16
 """Widths of blocks are multiples of this many pixels."""
 
 MOST_SAMPLES = 64
-"""Samples of a ray, on average over the image, at which refinement ends ..."""
+"""Samples of a ray, on average over the image, at which refinement ends; see `LEAST_GAIN`."""
 
 LEAST_GAIN = 4
-"""... unless the coarsest grid alone has more than this share of them."""
+"""Refinement may always make this many times as many samples as the coarsest grid has."""
 
 SMALL_IMAGE = 4096
 """Rays of an image; one of fewer may have as many samples: a line takes a larger part of it."""
