@@ -254,9 +254,12 @@ def map_axes(setup: Setup, scan: DetectorScan) -> dict[str, MapAxis]:
     if turning_motors(scan):
         maps["misorientation"] = MapAxis("deg", "kernel-average misorientation (deg)")
     if "two_theta" in scan.moving:
-        maps["strain"] = MapAxis("", "axial strain, from the centre of mass")
+        # An arm that is scanned alone shows a part of the strain only (docs/how-to/maps.md).
+        alone = scan.moving == ("two_theta",) and not scan.phi_per_two_theta
+        kind = "apparent axial strain, arm scanned alone" if alone else "axial strain"
+        maps["strain"] = MapAxis("", f"{kind}, from the centre of mass")
         if "two_theta" in curves:
-            maps["strain_peak"] = MapAxis("", "axial strain, from the peak")
+            maps["strain_peak"] = MapAxis("", f"{kind}, from the peak")
     return maps
 
 

@@ -13,6 +13,7 @@ from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.imaging.engine import Engine, Progress
 from weakbeam.imaging.scan import DetectorScan
+from weakbeam.run.scan_weights import scan_weights
 
 EngineAt = Callable[[float], Engine]
 """Gives the engine for a height of the sample (µm)."""
@@ -122,10 +123,11 @@ def predicted_centers(setup: Setup, scan: DetectorScan, mean_q: Floats) -> dict[
     every = angle_offsets(scan)
     positions = np.stack([every[:, ANGLES.index(motor)] for motor in motors])
     shifts = every @ setup.geometry.motor_vectors
-    density = setup.acceptance.density(shifts)
+    weights = scan_weights(scan)
+    density = weights * setup.acceptance.density(shifts)
     # Far from the peak there is no light, and no centre of mass to predict.
     with np.errstate(invalid="ignore", divide="ignore"):
-        response = com_response(setup.acceptance, shifts, positions)
+        response = com_response(setup.acceptance, shifts, positions, weights)
         rest = positions @ density / density.sum()
     return {
         motor: rest[k] - np.tensordot(response[k], mean_q, axes=1) for k, motor in enumerate(motors)
