@@ -23,6 +23,15 @@ def frames(count: int, dtype: str = "uint16", seed: int = 1) -> np.ndarray:
     return random.poisson(ideal).astype(dtype)
 
 
+def peaked_frames(seed: int = 1) -> np.ndarray:
+    """Frames of a scan over `angles` whose curves fall off inside it, above a level of 100."""
+    random = np.random.default_rng(seed)
+    chi, phi = np.meshgrid(np.arange(5) - 2.0, np.arange(7) - 3.0, indexing="ij")
+    height = np.exp(-0.5 * (chi / 0.75) ** 2 - 0.5 * (phi / 0.9) ** 2).ravel()
+    ideal = 1000 * height[:, None, None] * random.uniform(0.5, 1.5, SHAPE) + 100
+    return random.poisson(ideal).astype("uint16")
+
+
 def write_bliss(
     path: Path,
     title: str,

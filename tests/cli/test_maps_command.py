@@ -3,11 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from bliss_files import SHAPE, angles, frames, write_bliss
+from bliss_files import SHAPE, angles, peaked_frames, write_bliss
 
 CHI, PHI = angles()
 TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
-STACK = frames(35)
+STACK = peaked_frames()
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def com_of(path, motor="phi"):
 
 def test_maps_and_figures_of_a_scan(weakbeam, measured, tmp_path):
     before = measured.read_bytes()
-    result = weakbeam("maps", measured, "-o", tmp_path / "maps", "--background", "median")
+    choice = ("--background", "100", "--floor", "0")
+    result = weakbeam("maps", measured, "-o", tmp_path / "maps", *choice)
     assert (result.status, result.err) == (0, "")
     assert "35 frames of 6 x 9 pixels of pco_ff, grid of 5 x 7" in result.out
     assert "phi (deg)" in result.out
@@ -32,9 +33,15 @@ def test_maps_and_figures_of_a_scan(weakbeam, measured, tmp_path):
     figures = {"intensity", "chi", "phi", "mosaicity", "misorientation"}
     assert names == {"maps.h5", *(f"{name}.png" for name in figures)}
     assert measured.read_bytes() == before
-    above = np.maximum(STACK - np.median(STACK, axis=0), 0.0)
+    assert "FWHM of sum" in result.out
+    above = STACK - 100.0
     expected = np.einsum("nij,n->ij", above, PHI) / above.sum(axis=0)
     np.testing.assert_allclose(com_of(tmp_path / "maps/maps.h5"), expected, rtol=1e-12)
+    with h5py.File(tmp_path / "maps/maps.h5") as file:
+        process = file["1.1/process"]
+        assert process["phi_fwhm_of_sum"].attrs["units"] == "deg"
+        assert process["noise"][()] == pytest.approx(10.0, rel=0.3)
+        assert process["floor"][()] == 0.0
 
 
 def test_dark_frames_and_a_constant_are_the_same_background(weakbeam, measured, tmp_path):
@@ -78,6 +85,17 @@ def test_list_of_the_entries(weakbeam, measured):
         (["--threshold", "1e9"], "leaves no pixel"),
         (["--kernel", "4"], "--kernel = 4"),
         (["--dark", "7"], "--dark = '7'"),
+        (["--floor", "-2"], "--floor = -2"),
+        (["--skip", "3-x"], "--skip = '3-x'"),
+        (["--skip", "30-40"], "frames 0 to 34"),
+        (["--skip", "0-99999999"], "more frames than any scan"),
+        (["--monitor", "pico4"], "--monitor = 'pico4'"),
+        (["--motor", "phi", "--motor", "phi"], "names a motor twice"),
+        (["--entries", "1-2"], "goes together with --over"),
+        (["--over", "mu"], "goes together with --over"),
+        (["1.1", "--entries", "1-2", "--over", "mu"], "cannot be combined"),
+        (["--entries", "1-2", "--over", "mu"], "moves no motor"),
+        (["--entries", "1,1", "--over", "mu"], "--over = 'mu': stood at -8.9"),
     ],
 )
 def test_mistakes_end_in_one_line_and_leave_nothing(weakbeam, measured, tmp_path, arguments, said):
@@ -88,11 +106,61 @@ def test_mistakes_end_in_one_line_and_leave_nothing(weakbeam, measured, tmp_path
     assert not (tmp_path / "maps").exists()
 
 
+def test_frames_are_skipped_and_named(weakbeam, measured, tmp_path):
+    choice = ("--background", "100", "--skip", "0,7-13", "--format", "none")
+    result = weakbeam("maps", measured, "-o", tmp_path / "maps", *choice)
+    assert "frames 0, 7-13 left out, as asked for" in result.err
+    with h5py.File(tmp_path / "maps/maps.h5") as file:
+        left_out = file["1.1/process/frames_left_out"][()]
+    assert left_out.tolist() == [0, *range(7, 14)]
+
+
+def test_entries_over_a_motor(weakbeam, tmp_path):
+    path = tmp_path / "a.h5"
+    for k in range(3):
+        stack = 100 + ((STACK - 100.0) * (1.0, 2.0, 1.0)[k]).astype(np.uint16)
+        write_bliss(path, TITLE, {"phi": PHI, "chi": CHI}, stack, entry=f"{k + 1}.1")
+        with h5py.File(path, "r+") as file:
+            file[f"{k + 1}.1/instrument/positioners/ccmth"] = 6.9 + 0.001 * k
+    arguments = ("--entries", "1-3", "--over", "ccmth", "--background", "100")
+    result = weakbeam("maps", path, "-o", tmp_path / "maps", *arguments, "--format", "none")
+    assert result.status == 0
+    assert "105 frames of 6 x 9 pixels of pco_ff, grid of 3 x 5 x 7" in result.out
+    with h5py.File(tmp_path / "maps/maps.h5") as file:
+        com = file["1.1-3.1/maps/ccmth_com/ccmth_com"][()]
+    np.testing.assert_allclose(com, 6.901, atol=1e-5)
+
+
+def test_edf_images_of_a_scan(weakbeam, tmp_path):
+    for k in range(21):
+        light = np.exp(-0.5 * ((k - 10) / 3.0) ** 2)
+        image = np.full(SHAPE, 100 + 2000 * light).astype("<u2")
+        header = (
+            f"{{ DataType = UnsignedShort ; Dim_1 = {SHAPE[1]} ; Dim_2 = {SHAPE[0]} ; "
+            f"scan = ascan diffry 0 0.2 20 1 ; point_no = {k} ; "
+            f"motor_mne = diffry ; motor_pos = {0.01 * k:.4f} ;"
+        )
+        (tmp_path / f"strain_{k}.edf").write_bytes(
+            header.ljust(510).encode() + b"}\n" + bytes(image)
+        )
+    files = sorted(tmp_path.glob("*.edf"))
+    for number, source in enumerate(([tmp_path], [tmp_path / "*.edf"], files)):
+        folder = tmp_path / f"maps{number}"
+        result = weakbeam("maps", *source, "-o", folder, "--background", "100", "--format", "none")
+        assert (result.status, result.err) == (0, "")
+        with h5py.File(folder / "maps.h5") as file:
+            np.testing.assert_allclose(file["1/maps/diffry_com/diffry_com"][()], 0.1, atol=1e-6)
+    listed = weakbeam("maps", tmp_path, "--list")
+    assert listed.out == "1  ascan diffry 0 0.2 20 1\n"
+    assert weakbeam("maps", files[0], files[1], "b.h5").status == 2
+
+
 def test_strain_scan(weakbeam, tmp_path):
     arm = 20.8 + np.linspace(-0.1, 0.1, 35)
     path = write_bliss(tmp_path / "s.h5", "fscan obpitch 20.7 0.01 35 1", {"obpitch": arm}, STACK)
     result = weakbeam("maps", path, "-o", tmp_path / "maps", "--background", "100")
-    assert "strain, spread" in result.out
+    assert "apparent strain, spread" in result.out
+    assert "the arm was scanned alone" in result.err
     assert (tmp_path / "maps/strain.png").is_file()
     assert not (tmp_path / "maps/misorientation.png").exists()
     wrong = weakbeam("maps", path, "-o", tmp_path / "no", "--theta", "95")

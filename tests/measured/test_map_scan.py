@@ -5,20 +5,22 @@ import math
 import h5py
 import numpy as np
 import pytest
-from bliss_files import SHAPE, angles, frames, write_bliss
+from bliss_files import SHAPE, angles, peaked_frames, write_bliss
 
 from weakbeam import Experiment, center_of_mass, record, simulate
+from weakbeam.analysis.orientation import kernel_average_misorientation
 from weakbeam.analysis.reduction import map_frames
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
 from weakbeam.measured.maps import map_scan, mean_frame
+from weakbeam.measured.stored import stored_maps
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.maps import factor_sums, scan_maps
 
 CHI, PHI = angles()
 TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
-STACK = frames(35)
+STACK = peaked_frames()
 
 
 @pytest.fixture
@@ -41,11 +43,12 @@ LEVELS = {
 @pytest.mark.parametrize("memory", [2**30, 1])
 @pytest.mark.parametrize("background", list(LEVELS))
 def test_centres_of_mass_equal_those_of_numpy(scan, background, memory):
-    found = map_scan(scan, background, memory=memory)
-    above = np.maximum(STACK - LEVELS[background], 0.0)
+    found = map_scan(scan, background, memory=memory, floor=0.0)
+    above = STACK - LEVELS[background]
     for motor, x in (("chi", CHI), ("phi", PHI)):
         expected = numpy_com(above, x)
-        np.testing.assert_allclose(found.maps.motors[motor]["com"], expected, rtol=1e-12)
+        com = found.maps.motors[motor]["com"]
+        np.testing.assert_allclose(com, expected, rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(found.maps.intensity, above.sum(axis=0), rtol=1e-12)
     assert found.grid.shape == (5, 7)
     assert found.orientation == ("chi", "phi")
@@ -54,8 +57,8 @@ def test_centres_of_mass_equal_those_of_numpy(scan, background, memory):
 def test_an_image_is_a_background_too(scan):
     dark = 90.0 + np.arange(54.0).reshape(SHAPE) / 10
     for memory in (2**30, 1):
-        found = map_scan(scan, dark, memory=memory)
-        expected = numpy_com(np.maximum(STACK - dark, 0.0), PHI)
+        found = map_scan(scan, dark, memory=memory, floor=0.0)
+        expected = numpy_com(STACK - dark, PHI)
         np.testing.assert_allclose(found.maps.motors["phi"]["com"], expected, rtol=1e-12)
 
 
@@ -76,17 +79,17 @@ def test_mean_of_dark_frames(tmp_path):
 def test_what_to_know_of_a_scan_is_said(tmp_path, scan):
     pedestal = " ".join(map_scan(scan).warnings)
     assert "a background draws centres of mass to the middle" in pedestal
-    assert map_scan(scan, "minimum").warnings == ()
+    assert map_scan(scan, 100.0).warnings == ()
     cut = write_bliss(tmp_path / "cut.h5", TITLE, {"phi": PHI, "chi": CHI}, STACK[:20])
     assert "20 frames on a grid of 3 x 7" in " ".join(map_scan(read_scan(cut), 100.0).warnings)
     random = np.random.default_rng(3)
     odd = {"phi": random.random(35), "chi": random.random(35)}
     path = write_bliss(tmp_path / "odd.h5", TITLE, odd, STACK)
-    found = map_scan(read_scan(path), 100.0)
+    found = map_scan(read_scan(path), 100.0, floor=0.0)
     assert "no grid" in found.warnings[0]
     np.testing.assert_allclose(
         found.maps.motors["phi"]["com"],
-        numpy_com(np.maximum(STACK - 100.0, 0.0), odd["phi"]),
+        numpy_com(STACK - 100.0, odd["phi"]),
         rtol=1e-12,
     )
     spoiled = STACK.astype(np.float32)
@@ -104,6 +107,8 @@ def test_mistakes(tmp_path, scan):
         ({"background": np.zeros((2, 2))}, r"image of \(6, 9\)"),
         ({"threshold": 1e9}, "leaves no pixel"),
         ({"kernel": 4}, "odd"),
+        ({"floor": -1.0}, "from 0 on"),
+        ({"skip": [35]}, "frames 0 to 34"),
     ]:
         with pytest.raises(InputError, match=said):
             map_scan(scan, **options)
@@ -169,6 +174,60 @@ def test_maps_from_the_factors_equal_those_of_the_stack():
             scale = 1.0 if kind == "peak_value" else math.degrees(1.0)
             found = stored[f"{motor}_{kind}"] / scale
             np.testing.assert_allclose(found, maps[motor][kind], rtol=2e-6, atol=1e-9)
+
+
+def test_a_scan_of_which_nothing_is_left_is_no_scan(scan):
+    with pytest.raises(RunError, match=r"1 of 35 frames are left, and no scan: .* as asked for"):
+        map_scan(scan, skip=range(34))
+
+
+def test_an_arm_that_is_scanned_alone_shows_a_part_of_the_strain(tmp_path):
+    """Half of it at the defaults; all of it if φ turns along by half of the angle."""
+    arm = ["scan.two_theta.half_range_mrad=1.5", "scan.two_theta.steps=61"]
+    alone = map_scan(read_scan(record(SMALL.with_settings(arm), tmp_path / "alone").file))
+    assert alone.apparent
+    assert alone.response.strain == pytest.approx(0.5, abs=0.01)
+    assert "shows 0.50" in alone.warnings[-1]
+    name = stored_maps(alone, "none", "0").maps["strain"][2]
+    assert name.startswith("apparent axial strain of the arm scanned alone")
+    strain = ["scan.mode=strain", "scan.strain.half_range_mrad=1.5", "scan.strain.steps=61"]
+    path = record(SMALL.with_settings(strain), tmp_path / "strain").file
+    together = map_scan(read_scan(path))
+    assert together.scan.along == ("phi",)
+    assert not together.apparent
+    assert "strain" not in " ".join(together.warnings)
+
+
+def test_turns_in_oblique_geometry_are_those_of_the_lattice(tmp_path):
+    settings = [
+        *("crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]", "reflection.hkl=[-1, -1, 1]"),
+        *("reflection.geometry=oblique", "beam.energy_keV=19.1", "camera.pixels=[6, 9]"),
+        *("scan.phi.half_range_mrad=0.8", "scan.phi.steps=9"),
+        *("scan.chi.half_range_mrad=2", "scan.chi.steps=9"),
+    ]
+    experiment = SMALL.with_settings(settings)
+    path = record(experiment, tmp_path / "run").file
+    found = map_scan(read_scan(path))
+    geometry = assemble(experiment).geometry
+    chi, phi = (found.maps.motors[motor]["com"] for motor in ("chi", "phi"))
+    # The rotation by φ and χ moves the end of the diffraction vector so far.
+    moved = sum(
+        angle[..., None] * np.cross(axis, geometry.q0_lab)
+        for angle, axis in ((chi, geometry.chi_axis), (phi, geometry.phi_axis))
+    )
+    for step in ((0, 1), (1, 0)):
+        here, there = (slice(None, -1) if k else slice(None) for k in step), step
+        here = tuple(here)
+        there = tuple(slice(k, None) for k in step)
+        true = np.linalg.norm(moved[there] - moved[here], axis=-1)
+        turns = found.turns
+        told = np.hypot(*(turns[k][there] - turns[k][here] for k in (0, 1)))
+        np.testing.assert_allclose(told, true, rtol=1e-6, atol=1e-12)
+    plain = kernel_average_misorientation(np.stack([chi, phi]))
+    assert np.nanmax(plain / found.misorientation) > 1.2
+    with h5py.File(path) as file:
+        stored = file["1.1/maps/misorientation/misorientation"][()]
+    np.testing.assert_allclose(stored, found.misorientation, rtol=1e-4)
 
 
 def test_strain_of_a_homogeneous_crystal_comes_back(tmp_path):

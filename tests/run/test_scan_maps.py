@@ -12,6 +12,7 @@ from weakbeam.measured.maps import map_scan
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.map_axes import map_axes
 from weakbeam.run.record import record
+from weakbeam.run.simulate import center_of_mass, simulate
 
 SMALL = Experiment().with_settings(
     ["camera.pixels=[12, 20]", "camera.pixel_nm=200", "output.figures=false"]
@@ -59,6 +60,38 @@ def test_maps_of_the_file_are_those_of_its_frames(tmp_path, settings):
     if found.strain is not None:
         here = stored["strain"].values
         np.testing.assert_allclose(here - np.nanmedian(here), found.strain, atol=1e-8)
+
+
+UNEVEN = {
+    "phi": "scan.phi.values_mrad=[{}]".format(
+        ", ".join(f"{0.6 * t * abs(t):.6f}" for t in np.linspace(-1, 1, 61))
+    ),
+    "phi taken twice on one side": "scan.phi.values_mrad=[{}]".format(
+        ", ".join(f"{t:.6f}" for t in [*np.linspace(-0.6, 0.6, 61), *np.linspace(0.02, 0.6, 30)])
+    ),
+}
+
+
+@pytest.mark.parametrize("camera", ["ideal", "pco_edge"])
+@pytest.mark.parametrize("values", UNEVEN.values(), ids=list(UNEVEN))
+def test_uneven_positions_have_the_maps_of_even_ones(tmp_path, values, camera):
+    bright = ["camera.counts_per_s=4e4"] if camera == "pco_edge" else []
+    cameras = [f"camera.model={camera}", *bright]
+    even = ["scan.phi.half_range_mrad=0.6", "scan.phi.steps=61"]
+    found, expected = (
+        read_entry(record(SMALL.with_settings([*scan, *cameras]), tmp_path / name).file).maps
+        for name, scan in (("uneven", [values]), ("even", even))
+    )
+    difference = np.radians(found["phi_com"].values - expected["phi_com"].values)
+    spread = np.radians(np.nanstd(expected["phi_com"].values))
+    assert np.nanstd(difference) < 0.1 * spread
+    ratio = np.nanmedian(found["phi_fwhm"].values / expected["phi_fwhm"].values)
+    assert ratio == pytest.approx(1.0, abs=0.01)
+    run = simulate(SMALL.with_settings([values]))
+    ideal = np.radians(expected["phi_com"].values)
+    if camera == "ideal":
+        zero = np.nanmedian(ideal - center_of_mass(run).phi)
+        np.testing.assert_allclose(center_of_mass(run).phi + zero, ideal, atol=0.3 * spread)
 
 
 STRAIN = ["scan.strain.half_range_mrad=1", "scan.strain.steps=5"]

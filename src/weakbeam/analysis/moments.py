@@ -23,6 +23,9 @@ DARK_COUNTS = 1e-3
 ORDERS = 4
 """Highest power of the motor position that is summed."""
 
+_ROUNDING = 1e-9
+"""Negative variances below this share of the second moment are zeros."""
+
 _PRODUCT = 2**18
 """Multiplications of a matrix product for which BLAS starts no threads: they take longer."""
 
@@ -38,9 +41,9 @@ class ScanMoments:
     centres : mapping of str to float
         For each moving motor a position in the middle of the scan; powers count from there.
     intensity : (rows, columns) ndarray, optional
-        ΣI so far.
+        Σ w I so far, with the weight w of each frame.
     powers : mapping of str to (4, rows, columns) ndarray, optional
-        ΣI (x - x₀)ᵏ so far, k = 1 to 4, for each motor.
+        Σ w I (x - x₀)ᵏ so far, k = 1 to 4, for each motor.
     """
 
     shape: tuple[int, int]
@@ -54,9 +57,9 @@ class ScanMoments:
             self.intensity = np.zeros(self.shape)
             self.powers = {motor: np.zeros((ORDERS, *self.shape)) for motor in self.centres}
 
-    def add(self, frame: ArrayLike, positions: Mapping[str, float]) -> None:
-        """Add a frame taken at `positions` of the motors."""
-        image = np.asarray(frame, dtype=np.float64)
+    def add(self, frame: ArrayLike, positions: Mapping[str, float], weight: float = 1.0) -> None:
+        """Add a frame taken at `positions` of the motors, which counts `weight` times."""
+        image = weight * np.asarray(frame, dtype=np.float64)
         self.intensity += image
         for motor, sums in self.powers.items():
             x = positions[motor] - self.centres[motor]
@@ -68,6 +71,7 @@ class ScanMoments:
         frames: ArrayLike,
         positions: Mapping[str, ArrayLike],
         rows: slice = slice(None),
+        weights: ArrayLike | None = None,
     ) -> None:
         """Add many frames at once, as one matrix product; faster than `add` one by one.
 
@@ -79,13 +83,17 @@ class ScanMoments:
             Position of each motor at each of them.
         rows : slice
             The rows that the frames show, where it is not all of them.
+        weights : (n,) array_like, optional
+            How much each frame counts; 1 unless given.
         """
         images = np.asarray(frames, dtype=np.float64).reshape(len(np.asarray(frames)), -1)
-        weights = [np.ones(len(images))]
+        rows_of_factors = [np.ones(len(images))]
         for motor in self.powers:
             x = np.asarray(positions[motor], dtype=np.float64) - self.centres[motor]
-            weights += [x ** (k + 1) for k in range(ORDERS)]
-        factors = np.stack(weights)
+            rows_of_factors += [x ** (k + 1) for k in range(ORDERS)]
+        factors = np.stack(rows_of_factors)
+        if weights is not None:
+            factors *= np.asarray(weights, dtype=np.float64)
         sums = np.empty((len(factors), images.shape[1]))
         step = max(_PRODUCT // factors.size, 1)
         for start in range(0, images.shape[1], step):
@@ -97,7 +105,7 @@ class ScanMoments:
             powers[:, rows] += added[1 + number * ORDERS : 1 + (number + 1) * ORDERS]
 
     def center_of_mass(self, motor: str, dark: float = DARK) -> Floats:
-        """Centre of mass ΣI x / ΣI of each pixel.
+        """Centre of mass Σ w I x / Σ w I of each pixel.
 
         Parameters
         ----------
@@ -114,8 +122,13 @@ class ScanMoments:
         return self._mean(motor, 0, dark) + self.centres[motor]
 
     def fwhm(self, motor: str, dark: float = DARK) -> Floats:
-        """Full width at half maximum of the Gaussian with the variance of each pixel's curve."""
-        variance = self._mean(motor, 1, dark) - self._mean(motor, 0, dark) ** 2
+        """Full width at half maximum of the Gaussian with the variance of each pixel's curve.
+
+        NaN where noise leaves no variance.
+        """
+        second = self._mean(motor, 1, dark)
+        variance = second - self._mean(motor, 0, dark) ** 2
+        variance = np.where(variance < -_ROUNDING * np.abs(second), np.nan, variance)
         return np.asarray(2.0 * math.sqrt(2.0 * math.log(2.0)) * np.sqrt(np.maximum(variance, 0.0)))
 
     def skewness(self, motor: str, dark: float = DARK) -> Floats:
@@ -141,7 +154,12 @@ class ScanMoments:
         return np.where(lit, mean, np.nan)
 
 
-def com_response(acceptance: AcceptanceDensity, shifts: ArrayLike, positions: ArrayLike) -> Floats:
+def com_response(
+    acceptance: AcceptanceDensity,
+    shifts: ArrayLike,
+    positions: ArrayLike,
+    weights: ArrayLike | None = None,
+) -> Floats:
     r"""How far the centre of mass moves when q changes, for the motor positions of a scan.
 
     Parameters
@@ -152,6 +170,8 @@ def com_response(acceptance: AcceptanceDensity, shifts: ArrayLike, positions: Ar
         Shift of q in the imaging frame at each frame.
     positions : (motors, frames) array_like
         Positions of the moving motors at each frame.
+    weights : (frames,) array_like, optional
+        How much each frame counts in the centre of mass; 1 unless given.
 
     Returns
     -------
@@ -168,12 +188,13 @@ def com_response(acceptance: AcceptanceDensity, shifts: ArrayLike, positions: Ar
     """
     offsets = np.asarray(shifts, dtype=np.float64)
     x = np.asarray(positions, dtype=np.float64)
+    counts = np.ones(len(offsets)) if weights is None else np.asarray(weights, dtype=np.float64)
     response = np.empty((len(x), 3))
     smallest = 1e-3 * np.sqrt(np.diag(acceptance.covariance()))
     for k in range(3):
         steps = np.diff(np.unique(np.round(offsets[:, k] / smallest[k], 6))) * smallest[k]
         small = max(smallest[k], 0.5 * float(np.median(steps)) if steps.size else 0.0)
         step = small * np.eye(3)[k]
-        plus, minus = (acceptance.density(offsets + sign * step) for sign in (1.0, -1.0))
+        plus, minus = (counts * acceptance.density(offsets + sign * step) for sign in (1.0, -1.0))
         response[:, k] = (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small)
     return response

@@ -95,23 +95,47 @@ def curve_peak(curves: NDArray[np.floating], positions: ArrayLike) -> tuple[Floa
         If positions and curves do not belong together.
     """
     x = _checked(curves, positions)
-    top = np.argmax(curves, axis=0)
+    position, height = vertex(curves, x, np.argmax(curves, axis=0))
+    lit = height > 0.0
+    return np.where(lit, position, np.nan), np.where(lit, height, np.nan)
+
+
+def vertex(
+    curves: NDArray[np.floating], positions: Floats, top: NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """Position and height of a maximum, from a parabola through a point and its two neighbours.
+
+    Parameters
+    ----------
+    curves : (n, ...) ndarray
+        Intensity at each position.
+    positions : (n,) ndarray
+        Positions, increasing.
+    top : (...) ndarray of int
+        Number of that point of each curve. At an end, or where no parabola has its top there, the
+        point itself is the maximum.
+
+    Returns
+    -------
+    position, height : (...) ndarray
+    """
+    x = positions
     height = _at(curves, top)
     position = x[top]
     inside = (top > 0) & (top < len(x) - 1)
     middle = np.clip(top, 1, max(len(x) - 2, 1))
-    if len(x) >= 3:
-        before, after = x[middle] - x[middle - 1], x[middle + 1] - x[middle]
+    if len(x) < 3:
+        return position, height
+    before, after = x[middle] - x[middle - 1], x[middle + 1] - x[middle]
+    # Intensities that no float holds are infinite, and have no parabola.
+    with np.errstate(invalid="ignore", over="ignore"):
         rise = (height - _at(curves, middle - 1)) / before
         fall = (_at(curves, middle + 1) - height) / after
         curvature = (fall - rise) / (before + after)
         slope = (rise * after + fall * before) / (before + after)
-        bent = inside & (curvature < 0.0)
-        safe = np.where(bent, curvature, -1.0)
-        position = np.where(bent, position - slope / (2.0 * safe), position)
-        height = np.where(bent, height - slope**2 / (4.0 * safe), height)
-    lit = height > 0.0
-    return np.where(lit, position, np.nan), np.where(lit, height, np.nan)
+    bent = inside & (curvature < 0.0) & np.isfinite(slope) & np.isfinite(curvature)
+    safe, turned = np.where(bent, curvature, -1.0), np.where(bent, slope, 0.0)
+    return position - turned / (2.0 * safe), height - turned**2 / (4.0 * safe)
 
 
 def half_maximum_width(curves: NDArray[np.floating], positions: ArrayLike) -> Floats:
@@ -148,7 +172,8 @@ def half_maximum_width(curves: NDArray[np.floating], positions: ArrayLike) -> Fl
     with np.errstate(invalid="ignore", divide="ignore"):
         low = _crossing(curves, x, left, inner_left, half)
         high = _crossing(curves, x, right, inner_right, half)
-    return np.where(known, high - low, np.nan)
+        width = high - low
+    return np.where(known, width, np.nan)
 
 
 def _crossing(

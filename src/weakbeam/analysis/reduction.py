@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.analysis.maxima import MAXIMA_NAMES, second_maxima
 from weakbeam.analysis.moments import DARK_COUNTS, ORDERS, ScanMoments
 from weakbeam.analysis.profiles import Curves, curve_maps
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
-from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.analysis.step_weights import FrameWeights, frame_weights, step_weights
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 
 MAP_NAMES = {
     "com": "centre of mass",
@@ -32,6 +34,14 @@ ANGULAR = ("com", "fwhm", "fwhm_half", "peak")
 OF_CURVES = ("fwhm_half", "peak", "peak_value")
 """Those that take the whole curve; the others are moments."""
 
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+LARGEST = 1e30
+"""Values beyond this are no intensities; sums of their powers would be infinite."""
+
+_OUTSIDE = 1e-9
+"""Share of its range by which a centre of mass may be outside the scan: rounding."""
+
 _WORK_BYTES = 4 * 2**20
 _FRAMES_AT_ONCE = 32
 
@@ -46,7 +56,7 @@ class ScanMaps:
         For each motor the maps named in `MAP_NAMES`, NaN where the pixel is dark; those of the
         peak and of half maximum are absent for an irregular scan.
     intensity : ndarray
-        Sum over the frames, above the background.
+        Sum over the frames, above the background, each weighed by its step.
     brightest : ndarray
         Largest value in any frame, above the background.
     background : ndarray or float
@@ -55,6 +65,10 @@ class ScanMaps:
         Pixels that are bright enough to have maps.
     lost : int
         Values that were no finite numbers and were left out.
+    maxima : mapping of str to (mapping of str to ndarray)
+        For each motor with a curve the maps named in `weakbeam.analysis.maxima.MAXIMA_NAMES`.
+    whole : mapping of str to WholeCurve
+        For each motor the curve of all lit pixels together.
     """
 
     motors: Mapping[str, Mapping[str, Floats]]
@@ -63,15 +77,58 @@ class ScanMaps:
     background: Floats | float
     lit: NDArray[np.bool_]
     lost: int = 0
+    maxima: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
+    whole: Mapping[str, WholeCurve] = field(default_factory=dict)
 
     def masked(self, lit: NDArray[np.bool_]) -> ScanMaps:
         """The same maps with values only where `lit` is true as well."""
         both = self.lit & lit
-        motors = {
-            motor: {kind: np.where(both, values, np.nan) for kind, values in by_kind.items()}
-            for motor, by_kind in self.motors.items()
-        }
-        return replace(self, motors=motors, lit=both)
+
+        def kept(maps: Mapping[str, Mapping[str, Floats]]) -> dict[str, dict[str, Floats]]:
+            return {
+                motor: {kind: np.where(both, values, np.nan) for kind, values in by_kind.items()}
+                for motor, by_kind in maps.items()
+            }
+
+        return replace(self, motors=kept(self.motors), maxima=kept(self.maxima), lit=both)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeCurve:
+    """The curve along a motor of some pixels together.
+
+    Parameters
+    ----------
+    positions : (n,) ndarray
+        Positions of the motor.
+    intensity : (n,) ndarray
+        Sum over the pixels.
+    """
+
+    positions: Floats
+    intensity: Floats
+
+    def plus(self, other: WholeCurve) -> WholeCurve:
+        """The curve of these pixels and of others."""
+        return WholeCurve(self.positions, self.intensity + other.intensity)
+
+    @property
+    def fwhm(self) -> float:
+        """2.355 σ of the curve; NaN where it has no width."""
+        weights = step_weights(self.positions) * self.intensity
+        total = float(weights.sum())
+        if not total > 0.0:
+            return math.nan
+        middle = float(weights @ self.positions) / total
+        variance = float(weights @ (self.positions - middle) ** 2) / total
+        return FWHM_PER_SIGMA * math.sqrt(variance) if variance > 0.0 else math.nan
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Intensity at the first and the last position, over the largest."""
+        largest = float(self.intensity.max())
+        first, last = float(self.intensity[0]), float(self.intensity[-1])
+        return (first / largest, last / largest) if largest > 0.0 else (math.nan, math.nan)
 
 
 class ScanReduction:
@@ -88,7 +145,13 @@ class ScanReduction:
     grid : ScanGrid
         The grid of these positions.
     background : float or (rows, columns) array_like, optional
-        Subtracted from every frame; what is then negative counts as 0.
+        Subtracted from every frame; what is then negative counts as it is.
+    weights : FrameWeights, optional
+        How much each frame counts; those of :func:`~weakbeam.analysis.step_weights.frame_weights`
+        unless given.
+    parts : sequence of ((frames,) ndarray of int, (levels, rows, columns) ndarray of bool)
+        Where each pixel's sums run, as places of the frames and what is true there; over the
+        whole scan unless given.
     """
 
     def __init__(
@@ -97,10 +160,17 @@ class ScanReduction:
         positions: Mapping[str, ArrayLike],
         grid: ScanGrid,
         background: ArrayLike | None = None,
+        weights: FrameWeights | None = None,
+        parts: Sequence[tuple[Ints, NDArray[np.bool_]]] = (),
     ) -> None:
         self._positions = {name: np.asarray(x, dtype=float) for name, x in positions.items()}
         self._grid = grid
         self._background = None if background is None else np.asarray(background, dtype=float)
+        self._weights = frame_weights(positions, grid) if weights is None else weights
+        # Where all is true there is nothing to choose from.
+        self._parts = [
+            (place, part, [bool(level.all()) for level in part]) for place, part in parts
+        ]
         centres = {name: 0.5 * float(x.min() + x.max()) for name, x in self._positions.items()}
         self.moments = ScanMoments(shape, centres)
         self.brightest = np.full(shape, -np.inf)
@@ -114,7 +184,6 @@ class ScanReduction:
     def add(self, numbers: ArrayLike, frames: ArrayLike) -> None:
         """Add frames of the scan by their numbers: (n,) and (n, rows, columns)."""
         which, taken = np.asarray(numbers), np.asarray(frames)
-        at = {name: x[which] for name, x in self._positions.items()}
         rows, columns = self.moments.shape
         # A few rows of all frames at a time stay in the processor's cache.
         at_once = max(_WORK_BYTES // (8 * max(len(which) * columns, 1)), 1)
@@ -123,29 +192,72 @@ class ScanReduction:
             some = slice(start, start + at_once)
             images = self._above_background(taken[:, some], some)
             light += images.sum(axis=(1, 2))
-            self.moments.add_frames(images, at, some)
             np.maximum(self.brightest[some], images.max(axis=0), out=self.brightest[some])
-            single = images.astype(np.float32)
-            for name, curves in self._curves.items():
-                for place, image in zip(self._grid.index[name][which], single, strict=True):
-                    curves[place, some] += image
+            self._add_part(which, images, some)
         self.darkest = min(self.darkest, float(light.min(initial=np.inf)) / (rows * columns))
+
+    def _add_part(self, which: Ints, images: Floats, rows: slice) -> None:
+        """Add some rows of frames, those of each pixel that its sums run over."""
+        pairs = zip(which, images, strict=True)
+        inside = np.array([self._cut(number, image, rows) for number, image in pairs])
+        if not inside.all():
+            which, images = which[inside], images[inside]
+        if not len(which):
+            return
+        at = {name: x[which] for name, x in self._positions.items()}
+        self.moments.add_frames(images, at, rows, self._weights.frame[which])
+        single = images.astype(np.float32)
+        for name, curves in self._curves.items():
+            factors = self._weights.along[name][which]
+            places = self._grid.index[name][which]
+            for place, image, factor in zip(places, single, factors, strict=True):
+                curves[place, rows] += image if factor == 1.0 else np.float32(factor) * image
+
+    def _cut(self, number: int, image: Floats, rows: slice) -> bool:
+        """Set to 0 the pixels of a frame whose sums do not run over it; whether any are left."""
+        for place, part, everywhere in self._parts:
+            level = place[number]
+            if everywhere[level]:
+                continue
+            here = part[level, rows]
+            if not here.any():
+                return False
+            np.multiply(image, here, out=image)
+        return True
 
     def _above_background(self, frames: NDArray[Any], rows: slice) -> Floats:
         images = np.array(frames, dtype=np.float64)
-        lost = ~np.isfinite(images) if frames.dtype.kind == "f" else None
+        lost = None
+        if frames.dtype.kind == "f":
+            with np.errstate(invalid="ignore", over="ignore"):
+                # A sum is quicker to look at than every value.
+                if not np.abs(images.sum()) < LARGEST:
+                    lost = ~(np.abs(images) < LARGEST)
         if self._background is not None:
             level = self._background
             images -= level[rows] if level.ndim else level
-            np.maximum(images, 0.0, out=images)
         if lost is not None and lost.any():
             self.lost += int(lost.sum())
             images[lost] = 0.0
         return images
 
-    def maps(self) -> ScanMaps:
-        """Return the maps of what was added; of a pixel without light there are none."""
+    def maps(self, noise: float = 0.0, shot: float = 0.0) -> ScanMaps:
+        """Return the maps of what was added; of a pixel without light there are none.
+
+        Nor are there where noise alone puts the centre of mass outside the scan.
+
+        Parameters
+        ----------
+        noise, shot : float
+            Of a point of the curves, for second maxima; see
+            :func:`weakbeam.analysis.maxima.second_maxima`.
+        """
         lit = (self.brightest > 0.0) & (self.moments.intensity > 0.0)
+        for name, x in self._positions.items():
+            center = self.moments.center_of_mass(name, 0.0)
+            slack = _OUTSIDE * float(np.ptp(x))
+            with np.errstate(invalid="ignore"):
+                lit &= (center >= x.min() - slack) & (center <= x.max() + slack)
         motors: dict[str, dict[str, Floats]] = {}
         for name in self._positions:
             found = {
@@ -154,15 +266,59 @@ class ScanReduction:
                 "skewness": self.moments.skewness(name, 0.0),
                 "kurtosis": self.moments.kurtosis(name, 0.0),
             }
-            if self._curves:
-                # Motors that move together share the curve of the first.
-                curves = self._curves.get(name, next(iter(self._curves.values())))
-                found |= curve_maps(Curves(self._grid.axes[name], curves))
+            curves = self._curves_along(name)
+            if curves is not None:
+                found |= curve_maps(curves)
             motors[name] = {
                 kind: np.where(lit, found[kind], np.nan) for kind in MAP_NAMES if kind in found
             }
         background = 0.0 if self._background is None else self._background
-        return ScanMaps(motors, self.moments.intensity, self.brightest, background, lit, self.lost)
+        maxima = {}
+        for name in self._curves:
+            by_kind = second_maxima(Curves(self._grid.axes[name], self._curves[name]), noise, shot)
+            maxima[name] = {kind: np.where(lit, x, np.nan) for kind, x in by_kind.items()}
+        return ScanMaps(
+            motors,
+            self.moments.intensity,
+            self.brightest,
+            background,
+            lit,
+            self.lost,
+            {name: maps for name, maps in maxima.items() if maps},
+        )
+
+    def whole_curves(self, lit: NDArray[np.bool_]) -> dict[str, WholeCurve]:
+        """Curve along each motor of all pixels that are lit together; none of irregular scans."""
+        found = {}
+        for name in self._positions:
+            curves = self._curves_along(name)
+            if curves is not None:
+                total = curves.intensity[:, lit].sum(axis=1, dtype=np.float64)
+                found[name] = WholeCurve(curves.positions, total)
+        return found
+
+    def ends(self, pedestal: ArrayLike = 0.0) -> dict[str, Floats]:
+        """The higher end of each pixel's curve over its peak, along each motor.
+
+        Parameters
+        ----------
+        pedestal : float or (rows, columns) array_like
+            What each frame has without light above the background, which does not count.
+        """
+        found = {}
+        for name, curves in self._curves.items():
+            across = len(self._weights.frame) / len(curves)
+            dark = across * np.asarray(pedestal, dtype=np.float64)
+            end, top = np.maximum(curves[0], curves[-1]) - dark, curves.max(axis=0) - dark
+            found[name] = np.where(top > 0.0, end / np.where(top > 0.0, top, 1.0), np.nan)
+        return found
+
+    def _curves_along(self, motor: str) -> Curves | None:
+        if not self._curves:
+            return None
+        # Motors that move together share the curve of the first.
+        curves = self._curves.get(motor, next(iter(self._curves.values())))
+        return Curves(self._grid.axes[motor], curves)
 
 
 def map_frames(
@@ -180,7 +336,7 @@ def map_frames(
     positions : mapping of str to (frames,) array_like
         Position of each moving motor at every frame.
     background : float or (rows, columns) array_like, optional
-        Subtracted from every frame; what is then negative counts as 0.
+        Subtracted from every frame; what is then negative counts as it is.
     brightest : float
         A pixel whose largest value is not above this has no maps.
 
@@ -206,10 +362,14 @@ def map_frames(
     return maps.masked(maps.brightest > brightest)
 
 
-def reduction_bytes(grid: ScanGrid, motors: int, pixels: int) -> int:
-    """Memory that a :class:`ScanReduction` of this many motors takes for so many pixels."""
+def reduction_bytes(grid: ScanGrid, motors: int, pixels: int, parts: bool = False) -> int:
+    """Memory that a :class:`ScanReduction` of this many motors takes for so many pixels.
+
+    With `parts` also that of where each pixel's sums run, once lit and once widened.
+    """
     curves = sum(len(axis) for _, axis in _curve_axes(grid))
-    return pixels * (4 * curves + 8 * (4 + motors * (ORDERS + len(MAP_NAMES))))
+    kinds = ORDERS + len(MAP_NAMES) + len(MAXIMA_NAMES)
+    return pixels * ((6 if parts else 4) * curves + 8 * (4 + motors * kinds))
 
 
 def dark_total(intensity: ArrayLike, share: float = DARK_COUNTS) -> float:

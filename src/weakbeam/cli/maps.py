@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from weakbeam.cli.options import (
+    FLAGS,
     folder_option,
     format_option,
     names_only_option,
@@ -21,12 +23,17 @@ from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
+    from weakbeam.io.foreign import Source
     from weakbeam.measured.maps import MeasuredMaps
+
+_MOST_FRAMES = 10**6
+
+_FLAGS = {**FLAGS, "floor": "--floor", "skip": "--skip", "threshold": "--threshold"}
+"""What remarks call the flags of this command."""
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("entry", required=False)
+@click.argument("files", metavar="FILE [ENTRY]", nargs=-1, required=True)
 @folder_option("Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder]")
 @click.option(
     "--background",
@@ -48,6 +55,33 @@ if TYPE_CHECKING:
     metavar="LEVEL",
     help="Pixels that are nowhere brighter have no maps: counts above the background, or a share "
     "of the brightest pixel, such as 5%.",
+)
+@click.option(
+    "--floor",
+    type=float,
+    metavar="K",
+    help="Sums of a pixel run over the part of the scan where it is K times the noise of dark "
+    "frames above the background; 0: over all of it.  [default: 5 for counts, else 0]",
+)
+@click.option(
+    "--skip",
+    metavar="FRAMES",
+    help="Frames to leave out, counted from 0, such as 12,40-60.",
+)
+@click.option(
+    "--monitor",
+    metavar="NAME",
+    help="A counter of the beam, such as pico4, by which the frames are divided.",
+)
+@click.option(
+    "--entries",
+    metavar="ENTRIES",
+    help="Entries to put together, such as 1.1-9.1 or 1,3,5, with --over.",
+)
+@click.option(
+    "--over",
+    metavar="MOTOR",
+    help="The motor that moved between these entries and stood still in each.",
 )
 @click.option(
     "--motor",
@@ -77,12 +111,16 @@ if TYPE_CHECKING:
 @names_only_option
 @workers_option
 def maps(
-    file: Path,
-    entry: str | None,
+    files: tuple[str, ...],
     output: Path | None,
     background: str,
     dark: str | None,
     threshold: str,
+    floor: float | None,
+    skip: str | None,
+    monitor: str | None,
+    entries: str | None,
+    over: str | None,
     motors: tuple[str, ...],
     detector: str | None,
     theta: float | None,
@@ -93,40 +131,64 @@ def maps(
     quiet: bool,
     workers: int | None,
 ) -> None:
-    """Map a scan of a BLISS file of ESRF ID03 or ID06, or of one of ours.
+    """Map a scan of a BLISS file of ESRF ID03 or ID06, of EDF images, or of one of ours.
 
-    For each motor: centre of mass, width, skewness, kurtosis and peak; misorientation, mosaicity
-    with its colour key, and strain where the arm or the monochromator moved. ENTRY is 1.1, 2.1,
-    ...; by default the first scan of the file. The file itself is only read.
+    For each motor: centre of mass, width, skewness, kurtosis, peak and second maximum;
+    misorientation, mosaicity with its colour key, and strain where the arm or the monochromator
+    moved. ENTRY is 1.1, 2.1, ...; by default the first scan of the file. EDF images with the motors
+    in their headers (ID06) are a folder, a pattern in quotes, or several files, and ENTRY is the
+    number of a scan. Files are only read. What is odd about a scan is said, with its frames.
 
     \b
     Examples:
       weakbeam maps mosa_scan.h5 --list
       weakbeam maps mosa_scan.h5 1.1 --background median --threshold 5%
       weakbeam maps run/weakbeam.h5 -o run/maps
+      weakbeam maps strain.h5 --entries 1.1-9.1 --over ccmth --monitor pico4
+      weakbeam maps "2017/strain/*.edf" --background median
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.io.foreign import read_scan, scan_names
+    from weakbeam.io.foreign import entry_range, read_scan, scan_names
     from weakbeam.io.maps_file import check_maps_target, write_maps
+    from weakbeam.measured.combine import combined_scan
     from weakbeam.measured.figures import measured_figures
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.stored import stored_maps
     from weakbeam.plot.files import save_all
 
+    file, entry = _source(files)
     if only_list:
         for name, title in scan_names(file).items():
             click.echo(f"{name}  {title}")
         return
-    folder = Path(f"{file.stem}_maps") if output is None else output
+    if (entries is None) != (over is None):
+        raise InputError("--entries", entries, "goes together with --over")
+    if entries is not None and entry is not None:
+        raise InputError("--entries", entries, f"cannot be combined with the entry {entry}")
+    folder = Path(f"{_stem(file)}_maps") if output is None else output
     target = folder / "maps.h5"
     check_maps_target(target, overwrite)
     if dark is not None and background != "none":
         raise InputError("--dark", dark, "cannot be combined with --background")
     least, relative = _threshold(threshold)
     level = _background(background) if dark is None else _dark_frame(file, dark, detector)
-    with naming_flags(motor="--motor", detector="--detector"):
-        scan = read_scan(file, entry, detector, motors)
-    flags = naming_flags(kernel="--kernel")
+    with naming_flags(
+        motor="--motor",
+        detector="--detector",
+        monitor="--monitor",
+        entries="--entries",
+        over="--over",
+    ):
+        if len(set(motors)) < len(motors):
+            raise InputError("motor", " ".join(motors), "names a motor twice")
+        if entries is None or over is None:
+            scan = read_scan(file, entry, detector, motors, monitor)
+        else:
+            parts = entry_range(file, entries)
+            scan = combined_scan(
+                [read_scan(file, name, detector, motors, monitor) for name in parts], over
+            )
+    flags = naming_flags(kernel="--kernel", floor="--floor", skip="--skip", theta="--theta")
     with flags, progress(100.0, "percent", "maps", quiet) as update:
         mapped = map_scan(
             scan,
@@ -137,9 +199,11 @@ def maps(
             kernel,
             workers,
             progress=lambda share: update(100.0 * share),
+            floor=floor,
+            skip=() if skip is None else _frames(skip),
         )
     for warning in mapped.warnings:
-        click.echo(f"weakbeam: {text_with_flags(warning)}", err=True)
+        click.echo(f"weakbeam: {text_with_flags(warning, _FLAGS)}", err=True)
     noted = background if dark is None else f"mean of {dark}"
     write_maps(target, scan.entry, stored_maps(mapped, noted, threshold), overwrite)
     if not quiet:
@@ -148,6 +212,37 @@ def maps(
     if suffix != "none":
         for path in save_all(measured_figures(mapped), folder, f".{suffix}"):
             click.echo(str(path))
+
+
+def _source(files: tuple[str, ...]) -> tuple[Source, str | None]:
+    """What is mapped, and which entry of it."""
+    from weakbeam.io.edf import is_edf
+
+    if len(files) > 1 and all(is_edf(name) for name in files):
+        return list(files), None
+    if len(files) > 2:
+        raise InputError("FILE", " ".join(files), "must be one file, or EDF images")
+    return Path(files[0]), files[1] if len(files) == 2 else None
+
+
+def _stem(file: Source) -> str:
+    """What the folder of the maps is called after."""
+    path = Path(file) if isinstance(file, str | os.PathLike) else Path(file[0]).parent
+    name = path.stem if "*" not in path.name and "?" not in path.name else path.parent.name
+    return name or path.resolve().name
+
+
+def _frames(text: str) -> list[int]:
+    """Numbers of frames from such as ``12,40-60``."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, _, last = (word.strip() for word in part.partition("-"))
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise InputError("--skip", text, "must be numbers of frames such as 12,40-60")
+        if int(last or first) - int(first) > _MOST_FRAMES:
+            raise InputError("--skip", text, "names more frames than any scan has")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
 
 
 def _background(text: str) -> str | float:
@@ -176,7 +271,7 @@ def _threshold(text: str) -> tuple[float, bool]:
     return value, relative
 
 
-def _dark_frame(file: Path, entry: str, detector: str | None) -> Floats:
+def _dark_frame(file: Source, entry: str, detector: str | None) -> Floats:
     from weakbeam.measured.maps import mean_frame
 
     with naming_flags(entry="--dark"):
@@ -195,15 +290,24 @@ def _tell(mapped: MeasuredMaps) -> None:
         f"{grid.kind}{f' of {places}' if places else ''}; "
         f"{mapped.maps.lit.mean():.1%} of the pixels have maps"
     )
-    click.echo(f"{'median over the pixels':24}{'centre of mass':>16}{'FWHM':>12}{'spread':>12}")
+    head = f"{'median over the pixels':24}{'centre of mass':>16}{'FWHM':>12}"
+    click.echo(f"{head}{'FWHM of sum':>14}{'spread':>12}")
     for motor, found in mapped.maps.motors.items():
         unit = scan.units[motor]
         name = f"{motor} ({unit})" if unit else motor
-        values = (np.nanmedian(found["com"]), np.nanmedian(found["fwhm"]), np.nanstd(found["com"]))
-        click.echo(f"{name:24}{values[0]:16.6g}{values[1]:12.4g}{values[2]:12.4g}")
+        whole = mapped.maps.whole.get(motor)
+        of_sum = "" if whole is None else f"{whole.fwhm:.4g}"
+        widths = found["fwhm"][np.isfinite(found["fwhm"])]
+        width = f"{np.median(widths):.4g}" if widths.size else "nan"
+        center, spread = np.nanmedian(found["com"]), np.nanstd(found["com"])
+        click.echo(f"{name:24}{center:16.6g}{width:>12}{of_sum:>14}{spread:12.4g}")
     if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
         unit = scan.units[mapped.orientation[0]]
         name = f"misorientation ({unit})"
-        click.echo(f"{name:24}{np.nanmedian(mapped.misorientation):16.4g}")
+        oblique = (
+            "" if scan.geometry else "  (motors taken for turns across the diffraction vector)"
+        )
+        click.echo(f"{name:24}{np.nanmedian(mapped.misorientation):16.4g}{oblique}")
     if mapped.strain is not None:
-        click.echo(f"{'strain, spread':24}{np.nanstd(mapped.strain):16.4g}")
+        name = "apparent strain, spread" if mapped.apparent else "strain, spread"
+        click.echo(f"{name:24}{np.nanstd(mapped.strain):16.4g}")

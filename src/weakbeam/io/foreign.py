@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
+from weakbeam.analysis.remarks import Remark, frames_text
+from weakbeam.analysis.scan_positions import odd_frames, unwrapped
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
+from weakbeam.io import edf
 from weakbeam.io.entry import ImageAxis
+from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.members import dataset_at, group_at, text_at
 from weakbeam.io.reading import telling_damage
 from weakbeam.io.scan_motors import (
+    FLY_SUFFIXES,
     motor_positions,
+    motor_unit,
     moving_positioners,
     named_motors,
     positioner_names,
@@ -30,60 +37,20 @@ from weakbeam.io.scan_motors import (
 )
 
 _STILL = 1e-9
+_ALONG = 0.05
+"""Part of another motor's way from which on a motor moves along, and of a perfect correlation."""
+
 _CAMERAS = ("pco_ff", "pco", "marana", "frelon")
 """How the names of cameras for imaging begin, the likeliest first."""
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredScan:
-    """A scan of a file, without its frames; :mod:`weakbeam.io.frames` reads those.
+__all__ = ["MeasuredScan", "entry_range", "opened", "read_scan", "read_still", "scan_names"]
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    entry : str
-        Name of the entry, such as ``"1.1"``.
-    title : str
-        The scan command.
-    detector : str
-        Name of the detector.
-    stack : str
-        Path of its frames in the file.
-    positions : mapping of str to (frames,) ndarray
-        Position of each motor that moves, in the order of the title.
-    units : mapping of str to str
-        Their units; ``""`` where neither the file nor the name of the motor tells.
-    fixed : mapping of str to float
-        Motors that stand still.
-    frames : int
-        How many frames there are, with positions.
-    shape : (int, int)
-        Rows and columns of a frame.
-    dtype : dtype
-        Type of a pixel.
-    image_axes : (ImageAxis, ImageAxis) or None
-        Where in the sample rows and columns look, if the file tells.
-    warnings : tuple of str
-        What is odd about the scan, a line each.
-    """
-
-    path: Path
-    entry: str
-    title: str
-    detector: str
-    stack: str
-    positions: Mapping[str, Floats]
-    units: Mapping[str, str]
-    fixed: Mapping[str, float]
-    frames: int
-    shape: tuple[int, int]
-    dtype: np.dtype[np.generic]
-    image_axes: tuple[ImageAxis, ImageAxis] | None
-    warnings: tuple[str, ...] = ()
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A file; of EDF images also a folder, a pattern such as ``"scan/*.edf"``, or several files."""
 
 
-def scan_names(path: str | os.PathLike[str]) -> dict[str, str]:
+def scan_names(path: Source) -> dict[str, str]:
     """Entries of a file and their titles, by number.
 
     Raises
@@ -91,57 +58,85 @@ def scan_names(path: str | os.PathLike[str]) -> dict[str, str]:
     InputError
         If the file cannot be read or has no entries.
     """
+    if edf.is_edf(path):
+        return edf.scan_names(path)
+    assert isinstance(path, str | os.PathLike)
     with opened(path) as file, telling_damage(path, "file"):
         return {name: text_at(file[name], "title") for name in _entry_names(file, path)}
 
 
+def entry_range(path: Source, text: str) -> list[str]:
+    """Names of several entries of a file: ``"1.1-9.1"``, ``"1-4,7"``, in the order given.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or there is no such entry.
+    """
+    names, found = list(scan_names(path)), list[str]()
+    for part in text.split(","):
+        first, _, last = (name.strip() for name in part.partition("-"))
+        ends = [_entry_name(name, names, path) for name in (first, last or first)]
+        low, high = (names.index(name) for name in ends)
+        if high < low:
+            raise InputError("entries", text, f"{ends[1]} comes before {ends[0]}")
+        found += names[low : high + 1]
+    return found
+
+
 def read_scan(
-    path: str | os.PathLike[str],
+    path: Source,
     entry: str | None = None,
     detector: str | None = None,
     motors: tuple[str, ...] = (),
+    monitor: str | None = None,
 ) -> MeasuredScan:
     """Find out what a scan is: its frames, its motors and where they stood.
 
     Parameters
     ----------
-    path : path
-        A BLISS file of ID03 or ID06, or one of ours.
+    path : path or sequence of paths
+        A BLISS file of ID03 or ID06, or one of ours; or the EDF images of a scan with the motors
+        in their headers, as SPEC wrote them at ID06: a folder, a pattern, or the files.
     entry : str, optional
         Name of the entry; ``"2"`` stands for ``"2.1"``. By default the first with a motor that
-        moves and a stack of frames.
+        moves and a stack of frames. Of EDF images the number of the scan.
     detector : str, optional
         Name of the detector, where there are several.
     motors : tuple of str
         Names of the motors, where the title does not tell them.
+    monitor : str, optional
+        Name of a counter of the beam, by which the frames are to be divided.
 
     Returns
     -------
     MeasuredScan
+        Its remarks name what is odd, and the frames that are to be left out.
 
     Raises
     ------
     InputError
-        If there is no such file, entry, detector or motor, or the entry is no scan.
+        If there is no such file, entry, detector, motor or counter, or the entry is no scan.
     """
+    if edf.is_edf(path):
+        return _checked(edf.read_edf_scan(path, entry, motors, monitor))
+    assert isinstance(path, str | os.PathLike)
     with opened(path) as file, telling_damage(path, "file"):
         names = _entry_names(file, path)
         if entry is not None:
             name = _entry_name(entry, names, path)
-            return _read(file, Path(path), name, detector, motors)
+            return _read(file, Path(path), name, detector, motors, monitor)
         first: InputError | None = None
         for name in names:
             try:
-                return _read(file, Path(path), name, detector, motors)
+                return _read(file, Path(path), name, detector, motors, monitor)
             except InputError as error:
                 first = first or error
         assert first is not None
         raise first
 
 
-def read_still(
-    path: str | os.PathLike[str], entry: str, detector: str | None = None
-) -> MeasuredScan:
+def read_still(path: Source, entry: str, detector: str | None = None) -> MeasuredScan:
     """Find the frames of an entry, whether a motor moves in it or not: dark or flat frames.
 
     Parameters
@@ -159,11 +154,14 @@ def read_still(
     InputError
         If there is no such file, entry or detector.
     """
+    if edf.is_edf(path):
+        return edf.read_edf_still(path, entry)
+    assert isinstance(path, str | os.PathLike)
     with opened(path) as file, telling_damage(path, "file"):
         name = _entry_name(entry, _entry_names(file, path), path)
-        chosen, stack, warnings = _stack(file[name], f"{path}::{name}", name, detector)
+        chosen, stack, remarks = _stack(file[name], f"{path}::{name}", name, detector)
         frames = file[name][stack].shape[0]
-        return _measured(Path(path), file, name, (chosen, stack), {}, frames, warnings)
+        return _measured(Path(path), file, name, (chosen, stack), {}, frames, remarks)
 
 
 @contextmanager
@@ -190,17 +188,26 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
 
 
 def _read(
-    file: h5py.File, path: Path, name: str, detector: str | None, motors: tuple[str, ...]
+    file: h5py.File,
+    path: Path,
+    name: str,
+    detector: str | None,
+    motors: tuple[str, ...],
+    monitor: str | None,
 ) -> MeasuredScan:
     group = file[name]
     where = f"{path}::{name}"
     title = text_at(group, "title")
-    chosen, place, warnings = _stack(group, where, name, detector)
+    chosen, place, remarks = _stack(group, where, name, detector)
     stack = group[place]
     known = motor_positions(group, stack.shape[0])
     wanted = motors or named_motors(title, known)
     found: dict[str, tuple[Floats, str]] = {}
     for motor in wanted:
+        fly = next((motor + end for end in FLY_SUFFIXES if motor + end in known), None)
+        if motor not in known and fly is not None and not motors:
+            remarks.append(Remark("motor", f"{where}: {motor} is read from {fly}"))
+            motor = fly
         if motor not in known:
             moved = ", ".join(sorted(positioner_names(group, known))) or "none"
             raise InputError(
@@ -210,40 +217,163 @@ def _read(
     if not found:
         found = moving_positioners(group, known)
     frames = min([stack.shape[0], *(len(values) for values, _ in found.values())])
-    moving = {}
+    moving, lost = {}, np.zeros(frames, bool)
     for motor, (values, unit) in found.items():
-        if not np.isfinite(values[:frames]).all():
+        finite = np.isfinite(values[:frames])
+        if not finite.any():
             raise InputError("motor", motor, f"{where} has positions that are no finite numbers")
-        if frames > 1 and np.ptp(values[:frames]) > _STILL * max(np.abs(values[:frames]).max(), 1):
-            moving[motor] = np.asarray(values[:frames], dtype=np.float64), unit
+        known_there = values[:frames][finite]
+        largest = max(float(np.abs(known_there).max()), 1.0)
+        if frames > 1 and np.ptp(known_there) > _STILL * largest:
+            # The frames without a position are left out, whatever stands here.
+            moving[motor] = np.where(finite, values[:frames], known_there[0]), unit
+            lost |= ~finite
         elif frames > 1:
-            warnings.append(f"{where}: {motor} stands still")
+            remarks.append(Remark("motor", f"{where}: {motor} stands still"))
     if not moving:
         raise InputError("entry", name, f"{where} ({title or 'no title'}) moves no motor")
+    remarks += _left_out(where, "positions", lost, "have positions that are no finite numbers")
     longest = max(stack.shape[0], *(len(values) for values, _ in found.values()))
     promised = promised_frames(title)
     if longest != frames or (promised or 0) > frames:
         expected = max(longest, promised or 0)
-        warnings.append(
-            f"{where} has {frames} of {expected} frames with their positions: an aborted scan"
-        )
-    return _measured(path, file, name, (chosen, place), moving, frames, warnings)
+        text = f"{where} has {frames} of {expected} frames with their positions: an aborted scan"
+        remarks.append(Remark("aborted", text))
+    unmapped, source = _without_source(stack, frames), "have no source in the file, and read as 0"
+    remarks += _left_out(where, "no frames", unmapped, source)
+    beam = None if monitor is None else _monitor(known, monitor, frames, where)
+    scan = _measured(path, file, name, (chosen, place), moving, frames, remarks)
+    along = _along(moving_positioners(group, known), moving, frames)
+    return _checked(replace(scan, monitor=beam, along=along))
+
+
+def _along(
+    moved: Mapping[str, tuple[Floats, str]],
+    moving: Mapping[str, tuple[Floats, str]],
+    frames: int,
+) -> tuple[str, ...]:
+    """Motors beside those of the scan whose positions are in proportion to one of theirs."""
+    found = []
+    for name, (x, unit) in moved.items():
+        if name in moving or len(x) < frames or frames < 3 or np.ptp(x[:frames]) == 0.0:
+            continue
+        for values, other in moving.values():
+            alike = abs(float(np.corrcoef(x[:frames], values)[0, 1]))
+            wide = np.ptp(x[:frames]) > _ALONG * np.ptp(values)
+            if unit == other and alike > 1.0 - _ALONG and wide:
+                found.append(name)
+                break
+    return tuple(found)
+
+
+def _checked(scan: MeasuredScan) -> MeasuredScan:
+    """The scan with what its positions and its monitor tell of frames that are to be left out."""
+    where, remarks = scan.where, list[Remark]()
+    positions = dict(scan.positions)
+    for motor, x in positions.items():
+        if scan.units[motor] != "deg":
+            continue
+        positions[motor] = unwrapped(x, 360.0)
+        if (positions[motor] != x).any():
+            low, high = positions[motor].min(), positions[motor].max()
+            text = f"{where}: {motor} crosses 360 deg; it is taken to go from {low:g} to {high:g}"
+            remarks.append(Remark("full circle", text))
+    there = np.nonzero(scan.valid)[0]
+    odd = odd_frames({motor: x[there] for motor, x in positions.items()})
+    for motor, numbers in odd.items():
+        mask = np.zeros(scan.frames, bool)
+        mask[there[numbers]] = True
+        verb = "stand" if motor == "all motors" else "stands"
+        text = f"{motor} {verb} still, or out of order, while the scan goes on at"
+        remarks += _left_out(where, "positions", mask, text, after=True)
+    if scan.monitor is not None:
+        dead = ~(np.isfinite(scan.monitor) & (scan.monitor > 0.0))
+        remarks += _left_out(where, "monitor", dead, "have no beam, by the monitor")
+    return replace(scan, positions=positions).remarked(*remarks)
+
+
+def _left_out(
+    where: str, kind: str, frames: NDArray[np.bool_], text: str, after: bool = False
+) -> list[Remark]:
+    """The remark that some frames are left out; none where there are none."""
+    (numbers,) = np.nonzero(frames)
+    if not len(numbers):
+        return []
+    named = frames_text(numbers)
+    told = f"{where}: {text} {named}" if after else f"{where}: {named} {text}"
+    line = f"{told}; {'they are' if len(numbers) > 1 else 'it is'} left out"
+    return [Remark(kind, line, tuple(int(k) for k in numbers), left_out=True)]
+
+
+def _monitor(known: Mapping[str, tuple[Floats, str]], name: str, frames: int, where: str) -> Floats:
+    """Counts of a beam monitor at every frame."""
+    if name not in known or len(known[name][0]) < frames:
+        there = ", ".join(sorted(key for key, (x, _) in known.items() if len(x) >= frames))
+        raise InputError("monitor", name, f"{where} has no such row of counts; it has: {there}")
+    return known[name][0][:frames]
+
+
+def _without_source(stack: h5py.Dataset, frames: int) -> NDArray[np.bool_]:
+    """Frames that are in no file: parts of a virtual data set, or chunks that were not written."""
+    lacking = np.zeros(frames, bool)
+    if stack.is_virtual:
+        lacking[:] = True
+        for source in stack.virtual_sources():
+            start, end = source.vspace.get_select_bounds()
+            lacking[int(start[0]) : int(end[0]) + 1] = False
+    elif stack.chunks is not None and stack.chunks[1:] == stack.shape[1:]:
+        depth, count = stack.chunks[0], stack.id.get_num_chunks()
+        if count < -(-stack.shape[0] // depth):
+            lacking[:] = True
+            for number in range(count):
+                first = int(stack.id.get_chunk_info(number).chunk_offset[0])
+                lacking[first : first + depth] = False
+    # Of a stack of which nothing is known, nothing is left out.
+    return np.zeros(frames, bool) if lacking.all() else lacking
 
 
 def _stack(
     group: h5py.Group, where: str, name: str, detector: str | None
-) -> tuple[str, str, list[str]]:
+) -> tuple[str, str, list[Remark]]:
     """The detector that is asked for, or the first; its frames; and what to say of the choice."""
     stacks = _stacks(group)
+    gone = _lost_links(group)
+    if detector in gone or (gone and not stacks):
+        of, file = (detector, gone[detector]) if detector in gone else next(iter(gone.items()))
+        raise InputError("entry", name, f"{where}: the file {file} with the frames of {of} is gone")
     if not stacks:
         raise InputError("entry", name, f"{where} has no stack of frames")
     if detector is not None and detector not in stacks:
         raise InputError("detector", detector, f"{where} has {', '.join(stacks)}")
     chosen = detector or next(iter(stacks))
-    warnings = []
+    remarks = []
     if detector is None and len(stacks) > 1:
-        warnings.append(f"{where} has the detectors {', '.join(stacks)}: {chosen} is read")
-    return chosen, stacks[chosen], warnings
+        text = f"{where} has the detectors {', '.join(stacks)}: {chosen} is read"
+        remarks.append(Remark("detector", text))
+    return chosen, stacks[chosen], remarks
+
+
+def _lost_links(group: h5py.Group) -> dict[str, str]:
+    """Detectors whose frames a link seeks in a file that is not there, and that file."""
+    lost: dict[str, str] = {}
+    for place, parts in (("instrument", ("image", "data", "frames")), ("measurement", ("",))):
+        for name in group_at(group, place) or ():
+            for part in parts:
+                path = f"{place}/{name}/{part}".rstrip("/")
+                if dataset_at(group, path) is None and (file := _file_of_link(group, path)):
+                    lost.setdefault(name, file)
+    return lost
+
+
+def _file_of_link(group: h5py.Group, path: str) -> str | None:
+    """The other file that a link of the group, or on the way to it, leads to."""
+    parts = path.split("/")
+    for end in range(1, len(parts) + 1):
+        with suppress(KeyError, OSError, RuntimeError, ValueError, TypeError):
+            link = group.get("/".join(parts[:end]), getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                return str(link.filename)
+    return None
 
 
 def _measured(
@@ -253,7 +383,7 @@ def _measured(
     detector: tuple[str, str],
     moving: Mapping[str, tuple[Floats, str]],
     frames: int,
-    warnings: list[str],
+    remarks: list[Remark],
 ) -> MeasuredScan:
     """Put together what is known; `detector` is its name and the place of its frames."""
     group = file[name]
@@ -261,7 +391,8 @@ def _measured(
     shape = stack.shape[1:]
     reason = text_at(group, "end_reason")
     if reason not in ("", "SUCCESS"):
-        warnings.append(f"{path}::{name} ended with {reason}")
+        remarks.append(Remark("aborted", f"{path}::{name} ended with {reason}"))
+    fixed = _fixed(group)
     return MeasuredScan(
         path=path,
         entry=name,
@@ -270,17 +401,19 @@ def _measured(
         stack=f"{name}/{detector[1]}",
         positions={motor: values for motor, (values, _) in moving.items()},
         units={motor: unit for motor, (_, unit) in moving.items()},
-        fixed=_fixed(group),
+        fixed={motor: value for motor, (value, _) in fixed.items()},
         frames=frames,
         shape=(int(shape[0]), int(shape[1])),
         dtype=stack.dtype,
         image_axes=_image_axes(group, shape),
-        warnings=tuple(warnings),
+        remarks=tuple(remarks),
+        fixed_units={motor: unit for motor, (_, unit) in fixed.items()},
+        geometry=text_at(group, "instrument/goniometer/geometry"),
     )
 
 
-def _entry_name(entry: str, names: list[str], path: str | os.PathLike[str]) -> str:
-    name = entry if "." in entry else f"{entry}.1"
+def _entry_name(entry: str, names: list[str], path: Source) -> str:
+    name = entry if entry in names or "." in entry else f"{entry}.1"
     if name not in names:
         raise InputError("entry", entry, f"{path} has the entries {', '.join(names)}")
     return name
@@ -319,14 +452,17 @@ def _keep_stack(found: dict[str, str], group: h5py.Group, name: str, path: str) 
         found.setdefault(name, path)
 
 
-def _fixed(group: h5py.Group) -> dict[str, float]:
+def _fixed(group: h5py.Group) -> dict[str, tuple[float, str]]:
+    """Motors that stand still: where, and the unit."""
     positioners = group_at(group, "instrument/positioners") or {}
-    values = {name: dataset_at(positioners, name) for name in positioners}
-    return {
-        name: float(value[()])
-        for name, value in values.items()
-        if value is not None and value.ndim == 0 and value.dtype.kind in "fiu"
-    }
+    found = {}
+    for name in positioners:
+        value = dataset_at(positioners, name)
+        if value is not None and value.ndim == 0 and value.dtype.kind in "fiu":
+            factor, unit = motor_unit(name, value.attrs.get("units", ""))
+            at = float(value[()])
+            found[name] = factor * at if factor != 1.0 else at, unit
+    return found
 
 
 def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:

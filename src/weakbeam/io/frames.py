@@ -14,10 +14,13 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from weakbeam.analysis.remarks import frames_text
 from weakbeam.core.arrays import ArrayLike, Ints
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.chunks import compression_pool
-from weakbeam.io.foreign import MeasuredScan, opened
+from weakbeam.io.edf import read_image
+from weakbeam.io.foreign import opened
+from weakbeam.io.measured_scan import MeasuredScan
 
 _BLOCK_BYTES = 4 * 2**20
 _FRAMES = 8
@@ -65,6 +68,16 @@ def read_blocks(
     RunError
         If a source file is missing or frames cannot be read.
     """
+    if scan.parts:
+        first = 0
+        for inner in scan.parts:
+            for numbers, frames in read_blocks(inner, rows, workers):
+                yield first + numbers, frames
+            first += inner.frames
+        return
+    if scan.images:
+        yield from _read_images(scan, rows)
+        return
     with ExitStack() as stack:
         file = stack.enter_context(opened(scan.path))
         parts = _parts(file, scan, stack)
@@ -100,6 +113,16 @@ def read_frames_of(scan: MeasuredScan, numbers: ArrayLike) -> NDArray[Any]:
     for number in wanted:
         if not 0 <= number < scan.frames:
             raise InputError("frame", int(number), f"the scan has frames 0 to {scan.frames - 1}")
+    if scan.parts:
+        ends = np.cumsum([part.frames for part in scan.parts])
+        which = np.searchsorted(ends, wanted, side="right")
+        pairs = zip(which, wanted, strict=True)
+        read = [
+            read_frames_of(scan.parts[k], [n - ends[k] + scan.parts[k].frames]) for k, n in pairs
+        ]
+        return np.concatenate(read)
+    if scan.images:
+        return np.stack([_image(scan, int(number)) for number in wanted])
     with ExitStack() as stack:
         parts = _parts(stack.enter_context(opened(scan.path)), scan, stack)
         frames = np.empty((len(wanted), *scan.shape), parts[0].stack.dtype)
@@ -109,6 +132,19 @@ def read_frames_of(scan: MeasuredScan, numbers: ArrayLike) -> NDArray[Any]:
             place = part.offset + int(number) - part.first
             frame[:] = _sliced(part.stack, scan, place, place + 1, slice(None))[0]
         return frames
+
+
+def _read_images(scan: MeasuredScan, rows: slice) -> Iterator[tuple[Ints, NDArray[Any]]]:
+    """Images of files of their own, some at a time."""
+    size = scan.shape[0] * scan.shape[1] * scan.dtype.itemsize
+    at_once = max(_BLOCK_BYTES // max(size, 1), _FRAMES)
+    for start in range(0, scan.frames, at_once):
+        numbers = np.arange(start, min(start + at_once, scan.frames))
+        yield numbers, np.stack([_image(scan, int(number))[rows] for number in numbers])
+
+
+def _image(scan: MeasuredScan, number: int) -> NDArray[Any]:
+    return read_image(scan.images[number], scan.shape).astype(scan.dtype, copy=False)
 
 
 def _parts(file: h5py.File, scan: MeasuredScan, stack: ExitStack) -> list[_Part]:
@@ -121,12 +157,15 @@ def _parts(file: h5py.File, scan: MeasuredScan, stack: ExitStack) -> list[_Part]
     for source in whole.virtual_sources():
         same_file = source.file_name == "."
         path = Path(whole.file.filename) if same_file else folder / source.file_name
+        start, end = source.vspace.get_select_bounds()
         if not path.is_file():
-            raise RunError(f"{scan.path}: the file {source.file_name} with its frames is missing")
+            raise RunError(
+                f"{scan.path}: the file {source.file_name} with its frames is missing "
+                f"({frames_text(range(int(start[0]), int(end[0]) + 1))})"
+            )
         inner = whole.file if same_file else stack.enter_context(opened(path))
         if source.dset_name not in inner:
             raise RunError(f"{path} has no frames at {source.dset_name}")
-        start, end = source.vspace.get_select_bounds()
         everything = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
         offset = 0 if everything else source.src_space.get_select_bounds()[0][0]
         dataset = inner[source.dset_name]

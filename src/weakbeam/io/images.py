@@ -18,7 +18,7 @@ from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.foreign import opened, read_still, scan_names
 from weakbeam.io.frames import read_frames_of
 from weakbeam.io.members import dataset_at, group_at
-from weakbeam.io.scan_motors import motor_positions
+from weakbeam.io.scan_motors import motor_positions, motor_unit
 
 _UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0}
 """Factors to rad and µm."""
@@ -265,7 +265,8 @@ def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
             still = dataset_at(group, f"instrument/positioners/{motor}")
             if still is None or still.ndim != 0:
                 continue
-            values, unit = np.full(frames, float(still[()])), str(still.attrs.get("units", ""))
+            factor, unit = motor_unit(motor, still.attrs.get("units", ""))
+            values = np.full(frames, factor * float(still[()]))
         if unit in _UNITS and len(values) >= frames:
             found[name] = _UNITS[unit] * (np.asarray(values, dtype=np.float64) - zero[motor])
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,36 @@ _MOTORS_OF_COMMAND = {
 }
 """Which words of a scan command name motors, after the command itself."""
 
+_UNITS = {
+    "deg": ("deg", "degs", "degree", "degrees", "°", "º", "ang_deg"),
+    "rad": ("rad", "rads", "radian", "radians"),
+    "mrad": ("mrad", "mrads", "milliradian", "milliradians"),
+    "urad": ("urad", "µrad", "μrad", "microrad", "microradian", "microradians"),
+    "mdeg": ("mdeg", "millideg", "millidegree", "millidegrees", "m°"),
+    "udeg": ("udeg", "µdeg", "μdeg", "microdegree", "microdegrees"),
+    "arcsec": ("arcsec", "arcsecond", "arcseconds", "asec", "″"),
+    "arcmin": ("arcmin", "arcminute", "arcminutes", "′"),
+    "mm": ("mm", "millimeter", "millimeters", "millimetre", "millimetres"),
+    "um": ("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre"),
+    "nm": ("nm", "nanometer", "nanometers", "nanometre", "nanometres"),
+    "m": ("m", "meter", "meters", "metre", "metres"),
+}
+"""Ways to write a unit."""
+
+_IN_DEGREES = {
+    "deg": 1.0,
+    "rad": 180.0 / math.pi,
+    "mrad": 0.18 / math.pi,
+    "urad": 1.8e-4 / math.pi,
+    "mdeg": 1e-3,
+    "udeg": 1e-6,
+    "arcsec": 1.0 / 3600.0,
+    "arcmin": 1.0 / 60.0,
+}
+
+FLY_SUFFIXES = ("_center", "_centre", "_cen", "_trig")
+"""What fly scans append to the name of a motor for its position in the middle of an exposure."""
+
 _MILLIMETRES = re.compile(r"(sam|ob|sm|cd|dc|nf|ff|s\d+|so)[a-z0-9]*|u[xyz]|mainx|difft[xyz]")
 _DEGREES = re.compile(r"(phi|chi|mu|omega|ccmth|obpitch|obyaw|diffr[xyz]|eta|delta|nu|th|tth)")
 
@@ -46,9 +77,9 @@ def motor_positions(group: h5py.Group, frames: int) -> dict[str, tuple[Floats, s
         if new == 0 or (name in found and len(found[name][0]) == frames):
             return
         if name not in found or new == frames:
-            unit = values.attrs.get("units", "")
-            unit = unit.decode() if isinstance(unit, bytes) else str(unit)
-            found[name] = np.asarray(values[()], dtype=np.float64), unit or motor_unit_guess(name)
+            x = np.asarray(values[()], dtype=np.float64)
+            factor, unit = motor_unit(name, values.attrs.get("units", ""))
+            found[name] = factor * x if factor != 1.0 else x, unit
 
     instrument = group_at(group, "instrument") or {}
     for name in instrument:
@@ -62,14 +93,45 @@ def motor_positions(group: h5py.Group, frames: int) -> dict[str, tuple[Floats, s
     return found
 
 
+def motor_unit(name: str, written: object) -> tuple[float, str]:
+    """Factor and unit of a motor's positions from what stands in the file.
+
+    Parameters
+    ----------
+    name : str
+        The motor, whose name tells the unit where the file does not.
+    written : object
+        The unit as it was read: text, bytes or anything else, which counts as none.
+
+    Returns
+    -------
+    factor : float
+        By which positions are to be multiplied.
+    unit : str
+        ``"deg"`` for all angles; other units as they are commonly written, unknown ones unchanged.
+    """
+    text = written.decode(errors="replace") if isinstance(written, bytes) else written
+    text = text.strip() if isinstance(text, str) else ""
+    if not text:
+        return 1.0, motor_unit_guess(name)
+    unit = next((unit for unit, ways in _UNITS.items() if text.lower() in ways), text)
+    return (_IN_DEGREES[unit], "deg") if unit in _IN_DEGREES else (1.0, unit)
+
+
+def base_name(motor: str) -> str:
+    """Name of the motor itself, without what a fly scan appends: ``"mu"`` of ``"mu_center"``."""
+    return next((motor.removesuffix(end) for end in FLY_SUFFIXES if motor.endswith(end)), motor)
+
+
 def motor_unit_guess(name: str) -> str:
     """Unit of a motor of ID03 or ID06 by its name; ``""`` for one that is not known.
 
     There ``diffrx``, ``diffry`` and ``diffrz`` are rotations.
     """
-    if _DEGREES.fullmatch(name):
+    motor = base_name(name)
+    if _DEGREES.fullmatch(motor):
         return "deg"
-    return "mm" if _MILLIMETRES.fullmatch(name) else ""
+    return "mm" if _MILLIMETRES.fullmatch(motor) else ""
 
 
 def named_motors(title: str, known: Mapping[str, Any]) -> tuple[str, ...]:

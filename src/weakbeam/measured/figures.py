@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from weakbeam.analysis.maxima import MAXIMA_NAMES
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES
 from weakbeam.core.arrays import Floats
 from weakbeam.imaging.motors import MOTORS
-from weakbeam.io.foreign import MeasuredScan
+from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.scan_motors import base_name
 from weakbeam.measured.maps import MeasuredMaps
 
 if TYPE_CHECKING:
@@ -61,10 +63,12 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
             for kind, values in found.items()
             if kind not in ("fwhm_half", "peak_value") and np.isfinite(values).any()
         ]
+        panels += _second_maximum(mapped, motor)
         figures[motor] = panels_figure(panels, view, columns=2 if wide else 3, title=heading)
     if len(mapped.orientation) == 2:
         slow, fast = mapped.orientation
-        angles = [_milliradians(maps.motors[m]["com"], scan.units[m]) for m in (fast, slow)]
+        turned = mapped.turns
+        angles = [_milliradians(turned[k], scan.units[fast]) for k in (1, 0)]
         turns = np.stack([values - np.nanmedian(values) for values in angles])
         shown, unit = _scaled(turns, "mrad")
         labels = (f"{symbol(fast)} ({unit})", f"{symbol(slow)} ({unit})")
@@ -79,11 +83,23 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
         figures["misorientation"] = panels_figure([panel], view, title=short)
     if mapped.strain is not None:
         label = "ε (10⁻⁶)"
-        panels = [Panel("axial strain, centre of mass", 1e6 * mapped.strain, label, True)]
+        kind = "apparent strain" if mapped.apparent else "axial strain"
+        panels = [Panel(f"{kind}, centre of mass", 1e6 * mapped.strain, label, True)]
         if mapped.strain_peak is not None:
-            panels.append(Panel("axial strain, peak", 1e6 * mapped.strain_peak, label, True))
+            panels.append(Panel(f"{kind}, peak", 1e6 * mapped.strain_peak, label, True))
         figures["strain"] = panels_figure(panels, view, title=heading)
     return figures
+
+
+def _second_maximum(mapped: MeasuredMaps, motor: str) -> list[Panel]:
+    """Panels of the second maximum where there are pixels with one."""
+    from weakbeam.plot.panels import Panel
+
+    found = mapped.maps.maxima.get(motor)
+    if found is None or not (np.nan_to_num(found["bimodality"]) > 0.0).any():
+        return []
+    panel = _panel(motor, mapped.scan.units[motor], "second_peak", found["second_peak"])
+    return [Panel("bimodality: second maximum", found["bimodality"], "rise / peak"), panel]
 
 
 def view_of(scan: MeasuredScan) -> View:
@@ -100,17 +116,17 @@ def view_of(scan: MeasuredScan) -> View:
 
 def symbol(motor: str) -> str:
     """The letter of a motor, or its name."""
-    return _SYMBOLS.get(motor, motor)
+    return _SYMBOLS.get(base_name(motor), motor)
 
 
 def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
     from weakbeam.plot.panels import Panel
 
     name = symbol(motor)
-    if kind not in ANGULAR:
+    if kind not in (*ANGULAR, "second_peak"):
         return Panel(MAP_NAMES[kind], values, kind, kind == "skewness")
-    title, middle = MAP_NAMES[kind], 0.0
-    if kind in ("com", "peak"):
+    title, middle = (MAP_NAMES | MAXIMA_NAMES)[kind], 0.0
+    if kind in ("com", "peak", "second_peak"):
         middle = _middle(values)
         if middle:
             title = f"{title}, {name} − {middle:.5g} {unit}".replace("− -", "+ ").strip()
@@ -118,7 +134,7 @@ def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
         _milliradians(values - middle, unit), "mrad" if _is_angle(unit) else unit
     )
     label = f"{name} ({label})" if label else name
-    return Panel(title, shown, label, kind in ("com", "peak"))
+    return Panel(title, shown, label, kind in ("com", "peak", "second_peak"))
 
 
 def _middle(values: Floats) -> float:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError, naming
-from weakbeam.io.foreign import MeasuredScan, read_scan, read_still
+from weakbeam.io.foreign import read_scan, read_still
 from weakbeam.io.frames import read_blocks, read_frames_of
+from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.measured.figures import symbol, view_of
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.engines import EngineAt
+from weakbeam.run.scan_weights import scan_weights
 
 
 def camera_frames(
@@ -103,10 +104,11 @@ def predicted_centers(acquisition: Acquisition, mean_q: Floats) -> dict[str, Flo
     acceptance, motors = acquisition.setup.acceptance, acquisition.moving_angles
     offsets, shifts = acquisition.angle_offsets, acquisition.q_shifts
     positions = np.stack([offsets[:, ANGLES.index(motor)] for motor in motors])
-    density = acceptance.density(shifts)
+    weights = scan_weights(acquisition.scan)
+    density = weights * acceptance.density(shifts)
     # Far from the peak there is no light, and no centre of mass to predict.
     with np.errstate(invalid="ignore", divide="ignore"):
-        response = com_response(acceptance, shifts, positions)
+        response = com_response(acceptance, shifts, positions, weights)
         rest = positions @ density / density.sum()
     return {
         motor: rest[k] - np.tensordot(response[k], mean_q, axes=1) for k, motor in enumerate(motors)

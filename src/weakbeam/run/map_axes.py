@@ -51,7 +51,10 @@ def map_axes(acquisition: Acquisition) -> dict[str, MapAxis]:
     if acquisition.turning_motors:
         maps["misorientation"] = MapAxis("deg", "kernel-average misorientation (deg)")
     if "two_theta" in moving:
-        maps["strain"] = MapAxis("", "axial strain, from the centre of mass")
+        # An arm that is scanned alone shows a part of the strain only (docs/how-to/maps.md).
+        alone = moving == ("two_theta",) and not acquisition.scan.phi_per_two_theta
+        kind = "apparent axial strain, arm scanned alone" if alone else "axial strain"
+        maps["strain"] = MapAxis("", f"{kind}, from the centre of mass")
         if "two_theta" in curves:
-            maps["strain_peak"] = MapAxis("", "axial strain, from the peak")
+            maps["strain_peak"] = MapAxis("", f"{kind}, from the peak")
     return maps

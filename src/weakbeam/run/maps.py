@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ORDERS, ScanMoments
-from weakbeam.analysis.orientation import kernel_average_misorientation
+from weakbeam.analysis.orientation import kernel_average_misorientation, lattice_turns
 from weakbeam.analysis.profiles import Curves, curve_maps
 from weakbeam.analysis.reduction import ANGULAR
 from weakbeam.analysis.strain import axial_strain
@@ -23,12 +23,13 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
 from weakbeam.imaging.contract import Progress
-from weakbeam.imaging.motors import MOTORS
+from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.engines import EngineAt
 from weakbeam.run.map_axes import map_name
+from weakbeam.run.scan_weights import layer_weights, scan_weights
 
 _READ_BYTES = 64 * 2**20
 _BLOCK = 1024
@@ -75,7 +76,7 @@ def factor_sums(
     axes = acquisition.curve_positions
     number = 1 + ORDERS * len(scan.moving) + sum(map(len, axes.values()))
     total = np.zeros((number, *setup.detector.readout.shape))
-    for layer in scan.layers(setup.geometry):
+    for height, layer in enumerate(scan.layers(setup.geometry)):
         phi, arm = layer.rock_settings.T
         at = {
             "phi": (phi + scan.phi_per_two_theta * arm, None),
@@ -83,16 +84,17 @@ def factor_sums(
             "chi": (None, layer.roll_settings),
             "z": (np.full(len(layer.rock_shifts), layer.z), None),
         }
-        rock, roll = [np.ones(len(layer.rock_shifts))], [np.ones(len(layer.roll_shifts))]
+        rock, roll = ([weights] for weights in layer_weights(scan, height))
         for motor, order in product(scan.moving, range(1, ORDERS + 1)):
             on_rock, on_roll = at[motor]
-            rock.append(rock[0] if on_rock is None else (on_rock - centres[motor]) ** order)
-            roll.append(roll[0] if on_roll is None else (on_roll - centres[motor]) ** order)
+            rock.append(rock[0] * (1.0 if on_rock is None else (on_rock - centres[motor]) ** order))
+            roll.append(roll[0] * (1.0 if on_roll is None else (on_roll - centres[motor]) ** order))
         for motor, positions in axes.items():
             on_rock, on_roll = at[motor]
+            along_rock, along_roll = layer_weights(scan, height, motor)
             for x in positions:
-                rock.append(rock[0] if on_rock is None else np.asarray(on_rock == x, float))
-                roll.append(roll[0] if on_roll is None else np.asarray(on_roll == x, float))
+                rock.append(along_rock * (1.0 if on_rock is None else on_rock == x))
+                roll.append(along_roll * (1.0 if on_roll is None else on_roll == x))
         total += engine_at(layer.z).moments(
             layer.rock_shifts, layer.roll_shifts, np.array(rock), np.array(roll), progress
         )
@@ -120,13 +122,15 @@ class CountedSums:
         for motor, centre in self._centres.items():
             x = scan.motor_positions(motor) - centre
             weights += [x**k for k in range(1, ORDERS + 1)]
-        self._weights = np.stack(weights, axis=1)
+        self._weights = np.stack(weights, axis=1) * scan_weights(scan)[:, None]
         self._axes = acquisition.curve_positions
         places, first = [], len(weights)
         for motor, positions in self._axes.items():
             places.append(first + np.searchsorted(positions, scan.motor_positions(motor)))
             first += len(positions)
         self._places = np.array(places, np.int64).reshape(len(places), scan.frames).T
+        along = [scan_weights(scan, motor) for motor in self._axes]
+        self._along = np.array(along).reshape(len(places), scan.frames).T
         self._sums = np.zeros((first, math.prod(self.shape)))
         self._dark = setup.detector.dark.ravel()
         largest = setup.detector.largest
@@ -143,11 +147,14 @@ class CountedSums:
         counts = np.ascontiguousarray(frames).reshape(len(frames), -1)
         weights = np.ascontiguousarray(self._weights[numbers])
         places = np.ascontiguousarray(self._places[numbers])
+        along = np.ascontiguousarray(self._along[numbers])
 
         def block(start: int) -> int:
             part = slice(start, start + _BLOCK)
             dark, sums = self._dark[part], self._sums[:, part]
-            return int(_add_counts(counts[:, part], dark, weights, places, self._largest, sums))
+            return int(
+                _add_counts(counts[:, part], dark, weights, places, along, self._largest, sums)
+            )
 
         with ThreadPoolExecutor(self._workers) as pool:
             self.saturated += sum(pool.map(block, range(0, counts.shape[1], _BLOCK)))
@@ -198,9 +205,12 @@ def scan_maps(acquisition: Acquisition, sums: ScanSums) -> dict[str, Floats]:
         for motor, kinds in by_motor.items()
         for kind, values in kinds.items()
     }
-    turning = [by_motor[motor]["com"] for motor in acquisition.turning_motors]
+    turning = acquisition.turning_motors
     if turning:
-        maps["misorientation"] = np.degrees(kernel_average_misorientation(np.stack(turning)))
+        centers = np.stack([by_motor[motor]["com"] for motor in turning])
+        vectors = setup.geometry.motor_vectors[[ANGLES.index(motor) for motor in turning]]
+        turns = lattice_turns(centers, vectors)
+        maps["misorientation"] = np.degrees(kernel_average_misorientation(turns))
     if "two_theta" in by_motor:
         for name, kind in (("strain", "com"), ("strain_peak", "peak")):
             if kind in by_motor["two_theta"]:
@@ -241,12 +251,13 @@ def _add_counts(
     dark: Floats,
     weights: Floats,
     places: Ints,
+    along: Floats,
     largest: float,
     sums: Floats,
 ) -> int:
     """Add weighted counts above the dark ones, (frames, pixels), to sums, (weights, pixels).
 
-    They are added once more, as they are, to the sums at the places of each frame: the curves.
+    They are added once more, with weights of their own, at the places of each frame: the curves.
     Frame by frame, so that the sums do not depend on the batches. Returns the number of counts that
     are not below the largest one.
     """
@@ -260,8 +271,8 @@ def _add_counts(
             total, weight = sums[k], weights[frame, k]
             for i in range(len(dark)):
                 total[i] += weight * light[i]
-        for place in places[frame]:
-            curve = sums[place]
+        for k in range(places.shape[1]):
+            curve, weight = sums[places[frame, k]], along[frame, k]
             for i in range(len(dark)):
-                curve[i] += light[i]
+                curve[i] += weight * light[i]
     return full

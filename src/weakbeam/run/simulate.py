@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
+from weakbeam.analysis.step_weights import step_weights
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.core.arrays import Floats
@@ -28,6 +29,7 @@ from weakbeam.run.figures import draw, figure_prefix, reflection_heading
 from weakbeam.run.frames import camera_frames
 from weakbeam.run.map_axes import image_axes
 from weakbeam.run.scan_data import ScanData, frame_to_show
+from weakbeam.run.scan_weights import scan_weights
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -195,9 +197,14 @@ def center_of_mass(run: Run) -> Maps:
         )
     level = sharp_detector_of(run.experiment.camera).dark
     moments = ScanMoments(level.shape, dict.fromkeys(motors, 0.0))
+    steps = {motor: step_weights(images.coords[motor]) for motor in motors}
+    by_motor = {motor: weights / weights.max() for motor, weights in steps.items()}
     for index in np.ndindex(*images.shape[:-2]):
         at = {motor: float(images.coords[motor][k]) for motor, k in zip(motors, index, strict=True)}
-        moments.add(images.values[index] - level, at)
+        weight = math.prod(
+            float(by_motor[motor][k]) for motor, k in zip(motors, index, strict=True)
+        )
+        moments.add(images.values[index] - level, at, weight)
     dark = DARK_COUNTS if run.experiment.camera.is_counting else DARK
     return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
 
@@ -250,9 +257,10 @@ def _draw_reflection(
     frames = images[: scan.frames]
     moments = ScanMoments(setup.detector.shape, dict.fromkeys(scan.moving, 0.0))
     positions = {motor: scan.motor_positions(motor) for motor in scan.moving}
-    level = setup.detector.dark
+    level, weights = setup.detector.dark, scan_weights(scan)
     for k, frame in enumerate(frames):
-        moments.add(frame - level, {motor: float(x[k]) for motor, x in positions.items()})
+        at = {motor: float(x[k]) for motor, x in positions.items()}
+        moments.add(frame - level, at, float(weights[k]))
     centers = {motor: moments.center_of_mass(motor) for motor in acquisition.moving_angles}
     number = frame_to_show(acquisition)
     engine = setup.engine(acquisition.first_height)

@@ -1,0 +1,122 @@
+"""A scan of a file: where its frames are, where its motors stood, and what is odd about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.analysis.remarks import Remark, left_out_of
+from weakbeam.core.arrays import Floats
+from weakbeam.io.entry import ImageAxis
+
+
+@dataclass(frozen=True)
+class ImagePlace:
+    """Where the pixels of an image are.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    offset : int
+        Where they begin, in bytes.
+    dtype : dtype
+        Their type, with its order of bytes.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredScan:
+    """A scan of a file, without its frames; :mod:`weakbeam.io.frames` reads those.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder of its images.
+    entry : str
+        Name of the entry, such as ``"1.1"``.
+    title : str
+        The scan command.
+    detector : str
+        Name of the detector.
+    stack : str
+        Path of its frames in the file; empty where they are elsewhere.
+    positions : mapping of str to (frames,) ndarray
+        Position of each motor that moves, in the order of the title; angles in degrees.
+    units : mapping of str to str
+        Their units; ``""`` where neither the file nor the name of the motor tells.
+    fixed : mapping of str to float
+        Motors that stand still.
+    frames : int
+        How many frames there are, with positions.
+    shape : (int, int)
+        Rows and columns of a frame.
+    dtype : dtype
+        Type of a pixel.
+    image_axes : (ImageAxis, ImageAxis) or None
+        Where in the sample rows and columns look, if the file tells.
+    remarks : tuple of Remark
+        What is odd about the scan, and which frames are to be left out for it.
+    fixed_units : mapping of str to str
+        Units of the motors that stand still.
+    monitor : (frames,) ndarray, optional
+        Counts of a beam monitor at every frame, by which the frames are to be divided.
+    images : tuple of ImagePlace
+        Where each frame is, of a scan whose frames are images in files of their own.
+    parts : tuple of MeasuredScan
+        The scans that are put together in this one.
+    along : tuple of str
+        Motors that the title does not name and that moved along with those that it does.
+    geometry : str
+        ``"symmetric"`` or ``"oblique"`` of a simulated scan; empty of others.
+    """
+
+    path: Path
+    entry: str
+    title: str
+    detector: str
+    stack: str
+    positions: Mapping[str, Floats]
+    units: Mapping[str, str]
+    fixed: Mapping[str, float]
+    frames: int
+    shape: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    image_axes: tuple[ImageAxis, ImageAxis] | None
+    remarks: tuple[Remark, ...] = ()
+    fixed_units: Mapping[str, str] = field(default_factory=dict)
+    monitor: Floats | None = None
+    images: tuple[ImagePlace, ...] = ()
+    parts: tuple[MeasuredScan, ...] = ()
+    geometry: str = ""
+    along: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """How a message calls the scan."""
+        return f"{self.path}::{self.entry}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The remarks, a line each."""
+        return tuple(remark.text for remark in self.remarks)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which frames no remark leaves out, shape (frames,)."""
+        there = np.ones(self.frames, bool)
+        there[left_out_of(self.remarks)] = False
+        return there
+
+    def remarked(self, *remarks: Remark) -> MeasuredScan:
+        """The same scan, of which more is known."""
+        return replace(self, remarks=(*self.remarks, *remarks))

@@ -1,0 +1,332 @@
+"""What to know of a scan before its maps are trusted, from what its frames have told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.analysis.noise import FLOOR, RECTIFIED
+from weakbeam.analysis.reduction import FWHM_PER_SIGMA, ScanMaps
+from weakbeam.analysis.remarks import Remark, frames_text
+from weakbeam.analysis.scan_grid import ScanGrid
+from weakbeam.analysis.step_weights import FrameWeights
+from weakbeam.analysis.survey import FrameSurvey
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.io.measured_scan import MeasuredScan
+
+_PEDESTAL = 0.02
+"""From this share of the intensity on, a constant background is worth a remark."""
+
+_RECTIFIED = 0.1
+"""From this share of the signal on, the positive half of the noise is."""
+
+_OPEN = 0.1
+"""A curve that is above this share of its peak at an end of the scan is cut."""
+
+_SOME = 0.02
+"""Share of the lit pixels from which something is worth a remark."""
+
+_STEEP = 0.05
+"""Part of a whole curve's height by which it changes within its outer tenths if it is cut."""
+
+_LEAST_POINTS = 5
+"""Points of a curve, at least, of which one can say where it ends."""
+
+_COARSE = 0.76
+"""Steps over FWHM from which on the slope of a centre of mass varies by more than 5 %."""
+
+_MOST_PIXELS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What is known of a scan when its maps are made.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The scan.
+    frames : (n,) ndarray of int
+        Numbers of the frames that are not left out.
+    grid, weights
+        Of these frames.
+    maps : ScanMaps
+        Their maps.
+    survey : FrameSurvey
+        Their sums and extremes.
+    noise, floor : float
+        Noise of dark frames and the floor in units of it.
+    darkest : float
+        Mean of the darkest frame above the background.
+    ends : mapping of str to (rows, columns) ndarray
+        Higher end of each pixel's curve over its peak.
+    light_medians : int
+        Pixels whose median over the scan is light.
+    zingers : (rows, columns) ndarray of bool
+        Pixels that are bright in a single frame.
+    unlit : int
+        Pixels that are nowhere above the floor.
+    background : str
+        ``"none"``, ``"minimum"``, ``"median"``, or ``"given"``.
+    no_energy : str
+        What to say of a scan of the monochromator without energies.
+    apparent : bool
+        Whether the arm was scanned alone.
+    strain_shown : float, optional
+        Share of the strain that it shows, if the instrument is known.
+    """
+
+    scan: MeasuredScan
+    frames: Ints
+    grid: ScanGrid
+    weights: FrameWeights
+    maps: ScanMaps
+    survey: FrameSurvey
+    noise: float
+    floor: float
+    darkest: float
+    ends: Mapping[str, Floats]
+    light_medians: int
+    zingers: NDArray[np.bool_]
+    unlit: int
+    background: str
+    no_energy: str = ""
+    apparent: bool = False
+    strain_shown: float | None = None
+
+
+def remarks_on(found: Findings) -> Iterator[Remark]:
+    """Everything that is worth a remark, those on the whole scan first.
+
+    Parameters
+    ----------
+    found : Findings
+        What is known.
+
+    Yields
+    ------
+    Remark
+    """
+    for part in (_of_the_grid, _of_the_counts, _of_the_background, _of_the_curves, _of_the_strain):
+        for kind, text, frames, pixels in part(found):
+            yield Remark(kind, f"{found.scan.where}: {text}", frames, pixels)
+
+
+_Lines = Iterator[tuple[str, str, tuple[int, ...], int]]
+
+
+def _of_the_grid(found: Findings) -> _Lines:
+    grid, scan = found.grid, found.scan
+    if grid.kind == "irregular":
+        text = "positions lie on no grid; moments only, each frame counts the same"
+        yield "grid", text, (), 0
+    elif not grid.complete:
+        places = " x ".join(map(str, grid.shape))
+        text = (
+            f"{len(found.frames)} frames on a grid of {places}; rows that are cut have cut curves"
+        )
+        yield "grid", text, (), 0
+    for motor, unit in scan.units.items():
+        if unit not in ("deg", "mm", "um", "nm", "m", ""):
+            text = f"{motor} has the unit {unit}, which is not known: it is taken for no angle"
+            yield "unit", text, (), 0
+    if found.no_energy:
+        yield "energy", found.no_energy, (), 0
+
+
+def _of_the_counts(found: Findings) -> _Lines:
+    survey, maps = found.survey, found.maps
+    if maps.lost:
+        text = f"{maps.lost} values are no finite numbers and were left out"
+        yield "no numbers", text, (), maps.lost
+    if survey.is_saturated:
+        count = int(survey.saturated.sum())
+        text = (
+            f"{_pixels(count)} {'is' if count == 1 else 'are'} saturated, at {survey.full_scale:g} "
+            f"counts in {survey.saturated_values} values: their curves are cut off at the top"
+        )
+        yield "saturated", text, (), count
+    stuck = int((survey.stuck & (survey.top != 0.0)).sum())
+    if stuck:
+        text = f"{_pixels(stuck)} never {'changes' if stuck == 1 else 'change'}: no maps there"
+        yield "stuck pixels", text, (), stuck
+    if survey.wrapped_values:
+        frames = found.frames[survey.wrapped]
+        largest = np.iinfo(survey.dtype).max
+        text = (
+            f"{survey.wrapped_values} counts in {frames_text(frames)} are far below 0: "
+            f"{survey.dtype} ends at {largest}, and counts above it were wrapped"
+        )
+        yield "wrapped", text, _numbers(frames), 0
+    count = int(found.zingers.sum())
+    if count:
+        rows, columns = np.nonzero(found.zingers)
+        places = [f"({r}, {c})" for r, c in zip(rows, columns, strict=True)][:_MOST_PIXELS]
+        more = f" and {count - len(places)} more" if count > len(places) else ""
+        text = (
+            f"pixel{'' if count == 1 else 's'} {', '.join(places)}{more} (row, column): one "
+            "frame far above all else (zinger), which `threshold` does not count"
+        )
+        yield "zingers", text, (), count
+    dips = survey.dips()
+    if len(dips) and found.grid.kind == "line":
+        frames = found.frames[dips]
+        text = (
+            f"{frames_text(frames)} {'is' if len(dips) == 1 else 'are'} far darker than the frames "
+            "before and after (beam loss?): `skip` leaves frames out"
+        )
+        yield "dips", text, _numbers(frames), 0
+
+
+def _of_the_background(found: Findings) -> _Lines:
+    maps = found.maps
+    total = max(float(maps.intensity[maps.lit].sum()), 1e-300)
+    rectified = RECTIFIED * found.noise * len(found.frames) * maps.lit.sum() / total
+    if found.noise > 0.0 and found.background != "none" and rectified > _RECTIFIED:
+        text = (
+            f"noise of {found.noise:.3g} (rms) in {len(found.frames)} frames: its positive half "
+            f"alone would be {rectified:.0%} of the signal; "
+        )
+        if found.floor > 0.0:
+            text += (
+                f"each pixel's sums run over where it is lit, {found.floor:g} times the noise or "
+                "more, and nothing is cut off (`floor`)"
+            )
+        else:
+            text += "sums over the whole scan scatter by it: see `floor`"
+        yield "noise", text, (), 0
+    if found.floor > 0.0 and found.unlit:
+        text = (
+            f"{_pixels(found.unlit)} of {maps.lit.size} are nowhere {found.floor:g} times the "
+            f"noise ({found.floor * found.noise:.3g}) above the background: no maps there (`floor`)"
+        )
+        if found.unlit > 0.5 * maps.lit.size:
+            yield "unlit", text, (), found.unlit
+    if found.light_medians > _SOME * maps.lit.sum():
+        text = (
+            f"{_pixels(found.light_medians)} are lit in more than half of the frames, so that the "
+            "median is light; their darkest frames are taken instead: better a dark frame"
+        )
+        yield "median", text, (), found.light_medians
+    if found.background != "none" or (found.grid.kind == "line" and _cut(found)):
+        return
+    share = found.darkest * len(found.frames) * maps.intensity.size
+    share /= max(float(maps.intensity.sum()), 1e-300)
+    if share > _PEDESTAL:
+        text = (
+            f"the darkest frame has {found.darkest:.4g} a pixel, {share:.0%} of the whole; "
+            "a background draws centres of mass to the middle of the scan: see `background`"
+        )
+        yield "background", text, (), 0
+
+
+def _of_the_curves(found: Findings) -> _Lines:
+    lit = found.maps.lit
+    cut = _cut(found)
+    for motor, share in cut.items():
+        text = (
+            f"curves do not fall off inside the scan of {motor} in {share:.0%} of the pixels: "
+            "centres of mass are drawn to its middle, and widths are too small"
+        )
+        yield "window", text, (), round(share * float(lit.sum()))
+    for motor, (step, width) in _coarse(found).items():
+        if motor in cut:
+            continue
+        ratio = (width / FWHM_PER_SIGMA / step) ** 2
+        varies = 8.0 * math.pi**2 * ratio * math.exp(-2.0 * math.pi**2 * ratio)
+        by = f"varies by {varies:.0%}" if ratio > 0.09 else "varies wildly"
+        text = (
+            f"steps of {step:.3g} {found.scan.units[motor]} in {motor} for curves of FWHM "
+            f"{width:.3g}: centres of mass are biased, their slope {by} with where the frames fall "
+            "on the curve"
+        )
+        yield "steps", text.replace("  ", " "), (), 0
+    for motor, by_kind in found.maps.maxima.items():
+        count = int((by_kind["bimodality"][lit] > 0.0).sum())
+        if count > _SOME * lit.sum():
+            text = (
+                f"{_pixels(count)} ({count / lit.sum():.0%}) have two maxima along {motor}: a "
+                f"centre of mass lies between them; see {motor}_bimodality and {motor}_second_peak"
+            )
+            yield "two maxima", text, (), count
+
+
+def _of_the_strain(found: Findings) -> _Lines:
+    if not found.apparent:
+        return
+    text = (
+        "the arm was scanned alone: the strain is apparent, what this scan shows of it, and turns "
+        "of the lattice look like strain"
+    )
+    if found.strain_shown is not None:
+        text += (
+            f"; this instrument shows {found.strain_shown:.3f} of a homogeneous strain "
+            "(strain_response in the file)"
+        )
+    else:
+        text += "; with the lens and bandwidth of ID06 it is half (docs/how-to/maps.md)"
+    yield "apparent strain", text, (), 0
+
+
+def _cut(found: Findings) -> dict[str, float]:
+    """Motors whose scan cuts curves, and the share of the lit pixels with such curves.
+
+    Without a background subtracted a dark level looks like the end of a curve. Of a grid some
+    frames are dark and tell it; of a scan of one motor it is flat, while a curve that is cut is
+    steep there.
+    """
+    lit, shares = found.maps.lit, {}
+    for motor, ends in found.ends.items():
+        curve = found.maps.whole[motor].intensity if motor in found.maps.whole else None
+        if curve is None or len(curve) < _LEAST_POINTS:
+            continue
+        if found.background == "none" and found.grid.kind == "line" and not _steep(curve):
+            continue
+        noise = _OPEN
+        if found.noise > 0.0:
+            # Ends of dim curves reach so far by noise alone.
+            peak = found.maps.motors[motor]["peak_value"]
+            across = len(found.frames) / len(curve)
+            noise_of_end = FLOOR * found.noise * math.sqrt(across) / np.abs(peak)
+            open_ends = ends > np.maximum(noise, noise_of_end)
+        else:
+            open_ends = ends > noise
+        share = float((open_ends & lit).sum()) / max(float(lit.sum()), 1.0)
+        if share > _SOME:
+            shares[motor] = share
+    return shares
+
+
+def _steep(curve: Floats) -> bool:
+    """Whether the curve of all pixels together still changes at an end of the scan."""
+    outer = max(round(0.1 * (len(curve) - 1)), 1)
+    height = float(np.ptp(curve))
+    change = max(abs(curve[outer] - curve[0]), abs(curve[-1 - outer] - curve[-1]))
+    return height > 0.0 and change > _STEEP * height
+
+
+def _coarse(found: Findings) -> dict[str, tuple[float, float]]:
+    """Motors whose steps are too wide for the curves: step and median FWHM."""
+    coarse = {}
+    for motor, axis in found.grid.axes.items():
+        if len(axis) < 3:
+            continue
+        step = float(np.median(np.abs(np.diff(axis))))
+        widths = found.maps.motors[motor]["fwhm"]
+        widths = widths[np.isfinite(widths)]
+        width = float(np.median(widths)) if widths.size else math.nan
+        if width >= 0.0 and step > _COARSE * width:
+            coarse[motor] = step, width
+    return coarse
+
+
+def _pixels(count: int) -> str:
+    return f"{count} pixel{'' if count == 1 else 's'}"
+
+
+def _numbers(frames: Ints) -> tuple[int, ...]:
+    return tuple(int(number) for number in frames)
