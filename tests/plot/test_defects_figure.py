@@ -44,7 +44,11 @@ def test_views_have_the_axes_of_the_images():
 
 def test_the_key_names_and_counts_what_is_seen():
     (key,) = figure().legends
-    assert [t.get_text() for t in key.get_texts()] == ["system 0  1", "system 1  1", "system 7  1"]
+    assert [t.get_text() for t in key.get_texts()] == [
+        "system 0  × 1",
+        "system 1  × 1",
+        "system 7  × 1",
+    ]
     styles = {(h.get_color(), h.get_linestyle()) for h in key.get_lines()}
     assert len(styles) == 3
     assert figure(labels=()).legends == []

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from weakbeam.plot.drawing import Artist, Drawing
+from weakbeam.plot.view import View
 
 CURVE = Drawing("weakbeam.plot.rocking.rocking_figure", ([-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]))
 IMAGE = Drawing(
     "weakbeam.plot.image.image_figure",
-    (np.arange(12.0).reshape(3, 4), np.arange(3), np.arange(4)),
+    (np.arange(12.0).reshape(3, 4), View.of_pixels((3, 4))),
     {"phi_mrad": 0.15},
 )
 
@@ -125,7 +126,7 @@ def test_a_figure_that_fails_tells_why_and_others_are_drawn():
 def test_a_slow_process_does_not_hold_up_this_one():
     # More than a pipe holds.
     large = Drawing(
-        "weakbeam.plot.image.image_figure", (np.ones((300, 400)), *map(range, (300, 400)))
+        "weakbeam.plot.image.image_figure", (np.ones((300, 400)), View.of_pixels((300, 400)))
     )
     with Artist() as artist:
         artist.start()

@@ -5,8 +5,9 @@ import pytest
 from matplotlib.colors import rgb_to_hsv
 
 from weakbeam.plot.mosaicity import mosaicity_colors, mosaicity_figure
-from weakbeam.plot.panels import Panel, View, color_limits, panels_figure
+from weakbeam.plot.panels import Panel, color_limits, panels_figure
 from weakbeam.plot.style import NAN_COLOR, render
+from weakbeam.plot.view import View
 
 ROWS, COLUMNS = np.mgrid[-1:1:9j, -1:1:15j]
 VIEW = View.of_pixels(ROWS.shape)
@@ -24,7 +25,12 @@ def test_every_panel_has_its_map_and_its_bar():
     maps = [axes for axes in figure.axes if axes.images and axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in maps] == ["map 1", "map 2", "map 3", "map 4"]
     np.testing.assert_array_equal(maps[2].images[0].get_array(), 3 * ROWS)
-    assert {"column (pixel)", "row (pixel)", "unit 1", "unit 4"} <= texts(figure)
+    assert {
+        "column of the camera (pixel)",
+        "row of the camera (pixel)",
+        "unit 1",
+        "unit 4",
+    } <= texts(figure)
     norm = maps[0].images[0].norm
     assert norm.vmin == -norm.vmax
     left = [axes.get_position().x0 for axes in maps]

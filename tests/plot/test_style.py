@@ -3,12 +3,17 @@ import numpy as np
 import pytest
 
 from weakbeam.plot.image import image_figure
-from weakbeam.plot.style import field_extent, fit_box, pixel_edges, save
+from weakbeam.plot.style import save
+from weakbeam.plot.view import View, fit_box, pixel_edges
 
 
-def frame() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def frame() -> tuple[np.ndarray, View]:
     x_um, y_um = np.arange(-4, 5) * 0.123, np.arange(-6, 7) * 0.04
-    return np.exp(-(x_um[:, None] ** 2) - 9 * y_um**2), x_um, y_um
+    return np.exp(-(x_um[:, None] ** 2) - 9 * y_um**2), View(x_um, y_um)
+
+
+def extent(x_um: list[float], y_um: list[float]) -> tuple[float, float, float, float]:
+    return View(np.array(x_um), np.array(y_um)).extent
 
 
 def test_edges_stand_half_a_pixel_outside_the_outer_centers() -> None:
@@ -23,27 +28,34 @@ def test_edges_refuse_what_is_no_row_of_pixels(centers: list[float]) -> None:
 
 
 def test_field_is_the_layer_seen_from_above_and_not_its_mirror_image() -> None:
-    left, right, bottom, top = field_extent([0.0, 1.0], [0.0, 2.0, 4.0])
+    left, right, bottom, top = extent([0.0, 1.0], [0.0, 2.0, 4.0])
     assert (left, right, bottom, top) == (-1.0, 5.0, 1.5, -0.5)
     y_on_page, x_on_page = np.sign(right - left), np.sign(top - bottom)
     x, y = np.array([0.0, x_on_page, 0.0]), np.array([y_on_page, 0.0, 0.0])
     np.testing.assert_array_equal(np.cross(x, y), [0.0, 0.0, 1.0])  # z towards the reader
 
 
-def test_rows_along_two_theta_are_drawn_from_below() -> None:
-    values, x_um, y_um = frame()
-    values[0, 0] = 2.0  # where x = -0.492
-    up, down = (
-        image_figure(v, x, y_um).axes[0].images[0]
-        for v, x in ((values, x_um), (values[::-1], x_um[::-1]))
-    )
-    assert (up.origin, down.origin) == ("upper", "lower")
-    assert tuple(up.get_extent()) == tuple(down.get_extent()) == field_extent(x_um, y_um)
+@pytest.mark.parametrize("downwards", [False, True])
+@pytest.mark.parametrize("on_camera", [False, True])
+def test_any_order_of_rows_and_columns_is_the_same_picture(on_camera, downwards) -> None:
+    values, view = frame()
+    values[0, 0], x, y = 2.0, view.x, view.y
+    options = {"on_camera": on_camera, "downwards": downwards}
+    expected = image_figure(values, View(x, y, **options)).axes[0].images[0]
+    for changed, other in (
+        (values[::-1], View(x[::-1], y, **options)),
+        (values[:, ::-1], View(x, y[::-1], **options)),
+        (values.T, View(x, y, swapped=True, **options)),
+        (values.T[::-1, ::-1], View(x[::-1], y[::-1], swapped=True, **options)),
+    ):
+        image = image_figure(changed, other).axes[0].images[0]
+        np.testing.assert_array_equal(image.get_array(), expected.get_array())
+        assert image.get_extent() == expected.get_extent()
 
 
 def test_single_pixel_takes_the_pitch_of_the_other_axis() -> None:
-    assert field_extent([0.0], [0.0, 0.5]) == (-0.25, 0.75, 0.25, -0.25)
-    assert field_extent([0.0], [0.0]) == (-0.5, 0.5, 0.5, -0.5)
+    assert extent([0.0], [0.0, 0.5]) == (-0.25, 0.75, 0.25, -0.25)
+    assert extent([0.0], [0.0]) == (-0.5, 0.5, 0.5, -0.5)
 
 
 def test_box_keeps_the_proportions_of_the_field() -> None:

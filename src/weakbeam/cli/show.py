@@ -45,10 +45,23 @@ Scale = Literal["linear", "log", "asinh"]
     type=click.Choice(["linear", "log", "asinh"]),
     default="linear",
     show_default=True,
-    help="Intensity to colour, for frames, montage and movie.",
+    help="Intensity to colour, for image, frames, montage and movie.",
 )
 @click.option(
-    "--montage", is_flag=True, help="Frames spread over the lit part of the scan, side by side."
+    "--clim",
+    type=(float, float),
+    metavar="LO HI",
+    help="Intensities of the darkest and the brightest colour.  [default: those of the lit pixels]",
+)
+@click.option(
+    "--zoom",
+    type=click.Choice(["lit"]),
+    help="Of the image or of each --frame only the part that is lit.",
+)
+@click.option(
+    "--montage",
+    is_flag=True,
+    help="Frames side by side: those of --frame, or spread over the lit part of the scan.",
 )
 @click.option(
     "--panels",
@@ -61,8 +74,8 @@ Scale = Literal["linear", "log", "asinh"]
 @click.option(
     "--common-range",
     is_flag=True,
-    help="All frames of the montage on one range of colours.  [default: each on its own, which is "
-    "written above it]",
+    help="All frames of montage or movie on one range of colours.  [default: each on its own, "
+    "which is written above it]",
 )
 @click.option(
     "--pixel",
@@ -109,6 +122,8 @@ def show(
     entry: int,
     frames: tuple[int, ...],
     scale: Scale,
+    clim: tuple[float, float] | None,
+    zoom: str | None,
     montage: bool,
     panels: int,
     common_range: bool,
@@ -128,6 +143,7 @@ def show(
     \b
     Examples:
       weakbeam show first-image/weakbeam.h5 --format pdf
+      weakbeam show first-image/weakbeam.h5 --zoom lit --clim 0 0.2
       weakbeam show run/weakbeam.h5 --frame 30 --frame 45 --scale log
       weakbeam show run/weakbeam.h5 --montage --pixel 85,255 --region 0:20,0:50
       weakbeam show run/weakbeam.h5 --movie gif --fps 12
@@ -147,37 +163,60 @@ def show(
     figures: dict[str, Figure] = {}
     if compare:
         figures |= _comparison(file, entry, as_json)
-    if common_range and not montage:
-        raise InputError("--common-range", None, "belongs to --montage")
-    if some or not (compare or is_kernel(file) or is_own_file(file) or not file.is_file()):
+    if common_range and not (montage or movie):
+        raise InputError("--common-range", None, "belongs to --montage or --movie")
+    if clim is not None and not clim[0] < clim[1]:
+        raise InputError("--clim", clim, "must be two increasing intensities")
+    if clim is not None and scale == "log" and clim[0] <= 0.0:
+        raise InputError("--clim", clim, "must be positive on a log scale")
+    # The members of a library are no scan of its experiment.
+    usual = is_kernel(file) or not file.is_file() or (is_own_file(file) and not _members(file))
+    if some or not (compare or usual):
         from weakbeam.measured.pictures import frame_pictures, montage_picture
 
         scan = _scan(file, entry)
         if not some:
             frames, montage = (scan.frames // 2,), bool(scan.positions)
-        figures |= frame_pictures(scan, frames, scale) if frames else {}
+        if frames:
+            figures |= frame_pictures(scan, frames, scale, clim, zoom == "lit")
         if montage:
-            figures["montage"] = montage_picture(scan, panels, scale, not common_range)
+            figures["montage"] = montage_picture(
+                scan, panels, scale, not common_range, numbers=frames if some else (), limits=clim
+            )
         figures |= _curves(scan, pixels, regions)
     elif not compare:
-        figures |= _usual(file, entry)
+        figures |= _usual(file, entry, scale, clim, zoom == "lit")
     paths = save_all(figures, folder, f".{suffix}")
     if movie:
         from weakbeam.measured.pictures import movie_picture
 
         with naming_flags(kind="--movie"):
-            picture = movie_picture(scan, movie, fps, scale)
+            picture = movie_picture(
+                scan, movie, fps, scale, own_range=not common_range, limits=clim
+            )
         paths += save_pictures({"movie": picture}, folder, f".{movie}")
     for path in paths:
         click.echo(str(path), err=as_json)
 
 
-def _usual(file: Path, entry: int) -> dict[str, Figure]:
+def _members(file: Path) -> bool:
+    """Whether the frames of a file are the members of a library."""
+    from weakbeam.io.entry import MEMBER
+    from weakbeam.io.foreign import scan_names
+
+    return any(title.split()[1:2] == [MEMBER] for title in scan_names(file).values())
+
+
+def _usual(
+    file: Path, entry: int, scale: Scale, clim: tuple[float, float] | None, lit_only: bool
+) -> dict[str, Figure]:
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.run.acceptance_figures import draw_kernel
     from weakbeam.run.figures import draw_file
 
-    return draw_kernel(file) if is_kernel(file) else draw_file(file, entry - 1)
+    if is_kernel(file):
+        return draw_kernel(file)
+    return draw_file(file, entry - 1, {"scale": scale, "limits": clim, "lit_only": lit_only})
 
 
 def _scan(file: Path, entry: int) -> MeasuredScan:

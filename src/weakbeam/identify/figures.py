@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from weakbeam.assemble import assemble_all
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.plot.drawing import Drawing
+from weakbeam.plot.view import View
+from weakbeam.run.figures import image_view
 from weakbeam.run.render import Condition
 
 _RANKED = 10
@@ -44,7 +47,13 @@ def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     return {
         "match": Drawing(
             "weakbeam.plot.match.match_figure",
-            (images, result.expected, result.residual, _settings(result.conditions, experiment)),
+            (
+                images,
+                result.expected,
+                result.residual,
+                _settings(result.conditions, experiment),
+                _views(result, experiment),
+            ),
             {"title": title, "note": note},
         ),
         "ranking": Drawing(
@@ -56,6 +65,13 @@ def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
             ),
         ),
     }
+
+
+def _views(result: Match, experiment: Experiment) -> list[View]:
+    """Which way up each image is drawn: as those of its library, around the same middle."""
+    setups = assemble_all(experiment.model_copy(update={"defects": ()}))
+    shape = result.observation.shape
+    return [image_view(setups[c.reflection]).stretched(shape) for c in result.conditions]
 
 
 def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list[str]:

@@ -37,6 +37,8 @@ class RayGrid:
         Sub-pixels along each axis of a pixel.
     lift : float
         Height (µm) by which the sample is raised above the beam's centre.
+    downwards : bool
+        Whether larger 2θ is lower on a camera that stands upright: the diffracted beam goes down.
     """
 
     rows: int
@@ -50,6 +52,7 @@ class RayGrid:
     weights: Floats
     oversampling: int = 1
     lift: float = 0.0
+    downwards: bool = False
 
     @property
     def pixels(self) -> int:
@@ -137,13 +140,20 @@ class RayGrid:
     @property
     def column_positions(self) -> Floats:
         """Where each column looks (µm), along y, or along the rows of the camera."""
-        return np.asarray((np.arange(self.columns) - (self.columns - 1) / 2.0) * self.pixel)
+        columns = (np.arange(self.columns) - (self.columns - 1) / 2.0) * self.pixel
+        if self.on_camera:
+            return np.asarray(columns)
+        # Rows run against the beam, so that y = z × x is their step times z. Those of a normal
+        # camera below a beam that goes down run along -y.
+        along_y = float(self.column_step @ np.cross(self.row_step, self.height_axis))
+        return np.asarray(math.copysign(1.0, along_y) * columns)
 
     @property
     def axis_labels(self) -> tuple[str, str]:
         """What the two coordinates are."""
         if self.on_camera:
-            return "along 2θ on the camera (µm)", "across, on the camera (µm)"
+            down = ", downwards" if self.downwards else ""
+            return f"along 2θ on the camera{down} (µm)", "across, on the camera (µm)"
         return "x, along the beam (µm)", "y (µm)"
 
 
@@ -228,4 +238,5 @@ def ray_grid(
         weights=weights,
         oversampling=oversampling,
         lift=lift,
+        downwards=plane == "vertical" and bool(k[2] < 0.0),
     )

@@ -18,7 +18,8 @@ from weakbeam.measured.maps import MeasuredMaps
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from weakbeam.plot.panels import Panel, View
+    from weakbeam.plot.panels import Panel
+    from weakbeam.plot.view import View
 
 _SYMBOLS = {motor.beamline_name: motor.symbol for motor in MOTORS.values() if motor.is_angle}
 """Of angles only: what lifts the sample is another motor at every beamline and keeps its name."""
@@ -104,14 +105,11 @@ def _second_maximum(mapped: MeasuredMaps, motor: str) -> list[Panel]:
 
 def view_of(scan: MeasuredScan) -> View:
     """What the rows and columns of a scan's frames are."""
-    from weakbeam.plot.panels import View
+    from weakbeam.plot.view import View
 
-    if scan.image_axes is None or scan.image_axes[0].name == "y":
-        # A camera turned by a quarter of a circle is shown by its pixels.
+    if scan.image_axes is None or {axis.name for axis in scan.image_axes} != {"x", "y"}:
         return View.of_pixels(scan.shape)
-    rows, columns = scan.image_axes
-    on_camera = "camera" in rows.long_name
-    return View(rows.values_um, columns.values_um, on_camera=on_camera)
+    return View.of_axes(*scan.image_axes)
 
 
 def symbol(motor: str) -> str:

@@ -30,7 +30,8 @@ _SMALL_DEG = 3.0
 _LIT = 0.02
 """Part of the brightest frame's light, above that of the darkest, with which a frame is lit."""
 
-_BRIGHTEST_PERCENTILE = 99.9
+_DARK_FRAMES = 200
+"""Frames in which each pixel's dark level is sought, at most."""
 
 
 @dataclass(frozen=True)
@@ -82,35 +83,66 @@ def scan_or_image(
 
 
 def frame_pictures(
-    scan: MeasuredScan, numbers: Sequence[int], scale: Scale = "linear"
+    scan: MeasuredScan,
+    numbers: Sequence[int],
+    scale: Scale = "linear",
+    limits: tuple[float, float] | None = None,
+    lit_only: bool = False,
 ) -> dict[str, Figure]:
     """Draw frames of a scan by their numbers: ``frame_0012``, ...
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The scan.
+    numbers : sequence of int
+        The frames.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour.
+    lit_only : bool
+        Whether only the part of each frame that holds its lit pixels is drawn.
 
     Raises
     ------
     InputError
         If there is no such frame.
     """
-    from weakbeam.plot.montage import frame_figure
+    from weakbeam.plot.image import image_figure
 
     frames = read_frames_of(scan, np.array(numbers, dtype=np.int64))
     labels = frame_labels(scan)
     view = view_of(scan)
-    return {
-        f"frame_{number:04d}": frame_figure(
-            frame, view, title=labels[number], scale=scale, label=intensity_label(scan)
+    figures = {}
+    for number, frame in zip(numbers, frames, strict=True):
+        title, _, settings = labels[number].partition(", ")
+        figures[f"frame_{number:04d}"] = image_figure(
+            frame,
+            view,
+            title=f"{scan.path.name}, {scan.entry}, {title}",
+            note=settings,
+            scale=scale,
+            limits=limits,
+            lit_only=lit_only,
+            intensity_label=intensity_label(scan),
         )
-        for number, frame in zip(numbers, frames, strict=True)
-    }
+    return figures
 
 
 def montage_picture(
-    scan: MeasuredScan, most: int = 25, scale: Scale = "linear", own_range: bool = True
+    scan: MeasuredScan,
+    most: int = 25,
+    scale: Scale = "linear",
+    own_range: bool = True,
+    *,
+    numbers: Sequence[int] = (),
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw frames spread over the lit part of a scan side by side.
 
     Of a grid every so many along each motor are drawn. Three times as many are looked at, to see
-    where there is light.
+    where there is light above the dark level.
 
     Parameters
     ----------
@@ -122,17 +154,38 @@ def montage_picture(
         Intensity to colour.
     own_range : bool
         Whether each frame has a range of colours of its own, or all frames have one.
+    numbers : sequence of int
+        Frames to draw instead, in this order.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour of all frames.
+
+    Raises
+    ------
+    InputError
+        If there is no such frame.
     """
     from weakbeam.plot.montage import montage_figure
 
-    numbers, columns = _spread(scan, most)
+    chosen = _spread(scan, most) if not numbers else np.array(numbers, dtype=np.int64)[:, None]
+    places = np.flatnonzero(chosen.ravel() >= 0)
+    picked = chosen.ravel()[places]
+    grid: dict[str, Any] = {}
+    if chosen.shape[1] > 1:
+        rows, columns = _margins(scan, chosen)
+        grid = {
+            "columns": chosen.shape[1],
+            "places": places.tolist(),
+            "row_labels": rows,
+            "column_labels": columns,
+        }
     labels = frame_labels(scan, short=True)
     units = [_axis_label(motor, _shown(scan, motor)[1]) for motor in scan.positions]
     return montage_figure(
-        read_frames_of(scan, numbers),
-        [labels[number] for number in numbers],
+        read_frames_of(scan, picked),
+        [labels[number] or f"frame {number}" for number in picked],
         view_of(scan),
-        columns=columns,
+        **grid,
+        limits=limits,
         scale=scale,
         own_range=own_range,
         label=intensity_label(scan),
@@ -205,8 +258,11 @@ def movie_picture(
     kind: Literal["gif", "mp4"] = "gif",
     fps: float = 10.0,
     scale: Scale = "linear",
+    *,
+    own_range: bool = True,
+    limits: tuple[float, float] | None = None,
 ) -> bytes:
-    """Draw all frames of a scan as a movie.
+    """Draw all frames of a scan as a movie, over their mean intensity with a cursor.
 
     Parameters
     ----------
@@ -217,7 +273,11 @@ def movie_picture(
     fps : float
         Frames per second.
     scale : {"linear", "log", "asinh"}
-        Intensity to colour, the same in all frames.
+        Intensity to colour.
+    own_range : bool
+        Whether each frame has a range of colours of its own, or all frames have one.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour of all frames.
 
     Raises
     ------
@@ -225,13 +285,15 @@ def movie_picture(
         If the movie cannot be encoded.
     """
     from weakbeam.plot import movie
-    from weakbeam.plot.image import intensity_norm
+    from weakbeam.plot.image import intensity_norm, light_range
 
-    highest = max(
-        float(np.nanpercentile(frames, _BRIGHTEST_PERCENTILE, axis=(1, 2)).max())
-        for _, frames in read_blocks(scan)
-    )
-    norm = intensity_norm(np.array([highest or 1.0]), scale)
+    means, ends = np.empty(scan.frames), np.empty((scan.frames, 2))
+    for numbers, block in read_blocks(scan):
+        means[numbers] = np.nanmean(block, axis=(1, 2), dtype=np.float64)
+        ends[numbers] = [light_range(np.asarray(frame, dtype=np.float64)) for frame in block]
+    # One that is even has no contrast, and the brightest colour of its own.
+    norm = intensity_norm(np.full((1, 1), ends[:, 1].max()), scale)
+    shown = limits or (float(norm.vmin or 0.0), float(norm.vmax or 1.0))
     labels = frame_labels(scan)
 
     def frames() -> Iterator[tuple[NDArray[Any], str]]:
@@ -242,7 +304,9 @@ def movie_picture(
     drawn = movie.pictures(
         frames(),
         view_of(scan),
-        (float(norm.vmin or 0.0), float(norm.vmax or 1.0)),
+        movie.Curve(*_curve_axis(scan, means)),
+        shown,
+        own_range=own_range and limits is None,
         scale=scale,
         label=intensity_label(scan),
     )
@@ -256,7 +320,7 @@ def frame_labels(scan: MeasuredScan, short: bool = False) -> list[str]:
     lines = []
     for number in range(scan.frames):
         settings = (
-            f"{symbol(motor)} = {factor * scan.positions[motor][number]:.3f}"
+            f"{symbol(motor)} = {_position(factor * scan.positions[motor][number], unit)}"
             + ("" if short else f" {unit}").rstrip()
             for motor, (factor, unit) in shown.items()
         )
@@ -269,22 +333,63 @@ def intensity_label(scan: MeasuredScan) -> str:
     return "intensity" if scan.dtype.kind == "f" else "counts (ADU)"
 
 
-def _spread(scan: MeasuredScan, most: int) -> tuple[Ints, int | None]:
-    """Numbers of the frames of a montage, and how many stand side by side."""
+def _curve_axis(scan: MeasuredScan, values: Floats) -> tuple[Floats, Floats, str]:
+    """Positions of the motor of a scan, or numbers of its frames; the values; what they are."""
+    if len(scan.positions) != 1:
+        return np.arange(scan.frames, dtype=float), values, "frame"
+    ((motor, positions),) = scan.positions.items()
+    factor, unit = _shown(scan, motor)
+    return factor * positions, values, _axis_label(motor, unit)
+
+
+def _spread(scan: MeasuredScan, most: int) -> Ints:
+    """Numbers of the frames of a montage; rows and columns of it where two motors move.
+
+    A place without a frame has the number -1.
+    """
     every = np.arange(scan.frames)
-    if scan.frames <= most or not scan.positions:
-        return every[:most], None
+    if not scan.positions:
+        return every[:most, None]
     with naming("scan", scan.title):
         grid = find_grid(scan.positions)
     if len(grid.axes) != 2 or grid.kind == "line":
-        numbers, side = every[:, None], most
+        if scan.frames <= most:
+            return every[:, None]
+        numbers, sides = every[:, None], (most, 1)
     else:
-        numbers, side = np.full(grid.shape, -1), max(int(most**0.5), 1)
+        numbers = np.full(grid.shape, -1)
         slow, fast = (grid.index[motor] for motor in grid.axes)
         numbers[slow, fast] = every
-    chosen = _lit_part(scan, numbers, [_evenly(0, n - 1, 3 * side) for n in numbers.shape])
-    picked = numbers[np.ix_(*(_evenly(first, last, side) for first, last in chosen))]
-    return picked[picked >= 0], picked.shape[1] if picked.shape[1] > 1 else None
+        if numbers.size <= most:
+            return numbers
+        sides = _sides(grid.shape, most)
+    samples = [_evenly(0, n - 1, 3 * side) for n, side in zip(numbers.shape, sides, strict=True)]
+    chosen = _lit_part(scan, numbers, samples)
+    parts = zip(chosen, sides, strict=True)
+    picked: Ints = numbers[np.ix_(*(_evenly(first, last, side) for (first, last), side in parts))]
+    return picked
+
+
+def _sides(shape: Sequence[int], most: int) -> tuple[int, int]:
+    """Rows and columns of a montage of no more frames; few positions leave room for others."""
+    rows = min(shape[0], max(int(most**0.5), 1))
+    columns = min(shape[1], most // rows)
+    return min(shape[0], most // columns), columns
+
+
+def _margins(scan: MeasuredScan, chosen: Ints) -> tuple[list[str], list[str]]:
+    """Positions of the two motors along the rows and along the columns of a montage."""
+    with naming("scan", scan.title):
+        grid = find_grid(scan.positions)
+    labels = []
+    for axis, motor in enumerate(grid.axes):
+        factor, unit = _shown(scan, motor)
+        # Of each row or column any frame tells, if it has one.
+        numbers = chosen.max(axis=1 - axis)
+        values = factor * scan.positions[motor][numbers]
+        texts = [f"{symbol(motor)} = {_position(v, unit)}".replace("-", "−") for v in values]
+        labels.append([text if n >= 0 else "" for text, n in zip(texts, numbers, strict=True)])
+    return labels[0], labels[1]
 
 
 def _evenly(first: int, last: int, most: int) -> Ints:
@@ -296,9 +401,8 @@ def _lit_part(scan: MeasuredScan, numbers: Ints, samples: Sequence[Ints]) -> lis
     """Along each axis of a scan, the first and the last place around which there is light."""
     looked_at = numbers[np.ix_(*samples)]
     there = looked_at >= 0
-    frames = read_frames_of(scan, looked_at[there])
     light = np.full(looked_at.shape, -np.inf)
-    light[there] = np.nanmean(frames, axis=(1, 2), dtype=np.float64)
+    light[there] = _light_above_dark(read_frames_of(scan, looked_at[there]))
     low, high = light[there].min(), light[there].max()
     lit = light >= low + _LIT * (high - low)
     parts = []
@@ -310,12 +414,31 @@ def _lit_part(scan: MeasuredScan, numbers: Ints, samples: Sequence[Ints]) -> lis
     return parts
 
 
+def _light_above_dark(frames: NDArray[Any]) -> Floats:
+    """Intensity of the brightest pixels of each frame, (n,), above the dark level of each pixel.
+
+    A frame of the weak beam is lit in a few pixels, so that its mean is that of a dark one.
+    """
+    from weakbeam.plot.image import light_range
+
+    step = -(-len(frames) // _DARK_FRAMES)
+    dark = np.nanmin(frames[::step], axis=0).astype(np.float64)
+    return np.array(
+        [light_range(frame - dark)[1] if (frame > dark).any() else 0.0 for frame in frames]
+    )
+
+
 def _shown(scan: MeasuredScan, motor: str) -> tuple[float, str]:
     """Factor and unit in which a motor is shown."""
     values, unit = scan.positions[motor], scan.units[motor]
     if unit == "deg" and np.abs(values).max() < _SMALL_DEG:
         return 1e3 * np.pi / 180.0, "mrad"
     return 1.0, unit
+
+
+def _position(value: float, unit: str) -> str:
+    """A position as one reads it; members of a library have numbers."""
+    return f"{value:.3f}" if unit else f"{value:.6g}"
 
 
 def _axis_label(motor: str, unit: str) -> str:

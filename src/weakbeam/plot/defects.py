@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.defects.regions import ends_inside
+from weakbeam.plot.image import intensity_norm
 from weakbeam.plot.style import (
     COLORS,
     FAINT,
@@ -21,15 +23,21 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
-    fit_box,
     new_figure,
     style,
 )
+from weakbeam.plot.view import View, fit_box
 
 _FIELD_MM = 78.0
 _LEFT_MM, _RIGHT_MM = 12.0, 42.0
 _LAYER_MM = 22.0
 _DASHES = ("-", (0, (4.0, 1.5)), (0, (1.2, 1.2)), (0, (6.0, 1.2, 1.2, 1.2)))
+_MOST_CHARACTERS = 14
+"""With more pairs of kind and angle between Burgers vector and line, these are not told apart."""
+
+_UNDER_LINES = "gray"
+"""Colours of an image under lines."""
+
 _FEW, _MANY = 60, 2000
 """With up to so many lines Burgers vectors and planes are drawn; beyond, lines are a picture."""
 
@@ -47,14 +55,19 @@ def defects_figure(
     labels: Sequence[str] = (),
     burgers_lab: ArrayLike | None = None,
     normals_lab: ArrayLike | None = None,
+    image: ArrayLike | None = None,
+    view: View | None = None,
+    picture_from_lab: ArrayLike | None = None,
     title: str = "",
 ) -> Figure:
     """Draw the parts of straight dislocations that lie in the illuminated layer.
 
-    Above, the layer is seen from above, as the images show it: y to the right, x, the way of the
-    beam, down the page. Below, it is seen along the beam, with heights stretched. Each kind, such
-    as a slip system, has its colour and dashes. Of few lines the Burgers vectors (arrows) and the
-    traces of the glide planes in the layer (faint) are drawn too, as seen from above.
+    Above, the layer is seen from above: y to the right, x, the way of the beam, down the page; or,
+    where there is one, the lines lie over the image, where it shows them: seen along the diffracted
+    beam. Below, it is seen along the beam, with heights stretched. Each kind, such as a slip
+    system, has its colour; of few, each angle between Burgers vector and line has its dashes. Of
+    few lines the Burgers vectors (arrows) and the traces of the glide planes in the layer (faint)
+    are drawn too.
 
     Parameters
     ----------
@@ -68,6 +81,13 @@ def defects_figure(
         Names for the key.
     burgers_lab, normals_lab : array_like, shape (n, 3), optional
         Burgers vectors and normals of glide planes, of any length.
+    image : array_like, shape (rows, columns), optional
+        The image that shows them.
+    view : View, optional
+        What its rows and columns are.
+    picture_from_lab : array_like, shape (2, 4), optional
+        Where the image shows a point of the laboratory (x, y, z, 1): the coordinates to the right
+        and upwards of the view.
     title : str
         A line above the picture.
 
@@ -96,52 +116,105 @@ def defects_figure(
     enter, leave = ends_inside(positions, lines, low, high)
     seen = np.flatnonzero(leave > enter)
     ends = positions[seen, None] + np.stack([enter, leave], 1)[seen, :, None] * lines[seen, None]
-    burgers = None if burgers_lab is None else _rows("burgers", burgers_lab, count)[seen]
+    burgers = None if burgers_lab is None else _rows("burgers", burgers_lab, count)
+    names = list(labels)
+    known = max([len(names), 1 + int(kind.max(initial=0))])
+    dashes: list[Any] = [_dashes(which) for which in range(known)]
+    colors = [_color(which) for which in range(len(dashes))]
+    if burgers is not None and names:
+        kind, names, colors, dashes = _by_character(kind, names, burgers, lines)
+        burgers = burgers[seen]
+    look = _Look(colors, dashes)
     normals = None if normals_lab is None else _rows("normals", normals_lab, count)[seen]
     if len(seen) > _FEW:
         burgers = normals = None
     with style():
-        extent = (low[1], high[1], high[0], low[0])
+        flat = np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+        extent, said = (low[1], high[1], high[0], low[0]), "from above"
+        across, along = "y (µm)", "← x, along the beam (µm)"
+        if image is not None and view is not None and picture_from_lab is not None:
+            flat = np.asarray(picture_from_lab, dtype=float)
+            extent, said, (across, along) = view.extent, "over the image", view.labels
         width, height = fit_box(extent, _FIELD_MM, _FIELD_MM)
-        page = max(_LEFT_MM + width + _RIGHT_MM, SINGLE_COLUMN_MM), height + _LAYER_MM + 31.0
+        page = max(_LEFT_MM + width + _RIGHT_MM, SINGLE_COLUMN_MM), height + _LAYER_MM + 33.0
         figure = new_figure(*page)
-        above = add_axes(figure, _LEFT_MM, _LAYER_MM + 21.0, width, height)
-        _draw(above, ends, kind[seen], burgers, normals, (1, 0))
+        above = add_axes(figure, _LEFT_MM, _LAYER_MM + 23.0, width, height)
+        if said != "from above":
+            assert image is not None
+            assert view is not None
+            view.draw(above, image, intensity_norm(view.field(image), "linear"), _UNDER_LINES)
+        _draw(above, ends, kind[seen], look, burgers, normals, flat)
         above.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
-        above.set_ylabel("← x, along the beam (µm)")
+        above.set(xlabel=across, ylabel=along)
         layer = add_axes(figure, _LEFT_MM, 10.0, width, _LAYER_MM)
-        _draw(layer, ends, kind[seen], None, None, (1, 2))
-        layer.set(xlim=extent[:2], ylim=(low[2], high[2]), xlabel="y (µm)", ylabel="z (µm)")
+        end_on = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+        _draw(layer, ends, kind[seen], look, None, None, end_on)
+        sides = (low[1], high[1])
+        layer.set(xlim=sides, ylim=(low[2], high[2]), xlabel="y (µm)", ylabel="z (µm)")
         stretch = _LAYER_MM / width * (high[1] - low[1]) / (high[2] - low[2])
         for axes, text in (
-            (above, f"from above: {len(seen)} of {count} lines in the layer"),
+            (above, f"{said}: {len(seen)} of {count} lines in the layer"),
             (layer, f"along the beam, heights × {stretch:.3g}"),
         ):
             few_ticks(axes)
             axes.set_title(text, size=6.5, color=FAINT)
-        _key(figure, kind[seen], labels, _LEFT_MM + width + 3.0, page)
+        _key(figure, kind[seen], names, look, _LEFT_MM + width + 3.0, page)
         add_text(figure, _LEFT_MM, page[1] - 5.0, title, size=8)
     return figure
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Colour and dashes of each kind of line."""
+
+    colors: Sequence[str]
+    dashes: Sequence[Any]
+
+
+def _by_character(
+    kind: Ints, labels: Sequence[str], burgers: Floats, lines: Floats
+) -> tuple[Ints, list[str], list[str], list[Any]]:
+    """Kinds told apart by the angle between Burgers vector and line, if there are few of them.
+
+    Returns the kind of each line, and name, colour and dashes of each kind. Colours stay those of
+    the labels.
+    """
+    along = np.abs(np.sum(_unit(burgers) * _unit(lines), axis=1))
+    angle = np.degrees(np.arccos(np.clip(along, 0.0, 1.0))).round().astype(np.int64)
+    pairs, numbers = np.unique(np.stack([kind, angle]), axis=1, return_inverse=True)
+    if pairs.shape[1] > _MOST_CHARACTERS:
+        every = range(len(labels))
+        return kind, list(labels), [_color(k) for k in every], [_dashes(k) for k in every]
+    different = np.unique(angle).tolist()
+    named = {0: "screw", 90: "edge"}
+    names = [f"{labels[k]}  {named.get(a, f'{a}°')}" for k, a in pairs.T.tolist()]
+    # Most are of one character: its lines are drawn through.
+    different.sort(key=lambda a: -int((angle == a).sum()))
+    dashes = [_DASHES[different.index(a) % len(_DASHES)] for a in pairs[1].tolist()]
+    # The same angle again in other dashes where there are more slip systems than colours.
+    return numbers.ravel(), names, [_color(k) for k in pairs[0].tolist()], dashes
 
 
 def _draw(
     axes: Axes,
     ends: Floats,
     kind: Ints,
+    look: _Look,
     burgers: Floats | None,
     normals: Floats | None,
-    plane: tuple[int, int],
+    picture_from_lab: Floats,
 ) -> None:
-    """Draw the lines' parts in one view, onto two of the three axes."""
+    """Draw the lines' parts in one view, into which an affine map takes the three axes."""
+    turn, shift = picture_from_lab[:, :3], picture_from_lab[:, 3]
     many = len(ends) > _MANY
     thickness = 1.3 if len(ends) <= _FEW else 0.4 if many else 0.8
-    flat = ends[:, :, plane]
+    flat = ends @ turn.T + shift
     for which in np.unique(kind):
         axes.add_collection(
             LineCollection(
                 list(flat[kind == which]),
-                colors=_color(which),
-                linestyles=[_dashes(which)],
+                colors=look.colors[which],
+                linestyles=[look.dashes[which]],
                 linewidths=thickness,
                 alpha=0.5 if many else 1.0,
                 capstyle="butt",
@@ -149,11 +222,11 @@ def _draw(
             )
         )
     middle = flat.mean(axis=1)
-    colors = [_color(which) for which in kind]
+    colors = [look.colors[which] for which in kind]
     reach = np.ptp(flat.reshape(-1, 2), axis=0).max() if len(flat) else 1.0
     if normals is not None:
         # A plane meets the layer along n × z.
-        trace = np.cross(normals, [0.0, 0.0, 1.0])[:, plane]
+        trace = np.cross(normals, [0.0, 0.0, 1.0]) @ turn.T
         step = 0.06 * reach * _unit(trace)
         axes.add_collection(
             LineCollection(
@@ -166,7 +239,7 @@ def _draw(
     if burgers is not None:
         axes.quiver(
             *middle.T,
-            *(_ARROW * reach * _unit(burgers)[:, plane]).T,
+            *(_ARROW * reach * _in_plane(_unit(burgers), turn)).T,
             color=colors,
             angles="xy",
             scale_units="xy",
@@ -180,22 +253,43 @@ def _draw(
         axes.scatter(middle[:, 0], middle[:, 1], s=7.0, c=colors, linewidths=0.0)
 
 
+def _in_plane(directions: Floats, turn: Floats) -> Floats:
+    """Directions as they appear in the picture; none is longer than 1.
+
+    Along a beam that rises little heights appear stretched many times.
+    """
+    seen = directions @ turn.T
+    length = np.linalg.norm(seen, axis=1, keepdims=True)
+    return np.asarray(seen / np.maximum(length, 1.0))
+
+
 def _key(
-    figure: Figure, kind: Ints, labels: Sequence[str], left_mm: float, page: tuple[float, float]
+    figure: Figure,
+    kind: Ints,
+    labels: Sequence[str],
+    look: _Look,
+    left_mm: float,
+    page: tuple[float, float],
 ) -> None:
     """Name the kinds that are seen, with how many there are of each."""
     present, counts = np.unique(kind, return_counts=True)
     if not labels:
         return
     handles = [
-        Line2D([], [], color=_color(which), linestyle=_dashes(which), linewidth=1.3)
+        Line2D([], [], color=look.colors[which], linestyle=look.dashes[which], linewidth=1.3)
         for which in present
     ]
-    names = [f"{labels[which]}  {n}" for which, n in zip(present, counts, strict=True)]
+    names = [f"{labels[which]}  × {n}" for which, n in zip(present, counts, strict=True)]
     place = (left_mm / page[0], 1.0 - 8.0 / page[1])
-    figure.legend(
+    key = figure.legend(
         handles, names, loc="upper left", bbox_to_anchor=place, handlelength=2.2, labelcolor=INK
     )
+    # A boundary of many sets needs a smaller key rather than a longer page.
+    high = float(key.get_window_extent().height) / figure.dpi * 25.4
+    room = page[1] - 10.0
+    if high > room:
+        for text in key.get_texts():
+            text.set_fontsize(max(float(text.get_fontsize()) * room / high, 3.5))
 
 
 def _color(kind: int) -> str:

@@ -17,19 +17,28 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
-    as_field,
-    draw_field,
-    field_extent,
-    fit_box,
+    label_bar,
     new_figure,
     style,
 )
+from weakbeam.plot.view import View
 
 Scale = Literal["linear", "log", "asinh"]
 
-# A few hot pixels at a core would leave the rest of a weak-beam image black.
-_BRIGHTEST_PERCENTILE = 99.9
+_LIT = (0.1, 0.5)
+"""Parts of the way from the darkest to the brightest between which a pixel begins to be lit."""
+
+_ABOVE_NOISE = 5.0
+"""Standard deviations of most pixels by which it must be above them, between these."""
+
+_LIT_EDGE = 3
+"""Pixels that are drawn around the lit ones."""
+
+_SIGMA_PER_MAD = 1.4826
+_DARKEST_PERCENTILE, _BRIGHTEST_PERCENTILE = 0.1, 99.9
 _LOG_DECADES = 3.0
+_LOG_FLOOR = 0.1
+"""A log scale starts at the darkest pixels where these have this part of the brightest."""
 
 _LABEL_MM = 3.2
 """Labels at a colour bar are at least so far apart."""
@@ -37,8 +46,7 @@ _LABEL_MM = 3.2
 
 def image_figure(
     image: ArrayLike,
-    x_um: ArrayLike,
-    y_um: ArrayLike,
+    view: View,
     *,
     title: str = "",
     phi_mrad: float | None = None,
@@ -47,16 +55,17 @@ def image_figure(
     intensity_label: str = "intensity / perfect crystal at peak",
     scale: Scale = "linear",
     limits: tuple[float, float] | None = None,
-    on_camera: bool = False,
+    note: str = "",
+    lit_only: bool = False,
 ) -> Figure:
-    """Draw one frame over the field of view.
+    """Draw one frame over the field of view, upright where its orientation is known.
 
     Parameters
     ----------
     image : array_like, shape (rows, columns)
-        Intensities, rows along x and columns along y.
-    x_um, y_um : array_like, shapes (rows,) and (columns,)
-        Centres of the pixels, projected on the layer z = 0, in µm of the sample.
+        Intensities as they are stored.
+    view : View
+        What rows and columns are.
     title : str
         A line above the picture.
     phi_mrad, chi_mrad, two_theta_mrad : float, optional
@@ -66,10 +75,12 @@ def image_figure(
     scale : {"linear", "log", "asinh"}
         Intensity to colour; "log" shows three decades below the brightest.
     limits : (float, float), optional
-        Intensities of the darkest and the brightest colour; by default from 0 (or from three
-        decades below, on the log scale) to the 99.9th percentile.
-    on_camera : bool
-        Whether rows and columns are those of the camera, as in oblique geometry; see `draw_field`.
+        Intensities of the darkest and the brightest colour; by default those of
+        :func:`intensity_norm`.
+    note : str
+        What else to say beside the settings.
+    lit_only : bool
+        Whether only the part that holds the lit pixels is drawn.
 
     Returns
     -------
@@ -81,25 +92,26 @@ def image_figure(
     ValueError
         If the shapes do not belong together, or the scale has another name.
     """
-    array = as_field(image, x_um, y_um)
+    array = view.field(image)
     norm = intensity_norm(array, scale, limits)
-    extent = field_extent(x_um, y_um, on_camera)
+    if lit_only:
+        rows, columns = lit_part(array, _LIT_EDGE)
+        array, view = array[rows, columns], view.part(rows, columns)
     left, bottom, right, top = 12.0, 10.0, 18.0, 10.0 if title else 6.0
-    width, height = fit_box(extent, SINGLE_COLUMN_MM - left - right, 80.0)
+    width, height = view.box(SINGLE_COLUMN_MM - left - right, 80.0)
     bar_height = max(height, 40.0)
     with style():
         figure = new_figure(SINGLE_COLUMN_MM, bottom + bar_height + top)
         axes = add_axes(figure, left, bottom + (bar_height - height) / 2, width, height)
-        drawn = draw_field(
-            axes, array, x_um, y_um, norm=norm, color_map=INTENSITY_MAP, on_camera=on_camera
-        )
+        drawn = view.draw(axes, array, norm, INTENSITY_MAP)
         bar_axes = add_axes(figure, left + width + 2.0, bottom, 3.0, bar_height)
         bar = figure.colorbar(drawn, cax=bar_axes, extend=_extend(array, norm), extendfrac=0.03)
         label_intensities(bar, norm, bar_height)
-        bar.set_label(intensity_label, labelpad=2.0)
+        label_bar(bar, intensity_label, labelpad=2.0)
         bar.outline.set_linewidth(0.6)
         add_text(figure, left, bottom + bar_height + 5.2, title, size=8)
-        settings = settings_note(phi_mrad, chi_mrad, two_theta_mrad)
+        said = [settings_note(phi_mrad, chi_mrad, two_theta_mrad), note]
+        settings = ", ".join(text for text in said if text)
         add_text(figure, left, bottom + bar_height + 1.8, settings, size=6.5, color=FAINT)
     return figure
 
@@ -109,24 +121,40 @@ def settings_note(
 ) -> str:
     """Return the settings of the motors as one line, those that are given."""
     offsets = zip(ANGLES, (phi_mrad, chi_mrad, two_theta_mrad), strict=True)
-    given = (
-        f"{MOTORS[name].offset_symbol} = {value:.4g} {MOTORS[name].shown_unit}"
+    given = [
+        f"{MOTORS[name].offset_symbol} = {value:.4g}"
         for name, value in offsets
         if value is not None
-    )
-    return ",  ".join(given).replace("-", "−")
+    ]
+    return f"{', '.join(given)} mrad".replace("-", "−") if given else ""
 
 
 def intensity_norm(
     array: Floats, scale: str, limits: tuple[float, float] | None = None
 ) -> Normalize:
-    """Return how intensities become colours; scale and limits as for :func:`image_figure`."""
-    finite = array[np.isfinite(array)]
-    brightest = float(np.percentile(finite, _BRIGHTEST_PERCENTILE)) if finite.size else 0.0
-    if brightest <= 0:
-        brightest = max(float(finite.max(initial=0.0)), 0.0) or 1.0
-    darkest = brightest * 10**-_LOG_DECADES if scale == "log" else 0.0
-    if limits is not None:
+    """Return how intensities become colours.
+
+    Parameters
+    ----------
+    array : (..., rows, columns) ndarray
+        What is drawn.
+    scale : {"linear", "log", "asinh"}
+        As for :func:`image_figure`.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour. By default the colours end where
+        the lit pixels do (`brightest_of`), and start at 0, or three decades below on the log scale;
+        at the darkest pixels where these are not dark, as faint contrast on a bright field would
+        drown.
+    """
+    if limits is None:
+        low, brightest = light_range(array)
+        darkest = low if low >= 0.5 * brightest else 0.0
+        if scale == "log":
+            darkest = brightest * 10**-_LOG_DECADES
+            darkest = low if low >= _LOG_FLOOR * brightest else darkest
+        if not darkest < brightest:
+            darkest = 0.1 * brightest if scale == "log" else 0.0
+    else:
         darkest, brightest = limits
     if scale == "linear":
         return Normalize(darkest, brightest)
@@ -136,6 +164,89 @@ def intensity_norm(
     if scale == "asinh":
         return AsinhNorm(linear_width=0.05 * brightest, vmin=darkest, vmax=brightest)
     raise ValueError(f"scale must be 'linear', 'log' or 'asinh', not {scale!r}")
+
+
+def light_range(array: Floats) -> tuple[float, float]:
+    """Return the intensities of the darkest and of the brightest pixels of images.
+
+    The brightest are those among the lit pixels: a weak-beam image is dark but for a few pixels at
+    the core, and a percentile of all pixels tells of the dark. Lit is what is brighter than a tenth
+    of the way from the darkest to the brightest pixel, or, where more than that is noise, five
+    standard deviations above the median, but no more than half of the way. Pixels beside which there are no two as
+    bright count as bright as the second of their neighbours: they are hot.
+
+    Parameters
+    ----------
+    array : (..., rows, columns) ndarray
+        The images; NaN where there is none.
+
+    Returns
+    -------
+    darkest, brightest : float
+        1 for the brightest of images that hold nothing.
+    """
+    known = np.isfinite(array)
+    if not known.any():
+        return 0.0, 1.0
+    smooth = _without_hot(np.where(known, array, -np.inf))
+    values = smooth[np.isfinite(smooth)]
+    if not values.size:
+        values = array[known]
+    low = float(np.percentile(array[known], _DARKEST_PERCENTILE))
+    lit = values[values >= _where_light_begins(values, low, float(values.max()))]
+    high = float(np.percentile(lit, _BRIGHTEST_PERCENTILE)) if lit.size else 0.0
+    if high <= 0.0:
+        high = max(float(array[known].max()), 0.0) or 1.0
+    return low, high
+
+
+def _where_light_begins(values: Floats, low: float, high: float) -> float:
+    """Intensity from which on a pixel is lit."""
+    middle = float(np.median(values)) if values.size else low
+    spread = _SIGMA_PER_MAD * float(np.median(np.abs(values - middle))) if values.size else 0.0
+    first, last = (low + part * (high - low) for part in _LIT)
+    return float(np.clip(middle + _ABOVE_NOISE * spread, first, last))
+
+
+def lit_part(array: Floats, edge: int = 0) -> tuple[slice, slice]:
+    """Return the rows and columns of an image that hold its lit pixels.
+
+    Parameters
+    ----------
+    array : (rows, columns) array_like
+        The image.
+    edge : int
+        So many pixels around them belong to it too.
+    """
+    image = np.asarray(array, dtype=float)
+    low, high = light_range(image)
+    smooth = _without_hot(np.where(np.isfinite(image), image, -np.inf))
+    lit = smooth >= _where_light_begins(smooth[np.isfinite(smooth)], low, high)
+    parts = []
+    for axis, length in enumerate(image.shape):
+        (along,) = np.nonzero(lit.any(axis=1 - axis))
+        first, last = (int(along[0]), int(along[-1])) if along.size else (0, length - 1)
+        parts.append(slice(max(first - edge, 0), min(last + edge + 1, length)))
+    return parts[0], parts[1]
+
+
+def _without_hot(array: Floats) -> Floats:
+    """Images in which no pixel is brighter than the second of its neighbours."""
+    rows, columns = array.shape[-2:]
+    edge = [(0, 0)] * (array.ndim - 2) + [(1, 1), (1, 1)]
+    padded = np.pad(array, edge, constant_values=-np.inf)
+    first = np.full(array.shape, -np.inf)
+    second = first.copy()
+    for i in range(3):
+        for j in range(3):
+            if (i, j) == (1, 1):
+                continue
+            beside = padded[..., i : i + rows, j : j + columns]
+            second = np.maximum(second, np.minimum(first, beside))
+            first = np.maximum(first, beside)
+    # In a row of pixels there is one neighbour at either end.
+    few = np.where(np.isfinite(second), second, first)
+    return np.where(np.isfinite(few), np.minimum(array, few), array)
 
 
 def label_intensities(bar: Colorbar, norm: Normalize, height_mm: float) -> None:

@@ -15,14 +15,11 @@ from weakbeam.plot.style import (
     FAINT,
     add_axes,
     add_text,
-    as_field,
-    draw_field,
     few_ticks,
-    field_extent,
-    fit_box,
     new_figure,
     style,
 )
+from weakbeam.plot.view import View
 
 _LIMIT_PERCENTILE = 99.0
 _HISTOGRAM_BINS = 80
@@ -32,12 +29,10 @@ _SMALLEST_LIMIT_URAD = 1e-3
 
 def com_figure(
     maps: Mapping[str, tuple[ArrayLike, ArrayLike]],
-    x_um: ArrayLike,
-    y_um: ArrayLike,
+    view: View,
     *,
     predicted_label: str = "predicted, −q",
     title: str = "",
-    on_camera: bool = False,
 ) -> Figure:
     """Draw centre-of-mass maps beside their predictions, a row of panels per motor.
 
@@ -51,14 +46,12 @@ def com_figure(
     maps : mapping of str to (com, predicted)
         Per motor ("φ", "χ", ..., or "φ − 0.1 mrad") the centre of mass and its prediction from the
         deformation field, both of shape (rows, columns), in mrad, NaN where there is no value.
-    x_um, y_um : array_like, shapes (rows,) and (columns,)
-        Centres of the pixels, in µm of the sample.
+    view : View
+        What their rows and columns are.
     predicted_label : str
         Title of the second column.
     title : str
         A line above the panels.
-    on_camera : bool
-        Whether rows and columns are those of the camera, as in oblique geometry; see `draw_field`.
 
     Returns
     -------
@@ -73,10 +66,9 @@ def com_figure(
     if not maps:
         raise ValueError("there is no map to draw")
     fields = {
-        name: (as_field(com, x_um, y_um), as_field(predicted, x_um, y_um))
-        for name, (com, predicted) in maps.items()
+        name: (view.field(com), view.field(predicted)) for name, (com, predicted) in maps.items()
     }
-    width, height = fit_box(field_extent(x_um, y_um), 46.0, 60.0)
+    width, height = view.box(46.0, 60.0)
     side = 38.0
     row_height = max(height, side) + 16.0
     header = 11.0 if title else 7.0
@@ -93,21 +85,11 @@ def com_figure(
             limit = max(symmetric_limit(com, predicted), _SMALLEST_LIMIT_URAD)
             norm = Normalize(-limit, limit)
             found = add_axes(figure, left, bottom, width, height)
-            draw_field(
-                found, com, x_um, y_um, norm=norm, color_map=DIVERGING_MAP, on_camera=on_camera
-            )
+            view.draw(found, com, norm, DIVERGING_MAP)
             name = motor.split()[0]
             found.set_title(f"{name}: centre of mass")
             expected = add_axes(figure, left + width + gap, bottom, width, height)
-            drawn = draw_field(
-                expected,
-                predicted,
-                x_um,
-                y_um,
-                norm=norm,
-                color_map=DIVERGING_MAP,
-                on_camera=on_camera,
-            )
+            drawn = view.draw(expected, predicted, norm, DIVERGING_MAP)
             expected.set_title(f"{name}: {predicted_label}")
             expected.set_ylabel("")
             expected.tick_params(labelleft=False)

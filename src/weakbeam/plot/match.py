@@ -11,7 +11,6 @@ from matplotlib.text import Text
 
 from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.image import intensity_norm
-from weakbeam.plot.panels import View
 from weakbeam.plot.style import (
     COLORS,
     DIVERGING_MAP,
@@ -24,6 +23,7 @@ from weakbeam.plot.style import (
     new_figure,
     style,
 )
+from weakbeam.plot.view import View
 
 _SIGMAS = 5.0
 """End of the colours of the residual, in standard deviations."""
@@ -37,11 +37,12 @@ def match_figure(
     expected: ArrayLike,
     residual: ArrayLike,
     settings: Sequence[str],
+    views: Sequence[View] = (),
     *,
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw images, the best candidate's images and the residuals side by side.
+    """Draw images, the best candidate's images and the residuals side by side, all one way up.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def match_figure(
         Their difference in standard deviations of the noise.
     settings : sequence of str
         Under which condition each was taken.
+    views : sequence of View
+        What the rows and columns of each are; pixels of the camera unless given.
     title, note : str
         Lines above the panels.
 
@@ -70,10 +73,11 @@ def match_figure(
         raise ValueError("images, expected and residual must have one shape, with a setting each")
     shown = list(zip(settings, *stacks, strict=True))[:_MOST_IMAGES]
     shape = stacks[0].shape[1:]
-    view = View.of_pixels((shape[0], shape[1]))
+    views = views or [View.of_pixels((shape[0], shape[1]))] * len(settings)
     left, gap, bar, below, above = 11.0, 5.0, 2.0, 4.5, 6.0
     room = (DOUBLE_COLUMN_MM - left - 2.0 * gap - 26.0) / 3.0
-    width, height = view.box(room, 60.0)
+    boxes = [view.box(room, 60.0) for view in views[: len(shown)]]
+    width, height = max(w for w, _ in boxes), max(h for _, h in boxes)
     row_height = height + below + above
     head = (6.0 if title else 0.0) + (4.0 if note else 0.0) + 1.0
     page = head + len(shown) * row_height + 4.5
@@ -89,11 +93,12 @@ def match_figure(
             )
             corner = left
             for number, (name, values) in enumerate(panels):
-                axes = add_axes(figure, corner, bottom, width, height)
+                own = boxes[row]
+                axes = add_axes(figure, corner, bottom + height - own[1], *own)
                 last = number == 2
                 colors = DIVERGING_MAP if last else INTENSITY_MAP
                 scale = Normalize(-_SIGMAS, _SIGMAS) if last else norm
-                drawn = view.draw(axes, values, scale, colors)
+                drawn = views[row].draw(axes, values, scale, colors)
                 written = axes.set_title(name.translate(_MINUS))
                 if number == 0 and setting:
                     _shorten(written, setting.translate(_MINUS), width + gap - 1.5)
@@ -105,7 +110,9 @@ def match_figure(
                 corner += width + gap
                 if number == 0:
                     continue
-                bar_axes = add_axes(figure, corner - gap + 1.5, bottom, bar, height)
+                bar_axes = add_axes(
+                    figure, corner - gap + 1.5, bottom + height - own[1], bar, own[1]
+                )
                 color_bar = figure.colorbar(drawn, cax=bar_axes, extend="both" if last else "max")
                 # Above the bar: beside it, it would seem to belong to the next panel.
                 bar_axes.set_title("σ" if last else "ADU", loc="left", size=6.5)

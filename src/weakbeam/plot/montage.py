@@ -1,4 +1,4 @@
-"""Frames of a scan: one alone, and many side by side."""
+"""Frames of a scan side by side."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.plot.image import Scale, image_figure, intensity_norm, label_intensities
-from weakbeam.plot.panels import View
+from weakbeam.plot.image import Scale, intensity_norm, label_intensities, light_range
 from weakbeam.plot.style import (
     DOUBLE_COLUMN_MM,
     FAINT,
     INTENSITY_MAP,
     add_axes,
     add_text,
-    as_field,
+    label_bar,
     new_figure,
     style,
 )
-
-_ENDS = (0.1, 99.9)
-"""Percentiles of a frame at the ends of its own range."""
+from weakbeam.plot.view import View
 
 _NOTHING = 1e-6
 """Part of the brightest intensity of all frames below which there is nothing to see."""
@@ -32,58 +29,8 @@ _NOTHING = 1e-6
 _FLAT = 1e-4
 """A frame whose intensities differ by less than this part is even."""
 
-
-def frame_figure(
-    image: ArrayLike,
-    view: View,
-    *,
-    title: str = "",
-    scale: Scale = "linear",
-    label: str = "intensity",
-    limits: tuple[float, float] | None = None,
-) -> Figure:
-    """Draw one frame, in µm of the sample or in pixels.
-
-    Parameters
-    ----------
-    image : array_like, shape (rows, columns)
-        The frame.
-    view : View
-        What its rows and columns are.
-    title : str
-        A line above the picture.
-    scale : {"linear", "log", "asinh"}
-        Intensity to colour.
-    label : str
-        At the colour bar.
-    limits : (float, float), optional
-        Intensities of the darkest and the brightest colour.
-
-    Returns
-    -------
-    Figure
-        A figure one column wide.
-
-    Raises
-    ------
-    ValueError
-        If the frame does not fit the view, or the scale has another name.
-    """
-    figure = image_figure(
-        image,
-        view.x,
-        view.y,
-        title=title,
-        scale=scale,
-        limits=limits,
-        intensity_label=label,
-        on_camera=view.on_camera,
-    )
-    if view.pixels:
-        with style():
-            figure.axes[0].set_xlabel("column (pixel)")
-            figure.axes[0].set_ylabel("row (pixel)")
-    return figure
+_SMALL = 5.5
+_EDGE = 0.1
 
 
 def montage_figure(
@@ -92,26 +39,37 @@ def montage_figure(
     view: View,
     *,
     columns: int | None = None,
+    places: Sequence[int] | None = None,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
     scale: Scale = "linear",
+    limits: tuple[float, float] | None = None,
     own_range: bool = True,
     label: str = "intensity",
     title: str = "",
     note: str = "",
 ) -> Figure:
-    """Draw frames of a scan side by side.
+    """Draw frames of a scan side by side, on the axes of one frame.
 
     Parameters
     ----------
     frames : array_like, shape (n, rows, columns)
         The frames, row by row of the montage.
     labels : sequence of n str
-        Above each of them, such as the positions of the motors.
+        What stands above each of them, such as the positions of the motors, unless there are
+        labels on the margin.
     view : View
         What their rows and columns are.
     columns : int, optional
         Frames side by side; by default such that the montage is about as high as wide.
+    places : sequence of n int, optional
+        Place of each frame in the montage, counted row by row; one after the other unless given.
+    row_labels, column_labels : sequence of str
+        On the margin: of each row on its left, of each column on its top.
     scale : {"linear", "log", "asinh"}
         Intensity to colour.
+    limits : (float, float), optional
+        Intensities of the darkest and the brightest colour of all frames.
     own_range : bool
         Whether each frame has a range of colours of its own, which is written above it; on a
         common one most frames of a scan are dark.
@@ -133,35 +91,57 @@ def montage_figure(
     stack = np.asarray(frames, dtype=float)
     if stack.ndim != 3 or len(stack) == 0 or len(labels) != len(stack):
         raise ValueError(f"{len(labels)} labels for frames of shape {stack.shape}")
-    as_field(stack[0], view.x, view.y)
-    common = intensity_norm(stack, scale)
-    norms = [_own_norm(frame, scale, common) if own_range else common for frame in stack]
-    gap, head, right, left = 1.5, 5.6 if own_range else 3.6, 16.0, 2.0
+    view.field(stack[0])
+    own_range = own_range and limits is None
+    common = intensity_norm(stack, scale, limits)
+    norms = [own_norm(frame, scale, common) if own_range else common for frame in stack]
+    margins = bool(row_labels or column_labels)
+    head = 1.8 + 2.3 * own_range + 2.3 * (not margins)
+    gap, right, left = 1.5, 16.0, 11.0 + (15.0 if row_labels else 0.0)
     wide, high = view.box(100.0, 100.0)
     if columns is None:
         columns = int(np.clip(np.ceil(np.sqrt(len(stack) * (high + head) / wide)), 1, len(stack)))
-    rows = -(-len(stack) // columns)
+    where = np.arange(len(stack)) if places is None else np.asarray(places)
+    rows = int(where.max()) // columns + 1
     width, height = view.box((DOUBLE_COLUMN_MM - left - right) / columns - gap, 60.0)
-    top = (7.0 if title else 2.0) + (3.5 if note else 0.0)
-    page_height = rows * (height + head) + top + 2.0
+    top = (7.0 if title else 2.0) + (3.5 if note else 0.0) + (3.0 if column_labels else 0.0)
+    foot = 9.0
+    page_height = rows * (height + head) + top + foot
+    lowest = {column: max(w for w in where if w % columns == column) for column in where % columns}
+    across, along = view.labels
     with style():
         figure = new_figure(DOUBLE_COLUMN_MM, page_height)
-        for number, (frame, text, norm) in enumerate(zip(stack, labels, norms, strict=True)):
-            row, column = divmod(number, columns)
+        for place, frame, text, norm in zip(where, stack, labels, norms, strict=True):
+            row, column = divmod(int(place), columns)
             corner = left + column * (width + gap)
             bottom = page_height - top - (row + 1) * (height + head)
             axes = add_axes(figure, corner, bottom, width, height)
             drawn = view.draw(axes, frame, norm, INTENSITY_MAP)
-            axes.set_xlabel("")
-            axes.set_ylabel("")
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set(xlabel="", ylabel="")
+            # A number at the edge of a panel would run into that of the next one.
+            axes.set_xticks(_inner(axes.get_xticks(), *axes.get_xlim()))
+            axes.set_yticks(_inner(axes.get_yticks(), *axes.get_ylim()))
+            axes.tick_params(
+                labelleft=column == 0, labelbottom=place == lowest[column], labelsize=_SMALL
+            )
             above = bottom + height + 0.8
             if own_range:
                 ends = f"{norm.vmin:.4g} to {norm.vmax:.4g}".replace("-", "\u2212")
-                add_text(figure, corner, above, ends, size=5.5)
+                add_text(figure, corner, above, ends, size=_SMALL, room_mm=width + 0.5)
                 above += 2.1
-            add_text(figure, corner, above, text, size=5.5, color=FAINT)
+            if not margins:
+                add_text(figure, corner, above, text, size=_SMALL, color=FAINT, room_mm=width + 0.5)
+        for row, text in enumerate(row_labels[:rows]):
+            middle = page_height - top - (row + 1) * (height + head) + 0.5 * height
+            add_text(figure, 4.5, middle, text, size=6.0, va="center", room_mm=14.5)
+        for column, text in enumerate(column_labels[:columns]):
+            corner = left + column * (width + gap)
+            add_text(figure, corner, page_height - top + 0.7, text, size=6.0, room_mm=width + 0.5)
+        grid_width = columns * (width + gap) - gap
+        middle = foot + 0.5 * (page_height - top - foot)
+        page = DOUBLE_COLUMN_MM, page_height
+        figure.text((left + 0.5 * grid_width) / page[0], 2.0 / page[1], across, ha="center")
+        figure.text(2.5 / page[0], middle / page[1], along, va="center", ha="center", rotation=90)
         bar_left = left + columns * (width + gap) + 1.0
         bar_height = min(rows * (height + head) - head, 60.0)
         bar = add_axes(figure, bar_left, page_height - top - head - bar_height, 2.5, bar_height)
@@ -173,25 +153,40 @@ def montage_figure(
             color_bar.set_ticks([0.0, 1.0], labels=["least", "most"])
         else:
             label_intensities(color_bar, common, bar_height)
-        color_bar.set_label(label)
+        label_bar(color_bar, label)
         color_bar.outline.set_linewidth(0.6)
-        add_text(figure, left, page_height - 4.5, title, size=8)
-        add_text(figure, left, page_height - top + 1.0, note, size=6.5, color=FAINT)
+        add_text(figure, 4.5, page_height - 4.5, title, size=8)
+        noted = page_height - top + 1.0 + (3.0 if column_labels else 0.0)
+        add_text(figure, 4.5, noted, note, size=6.5, color=FAINT)
     return figure
 
 
-def _own_norm(frame: Floats, scale: Scale, common: Normalize) -> Normalize:
+def _inner(ticks: Floats, first: float, last: float) -> Floats:
+    """The ticks that are not near either end of an axis."""
+    part = (np.asarray(ticks) - first) / (last - first)
+    return np.asarray(ticks)[(part > _EDGE) & (part < 1.0 - _EDGE)]
+
+
+def own_norm(frame: Floats, scale: Scale, common: Normalize) -> Normalize:
     """Colours of one frame from its darkest to its brightest pixels.
 
     Next to nothing, beside what other frames hold, is drawn as nothing.
+
+    Parameters
+    ----------
+    frame : (rows, columns) ndarray
+        The frame.
+    scale : {"linear", "log", "asinh"}
+        Intensity to colour.
+    common : Normalize
+        How intensities of all frames become colours.
     """
     assert common.vmax is not None
-    finite = frame[np.isfinite(frame)]
-    low, high = np.percentile(finite, _ENDS).tolist() if finite.size else (0.0, 0.0)
+    low, high = light_range(frame)
     least = _NOTHING * common.vmax
-    if high <= least:
+    if high <= least or not (frame > 0.0).any():
         # What there is, a few pixels hold.
-        high = float(finite.max(initial=0.0))
+        high = float(frame[np.isfinite(frame)].max(initial=0.0))
     if high <= least:
         return intensity_norm(frame, scale, (0.1 * least if scale == "log" else 0.0, least))
     if scale == "log":

@@ -8,18 +8,17 @@ from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.imaging.motors import MOTORS
-from weakbeam.plot.panels import View
 from weakbeam.plot.style import (
     FAINT,
     NAN_COLOR,
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
-    as_field,
     few_ticks,
     new_figure,
     style,
 )
+from weakbeam.plot.view import View
 
 _LIMIT_PERCENTILE = 99.0
 _KEY_PIXELS = 241
@@ -61,7 +60,7 @@ def mosaicity_figure(
     ValueError
         If the shapes do not belong together.
     """
-    first, second = (as_field(values, view.x, view.y) for values in (across, upwards))
+    first, second = (view.field(values) for values in (across, upwards))
     a, b = _deviation(first), _deviation(second)
     limits = _limit(a), _limit(b)
     key_side, left, bottom = 17.0, 12.0, 10.0
@@ -72,7 +71,7 @@ def mosaicity_figure(
         axes = add_axes(figure, left, bottom, width, height)
         # The scalar drawing sets extent and labels; the colours are its pixels.
         drawn = view.draw(axes, np.zeros(first.shape), Normalize(0.0, 1.0), "Greys")
-        drawn.set_data(mosaicity_colors(a / limits[0], b / limits[1]))
+        drawn.set_data(view.upright(mosaicity_colors(a / limits[0], b / limits[1])))
         key_left = left + width + 10.0
         key_bottom = bottom + max(height - key_side, 0.0)
         key = add_axes(figure, key_left, key_bottom, key_side, key_side)

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
-from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.style import (
     DIVERGING_MAP,
     DOUBLE_COLUMN_MM,
@@ -19,56 +17,14 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
-    as_field,
-    draw_field,
-    field_extent,
-    fit_box,
     new_figure,
     style,
 )
+from weakbeam.plot.view import View
 
 _LOW, _HIGH = 1.0, 99.0
 _FLAT = 1e-12
 """Limits no farther apart than this share of their size are drawn as one value."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What the rows and columns of an image are.
-
-    Parameters
-    ----------
-    x, y : (rows,) and (columns,) ndarray
-        Centres of the pixels: µm of the sample, or numbers of rows and columns.
-    pixels : bool
-        Whether they are numbers of pixels.
-    on_camera : bool
-        Whether µm are those of the camera, as in oblique geometry; see `draw_field`.
-    """
-
-    x: Floats
-    y: Floats
-    pixels: bool = False
-    on_camera: bool = False
-
-    @classmethod
-    def of_pixels(cls, shape: tuple[int, int]) -> View:
-        """The view of an image of which nothing but its shape is known."""
-        return cls(np.arange(shape[0], dtype=float), np.arange(shape[1], dtype=float), pixels=True)
-
-    def box(self, width_mm: float, height_mm: float) -> tuple[float, float]:
-        """Largest width and height (mm) in which the view keeps its proportions."""
-        return fit_box(field_extent(self.x, self.y, self.on_camera), width_mm, height_mm)
-
-    def draw(self, axes: Axes, values: ArrayLike, norm: Normalize, color_map: str) -> AxesImage:
-        """Draw values of shape (rows, columns) into a panel of the proportions of `box`."""
-        drawn = draw_field(
-            axes, values, self.x, self.y, norm=norm, color_map=color_map, on_camera=self.on_camera
-        )
-        if self.pixels:
-            axes.set_xlabel("column (pixel)")
-            axes.set_ylabel("row (pixel)")
-        return drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +91,7 @@ def panels_figure(
             bottom = (rows - 1 - row) * row_height + below
             corner = column * page / columns + left
             axes = add_axes(figure, corner, bottom, width, height)
-            array = as_field(panel.values, view.x, view.y)
+            array = view.field(panel.values)
             low, high = color_limits(array, panel.diverging)
             colors = DIVERGING_MAP if panel.diverging else INTENSITY_MAP
             drawn = view.draw(axes, array, Normalize(low, high), colors)

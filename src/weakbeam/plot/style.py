@@ -17,12 +17,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis as MplAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-
-from weakbeam.core.arrays import ArrayLike, Floats
+from matplotlib.text import Text
+from matplotlib.ticker import ScalarFormatter
+from matplotlib.transforms import Bbox
 
 SINGLE_COLUMN_MM = 89.0
 DOUBLE_COLUMN_MM = 183.0
@@ -37,6 +38,11 @@ DIVERGING_MAP = "RdBu_r"
 NAN_COLOR = "0.85"
 
 _MM_PER_INCH = 25.4
+_SMALLEST_PT = 5.0
+_MARGIN_MM = 0.6
+"""A page ends at least so far beyond what is on it."""
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SETTINGS: dict[Any, Any] = {
     # The font that matplotlib carries along: the same picture on every machine, and all of Greek.
     "font.family": ["DejaVu Sans"],
@@ -52,6 +58,8 @@ _SETTINGS: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.linewidth": 0.6,
     "axes.axisbelow": True,
+    # A number left out of those at the ticks is not found by who reads them.
+    "axes.formatter.useoffset": False,
     "lines.linewidth": 1.1,
     "legend.fontsize": 6.5,
     "legend.frameon": False,
@@ -108,10 +116,81 @@ def add_axes(
     return axes
 
 
-def add_text(figure: Figure, left_mm: float, bottom_mm: float, text: str, **kwargs: object) -> None:
-    """Write a line of text that starts at the given place, in mm from the lower left corner."""
+def add_text(
+    figure: Figure,
+    left_mm: float,
+    bottom_mm: float,
+    text: str,
+    *,
+    room_mm: float | None = None,
+    **kwargs: object,
+) -> Text:
+    """Write a line of text that starts at the given place, in mm from the lower left corner.
+
+    Parameters
+    ----------
+    figure : Figure
+        The page.
+    left_mm, bottom_mm : float
+        Where the line starts.
+    text : str
+        The line.
+    room_mm : float, optional
+        How long it may get; by default it ends a millimetre before the edge of the page. A longer
+        one is written smaller, and what is too long even so is left out at its end.
+    **kwargs
+        Font and colour.
+    """
     page = figure.get_size_inches() * _MM_PER_INCH
-    figure.text(left_mm / page[0], bottom_mm / page[1], text, **kwargs)  # type: ignore[arg-type]
+    place = left_mm / page[0], bottom_mm / page[1]
+    written = figure.text(*place, text, **kwargs)  # type: ignore[arg-type]
+    fit_text(written, page[0] - left_mm - 1.0 if room_mm is None else room_mm)
+    return written
+
+
+def fit_text(written: Text, room_mm: float) -> None:
+    """Write a text smaller, and cut off its end if need be, until it takes no more room."""
+    figure = written.get_figure(root=True)
+    text = written.get_text()
+    if not text or figure is None:
+        return
+
+    def share() -> float:
+        length = float(written.get_window_extent().width) / figure.dpi * _MM_PER_INCH
+        return length / max(room_mm, 1.0)
+
+    wanted = share()
+    if wanted <= 1.0:
+        return
+    smallest = min(_SMALLEST_PT, float(written.get_fontsize()))
+    written.set_fontsize(max(float(written.get_fontsize()) / wanted, smallest))
+    while len(text) > 1 and (wanted := share()) > 1.0:
+        text = text[: min(int(len(text) / wanted), len(text) - 1)].rstrip()
+        written.set_text(f"{text}…")
+
+
+def label_bar(bar: Colorbar, label: str, **kwargs: Any) -> None:
+    """Label a colour bar; the power of ten of its numbers stands in the label."""
+    bar.set_label(label, **kwargs)
+    fold_power(bar.ax.yaxis if bar.orientation == "vertical" else bar.ax.xaxis)
+
+
+def fold_power(axis: MplAxis) -> None:
+    """Say in the label of an axis what its numbers are multiplied by or lack.
+
+    Matplotlib writes that at the end of the axis, over whatever stands there.
+    """
+    formatter = axis.get_major_formatter()
+    if not isinstance(formatter, ScalarFormatter):
+        return
+    formatter.set_locs(axis.get_majorticklocs().tolist())
+    _, _, power = formatter.get_offset().replace("\u2212", "-").partition("e")
+    if power:
+        digits = power.translate(_SUPERSCRIPT)
+        label = axis.get_label_text()
+        inside = label.endswith(")") and "(" in label
+        axis.set_label_text(f"{label[:-1]}, 10{digits})" if inside else f"{label} (10{digits})")
+        axis.get_offset_text().set_visible(False)
 
 
 def few_ticks(axes: Axes) -> None:
@@ -122,122 +201,6 @@ def few_ticks(axes: Axes) -> None:
     )
     axes.locator_params(axis="x", nbins=across, steps=[1, 2, 5, 10])
     axes.locator_params(axis="y", nbins=along, steps=[1, 2, 5, 10])
-
-
-def pixel_edges(centers_um: ArrayLike, pitch_um: float = 1.0) -> tuple[float, float]:
-    """Return the outer edges of the first and the last pixel of a row of pixels.
-
-    Parameters
-    ----------
-    centers_um : array_like, shape (n,)
-        Centres of the pixels, equally spaced, increasing or decreasing.
-    pitch_um : float
-        Size of the pixel where there is only one, and so no spacing to take it from.
-
-    Raises
-    ------
-    ValueError
-        If the centres are not one row of distinct, equally spaced numbers.
-    """
-    centers = np.asarray(centers_um, dtype=float)
-    if centers.ndim != 1 or centers.size == 0 or not np.isfinite(centers).all():
-        raise ValueError("pixel centres must be a non-empty row of finite numbers")
-    if centers.size > 1:
-        steps = np.diff(centers)
-        pitch_um = float(steps.mean())
-        if pitch_um == 0 or np.abs(steps - pitch_um).max() > 1e-3 * abs(pitch_um):
-            raise ValueError("pixel centres must be equally spaced")
-    return float(centers[0]) - pitch_um / 2, float(centers[-1]) + pitch_um / 2
-
-
-def field_extent(
-    x_um: ArrayLike, y_um: ArrayLike, on_camera: bool = False
-) -> tuple[float, float, float, float]:
-    """Return (left, right, bottom, top) of a field of view, at the edges of its pixels.
-
-    Columns lie along y, to the right; x runs downwards. So the picture is the layer seen from
-    above, from the side of the detector, not its mirror image: right = y, down = x, towards the eye
-    = z are right-handed. Rows whose x decreases, along increasing 2θ, are drawn from below. On the
-    camera itself the first coordinate runs along 2θ, upwards.
-    """
-    x_pitch, y_pitch = (np.ptp(np.asarray(c)) / max(np.size(c) - 1, 1) for c in (x_um, y_um))
-    first_x, last_x = sorted(pixel_edges(x_um, float(y_pitch) or 1.0))
-    first_y, last_y = pixel_edges(y_um, float(x_pitch) or 1.0)
-    if on_camera:
-        return first_y, last_y, first_x, last_x
-    return first_y, last_y, last_x, first_x
-
-
-def fit_box(
-    extent: tuple[float, float, float, float], width_mm: float, height_mm: float
-) -> tuple[float, float]:
-    """Return the largest (width, height) in mm that shows a field in its true proportions."""
-    left, right, bottom, top = extent
-    scale = min(width_mm / abs(right - left), height_mm / abs(top - bottom))
-    return scale * abs(right - left), scale * abs(top - bottom)
-
-
-def draw_field(
-    axes: Axes,
-    values: ArrayLike,
-    x_um: ArrayLike,
-    y_um: ArrayLike,
-    *,
-    norm: Normalize,
-    color_map: str,
-    on_camera: bool = False,
-) -> AxesImage:
-    """Draw a map of the sample: µm axes, equal aspect, NaN in light grey.
-
-    Parameters
-    ----------
-    axes : Axes
-        Panel to draw in; it should have the proportions of the field (`fit_box`).
-    values : array_like, shape (rows, columns)
-        The map, rows along x and columns along y.
-    x_um, y_um : array_like, shapes (rows,) and (columns,)
-        Centres of the pixels in µm of the sample.
-    norm : Normalize
-        Maps values to colours.
-    color_map : str
-        Name of a colour map.
-    on_camera : bool
-        Whether the two coordinates are those of the camera, along 2θ and across, as in oblique
-        geometry, and not x and y of the sample.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not belong together.
-    """
-    array = as_field(values, x_um, y_um)
-    increasing = np.ptp(np.asarray(x_um)) == 0 or np.ravel(x_um)[0] < np.ravel(x_um)[-1]
-    image = axes.imshow(
-        np.ma.masked_invalid(array),
-        norm=norm,
-        cmap=mpl.colormaps[color_map].with_extremes(bad=NAN_COLOR),
-        origin="upper" if increasing and not on_camera else "lower",
-        extent=field_extent(x_um, y_um, on_camera),
-        aspect="equal",
-    )
-    few_ticks(axes)
-    if on_camera:
-        axes.set_xlabel("across, on the camera (µm)")
-        axes.set_ylabel("along 2θ (µm)")
-        return image
-    axes.set_xlabel("y (µm)")
-    # Read from below, so that the arrow points down the page, the way of the beam.
-    axes.set_ylabel("← x, along the beam (µm)")
-    return image
-
-
-def as_field(values: ArrayLike, x_um: ArrayLike, y_um: ArrayLike) -> Floats:
-    """Return the values as a float array after checking its shape against the two axes."""
-    array = np.asarray(values, dtype=float)
-    expected = (np.size(x_um), np.size(y_um))
-    if array.shape != expected:
-        raise ValueError(f"map of shape {array.shape} does not fit its axes {expected}")
-    return array
 
 
 def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
@@ -289,5 +252,14 @@ def render(figure: Figure, suffix: str, dpi: float = DPI) -> bytes:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     file = BytesIO()
     with style():
-        figure.savefig(file, dpi=dpi, **_FORMATS[kind])
+        figure.savefig(file, dpi=dpi, bbox_inches=_whole(figure), **_FORMATS[kind])
     return file.getvalue()
+
+
+def _whole(figure: Figure) -> Bbox | None:
+    """A page on which nothing is cut off, in inches; None where the page of the figure is one."""
+    page = figure.bbox_inches
+    ink = figure.get_tightbbox()
+    margin = _MARGIN_MM / _MM_PER_INCH
+    needed = Bbox.union([page, ink.padded(margin)])
+    return None if np.allclose(needed.extents, page.extents) else needed

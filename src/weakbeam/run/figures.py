@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from weakbeam.assemble import Setup, assemble_all
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.plot.drawing import Drawing
+from weakbeam.plot.view import View
 from weakbeam.run.acceptance_figures import acceptance_drawing
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
 from weakbeam.run.defects_figure import defects_drawing
 from weakbeam.run.frames import perfect_intensity, predicted_centers
+from weakbeam.run.map_axes import image_axes
 from weakbeam.run.scan_data import ScanData, along_fast_motor, read_scan_data
+from weakbeam.run.view import view_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +35,12 @@ _CENTERED = 1e-9
 """Largest centre of mass (rad) of the perfect crystal that counts as 0."""
 
 
-def draw(acquisition: Acquisition, data: ScanData, heading: str = "") -> dict[str, Figure]:
+def draw(
+    acquisition: Acquisition,
+    data: ScanData,
+    heading: str = "",
+    of_image: Mapping[str, object] | None = None,
+) -> dict[str, Figure]:
     """Draw the figures of one detector scan.
 
     Parameters
@@ -40,7 +50,9 @@ def draw(acquisition: Acquisition, data: ScanData, heading: str = "") -> dict[st
     data : ScanData
         What was simulated.
     heading : str
-        What tells the image from those of other reflections, see :func:`reflection_heading`.
+        What the image shows, see :func:`reflection_heading`.
+    of_image : mapping of str to object, optional
+        Further options of the image.
 
     Returns
     -------
@@ -50,6 +62,8 @@ def draw(acquisition: Acquisition, data: ScanData, heading: str = "") -> dict[st
     """
     drawings = frame_drawings(acquisition, data, heading)
     drawings |= setting_drawings(acquisition, data.number)
+    image = drawings["image"]
+    drawings["image"] = replace(image, options={**image.options, **(of_image or {})})
     return {name: drawings[name].figure() for name in FIGURE_NAMES if name in drawings}
 
 
@@ -66,13 +80,10 @@ def setting_drawings(acquisition: Acquisition, number: int) -> dict[str, Drawing
     Returns
     -------
     dict of str to Drawing
-        ``acceptance``; if no angle moves, ``rocking``; of several lines, ``defects``.
+        ``acceptance``; if no angle moves, ``rocking``.
     """
-    setup, scan = acquisition.setup, acquisition.scan
-    drawings = {"acceptance": acceptance_drawing(setup, acquisition.angle_offsets[number])}
-    defects = defects_drawing(setup, float(scan.motor_positions("z")[number]))
-    if defects is not None:
-        drawings["defects"] = defects
+    offsets = acquisition.angle_offsets[number]
+    drawings = {"acceptance": acceptance_drawing(acquisition.setup, offsets)}
     if not acquisition.moving_angles:
         drawings["rocking"] = _rocking(acquisition, number)
     return drawings
@@ -90,14 +101,18 @@ def frame_drawings(
     data : ScanData
         What was simulated.
     heading : str
-        What tells the image from those of other reflections, see :func:`reflection_heading`.
+        What the image shows, see :func:`reflection_heading`.
 
     Returns
     -------
     dict of str to Drawing
-        ``image`` and, if an angle moved, ``rocking`` and ``maps``.
+        ``image``; of several lines, ``defects``; if an angle moved, ``rocking`` and ``maps``.
     """
     drawings = {"image": _image(acquisition, data, heading)}
+    height = float(acquisition.scan.motor_positions("z")[data.number])
+    defects = defects_drawing(acquisition.setup, height)
+    if defects is not None:
+        drawings["defects"] = over_image(defects, acquisition.setup, height, data.frame)
     if acquisition.moving_angles:
         drawings["rocking"] = _rocking(acquisition, data.number, data.intensity)
     if data.centers:
@@ -120,7 +135,9 @@ def is_own_figure(path: Path) -> bool:
     return bool(re.fullmatch(rf"(\d+(_-?\d+){{3}}_)?({kinds})\.(png|svg|pdf)", path.name))
 
 
-def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
+def draw_file(
+    path: Path, index: int = 0, of_image: Mapping[str, object] | None = None
+) -> dict[str, Figure]:
     """Draw the figures of an entry of an output file.
 
     Parameters
@@ -129,6 +146,8 @@ def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
         The file.
     index : int
         The entry, from 0.
+    of_image : mapping of str to object, optional
+        Options of :func:`weakbeam.plot.image.image_figure` for the image, such as its `scale`.
 
     Raises
     ------
@@ -143,38 +162,62 @@ def draw_file(path: Path, index: int = 0) -> dict[str, Figure]:
         raise InputError("entry", f"{index + 1}.1", "no scan; it may hold dark or flat frames")
     acquisition = acquisitions[index % len(acquisitions)]
     heading = reflection_heading(experiment, acquisition.setup)
-    return draw(acquisition, read_scan_data(path, index, acquisition), heading)
+    return draw(acquisition, read_scan_data(path, index, acquisition), heading, of_image)
 
 
 def reflection_heading(experiment: Experiment, setup: Setup) -> str:
-    """The indices of a reflection for above its images; "" where the experiment has only one."""
-    if experiment.reflection is not None:
-        return ""
-    return f"({' '.join(map(str, setup.hkl))})".replace("-", "−")
+    """What the images of a reflection show: crystal, indices, energy and beam, in a line."""
+    crystal, beam = experiment.crystal, experiment.beam
+    name = crystal.material or (Path(crystal.cif).stem if crystal.cif else "crystal")
+    hkl = " ".join(map(str, setup.hkl)).replace("-", "−")
+    height = "" if beam.profile == "tabulated" else f", beam {beam.height_fwhm_um:.4g} µm high"
+    return f"{name} ({hkl}), {beam.energy_keV:.6g} keV{height}"
+
+
+def over_image(defects: Drawing, setup: Setup, height: float, frame: ArrayLike) -> Drawing:
+    """The figure of the defects drawn over the image that shows them.
+
+    Parameters
+    ----------
+    defects : Drawing
+        From :func:`weakbeam.run.defects_figure.defects_drawing`.
+    setup : Setup
+        The microscope set up for the reflection.
+    height : float
+        Of the sample (µm).
+    frame : (rows, columns) array_like
+        The image as it is stored.
+    """
+    shown = image_view(setup)
+    # The map from the laboratory to the picture is affine: four points tell it.
+    corners = np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    in_crystal = (corners - [0.0, 0.0, height]) @ setup.geometry.lab_from_sample
+    places = shown.places(view_of(setup, setup, height).pixel(in_crystal))
+    picture_from_lab = np.column_stack([(places[1:] - places[0]).T, places[0]])
+    added = {"image": frame, "view": shown, "picture_from_lab": picture_from_lab}
+    return replace(defects, options={**defects.options, **added})
+
+
+def image_view(setup: Setup) -> View:
+    """What the rows and columns of a stored image are."""
+    return View.of_axes(*image_axes(setup))
 
 
 def _image(acquisition: Acquisition, data: ScanData, heading: str) -> Drawing:
-    grid, detector = acquisition.setup.grids[0], acquisition.setup.detector
+    setup, frames = acquisition.setup, acquisition.scan.frames
     offsets = zip(ANGLES, acquisition.angle_offsets[data.number], strict=True)
     phi, chi, two_theta = (float(MOTORS[name].shown(offset)) for name, offset in offsets)
-    readout, frames = detector.readout, acquisition.scan.frames
-    frame = readout.upright(np.asarray(data.frame, dtype=np.float64))
-    ideal = detector.model is None
-    low, high = np.percentile(frame, [0.1, 99.9])
-    # From zero if the darkest pixels are dark; else faint contrast on a bright field would drown.
-    shown = (0.0 if low < 0.5 * high else float(low), float(high))
-    which = f"frame {data.number} of 0 to {frames - 1}" if frames > 1 else ""
+    ideal = setup.detector.model is None
     return Drawing(
         "weakbeam.plot.image.image_figure",
-        (frame, *readout.places(grid.row_positions, grid.column_positions)),
+        (np.asarray(data.frame, dtype=np.float64), image_view(setup)),
         {
             "phi_mrad": phi,
             "chi_mrad": chi,
             "two_theta_mrad": two_theta,
-            "title": ", ".join(filter(None, (heading, which))),
+            "title": heading,
+            "note": f"frame {data.number} of 0 to {frames - 1}" if frames > 1 else "",
             "intensity_label": "intensity / perfect crystal at peak" if ideal else "counts (ADU)",
-            "limits": shown if shown[1] > shown[0] else None,
-            "on_camera": grid.on_camera,
         },
     )
 
@@ -186,11 +229,15 @@ def _rocking(acquisition: Acquisition, number: int, intensity: Floats | None = N
     axis, shown = ANGLES.index(motor), MOTORS[motor].shown
     offsets = acquisition.angle_offsets
     row = along_fast_motor(acquisition)
-    vector = setup.geometry.motor_vectors[axis]
+    along = np.eye(3)[axis]
+    if motor == "two_theta":
+        # In a scan of the strain φ follows the arm.
+        along[ANGLES.index("phi")] = acquisition.scan.phi_per_two_theta
+    vector = along @ setup.geometry.motor_vectors
     width = 1.0 / np.sqrt(vector @ np.linalg.inv(setup.acceptance.covariance()) @ vector)
     reach = max(4.5 * width, float(np.abs(offsets[row, axis]).max(initial=0.0)))
-    fine = np.zeros((801, 3)) + offsets[row[0]]
-    fine[:, axis] = np.linspace(-reach, reach, len(fine))
+    steps = np.linspace(-reach, reach, 801) - offsets[row[0], axis]
+    fine = offsets[row[0]] + steps[:, None] * along
     options = {
         "setting_mrad": float(shown(offsets[number, axis])),
         "setting_label": f"frame {number}" if frames > 1 else "this image",
@@ -214,7 +261,6 @@ def _maps(acquisition: Acquisition, data: ScanData) -> Drawing:
     assert data.mean_q is not None
     predicted = predicted_centers(acquisition, data.mean_q)
     rest = predicted_centers(acquisition, np.zeros((3, 1, 1)))
-    grid, readout = acquisition.setup.grids[0], acquisition.setup.detector.readout
     maps = {}
     for motor, center in data.centers.items():
         # In a scan that is not even about the peak the perfect crystal's centre is not at 0.
@@ -224,14 +270,11 @@ def _maps(acquisition: Acquisition, data: ScanData) -> Drawing:
         if shifted:
             symbol += f" {_minus(float(shown(zero)))} {MOTORS[motor].shown_unit}"
         zero = zero if shifted else 0.0
-        maps[symbol] = (
-            shown(readout.upright(center - zero)),
-            shown(readout.upright(predicted[motor] - zero)),
-        )
+        maps[symbol] = (shown(center - zero), shown(predicted[motor] - zero))
     return Drawing(
         "weakbeam.plot.maps.com_figure",
-        (maps, *readout.places(grid.row_positions, grid.column_positions)),
-        {"predicted_label": "predicted from q", "on_camera": grid.on_camera},
+        (maps, image_view(acquisition.setup)),
+        {"predicted_label": "predicted from q"},
     )
 
 

@@ -73,6 +73,13 @@ def read_scan_data(
     done = np.flatnonzero(stored.done)
     if done.size == 0:
         raise InputError(str(path), None, f"entry {stored.name} has no frames yet")
+    if stored.done.size != acquisition.scan.frames:
+        raise InputError(
+            str(path),
+            None,
+            f"entry {stored.name} has {stored.done.size} frames, the scan of its experiment "
+            f"{acquisition.scan.frames}: show frames or a montage of it",
+        )
     number = frame_to_show(acquisition, stored.done)
     centers = {}
     for motor in acquisition.moving_angles:
