@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,7 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
 
     maps, scan = mapped.maps, mapped.scan
     view = view_of(scan)
-    heading = f"{scan.path.name}, {scan.entry}: {scan.title}"
+    heading = heading_of(scan)
     short = heading if len(heading) < _LONGEST else f"{heading[:_LONGEST]}…"
     wide = scan.shape[1] > 1.8 * scan.shape[0]
     light = [
@@ -110,6 +111,12 @@ def view_of(scan: MeasuredScan) -> View:
     if scan.image_axes is None or {axis.name for axis in scan.image_axes} != {"x", "y"}:
         return View.of_pixels(scan.shape)
     return View.of_axes(*scan.image_axes)
+
+
+def heading_of(scan: MeasuredScan) -> str:
+    """File and title of a scan, whose numbers have as many digits as one reads."""
+    title = re.sub(r"-?\d+\.\d{4,}", lambda found: f"{float(found[0]):.4g}", scan.title)
+    return f"{scan.path.name}, {scan.entry}: {title}"
 
 
 def symbol(motor: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from weakbeam.errors import InputError, naming
 from weakbeam.io.foreign import read_scan, read_still
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
-from weakbeam.measured.figures import symbol, view_of
+from weakbeam.measured.figures import heading_of, symbol, view_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -189,7 +188,7 @@ def montage_picture(
         scale=scale,
         own_range=own_range,
         label=intensity_label(scan),
-        title=_title(scan),
+        title=heading_of(scan),
         note=", ".join(units),
     )
 
@@ -222,7 +221,7 @@ def curve_picture(scan: MeasuredScan, regions: Sequence[Region]) -> Figure:
             factor, unit = _shown(scan, motor)
             labels.append((_axis_label(motor, unit), factor * axis))
         return scan_map_figure(
-            maps, *labels, intensity_label=intensity_label(scan), title=_title(scan)
+            maps, *labels, intensity_label=intensity_label(scan), title=heading_of(scan)
         )
     motor = list(scan.positions)[-1]
     factor, unit = _shown(scan, motor)
@@ -231,7 +230,7 @@ def curve_picture(scan: MeasuredScan, regions: Sequence[Region]) -> Figure:
         named,
         axis_label=_axis_label(motor, unit),
         intensity_label=intensity_label(scan),
-        title=_title(scan),
+        title=heading_of(scan),
     )
 
 
@@ -443,9 +442,3 @@ def _position(value: float, unit: str) -> str:
 
 def _axis_label(motor: str, unit: str) -> str:
     return f"{symbol(motor)} ({unit})" if unit else symbol(motor)
-
-
-def _title(scan: MeasuredScan) -> str:
-    """File and title of a scan, whose numbers have as many digits as one reads."""
-    title = re.sub(r"-?\d+\.\d{4,}", lambda found: f"{float(found[0]):.4g}", scan.title)
-    return f"{scan.path.name}, {scan.entry}: {title}"

@@ -111,7 +111,7 @@ def acceptance_figure(
                     if mark is not None:
                         panel.plot(mark[column], mark[row], "x", color=COLORS[1], markersize=4)
                 panel.set_xlim(axes_q[column][0], axes_q[column][-1])
-                panel.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10])
+                panel.locator_params(axis="x", nbins=5, steps=[1, 2, 5, 10], prune="both")
                 if row == 2:
                     panel.set_xlabel(_LABELS[column])
                 else:
@@ -170,7 +170,7 @@ def _draw_projection(axes: Axes, x: Floats, y: Floats, density: Floats) -> None:
     )
     _draw_contours(axes, x, y, density, INK, "solid")
     axes.set_ylim(y[0], y[-1])
-    axes.locator_params(axis="y", nbins=5, steps=[1, 2, 5, 10])
+    axes.locator_params(axis="y", nbins=5, steps=[1, 2, 5, 10], prune="both")
 
 
 def _draw_contours(

@@ -68,7 +68,7 @@ def contact_sheet_figure(
                 axes.add_collection(
                     LineCollection(_outline(mask, view), colors=color, linewidths=0.6)
                 )
-            for which, ends in enumerate(traces[number] if len(traces) else ()):
+            for which, ends in enumerate(np.asarray(traces[number]) if len(traces) else ()):
                 places = view.places(np.asarray(ends, dtype=float).reshape(2, 2))
                 axes.plot(
                     *places.T, color=COLORS[which % len(COLORS)], linewidth=0.6, dashes=(3, 2)

@@ -172,8 +172,8 @@ def light_range(array: Floats) -> tuple[float, float]:
     The brightest are those among the lit pixels: a weak-beam image is dark but for a few pixels at
     the core, and a percentile of all pixels tells of the dark. Lit is what is brighter than a tenth
     of the way from the darkest to the brightest pixel, or, where more than that is noise, five
-    standard deviations above the median, but no more than half of the way. Pixels beside which there are no two as
-    bright count as bright as the second of their neighbours: they are hot.
+    standard deviations above the median, but no more than half of the way. Pixels beside which
+    there are no two as bright count as bright as the second of their neighbours: they are hot.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
+    label_bar,
     new_figure,
     style,
 )
@@ -95,7 +96,7 @@ def com_figure(
             expected.tick_params(labelleft=False)
             bar_axes = add_axes(figure, left + 2 * width + gap + 2.0, bottom, 2.5, height)
             bar = figure.colorbar(drawn, cax=bar_axes, extend="both", extendfrac=0.03)
-            bar.set_label(f"{motor} ({unit})")
+            label_bar(bar, f"{motor} ({unit})")
             bar.outline.set_linewidth(0.6)
             joint = add_axes(figure, joint_left, top - side, side, side)
             _draw_joint(joint, f"{motor} ({unit})", com, predicted, limit)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from weakbeam.core.arrays import ArrayLike
 from weakbeam.plot.image import intensity_norm
@@ -20,6 +19,7 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
+    fit_text,
     new_figure,
     style,
 )
@@ -29,6 +29,7 @@ _SIGMAS = 5.0
 """End of the colours of the residual, in standard deviations."""
 
 _MOST_IMAGES = 6
+_SMALLEST_PT = 3.5
 _MINUS = {ord("-"): "\u2212"}
 
 
@@ -100,8 +101,12 @@ def match_figure(
                 scale = Normalize(-_SIGMAS, _SIGMAS) if last else norm
                 drawn = views[row].draw(axes, values, scale, colors)
                 written = axes.set_title(name.translate(_MINUS))
-                if number == 0 and setting:
-                    _shorten(written, setting.translate(_MINUS), width + gap - 1.5)
+                room_mm = width + gap - 1.5
+                long = float(written.get_window_extent().width) / figure.dpi * 25.4
+                if number == 0 and setting and long > room_mm:
+                    # The panel's title need not say that it is the image.
+                    written.set_text(setting.translate(_MINUS))
+                fit_text(written, room_mm, _SMALLEST_PT)
                 if number:
                     axes.set_ylabel("")
                     axes.set_yticklabels([])
@@ -123,20 +128,6 @@ def match_figure(
         if note:
             add_text(figure, left, page - head + 2.0, note.translate(_MINUS), size=6.5, color=FAINT)
     return figure
-
-
-def _shorten(written: Text, setting: str, room_mm: float) -> None:
-    """Leave out what the panel's title need not say, then make it smaller, until it fits."""
-    figure = written.get_figure(root=True)
-    assert figure is not None
-
-    def width_mm() -> float:
-        return float(written.get_window_extent().width) / figure.dpi * 25.4
-
-    if width_mm() > room_mm:
-        written.set_text(setting)
-    if (width := width_mm()) > room_mm:
-        written.set_fontsize(float(written.get_fontsize()) * room_mm / width)
 
 
 def ranking_figure(

@@ -97,7 +97,7 @@ def montage_figure(
     norms = [own_norm(frame, scale, common) if own_range else common for frame in stack]
     margins = bool(row_labels or column_labels)
     head = 1.8 + 2.3 * own_range + 2.3 * (not margins)
-    gap, right, left = 1.5, 16.0, 11.0 + (15.0 if row_labels else 0.0)
+    gap, right, left = 1.5, 16.0, 13.0 + (15.0 if row_labels else 0.0)
     wide, high = view.box(100.0, 100.0)
     if columns is None:
         columns = int(np.clip(np.ceil(np.sqrt(len(stack) * (high + head) / wide)), 1, len(stack)))
@@ -141,7 +141,7 @@ def montage_figure(
         middle = foot + 0.5 * (page_height - top - foot)
         page = DOUBLE_COLUMN_MM, page_height
         figure.text((left + 0.5 * grid_width) / page[0], 2.0 / page[1], across, ha="center")
-        figure.text(2.5 / page[0], middle / page[1], along, va="center", ha="center", rotation=90)
+        figure.text(2.2 / page[0], middle / page[1], along, va="center", ha="center", rotation=90)
         bar_left = left + columns * (width + gap) + 1.0
         bar_height = min(rows * (height + head) - head, 60.0)
         bar = add_axes(figure, bar_left, page_height - top - head - bar_height, 2.5, bar_height)

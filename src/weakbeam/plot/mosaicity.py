@@ -15,6 +15,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
+    fold_power,
     new_figure,
     style,
 )
@@ -85,6 +86,8 @@ def mosaicity_figure(
         key.spines[["top", "right"]].set_visible(False)
         key.set_xlabel(labels[0])
         key.set_ylabel(labels[1])
+        fold_power(key.xaxis)
+        fold_power(key.yaxis)
         add_text(figure, left, page_height - 4.5, title, size=8)
         middles = [
             float(np.median(v[np.isfinite(v)])) for v in (first, second) if np.isfinite(v).any()

@@ -186,13 +186,14 @@ def lenslet_outlines(lens: CompoundRefractiveLens, points: int = 25) -> Floats:
 def _write_titles(
     figure: Figure, lens: CompoundRefractiveLens, field_height: float, title: str
 ) -> None:
-    add_text(figure, _LEFT_MM, 127.0, title, size=8.0)
     lengths = (
         f"$d_1$ = {lens.distance * _METRES:.4g} m,  "
         f"lens $L$ = {lens.length * _MILLIMETRES:.4g} mm,  "
         f"$d_2$ = {lens.image_distance * _METRES:.4g} m"
     )
-    add_text(figure, _LEFT_MM + _WIDTH_MM, 127.0, lengths, size=7.0, ha="right")
+    right = add_text(figure, _LEFT_MM + _WIDTH_MM, 127.0, lengths, size=7.0, ha="right")
+    taken = float(right.get_window_extent().width) / figure.dpi * 25.4
+    add_text(figure, _LEFT_MM, 127.0, title, size=8.0, room_mm=_WIDTH_MM - taken - 4.0)
     left = _LEFT_MM
     for color, text in (
         (COLORS[0], "rays from the axis"),

@@ -17,6 +17,7 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
+    label_bar,
     new_figure,
     style,
 )
@@ -98,7 +99,7 @@ def panels_figure(
             axes.set_title(panel.title)
             bar_axes = add_axes(figure, corner + width + 2.0, bottom, 2.5, height)
             color_bar = figure.colorbar(drawn, cax=bar_axes)
-            color_bar.set_label(panel.label)
+            label_bar(color_bar, panel.label)
             color_bar.outline.set_linewidth(0.6)
         add_text(figure, left, rows * row_height + 2.0, title, size=8)
     return figure

@@ -78,7 +78,10 @@ def polar_figure(
             clip_on=False,
             zorder=3,
         )
-        _write_labels(axes, np.radians(eta), two_theta, weight, names)
+        figure.draw_without_rendering()
+        numbers = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        taken = [number.get_window_extent() for number in numbers]
+        _write_labels(axes, np.radians(eta), two_theta, weight, names, taken=taken)
         add_text(figure, 6.0, 143.0, title, size=8.0)
         size = "" if strength is None else "; area of the dots: |F|"
         explanation = f"azimuth η, radius 2θ, seen along the incident beam{size}{_MORE}"
@@ -188,9 +191,10 @@ def _write_labels(
     weight: Floats,
     names: Sequence[str],
     rotation: float = 0.0,
+    taken: Iterable[Bbox] = (),
 ) -> None:
     """Write the names above their points, strongest first, where nothing is written yet."""
-    written: list[Bbox] = []
+    written: list[Bbox] = list(taken)
     for index in np.argsort(-weight, kind="stable"):
         text = axes.annotate(
             names[index],

@@ -18,6 +18,9 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
+    fit_text,
+    fold_power,
+    label_bar,
     new_figure,
     style,
 )
@@ -64,8 +67,13 @@ def curves_figure(
     if not lines or any(line.shape != x.shape or x.ndim != 1 for line in lines.values()):
         raise ValueError("curves need one intensity for each position")
     highest = max([float(np.nanmax(line, initial=0.0)) for line in lines.values()]) or 1.0
+    names = {name: f"{name}{_width(x[order], line[order])}" for name, line in lines.items()}
+    # So many names as surely fit side by side, and as many rows of them as it takes.
+    beside = max(1, int((DOUBLE_COLUMN_MM - 18.0) // (8.0 + 1.3 * max(map(len, names.values())))))
+    rows = -(-len(names) // beside)
+    top = 60.0 + 3.4 * rows
     with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, 68.0 if title else 65.0)
+        figure = new_figure(DOUBLE_COLUMN_MM, top + (5.0 if title else 1.5))
         linear = add_axes(figure, 14.0, 10.0, 72.0, 48.0)
         log = add_axes(figure, 106.0, 10.0, 72.0, 48.0)
         linear.set_ylim(min(0.0, *(np.nanmin(line) for line in lines.values())), 1.06 * highest)
@@ -74,7 +82,6 @@ def curves_figure(
         log.yaxis.set_major_formatter(lambda value, _: power_of_ten(value))
         for number, (name, line) in enumerate(lines.items()):
             color = COLORS[number % len(COLORS)]
-            width = _width(x[order], line[order])
             for axes in (linear, log):
                 axes.plot(
                     x[order],
@@ -83,16 +90,23 @@ def curves_figure(
                     marker="o",
                     markersize=2.0,
                     linewidth=0.8,
-                    label=f"{name}{width}",
+                    label=names[name],
                 )
         for axes in (linear, log):
             axes.set_xlabel(axis_label)
             axes.set_ylabel(intensity_label)
+            few_ticks(axes) if axes is linear else axes.locator_params(axis="x", nbins=6)
             axes.spines[["top", "right"]].set_visible(False)
         linear.legend(
-            loc="lower left", bbox_to_anchor=(0.0, 1.01), ncols=4, borderaxespad=0.0, borderpad=0.0
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.02),
+            ncols=beside,
+            borderaxespad=0.0,
+            borderpad=0.0,
         )
-        add_text(figure, 14.0, 63.5, title, size=8)
+        for axis in (linear.yaxis, linear.xaxis, log.xaxis):
+            fold_power(axis)
+        add_text(figure, 14.0, top + 0.8, title, size=8)
     return figure
 
 
@@ -154,13 +168,15 @@ def scan_map_figure(
                 interpolation="nearest",
             )
             few_ticks(axes)
-            axes.set_title(name)
+            fit_text(axes.set_title(name), width + 12.0)
             axes.set_xlabel(fast_label)
             axes.set_ylabel(slow_label)
+            fold_power(axes.xaxis)
+            fold_power(axes.yaxis)
             bar = figure.colorbar(
                 drawn, cax=add_axes(figure, left + width + 1.5, bottom, 2.5, high)
             )
-            bar.set_label(intensity_label)
+            label_bar(bar, intensity_label)
             bar.outline.set_linewidth(0.6)
         add_text(figure, 13.0, down * (high + 16.0) + 2.0, title, size=8)
     return figure

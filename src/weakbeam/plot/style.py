@@ -136,7 +136,7 @@ def add_text(
     text : str
         The line.
     room_mm : float, optional
-        How long it may get; by default it ends a millimetre before the edge of the page. A longer
+        How long it may get; by default it stays a millimetre from the edge of the page. A longer
         one is written smaller, and what is too long even so is left out at its end.
     **kwargs
         Font and colour.
@@ -144,11 +144,13 @@ def add_text(
     page = figure.get_size_inches() * _MM_PER_INCH
     place = left_mm / page[0], bottom_mm / page[1]
     written = figure.text(*place, text, **kwargs)  # type: ignore[arg-type]
-    fit_text(written, page[0] - left_mm - 1.0 if room_mm is None else room_mm)
+    if room_mm is None:
+        room_mm = (left_mm if kwargs.get("ha") == "right" else page[0] - left_mm) - 1.0
+    fit_text(written, room_mm)
     return written
 
 
-def fit_text(written: Text, room_mm: float) -> None:
+def fit_text(written: Text, room_mm: float, smallest_pt: float = _SMALLEST_PT) -> None:
     """Write a text smaller, and cut off its end if need be, until it takes no more room."""
     figure = written.get_figure(root=True)
     text = written.get_text()
@@ -162,7 +164,7 @@ def fit_text(written: Text, room_mm: float) -> None:
     wanted = share()
     if wanted <= 1.0:
         return
-    smallest = min(_SMALLEST_PT, float(written.get_fontsize()))
+    smallest = min(smallest_pt, float(written.get_fontsize()))
     written.set_fontsize(max(float(written.get_fontsize()) / wanted, smallest))
     while len(text) > 1 and (wanted := share()) > 1.0:
         text = text[: min(int(len(text) / wanted), len(text) - 1)].rstrip()
@@ -170,9 +172,15 @@ def fit_text(written: Text, room_mm: float) -> None:
 
 
 def label_bar(bar: Colorbar, label: str, **kwargs: Any) -> None:
-    """Label a colour bar; the power of ten of its numbers stands in the label."""
+    """Label an upright colour bar; the power of ten of its numbers stands in the label."""
     bar.set_label(label, **kwargs)
-    fold_power(bar.ax.yaxis if bar.orientation == "vertical" else bar.ax.xaxis)
+    fold_power(bar.ax.yaxis)
+    # An upright bar may be shorter than what is said of it.
+    room = bar.ax.bbox.height * 1.05
+    written = bar.ax.yaxis.label
+    long = float(written.get_window_extent().height)
+    if long > room:
+        written.set_fontsize(max(float(written.get_fontsize()) * room / long, _SMALLEST_PT))
 
 
 def fold_power(axis: MplAxis) -> None:
@@ -201,6 +209,12 @@ def few_ticks(axes: Axes) -> None:
     )
     axes.locator_params(axis="x", nbins=across, steps=[1, 2, 5, 10])
     axes.locator_params(axis="y", nbins=along, steps=[1, 2, 5, 10])
+    for axis, length in ((axes.xaxis, axes.bbox.width), (axes.yaxis, axes.bbox.height)):
+        if length < dots_per_tick:
+            # There is room for one number only, the one nearest to the middle.
+            numbers = np.asarray(axis.get_majorticklocs())
+            middle = 0.5 * sum(axis.get_view_interval())
+            axis.set_ticks([float(numbers[np.argmin(np.abs(numbers - middle))])])
 
 
 def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
@@ -252,14 +266,17 @@ def render(figure: Figure, suffix: str, dpi: float = DPI) -> bytes:
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     file = BytesIO()
     with style():
-        figure.savefig(file, dpi=dpi, bbox_inches=_whole(figure), **_FORMATS[kind])
+        figure.savefig(file, dpi=dpi, bbox_inches=_whole(figure, dpi), **_FORMATS[kind])
     return file.getvalue()
 
 
-def _whole(figure: Figure) -> Bbox | None:
+def _whole(figure: Figure, dpi: float) -> Bbox | None:
     """A page on which nothing is cut off, in inches; None where the page of the figure is one."""
-    page = figure.bbox_inches
+    page, own = figure.bbox_inches, figure.dpi
+    # Letters are as wide as whole pixels allow.
+    figure.set_dpi(dpi)
     ink = figure.get_tightbbox()
+    figure.set_dpi(own)
     margin = _MARGIN_MM / _MM_PER_INCH
     needed = Bbox.union([page, ink.padded(margin)])
     return None if np.allclose(needed.extents, page.extents) else needed
