@@ -7,8 +7,10 @@ import pytest
 from bliss_files import angles, frames, write_bliss
 from PIL import Image
 
+from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.measured.pictures import Region, montage_picture, region_curves, scan_or_image
+from weakbeam.run.figures import draw_file
 from weakbeam.run.record import record
 
 CHI, PHI = angles()
@@ -108,6 +110,46 @@ def test_montage_of_the_lit_part_of_a_grid(tmp_path):
     assert 10 <= phi[-1] <= 15
 
 
+def test_montage_of_the_frames_that_are_asked_for(weakbeam, run, tmp_path):
+    scan = scan_or_image(run)
+    assert [text[:10] for text in labels_of(montage_picture(scan, numbers=(7, 2)))] == [
+        "φ = 0.300",
+        "φ = −0.200",
+    ]
+    choice = ["--montage", "--frame", 7, "--frame", 2, "--clim", 0, 0.5]
+    result = weakbeam("show", run, "-o", tmp_path, *choice)
+    assert names(result) == ["frame_0007.png", "frame_0002.png", "montage.png"]
+
+
+def test_montage_finds_weak_beam_frames_above_a_high_dark_level(tmp_path):
+    """A pixel or two of light on a dark level with a pattern of its own."""
+    random = np.random.default_rng(1)
+    pattern = random.integers(90, 400, (12, 14))
+    stack = np.tile(pattern, (60, 1, 1)).astype(np.uint16)
+    stack[10:40, 5:8, 6:9] += 150
+    stack[24:26] += 3000
+    path = write_bliss(
+        tmp_path / "weak.h5", "fscan phi 0 0.1 60 1", {"phi": 0.1 * np.arange(60)}, stack
+    )
+    shown = [float(t.partition("=")[2]) for t in labels_of(montage_picture(scan_or_image(path), 6))]
+    assert 0.4 <= shown[0] <= 1.0
+    assert 3.9 <= shown[-1] <= 4.6
+
+
+def test_a_library_is_shown_as_a_montage(weakbeam, tmp_path):
+    settings = ["camera.pixels=[12, 14]", "identify.character_step_deg=90"]
+    settings += ["scan.phi.values_mrad=[0.1, 0.15]"]
+    changes = [word for text in settings for word in ("--set", text)]
+    assert weakbeam("identify", "generate", *changes, "-o", tmp_path / "lib").status == 0
+    result = weakbeam(
+        "show", tmp_path / "lib/library.h5", "--entry", 2, "-o", tmp_path / "pictures"
+    )
+    assert result.status == 0
+    assert names(result)[-1] == "montage.png"
+    with pytest.raises(InputError, match="show frames or a montage"):
+        draw_file(tmp_path / "lib/library.h5")
+
+
 def test_a_single_image_can_be_shown(weakbeam, tmp_path):
     single = Experiment().with_settings(["camera.pixels=[4, 6]", "output.figures=false"])
     path = record(single, tmp_path / "run").file
@@ -140,6 +182,8 @@ def test_comparison_is_printed_drawn_and_given_as_json(weakbeam, run, tmp_path):
         (["--entry", "4", "--frame", "0"], "entry = '4.1'"),
         (["--json"], "belongs to --compare"),
         (["--common-range", "--frame", "0"], "belongs to --montage"),
+        (["--clim", "1", "0"], "--clim"),
+        (["--clim", "0", "1", "--scale", "log"], "must be positive on a log scale"),
     ],
 )
 def test_mistakes_end_in_one_line(weakbeam, run, tmp_path, arguments, said):

@@ -5,6 +5,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.quiver import Quiver
 
 from weakbeam.plot.defects import defects_figure
+from weakbeam.plot.view import View
 
 LOW, HIGH = [-10.0, -8.0, -0.2], [10.0, 8.0, 0.2]
 POSITIONS = [[0, 0, 0], [1, 2, 0.1], [3, 3, 5.0], [-4, -6, 0]]
@@ -94,3 +95,48 @@ def test_what_does_not_fit_is_refused(changed, said):
     values = {"positions_lab": POSITIONS, "lines_lab": LINES, "low_lab": LOW, "high_lab": HIGH}
     with pytest.raises(ValueError, match=said):
         defects_figure(**(values | changed))
+
+
+def test_a_screw_and_a_dislocation_at_thirty_degrees_are_told_apart():
+    burgers = np.tile([0.0, 1.0, 0.0], (3, 1))
+    angles = np.radians([0.0, 30.0, 180.0])
+    lines = np.stack([np.sin(angles), np.cos(angles), np.zeros(3)], axis=1)
+    drawn = defects_figure(
+        np.zeros((3, 3)), lines, LOW, HIGH, labels=["(1 1 1)[1 0 −1]"], burgers_lab=burgers
+    )
+    (key,) = drawn.legends
+    said = [text.get_text() for text in key.get_texts()]
+    assert said == ["(1 1 1)[1 0 −1]  screw  × 2", "(1 1 1)[1 0 −1]  30°  × 1"]
+    first, second = key.get_lines()
+    assert first.get_color() == second.get_color()
+    assert first.get_linestyle() != second.get_linestyle()
+
+
+def test_many_characters_are_not_told_apart():
+    random = np.random.default_rng(0)
+    burgers, lines = random.normal(size=(2, 40, 3))
+    options = {"labels": ["one system"], "burgers_lab": burgers}
+    (key,) = defects_figure(np.zeros((40, 3)), lines, LOW, HIGH, **options).legends
+    assert [text.get_text() for text in key.get_texts()] == ["one system  × 40"]
+
+
+def test_lines_lie_over_the_image_where_it_shows_them():
+    """Seen along the diffracted beam, a line that runs up is drawn along x."""
+    view = View(np.linspace(-4.0, 4.0, 9), np.linspace(-6.0, 6.0, 13))
+    image = np.zeros((9, 13))
+    image[0, 0] = 1.0
+    seen = np.array([[0.0, 1.0, 0.0, 0.5], [1.0, 0.0, -3.0, 0.0]])
+    drawn = defects_figure(
+        [[1.0, 2.0, 0.0]],
+        [[0.0, 0.0, 1.0]],
+        [-4.0, -6.0, -0.5],
+        [4.0, 6.0, 0.5],
+        image=image,
+        view=view,
+        picture_from_lab=seen,
+    )
+    above = drawn.axes[0]
+    assert above.images[0].get_array()[0, 0] == 1.0
+    (part,) = above.collections[0].get_segments()
+    np.testing.assert_allclose(part, [[2.5, 2.5], [2.5, -0.5]])
+    assert (above.get_xlim(), above.get_ylim()) == ((-6.5, 6.5), (4.5, -4.5))

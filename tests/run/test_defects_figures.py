@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from weakbeam import simulate
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Boundary, Dislocation, Experiment, RandomDislocations, Wall
 from weakbeam.run.defects_figure import defects_drawing
+from weakbeam.run.simulate import draw_run
 
 EDGE = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
 
@@ -38,6 +40,32 @@ def test_lines_stand_where_they_are_in_the_laboratory():
     assert labels[kinds[-1]] == "(1\u20091\u20091)[1\u20090\u2009−1]"
     assert len(labels) == len(set(labels))
     assert drawn.picture()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize("plane", ["vertical", "normal"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_line_lies_over_the_image_where_its_core_is(rotation, plane):
+    """Two steep edges, each brightest where the line through the sheet of light is drawn."""
+    steep = {"plane": (1, 1, 1), "burgers": (1, 0, -1), "line": (1.0, -2.0, 1.0)}
+    lines = [Dislocation(**steep, position_um=p) for p in ((0.6, -1.1, 0.0), (-0.9, 0.8, 0.0))]
+    settings = ["camera.pixels=[60, 90]", f"camera.rotation_deg={rotation}", "scan.z.value_um=0.3"]
+    settings += [f"camera.plane={plane}", "scan.phi.value_mrad=0.3"]
+    run = simulate(Experiment(defects=lines).with_settings(settings))
+    drawn = draw_run(run)["defects"].axes[0]
+    image = drawn.images[0]
+    values, (left, right, bottom, top) = image.get_array(), image.get_extent()
+    across, along = np.meshgrid(
+        left + (np.arange(values.shape[1]) + 0.5) * (right - left) / values.shape[1],
+        top + (np.arange(values.shape[0]) + 0.5) * (bottom - top) / values.shape[0],
+    )
+    segments = drawn.collections[0].get_segments()
+    assert len(segments) == 2
+    for start, end in segments:
+        middle = 0.5 * (start + end)
+        near = np.hypot(across - middle[0], along - middle[1]) < 0.8
+        weights = np.where(near, np.asarray(values), 0.0)
+        centre = [(weights * c).sum() / weights.sum() for c in (across, along)]
+        np.testing.assert_allclose(centre, middle, atol=0.1)
 
 
 def test_walls_show_the_lines_within_reach():

@@ -102,6 +102,43 @@ def test_frame_on_the_flank_is_shown():
     assert frame_to_show(acquisition, done) == 3
 
 
+def test_an_image_says_what_it_shows(rocking):
+    said = texts(draw_run(rocking)["image"])
+    assert "Al (−1 1 −1), 17 keV, beam 0.15 µm high" in said
+    assert "φ = 0.16, χ = 0, Δ2θ = 0 mrad, frame 19 of 0 to 30" in said
+
+
+def test_the_perfect_crystal_is_scanned_as_the_motors_are():
+    """In a scan of the strain φ follows the arm: at the Bragg angle the curve has its peak."""
+    strain = ["scan.strain.half_range_mrad=1", "scan.strain.steps=41"]
+    figure = draw_run(simulate(SMALL.with_settings(["defects=[]", *strain])))["rocking"]
+    line, points = figure.axes[0].lines[:2]
+    assert line.get_label() == "perfect crystal"
+    assert line.get_ydata().max() == pytest.approx(1.0, abs=1e-3)
+    curve = np.interp(points.get_xdata(), line.get_xdata(), line.get_ydata())
+    np.testing.assert_allclose(points.get_ydata(), curve, atol=2e-3)
+    assert 0.1 < curve.mean() < 0.9
+
+
+def test_options_of_the_image_are_those_of_its_figure(tmp_path):
+    path = record(ROCKING, tmp_path).file
+    options = {"limits": (0.1, 0.3), "scale": "log", "lit_only": True}
+    drawn = draw_file(path, 0, options)["image"].axes[0].images[0]
+    assert drawn.get_clim() == (0.1, 0.3)
+    assert drawn.norm(0.2) == pytest.approx(np.log(2.0) / np.log(3.0))
+    assert drawn.get_array().size < 9 * 12
+
+
+def test_a_weak_beam_image_is_not_saturated():
+    """The bar ends at most of what the image reaches, though a few pixels of many are lit."""
+    weak = ["camera.pixels=[85, 101]", "camera.pixel_nm=80", "scan.phi.value_mrad=0.2"]
+    run = simulate(Experiment().with_settings(weak))
+    image = draw_run(run)["image"].axes[0].images[0]
+    highest = float(run.images.values.max())
+    assert 0.7 * highest < image.norm.vmax <= highest
+    assert np.percentile(run.images.values, 99.0) < 0.1 * highest
+
+
 def test_no_frame_no_figure(tmp_path):
     def interrupt(amount):
         raise KeyboardInterrupt

@@ -13,6 +13,8 @@ from weakbeam.plot.montage import montage_figure
 from weakbeam.plot.style import COLORS, style
 from weakbeam.plot.view import View
 
+_COLUMNS = 6
+
 
 def contact_sheet_figure(
     images: ArrayLike,
@@ -47,8 +49,8 @@ def contact_sheet_figure(
     Returns
     -------
     Figure
-        Two columns wide: in each image the outlines of the masks, and the lines dashed, one colour
-        a dislocation.
+        Two columns wide: in each image the outlines of the masks and the lit parts of the lines,
+        one colour a dislocation.
 
     Raises
     ------
@@ -59,8 +61,10 @@ def contact_sheet_figure(
     if known.ndim != 4 or len(known) != len(stack) or known.shape[2:] != stack.shape[1:]:
         raise ValueError(f"masks of shape {known.shape} do not fit images of shape {stack.shape}")
     names = labels or [f"image {number}" for number in range(len(stack))]
-    note = "outlines: masks of the dislocations; dashed: where the lines are lit"
-    figure = montage_figure(stack, names, view, label=label, title=title, note=note)
+    note = "outlines: masks of the dislocations; strokes: where the lines are lit"
+    figure = montage_figure(
+        stack, names, view, columns=_COLUMNS, label=label, title=title, note=note
+    )
     with style():
         for number, axes in enumerate(figure.axes[: len(stack)]):
             for which, mask in enumerate(known[number]):
@@ -70,9 +74,9 @@ def contact_sheet_figure(
                 )
             for which, ends in enumerate(np.asarray(traces[number]) if len(traces) else ()):
                 places = view.places(np.asarray(ends, dtype=float).reshape(2, 2))
-                axes.plot(
-                    *places.T, color=COLORS[which % len(COLORS)], linewidth=0.6, dashes=(3, 2)
-                )
+                # The lit part of a line through the layer is short: white, with its colour inside.
+                for color, width in (("white", 2.2), (COLORS[which % len(COLORS)], 1.1)):
+                    axes.plot(*places.T, color=color, linewidth=width, solid_capstyle="round")
             left, right, bottom, top = view.extent
             axes.set(xlim=(left, right), ylim=(bottom, top))
     return figure

@@ -31,6 +31,9 @@ _LIT = (0.1, 0.5)
 _ABOVE_NOISE = 5.0
 """Standard deviations of most pixels by which it must be above them, between these."""
 
+_HOT = 8.0
+"""How many times as bright as the second of its neighbours a hot pixel is."""
+
 _LIT_EDGE = 3
 """Pixels that are drawn around the lit ones."""
 
@@ -172,8 +175,8 @@ def light_range(array: Floats) -> tuple[float, float]:
     The brightest are those among the lit pixels: a weak-beam image is dark but for a few pixels at
     the core, and a percentile of all pixels tells of the dark. Lit is what is brighter than a tenth
     of the way from the darkest to the brightest pixel, or, where more than that is noise, five
-    standard deviations above the median, but no more than half of the way. Pixels beside which
-    there are no two as bright count as bright as the second of their neighbours: they are hot.
+    standard deviations above the median, but no more than half of the way. Pixels that are many
+    times as bright as the second of their neighbours count as bright as that: they are hot.
 
     Parameters
     ----------
@@ -188,11 +191,9 @@ def light_range(array: Floats) -> tuple[float, float]:
     known = np.isfinite(array)
     if not known.any():
         return 0.0, 1.0
-    smooth = _without_hot(np.where(known, array, -np.inf))
-    values = smooth[np.isfinite(smooth)]
-    if not values.size:
-        values = array[known]
     low = float(np.percentile(array[known], _DARKEST_PERCENTILE))
+    smooth = _without_hot(np.where(known, array, -np.inf), low)
+    values = smooth[known]
     lit = values[values >= _where_light_begins(values, low, float(values.max()))]
     high = float(np.percentile(lit, _BRIGHTEST_PERCENTILE)) if lit.size else 0.0
     if high <= 0.0:
@@ -220,7 +221,7 @@ def lit_part(array: Floats, edge: int = 0) -> tuple[slice, slice]:
     """
     image = np.asarray(array, dtype=float)
     low, high = light_range(image)
-    smooth = _without_hot(np.where(np.isfinite(image), image, -np.inf))
+    smooth = _without_hot(np.where(np.isfinite(image), image, -np.inf), low)
     lit = smooth >= _where_light_begins(smooth[np.isfinite(smooth)], low, high)
     parts = []
     for axis, length in enumerate(image.shape):
@@ -230,8 +231,12 @@ def lit_part(array: Floats, edge: int = 0) -> tuple[slice, slice]:
     return parts[0], parts[1]
 
 
-def _without_hot(array: Floats) -> Floats:
-    """Images in which no pixel is brighter than the second of its neighbours."""
+def _without_hot(array: Floats, low: float) -> Floats:
+    """Images in which a pixel far above its neighbours is as bright as the second of these.
+
+    A core may light a single pixel, but its neighbours then hold a good part of its light above
+    `low`, that of dark pixels.
+    """
     rows, columns = array.shape[-2:]
     edge = [(0, 0)] * (array.ndim - 2) + [(1, 1), (1, 1)]
     padded = np.pad(array, edge, constant_values=-np.inf)
@@ -245,8 +250,10 @@ def _without_hot(array: Floats) -> Floats:
             second = np.maximum(second, np.minimum(first, beside))
             first = np.maximum(first, beside)
     # In a row of pixels there is one neighbour at either end.
-    few = np.where(np.isfinite(second), second, first)
-    return np.where(np.isfinite(few), np.minimum(array, few), array)
+    beside = np.where(np.isfinite(second), second, first)
+    with np.errstate(invalid="ignore"):
+        hot = np.isfinite(beside) & (array - low > _HOT * np.maximum(beside - low, 0.0))
+    return np.where(hot, beside, array)
 
 
 def label_intensities(bar: Colorbar, norm: Normalize, height_mm: float) -> None:

@@ -31,6 +31,8 @@ _FLAT = 1e-4
 
 _SMALL = 5.5
 _EDGE = 0.1
+_BAR_MM = (34.0, 60.0)
+"""Least and greatest length of the colour bar."""
 
 
 def montage_figure(
@@ -104,9 +106,13 @@ def montage_figure(
     where = np.arange(len(stack)) if places is None else np.asarray(places)
     rows = int(where.max()) // columns + 1
     width, height = view.box((DOUBLE_COLUMN_MM - left - right) / columns - gap, 60.0)
-    top = (7.0 if title else 2.0) + (3.5 if note else 0.0) + (3.0 if column_labels else 0.0)
+    top = (
+        (7.0 if title else 2.0)
+        + (3.5 if note or own_range else 0.0)
+        + (3.0 if column_labels else 0.0)
+    )
     foot = 9.0
-    page_height = rows * (height + head) + top + foot
+    page_height = max(rows * (height + head), head + _BAR_MM[0]) + top + foot
     lowest = {column: max(w for w in where if w % columns == column) for column in where % columns}
     across, along = view.labels
     with style():
@@ -119,6 +125,7 @@ def montage_figure(
             drawn = view.draw(axes, frame, norm, INTENSITY_MAP)
             axes.set(xlabel="", ylabel="")
             # A number at the edge of a panel would run into that of the next one.
+            axes.locator_params(nbins=5)
             axes.set_xticks(_inner(axes.get_xticks(), *axes.get_xlim()))
             axes.set_yticks(_inner(axes.get_yticks(), *axes.get_ylim()))
             axes.tick_params(
@@ -143,11 +150,12 @@ def montage_figure(
         figure.text((left + 0.5 * grid_width) / page[0], 2.0 / page[1], across, ha="center")
         figure.text(2.2 / page[0], middle / page[1], along, va="center", ha="center", rotation=90)
         bar_left = left + columns * (width + gap) + 1.0
-        bar_height = min(rows * (height + head) - head, 60.0)
+        bar_height = float(np.clip(rows * (height + head) - head, *_BAR_MM))
         bar = add_axes(figure, bar_left, page_height - top - head - bar_height, 2.5, bar_height)
         if own_range:
             drawn = ScalarMappable(Normalize(0.0, 1.0), INTENSITY_MAP)  # type: ignore[assignment]
-            label = f"{label}: ends above each frame" + ("" if scale == "linear" else f", {scale}")
+            label = label if scale == "linear" else f"{label}, {scale}"
+            note = "; ".join(filter(None, (note, "ends of the colours above each frame")))
         color_bar = figure.colorbar(drawn, cax=bar)
         if own_range:
             color_bar.set_ticks([0.0, 1.0], labels=["least", "most"])

@@ -246,6 +246,15 @@ class TestFile:
         with pytest.raises(InputError, match="no such labels"):
             read_labels(file, "mask")
 
+    @pytest.mark.parametrize("labels", ["true", "false"])
+    def test_a_picture_of_the_first_images_lies_beside_it(self, tmp_path, labels):
+        settings = ["identify.images=3", f"identify.labels={labels}"]
+        record_training(experiment(*settings), tmp_path / "drawn")
+        picture = (tmp_path / "drawn/contact-sheet.png").read_bytes()
+        assert picture[1:4] == b"PNG"
+        record_training(experiment(*settings, "output.figures=false"), tmp_path / "plain")
+        assert not (tmp_path / "plain/contact-sheet.png").exists()
+
     def test_is_no_library(self, tmp_path):
         file = record_training(experiment("identify.images=2"), tmp_path).file
         with pytest.raises(InputError, match="is a training set, not a library"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library.candidates import identify_table, types_of
+from weakbeam.identify.library.contact_sheet import CONTACT_SHEET, MOST_SHOWN, contact_sheet
 from weakbeam.identify.library.contrast import Contrast
 from weakbeam.identify.library.disk_room import NOISE_PACKED, Room
 from weakbeam.identify.library.library import (
@@ -42,6 +43,8 @@ from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
 from weakbeam.io.lock import alone_in
+from weakbeam.plot.drawing import Artist
+from weakbeam.plot.files import save_pictures
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.description import describe, describe_entry
 from weakbeam.run.estimate import physical_memory
@@ -185,7 +188,10 @@ def record_training(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Generated:
-    """Make a training set, whatever ``identify.mode`` says; see `generate_images`."""
+    """Make a training set, whatever ``identify.mode`` says; see `generate_images`.
+
+    A picture of its first images is drawn beside it, unless the experiment wants no figures.
+    """
     target = Path(folder) / TRAINING_FILE
     check_target(target, experiment, overwrite)
     plan = plan_training(experiment, workers)
@@ -195,13 +201,19 @@ def record_training(
     room = _room_for(target, experiment, plan, item)
     drawn: list[Drawn] = []
     ratios: list[Floats] = []
-    with _new_file(target, experiment, plan, overwrite) as file:
+    shown: list[TrainingSample] = []
+    with ExitStack() as until_the_end:
+        artist = until_the_end.enter_context(Artist())
+        file = until_the_end.enter_context(_new_file(target, experiment, plan, overwrite))
         for index in range(conditions if most else 0):
             file.create_labels(index, "contribution", (len(plan), most, *shape), np.float16)
             file.create_labels(index, "mask", (len(plan), most, *shape), np.uint8)
         begun = file.path.stat().st_size
         for batch in batches(plan.samples(), item):
             _write_samples(file, batch, bool(most))
+            if experiment.output.figures and not shown:
+                shown = [*batch[:MOST_SHOWN]]
+                artist.submit({CONTACT_SHEET: contact_sheet(plan, shown)})
             drawn += [sample.drawn for sample in batch]
             room.check(file.path, begun, len(drawn) / len(plan))
             ratios += [sample.signal_to_noise for sample in batch]
@@ -210,6 +222,7 @@ def record_training(
         for index, traces in enumerate(trace_tables(plan, drawn)):
             file.add_fields(index, TRACES, traces)
         file.add_fields(0, TABLES, {**_common(plan), "lines": lines_table(drawn, ratios)})
+        save_pictures(artist.finish(), target.parent)
     return Generated(target, len(plan), conditions, len(plan.candidates.types))
 
 
