@@ -138,7 +138,8 @@ def show(
 
     Those are image, rocking curve, acceptance and maps; of a kernel from weakbeam bootstrap:
     slices and marginals against the closed form, and a cloud of 50,000 rays. Frames, montage,
-    curves and movie are drawn of measured BLISS files too.
+    curves and movie are drawn of measured BLISS files too, and of libraries. Pictures of the sample
+    are upright, however the camera was turned; of others pixels are as the camera read them.
 
     \b
     Examples:
