@@ -19,11 +19,11 @@ from weakbeam.plot.style import (
     INTENSITY_MAP,
     add_axes,
     add_text,
-    draw_field,
     new_figure,
     save,
     style,
 )
+from weakbeam.plot.view import View
 from weakbeam.run.defects_figure import defects_drawing
 
 EXPERIMENT = """
@@ -62,7 +62,7 @@ def main(picture: str = "five-edges.png") -> None:
         figure = new_figure(LEFT + 2 * PANEL + GAP + 18.0, BOTTOM + PANEL + 7.0)
         for k, (frame, phi) in enumerate(zip(images.values, (-0.15, 0.15), strict=True)):
             axes = add_axes(figure, LEFT + k * (PANEL + GAP), BOTTOM, PANEL, PANEL)
-            drawn = draw_field(axes, frame, x, y, norm=norm, color_map=INTENSITY_MAP)
+            drawn = View(x, y).draw(axes, frame, norm, INTENSITY_MAP)
             axes.set_title(f"φ = {phi:.2f} mrad".replace("-", "−"))
             limits = axes.get_xlim(), axes.get_ylim()
             for number, line in enumerate(ends):

@@ -20,11 +20,11 @@ from weakbeam.plot.style import (
     DIVERGING_MAP,
     add_axes,
     add_text,
-    draw_field,
     new_figure,
     save,
     style,
 )
+from weakbeam.plot.view import View
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.frames import predicted_centers
 
@@ -124,14 +124,9 @@ def draw(walls: list[Wall], picture: str) -> None:
                 bottom = height - 7.0 - (row + 1) * PANEL - row * GAP
                 axes = add_axes(figure, left, bottom, PANEL, PANEL)
                 limit = limits[motor]
-                drawn = draw_field(
-                    axes,
-                    getattr(wall, kind)[motor],
-                    wall.x,
-                    wall.y,
-                    norm=Normalize(-limit, limit),
-                    color_map=DIVERGING_MAP,
-                )
+                norm = Normalize(-limit, limit)
+                view = View(wall.x, wall.y)
+                drawn = view.draw(axes, getattr(wall, kind)[motor], norm, DIVERGING_MAP)
                 axes.set(aspect="auto", xticks=[-5, 0, 5], yticks=[-5, 0, 5])
                 axes.set_ylabel(f"{name}\n← x (µm)" if column == 0 else "")
                 axes.set_xlabel("y (µm)" if row == len(rows) - 1 else "")
