@@ -63,6 +63,80 @@ def test_a_cif_file_gives_cell_symmetry_atoms_and_name():
     assert len(files[QUARTZ["cif"]]) == 64
 
 
+ALUMINIUM = DATA / "aluminium.cif"
+FOUR_ATOMS = DATA / "aluminium_p1.cif"
+EDGE = "[[defects]]\nplane = [1, 1, 1]\nburgers = [1, 0, -1]\ncharacter_deg = 0\n"
+
+
+def from_file(path, more="", **keys):
+    return experiment(f'cif = "{path}"\npoisson_ratio = 0.334\nx_axis = [1, 1, 0]\n{more}', **keys)
+
+
+@pytest.mark.parametrize("structure", ["", 'structure = "fcc"'])
+@pytest.mark.parametrize("more", ["", "burgers_nm = 0.2863", 'burgers_fraction = "1/2"'])
+def test_four_atoms_in_p_1_have_the_dislocations_of_fcc(structure, more):
+    ours = assemble(from_file(FOUR_ATOMS, structure, defects=EDGE + more))
+    table = assemble(from_file(ALUMINIUM, structure, defects=EDGE + more))
+    vector = ours.dislocations[0].line.burgers_vector
+    assert 1000.0 * np.linalg.norm(vector) == pytest.approx(0.2863, abs=5e-5)
+    np.testing.assert_allclose(vector, table.dislocations[0].line.burgers_vector, rtol=1e-3)
+    assert ours.crystal.space_group == "P 1"
+    assert ours.crystal.structure == table.crystal.structure
+    (note,) = ours.crystal.notes
+    assert "(0, 1/2, 1/2)" in note
+    assert "P 1 says nothing: the lattice is cubic F" in note
+    assert table.crystal.notes == ()
+
+
+def test_four_atoms_in_p_1_have_the_slip_systems_and_extinctions_of_fcc():
+    fcc = 'structure = "fcc"'
+    lengths = {}
+    for path in (FOUR_ATOMS, ALUMINIUM):
+        e = from_file(path, fcc)
+        systems = slip_systems_of(e, crystal_of(e))
+        lengths[path] = [np.linalg.norm(s.burgers_vector) for s in systems]
+    assert lengths[FOUR_ATOMS] == pytest.approx(lengths[ALUMINIUM], rel=1e-3)
+    assert len(lengths[FOUR_ATOMS]) == 12
+    error = mistake(assemble, from_file(FOUR_ATOMS, reflection="hkl = [0, 0, 1]"))
+    assert "extinct" in str(error)
+    error = mistake(assemble, from_file(FOUR_ATOMS, 'structure = "bcc"'))
+    assert "needs a cubic I lattice, the crystal has cubic F" in str(error)
+    # Half of [1 1 1] is none of its lattice vectors, half of [1 1 0] is.
+    words = 'partial = false\nburgers_fraction = "1/2"\nline = [1, 0, 0]\n'
+    error = mistake(
+        assemble, from_file(FOUR_ATOMS, defects=f"[[defects]]\nburgers = [1, 1, 1]\n{words}")
+    )
+    assert "is no lattice vector" in str(error)
+
+
+def test_a_list_of_atoms_tells_the_lattice_as_a_file_does():
+    atoms = [{"element": "Fe", "position": place} for place in ((0.0, 0.0, 0.0), (0.5, 0.5, 0.5))]
+    cell = {"a": 2.8665, "b": 2.8665, "c": 2.8665, "alpha": 90.0, "beta": 90.0, "gamma": 90.0}
+    crystal = Crystal(
+        cell=cell, space_group="P m -3 m", atoms=atoms, poisson_ratio=0.29, structure="bcc"
+    )
+    e = Experiment(crystal=crystal, reflection=Reflection(hkl=(0, 0, 2)), defects=())
+    systems = slip_systems_of(e, crystal_of(e))
+    assert {round(1e3 * np.linalg.norm(s.burgers_vector), 4) for s in systems} == {0.2482}
+    # Of another element in the middle, it is primitive.
+    other = crystal.replace(atoms=[atoms[0], {**atoms[1], "element": "Al"}], structure=None)
+    assert crystal_of(e.model_copy(update={"crystal": other})).notes == ()
+
+
+def test_magnesium_in_p_1_may_be_hcp():
+    atoms = [
+        {"element": "Mg", "position": place}
+        for place in ((0.3333, 0.6667, 0.25), (0.6667, 0.3333, 0.75))
+    ]
+    cell = {"a": 3.2094, "b": 3.2094, "c": 5.2107, "alpha": 90.0, "beta": 90.0, "gamma": 120.0}
+    crystal = Crystal(
+        cell=cell, space_group="P 1", atoms=atoms, poisson_ratio=0.29, structure="hcp"
+    )
+    e = Experiment(crystal=crystal, reflection=Reflection(hkl=(0, 0, 2)), defects=())
+    assert len(slip_systems_of(e, crystal_of(e))) == 30
+    assert crystal_of(e).notes == ()
+
+
 def test_the_digest_follows_the_contents_of_the_cif_file(tmp_path):
     digests = set()
     for place in ("0.4697", "0.4700"):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -101,6 +102,14 @@ def test_dry_run_writes_nothing_and_prints_the_experiment(weakbeam, tmp_path, mo
     for word in ("frames", "memory", "disk", "time"):
         assert f"# {word} " in result.out
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.toml"]
+
+
+def test_runs_and_dry_runs_tell_of_a_lattice_that_the_symbol_does_not_have(weakbeam, tmp_path):
+    file = Path(__file__).parents[1] / "data/aluminium_p1.cif"
+    settings = [f"crystal.cif={file}", "crystal.poisson_ratio=0.334", *SMALL, NO_FIGURES]
+    words = "of which P 1 says nothing: the lattice is cubic F"
+    assert words in weakbeam("forward", "--dry-run", *given(settings)).out
+    assert words in weakbeam("forward", "-o", tmp_path / "run", *given(settings)).err
 
 
 def test_dry_run_tells_what_a_run_would_note(weakbeam):

@@ -61,8 +61,8 @@ def test_structure_factors_are_those_of_gemmi(name):
         assert ours == pytest.approx(theirs, abs=1e-4 * abs(theirs) + 1e-3)
 
 
-def test_there_are_five_files_for_the_comparison():
-    assert len(FILES) == 5
+def test_there_are_six_files_for_the_comparison():
+    assert len(FILES) == 6
 
 
 def test_the_numbers_of_atoms_fit_the_formula():
@@ -77,6 +77,7 @@ def test_the_numbers_of_atoms_fit_the_formula():
     }
     assert counts == {
         "aluminium": [4],
+        "aluminium_p1": [1, 1, 1, 1],
         "gallium_nitride": [2, 2],
         "halite": [4, 4],
         "quartz": [3, 6],

@@ -28,7 +28,7 @@ STRUCTURES = ("fcc", "bcc", "hcp", "diamond", "zincblende", "wurtzite")
 
 def length(name, uvw):
     entry = material(name)
-    return np.linalg.norm(burgers_vector(entry.cell, entry.space_group, uvw))
+    return np.linalg.norm(burgers_vector(entry.cell, centring_vectors(entry.space_group), uvw))
 
 
 # Burgers vectors in nm (Hirth & Lothe 1982; Frost & Ashby, Deformation-Mechanism Maps, 1982).
@@ -85,7 +85,7 @@ def test_burgers_vectors_have_their_tabulated_lengths(name, uvw, nanometres):
 @pytest.mark.parametrize("multiple", [1, 2, -3])
 def test_shortest_vector_takes_the_centring_into_account(space_group, uvw, fraction, multiple):
     cell = UnitCell(4.1, 5.3, 6.7, 81.0, 97.0, 103.0)
-    found = burgers_vector(cell, space_group, [multiple * i for i in uvw])
+    found = burgers_vector(cell, centring_vectors(space_group), [multiple * i for i in uvw])
     expected = math.copysign(fraction, multiple) * cell.direction(uvw) * 1e-4
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-20)
 
@@ -103,7 +103,7 @@ def test_shortest_vector_agrees_with_a_search_through_the_lattice(space_group):
             continue
         along = lattice[np.linalg.norm(np.cross(lattice, uvw), axis=1) < 1e-9]
         distances = np.linalg.norm(along[along @ uvw > 1e-9], axis=1)
-        found = np.linalg.norm(burgers_vector(cell, space_group, uvw)) * 1e4
+        found = np.linalg.norm(burgers_vector(cell, centring_vectors(space_group), uvw)) * 1e4
         assert found == pytest.approx(distances.min(), rel=1e-12)
 
 
@@ -111,7 +111,7 @@ def test_every_slip_direction_of_every_material_is_a_shortest_vector_of_its_kind
     factors = {"fcc": 1 / 2, "bcc": 1 / 2, "diamond": 1 / 2, "zincblende": 1 / 2}
     for entry in MATERIALS.values():
         for _, direction in slip_systems(entry.structure):
-            found = burgers_vector(entry.cell, entry.space_group, direction)
+            found = burgers_vector(entry.cell, centring_vectors(entry.space_group), direction)
             expected = factors.get(entry.structure, 1) * entry.cell.direction(direction) * 1e-4
             np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-20)
 
@@ -119,7 +119,7 @@ def test_every_slip_direction_of_every_material_is_a_shortest_vector_of_its_kind
 @pytest.mark.parametrize("uvw", [(0, 0, 0), (0.5, 0, 0.5), (1, 1)])
 def test_directions_without_a_vector_are_refused(uvw):
     with pytest.raises(ValueError, match="burgers"):
-        burgers_vector(material("Al").cell, "F m -3 m", uvw)
+        burgers_vector(material("Al").cell, centring_vectors("F m -3 m"), uvw)
 
 
 def test_lies_in_plane_is_exact():

@@ -6,6 +6,7 @@ import pytest
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_direction
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.boundary import (
     RECIPES,
     LineSet,
@@ -20,13 +21,14 @@ from weakbeam.instrument.goniometer import rotation_x, rotation_z
 A = 4.0495
 B = A / np.sqrt(2) * 1e-4
 CELL = UnitCell.cubic(A)
+FCC = centring_vectors("F m -3 m")
 MEDIUM = IsotropicMedium(0.334)
 ANGLE = np.radians(0.5)
 TURN = rotation_z(0.4) @ rotation_x(-1.1)
 
 
 def solved(name, angle=ANGLE):
-    known = recipe(name, CELL, "Fm-3m")
+    known = recipe(name, CELL, FCC)
     return solve_boundary(known.normal, known.axis, angle, known.sets)
 
 
@@ -54,7 +56,7 @@ def test_recipes_satisfy_the_equation_of_frank(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_published_ratios_are_those_that_free_densities_find(name):
-    known = recipe(name, CELL, "Fm-3m")
+    known = recipe(name, CELL, FCC)
     free = [LineSet(s.burgers_vector, s.line) for s in known.sets]
     found = solve_boundary(known.normal, known.axis, ANGLE, free)
     np.testing.assert_allclose(found.densities, solved(name).densities, rtol=1e-9)
@@ -118,10 +120,10 @@ def test_sets_with_parallel_lines_are_staggered():
 
 
 def test_a_basal_twist_boundary_of_a_hexagonal_crystal():
-    magnesium, group = UnitCell.hexagonal(3.2094, 5.2107), "P6_3/mmc"
+    magnesium, group = UnitCell.hexagonal(3.2094, 5.2107), "P 63/m m c"
     directions = [(1, 0, 0), (0, 1, 0), (1, 1, 0)]
     sets = [
-        LineSet(burgers_vector(magnesium, group, d), line_direction(magnesium, d))
+        LineSet(burgers_vector(magnesium, centring_vectors(group), d), line_direction(magnesium, d))
         for d in directions
     ]
     boundary = solve_boundary([0, 0, 1], [0, 0, 1], ANGLE, sets)
@@ -133,8 +135,8 @@ def test_a_basal_twist_boundary_of_a_hexagonal_crystal():
 
 
 def test_a_prismatic_tilt_wall_of_a_hexagonal_crystal():
-    titanium, group = UnitCell.hexagonal(2.9506, 4.6788), "P6_3/mmc"
-    b = burgers_vector(titanium, group, (1, 0, 0))
+    titanium, group = UnitCell.hexagonal(2.9506, 4.6788), "P 63/m m c"
+    b = burgers_vector(titanium, centring_vectors(group), (1, 0, 0))
     boundary = solve_boundary(unit(b), [0, 0, 1], ANGLE, [LineSet(b, [0, 0, 1])])
     assert boundary.spacings[0] == pytest.approx(2.9506e-4 / ANGLE, rel=1e-5)
 
@@ -194,10 +196,10 @@ def test_sets_recipes_and_walls_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="ratio"):
         LineSet([B, 0, 0], [0, 0, 1], -1.0)
     with pytest.raises(ValueError, match="leds_eq11, leds_eq14, frankus"):
-        recipe("eq12", CELL, "Fm-3m")
-    for cell, group in ((UnitCell.hexagonal(3, 5), "P6_3/mmc"), (CELL, "Im-3m")):
+        recipe("eq12", CELL, FCC)
+    for cell, group in ((UnitCell.hexagonal(3, 5), "P 63/m m c"), (CELL, "Im-3m")):
         with pytest.raises(ValueError, match="face-centred cubic"):
-            recipe("frankus", cell, group)
+            recipe("frankus", cell, centring_vectors(group))
     boundary = solved("frankus")
     with pytest.raises(ValueError, match="extent"):
         boundary.walls([0, 0, 0], extent=0.0)

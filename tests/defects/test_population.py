@@ -7,6 +7,7 @@ from scipy.stats import kstest
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.slip import line_of_character
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.population import GlideSystem, draw_population, glide_systems
 from weakbeam.defects.regions import Box, Gaussian, Slab
 from weakbeam.instrument.goniometer import rotation_x, rotation_z
@@ -14,7 +15,7 @@ from weakbeam.instrument.goniometer import rotation_x, rotation_z
 A = 4.0495
 B = A / np.sqrt(2) * 1e-4
 CELL = UnitCell.cubic(A)
-FCC = glide_systems(CELL, "Fm-3m", "fcc")
+FCC = glide_systems(CELL, centring_vectors("Fm-3m"), "fcc")
 BOX = Box([-10, -11, -0.2], [10, 11, 0.2])
 TURN = rotation_z(0.4) @ rotation_x(-1.1)
 
@@ -28,7 +29,7 @@ def draw(seed=1, region=BOX, systems=FCC, **options):
 def test_glide_systems_carry_true_burgers_vectors_in_their_planes():
     assert len(FCC) == 12
     assert {s.label for s in FCC} >= {"(1 1 1)[1 0 -1]"}
-    turned = glide_systems(CELL, "Fm-3m", "fcc", sample_from_crystal=TURN)
+    turned = glide_systems(CELL, centring_vectors("Fm-3m"), "fcc", sample_from_crystal=TURN)
     for one, other in zip(FCC, turned, strict=True):
         assert np.linalg.norm(one.burgers_vector) == pytest.approx(B)
         np.testing.assert_allclose(other.burgers_vector, TURN @ one.burgers_vector, atol=1e-12)

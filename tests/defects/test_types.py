@@ -5,6 +5,7 @@ from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import unit
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.straight import displacement_gradient
 from weakbeam.defects.types import (
@@ -20,7 +21,7 @@ from weakbeam.defects.types import (
 def types_of(name, step=10.0, families=None):
     m = material(name)
     systems = slip_systems(m.structure, families)
-    return dislocation_types(m.cell, m.space_group, systems, characters(step))
+    return dislocation_types(m.cell, centring_vectors(m.space_group), systems, characters(step))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_every_member_of_a_type_has_the_same_field(name):
         fields = []
         for plane, burgers, angle in one.members:
             line = line_of_character(m.cell, burgers, plane, angle)
-            vector = burgers_vector(m.cell, m.space_group, burgers)
+            vector = burgers_vector(m.cell, centring_vectors(m.space_group), burgers)
             dislocation = StraightLine(vector, line, np.zeros(3))
             fields.append(
                 displacement_gradient(points, dislocation, IsotropicMedium(m.poisson_ratio))
@@ -128,7 +129,9 @@ def test_basal_edges_are_invisible_in_a_basal_reflection_where_theory_says():
 def test_a_system_counts_once_whatever_its_signs():
     m = material("Al")
     systems = [((1, 1, 1), (1, 0, -1)), ((-1, -1, -1), (-1, 0, 1)), ((1, 1, 1), (2, 0, -2))]
-    types = dislocation_types(m.cell, m.space_group, systems, [0.0, 360.0, 90.0, -270.0])
+    types = dislocation_types(
+        m.cell, centring_vectors(m.space_group), systems, [0.0, 360.0, 90.0, -270.0]
+    )
     assert [one.character_deg for one in types] == [0.0, 90.0]
     assert types[0].burgers == (1, 0, -1)
     assert types[1].name == "(1 1 1) [1 0 -1] 90 deg"
@@ -160,6 +163,6 @@ def test_steps_must_divide_the_circle(step):
 def test_nothing_makes_no_types():
     m = material("Al")
     with pytest.raises(ValueError, match="no slip system"):
-        dislocation_types(m.cell, m.space_group, [], [0.0])
+        dislocation_types(m.cell, centring_vectors(m.space_group), [], [0.0])
     with pytest.raises(ValueError, match="does not lie in the plane"):
-        dislocation_types(m.cell, m.space_group, [((1, 1, 1), (1, 1, 0))], [0.0])
+        dislocation_types(m.cell, centring_vectors(m.space_group), [((1, 1, 1), (1, 1, 0))], [0.0])

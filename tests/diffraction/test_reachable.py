@@ -8,6 +8,7 @@ from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import sample_from_crystal_mount
 from weakbeam.crystal.slip import burgers_vector, line_of_character, slip_systems
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.lines import StraightLine
 from weakbeam.diffraction.reachable import (
     MOST_REFLECTIONS,
@@ -26,7 +27,7 @@ OBLIQUE_CELL = UnitCell.cubic(4.0493)
 
 def dislocation(b, plane, character_deg: float, m=AL, **changes) -> StraightLine:
     values = {
-        "burgers_vector": burgers_vector(m.cell, m.space_group, b),
+        "burgers_vector": burgers_vector(m.cell, centring_vectors(m.space_group), b),
         "line": line_of_character(m.cell, b, plane, character_deg),
         "position": (0.0, 0.0, 0.0),
         "core_radius": 2.9e-4,

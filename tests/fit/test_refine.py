@@ -31,7 +31,7 @@ def kind(renderer):
 
 def type_of(renderer, plane, burgers, character):
     crystal = renderer.setups[0].crystal
-    found = dislocation_types(crystal.cell, crystal.space_group, [(plane, burgers)], [character])
+    found = dislocation_types(crystal.cell, crystal.centring, [(plane, burgers)], [character])
     return found[0]
 
 

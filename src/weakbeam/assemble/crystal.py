@@ -33,14 +33,17 @@ from weakbeam.crystal.slip import (
 )
 from weakbeam.crystal.structure_factor import form_factor
 from weakbeam.crystal.symmetry import (
+    Centring,
     Site,
     absence_reason,
+    centring_vectors,
     check_cell,
     check_occupancies,
     find_space_group,
     lattice_type,
     settle_sites,
 )
+from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Crystal, Experiment, Reflection
 from weakbeam.experiment.crystal import ORIENTATIONS
@@ -63,6 +66,9 @@ class CrystalModel:
         The material, where the places of the atoms are those of the table.
     poisson_ratio : float
         For isotropic elasticity.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside the cell, the origin first: those of the space group, and those that
+        the atoms have besides.
     name : str
         What to call the crystal: the material, or the formula of the CIF file.
     sites : tuple of Site or None
@@ -80,11 +86,27 @@ class CrystalModel:
     space_group: str
     named: Material | None
     poisson_ratio: float
+    centring: Centring
     name: str = "crystal"
     sites: tuple[Site, ...] | None = None
     structure: str | None = None
     files: tuple[str, ...] = ()
     core_radius: float | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how the crystal was read."""
+        listed = centring_vectors(self.space_group)
+        if len(self.centring) == len(listed):
+            return ()
+        points = [point for point in self.centring if point not in listed]
+        shown = ", ".join("(" + ", ".join(map(str, point)) + ")" for point in points[:3])
+        more = " ..." if len(points) > 3 else ""
+        return (
+            f"the atoms repeat at {shown}{more} inside the cell, of which {self.space_group} says "
+            f"nothing: the lattice is {lattice_of_axes(self.cell, self.centring)}, and Burgers "
+            "vectors are vectors of it",
+        )
 
     @property
     def medium(self) -> Medium:
@@ -147,14 +169,17 @@ def _from_cif(table: Crystal) -> CrystalModel:
     assert table.poisson_ratio is not None
     with naming("crystal.cif", table.cif):
         structure = read_cif(table.cif)
+    cell, space_group = structure.cell, structure.space_group
+    centring, sites = lattice_of_atoms(cell, space_group, structure.sites)
     return CrystalModel(
-        structure.cell,
-        structure.space_group,
+        cell,
+        space_group,
         None,
         table.poisson_ratio,
+        centring,
         structure.name,
-        structure.sites,
-        _structure_of(table, None, structure.space_group),
+        sites,
+        _structure_of(table, None, cell, space_group, centring),
         (table.cif,),
         _core_radius(table),
     )
@@ -186,6 +211,7 @@ def _from_keys(table: Crystal) -> CrystalModel:
                 check_cell(space_group, cell)
     named = listed if table.space_group is None and table.atoms is None else None
     sites = None if named is None else named.sites
+    centring = centring_vectors(space_group)
     if table.atoms is not None:
         for index, atom in enumerate(table.atoms):
             with naming(f"crystal.atoms[{index}].element", atom.element):
@@ -194,14 +220,16 @@ def _from_keys(table: Crystal) -> CrystalModel:
         sites = settle_sites(cell, space_group, own_sites)
         with naming("crystal.atoms", None):
             check_occupancies(cell, space_group, sites)
+        centring, sites = lattice_of_atoms(cell, space_group, sites)
     return CrystalModel(
         cell,
         space_group,
         named,
         poisson_ratio,
+        centring,
         table.material or "crystal",
         sites,
-        _structure_of(table, listed, space_group),
+        _structure_of(table, listed, cell, space_group, centring),
         core_radius=_core_radius(table),
     )
 
@@ -210,13 +238,27 @@ def _core_radius(table: Crystal) -> float | None:
     return None if table.core_radius_nm is None else table.core_radius_nm / 1000.0
 
 
-def _structure_of(table: Crystal, listed: Material | None, space_group: str) -> str | None:
-    """Return the structure that is given, or the material's where it has the lattice for it."""
-    lattice = lattice_type(space_group)
+def _structure_of(
+    table: Crystal,
+    listed: Material | None,
+    cell: UnitCell,
+    space_group: str,
+    centring: Centring,
+) -> str | None:
+    """Return the structure that is given, or the material's where it has the lattice for it.
+
+    Slip systems need no more than the lattice, which may have a higher symmetry than the group
+    that the cell is written in.
+    """
+    lattice = lattice_of_axes(cell, centring)
+    lattices = {lattice}
+    if centring == centring_vectors(space_group):
+        lattice = lattice_type(space_group)
+        lattices.add(lattice)
     if table.structure is None:
         inherited = None if listed is None else listed.structure
-        return inherited if inherited and LATTICES[inherited] == lattice else None
-    if LATTICES[table.structure] != lattice:
+        return inherited if inherited and LATTICES[inherited] in lattices else None
+    if LATTICES[table.structure] not in lattices:
         fitting = ", ".join(name for name, needed in LATTICES.items() if needed == lattice)
         raise InputError(
             "crystal.structure",
@@ -361,7 +403,7 @@ def slip_systems_of(
         allowed.append((own.name, system))
     return [
         CrystalSlipSystem(
-            name, system, burgers_vector(crystal.cell, crystal.space_group, system.direction)
+            name, system, burgers_vector(crystal.cell, crystal.centring, system.direction)
         )
         for name, system in allowed
     ]

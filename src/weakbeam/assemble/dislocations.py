@@ -26,6 +26,7 @@ from weakbeam.crystal.slip import (
     slip_families,
     three_from_four,
 )
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.lines import StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -97,7 +98,8 @@ def has_defects(experiment: Experiment, crystal: CrystalModel) -> bool:
     """Whether the defects are the crystal's own: given, or the default of the FCC structures."""
     if "defects" in experiment.model_fields_set:
         return True
-    unknown = crystal.structure is None and crystal.space_group.startswith("F")
+    face_centred = set(crystal.centring) == set(centring_vectors("F m -3 m"))
+    unknown = crystal.structure is None and face_centred
     return unknown or crystal.structure in FACE_CENTRED
 
 
@@ -160,7 +162,7 @@ def burgers_of(table: LineOfDislocation, key: str, crystal: CrystalModel) -> Flo
         If it is no lattice vector and not said to be that of a partial dislocation.
     """
     burgers = direction_of(table.burgers, crystal.cell, f"{key}.burgers")
-    shortest = burgers_vector(crystal.cell, crystal.space_group, burgers)
+    shortest = burgers_vector(crystal.cell, crystal.centring, burgers)
     length_nm = 1000.0 * float(np.linalg.norm(shortest))
     ending = (
         f"the shortest one along {list(table.burgers)} has {length_nm:.4f} nm; a partial "
@@ -170,7 +172,7 @@ def burgers_of(table: LineOfDislocation, key: str, crystal: CrystalModel) -> Flo
         factor = Fraction(table.burgers_fraction)
         written = miller(three_from_four(table.burgers))
         if not table.partial and not is_lattice_vector(
-            crystal.space_group, [factor * n for n in written]
+            crystal.centring, [factor * n for n in written]
         ):
             raise InputError(
                 f"{key}.burgers_fraction",

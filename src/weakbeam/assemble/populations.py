@@ -199,7 +199,7 @@ def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
     crystal, cell = host.crystal, host.crystal.cell
     if table.recipe is not None:
         with naming(f"{key}.recipe", table.recipe):
-            made = recipe(table.recipe, cell, crystal.space_group)
+            made = recipe(table.recipe, cell, crystal.centring)
         normal, axis, sets = made.normal, made.axis, made.sets
         complaint, shown = f"{key}.recipe", table.recipe
     else:

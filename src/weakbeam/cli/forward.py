@@ -79,7 +79,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     click.echo()
     for line in reflection_table(reflection_rows(setups)).splitlines():
         click.echo(f"# {line}")
-    notes = [note for setup in setups for note in setup.notes]
+    notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
     for note in [*notes, *validity_notes(setups)]:
         click.echo(f"# {note}")
     click.echo("#")

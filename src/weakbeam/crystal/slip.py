@@ -18,7 +18,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit
-from weakbeam.crystal.symmetry import centring_vectors
+from weakbeam.crystal.symmetry import Centring
 
 UM_PER_ANGSTROM = 1e-4
 
@@ -32,15 +32,16 @@ class SlipSystem(NamedTuple):
     direction: Miller
 
 
-def burgers_vector(cell: UnitCell, space_group: str, uvw: Sequence[int]) -> Floats:
+def burgers_vector(cell: UnitCell, centring: Centring, uvw: Sequence[int]) -> Floats:
     """Shortest lattice vector along a direction, the Burgers vector of a perfect dislocation.
 
     Parameters
     ----------
     cell : UnitCell
         The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol; its centring makes a/2⟨110⟩ of ⟨110⟩ in F, a/2⟨111⟩ of ⟨111⟩ in I.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside the cell, as `weakbeam.crystal.symmetry.centring_vectors` has those of
+        a space group: they make a/2⟨110⟩ of ⟨110⟩ in F, a/2⟨111⟩ of ⟨111⟩ in I.
     uvw : sequence of 3 int
         Direction; a common factor is without meaning.
 
@@ -55,21 +56,21 @@ def burgers_vector(cell: UnitCell, space_group: str, uvw: Sequence[int]) -> Floa
         If the direction is zero or not integer.
     """
     primitive = _primitive(miller(uvw, "burgers"))
-    steps = _lattice_steps(space_group, primitive)
+    steps = _lattice_steps(centring, primitive)
     return cell.direction(primitive) * (UM_PER_ANGSTROM / steps)
 
 
-def is_lattice_vector(space_group: str, components: Sequence[Fraction]) -> bool:
+def is_lattice_vector(centring: Centring, components: Sequence[Fraction]) -> bool:
     """Whether a vector leads from a lattice point to a lattice point.
 
     Parameters
     ----------
-    space_group : str
-        Hermann-Mauguin symbol, whose centring counts.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside the cell.
     components : sequence of 3 Fraction
         Along the cell edges, such as 1/2, 1/2, 0.
     """
-    return tuple(component % 1 for component in components) in centring_vectors(space_group)
+    return tuple(component % 1 for component in components) in centring
 
 
 def lies_in_plane(uvw: Sequence[int], hkl: Sequence[int]) -> bool:
@@ -281,17 +282,17 @@ def _dot(uvw: Miller, hkl: Miller) -> int:
 
 
 @lru_cache(maxsize=256)
-def _lattice_steps(space_group: str, primitive: Miller) -> int:
+def _lattice_steps(centring: Centring, primitive: Miller) -> int:
     """Return the largest n for which [uvw]/n, with coprime u, v, w, is a lattice vector.
 
     Taken modulo whole cells, the lattice points along [uvw] form a subgroup of the centring
-    translations: n is at most their number, and [uvw]/n equals one of them.
+    translations: n divides their number, and [uvw]/n equals one of them.
     """
-    centring = centring_vectors(space_group)
+    points = frozenset(centring)
     return max(
         n
         for n in range(1, len(centring) + 1)
-        if tuple(Fraction(p, n) % 1 for p in primitive) in centring
+        if len(centring) % n == 0 and tuple(Fraction(p, n) % 1 for p in primitive) in points
     )
 
 

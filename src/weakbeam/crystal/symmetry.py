@@ -14,6 +14,9 @@ import numpy as np
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, miller
 
+Centring = tuple[tuple[Fraction, Fraction, Fraction], ...]
+"""Lattice points inside a cell, exact fractional coordinates, the origin first."""
+
 
 class Site(NamedTuple):
     """An atom of the asymmetric unit.
@@ -84,7 +87,7 @@ def find_space_group(name: str) -> gemmi.SpaceGroup:
 
 
 @lru_cache(maxsize=32)
-def centring_vectors(space_group: str) -> tuple[tuple[Fraction, Fraction, Fraction], ...]:
+def centring_vectors(space_group: str) -> Centring:
     """Lattice points inside the cell of a space group, the origin first.
 
     Parameters

@@ -18,6 +18,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_direction
+from weakbeam.crystal.symmetry import Centring, centring_vectors
 from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.wall import DislocationWall
 
@@ -325,7 +326,7 @@ class Recipe:
     sets: tuple[LineSet, ...]
 
 
-def recipe(name: str, cell: UnitCell, space_group: str) -> Recipe:
+def recipe(name: str, cell: UnitCell, centring: Centring) -> Recipe:
     """Boundaries of face-centred cubic metals as the literature builds them.
 
     Parameters
@@ -335,8 +336,8 @@ def recipe(name: str, cell: UnitCell, space_group: str) -> Recipe:
         (111) about [-1 3 1]), "frankus" (twist about the normal of (010)).
     cell : UnitCell
         A cubic cell.
-    space_group : str
-        Its space group, with F centring: Burgers vectors are a/2⟨110⟩.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside it, those of F: Burgers vectors are a/2⟨110⟩.
 
     Returns
     -------
@@ -350,14 +351,15 @@ def recipe(name: str, cell: UnitCell, space_group: str) -> Recipe:
     if name not in _RECIPES:
         raise ValueError(f"boundary recipe {name!r} is none of {', '.join(RECIPES)}")
     edges, angles = {cell.a, cell.b, cell.c}, {cell.alpha, cell.beta, cell.gamma}
-    if len(edges) > 1 or angles != {90.0} or not space_group.strip().upper().startswith("F"):
+    face_centred = set(centring) == set(centring_vectors("F m -3 m"))
+    if len(edges) > 1 or angles != {90.0} or not face_centred:
         raise ValueError(f"boundary recipe {name!r} is for face-centred cubic crystals only")
     normal, axis, sets = _RECIPES[name]
     return Recipe(
         unit(cell.plane_normal(normal)),
         line_direction(cell, axis),
         tuple(
-            LineSet(burgers_vector(cell, space_group, b), line_direction(cell, xi), float(ratio[0]))
+            LineSet(burgers_vector(cell, centring, b), line_direction(cell, xi), float(ratio[0]))
             for b, xi, ratio in sets
         ),
     )

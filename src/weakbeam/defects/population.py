@@ -12,6 +12,7 @@ from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, slip_systems
+from weakbeam.crystal.symmetry import Centring
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.regions import Region
 
@@ -64,7 +65,7 @@ class GlideSystem:
 
 def glide_systems(
     cell: UnitCell,
-    space_group: str,
+    centring: Centring,
     structure: str,
     families: Sequence[str] | None = None,
     sample_from_crystal: ArrayLike | None = None,
@@ -75,8 +76,8 @@ def glide_systems(
     ----------
     cell : UnitCell
         The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol, for the lengths of the Burgers vectors.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside the cell, for the lengths of the Burgers vectors.
     structure : str
         "fcc", "bcc", "hcp", ...: see :func:`weakbeam.crystal.slip.slip_families`.
     families : sequence of str, optional
@@ -96,7 +97,7 @@ def glide_systems(
     turn = np.eye(3) if sample_from_crystal is None else np.asarray(sample_from_crystal)
     return tuple(
         GlideSystem(
-            turn @ burgers_vector(cell, space_group, system.direction),
+            turn @ burgers_vector(cell, centring, system.direction),
             turn @ cell.plane_normal(system.plane),
             label=f"({_indices(system.plane)})[{_indices(system.direction)}]",
         )

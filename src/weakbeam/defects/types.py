@@ -18,6 +18,7 @@ from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_of_character
+from weakbeam.crystal.symmetry import Centring
 from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
 
@@ -113,7 +114,7 @@ def characters(step_deg: float) -> tuple[float, ...]:
 
 def dislocation_types(
     cell: UnitCell,
-    space_group: str,
+    centring: Centring,
     systems: Iterable[tuple[Miller, Miller]],
     characters_deg: Sequence[float],
 ) -> tuple[DislocationType, ...]:
@@ -123,8 +124,8 @@ def dislocation_types(
     ----------
     cell : UnitCell
         The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol, whose centring tells the length of the Burgers vectors.
+    centring : tuple of tuples of 3 Fraction
+        Lattice points inside the cell, which tell the length of the Burgers vectors.
     systems : iterable of (plane, direction)
         Slip planes (hkl) with directions [uvw] in them. One that is listed again, perhaps with
         reversed indices, counts once.
@@ -151,7 +152,7 @@ def dislocation_types(
     types: list[DislocationType] = []
     for plane, direction in chosen.values():
         edge = line_of_character(cell, direction, plane, 0.0)
-        vector = burgers_vector(cell, space_group, direction)
+        vector = burgers_vector(cell, centring, direction)
         for angle in angles:
             number = len(types)
             types.append(

@@ -239,7 +239,7 @@ def _notes(
     """What the user should know of how the images were computed."""
     masked = _masked(deformations)
     loosened = max(deformation.tolerance for deformation in deformations)
-    notes = [note for setup in setups for note in setup.notes]
+    notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
     notes += approximations(setups[0].optics.stops)
     notes += validity_notes(setups, NOT_KINEMATICAL)
     if masked:

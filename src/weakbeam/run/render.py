@@ -200,7 +200,7 @@ class Renderer:
         """
         crystal, mount = self._crystal, self.setups[0].sample_from_crystal
         line = line_of_character(crystal.cell, burgers, plane, character_deg)
-        vector = burgers_vector(crystal.cell, crystal.space_group, burgers)
+        vector = burgers_vector(crystal.cell, crystal.centring, burgers)
         return StraightLines(
             (mount @ vector)[None],
             (mount @ line)[None],

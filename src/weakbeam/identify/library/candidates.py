@@ -126,7 +126,7 @@ def types_of(experiment: Experiment) -> tuple[DislocationType, ...]:
         assert table.character_step_deg is not None
         with naming("identify.character_step_deg", table.character_step_deg):
             angles = characters(table.character_step_deg)
-    return dislocation_types(crystal.cell, crystal.space_group, systems, angles)
+    return dislocation_types(crystal.cell, crystal.centring, systems, angles)
 
 
 def _along(
