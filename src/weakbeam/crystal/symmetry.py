@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from fractions import Fraction
@@ -69,6 +70,21 @@ _CELL_RULES = {
     "cubic": "a = b = c and α = β = γ = 90°",
 }
 
+_RIGHT: dict[str, str | float] = {"alpha": 90.0, "beta": 90.0, "gamma": 90.0}
+_HEXAGONAL: dict[str, str | float] = {"b": "a", "alpha": 90.0, "beta": 90.0, "gamma": 120.0}
+_FIXED: dict[str, dict[str, str | float]] = {
+    "triclinic": {},
+    "monoclinic a": {"beta": 90.0, "gamma": 90.0},
+    "monoclinic b": {"alpha": 90.0, "gamma": 90.0},
+    "monoclinic c": {"alpha": 90.0, "beta": 90.0},
+    "orthorhombic": _RIGHT,
+    "tetragonal": {"b": "a", **_RIGHT},
+    "trigonal": _HEXAGONAL,
+    "rhombohedral": {"b": "a", "c": "a", "beta": "alpha", "gamma": "alpha"},
+    "hexagonal": _HEXAGONAL,
+    "cubic": {"b": "a", "c": "a", **_RIGHT},
+}
+
 
 def find_space_group(name: str) -> gemmi.SpaceGroup:
     """Space group of a Hermann-Mauguin symbol ("F m -3 m", "F d -3 m:2") or a number ("225").
@@ -84,6 +100,121 @@ def find_space_group(name: str) -> gemmi.SpaceGroup:
         nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
         raise ValueError(f"space group {name!r} is unknown: did you mean {nearest!r}?")
     return group
+
+
+def settings_named(name: str, cell: UnitCell) -> tuple[str, ...]:
+    """Settings of a space group that a symbol or a number may mean for a cell.
+
+    Parameters
+    ----------
+    name : str
+        Hermann-Mauguin symbol or number. A choice of origin is told by ":1" and ":2", or by the
+        letters S and Z of the ICSD; axes by ":H" and ":R", else by the cell.
+    cell : UnitCell
+        The cell, which tells rhombohedral from hexagonal axes.
+
+    Returns
+    -------
+    tuple of str
+        Hermann-Mauguin symbols with their settings: two for groups with two choices of origin where
+        the name tells none of them, else one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group; the message names the nearest one.
+    """
+    name = _with_origin(name)
+    group = find_space_group(name)
+    is_told = ":" in name or name.rstrip()[-1:].upper() in ("H", "R")
+    if is_told or group.ext not in ("1", "2", "H", "R"):
+        return (group.xhm(),)
+    settings = [
+        other
+        for other in gemmi.spacegroup_table()
+        if other.hm == group.hm and other.qualifier == group.qualifier
+    ]
+    if group.ext in ("1", "2"):
+        return tuple(other.xhm() for other in settings)
+    # In rhombohedral axes all angles are equal, in hexagonal ones they never are.
+    axes = "R" if abs(cell.alpha - cell.gamma) < 1.0 else "H"
+    return tuple(other.xhm() for other in settings if other.ext == axes)
+
+
+def _with_origin(name: str) -> str:
+    return re.sub(r"\s+([SZ])\s*$", lambda m: ":1" if m[1] == "S" else ":2", name)
+
+
+def told_by_atoms(
+    cell: UnitCell, settings: Sequence[str], sites: Sequence[Site]
+) -> tuple[str, tuple[Site, ...]]:
+    """Choose the setting in which no atoms are at the same place.
+
+    Parameters
+    ----------
+    cell : UnitCell
+        The unit cell.
+    settings : sequence of str
+        Hermann-Mauguin symbols of the settings that are possible, at least one.
+    sites : sequence of Site
+        Atoms of the asymmetric unit.
+
+    Returns
+    -------
+    space_group : str
+        The setting.
+    sites : tuple of Site
+        The atoms, those on special positions exactly there.
+
+    Raises
+    ------
+    ValueError
+        If there are atoms at the same place in all settings, or if more than one setting is left;
+        the message tells what each makes of the atoms.
+    """
+    fitting, complaint = [], None
+    for setting in settings:
+        settled = settle_sites(cell, setting, sites)
+        try:
+            check_occupancies(cell, setting, settled)
+        except ValueError as error:
+            complaint = error
+        else:
+            fitting.append((setting, settled))
+    if not fitting:
+        assert complaint is not None
+        raise complaint
+    if len(fitting) > 1:
+        shown = " or ".join(
+            f'"{setting}" ({_contents(cell, setting, settled)})' for setting, settled in fitting
+        )
+        name = fitting[0][0].partition(":")[0]
+        raise ValueError(
+            f"space group {name!r} has two choices of origin, and the places of the atoms depend "
+            f"on it: write {shown}"
+        )
+    return fitting[0]
+
+
+def _contents(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> str:
+    """Atoms of the cell and their smallest distance in words, for people who know the crystal."""
+    atoms = expand_sites(space_group, sites)
+    numbers: dict[str, int] = {}
+    for element, positions in atoms:
+        numbers[element] = numbers.get(element, 0) + len(positions)
+    places = np.concatenate([positions for _, positions in atoms])
+    around = np.array([(i, j, k) for i in (-1, 0, 1) for j in (-1, 0, 1) for k in (-1, 0, 1)])
+    nearest = min(
+        float(distances[distances > ONE_SITE_ANGSTROM].min(initial=np.inf))
+        for _, positions in atoms
+        for distances in [
+            np.linalg.norm(
+                cell.direction((places - positions[0] + 0.5) % 1 - 0.5 + around[:, None]), axis=-1
+            )
+        ]
+    )
+    counted = ", ".join(f"{number} {element}" for element, number in numbers.items())
+    return f"{counted} in the cell, {nearest:.3g} angstrom apart or more"
 
 
 @lru_cache(maxsize=32)
@@ -154,6 +285,23 @@ def absence_reason(space_group: str, hkl: Sequence[int]) -> str | None:
             kind = "screw axis" if operation.det_rot() > 0 else "glide plane"
             return f"{kind} ({operation.triplet()}) of {group.xhm()}"
     return None
+
+
+def fixed_by_system(space_group: str) -> dict[str, str | float]:
+    """Edges and angles of a cell that its crystal system fixes.
+
+    Parameters
+    ----------
+    space_group : str
+        Hermann-Mauguin symbol, with its axes where there are two.
+
+    Returns
+    -------
+    dict of str to str or float
+        For each edge or angle that is fixed the name of the one that it equals, or its value in
+        degrees: {"b": "a", "alpha": 90.0, "beta": 90.0, "gamma": 120.0} for a hexagonal one.
+    """
+    return dict(_FIXED[_cell_system(find_space_group(space_group))])
 
 
 def check_cell(space_group: str, cell: UnitCell, tolerance: float = 1e-3) -> None:
