@@ -123,6 +123,68 @@ def test_a_list_of_atoms_tells_the_lattice_as_a_file_does():
     assert crystal_of(e.model_copy(update={"crystal": other})).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("material", "group", "given", "space_group", "cell"),
+    [
+        ("Al", None, {"a": 4.05}, "F m -3 m", (4.05, 4.05, 4.05, 90, 90, 90)),
+        ("Mg", None, {"a": 3.2, "c": 5.2}, "P 63/m m c", (3.2, 3.2, 5.2, 90, 90, 120)),
+        ("Al", "I 4/m m m", {"a": 3.2, "c": 5.2}, "I 4/m m m", (3.2, 3.2, 5.2, 90, 90, 90)),
+        ("Al", "P 31 2 1", {"a": 3.2, "c": 5.2}, "P 31 2 1", (3.2, 3.2, 5.2, 90, 90, 120)),
+        ("Al", "R -3 c", {"a": 3.2, "c": 5.2}, "R -3 c:H", (3.2, 3.2, 5.2, 90, 90, 120)),
+        ("Al", "167", {"a": 3.2, "c": 5.2}, "R -3 c:H", (3.2, 3.2, 5.2, 90, 90, 120)),
+        ("Al", "R -3 c", {"a": 5.1, "alpha": 55}, "R -3 c:R", (5.1, 5.1, 5.1, 55, 55, 55)),
+        ("Al", "161", {"a": 5.1, "alpha": 55}, "R 3 c:R", (5.1, 5.1, 5.1, 55, 55, 55)),
+        ("Al", "P 21/c", {"a": 3, "b": 4, "c": 5, "beta": 95}, "P 1 21/c 1", (3, 4, 5, 90, 95, 90)),
+        ("Al", "P 1 1 21/b", {"a": 3, "b": 4, "c": 5, "gamma": 95}, "P 1 1 21/b",
+         (3, 4, 5, 90, 90, 95)),
+        ("Al", "P n n n", {"a": 3, "b": 4, "c": 5}, "P n n n:1", (3, 4, 5, 90, 90, 90)),
+    ],
+)  # fmt: skip
+def test_edges_and_angles_that_the_system_fixes_may_be_left_out(
+    material, group, given, space_group, cell
+):
+    e = Experiment(crystal=Crystal(material=material, space_group=group, cell=given), defects=())
+    assert Experiment.from_toml_text(e.to_toml()) == e
+    crystal = crystal_of(e)
+    assert crystal.space_group == space_group
+    assert crystal.cell == UnitCell(*cell)
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "words"),
+    [
+        ('material = "Mg"\ncell = { a = 3.2 }', "crystal.cell.c",
+         "missing; P 63/m m c does not fix it: give a, c"),
+        ('material = "Al"\ncell = { a = 4.05, b = 4.2 }', "crystal.cell", "a = b = c"),
+        ('material = "Al"\ncell = { a = 4.05, gamma = 91 }', "crystal.cell", "γ = 90°"),
+        ('material = "Mg"\ncell = { a = 3.2, c = 5.2, gamma = 90 }', "crystal.cell", "γ = 120°"),
+        ('material = "Al"\nspace_group = "P 21/c"\ncell = { a = 4, b = 5, c = 6 }',
+         "crystal.cell.beta", "give a, b, c, beta"),
+        ('material = "Al"\nspace_group = "R 3 c:R"\ncell = { a = 4, c = 9 }',
+         "crystal.cell.alpha", "give a, alpha"),
+        ('material = "Al"\nspace_group = "R 3 c"\ncell = { a = 4, alpha = 125 }',
+         "crystal.cell", "enclose no volume"),
+        ('material = "Al"\nspace_group = "P -1"\ncell = { a = 4, b = 5, c = 6 }',
+         "crystal.cell.alpha", "give a, b, c, alpha, beta, gamma"),
+    ],
+)  # fmt: skip
+def test_cells_that_lack_or_contradict_what_the_system_fixes(keys, key, words):
+    error = mistake(crystal_of, experiment(keys))
+    assert error.key == key
+    assert words in str(error)
+
+
+def test_atoms_of_a_group_with_two_origins_need_the_choice():
+    keys = 'poisson_ratio = 0.22\nspace_group = "F d -3 m"\ncell = { a = 5.431 }\n'
+    assert crystal_of(experiment(keys)).space_group == "F d -3 m:1"
+    atoms = 'atoms = [{ element = "Si", position = [0.125, 0.125, 0.125] }]'
+    error = mistake(crystal_of, experiment(keys + atoms))
+    assert error.key == "crystal.space_group"
+    assert 'write "F d -3 m:1" (16 Si in the cell' in str(error)
+    keys = keys.replace("-3 m", "-3 m:2")
+    assert crystal_of(experiment(keys + atoms)).extinction_reason((2, 0, 0)) is not None
+
+
 def test_magnesium_in_p_1_may_be_hcp():
     atoms = [
         {"element": "Mg", "position": place}

@@ -224,7 +224,14 @@ BAD_FILES = [
     ),
     ("[crystal]\n" + CELL, "crystal.space_group", "", "a cell without a material needs it"),
     (f'[crystal]\n{CELL}\nspace_group = "P 63/m m c"', "crystal.poisson_ratio", "", "needs it"),
-    ("[crystal]\ncell = { a = 3 }", "crystal.cell.b", "", "missing; must be a number"),
+    ("[crystal]\ncell = { a = 3 }", "crystal.space_group", "", "a cell without a material needs"),
+    ("[crystal]\ncell = { c = 3 }", "crystal.cell.a", "", "missing; must be a number"),
+    (
+        "[crystal]\ncell = { a = 0.405 }",
+        "crystal.cell.a",
+        "0.405",
+        "must be a number from 1.5 to 1000 in angstrom, such as 4.05 for 0.405 nm",
+    ),
     (
         "[crystal]\ncell = { a = 3, b = 3, c = 3, alpha = 150, beta = 60, gamma = 60 }",
         "crystal.cell.alpha",

@@ -408,9 +408,11 @@ def any_reflections(draw: st.DrawFn) -> dict[str, object]:
 @st.composite
 def descriptions(draw: st.DrawFn) -> Experiment:
     """Draw any experiment that the models accept, whether or not it makes sense."""
-    edge, angle = st.floats(0.5, 1000), st.floats(60, 119)
+    edge, angle = st.floats(1.5, 1000), st.floats(60, 119)
     cell = draw(
-        st.none() | st.builds(Cell, a=edge, b=edge, c=edge, alpha=angle, beta=angle, gamma=angle)
+        st.none()
+        | st.builds(Cell, a=edge, b=edge, c=edge, alpha=angle, beta=angle, gamma=angle)
+        | st.builds(Cell, a=edge, c=st.none() | edge, alpha=st.none() | angle)
     )
     ratio = st.floats(-1, 0.5, exclude_min=True, exclude_max=True)
     with_material = cell is None or draw(st.booleans())

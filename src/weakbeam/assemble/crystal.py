@@ -38,15 +38,15 @@ from weakbeam.crystal.symmetry import (
     absence_reason,
     centring_vectors,
     check_cell,
-    check_occupancies,
-    find_space_group,
+    fixed_by_system,
     lattice_type,
-    settle_sites,
+    settings_named,
+    told_by_atoms,
 )
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Crystal, Experiment, Reflection
-from weakbeam.experiment.crystal import ORIENTATIONS
+from weakbeam.experiment.crystal import ORIENTATIONS, Cell
 
 LEVEL_DEG = 0.01
 """How far (degrees) the planes of a symmetric reflection may lean; the goniometer levels them."""
@@ -191,24 +191,12 @@ def _from_keys(table: Crystal) -> CrystalModel:
     if table.material is not None:
         with naming("crystal.material", table.material):
             listed = material(table.material)
-    cell = UnitCell(**table.cell.model_dump()) if table.cell is not None else None
-    if cell is None:
-        assert listed is not None
-        cell = listed.cell
     poisson_ratio = table.poisson_ratio
     if poisson_ratio is None:
         assert listed is not None
         poisson_ratio = listed.poisson_ratio
-    if table.space_group is not None:
-        with naming("crystal.space_group", table.space_group):
-            space_group = find_space_group(table.space_group).xhm()
-            check_cell(space_group, cell)
-    else:
-        assert listed is not None
-        space_group = listed.space_group
-        if table.cell is not None:
-            with naming("crystal.cell", table.cell.model_dump()):
-                check_cell(space_group, cell)
+    cell, settings = _cell_and_settings(table, listed)
+    space_group = settings[0]
     named = listed if table.space_group is None and table.atoms is None else None
     sites = None if named is None else named.sites
     centring = centring_vectors(space_group)
@@ -217,9 +205,8 @@ def _from_keys(table: Crystal) -> CrystalModel:
             with naming(f"crystal.atoms[{index}].element", atom.element):
                 form_factor(atom.element, 0.0)
         own_sites = [Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms]
-        sites = settle_sites(cell, space_group, own_sites)
-        with naming("crystal.atoms", None):
-            check_occupancies(cell, space_group, sites)
+        with naming("crystal.atoms" if len(settings) == 1 else "crystal.space_group", None):
+            space_group, sites = told_by_atoms(cell, settings, own_sites)
         centring, sites = lattice_of_atoms(cell, space_group, sites)
     return CrystalModel(
         cell,
@@ -232,6 +219,54 @@ def _from_keys(table: Crystal) -> CrystalModel:
         _structure_of(table, listed, cell, space_group, centring),
         core_radius=_core_radius(table),
     )
+
+
+def _cell_and_settings(table: Crystal, listed: Material | None) -> tuple[UnitCell, tuple[str, ...]]:
+    """Return the cell, and the settings of the space group that the keys leave open."""
+    if table.cell is None:
+        assert listed is not None
+        cell = listed.cell
+    else:
+        symbol = table.space_group
+        if symbol is None:
+            assert listed is not None
+            symbol = listed.space_group
+        with naming("crystal.space_group", symbol):
+            cell = _completed(table.cell, symbol)
+    if table.space_group is not None:
+        with naming("crystal.space_group", table.space_group):
+            settings = settings_named(table.space_group, cell)
+            check_cell(settings[0], cell)
+        return cell, settings
+    assert listed is not None
+    if table.cell is not None:
+        with naming("crystal.cell", table.cell.model_dump(exclude_none=True)):
+            check_cell(listed.space_group, cell)
+    return cell, (listed.space_group,)
+
+
+def _completed(table: Cell, space_group: str) -> UnitCell:
+    """Return the cell with the edges and angles that the crystal system fixes."""
+    given = table.model_dump(exclude_none=True)
+    # Only rhombohedral axes have an angle alpha that is not fixed.
+    axes = UnitCell.hexagonal(1.0, 1.0)
+    if given.get("alpha", 90.0) != 90.0 or given.get("gamma") == 90.0:
+        axes = UnitCell.cubic(1.0)
+    setting = settings_named(space_group, axes)[0]
+    fixed = fixed_by_system(setting)
+    for name in ("b", "c", "alpha", "beta", "gamma"):
+        if name in given:
+            continue
+        value = fixed.get(name)
+        value = given.get(value) if isinstance(value, str) else value
+        if value is None:
+            needed = ", ".join(n for n in type(table).model_fields if n not in fixed)
+            raise InputError(
+                f"crystal.cell.{name}", None, f"missing; {setting} does not fix it: give {needed}"
+            )
+        given[name] = value
+    with naming("crystal.cell", table.model_dump(exclude_none=True)):
+        return UnitCell(**given)
 
 
 def _core_radius(table: Crystal) -> float | None:

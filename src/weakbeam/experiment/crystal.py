@@ -29,7 +29,13 @@ from weakbeam.experiment.values import (
     text,
 )
 
-Length = Annotated[StrictFloat, number(0.5, 1000)]
+Length = Annotated[
+    StrictFloat,
+    Allowed(
+        "a number from 1.5 to 1000 in angstrom, such as 4.05 for 0.405 nm",
+        lambda x: 1.5 <= x <= 1000,
+    ),
+]
 CellAngle = Annotated[StrictFloat, number(1, 179)]
 Structure = Literal["fcc", "bcc", "hcp", "diamond", "zincblende", "wurtzite"]
 
@@ -38,19 +44,35 @@ ORIENTATIONS = ("mount", "ub", "euler_deg", "quaternion")
 
 
 class Cell(Table):
-    """Unit cell of the undeformed crystal."""
+    """Unit cell of the undeformed crystal; edges and angles that its system fixes may be left out.
+
+    A cubic cell needs a; a tetragonal, hexagonal or trigonal one a and c; rhombohedral axes need a
+    and alpha.
+    """
 
     inline: ClassVar[bool] = True
 
     a: Length = Field(description="length of the first edge, angstrom")
-    b: Length = Field(description="length of the second edge, angstrom")
-    c: Length = Field(description="length of the third edge, angstrom")
-    alpha: CellAngle = Field(description="angle between b and c, degrees")
-    beta: CellAngle = Field(description="angle between a and c, degrees")
-    gamma: CellAngle = Field(description="angle between a and b, degrees")
+    b: Length | None = Field(
+        None, description="length of the second edge, angstrom; default: what the system fixes"
+    )
+    c: Length | None = Field(
+        None, description="length of the third edge, angstrom; default: what the system fixes"
+    )
+    alpha: CellAngle | None = Field(
+        None, description="angle between b and c, degrees; default: what the system fixes"
+    )
+    beta: CellAngle | None = Field(
+        None, description="angle between a and c, degrees; default: what the system fixes"
+    )
+    gamma: CellAngle | None = Field(
+        None, description="angle between a and b, degrees; default: what the system fixes"
+    )
 
     @model_validator(mode="after")
     def _has_a_volume(self) -> Self:
+        if self.alpha is None or self.beta is None or self.gamma is None:
+            return self
         angles = self.alpha, self.beta, self.gamma
         if sum(angles) >= 360 or 2 * max(angles) >= sum(angles):
             raise InputError(
