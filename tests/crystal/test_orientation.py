@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.materials import material
@@ -206,6 +207,32 @@ def test_goss_and_brass_components():
         turn = sample_from_crystal_euler(*np.radians(angles))
         np.testing.assert_allclose(turn @ unit(normal), [0, 0, 1], atol=1e-6)
         np.testing.assert_allclose(np.abs(turn @ unit(along)), [1, 0, 0], atol=1e-6)
+
+
+def test_a_known_orientation_in_the_forms_of_other_programs():
+    """The a axis 30° from x towards y; then 30°, 40°, 50° as orix and DAMASK write them."""
+    turned = sample_from_crystal_euler(np.radians(30), 0.0, 0.0)
+    np.testing.assert_allclose(turned[:, 0], [np.sqrt(0.75), 0.5, 0], atol=1e-15)
+    u = sample_from_crystal_euler(*np.radians([30.0, 40.0, 50.0]))
+    scipy = Rotation.from_euler("ZXZ", [30, 40, 50], degrees=True)
+    np.testing.assert_allclose(u, scipy.as_matrix(), atol=1e-15)
+    x, y, z, w = scipy.as_quat()
+    np.testing.assert_allclose(u, sample_from_crystal_quaternion([w, x, y, z]), atol=1e-15)
+    # damask.Rotation.from_Euler_angles(...).as_quaternion() of 3.1.0, from_euler(...).data of orix
+    # 0.15; both give this matrix, from the sample to the crystal.
+    damask = [0.71984631, 0.33682409, -0.05939117, 0.60402277]
+    orix = [0.71984631, -0.33682409, 0.05939117, -0.60402277]
+    matrix = [
+        [0.26325835, 0.82959837, 0.49240388],
+        [-0.90961589, 0.04341204, 0.41317591],
+        [0.3213938, -0.5566704, 0.76604444],
+    ]
+    np.testing.assert_allclose(u.T, matrix, atol=1e-8)
+    np.testing.assert_allclose(sample_from_crystal_quaternion(damask), u, atol=2e-8)
+    np.testing.assert_allclose(sample_from_crystal_quaternion(orix), u.T, atol=2e-8)
+    al = material("Al").cell
+    ub = u @ al.reciprocal / (2 * np.pi)  # as ImageD11 has it
+    np.testing.assert_allclose(sample_from_crystal_ub(al, ub), u, atol=1e-14)
 
 
 @pytest.mark.parametrize("axis", np.eye(3))
