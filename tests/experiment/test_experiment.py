@@ -542,6 +542,9 @@ class TestPresets:
         # D / 2 d1 with D = 2 sqrt(R T)
         half_angle = math.sqrt(50.0 * 1000.0) / 0.274e6
         assert published.objective.aperture_mrad == pytest.approx(1e3 * half_angle, rel=2e-4)
+        # The code of the paper takes its 6e-5 as FWHM.
+        fwhm = Experiment(preset="id06-oblique").beam.bandwidth_rms * math.sqrt(8 * math.log(2))
+        assert fwhm == pytest.approx(6e-5, rel=1e-4)
         assert Experiment(preset="id03").camera.pixel_um == pytest.approx(0.0376, abs=1e-4)
         assert Experiment(preset="id03").camera.model == "pco_edge"
         assert Experiment(preset="id06-oblique").beam.energy_keV == 19.1
