@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
@@ -25,6 +25,9 @@ from weakbeam.crystal.symmetry import (
     centring_vectors,
     expand_sites,
 )
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 SAME_COORDINATE = 1.05e-3
 """Fractional coordinates that differ by no more are equal: two that are rounded to three digits."""
@@ -221,6 +224,9 @@ def _sum(one: _Step, other: _Step, common: int) -> _Step:
 
 
 def _tree(positions: Floats) -> cKDTree:
+    # Imported here, for few crystals need it and it takes longer than most commands' start.
+    from scipy.spatial import cKDTree
+
     return cKDTree(_in_cell(positions), boxsize=1.0)
 
 
