@@ -181,6 +181,7 @@ def test_atoms_of_a_group_with_two_origins_need_the_choice():
     error = mistake(crystal_of, experiment(keys + atoms))
     assert error.key == "crystal.space_group"
     assert 'write "F d -3 m:1" (16 Si in the cell' in str(error)
+    assert crystal_of(experiment(keys + "atoms = []")).space_group == "F d -3 m:1"
     keys = keys.replace("-3 m", "-3 m:2")
     assert crystal_of(experiment(keys + atoms)).extinction_reason((2, 0, 0)) is not None
 

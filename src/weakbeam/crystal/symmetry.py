@@ -172,6 +172,8 @@ def told_by_atoms(
         If there are atoms at the same place in all settings, or if more than one setting is left;
         the message tells what each makes of the atoms.
     """
+    if not sites:
+        return settings[0], ()
     fitting, complaint = [], None
     for setting in settings:
         settled = settle_sites(cell, setting, sites)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -168,9 +168,6 @@ def _group(
     for step in _candidates(members[rarest], common):
         if step in group:
             continue
-        larger = _closure(group, step, common)
-        if common % len(larger):
-            continue
         images = []
         for kind, positions in enumerate(current):
             found = _images(cell, trees[kind], positions, np.array(step) / common, probes[kind])
@@ -180,6 +177,9 @@ def _group(
                 break
             images.append(found)
         else:
+            larger = _closure(group, step, common)
+            if common % len(larger):
+                continue
             group = larger
             current = [
                 _averaged(positions, image, step, common)
@@ -239,19 +239,25 @@ def _in_cell(positions: Floats) -> Floats:
 def _images(
     cell: UnitCell, tree: cKDTree, positions: Floats, step: Floats, probes: Integers
 ) -> Integers | int:
-    """Return which atom each one is taken to, or the number of one that is taken to none."""
-    for chosen in (probes, np.arange(len(positions))):
+    """Return which atom each one is taken to, or the number of one that is taken to none.
+
+    The probes are tried first, then ever more atoms at a time: most steps are refused early.
+    """
+    total = len(positions)
+    ends = [0, *takewhile(lambda n: n < total, (64 * 4**k for k in range(32))), total]
+    parts = [np.arange(start, end) for start, end in pairwise(ends)]
+    images = []
+    for chosen in (probes, *parts):
         target = positions[chosen] + step
         _, image = tree.query(_in_cell(target), p=np.inf, distance_upper_bound=SAME_COORDINATE)
-        lost = image == len(positions)
+        lost = image == total
         apart = (positions[np.where(lost, 0, image)] - target + 0.5) % 1 - 0.5
         lost |= np.linalg.norm(cell.direction(apart), axis=-1) > ONE_SITE_ANGSTROM
         if lost.any():
             return int(chosen[np.argmax(lost)])
-    images = np.asarray(image, dtype=np.int64)
-    if len(np.unique(images)) < len(images):
-        return 0
-    return images
+        images.append(image)
+    found = np.concatenate(images[1:]).astype(np.int64)
+    return found if len(np.unique(found)) == total else 0
 
 
 def _averaged(positions: Floats, image: Integers, step: _Step, common: int) -> Floats:
