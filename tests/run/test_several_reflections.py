@@ -242,7 +242,8 @@ def test_a_run_in_memory_has_the_same_figures(run) -> None:
 def test_figures_of_an_entry_are_those_of_its_reflection(folder) -> None:
     figure = draw_file(folder / "weakbeam.h5", 1)["image"]
     said = " ".join(text.get_text() for text in figure.texts)
-    assert "(1 1 3), frame" in said
+    assert "Al (1 1 3), 19.1 keV" in said
+    assert "frame" in said
 
 
 GROUP = CUBE + "[all_reflections]\nin_group_of = [-1, -1, 3]\n"
