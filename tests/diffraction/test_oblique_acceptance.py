@@ -9,7 +9,7 @@ from id06_optics import id06, oblique
 
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
-from weakbeam.instrument.stops import CentralStop, KnifeEdge, SquareAperture, Wire
+from weakbeam.instrument.stops import CentralStop, KnifeEdge, RoundAperture, SquareAperture, Wire
 
 FREE = {"clip": math.inf, "aperture": math.inf}
 OPTICS = {
@@ -189,6 +189,7 @@ TRACED = {
     "backwards and down": (-126.0, {}, (8, 3, 3)),
     "horizontal diffraction": (90.0, {}, (8, 3, 3)),
     "square stop": (20.233, {"stops": (SquareAperture(9.4e-5),)}, (8, 8, 8)),
+    "round stop": (20.233, {"stops": (RoundAperture(5e-4),)}, (8, 8, 8)),
     "wire": (54.3, {"stops": (Wire(5e-5, 5e-5, "roll"),)}, (8, 16, 3)),
     "horizontal divergence": (54.3, {"divergence_horizontal": 6e-5}, (8, 3, 3)),
 }

@@ -56,6 +56,11 @@ CASES = {
     "wire": ({"stops": (Wire(9.4e-5, 2e-5, "two_theta", 3.0),)}, 4e-4),
     "wire, roll": ({"stops": (Wire(9.4e-5, 2e-5, "roll", 3.0),)}, 4e-3),
     "round": ({"stops": (RoundAperture(3e-4),)}, 1e-6),
+    "round, horizontal": (
+        {"stops": (RoundAperture(3e-4),), "divergence_horizontal": 5e-5},
+        1e-6,
+    ),
+    "round, moving": ({"stops": (RoundAperture(3e-4),), "motion": along_phi(5e-5)}, 1e-5),
     "blur": ({"motion": along_phi(5e-5)}, 2e-6),
     "spectrum": ({"spectrum": ((1.0, 0.0, 6e-5), (0.3, 2e-4, 3e-5))}, 1e-6),
     "uniform": ({"divergence_vertical": math.inf}, 1e-6),

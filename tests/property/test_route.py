@@ -7,28 +7,18 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import descriptions, experiments
 
 from weakbeam import simulate
 from weakbeam.assemble import assemble_all
 from weakbeam.errors import InputError
-from weakbeam.instrument import passage
 from weakbeam.io.reading import entry_names, read_entry, read_frames
 from weakbeam.run.estimate import check_memory, check_resources
 from weakbeam.run.record import record
 
 PHYSICS = ("reflection", "crystal.x_axis", "crystal.mount", "defects")
 """Where an experiment of a known crystal may contradict physics."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _coarse_circles():
-    """Take round apertures as few slabs: what is looked at here is the same for any number."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(passage, "ROUND_SLABS", 12)
-        yield
 
 
 def refused(experiment, *steps):

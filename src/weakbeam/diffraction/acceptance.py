@@ -40,9 +40,16 @@ class SymmetricAcceptance(ClosedAcceptance):
         """Azimuth of the diffracted beam: it stays in the vertical plane."""
         return 0.0
 
+    @property
+    def factors(self) -> AcceptanceFactors | None:
+        """The density as a sum of products of a factor of (q_rock', q_2θ) and one of q_roll.
+
+        None where a round aperture joins them: slabs would be wrong at its rim.
+        """
+        return self._products if self.optics.separates else None
+
     @cached_property
-    def factors(self) -> AcceptanceFactors:
-        """The density as a sum of products of a factor of (q_rock', q_2θ) and one of q_roll."""
+    def _products(self) -> AcceptanceFactors:
         return AcceptanceFactors(self.theta, self.optics, self.motion)
 
     def density(self, q_imaging: ArrayLike) -> Floats:
@@ -57,9 +64,13 @@ class SymmetricAcceptance(ClosedAcceptance):
             raise ValueError(f"motion {self.motion} of roll and the rest at once never factorises")
         q = np.asarray(q_imaging, dtype=np.float64)
         total = np.zeros(q.shape[:-1])
-        for term in self.optics.passages:
-            rock = self.factors.rock_two_theta(q[..., 0], q[..., 2], term.two_theta)
-            total += term.weight * rock * self.factors.roll(q[..., 1], term.roll)
+        if not self.optics.separates:
+            for form in self.terms:
+                total += form(q)
+            return total
+        for term in self.optics.products:
+            rock = self._products.rock_two_theta(q[..., 0], q[..., 2], term.two_theta)
+            total += term.weight * rock * self._products.roll(q[..., 1], term.roll)
         return total / self.optics.passed
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
@@ -75,7 +86,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         ndarray
         """
         parts = [
-            term.weight * b[0] * self.factors.rock_two_theta(q_rock, q_two_theta, term.two_theta)
+            term.weight * b[0] * self._products.rock_two_theta(q_rock, q_two_theta, term.two_theta)
             for term, _, b in self.optics.lens_moments
         ]
         return np.asarray(sum(parts) / self.optics.passed)
@@ -93,7 +104,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         ndarray
         """
         parts = [
-            term.weight * a[0] * self.factors.roll(q_roll, term.roll)
+            term.weight * a[0] * self._products.roll(q_roll, term.roll)
             for term, a, _ in self.optics.lens_moments
         ]
         return np.asarray(sum(parts) / self.optics.passed)
@@ -110,7 +121,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         -------
         ndarray
         """
-        return rock_marginal(self.factors, q_rock)
+        return rock_marginal(self._products, q_rock)
 
     def density_two_theta(self, q_two_theta: ArrayLike) -> Floats:
         """Marginal density of q_2θ alone.
@@ -125,7 +136,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         ndarray
         """
         parts = [
-            term.weight * b[0] * two_theta_marginal(self.factors, q_two_theta, term.two_theta)
+            term.weight * b[0] * two_theta_marginal(self._products, q_two_theta, term.two_theta)
             for term, _, b in self.optics.lens_moments
         ]
         return np.asarray(sum(parts) / self.optics.passed)
@@ -144,9 +155,9 @@ class SymmetricAcceptance(ClosedAcceptance):
         """
         parts = [
             term.weight
-            * self.factors.roll(q_roll, term.roll)
-            * two_theta_marginal(self.factors, q_two_theta, term.two_theta)
-            for term in self.optics.passages
+            * self._products.roll(q_roll, term.roll)
+            * two_theta_marginal(self._products, q_two_theta, term.two_theta)
+            for term in self.optics.products
         ]
         return np.asarray(sum(parts) / self.optics.passed)
 
@@ -203,5 +214,5 @@ class SymmetricAcceptance(ClosedAcceptance):
         """
         if component != 1:
             return np.empty(0)
-        ends = [(w.low, w.high) for term in self.optics.passages for w in term.roll]
+        ends = [(w.low, w.high) for term in self.optics.products for w in term.roll]
         return np.unique(ends) / (2.0 * math.sin(self.theta))

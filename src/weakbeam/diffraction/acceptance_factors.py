@@ -19,7 +19,7 @@ from weakbeam.instrument.passage import Window, transmission
 class AcceptanceFactors:
     """Factors of p(q) = Σ weight · rock_two_theta(q_rock', q_2θ) · roll(q_roll) / passed.
 
-    The sum runs over the passages of the optics, `Optics.passages`, whose windows the factors take.
+    The sum runs over the passages of the optics, `Optics.products`, whose windows the factors take.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ _MOST_NODES = 500
 class ClosedForm(NamedTuple):
     """One term of the acceptance: height · exp(-|y|²/2) · [Φ(high - m) - Φ(low - m)].
 
-    With y and m linear in q, and low and high the narrowest of three pairs of limits.
+    With y and m linear in q, and low and high the narrowest of three pairs of limits, or of four
+    where a circle limits δ and ξ together.
     """
 
     height: float
@@ -45,6 +46,12 @@ class ClosedForm(NamedTuple):
     """(3,): limits from ξ are xi · q + xi_ends."""
     xi_ends: tuple[float, float]
     """The smaller one first."""
+    chord: Floats
+    """(3,): chord · q is the middle of the chord along which (δ, ξ) moves in a circle with ζ_v."""
+    distance: Floats
+    """(3,): distance · q is how far that chord passes from the centre of the circle."""
+    radius: float
+    """Of the circle; limits are chord · q ± √(radius² - (distance · q)²), none if it is infinite."""
 
     def __call__(self, q_imaging: Floats) -> Floats:
         """Density at q, (..., 3)."""
@@ -57,6 +64,10 @@ class ClosedForm(NamedTuple):
         high = np.minimum.reduce(
             [np.full(middle.shape, self.clip), delta - self.delta_ends[1], xi + self.xi_ends[1]]
         )
+        if math.isfinite(self.radius):
+            half = np.sqrt(np.maximum(self.radius**2 - (q @ self.distance) ** 2, 0.0))
+            chord = q @ self.chord
+            low, high = np.maximum(low, chord - half), np.minimum(high, chord + half)
         inside = normal_between(low - middle, np.maximum(low, high) - middle)
         return np.asarray(self.height * np.exp(-0.5 * exponent) * inside)
 
@@ -87,8 +98,10 @@ def closed_form(theta: float, eta: float, optics: Optics, motion: Motion) -> tup
     x_i` with precision p_i and x_i linear in q. Their product is a Gaussian in ζ of precision
     :math:`A = \sum p_i\alpha_i^2` about :math:`\sum p_i\alpha_i x_i / A`, times
     :math:`\exp(-\tfrac12 \sum_{i<j} p_i p_j (\alpha_i x_j - \alpha_j x_i)^2 / A)`
-    (docs/explanation/physics.md, C4). The condenser and the windows of δ and ξ limit ζ. The
-    horizontal divergence and a motion are sums over shifts of q.
+    (docs/explanation/physics.md, C4). The condenser and the windows of δ and ξ limit ζ. With ζ,
+    (δ, ξ) moves along a straight line by as much, so that a circle leaves of ζ a chord of it:
+    :math:`|\zeta - w\cos\eta + x\sin\eta|^2 < r^2 - (w\sin\eta + x\cos\eta)^2` with :math:`x
+    = 2s q_{roll}`. The horizontal divergence and a motion are sums over shifts of q.
     """
     shifts, shares = _shifts(theta, eta, optics, motion)
     terms = []
@@ -99,7 +112,7 @@ def closed_form(theta: float, eta: float, optics: Optics, motion: Motion) -> tup
         for delta, xi in product(passage.two_theta, passage.roll):
             height = passage.weight * weight * share * delta.transmission * xi.transmission
             height /= optics.passed
-            terms.append(_term(theta, eta, optics, height, offset, rms, delta, xi))
+            terms.append(_term(theta, eta, optics, height, offset, rms, delta, xi, passage.radius))
     return tuple(terms)
 
 
@@ -112,6 +125,7 @@ def _term(
     rms: float,
     delta: Window,
     xi: Window,
+    radius: float,
 ) -> ClosedForm:
     s, c = math.sin(theta), math.cos(theta)
     cosine, sine = _away_from_zero(math.cos(eta)), _away_from_zero(math.sin(eta))
@@ -144,6 +158,9 @@ def _term(
         delta_ends=_ordered(delta.high * along, delta.low * along),
         xi=-r * across,
         xi_ends=_ordered(xi.low * across, xi.high * across)[::-1],
+        chord=(w * math.cos(eta) - r * math.sin(eta)) / width,
+        distance=(w * math.sin(eta) + r * math.cos(eta)) / width,
+        radius=radius / width,
     )
 
 
@@ -178,7 +195,10 @@ def horizontal_nodes(theta: float, eta: float, optics: Optics) -> tuple[Floats, 
     """Nodes of ζ_h, as fine as what the closed form resolves along it; trapezoidal rule.
 
     The rule converges like a Fourier series, but for the jumps at the edges of the lens'
-    aperture and of stops: these turn into stairs, the finer the higher the jump is.
+    aperture and of stops: these turn into stairs, the finer the higher the jump is. Where (δ, ξ)
+    moves with ζ_v along the rim of a circle nothing softens the edge but the length of the chord,
+    which is that of the sharpest Gaussian at the depth λ²/2r; a fiftieth of the divergence keeps
+    the stairs below 0.3 % of the peak.
     """
     sine, cosine = abs(math.sin(eta)), abs(math.cos(eta))
     sigma = optics.divergence_horizontal
@@ -194,6 +214,9 @@ def horizontal_nodes(theta: float, eta: float, optics: Optics) -> tuple[Floats, 
     jump = max(math.exp(-0.5 * (end / optics.lens) ** 2) for end in ends)
     step = 1.15 / math.sqrt(sum(width**-2 for width in widths))
     step = min(step, sigma * max(0.1, 0.004 / max(jump, 1e-3)))
+    radii = [passage.radius for passage in optics.passages if math.isfinite(passage.radius)]
+    if radii:
+        step = min(step, max(0.02 * sigma, 0.25 * sharpest**2 / max(radii)))
     count = min(math.ceil(_REACH * sigma / step), _MOST_NODES)
     node = np.linspace(-_REACH * sigma, _REACH * sigma, 2 * count + 1)
     share = np.exp(-0.5 * (node / sigma) ** 2)

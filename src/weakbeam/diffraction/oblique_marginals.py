@@ -49,7 +49,7 @@ def oblique_projections(
     rock_roll = np.zeros((rock.size, roll.size))
     roll_two_theta = np.zeros((roll.size, two_theta.size))
     rock_two_theta = np.zeros((rock.size, two_theta.size))
-    for term in optics.passages:
+    for term in optics.products:
         second = _roll_given(theta, optics, roll, across, term.roll)
         third = _two_theta_given(theta, optics, two_theta, along, term.two_theta)
         passes_delta = gaussian_moments(term.two_theta, optics.lens)[0]
@@ -89,7 +89,7 @@ def oblique_marginal(
     if component == 0:
         return _rock_given(theta, optics, at, along) @ share
     total = np.zeros(at.size)
-    for term in optics.passages:
+    for term in optics.products:
         if component == 1:
             passes = gaussian_moments(term.two_theta, optics.lens)[0]
             given = _roll_given(theta, optics, at, across, term.roll)

@@ -64,11 +64,11 @@ def factor_pairs(factors: AcceptanceFactors) -> tuple[FactorPair, ...]:
     -------
     tuple of FactorPair
     """
-    whole = factors.optics.open.passages[0]
+    whole = factors.optics.open.products[0]
     rock_peak = float(factors.open.rock_two_theta(0.0, 0.0, whole.two_theta))
     roll_peak = float(factors.open.roll(0.0, whole.roll))
     pairs = []
-    for term in factors.optics.passages:
+    for term in factors.optics.products:
         parts = len(term.two_theta) * len(factors.optics.energies)
         rock: RockFactor
         if factors.motion[0] or factors.motion[2] or parts > MOST_PARTS:

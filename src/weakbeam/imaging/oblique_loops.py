@@ -23,6 +23,9 @@ _FAR = 9.3
 _FULL = 6.2
 """Distance of a limit at which the normal tail is less than 3e-10 of the whole."""
 
+_FORMS_IN_CIRCLE = 8
+"""Linear forms of a ray where a circle cuts the angles of the lens; six elsewhere."""
+
 
 @compiled
 def prepare(q: Floats, forms: Floats, offset: Floats, base: Floats, bounds: Floats) -> None:
@@ -32,18 +35,18 @@ def prepare(q: Floats, forms: Floats, offset: Floats, base: Floats, bounds: Floa
     ----------
     q : (3, samples, pixels) ndarray
         Imaging frame.
-    forms : (6, 3) ndarray
-        Rows of the linear forms.
+    forms : (n, 3) ndarray
+        Rows of the linear forms: six, and two more where a circle cuts the lens' angles.
     offset : (3,) ndarray
         Subtracted from q first.
-    base : (samples, 6, pixels) ndarray
+    base : (samples, n, pixels) ndarray
         Filled in with the forms.
-    bounds : (samples, 6, 2) ndarray
+    bounds : (samples, n, 2) ndarray
         Filled in with smallest and largest value over the pixels.
     """
     for k in range(q.shape[1]):
         q1, q2, q3 = q[0, k], q[1, k], q[2, k]
-        for c in range(6):
+        for c in range(forms.shape[0]):
             f1, f2, f3 = forms[c, 0], forms[c, 1], forms[c, 2]
             constant = f1 * offset[0] + f2 * offset[1] + f3 * offset[2]
             row = base[k, c]
@@ -59,7 +62,7 @@ def prepare(q: Floats, forms: Floats, offset: Floats, base: Floats, bounds: Floa
 def move(forms: Floats, rock: Floats, roll: Floats, moved: Floats) -> None:
     """What a setting of the motors adds to the forms."""
     s1, s2, s3 = rock[0] + roll[0], rock[1] + roll[1], rock[2] + roll[2]
-    for c in range(6):
+    for c in range(forms.shape[0]):
         moved[c] = forms[c, 0] * s1 + forms[c, 1] * s2 + forms[c, 2] * s3
 
 
@@ -139,6 +142,61 @@ def add_setting(
 
 
 @compiled
+def add_setting_in_circle(
+    base: Floats,
+    bounds: Floats,
+    moved: Floats,
+    ends: Floats,
+    weights: Floats,
+    total: Floats,
+) -> None:
+    """The same behind a round aperture, which leaves of ζ_v the chord that (δ, ξ) runs along.
+
+    Parameters
+    ----------
+    base, bounds
+        From :func:`prepare`, with the forms of the chord's middle less the mean of ζ_v, and of the
+        distance of the chord from the centre.
+    moved : (8,) ndarray
+        What the setting adds to the forms.
+    ends : (7,) ndarray
+        As for :func:`add_setting`, and the radius squared.
+    weights, total
+        As for :func:`add_setting`.
+    """
+    s1, s2, s3, sm, sd, sx, sc, st = moved
+    clip, d_high, d_low, x_low, x_high = ends[1], ends[2], ends[3], ends[4], ends[5]
+    square = ends[6]
+    for k in range(base.shape[0]):
+        near = 0.0
+        for c in range(3):
+            distance = max(bounds[k, c, 0] + moved[c], -bounds[k, c, 1] - moved[c], 0.0)
+            near += distance * distance
+        away = max(bounds[k, 7, 0] + st, -bounds[k, 7, 1] - st, 0.0)
+        if near > _DARK or away * away >= square:
+            continue
+        smallest_low = max(-clip - bounds[k, 3, 1] - sm, bounds[k, 4, 0] + sd - d_high)
+        smallest_low = max(smallest_low, bounds[k, 5, 0] + sx + x_low)
+        largest_high = min(clip - bounds[k, 3, 0] - sm, bounds[k, 4, 1] + sd - d_low)
+        largest_high = min(largest_high, bounds[k, 5, 1] + sx + x_high)
+        if smallest_low >= largest_high or smallest_low > _FAR or largest_high < -_FAR:
+            continue
+        height, share = ends[0], weights[k]
+        y1, y2, y3, m, d, x = base[k, 0], base[k, 1], base[k, 2], base[k, 3], base[k, 4], base[k, 5]
+        chord, off_centre = base[k, 6], base[k, 7]
+        for p in range(total.size):
+            a, b, c = y1[p] + s1, y2[p] + s2, y3[p] + s3
+            t = off_centre[p] + st
+            half = np.sqrt(max(square - t * t, 0.0))
+            middle = chord[p] + sc
+            low = max(-clip - (m[p] + sm), d[p] + sd - d_high, x[p] + sx + x_low, middle - half)
+            high = min(clip - (m[p] + sm), d[p] + sd - d_low, x[p] + sx + x_high, middle + half)
+            inside = max(normal_between(low, max(low, high)), 0.0)
+            value = height * share[p] * exponential(-0.5 * (a * a + b * b + c * c)) * inside
+            total[p] += value if abs(value) > NOTHING else 0.0
+
+
+@compiled
 def sum_general(
     q: Floats,
     weights: Floats,
@@ -162,7 +220,8 @@ def sum_general(
     rock, roll : (n, 3) and (m, 3) ndarray
         Shifts of q; a frame takes one of each.
     forms, offsets, ends : (terms, 6, 3), (terms, 3) and (terms, 6) ndarray
-        The acceptance, see :func:`prepare` and :func:`add_setting`.
+        The acceptance, see :func:`prepare` and :func:`add_setting`; with a circle (terms, 8, 3) and
+        (terms, 7), see :func:`add_setting_in_circle`.
     pixels : (k,) ndarray of int64
         Where the first k ≤ block pixels of the block lie in the image.
     add : bool
@@ -171,8 +230,9 @@ def sum_general(
         Filled in at `pixels`.
     """
     samples, width = q.shape[1], q.shape[2]
-    base, bounds = np.empty((samples, 6, width)), np.empty((samples, 6, 2))
-    total, moved = np.empty(width), np.empty(6)
+    count = forms.shape[1]
+    base, bounds = np.empty((samples, count, width)), np.empty((samples, count, 2))
+    total, moved = np.empty(width), np.empty(count)
     terms = forms.shape[0]
     for n in range(terms):
         prepare(q, forms[n], offsets[n], base, bounds)
@@ -181,7 +241,10 @@ def sum_general(
                 move(forms[n], rock[i], roll[j], moved)
                 frame = frames[j, i]
                 total[:] = 0.0
-                add_setting(base, bounds, moved, ends[n], weights, total)
+                if count == _FORMS_IN_CIRCLE:
+                    add_setting_in_circle(base, bounds, moved, ends[n], weights, total)
+                else:
+                    add_setting(base, bounds, moved, ends[n], weights, total)
                 if n == 0 and not add:
                     for p in range(pixels.size):
                         frame[pixels[p]] = total[p]
@@ -225,8 +288,9 @@ def sum_general_moments(
         Filled in at `pixels`.
     """
     samples, width = q.shape[1], q.shape[2]
-    base, bounds = np.empty((samples, 6, width)), np.empty((samples, 6, 2))
-    total, moved = np.empty(width), np.empty(6)
+    count = forms.shape[1]
+    base, bounds = np.empty((samples, count, width)), np.empty((samples, count, 2))
+    total, moved = np.empty(width), np.empty(count)
     if not add:
         for l in range(moments.shape[0]):  # noqa: E741
             for p in range(pixels.size):
@@ -237,7 +301,10 @@ def sum_general_moments(
             for i in range(rock.shape[0]):
                 move(forms[n], rock[i], roll[j], moved)
                 total[:] = 0.0
-                add_setting(base, bounds, moved, ends[n], weights, total)
+                if count == _FORMS_IN_CIRCLE:
+                    add_setting_in_circle(base, bounds, moved, ends[n], weights, total)
+                else:
+                    add_setting(base, bounds, moved, ends[n], weights, total)
                 for l in range(moments.shape[0]):  # noqa: E741
                     power = rock_powers[l, i] * roll_powers[l, j]
                     for p in range(pixels.size):

@@ -146,6 +146,10 @@ class GeneralRoute:
             for term in terms
         ]
         ends = [[scale * term.height, term.clip, *term.delta_ends, *term.xi_ends] for term in terms]
+        if any(math.isfinite(term.radius) for term in terms):
+            for form, end, term in zip(forms, ends, terms, strict=True):
+                form += [term.chord - term.middle, term.distance]
+                end.append(term.radius**2)
         offsets = [term.offset for term in terms]
         self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
 

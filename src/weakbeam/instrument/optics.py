@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from weakbeam.core.arrays import Floats
-from weakbeam.instrument.passage import Passage, gaussian_moments, passages
+from weakbeam.instrument.passage import (
+    MOST_ROUND_SLABS,
+    Passage,
+    gaussian_moments,
+    passages,
+    slab_count,
+)
 from weakbeam.instrument.stops import Stop
 
 
@@ -93,8 +99,33 @@ class Optics:
 
     @cached_property
     def passages(self) -> tuple[Passage, ...]:
-        """Transmission of aperture and stops as a sum of products."""
+        """Transmission of aperture and stops; products, those behind a round aperture in circles.
+
+        It is exact but for wires of varying thickness.
+        """
         return passages(self.aperture, self.stops)
+
+    @cached_property
+    def products(self) -> tuple[Passage, ...]:
+        """The same as a sum of plain products, in which slabs stand for a circle."""
+        blur = self._roll_blur if self.separates else 0.0
+        return tuple(part for term in self.passages for part in term.slabs(blur))
+
+    @cached_property
+    def separates(self) -> bool:
+        """Whether `products` are as good as `passages`, to 0.3 % of the peak of the acceptance.
+
+        Slabs have edges that show where nothing blurs ξ: 11 % of the peak at the rim.
+        """
+        radii = [term.radius for term in self.passages if math.isfinite(term.radius)]
+        blur = self._roll_blur
+        return all(blur and slab_count(radius, blur) <= MOST_ROUND_SLABS for radius in radii)
+
+    @property
+    def _roll_blur(self) -> float:
+        """Standard deviation of ξ at a given q_roll."""
+        spread = self.divergence_horizontal
+        return self.lens * spread / math.hypot(self.lens, spread)
 
     @cached_property
     def lens_moments(self) -> list[tuple[Passage, Floats, Floats]]:
@@ -105,7 +136,7 @@ class Optics:
                 gaussian_moments(term.two_theta, self.lens),
                 gaussian_moments(term.roll, self.lens),
             )
-            for term in self.passages
+            for term in self.products
         ]
 
     @property
