@@ -38,10 +38,11 @@ def test_text_of_the_default() -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "Al (F m -3 m), 17 keV, symmetric geometry: 58 reflections"
     assert lines[1] == "Λ: extinction length"
-    assert lines[2].startswith("[0]: b ∥ [1 0 -1], 0.0°")
+    assert lines[2] == "loss: of the incident beam to the diffracted one, at the peak"
+    assert lines[3].startswith("[0]: b ∥ [1 0 -1], 0.0°")
     (line,) = (line.split() for line in lines if line.split()[:3] == ["-1", "1", "-1"])
-    assert line[3:10] == ["2.3380", "8.973", "17.946", "36.09", "27.8", "1", "8"]
-    assert line[10:12] == ["0", "0.408"]
+    assert line[3:10] == ["2.3380", "8.973", "17.946", "36.09", "27.8", "1.1", "1"]
+    assert line[10:13] == ["8", "0", "0.408"]
     # Aligned: every row of the table ends where its heading ends.
     heading = lines.index("") + 1
     assert len({len(row) for row in lines[heading:]}) == 1
@@ -103,6 +104,7 @@ def test_lengths_of_extinction_and_absorption() -> None:
     )
     (row,) = (row for row in document["reflections"] if row["hkl"] == [-1, -1, 3])
     assert row["extinction_length_um"] == pytest.approx(setup.strength.extinction_length)
+    assert row["peak_loss_per_um"] == pytest.approx(float(setup.depletion.per_path()))
     # 7.955 and 3.441 cm²/g at 15 and 20 keV (NIST), a power law between them, and 2.699 g/cm³.
     assert document["absorption_length_um"] == pytest.approx(942, rel=0.02)
     assert "absorption length 9" in run(*OBLIQUE, "--absorption").stdout

@@ -93,14 +93,6 @@ def test_path_through_the_beam():
     assert found.path_in_beam(0.15, math.pi / 2) > 1e12
 
 
-def test_note_says_when_extinction_matters():
-    found = strength("W", (1, 1, 0))
-    assert "kinematical to" in found.validity_note(0.15)
-    assert "extinction matters" in found.validity_note(5.0)
-    assert "extinction matters" in found.validity_note(0.15, math.pi / 2)
-    assert "\n" not in found.validity_note(0.15)
-
-
 @pytest.mark.parametrize(("name", "energy"), [("Al", 17.0), ("Al", 30.0), ("W", 17.0)])
 def test_absorption_is_that_of_the_substance(name, energy):
     m = material(name)

@@ -1,6 +1,7 @@
 """Rays: points of one pixel lie along the diffracted beam (physics.md, B4 and E1)."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,3 +110,20 @@ def test_lifting_the_sample_moves_the_beam_down_in_it():
 def test_unknown_camera_planes_are_refused():
     with pytest.raises(ValueError, match="'horizontal' is neither"):
         grid(plane="horizontal")
+
+
+def test_longest_way_along_a_line_across_a_leaning_image():
+    edges = np.array([[4.0, 2.0, 0.0], [-1.0, 3.0, 0.0]])
+    leaning = replace(grid((8, 5)), row_step=edges[0] / 8, column_step=edges[1] / 5)
+    inside = np.random.default_rng(0).uniform(size=(400_000, 2)) @ edges
+    for angle in (0.0, 0.4, 1.9):
+        direction = np.array([math.cos(angle), math.sin(angle), 0.0])
+        across = inside @ [-direction[1], direction[0], 0.0]
+        along = inside @ direction
+        strips = np.digitize(across, np.linspace(across.min(), across.max(), 400))
+        longest = max(np.ptp(along[strips == n]) for n in range(1, 400))
+        assert leaning.length_along(direction) == pytest.approx(longest, rel=0.02)
+    straight = grid((5, 8))
+    assert straight.length_along(GEOMETRY.lab_from_sample[0]) == pytest.approx(
+        5 * 0.04 / math.tan(TWO_THETA)
+    )

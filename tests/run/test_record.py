@@ -255,7 +255,8 @@ def test_without_figures_no_process_is_started(tmp_path, monkeypatch):
     assert record(SCAN, tmp_path).figures == ()
 
 
-def test_a_thick_beam_says_that_extinction_matters(tmp_path):
+def test_a_thick_beam_is_said_not_to_be_kinematical(tmp_path):
     notes = record(SCAN.with_settings(["beam.height_fwhm_um=8"]), tmp_path / "thick").notes
-    assert any("extinction matters at the Bragg angle" in note for note in notes)
-    assert not record(SCAN, tmp_path / "thin").notes
+    assert any("not kinematical at the peak" in note for note in notes)
+    settings = ["camera.pixels=[4, 9]", "camera.pixel_nm=100"]
+    assert not record(SCAN.with_settings(settings), tmp_path / "thin").notes

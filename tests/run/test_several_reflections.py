@@ -11,7 +11,6 @@ from weakbeam.assemble import assemble, assemble_all, resolve
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.crystal.lattice import unit
-from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.labelled import LabelledArray
@@ -330,15 +329,45 @@ def test_more_entries_than_a_file_holds_are_refused(tmp_path) -> None:
 
 
 def test_one_line_says_where_extinction_is_worst() -> None:
-    setups = assemble_all(SEVERAL.with_settings(["beam.height_fwhm_um=20"]))
+    setups = assemble_all(SEVERAL)
     assert len(setups) == 3
     (note,) = validity_notes(setups)
     # (2 0 0) is the strongest.
-    assert note.startswith("(2 0 0): beam height 20 µm")
-    assert "extinction matters at the Bragg angle" in note
+    assert note.startswith("(2 0 0): at the peak the incident beam loses ")
     assert note.endswith("; 2 other reflections are no worse")
     (alone_note,) = validity_notes(setups[:1])
-    assert alone_note.startswith("beam height 20 µm")
-    (thin,) = validity_notes(assemble_all(SEVERAL), NOT_KINEMATICAL)
-    assert thin.startswith("(2 0 0): ")
-    assert thin.endswith("the weak beam is kinematical")
+    assert alone_note.startswith("at the peak the incident beam")
+
+
+def test_only_scans_that_come_close_to_the_peak_are_noted() -> None:
+    settings = ["camera.pixels=[170, 510]", "scan.phi.value_mrad=0.2"]
+    away = assemble_all(Experiment().with_settings(settings))
+    near = assemble_all(Experiment().with_settings([*settings[:1], "scan.phi.value_mrad=-0.1"]))
+    assert away[0].nearest_to_peak == pytest.approx(2e-4)
+    assert validity_notes(away, scanned=True) == []
+    assert validity_notes(near, scanned=True) == validity_notes(away) != []
+    # χ does not rock a symmetric reflection, and a scan counts where it is nearest.
+    settings = ["scan.chi.value_mrad=1", "scan.phi.half_range_mrad=0.3", "scan.phi.steps=4"]
+    assert assemble(Experiment().with_settings(settings)).nearest_to_peak == pytest.approx(1e-4)
+    # In a strain scan φ follows the arm at half its angle.
+    settings = ["scan.strain.half_range_mrad=1", "scan.strain.steps=4"]
+    strained = assemble(Experiment().with_settings(settings))
+    assert strained.nearest_to_peak == pytest.approx(1e-3 / 3 / 2)
+
+
+def test_what_the_beam_loses_is_in_the_file_and_in_the_note(tmp_path) -> None:
+    experiment = Experiment().with_settings(["camera.pixels=[170, 8]", "scan.phi.value_mrad=0.1"])
+    (setup,) = assemble_all(experiment)
+    # The rows of a vertical camera look along the beam.
+    length = 170 * 0.04 / math.tan(2 * setup.geometry.theta)
+    assert setup.depletion.path == pytest.approx(length)
+    notes = record(experiment, tmp_path / "run").notes
+    assert validity_notes([setup]) == [note for note in notes if "incident beam" in note]
+    with h5py.File(tmp_path / "run" / "weakbeam.h5") as file:
+        table = file["1.1/sample/reflections"]
+        assert table["peak_loss"][0] == pytest.approx(float(setup.depletion.per_path()))
+        assert table["peak_loss"].attrs["units"] == "1/um"
+        assert table["peak_loss_over_field"][0] == pytest.approx(float(setup.depletion.over_path()))
+        assert table["absorbed_over_field"][0] == pytest.approx(setup.depletion.absorbed)
+        off = math.radians(table["kinematical_from"][0])
+        assert off == pytest.approx(setup.depletion.harmless_from)

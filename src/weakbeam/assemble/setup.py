@@ -6,6 +6,7 @@ reflection exists and can be reached, whether a Burgers vector lies in its plane
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,10 +24,15 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.diffraction.density import AcceptanceDensity
+from weakbeam.diffraction.depletion import Depletion
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
-from weakbeam.diffraction.strength import DiffractionStrength, diffraction_strength
+from weakbeam.diffraction.strength import (
+    DiffractionStrength,
+    absorption_length,
+    diffraction_strength,
+)
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
@@ -137,6 +143,30 @@ class Setup:
             self.energy_kev,
             self.geometry.eta,
         )
+
+    @property
+    def depletion(self) -> Depletion | None:
+        """What the incident beam loses on its way through the field; None without atoms."""
+        crystal, strength = self.crystal, self.strength
+        if crystal.sites is None or strength is None:
+            return None
+        return Depletion(
+            strength,
+            self.optics,
+            self.geometry.eta,
+            self.beam.height,
+            self.grids[0].length_along(self.geometry.lab_from_sample[0]),
+            absorption_length(crystal.cell, crystal.space_group, crystal.sites, self.energy_kev),
+        )
+
+    @property
+    def nearest_to_peak(self) -> float:
+        """Least angle of the scan off the peak of the rocking curve (rad), in its plane."""
+        phi, chi, two_theta = (self.positions[name] for name in ("phi", "chi", "two_theta"))
+        phi = np.add.outer(phi, self.scans[0].phi_per_two_theta * two_theta)
+        per_phi, per_chi, _ = self.geometry.motor_vectors[:, 0]
+        rock = np.add.outer(phi * per_phi, chi * per_chi)
+        return float(np.abs(rock).min()) / math.cos(self.geometry.theta)
 
     @property
     def conditions(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
     from weakbeam.diffraction.reachable import ReachableReflection
     from weakbeam.experiment import Experiment
+    from weakbeam.instrument.optics import Optics
 
 Limits = tuple[float, float]
 
@@ -104,6 +105,7 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
         experiment.beam.energy_keV,
         search.geometry,
         crystal.cell.volume,
+        optics=_optics(experiment),
     )
 
 
@@ -127,6 +129,18 @@ def with_absorption(experiment: Experiment, table: Table) -> Table:
             crystal.cell, crystal.space_group, crystal.sites, table.energy_kev
         )
     return table._replace(absorption_length=length)
+
+
+def _optics(experiment: Experiment) -> Optics | None:
+    """Beam and lens of the experiment; None where the lens does not go with its energy."""
+    from weakbeam.assemble.instrument import acceptance_of
+    from weakbeam.errors import InputError
+
+    try:
+        # The Bragg angle does not matter to them.
+        return acceptance_of(experiment, math.radians(10.0)).optics
+    except InputError:
+        return None
 
 
 def _turned_into(omega_range: Limits, row: ReachableReflection) -> ReachableReflection:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from weakbeam.diffraction.reachable import ReachableReflection
+    from weakbeam.instrument.optics import Optics
 
 DEFECTS_IN_TEXT = 4
 """How many dislocations the text table has columns for; JSON and CSV have them all."""
@@ -27,6 +28,7 @@ class Table(NamedTuple):
     geometry: str
     cell_volume: float
     absorption_length: float | None = None
+    optics: Optics | None = None
 
 
 def spaced(indices: Sequence[int]) -> str:
@@ -34,33 +36,46 @@ def spaced(indices: Sequence[int]) -> str:
     return " ".join(str(index) for index in indices)
 
 
-def _extinction_length(row: ReachableReflection, volume: float) -> float | None:
-    """Extinction length (µm) for a horizontally polarised beam, where |F| is known.
+class _Strength(NamedTuple):
+    """How strongly a reflection takes from the beam; None where that is not known."""
 
-    Both settings on a mount have the same |η|.
-    """
+    extinction_length: float | None
+    """In µm."""
+    peak_loss: float | None
+    """Share of the incident beam that is diffracted away at the peak, per µm."""
+
+
+def _strength(row: ReachableReflection, table: Table) -> _Strength:
+    """Strength for a horizontally polarised beam; both settings on a mount have the same |η|."""
+    from weakbeam.diffraction.depletion import bragg_density
     from weakbeam.diffraction.strength import DiffractionStrength, polarization
 
     if row.structure_factor is None:
-        return None
+        return _Strength(None, None)
     eta = next((s.eta for s in row.solutions if s), 0.0)
-    return DiffractionStrength(
+    strength = DiffractionStrength(
         row.structure_factor,
         row.theta,
         row.d_spacing,
-        volume,
+        table.cell_volume,
         polarization(row.theta, eta),
-    ).extinction_length
+    )
+    if table.optics is None:
+        return _Strength(strength.extinction_length, None)
+    loss = strength.reflectivity * float(bragg_density(row.theta, eta, table.optics))
+    return _Strength(strength.extinction_length, loss)
 
 
 def _record(row: ReachableReflection, table: Table) -> dict[str, object]:
     """A row in the units that its keys end with, without the defects."""
+    strength = _strength(row, table)
     record: dict[str, object] = {
         "d_angstrom": row.d_spacing,
         "theta_deg": math.degrees(row.theta),
         "two_theta_deg": math.degrees(2 * row.theta),
         "structure_factor": row.structure_factor,
-        "extinction_length_um": _extinction_length(row, table.cell_volume),
+        "extinction_length_um": strength.extinction_length,
+        "peak_loss_per_um": strength.peak_loss,
         "group": row.group,
         "multiplicity": row.multiplicity,
     }
@@ -112,7 +127,8 @@ def as_csv_text(table: Table) -> str:
 
 def as_text(table: Table) -> str:
     """Return the table with aligned columns, and what they mean above it."""
-    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "Λ (µm)", "group", "mult."]
+    heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "Λ (µm)"]
+    heads += ["loss (%/µm)", "group", "mult."]
     if table.geometry == "goniometer":
         heads.append("μ (°)")
     if table.geometry != "symmetric":
@@ -126,8 +142,9 @@ def as_text(table: Table) -> str:
         cells += [f"{row.d_spacing:.4f}"]
         cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
         cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
-        length = _extinction_length(row, table.cell_volume)
+        length, loss = _strength(row, table)
         cells += ["-" if length is None else f"{length:.1f}"]
+        cells += ["-" if loss is None else f"{100.0 * loss:.2g}"]
         cells += [str(row.group), str(row.multiplicity)]
         if table.geometry == "goniometer":
             cells += [next(_degrees(s.mu) for s in row.solutions if s)]
@@ -149,6 +166,8 @@ def as_text(table: Table) -> str:
         above.append(f"absorption length {table.absorption_length:.4g} µm")
     if any(row.structure_factor is not None for row in table.rows):
         above.append("Λ: extinction length")
+        if table.optics is not None:
+            above.append("loss: of the incident beam to the diffracted one, at the peak")
     above += [f"[{n}]: {table.defects[n]}" for n in range(shown)]
     if shown:
         above.append("visibility: rms |δq| at 1 µm from the line, in 1e-6")

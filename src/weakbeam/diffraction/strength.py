@@ -16,9 +16,6 @@ from weakbeam.instrument.matter import cross_section
 ELECTRON_RADIUS_ANGSTROM = 2.8179403e-5
 """Classical radius of the electron, r_e."""
 
-NOT_KINEMATICAL = 0.05
-"""Error of the kinematical intensity from which on extinction is said to matter."""
-
 
 @dataclass(frozen=True)
 class DiffractionStrength:
@@ -95,24 +92,10 @@ class DiffractionStrength:
     def kinematic_error(self, path: float) -> float:
         """Relative error of the kinematical intensity over a path (µm) at the Bragg angle.
 
-        (π t/Λ)²/3 for a path t, at most 1 (see `extinction_length`).
+        (π t/Λ)²/3 for a path t of the diffracted beam, at most 1 (see `extinction_length`). What
+        the incident beam has lost before is apart (`weakbeam.diffraction.depletion`).
         """
         return min(1.0, (math.pi * path / self.extinction_length) ** 2 / 3.0)
-
-    def validity_note(self, beam_height: float, eta: float = 0.0) -> str:
-        """Say in one line whether kinematical theory holds for a beam of this height (µm)."""
-        path = self.path_in_beam(beam_height, eta)
-        error = self.kinematic_error(path)
-        verdict = (
-            f"kinematical to {100.0 * error:.2g} %"
-            if error < NOT_KINEMATICAL
-            else "extinction matters at the Bragg angle, the weak beam is kinematical"
-        )
-        along = f"{path:.3g} µm" if math.isfinite(path) else "the whole sample"
-        return (
-            f"beam height {beam_height:.3g} µm, {along} along the diffracted beam; "
-            f"extinction length {self.extinction_length:.3g} µm: {verdict}"
-        )
 
     @property
     def _amplitude(self) -> float:

@@ -116,6 +116,23 @@ class RayGrid:
         """
         return self.centres(pixels)[..., None, :] + self.sample_offsets
 
+    def length_along(self, direction: Floats) -> float:
+        """Longest way across the image's parallelogram in the sample, along a line in its plane.
+
+        Parameters
+        ----------
+        direction : (3,) ndarray
+            Unit vector, sample frame.
+
+        Returns
+        -------
+        float
+            In µm.
+        """
+        edges = np.stack([self.rows * self.row_step, self.columns * self.column_step], axis=1)
+        shares = np.linalg.lstsq(edges, direction, rcond=None)[0]
+        return 1.0 / float(np.abs(shares).max())
+
     @property
     def on_camera(self) -> bool:
         """Whether `row_positions` are those on the camera: the scattering plane leans.

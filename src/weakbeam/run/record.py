@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.inputs import Fingerprint, fingerprint_of
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.strength import NOT_KINEMATICAL
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
 from weakbeam.instrument.passage import approximations
@@ -241,7 +240,7 @@ def _notes(
     loosened = max(deformation.tolerance for deformation in deformations)
     notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
     notes += approximations(setups[0].optics.stops)
-    notes += validity_notes(setups, NOT_KINEMATICAL)
+    notes += validity_notes(setups, scanned=True)
     if masked:
         notes.append(
             f"{masked} rays pass where the crystal is folded or its field infinite; "

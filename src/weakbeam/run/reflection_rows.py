@@ -37,6 +37,13 @@ class ReflectionRow:
         relative to the perfect crystal of their own reflection; this tells how they compare.
     extinction_length : float
         In µm.
+    peak_loss : float
+        Share of the incident beam that the perfect crystal diffracts away at its peak, per path
+        (1/µm); see `weakbeam.diffraction.depletion`.
+    peak_loss_over_field, absorbed_over_field : float
+        Shares that are diffracted and absorbed on the way through the field of view.
+    kinematical_from : float
+        Angle off the peak (rad) from which on images are kinematical to 5 %.
     """
 
     entry: str
@@ -51,6 +58,10 @@ class ReflectionRow:
     structure_factor: float
     relative_power: float
     extinction_length: float
+    peak_loss: float
+    peak_loss_over_field: float
+    absorbed_over_field: float
+    kinematical_from: float
 
 
 def reflection_rows(setups: Sequence[Setup]) -> tuple[ReflectionRow, ...]:
@@ -69,6 +80,7 @@ def reflection_rows(setups: Sequence[Setup]) -> tuple[ReflectionRow, ...]:
     strengths = [setup.strength for setup in setups]
     powers = [strength.scattering_power if strength else math.nan for strength in strengths]
     for setup, strength, power in zip(setups, strengths, powers, strict=True):
+        depletion = setup.depletion
         rows.append(
             ReflectionRow(
                 entry=entry_name(start),
@@ -80,6 +92,10 @@ def reflection_rows(setups: Sequence[Setup]) -> tuple[ReflectionRow, ...]:
                 structure_factor=strength.structure_factor if strength else math.nan,
                 relative_power=power / max(powers),
                 extinction_length=strength.extinction_length if strength else math.nan,
+                peak_loss=float(depletion.per_path()) if depletion else math.nan,
+                peak_loss_over_field=float(depletion.over_path()) if depletion else math.nan,
+                absorbed_over_field=depletion.absorbed if depletion else math.nan,
+                kinematical_from=depletion.harmless_from if depletion else math.nan,
             )
         )
         start += len(setup.scans)
@@ -94,9 +110,16 @@ def reflection_fields(rows: Sequence[ReflectionRow]) -> Fields:
         "hkl": np.array([row.hkl for row in rows]),
         "geometry": [row.geometry for row in rows],
     }
-    for name in ("theta", "eta", "mu", "omega", "chi", "phi"):
+    for name in ("theta", "eta", "mu", "omega", "chi", "phi", "kinematical_from"):
         columns[name] = (np.degrees([getattr(row, name) for row in rows]), "deg")
-    units = {"structure_factor": "", "relative_power": "", "extinction_length": "um"}
+    units = {
+        "structure_factor": "",
+        "relative_power": "",
+        "extinction_length": "um",
+        "peak_loss": "1/um",
+        "peak_loss_over_field": "",
+        "absorbed_over_field": "",
+    }
     for name, unit in units.items():
         columns[name] = (np.array([getattr(row, name) for row in rows]), unit)
     return columns
@@ -105,6 +128,7 @@ def reflection_fields(rows: Sequence[ReflectionRow]) -> Fields:
 def reflection_table(rows: Sequence[ReflectionRow]) -> str:
     """The table as text with aligned columns."""
     heads = ["entry", "h", "k", "l", "θ (°)", "η (°)", "μ (°)", "ω (°)", "|F| (e)", "power"]
+    heads.append("loss (%/µm)")
     lines = [heads]
     for row in rows:
         angles = (row.theta, row.eta, row.mu, row.omega)
@@ -115,6 +139,7 @@ def reflection_table(rows: Sequence[ReflectionRow]) -> str:
                 *(f"{math.degrees(angle):.3f}" for angle in angles),
                 _known(row.structure_factor, ".2f"),
                 _known(row.relative_power, ".3f"),
+                _known(100.0 * row.peak_loss, ".2g"),
             ]
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -124,36 +149,33 @@ def reflection_table(rows: Sequence[ReflectionRow]) -> str:
     )
 
 
-def validity_notes(setups: Sequence[Setup], least_error: float = 0.0) -> list[str]:
+def validity_notes(setups: Sequence[Setup], scanned: bool = False) -> list[str]:
     """Whether kinematical theory holds, in one line for the reflection where it is worst.
 
     Parameters
     ----------
     setups : sequence of Setup
         One per reflection.
-    least_error : float
-        Only reflections count whose intensity is off by this share at the Bragg angle.
+    scanned : bool
+        Only reflections count whose scan comes so close to the peak that intensities are off by
+        `NOT_KINEMATICAL`.
 
     Returns
     -------
     list of str
         Empty where no reflection counts, or the atoms are not known.
     """
-    height = setups[0].beam.height
     inexact = []
     for setup in setups:
-        strength = setup.strength
-        if strength is None:
+        depletion = setup.depletion
+        if depletion is None:
             continue
-        path = strength.path_in_beam(height, setup.geometry.eta)
-        error = strength.kinematic_error(path)
-        if error >= least_error:
-            # The error ends at 1; the number of extinction lengths goes on.
-            inexact.append((path / strength.extinction_length, setup, strength))
+        if not scanned or setup.nearest_to_peak < depletion.harmless_from:
+            inexact.append((depletion, setup))
     if not inexact:
         return []
-    _, worst, strength = max(inexact, key=lambda entry: entry[0])
-    note = strength.validity_note(height, worst.geometry.eta)
+    depletion, worst = max(inexact, key=lambda entry: entry[0].size)
+    note = depletion.note()
     if len(setups) == 1:
         return [note]
     hkl = " ".join(map(str, worst.hkl))
