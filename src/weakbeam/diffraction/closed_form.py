@@ -51,7 +51,7 @@ class ClosedForm(NamedTuple):
     distance: Floats
     """(3,): distance · q is how far that chord passes from the centre of the circle."""
     radius: float
-    """Of the circle; limits are chord · q ± √(radius² - (distance · q)²), none if it is infinite."""
+    """Of the circle, whose limits are chord · q ± √(radius² - (distance · q)²); may be infinite."""
 
     def __call__(self, q_imaging: Floats) -> Floats:
         """Density at q, (..., 3)."""
