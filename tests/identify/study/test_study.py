@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from weakbeam.cli.main import weakbeam
+from weakbeam.cli.program import weakbeam
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.observation import Noise
