@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 from bliss_files import angles, frames, write_bliss
 from damage import DAMAGES
@@ -156,3 +157,24 @@ def test_a_stored_experiment_names_its_files_before_they_are_read(weakbeam, soun
         )
         assert result.status == 2
         assert str(camera) in last
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("1.1/library/types/burgers", "burgers"),
+        ("1.1/library/members", "is a training set"),
+        ("1.1/library/conditions/perfect_intensity", "perfect_intensity"),
+    ],
+)
+def test_a_library_without_one_of_its_tables(weakbeam, sound, tmp_path, monkeypatch, place, told):
+    monkeypatch.chdir(sound)
+    file = tmp_path / "library.h5"
+    shutil.copy(sound / "library" / "library.h5", file)
+    with h5py.File(file, "r+") as opened:
+        del opened[place]
+    result = weakbeam("identify", "match", "run/weakbeam.h5#2", "-l", file, "-o", tmp_path / "new")
+    assert result.status == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"weakbeam: --library = '{file}': ")
+    assert told in line

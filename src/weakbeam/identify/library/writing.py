@@ -41,6 +41,7 @@ from weakbeam.identify.library.tables import (
 from weakbeam.identify.library.training import Drawn, TrainingPlan, TrainingSample, plan_training
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
+from weakbeam.io.guard import Fault, telling_damage
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
 from weakbeam.io.lock import alone_in
 from weakbeam.io.targets import EXPERIMENT, LIBRARY, claim, claim_folder, place_bytes
@@ -256,14 +257,17 @@ def read_library(path: str | os.PathLike[str], in_memory: bool | None = None) ->
         raise InputError("library", str(place), "is a training set, not a library")
     if in_memory is None:
         in_memory = stored.nbytes < _SHARE_OF_MEMORY * physical_memory()
-    return Library(
-        stored_experiment(configuration, place),
-        conditions_from(tables["conditions"]),
-        types_from(tables["types"]),
-        members_from(tables["members"]),
-        stored[:] if in_memory else stored,
-        tables["conditions"]["perfect_intensity"],
-    )
+    with telling_damage(place, "library"):
+        conditions = conditions_from(tables["conditions"])
+        types = types_from(tables["types"])
+        members = members_from(tables["members"])
+        perfect = tables["conditions"]["perfect_intensity"]
+        counts = (len(members.types), len(conditions))
+        if stored.shape[:2] != counts or not set(members.types.tolist()) <= set(range(len(types))):
+            raise Fault("/1.1/library", "does not belong to the images")
+    images = stored[:] if in_memory else stored
+    experiment = stored_experiment(configuration, place)
+    return Library(experiment, conditions, types, members, images, perfect)
 
 
 def member_entries(renderer: Renderer, count: int, dtype: np.dtype[Any]) -> list[Entry]:
