@@ -173,7 +173,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
         rerun(file, tmp_path / "run")
     with h5py.File(file, "r+") as opened:
         del opened["1.1/simulation/environment"]
-    with pytest.raises(InputError, match="does not tell where it came from"):
+    with pytest.raises(InputError, match="simulation/environment: is missing"):
         rerun(file)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from weakbeam.batch.shard import task_id
+from weakbeam.core.notices import notice
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.io.file_comparison import (
@@ -24,6 +25,7 @@ from weakbeam.io.reading import frames_done, read_configuration, read_entry
 from weakbeam.io.shard_reading import read_samples, sample_count
 from weakbeam.run.record import record
 from weakbeam.run.simulate import simulate
+from weakbeam.run.stored import files_named, stored_experiment
 
 Progress = Callable[[float], None]
 
@@ -121,8 +123,8 @@ def rerun(
             raise InputError("folder", str(folder), allowed)
         return _rerun_shard(path, workers, progress)
     origin = read_provenance(path)
-    inputs = _changed_inputs(origin.inputs)
     experiment = _experiment(read_configuration(path), path)
+    inputs = _changed_inputs(origin.inputs, experiment, path)
     with ExitStack() as until_the_end:
         if folder is None:
             # Nobody sees the figures of a temporary folder.
@@ -184,7 +186,7 @@ def _rerun_shard(path: Path, workers: int | None, progress: Progress | None) -> 
 
 def _experiment(text: str, path: Path) -> Experiment:
     try:
-        return Experiment.from_toml_text(text, str(path))
+        return stored_experiment(text, path)
     except InputError as error:
         allowed = f"its experiment is none of this version ({error})"
         raise InputError("file", str(path), allowed) from None
@@ -198,9 +200,14 @@ def _changed_versions(version: str, then: Mapping[str, str]) -> tuple[Change, ..
     return tuple(Change(*pair) for pair in pairs if pair[1] != pair[2])
 
 
-def _changed_inputs(then: Mapping[str, str]) -> tuple[Change, ...]:
+def _changed_inputs(
+    then: Mapping[str, str], experiment: Experiment, path: Path
+) -> tuple[Change, ...]:
     changes = []
+    told = {name for _, name in files_named(experiment.model_dump(exclude_none=True))}
     for name, stored in then.items():
+        if name not in told:
+            notice(f"{path} compares the file {name} with what it was")
         try:
             now = file_sha256(name)
         except OSError as error:

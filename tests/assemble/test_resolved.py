@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from weakbeam import record, simulate
 from weakbeam.assemble import assemble, assemble_all, resolve, resolved
-from weakbeam.cli.main import weakbeam
+from weakbeam.cli.program import weakbeam
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.run.estimate import check_memory, check_resources, estimate

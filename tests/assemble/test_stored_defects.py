@@ -184,7 +184,7 @@ def test_files_without_defects_say_so(tmp_path):
         (tmp_path / "text.h5", "no readable HDF5 file"),
         (tmp_path / "other.h5", "not written by weakbeam"),
         (tmp_path / "absent.h5", "no such file"),
-        (tmp_path, "no such file"),
+        (tmp_path, "is a folder"),
     ):
         with pytest.raises(InputError, match=said) as raised:
             images(read_from(path, small()))
@@ -195,9 +195,9 @@ def test_a_damaged_list_says_so(tmp_path):
     file = record(small(defects=(KINDS["random"],)), tmp_path, workers=1).file
     with h5py.File(file, "r+") as opened:
         opened["1.1/sample/defects/burgers_vector"][3] = 0.0
-    with pytest.raises(InputError, match="damaged list of defects: a Burgers vector is zero"):
+    with pytest.raises(InputError, match=r"damaged.*a Burgers vector is zero"):
         images(read_from(file, small()))
     with h5py.File(file, "r+") as opened:
         opened["1.1/sample/defects/poisson_ratio"][3] = 0.7
-    with pytest.raises(InputError, match="damaged list of defects: poisson_ratio"):
+    with pytest.raises(InputError, match=r"damaged.*poisson_ratio"):
         images(read_from(file, small()))

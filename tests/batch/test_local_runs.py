@@ -168,7 +168,7 @@ def test_places_that_are_no_folders(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; it must be a folder"):
         run_sweep(small_sweep(CHI), tmp_path / "file")
-    with pytest.raises(InputError, match="cannot be created: Not a directory"):
+    with pytest.raises(InputError, match="which is no folder"):
         run_sweep(small_sweep(CHI), tmp_path / "file" / "below")
 
 

@@ -239,10 +239,10 @@ def test_full_disk_for_the_figures(weakbeam, tmp_path, monkeypatch):
     small = Experiment().with_settings(["camera.pixels=[4, 6]", "output.figures=false"])
     file = record(small, tmp_path / "run").file
 
-    def fail(path, data):
+    def fail(path, target):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    monkeypatch.setattr("pathlib.Path.replace", fail)
     again = ("forward", "-o", tmp_path / "again", "--set", "camera.pixels=[4, 6]")
     for command in [("show", file), again]:
         result = weakbeam(*command)

@@ -54,6 +54,9 @@ def test_a_file_that_is_there_is_kept(weakbeam, old, tmp_path):
     assert result.status == 2
     assert "--force" in result.err.splitlines()[-1]
     assert new.read_text() == "# mine"
+    kept = weakbeam("convert", old, "-o", new, "--force")
+    assert (kept.status, new.read_text()) == (2, "# mine")
+    new.write_text("[beam]\nenergy_keV = 18.0\n")
     assert weakbeam("convert", old, "-o", new, "--force").status == 0
 
 

@@ -132,7 +132,10 @@ def test_init_keeps_what_is_there(call, tmp_path):
     assert (folder / "default.toml").read_text() == "# mine"
     assert (folder / "weak-beam.toml").exists()
     call("dfxm-init", "--dest", folder, "--force")
-    assert (folder / "default.toml").read_text() != "# mine"
+    assert (folder / "default.toml").read_text() == "# mine"
+    (folder / "default.toml").write_text("[camera]\nseed = 3\n")
+    call("dfxm-init", "--dest", folder, "--force")
+    assert "seed = 3" not in (folder / "default.toml").read_text()
 
 
 def test_weakbeam_forward_names_the_command_that_converts(weakbeam, old, tmp_path):

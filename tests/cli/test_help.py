@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from weakbeam.cli.main import weakbeam as program
+from weakbeam.cli.program import weakbeam as program
 
 HEAVY = ("numpy", "scipy", "matplotlib", "numba", "h5py", "gemmi", "pydantic", "xraydb", "tqdm")
 

@@ -27,7 +27,7 @@ def test_makes_a_library(weakbeam, tmp_path):
     assert len(read_library(tmp_path).visible) == 36
     again = weakbeam("identify", "generate", *SMALL, "-o", tmp_path)
     assert again.status == 2
-    assert "holds library.h5 already" in again.err
+    assert "library.h5': exists" in again.err
     more = weakbeam("identify", "generate", *SMALL, "-o", tmp_path, "--overwrite", "-q")
     assert (more.status, more.out, more.err) == (0, "", "")
 

@@ -96,6 +96,8 @@ def test_list_of_the_entries(weakbeam, measured):
         (["1.1", "--entries", "1-2", "--over", "mu"], "cannot be combined"),
         (["--entries", "1-2", "--over", "mu"], "moves no motor"),
         (["--entries", "1,1", "--over", "mu"], "--over = 'mu': stood at -8.9"),
+        (["--theta", "-9"], "--theta = -9.0"),
+        (["--theta", "nan"], "--theta = nan"),
     ],
 )
 def test_mistakes_end_in_one_line_and_leave_nothing(weakbeam, measured, tmp_path, arguments, said):

@@ -145,9 +145,15 @@ class TestInit:
         mine.write_text("mine")
         result = CliRunner().invoke(init, ["--dest", str(tmp_path)])
         assert isinstance(result.exception, InputError)
-        assert str(result.exception) == f"{mine}: exists; use --force or another --dest"
+        told = "exists: use --force or another --dest"
+        assert str(result.exception) == f"--dest = {str(mine)!r}: {told}"
         assert mine.read_text() == "mine"
         assert list(tmp_path.iterdir()) == [mine]
+        # What is no experiment stays even so.
+        forced = CliRunner().invoke(init, ["--dest", str(tmp_path), "--force"])
+        assert "is not a template" in str(forced.exception)
+        assert mine.read_text() == "mine"
+        mine.write_text("[camera]\nseed = 5\n")
         forced = CliRunner().invoke(init, ["--dest", str(tmp_path), "--force"])
         assert forced.exit_code == 0
         assert mine.read_text() == TEMPLATES["strain"].text
@@ -160,9 +166,9 @@ class TestInit:
         for arguments, message in (
             (["--template", "nope"], "--template = 'nope': must be one of default, weak-beam,"),
             (["--dest", str(blocker)], "must be a folder"),
-            (["--dest", str(blocker / "below")], "cannot be written: Not a directory"),
-            (["--dest", str(tmp_path / "folder")], "strain.toml: exists"),
-            (["--dest", "/proc/none"], "cannot be written: "),
+            (["--dest", str(blocker / "below")], "which is no folder"),
+            (["--dest", str(tmp_path / "folder")], "is a folder; give a file"),
+            (["--dest", "/proc/none"], "/proc/none"),
         ):
             result = CliRunner().invoke(init, arguments + force)
             assert isinstance(result.exception, InputError), arguments

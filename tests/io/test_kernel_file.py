@@ -65,11 +65,16 @@ def test_existing_files_are_kept(kernel, tmp_path):
     with pytest.raises(InputError, match="exists"):
         write_kernel(path, kernel)
     assert path.read_text() == "precious"
-    write_kernel(path, kernel, overwrite=True)
-    assert read_kernel(path).rays == kernel.rays
+    with pytest.raises(InputError, match="is not a kernel"):
+        write_kernel(path, kernel, overwrite=True)
+    assert path.read_text() == "precious"
+    path.write_text("")
+    for _ in range(2):
+        write_kernel(path, kernel, overwrite=True)
+        assert read_kernel(path).rays == kernel.rays
     with pytest.raises(InputError, match="is a folder"):
         write_kernel(tmp_path, kernel)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="is no folder"):
         write_kernel(path / "below.h5", kernel)
 
 

@@ -60,5 +60,5 @@ def test_nothing_is_written_over_unasked(tmp_path):
         write_maps(other, "1.1", MAPS, overwrite=True)
     assert other.read_bytes() == b"measured data"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.h5", "maps.h5"]
-    with pytest.raises(InputError, match="cannot be created"):
+    with pytest.raises(InputError, match="is no folder"):
         write_maps(other / "maps.h5", "1.1", MAPS)

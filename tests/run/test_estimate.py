@@ -108,3 +108,19 @@ def test_many_lines_take_longer_and_a_wall_does_not():
     assert of(RandomDislocations(count=10_000)).memory < 2e9
     known = estimate(one, workers=1, lines=10_000)
     assert known.seconds > 0.9 * times[4]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "lines", "measured"),
+    [([20, 60], 20_000, 6.4), ([85, 255], 20_000, 12.0), ([20, 60], 100_000, 36.0)],
+)
+def test_many_lines_take_about_what_was_measured(pixels, lines, measured):
+    """On one core; in a small field nearly all lines are near every point."""
+    camera = f"camera.pixels={pixels}"
+    crowd = Experiment().with_settings([camera, f"defects=[{{kind='random', count={lines}}}]"])
+    assert 0.5 * measured < estimate(crowd, workers=1).seconds < 2.0 * measured
+
+
+def test_a_million_lines_in_a_small_field_take_minutes():
+    keys = ["camera.pixels=[20, 60]", "defects=[{kind='random', count=1000000}]"]
+    assert estimate(Experiment().with_settings(keys), workers=2).seconds > 100.0

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import platform
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 from weakbeam import simulate
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
+from weakbeam.io.lock import LOCK, alone_in
 from weakbeam.io.reading import entry_names, frames_done, read_entry, read_frames
 from weakbeam.plot.drawing import Artist, Drawing
 from weakbeam.plot.files import save_all
@@ -205,6 +210,9 @@ def test_perfect_twin_has_no_dislocation(tmp_path):
 
 def test_folder_with_another_experiment_file_is_refused(tmp_path):
     (tmp_path / "experiment.toml").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"experiment\.toml.*stays as it is"):
+        record(SCAN, tmp_path, overwrite=True)
+    (tmp_path / "experiment.toml").write_text("[camera]\nseed = 5\n")
     with pytest.raises(InputError, match=r"experiment\.toml already"):
         record(SCAN, tmp_path)
     (tmp_path / "experiment.toml").write_text(SCAN.to_toml(), encoding="utf-8")
@@ -242,9 +250,10 @@ def test_figures_of_another_process_are_those_of_this_one(tmp_path, monkeypatch,
 
 def test_figures_that_cannot_be_written_are_told(tmp_path):
     (tmp_path / "figures").write_text("in the way")
-    with pytest.raises(InputError, match=r"figures.*cannot be created: File exists"):
+    with pytest.raises(InputError, match=r"figures.*must be a folder"):
         record(SCAN.with_settings(["output.figures=true"]), tmp_path)
-    assert read_entry(tmp_path / "weakbeam.h5").end_reason == "SUCCESS"
+    # Before anything was computed.
+    assert [item.name for item in tmp_path.iterdir()] == ["figures"]
 
 
 def test_without_figures_no_process_is_started(tmp_path, monkeypatch):
@@ -260,3 +269,29 @@ def test_a_thick_beam_is_said_not_to_be_kinematical(tmp_path):
     assert any("not kinematical at the peak" in note for note in notes)
     settings = ["camera.pixels=[4, 9]", "camera.pixel_nm=100"]
     assert not record(SCAN.with_settings(settings), tmp_path / "thin").notes
+
+
+def test_a_run_killed_before_its_figures_draws_them(tmp_path):
+    experiment = SCAN.with_settings(["output.figures=true"])
+    whole = record(experiment, tmp_path)
+    pictures = {path: path.read_bytes() for path in whole.figures}
+    assert len(pictures) >= 4
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock = {"host": platform.node(), "pid": gone.pid, "started": "long ago"}
+    (tmp_path / LOCK).write_text(json.dumps(lock), encoding="utf-8")
+    for path in whole.figures[1:]:
+        path.unlink()
+    again = record(experiment, tmp_path, resume=True)
+    assert {path: path.read_bytes() for path in again.figures} == pictures
+    assert not (tmp_path / LOCK).exists()
+    assert not again.unchanged
+    assert record(experiment, tmp_path, resume=True).unchanged
+
+
+def test_a_complete_run_is_left_alone_while_another_process_works_there(tmp_path):
+    experiment = SCAN.with_settings(["output.figures=true"])
+    whole = record(experiment, tmp_path)
+    whole.figures[0].unlink()
+    with alone_in(tmp_path), pytest.raises(InputError, match="is in use"):
+        record(experiment, tmp_path, resume=True)

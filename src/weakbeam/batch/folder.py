@@ -19,6 +19,7 @@ from weakbeam.batch.receipts import Receipt, placed, read_receipt
 from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import is_running
+from weakbeam.io.targets import INDEX, NOTE, TASKS, claim, claim_folder
 
 _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
@@ -64,7 +65,8 @@ class SweepFolder:
             name = (self.path / "sweep.txt").read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             name = ""
-        if not name or not (self.plans / name).is_file():
+        # A name of one part: the note of a stranger must not lead out of the folder.
+        if not name or Path(name).name != name or not (self.plans / name).is_file():
             raise InputError(str(self.path), None, "holds no sweep")
         return self.plans / name
 
@@ -101,6 +103,10 @@ class SweepFolder:
             If the disk fails.
         """
         plan = self.plan(sweep.digest)
+        claim_folder(self.plans)
+        claim_folder(self.shards)
+        for name, kind in {"sweep.txt": NOTE, "tasks.csv": TASKS, "sweep.h5": INDEX}.items():
+            claim(self.path / name, kind, overwrite=True)
         if not resume and (self.plans.exists() or self.shards.exists()):
             raise InputError(
                 "folder", str(self.path), "holds a sweep; `resume` goes on with it or extends it"

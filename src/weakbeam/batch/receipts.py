@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from weakbeam.io.provenance import file_sha256
+from weakbeam.io.targets import claim_regular
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class Receipt:
         """Whether the file is there in its full length; if `thorough`, with the same bytes."""
         if not self.file:
             return True
+        if Path(self.file).name != self.file:
+            # The receipt of a stranger must not lead out of the folder.
+            return False
         path = folder / self.file
         try:
             if path.stat().st_size != self.size:
@@ -138,6 +142,7 @@ def placed(draft: Path, path: Path) -> Iterator[None]:
 
 def move_into_place(draft: Path, path: Path) -> None:
     """Give a complete file its name, once its bytes are on the disk."""
+    claim_regular(path)
     with draft.open("rb+") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)

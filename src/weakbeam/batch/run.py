@@ -18,6 +18,7 @@ from weakbeam.batch.receipts import Failure
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment.sweep import ExecutorOptions
 from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.targets import claim_folder
 
 MANY_TASKS = 1_000_000
 """More tasks than this are to be asked for explicitly."""
@@ -138,8 +139,7 @@ def run_sweep(
     """
     options = options or sweep.manifest.executor
     place = SweepFolder(Path(folder))
-    if place.path.exists() and not place.path.is_dir():
-        raise InputError("folder", str(folder), "is a file; it must be a folder")
+    claim_folder(place.path)
     executor = executor_for(sweep, place.path, options)
     try:
         place.path.mkdir(parents=True, exist_ok=True)

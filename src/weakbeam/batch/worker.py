@@ -50,7 +50,8 @@ def _room(folder: str, digest: str) -> int:
 
     from weakbeam.batch.folder import SweepFolder
     from weakbeam.batch.manifest import read_sweep
-    from weakbeam.run.estimate import estimate, frame_type, physical_memory
+    from weakbeam.core.memory import physical_memory
+    from weakbeam.run.estimate import estimate, frame_type
 
     base = read_sweep(SweepFolder(Path(folder)).plan(digest)).base
     pixels = base.camera.pixels[0] * base.camera.pixels[1]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli.options import (
+    Number,
+    OutputPath,
     experiment_of,
     experiment_options,
     quiet_option,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("kernel.h5"),
     show_default=True,
     metavar="FILE",
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--ranges",
-    type=click.FloatRange(min=0.0, min_open=True, max=10.0),
+    type=Number(1e-12, 10.0),
     nargs=3,
     metavar="R1 R2 R3",
     help="Full widths of the grid along rock', roll and 2theta, in units of |Q|, centred on the "
@@ -99,7 +101,7 @@ def bootstrap(
     if not (1.0 <= rays <= 1e15 and rays == int(rays)):
         raise InputError("--rays", rays, "must be a whole number from 1 to 1e15")
     _check_memory(rays, bins, workers)
-    check_writable(output, overwrite=overwrite)
+    check_writable(output, overwrite=overwrite, inputs=[] if config is None else [config])
     box = None if ranges is None else [(-width / 2.0, width / 2.0) for width in ranges]
     started = time.monotonic()
     with progress(rays, "ray", "tracing", quiet) as update:
@@ -162,9 +164,9 @@ def ray_optics(
 
 
 def _check_memory(rays: float, bins: tuple[int, int, int], workers: int | None) -> None:
+    from weakbeam.core.memory import physical_memory
     from weakbeam.core.workers import worker_count
     from weakbeam.errors import InputError
-    from weakbeam.run.estimate import physical_memory
 
     # A grid of counters for each thread, then the densities and what writes them.
     counter = 4 if rays < 1 << 31 else 8

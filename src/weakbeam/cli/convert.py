@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from weakbeam.cli.options import text_with_flags
+from weakbeam.cli.options import OutputPath, text_with_flags
 
 
 @click.command()
@@ -14,7 +14,7 @@ from weakbeam.cli.options import text_with_flags
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     metavar="FILE",
     help="Write the experiment there.  [default: print it]",
 )
@@ -40,11 +40,15 @@ def convert(file: Path, output: Path | None, reproduce: bool, force: bool, quiet
     from weakbeam.compat.conversion import is_dfxm_geo
     from weakbeam.errors import InputError
     from weakbeam.experiment.toml_text import read_toml
+    from weakbeam.io.targets import EXPERIMENT, claim, place_bytes
 
     data = read_toml(file)
     if not is_dfxm_geo(data):
         raise InputError(str(file), None, "has no key of dfxm-geo; it may be an experiment already")
     conversion = converted(data, reproduce=reproduce, folder=file.parent)
+    if output is not None:
+        advice = "use --force or another --output"
+        claim(output, EXPERIMENT, overwrite=force, inputs=[file], advice=advice)
     # What physics refuses is told before anything is written.
     assemble_all(conversion.experiment)
     if not quiet:
@@ -55,10 +59,5 @@ def convert(file: Path, output: Path | None, reproduce: bool, force: bool, quiet
     if output is None:
         click.echo(text.rstrip())
         return
-    if output.exists() and not force:
-        raise InputError(str(output), None, "exists; use --force or another --output")
-    try:
-        output.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise InputError(str(output), None, f"cannot be written: {error.strerror}") from None
+    place_bytes(output, text.encode())
     click.echo(f"wrote {output}")

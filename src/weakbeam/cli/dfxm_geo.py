@@ -17,8 +17,9 @@ from weakbeam.cli import forward as forward_command
 from weakbeam.cli import reflections as reflections_command
 from weakbeam.cli.identify_generate import generate
 from weakbeam.cli.init import write_templates
-from weakbeam.cli.options import READER, text_with_flags
+from weakbeam.cli.options import READER, OutputPath, text_with_flags
 from weakbeam.cli.show import show
+from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from weakbeam.compat.conversion import Conversion
@@ -84,6 +85,9 @@ def _forward(context: click.Context, values: Values) -> None:
 
         context.invoke(show, file=values["output"] / FILE)
         return
+    if values["config"] is None:
+        told = "is missing; weakbeam forward has a built-in experiment, dfxm-forward has none"
+        raise InputError("--config", None, told)
     if no_figures:
         values["settings"] = (*values["settings"], "output.figures=false")
     context.invoke(forward_command.forward, **values)
@@ -170,7 +174,7 @@ identify = _command("dfxm-identify", generate, [], _identify)
 @click.command("dfxm-init", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--dest",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("configs"),
     show_default=True,
     metavar="DIR",
@@ -193,3 +197,13 @@ def init(dest: Path, force: bool) -> None:
         click.echo(f"wrote {path}")
     for name in kept:
         click.echo(f"kept  {dest / f'{name}.toml'}")
+
+
+PROGRAMS = {
+    "dfxm-init": init,
+    "dfxm-forward": forward,
+    "dfxm-bootstrap": bootstrap,
+    "dfxm-find-reflections": reflections,
+    "dfxm-identify": identify,
+}
+"""The programs by their names."""

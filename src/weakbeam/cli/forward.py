@@ -56,10 +56,22 @@ def forward(
     if seed is not None:
         settings = (*settings, f"camera.seed={seed}")
     experiment = experiment_of(config, settings)
+    if config is not None and not resume:
+        _keep_what_is_read(config, experiment, output)
     if dry_run:
         _print_plan(experiment, output, workers)
         return
     _simulate(experiment, output, workers, resume, overwrite, verbose, quiet)
+
+
+def _keep_what_is_read(config: Path, experiment: Experiment, output: Path) -> None:
+    """Refuse to write another experiment over the file from which this one was read."""
+    from weakbeam.io.targets import claim_place
+    from weakbeam.run.folder import EXPERIMENT_FILE
+
+    beside = output / EXPERIMENT_FILE
+    if beside.is_file() and beside.read_bytes() != experiment.to_toml().encode():
+        claim_place(beside, inputs=[config])
 
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
@@ -102,11 +114,12 @@ def _simulate(
     import time
 
     from weakbeam.cli.progress import progress
+    from weakbeam.core.interrupts import telling_interrupts
     from weakbeam.plot.drawing import Artist
 
     start = time.monotonic()
     try:
-        with Artist() as artist:
+        with telling_interrupts(), Artist() as artist:
             if experiment.output.figures:
                 artist.start()
             # After the start, so that two processes import their libraries side by side.

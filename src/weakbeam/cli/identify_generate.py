@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from weakbeam.cli.options import (
+    OutputPath,
     experiment_of,
     experiment_options,
     naming_flags,
@@ -19,7 +20,7 @@ from weakbeam.cli.options import (
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("library"),
     show_default=True,
     metavar="DIR",

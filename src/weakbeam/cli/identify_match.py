@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,10 +184,12 @@ def match(
     from weakbeam.identify.match_options import MatchOptions
     from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
+    from weakbeam.io.targets import MATCH, place_bytes
     from weakbeam.plot.drawing import FORMAT, Artist
     from weakbeam.plot.files import save_pictures
 
-    target = check_target(output, "match.json", overwrite, "a match")
+    read = [library, *(Path(re.split("::|#", text)[0]) for text in images)]
+    target = check_target(output, "match.json", overwrite, MATCH, read)
     if turn and not refine:
         raise InputError("--turn", None, "needs --refine")
     with Artist() as artist:
@@ -233,8 +236,7 @@ def match(
         drawings = match_drawings(found, candidates.experiment)
         if suffix == FORMAT[1:]:
             artist.submit(drawings)
-        output.mkdir(parents=True, exist_ok=True)
-        target.write_text(found.to_json(), encoding="utf-8")
+        place_bytes(target, found.to_json().encode())
         if not quiet:
             _tell(found)
         click.echo(str(target))

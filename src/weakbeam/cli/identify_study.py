@@ -88,7 +88,11 @@ def study(
       weakbeam identify study -c weak-beam.toml -o study
       weakbeam identify study --set scan.phi.half_range_mrad=0.2 --set scan.phi.steps=9
     """  # noqa: D301 (click needs the character \b itself)
-    target = check_target(output, "study.json", overwrite, "a study")
+    from weakbeam.io.targets import STUDY, TYPES, place_bytes
+
+    read = [] if config is None else [config]
+    target = check_target(output, "study.json", overwrite, STUDY, read)
+    table = check_target(output, "types.csv", overwrite, TYPES, read)
     from weakbeam.cli.progress import progress
     from weakbeam.identify.study.report import (
         check_choice,
@@ -115,13 +119,12 @@ def study(
         )
         choice = decide(found, between, there, max_shift)
     report = report_of(found, choice)
-    output.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(report, indent=1) + "\n")
-    (output / "types.csv").write_text(table_of(found))
+    place_bytes(target, (json.dumps(report, indent=1) + "\n").encode())
+    place_bytes(table, table_of(found).encode())
     if not quiet:
         _tell(found, report)
     click.echo(str(target))
-    click.echo(str(output / "types.csv"))
+    click.echo(str(table))
     if suffix != "none":
         figures = figures_of(found, choice).items()
         pictures = {name: drawing.picture(f".{suffix}") for name, drawing in figures}

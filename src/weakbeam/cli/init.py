@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from weakbeam.cli.options import OutputPath
+
 
 @click.command()
 @click.option(
     "--dest",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("."),
     metavar="DIR",
     help="Folder for the files; made if it does not exist.  [default: the current one]",
@@ -67,30 +69,25 @@ def write_templates(dest: Path, names: tuple[str, ...], *, force: bool = False) 
     Raises
     ------
     InputError
-        If a name is unknown, a file exists and `force` is not set (nothing is written then), or the
-        folder cannot be written to.
+        If a name is unknown, or a file exists that is no template or, unless `force` is set, is one
+        (nothing is written then), or the folder cannot be written to.
     """
     from weakbeam.batch.scripts import SCRIPTS
     from weakbeam.errors import InputError
     from weakbeam.experiment.templates import TEMPLATES
+    from weakbeam.io.targets import TEMPLATE, claim, claim_folder, place_bytes
 
     known = (*TEMPLATES, *SCRIPTS)
     for name in names:
         if name not in known:
             raise InputError("--template", name, f"must be one of {', '.join(known)}")
-    if dest.exists() and not dest.is_dir():
-        raise InputError("--dest", str(dest), "must be a folder")
+    claim_folder(dest, key="--dest")
     files = {name: (f"{name}.toml", t.text) for name, t in TEMPLATES.items()}
     files |= {name: (script.file, script.text) for name, script in SCRIPTS.items()}
     paths = {name: dest / files[name][0] for name in names}
-    try:
-        for path in paths.values():
-            if path.is_dir() or (path.exists() and not force):
-                raise InputError(str(path), None, "exists; use --force or another --dest")
-        dest.mkdir(parents=True, exist_ok=True)
-        for name, path in paths.items():
-            path.write_text(files[name][1], encoding="utf-8", newline="\n")
-    except OSError as error:
-        where = error.filename or dest
-        raise InputError(str(where), None, f"cannot be written: {error.strerror}") from None
+    advice = "use --force or another --dest"
+    for path in paths.values():
+        claim(path, TEMPLATE, overwrite=force, key="--dest", advice=advice)
+    for name, path in paths.items():
+        place_bytes(path, files[name][1].encode())
     return list(paths.values())

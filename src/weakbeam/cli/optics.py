@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options
+from weakbeam.cli.options import OutputPath, experiment_of, experiment_options
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -44,7 +44,7 @@ class Quantity(NamedTuple):
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     metavar="FILE",
     help="Also draw the layout of the beam path: .png, .svg or .pdf.",
 )
@@ -253,10 +253,10 @@ def draw_layout(
     )
     try:
         save(layout_figure(lens, field_height, title=title), path)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError("--output", str(path), str(error)) from None
-    except OSError as error:
-        raise InputError(str(path), None, f"cannot be written: {error.strerror}") from None
 
 
 def _table(groups: dict[str, list[Quantity]]) -> str:

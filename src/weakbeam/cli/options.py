@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,7 @@ from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
+    from weakbeam.io.targets import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,13 +46,26 @@ class Number(click.FloatRange):
         return number
 
 
+class OutputPath(click.Path):
+    """A file or folder to be written; the empty text is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the value of an option, or fail with what it may be."""
+        if not isinstance(value, Path) and not value:
+            self.fail("it is empty; give a name.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def folder_option(help: str, default: str | None = None) -> Callable[[F], F]:
     """``--output``, the folder for what a command makes."""
     more: dict[str, Any] = {} if default is None else {"default": Path(default)}
     return click.option(
         "-o",
         "--output",
-        type=click.Path(path_type=Path),
+        type=OutputPath(),
         metavar="DIR",
         help=help,
         show_default=default is not None,
@@ -76,7 +90,9 @@ def format_option(*more: str) -> Callable[[F], F]:
     )
 
 
-def check_target(folder: Path, name: str, overwrite: bool, what: str) -> Path:
+def check_target(
+    folder: Path, name: str, overwrite: bool, kind: Kind, inputs: Iterable[Path] = ()
+) -> Path:
     """The file that a command will write, looked at before anything is computed.
 
     Parameters
@@ -87,19 +103,20 @@ def check_target(folder: Path, name: str, overwrite: bool, what: str) -> Path:
         Of the file in it.
     overwrite : bool
         Whether it may be there.
-    what : str
-        What it is, to be told.
+    kind : Kind
+        What it is.
+    inputs : iterable of Path
+        What the command reads.
 
     Raises
     ------
     InputError
-        If the folder is a file, or holds one already.
+        If :func:`weakbeam.io.targets.claim` refuses the folder or the file.
     """
-    if not next(place for place in (folder, *folder.absolute().parents) if place.exists()).is_dir():
-        raise InputError("--output", str(folder), "is or lies in a file; it must be a folder")
-    if (folder / name).exists() and not overwrite:
-        raise InputError("--output", str(folder), f"holds {what} already: --overwrite replaces it")
-    return folder / name
+    from weakbeam.io.targets import claim, claim_folder
+
+    claim_folder(folder, inputs=inputs)
+    return claim(folder / name, kind, overwrite=overwrite, inputs=inputs)
 
 
 FLAGS = {

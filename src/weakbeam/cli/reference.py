@@ -7,7 +7,7 @@ from inspect import cleandoc
 
 import click
 
-from weakbeam.cli.main import weakbeam
+from weakbeam.cli.program import weakbeam
 
 __all__ = ["command_reference"]
 

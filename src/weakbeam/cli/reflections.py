@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli import reflection_plan, reflection_table
-from weakbeam.cli.options import experiment_of, experiment_options
+from weakbeam.cli.options import OutputPath, experiment_of, experiment_options
 from weakbeam.cli.reflection_search import Limits, Search, tabulate, with_absorption
 from weakbeam.cli.reflection_table import Table, spaced
 
@@ -87,7 +87,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     metavar="FILE",
     help="Also draw the reflections: .png, .svg or .pdf.",
 )
@@ -221,10 +221,10 @@ def draw(path: Path, table: Table) -> None:
         )
     try:
         save(figure, path)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError("--output", str(path), str(error)) from None
-    except OSError as error:
-        raise InputError(str(path), None, f"cannot be written: {error.strerror}") from None
 
 
 def _refuse(options: Mapping[str, object], geometry: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli.options import folder_option, naming_flags, quiet_option, workers_option
+from weakbeam.errors import RunError
 
 if TYPE_CHECKING:
     from weakbeam.rerun import Rerun
@@ -57,7 +58,7 @@ def rerun(
     if not quiet:
         _print(result)
     if not result.is_identical:
-        raise click.exceptions.Exit(1)
+        raise RunError(_difference(result))
 
 
 def _print_requirements(file: Path) -> None:
@@ -82,14 +83,20 @@ def _print(result: Rerun) -> None:
     elif not result.differing:
         count = f"{result.compared} frames" if result.compared > 1 else "one frame"
         click.echo(f"{result.file}: {count}, the same bit for bit")
-    else:
+
+
+def _difference(result: Rerun) -> str:
+    """What is not the same, in a line: the reason for the status 1."""
+    parts = []
+    if result.differing:
         largest = max(entry.largest for entry in result.frames)
         brightest = max(entry.brightest for entry in result.frames)
-        click.echo(
-            f"{result.file}: {result.differing} of {result.compared} frames differ, by "
-            f"{largest:.3g} at most; the brightest pixel has {brightest:.3g}"
+        parts.append(
+            f"{result.differing} of {result.compared} frames differ, by {largest:.3g} at most; "
+            f"the brightest pixel has {brightest:.3g}"
         )
     if result.others:
         names = ", ".join(result.others[:_NAMES])
         more = f" and {len(result.others) - _NAMES} more" if len(result.others) > _NAMES else ""
-        click.echo(f"{result.file}: differs in {names}{more}")
+        parts.append(f"differs in {names}{more}")
+    return f"{result.file}: {'; '.join(parts)}"

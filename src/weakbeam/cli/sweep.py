@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weakbeam.cli.options import naming_flags
+from weakbeam.cli.options import OutputPath, naming_flags
 from weakbeam.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def sweep() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("weakbeam-sweep"),
     show_default=True,
     metavar="DIR",
@@ -104,6 +104,7 @@ def run(
         _print_plan(described)
         return
     _ask(manifest, described, yes)
+    _name_what_is_outside(manifest, described, options)
     _run(described, output, options, resume, share, quiet)
 
 
@@ -169,6 +170,27 @@ def _ask(manifest: Path, described: Sweep, yes: bool) -> None:
         )
 
 
+def _name_what_is_outside(manifest: Path, described: Sweep, options: ExecutorOptions) -> None:
+    """Tell which files and commands a manifest, which may come from anybody, brings in."""
+    from weakbeam.core.notices import notice
+    from weakbeam.io.guard import outside_of
+    from weakbeam.run.stored import FILE_KEYS, files_named
+
+    named = dict(files_named(described.base.model_dump(exclude_none=True)))
+    for axis in described.manifest.axes:
+        for number, key in enumerate(axis.names):
+            if axis.values is not None and key.rpartition(".")[2] in FILE_KEYS:
+                values = [axis.at(place)[number] for place in range(axis.count)]
+                named |= {f"{key}, value {k}": str(v) for k, v in enumerate(values, 1)}
+    if described.manifest.base is not None:
+        named["base"] = described.manifest.base
+    for key, name in named.items():
+        if [*outside_of(manifest.parent, [name])]:
+            notice(f"{manifest} reads the file {name} ({key}), outside its folder")
+    for line in options.prologue if options.kind != "local" else ():
+        notice(f"{manifest} runs in every job: {line}")
+
+
 def _frames_per_task(described: Sweep) -> int:
     base = described.base
     return base.scan.frames * len(base.reflections or (base.reflection,))
@@ -210,11 +232,13 @@ def _run(
     from weakbeam.batch.index import INDEX, TABLE
     from weakbeam.batch.run import run_sweep
     from weakbeam.cli.sweep_table import LiveTable, duration
+    from weakbeam.core.interrupts import telling_interrupts
 
     start = time.monotonic()
     table = LiveTable(part.tasks(described), _frames_per_task(described), quiet)
     try:
-        with naming_flags(executor="--executor"), closing(table):
+        flags = naming_flags(executor="--executor")
+        with telling_interrupts(), flags, closing(table):
             summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
     except KeyboardInterrupt:
         click.echo("weakbeam: interrupted; --resume goes on with the sweep", err=True)

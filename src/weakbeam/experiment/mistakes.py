@@ -34,7 +34,8 @@ def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Schema]) -
     ordered = sorted(errors, key=lambda error: error["type"] != "extra_forbidden")
     mistakes: dict[str, InputError] = {}
     for error in ordered:
-        mistake = _mistake(error, data, root)
+        # Only the first is told: looking for what the others may have meant would take too long.
+        mistake = _mistake(error, data, root, told=not mistakes)
         mistakes.setdefault(mistake.key, mistake)
     first, *others = mistakes.values()
     if not others:
@@ -53,7 +54,7 @@ def known_keys(root: type[Schema], prefix: str = "") -> Iterator[str]:
             yield from known_keys(table, f"{path}{index}.")
 
 
-def _mistake(error: ErrorDetails, data: Any, root: type[Schema]) -> InputError:
+def _mistake(error: ErrorDetails, data: Any, root: type[Schema], told: bool) -> InputError:
     table: type[Schema] | None = root
     path, value, field = "", data, None
     for part in error["loc"]:
@@ -82,7 +83,8 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Schema]) -> InputError:
             table = nested_table(field.annotation, value)
         elif error["type"] == "extra_forbidden":
             key = _joined(path, _short(toml_key(part)))
-            return InputError(key, _showable(_item(value, part)), _unknown(part, path, table, root))
+            allowed_keys = _unknown(part, path, table, root) if told else "unknown key"
+            return InputError(key, _showable(_item(value, part)), allowed_keys)
 
     inner = error.get("ctx", {}).get("error")
     if isinstance(inner, InputError):

@@ -16,6 +16,8 @@ from weakbeam.experiment.schema import Schema
 MAX_BYTES = 64 * 2**20
 """A larger file is not an experiment file."""
 
+_MOST_PARTS = 100
+
 _COMMENT_COLUMN = 44
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -48,6 +50,9 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:
     """Parse TOML text; `source` names it in the message of an `InputError`."""
+    if _has_long_keys(text):
+        # The time for a key grows with the square of its parts.
+        raise InputError(source, None, "must be TOML; it is nested too deeply")
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -55,6 +60,18 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     except ValueError as error:
         reason = str(error).replace("at end of document", f"at {_end(text)}")
         raise InputError(source, None, f"must be TOML; {reason}") from None
+
+
+def _has_long_keys(text: str) -> bool:
+    """Whether a key or the title of a table has far more parts than any table is deep."""
+    for line in text.split("\n"):
+        if line.count(".") > _MOST_PARTS:
+            *keys, last = line.split("=")
+            keys += [last] if line.lstrip().startswith("[") else []
+            # What stands before in the same line: other keys of an inline table, other numbers.
+            if any(re.split("[,{]", key)[-1].count(".") > _MOST_PARTS for key in keys):
+                return True
+    return False
 
 
 def _end(text: str) -> str:

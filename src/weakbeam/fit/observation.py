@@ -42,17 +42,18 @@ class Noise:
     Raises
     ------
     ValueError
-        If the gain is negative or the floor not positive.
+        If the gain does not lie between 0 and 1e9, or the floor between 1e-15 and 1e15.
     """
 
     gain: float
     floor: float
 
     def __post_init__(self) -> None:
-        if not (0.0 <= self.gain < np.inf and 0.0 < self.floor < np.inf):
+        # Squares of what is divided by them have to fit in single precision.
+        if not (0.0 <= self.gain <= 1e9 and 1e-15 <= self.floor <= 1e15):
             raise ValueError(
-                f"noise of gain {self.gain:g} and floor {self.floor:g}: the gain must not be "
-                "negative and the floor be positive"
+                f"noise of gain {self.gain:g} and floor {self.floor:g}: the gain must lie between "
+                "0 and 1e9 and the floor between 1e-15 and 1e15"
             )
 
     @classmethod

@@ -11,7 +11,6 @@ import numpy as np
 from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment
 from weakbeam.fit.frame_noise import IDEAL_SIGMA, FrameNoise
 from weakbeam.fit.observation import (
     Bools,
@@ -29,6 +28,9 @@ from weakbeam.identify.frame_conditions import (
 )
 from weakbeam.identify.library.library import Library
 from weakbeam.io.images import ImageStack
+from weakbeam.run.stored import stored_experiment
+
+_NO_COUNT = 1e15
 
 _SAME_PIXEL = 1e-3
 """Relative difference that does not matter."""
@@ -142,7 +144,8 @@ def prepare(
 def _cleaned(stack: ImageStack, frame: int, options: ImageOptions) -> tuple[Floats, Bools, Noise]:
     """An image without its dark level, its pixels that count, and its noise."""
     raw = np.asarray(stack.frames[frame], dtype=np.float64)
-    good: Bools = np.isfinite(raw)
+    # No camera counts so far; single precision would overflow.
+    good: Bools = np.abs(raw, dtype=np.float64) < _NO_COUNT
     if not good.any():
         raise InputError("image", stack.source, "has no pixel that is a finite number")
     if options.saturation is not None:
@@ -186,7 +189,7 @@ def _simulated(stack: ImageStack) -> FrameNoise | None:
     """The camera of a simulated image."""
     if stack.configuration is None:
         return None
-    experiment = Experiment.from_toml_text(stack.configuration, stack.source)
+    experiment = stored_experiment(stack.configuration, stack.source)
     return FrameNoise(sharp_detector_of(experiment.camera))
 
 

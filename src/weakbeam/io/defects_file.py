@@ -14,6 +14,7 @@ from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
+from weakbeam.io import guard
 from weakbeam.io.reading import opened
 
 _ENTRY = "1.1"
@@ -79,24 +80,21 @@ def read_defects(path: str, key: str) -> StoredDefects:
         If the file cannot be read, or lists no defects.
     """
     with opened(path, key) as file:
-        sample = file[f"{_ENTRY}/sample"]
-        orientation = np.array(sample["orientation_matrix"][()], dtype=np.float64)
-        table = sample.get("defects", {})
-        columns = {
-            name: values.asstr()[()] if values.dtype.kind == "O" else values[()]
-            for name, values in table.items()
-        }
+        sample = guard.group(file, f"{_ENTRY}/sample")
+        orientation = guard.numbers(sample, "orientation_matrix", kinds="f", shape=(3, 3))
+        columns = guard.table(sample, "defects") if "defects" in sample else {}
     if not len(columns.get("kind", ())):
         raise InputError(key, path, "lists no defects")
-    try:
+    with guard.telling_damage(path, key):
         is_wall = np.isfinite(columns.get("spacing", np.full(len(columns["kind"]), np.nan)))
+        for name in ("burgers_vector", "line", "position"):
+            if not np.isfinite(columns[name]).all():
+                raise guard.Fault(f"/{_ENTRY}/sample/defects/{name}", "has numbers that are none")
         ratios = columns["poisson_ratio"][np.full(len(is_wall), True)]
         parts = tuple(
             _part(columns, IsotropicMedium(ratio), is_wall, ratios == ratio)
             for ratio in dict.fromkeys(ratios.tolist())
         )
-    except (KeyError, ValueError, TypeError, IndexError) as error:
-        raise InputError(key, path, f"has a damaged list of defects: {error}") from None
     return StoredDefects(parts, orientation)
 
 

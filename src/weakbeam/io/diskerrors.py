@@ -19,6 +19,7 @@ _BAD_CHOICE = frozenset(
         errno.EISDIR,
         errno.EAGAIN,
         errno.ENAMETOOLONG,
+        errno.ENOENT,
     }
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import h5py
@@ -13,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.errors import InputError
+from weakbeam.io import guard
 from weakbeam.io.bliss import DETECTOR
-from weakbeam.io.diskerrors import disk_reason
 from weakbeam.io.kernel_file import is_kernel
 from weakbeam.io.library_file import LABELS, TABLES, TRACES
+from weakbeam.io.members import dataset_at, group_at
 from weakbeam.io.reading import entry_names, frames_done, opened, read_frames
 
 _BATCH_BYTES = 64 * 2**20
@@ -96,25 +96,19 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
     InputError
         If it is none of these.
     """
-    if not Path(path).is_file():
-        raise InputError("file", str(path), "there is no such file")
     if is_kernel(path):
         raise InputError("file", str(path), "is a kernel: weakbeam bootstrap makes it again")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("creator") == "weakbeam":
-                groups = [item for item in file.values() if isinstance(item, h5py.Group)]
-                if any("image" in group and "experiment" in group for group in groups):
-                    return "shard"
-                if any("image" in group and "file" in group for group in groups):
-                    allowed = "is the index of a sweep; give one of the files in shards"
-                    raise InputError("file", str(path), allowed)
-    except (OSError, RuntimeError, KeyError) as error:
-        allowed = f"is no readable HDF5 file ({disk_reason(error)})"
-        raise InputError("file", str(path), allowed) from None
+    with guard.reading(path) as file:
+        if guard.attribute(file, "creator", "") == "weakbeam":
+            groups = [group for name in file if (group := group_at(file, name)) is not None]
+            if any("image" in group and "experiment" in group for group in groups):
+                return "shard"
+            if any("image" in group and "file" in group for group in groups):
+                allowed = "is the index of a sweep; give one of the files in shards"
+                raise InputError("file", str(path), allowed)
     first = entry_names(path)[0]
     with opened(path) as file:
-        made = any(name in file[first] for name in (TABLES, LABELS, TRACES))
+        made = any(name in guard.group(file, first) for name in (TABLES, LABELS, TRACES))
     return "library" if made else "run"
 
 
@@ -128,23 +122,19 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
     """
     first = entry_names(path)[0]
     with opened(path) as file:
-        try:
-            group = file[f"{first}/simulation"]
-            names, hashes = (
-                group[f"inputs/{column}"].asstr()[()] if "inputs" in group else ()
-                for column in ("file", "sha256")
-            )
-            return Provenance(
-                version=str(group["version"].asstr()[()]),
-                environment={
-                    name: str(value.asstr()[()]) for name, value in group["environment"].items()
-                },
-                inputs=dict(zip(names, hashes, strict=True)),
-            )
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = disk_reason(error)
-            allowed = f"does not tell where it came from ({reason})"
-            raise InputError("file", str(path), allowed) from None
+        group = guard.group(file, f"{first}/simulation")
+        names, hashes = (
+            guard.texts(group, f"inputs/{column}") if "inputs" in group else []
+            for column in ("file", "sha256")
+        )
+        if len(names) != len(hashes):
+            raise guard.Fault(f"{group.name}/inputs", "has columns of several lengths")
+        programs = guard.group(group, "environment")
+        return Provenance(
+            version=guard.text(group, "version"),
+            environment={name: guard.text(programs, name) for name in programs},
+            inputs=dict(zip(names, hashes, strict=True)),
+        )
 
 
 def compare_frames(
@@ -194,13 +184,13 @@ def other_differences(
     found: list[str] = []
     with opened(stored) as a, opened(repeated) as b:
         for name in entry_names(stored):
-            found += _differing(a[name], b[name], name)
+            found += _differing(guard.group(a, name), guard.group(b, name), name)
     return tuple(found)
 
 
 def _batches(path: str | os.PathLike[str], name: str, frames: int) -> int:
     with opened(path) as file:
-        stack = file[f"{name}/instrument/{DETECTOR}/image"]
+        stack = guard.dataset(file, f"{name}/instrument/{DETECTOR}/image", ndim=3)
         size = int(np.prod(stack.shape[1:])) * int(stack.dtype.itemsize)
     return max(1, -(-frames * size // _BATCH_BYTES))
 
@@ -210,17 +200,17 @@ def _differing(a: h5py.Group, b: h5py.Group, name: str) -> Iterator[str]:
         path = f"{name}/{key}"
         if key in _NOT_COMPARED or path.endswith(f"{DETECTOR}/image"):
             continue
-        if isinstance(a.get(key, getlink=True), h5py.SoftLink):
+        links = [side.get(key, getlink=True) if key in [*side] else None for side in (a, b)]
+        if all(isinstance(link, h5py.SoftLink) for link in links):
             continue
-        if key not in a or key not in b:
-            yield path
-        elif isinstance(a[key], h5py.Group):
-            yield from _differing(a[key], b[key], path)
-        elif not _equal(a[key], b[key]):
+        groups = group_at(a, key), group_at(b, key)
+        if groups[0] is not None and groups[1] is not None:
+            yield from _differing(groups[0], groups[1], path)
+        elif not _equal(dataset_at(a, key), dataset_at(b, key)):
             yield path
 
 
-def _equal(a: h5py.Dataset, b: h5py.Dataset) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
+def _equal(a: h5py.Dataset | None, b: h5py.Dataset | None) -> bool:
+    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
         return False
     return bool(np.array_equal(a[()], b[()], equal_nan=a.dtype.kind == "f"))

@@ -23,9 +23,9 @@ from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.io import edf
 from weakbeam.io.entry import ImageAxis
+from weakbeam.io.guard import attribute, attribute_texts, reading
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.members import dataset_at, group_at, text_at
-from weakbeam.io.reading import telling_damage
 from weakbeam.io.scan_motors import (
     FLY_SUFFIXES,
     motor_positions,
@@ -61,7 +61,7 @@ def scan_names(path: Source) -> dict[str, str]:
     if edf.is_edf(path):
         return edf.scan_names(path)
     assert isinstance(path, str | os.PathLike)
-    with opened(path) as file, telling_damage(path, "file"):
+    with opened(path) as file:
         return {name: text_at(file[name], "title") for name in _entry_names(file, path)}
 
 
@@ -121,7 +121,7 @@ def read_scan(
     if edf.is_edf(path):
         return _checked(edf.read_edf_scan(path, entry, motors, monitor))
     assert isinstance(path, str | os.PathLike)
-    with opened(path) as file, telling_damage(path, "file"):
+    with opened(path) as file:
         names = _entry_names(file, path)
         if entry is not None:
             name = _entry_name(entry, names, path)
@@ -157,7 +157,7 @@ def read_still(path: Source, entry: str, detector: str | None = None) -> Measure
     if edf.is_edf(path):
         return edf.read_edf_still(path, entry)
     assert isinstance(path, str | os.PathLike)
-    with opened(path) as file, telling_damage(path, "file"):
+    with opened(path) as file:
         name = _entry_name(entry, _entry_names(file, path), path)
         chosen, stack, remarks = _stack(file[name], f"{path}::{name}", name, detector)
         frames = file[name][stack].shape[0]
@@ -173,17 +173,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     InputError
         If there is no such file, or it is not readable HDF5.
     """
-    if not Path(path).is_file():
-        raise InputError("file", str(path), "there is no such file")
-    try:
-        try:
-            file = h5py.File(path, "r", locking=False)
-        except OSError:
-            # HDF5 wants the same flag again where this process has the file open.
-            file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError("file", str(path), f"is no readable HDF5 file ({error})") from None
-    with file:
+    with reading(path) as file:
         yield file
 
 
@@ -459,7 +449,7 @@ def _fixed(group: h5py.Group) -> dict[str, tuple[float, str]]:
     for name in positioners:
         value = dataset_at(positioners, name)
         if value is not None and value.ndim == 0 and value.dtype.kind in "fiu":
-            factor, unit = motor_unit(name, value.attrs.get("units", ""))
+            factor, unit = motor_unit(name, attribute(value, "units", ""))
             at = float(value[()])
             found[name] = factor * at if factor != 1.0 else at, unit
     return found
@@ -468,11 +458,13 @@ def _fixed(group: h5py.Group) -> dict[str, tuple[float, str]]:
 def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:
     """The axes of the entry's plot, if they are lengths in the sample."""
     plot = group_at(group, "plot")
-    names = [] if plot is None else list(plot.attrs.get("axes", ()))
+    names = [] if plot is None or "axes" not in plot.attrs else attribute_texts(plot, "axes")
     axes = []
     for name, pixels in zip(names, shape, strict=False):
         values = dataset_at(plot, name)
-        if values is None or values.shape != (pixels,) or values.attrs.get("units") != "um":
+        if values is None or values.shape != (pixels,) or values.dtype.kind not in "fiu":
             return None
-        axes.append(ImageAxis(name, values[()], str(values.attrs.get("long_name", name))))
+        if attribute(values, "units", "") != "um":
+            return None
+        axes.append(ImageAxis(name, values[()], attribute(values, "long_name", name)))
     return (axes[0], axes[1]) if len(axes) == 2 else None

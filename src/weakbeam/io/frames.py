@@ -20,6 +20,8 @@ from weakbeam.errors import InputError, RunError
 from weakbeam.io.chunks import compression_pool
 from weakbeam.io.edf import read_image
 from weakbeam.io.foreign import opened
+from weakbeam.io.guard import dataset as guarded_dataset
+from weakbeam.io.guard import telling_damage
 from weakbeam.io.measured_scan import MeasuredScan
 
 _BLOCK_BYTES = 4 * 2**20
@@ -164,11 +166,10 @@ def _parts(file: h5py.File, scan: MeasuredScan, stack: ExitStack) -> list[_Part]
                 f"({frames_text(range(int(start[0]), int(end[0]) + 1))})"
             )
         inner = whole.file if same_file else stack.enter_context(opened(path))
-        if source.dset_name not in inner:
-            raise RunError(f"{path} has no frames at {source.dset_name}")
         everything = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
         offset = 0 if everything else source.src_space.get_select_bounds()[0][0]
-        dataset = inner[source.dset_name]
+        with telling_damage(path):
+            dataset = guarded_dataset(inner, source.dset_name, kinds="fiu")
         whole_frames = dataset.ndim == 3 and dataset.shape[1:] == whole.shape[1:]
         if not whole_frames or start[1:] != (0, 0) or dataset.is_virtual:
             return [_Part(0, scan.frames, whole, 0)]

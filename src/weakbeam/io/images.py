@@ -13,10 +13,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.core.memory import check_memory_for
 from weakbeam.errors import InputError
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.io.foreign import opened, read_still, scan_names
 from weakbeam.io.frames import read_frames_of
+from weakbeam.io.guard import attribute, numbers
+from weakbeam.io.guard import text as guard_text
 from weakbeam.io.members import dataset_at, group_at
 from weakbeam.io.scan_motors import motor_positions, motor_unit
 
@@ -118,7 +121,13 @@ def read_images(text: str) -> ImageStack:
         raise InputError("image", text, f"cannot be read ({error})") from None
     stack = _three_axes(frames, place)
     numbers = _numbers(place, len(stack))
-    return ImageStack(text, stack[numbers], ({},) * len(numbers))
+    _check_memory(len(numbers) * stack[0].nbytes, place)
+    return ImageStack(text, np.array(stack[numbers]), ({},) * len(numbers))
+
+
+def _check_memory(needed: float, place: _Place) -> None:
+    """Refuse what does not fit, in its type and as the floats that it is worked on as."""
+    check_memory_for(3.0 * needed, "image", place.text, "name single frames, as FILE#FRAME")
 
 
 def _place(text: str) -> _Place:
@@ -137,7 +146,7 @@ def _numbers(place: _Place, count: int) -> list[int]:
 
 
 def _three_axes(frames: NDArray[Any], place: _Place) -> NDArray[Any]:
-    array = np.asarray(frames)
+    array = np.asanyarray(frames)
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or array.dtype.kind not in "fiu" or array.size == 0:
         raise InputError(
@@ -150,7 +159,9 @@ def _three_axes(frames: NDArray[Any], place: _Place) -> NDArray[Any]:
 
 def _npy(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        # Not read before it is known what is wanted of it, and whether that fits in memory.
+        with np.errstate(over="ignore"):
+            return np.asanyarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (ValueError, EOFError):
         # What numpy says of such files speaks of pickles.
         raise InputError("image", str(path), "is no readable npy file") from None
@@ -164,6 +175,8 @@ def _tiff(path: Path) -> NDArray[Any]:
             return np.stack([np.asarray(page) for page in ImageSequence.Iterator(image)])
     except UnidentifiedImageError:
         raise InputError("image", str(path), "is no readable TIFF file") from None
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise InputError("image", str(path), f"is too large ({error})") from None
 
 
 def _fabio(path: Path) -> NDArray[Any]:
@@ -198,6 +211,7 @@ def _from_hdf5(place: _Place) -> ImageStack:
         others = tuple(rest)
     scan = read_still(place.path, entry)
     numbers = _numbers(place, scan.frames)
+    _check_memory(len(numbers) * float(np.prod(scan.shape)) * scan.dtype.itemsize, place)
     frames = read_frames_of(scan, numbers)
     with opened(place.path) as file:
         group = file[scan.entry]
@@ -211,7 +225,7 @@ def _from_hdf5(place: _Place) -> ImageStack:
             _number(group, f"instrument/{scan.detector}/object_pixel_size", "um"),
             _number(group, "instrument/beam/incident_energy", "keV")
             or _number(group, "instrument/monochromator/energy", "keV"),
-            None if hkl is None else tuple(int(n) for n in hkl[()]),  # type: ignore[arg-type]
+            None if hkl is None else _indices(goniometer),
             _configuration(group),
             scan.entry,
             others,
@@ -220,6 +234,8 @@ def _from_hdf5(place: _Place) -> ImageStack:
 
 def _of_dataset(whole: h5py.Dataset, place: _Place) -> ImageStack:
     """The frames of a dataset, of which only those are read that are asked for."""
+    wanted = 1 if whole.ndim == 3 and place.frame is not None else max(len(whole), 1)
+    _check_memory(wanted * whole.nbytes / max(len(whole), 1), place)
     if whole.ndim == 3 and place.frame is not None:
         (number,) = _numbers(place, len(whole))
         stack = _three_axes(whole[number], place)
@@ -265,7 +281,7 @@ def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
             still = dataset_at(group, f"instrument/positioners/{motor}")
             if still is None or still.ndim != 0:
                 continue
-            factor, unit = motor_unit(motor, still.attrs.get("units", ""))
+            factor, unit = motor_unit(motor, attribute(still, "units", ""))
             values = np.full(frames, factor * float(still[()]))
         if unit in _UNITS and len(values) >= frames:
             found[name] = _UNITS[unit] * (np.asarray(values, dtype=np.float64) - zero[motor])
@@ -275,11 +291,21 @@ def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
 def _number(group: h5py.Group, name: str, unit: str) -> float | None:
     """A number, if it is there and of the unit."""
     value = dataset_at(group, name)
-    if value is None or value.ndim != 0 or value.attrs.get("units") != unit:
+    if (
+        value is None
+        or value.ndim != 0
+        or value.dtype.kind not in "fiu"
+        or attribute(value, "units", "") != unit
+    ):
         return None
     return float(value[()])
 
 
+def _indices(goniometer: h5py.Group) -> tuple[int, int, int]:
+    indices = numbers(goniometer, "hkl", kinds="iu", shape=(3,))
+    return int(indices[0]), int(indices[1]), int(indices[2])
+
+
 def _configuration(group: h5py.Group) -> str | None:
     text = dataset_at(group, "simulation/configuration/data")
-    return None if text is None else str(text.asstr()[()])
+    return None if text is None else guard_text(group, "simulation/configuration/data")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,29 +20,32 @@ import numpy as np
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.kernel import AXES, Kernel
 from weakbeam.errors import InputError
-from weakbeam.io import bliss
+from weakbeam.io import bliss, guard
 from weakbeam.io.chunks import compression_pool, create_stack, write_frames
-from weakbeam.io.diskerrors import creation_error, disk_reason
+from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import environment, program_version, timestamp
+from weakbeam.io.targets import KERNEL, claim
 
 _LABELS = {"rock": "q_rock'", "roll": "q_roll", "two_theta": "q_2theta"}
 _NUMBERS = ("rays", "outside", "throughput")
 
 
-def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def check_writable(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Check that a kernel may be written, before the time to compute it is spent.
 
     Raises
     ------
     InputError
-        If the file exists and is not to be overwritten, or its folder cannot be written to.
+        If `weakbeam.io.targets.claim` refuses the file, or its folder cannot be written to.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError("path", str(path), "is a folder; give a file")
-    if path.exists() and not overwrite:
-        raise InputError("path", str(path), "exists; use `overwrite` or another name")
+    advice = "use `overwrite` or another name"
+    path = claim(path, KERNEL, overwrite=overwrite, inputs=inputs, advice=advice)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = _probe(path)
@@ -117,27 +121,22 @@ def read_kernel(path: str | os.PathLike[str], key: str = "acceptance.file") -> K
         If the file does not exist, is no kernel, is truncated, or holds other numbers than were
         written.
     """
-    if not Path(path).is_file():
-        raise InputError(key, str(path), "there is no such file")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            kernel, stored = _read(file)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            key, str(path), f"is no kernel of weakbeam bootstrap, or is damaged ({reason})"
-        ) from None
-    if _sha256(kernel) != stored:
-        raise InputError(key, str(path), "is damaged: its contents do not match the hash inside")
+    with guard.reading(path, key) as file:
+        if not _is_kernel(file):
+            raise InputError(key, str(path), "is no kernel of weakbeam bootstrap")
+        kernel, stored = _read(file)
+        if _sha256(kernel) != stored:
+            allowed = "is damaged: its contents do not match the hash inside"
+            raise InputError(key, str(path), allowed)
     return kernel
 
 
 def is_kernel(path: str | os.PathLike[str]) -> bool:
     """Whether a file is there and holds a kernel, by its content and not its name."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            return file.attrs.get("default") == "kernel" and "kernel/acceptance/density" in file
-    except (OSError, RuntimeError, KeyError):
+        with guard.reading(path) as file:
+            return _is_kernel(file)
+    except InputError:
         return False
 
 
@@ -149,12 +148,12 @@ def read_configuration(path: str | os.PathLike[str]) -> str:
     InputError
         If the file cannot be read.
     """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return str(file["kernel/provenance/configuration/data"].asstr()[()])
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-        reason = disk_reason(error)
-        raise InputError(str(path), None, f"holds no experiment ({reason})") from None
+    with guard.reading(path) as file:
+        return guard.text(file, "kernel/provenance/configuration/data")
+
+
+def _is_kernel(file: h5py.File) -> bool:
+    return guard.attribute(file, "default", "") == "kernel" and "kernel/acceptance" in file
 
 
 def _write(file: h5py.File, kernel: Kernel, configuration: str, pool: ThreadPoolExecutor) -> None:
@@ -216,19 +215,30 @@ def _write_axis(group: h5py.Group, name: str, centers: Floats) -> None:
 
 
 def _read(file: h5py.File) -> tuple[Kernel, str]:
-    entry = file["kernel"]
-    group = entry["acceptance"]
-    rock, roll, two_theta = (group[f"{name}_edges"][()] for name in AXES)
+    entry = guard.group(file, "kernel")
+    group = guard.group(entry, "acceptance")
+    rock, roll, two_theta = (
+        guard.numbers(group, f"{name}_edges", kinds="f", ndim=1) for name in AXES
+    )
+    shape = (len(rock) - 1, len(roll) - 1, len(two_theta) - 1)
     kernel = Kernel(
         edges=(rock, roll, two_theta),
-        table=group["density"][()],
-        rays=int(entry["rays"][()]),
-        outside=float(entry["outside"][()]),
-        throughput=float(entry["throughput"][()]),
-        conditions=json.loads(entry["conditions"].asstr()[()]),
-        tracing=json.loads(entry["tracing"].asstr()[()]),
+        table=guard.numbers(group, "density", kinds="f", shape=shape),
+        rays=int(guard.numbers(entry, "rays", kinds="iu", ndim=0)),
+        outside=guard.number(entry, "outside"),
+        throughput=guard.number(entry, "throughput"),
+        conditions=_record(entry, "conditions"),
+        tracing=_record(entry, "tracing"),
     )
-    return kernel, str(entry["sha256"].asstr()[()])
+    return kernel, guard.text(entry, "sha256")
+
+
+def _record(entry: h5py.Group, name: str) -> dict[str, Any]:
+    """A record that is stored as JSON."""
+    found = json.loads(guard.text(entry, name))
+    if not isinstance(found, dict):
+        raise guard.Fault(f"{entry.name}/{name}", "is no record")
+    return found
 
 
 def _sha256(kernel: Kernel) -> str:

@@ -20,7 +20,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from weakbeam.errors import InputError, RunError
-from weakbeam.io import bliss
+from weakbeam.io import bliss, guard
 from weakbeam.io.chunks import (
     compression_of,
     compression_pool,
@@ -32,6 +32,7 @@ from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry, Fields
 from weakbeam.io.reading import entry_names, opened, read_configuration
 from weakbeam.io.scanfile import ScanFile
+from weakbeam.io.targets import LIBRARY, claim
 
 TABLES = "library"
 """Group of the first entry that holds the tables."""
@@ -49,6 +50,8 @@ Table = dict[str, NDArray[Any]]
 
 class LibraryFile(ScanFile):
     """A library that is being written; made by `new_library`."""
+
+    kind = LIBRARY
 
     def create_labels(self, index: int, name: str, shape: tuple[int, ...], dtype: Any) -> None:
         """Create labels of the frames of an entry that are images themselves.
@@ -139,9 +142,8 @@ def new_library(
     RunError
         If the disk is full or fails.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise InputError("path", str(path), "exists: overwrite it or choose another folder")
+    advice = "overwrite it or choose another folder"
+    path = claim(path, LIBRARY, overwrite=overwrite, advice=advice)
     part = path.with_name(path.name + ".new")
     try:
         with LibraryFile.create(
@@ -204,7 +206,7 @@ class StoredImages:
         frames = np.empty((len(some), *self.shape[1:]), self.dtype)
         with opened(self.path) as file, compression_pool() as pool:
             for place, entry in enumerate(self.entries):
-                stack = file[f"{entry}/instrument/{bliss.DETECTOR}/image"]
+                stack = guard.dataset(file, f"{entry}/instrument/{bliss.DETECTOR}/image", ndim=3)
                 _read(stack, some, frames[:, place], pool)
         return frames if np.ndim(numbers) else frames[0]
 
@@ -237,17 +239,18 @@ def read_tables(path: str | os.PathLike[str]) -> tuple[str, dict[str, Table], St
     configuration = read_configuration(path)
     names = tuple(entry_names(path))
     with opened(path) as file:
-        group = file[names[0]]
+        group = guard.group(file, names[0])
         if TABLES not in group:
             raise InputError(
                 "library", str(path), "has images but no candidates: weakbeam identify generate"
             )
-        tables = {
-            name: {column: values[()] for column, values in table.items()}
-            for name, table in group[TABLES].items()
-        }
-        stack = group[f"instrument/{bliss.DETECTOR}/image"]
+        tables = {name: guard.table(group[TABLES], name) for name in guard.group(group, TABLES)}
+        place = f"instrument/{bliss.DETECTOR}/image"
+        stack = guard.dataset(group, place, kinds="fiu", ndim=3)
         frames, rows, columns = stack.shape
+        for name in names[1:]:
+            # One image of every member under every condition.
+            guard.dataset(file[name], place, kinds=stack.dtype.kind, shape=stack.shape)
         images = StoredImages(Path(path), names, (frames, len(names), rows, columns), stack.dtype)
     return configuration, tables, images
 
@@ -278,9 +281,9 @@ def read_labels(
         If there is no such file, or it has no such labels.
     """
     with opened(path) as file:
-        labels = file.get(f"{entry}/{LABELS}/{name}")
-        if labels is None:
+        if f"{entry}/{LABELS}/{name}" not in file:
             raise InputError("labels", name, f"{path} has no such labels in {entry}")
+        labels = guard.dataset(file, f"{entry}/{LABELS}/{name}", kinds="fiu", ndim=4)
         return np.asarray(labels[frames])
 
 
@@ -295,7 +298,7 @@ def read_traces(path: str | os.PathLike[str], entry: str = "1.1") -> Table:
     with opened(path) as file:
         if f"{entry}/{TRACES}" not in file:
             raise InputError("traces", str(path), f"has none in {entry}: it is no training set")
-        return {name: values[()] for name, values in file[f"{entry}/{TRACES}"].items()}
+        return guard.table(file[entry], TRACES)
 
 
 def _read(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -108,11 +109,9 @@ def refuse_if_held(path: Path) -> None:
         If it is held, or may be by a process of another computer.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     except FileNotFoundError:
         return
-    except UnicodeDecodeError:
-        text = ""
     holder = _parse(text)
     if holder is None or not holder.is_gone:
         by = f"by {holder}" if holder else "by another process"
@@ -121,15 +120,15 @@ def refuse_if_held(path: Path) -> None:
         raise InputError("folder", str(path.parent), f"is in use {by}{where}")
     # Another process may have seen the same and put its own lock here since: look again.
     with suppress(FileNotFoundError):
-        if path.read_text(encoding="utf-8") == text:
+        if _text(path) == text:
             path.unlink()
 
 
 def holder_of(path: Path) -> Holder | None:
     """The process that holds a lock; None if there is none, or it is gone or unknown."""
     try:
-        holder = _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        holder = _parse(_text(path))
+    except OSError:
         return None
     return None if holder is None or holder.is_gone else holder
 
@@ -154,6 +153,13 @@ def is_running(pid: int) -> bool:
         return True
     # A process that has ended but not been waited for is gone too.
     return _stat(pid)[:1] != ["Z"]
+
+
+def _text(path: Path) -> str:
+    """Text of a lock; empty if it is none, such as a pipe, which would have this wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _stat(pid: int) -> list[str]:

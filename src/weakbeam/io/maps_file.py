@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import Fields, ImageAxis
 from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import program_version, timestamp
+from weakbeam.io.targets import MAPS, claim
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,25 +79,18 @@ def write_maps(
         raise creation_error(target, error) from None
 
 
-def check_maps_target(path: Path, overwrite: bool) -> None:
-    """Refuse to write maps over a file that is not to be replaced.
+def check_maps_target(
+    path: Path, overwrite: bool, inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
+    """Refuse to write maps where `weakbeam.io.targets.claim` does.
 
     Raises
     ------
     InputError
-        If the file exists and `overwrite` is False, or it is no file of maps.
+        If the file exists and `overwrite` is False, it is no file of maps, or one of `inputs`.
     """
-    if not path.exists():
-        return
-    if not overwrite:
-        raise InputError("path", str(path), "exists; choose another or say `overwrite`")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            ours = file.attrs.get("content") == "maps"
-    except OSError:
-        ours = False
-    if not ours:
-        raise InputError("path", str(path), "is no file of maps and stays as it is")
+    advice = "choose another or say `overwrite`"
+    claim(path, MAPS, overwrite=overwrite, inputs=inputs, advice=advice)
 
 
 def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import h5py
+
+from weakbeam.io.guard import trust, trust_as_left
 
 try:
     import fcntl
@@ -93,15 +97,21 @@ class Drain(io.RawIOBase):
     """
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
-        flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | (os.O_CREAT if new else 0)
+        flags = os.O_RDWR | getattr(os, "O_BINARY", 0)
+        if new:
+            # A name that is ours while we write may not lead to what is not.
+            flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         self._file = io.FileIO(os.open(path, flags, 0o666), "r+")
         self._error: OSError | None = None
         self._lost_end = 0
         try:
+            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             if fcntl is not None:
                 _lock(self._file.fileno())
             if new:
                 self._file.truncate(0)
+            trust(self._file.fileno())
         except OSError:
             self._file.close()
             raise
@@ -113,6 +123,8 @@ class Drain(io.RawIOBase):
 
     def close(self) -> None:
         """Close the file."""
+        if not self._file.closed:
+            trust_as_left(self._file.fileno())
         self._file.close()
         super().close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weakbeam.core.arrays import Floats
+from weakbeam.core.memory import check_memory_for
 from weakbeam.errors import InputError, RunError
-from weakbeam.io.bliss import DETECTOR
+from weakbeam.io import guard
+from weakbeam.io.bliss import DETECTOR, entry_name
 from weakbeam.io.chunks import load_filter
 from weakbeam.io.diskerrors import disk_reason
 from weakbeam.io.entry import ImageAxis
+
+_ENTRY = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +67,9 @@ def entry_names(path: str | os.PathLike[str]) -> list[str]:
 def is_own_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file is there and was written by this program; it may be a source of frames."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            return bool(file.attrs.get("creator") == "weakbeam")
-    except (OSError, RuntimeError, KeyError):
+        with guard.reading(path) as file:
+            return guard.attribute(file, "creator", "") == "weakbeam"
+    except InputError:
         return False
 
 
@@ -87,16 +92,13 @@ def frames_done(path: str | os.PathLike[str]) -> dict[str, NDArray[np.bool_]]:
         If there is no such file, or it is not ours.
     """
     with opened(path) as file:
-        return {
-            name: file[f"{name}/progress/frame_done"][()].astype(bool)
-            for name in _entry_names(file)
-        }
+        return {name: _done(file[name]) for name in _entry_names(file)}
 
 
 def read_configuration(path: str | os.PathLike[str]) -> str:
     """Text of the experiment file (TOML) from which the file was simulated."""
     with opened(path) as file:
-        return str(file[f"{_entry_names(file)[0]}/simulation/configuration/data"].asstr()[()])
+        return guard.text(file, f"{_entry_names(file)[0]}/simulation/configuration/data")
 
 
 def read_entry(path: str | os.PathLike[str], entry: str = "1.1") -> StoredEntry:
@@ -116,35 +118,47 @@ def read_entry(path: str | os.PathLike[str], entry: str = "1.1") -> StoredEntry:
     """
     with opened(path) as file:
         group = _entry(file, path, entry)
-        positioners = group["instrument/positioners"]
+        positioners = guard.group(group, "instrument/positioners")
+        title = guard.text(group, "title")
+        done = _done(group)
         moving = {
-            name: group[f"instrument/{name}/value"][()]
-            for name in group["title"].asstr()[()].split()
-            if name in positioners and positioners[name].ndim == 1
+            name: guard.numbers(group, f"instrument/{name}/value", shape=done.shape)
+            for name in title.split()
+            if name in positioners and guard.dataset(positioners, name).ndim == 1
         }
         fixed = {
-            name: (float(value[()]), str(value.attrs["units"]))
-            for name, value in positioners.items()
-            if value.ndim == 0
+            name: (guard.number(positioners, name), guard.attribute(positioners[name], "units"))
+            for name in positioners
+            if guard.dataset(positioners, name, kinds="fiu").ndim == 0
         }
-        plot = group["plot"]
+        stack = _frames(group)
+        shape = (int(stack.shape[1]), int(stack.shape[2]))
+        plot = guard.group(group, "plot")
+        names = guard.attribute_texts(plot, "axes")
+        if len(names) != 2:
+            raise guard.Fault(f"{plot.name}@axes", "does not name two axes")
         rows, columns = (
-            ImageAxis(name, plot[name][()], str(plot[name].attrs["long_name"]))
-            for name in plot.attrs["axes"]
+            ImageAxis(
+                name,
+                guard.numbers(plot, name, shape=(length,)),
+                guard.attribute(plot[name], "long_name"),
+            )
+            for name, length in zip(names, shape, strict=True)
         )
+        scan_shape = guard.numbers(group, "progress/scan_shape", kinds="iu", ndim=1)
         return StoredEntry(
             name=entry,
-            title=group["title"].asstr()[()],
-            end_reason=group["end_reason"].asstr()[()],
+            title=title,
+            end_reason=guard.text(group, "end_reason"),
             moving=moving,
             fixed=fixed,
-            scan_shape=tuple(int(n) for n in group["progress/scan_shape"]),
-            shape=plot["image_sum"].shape,
+            scan_shape=tuple(int(n) for n in scan_shape),
+            shape=shape,
             image_axes=(rows, columns),
-            done=group["progress/frame_done"][()].astype(bool),
-            image_sum=plot["image_sum"][()],
-            intensity=group[f"instrument/{DETECTOR}_sum/data"][()],
-            maps={name: _read_map(group[f"maps/{name}/{name}"]) for name in group.get("maps", ())},
+            done=done,
+            image_sum=guard.numbers(plot, "image_sum", shape=shape),
+            intensity=guard.numbers(group, f"instrument/{DETECTOR}_sum/data", shape=done.shape),
+            maps=_maps(group, shape),
         )
 
 
@@ -179,16 +193,22 @@ def read_frames(
         absent = missing_sources(file, entry)
         if absent:
             raise RunError(f"{path}: the file {absent[0]} with its frames is missing")
-        stack = group[f"instrument/{DETECTOR}/image"]
+        stack = _frames(group)
         _load_filter(file, stack)
         wanted = np.arange(stack.shape[0]) if indices is None else np.atleast_1d(indices)
-        done = group["progress/frame_done"][()]
+        done = _done(group)
         if not done[wanted].all():
-            lacking = wanted[done[wanted] == 0]
+            lacking = wanted[~done[wanted]]
             raise RunError(f"{path}: frame {lacking[0]} of {entry} has not been simulated yet")
+        needed = wanted.size * float(np.prod(stack.shape[1:])) * stack.dtype.itemsize
+        check_memory_for(needed, "file", str(path), "read fewer frames at once")
         frames = np.empty((wanted.size, *stack.shape[1:]), dtype=stack.dtype)
         for frame, index in zip(frames, wanted, strict=True):
-            stack.read_direct(frame, np.s_[int(index)])
+            try:
+                stack.read_direct(frame, np.s_[int(index)])
+            except (OSError, RuntimeError) as error:
+                reason = f"frame {index} of {entry} cannot be read ({disk_reason(error)})"
+                raise RunError(f"{path}: {reason}") from None
         return frames
 
 
@@ -197,7 +217,7 @@ def missing_sources(file: h5py.File, entry: str) -> list[str]:
 
     HDF5 reads zeros in their place without a word.
     """
-    stack = file[f"{entry}/instrument/{DETECTOR}/image"]
+    stack = _frames(file[entry])
     if not stack.is_virtual:
         return []
     folder = Path(file.filename).parent
@@ -222,12 +242,14 @@ def check_resumable(path: str | os.PathLike[str], digest: str) -> str:
     """
     with opened(path, key="resume") as file:
         names = _entry_names(file)
-        stored = file[f"{names[0]}/simulation/digest"].asstr()[()]
+        stored = guard.text(file, f"{names[0]}/simulation/digest")
         if stored != digest:
             raise InputError(
                 "resume", str(path), "belongs to another experiment; choose another output"
             )
-        reasons = {file[f"{name}/end_reason"].asstr()[()] for name in names}
+        if [*file] != sorted(names) or names != [entry_name(k) for k in range(len(names))]:
+            raise guard.Fault("/", f"has {', '.join(file)} and not the entries of a run")
+        reasons = {guard.text(file, f"{name}/end_reason") for name in names}
         for name in names:
             absent = missing_sources(file, name)
             if absent:
@@ -246,51 +268,48 @@ def opened(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.Fil
     InputError
         If there is no such file, it is not ours, or what is read of it is damaged; `key` names it.
     """
-    if not Path(path).is_file():
-        raise InputError(key, str(path), "there is no such file")
-    try:
-        try:
-            # Without a lock: looking at a run must not be in the way of the process that writes it.
-            file = h5py.File(path, "r", locking=False)
-        except OSError:
-            # HDF5 wants the same flag again where this process has the file open.
-            file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(key, str(path), f"is no readable HDF5 file ({error})") from None
-    with file, telling_damage(path, key):
-        if file.attrs.get("creator") != "weakbeam" or not _entry_names(file):
+    with guard.reading(path, key) as file:
+        ours = guard.attribute(file, "creator", "") == "weakbeam"
+        if not ours or not _entry_names(file):
             raise InputError(key, str(path), "was not written by weakbeam forward")
         yield file
 
 
-@contextmanager
-def telling_damage(path: str | os.PathLike[str], key: str) -> Iterator[None]:
-    """Turn what h5py says of a damaged file, in many ways, into one line.
-
-    Raises
-    ------
-    InputError
-        If what is in the file cannot be read, or is missing.
-    """
-    try:
-        yield
-    except (InputError, RunError):
-        raise
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        allowed = f"is damaged, or of another version ({disk_reason(error)})"
-        raise InputError(key, str(path), allowed) from error
-
-
 def _entry_names(file: h5py.File) -> list[str]:
-    names = [name for name in file if f"{name}/progress/frame_done" in file]
-    return sorted(names, key=float)
+    names = sorted((name for name in file if _ENTRY.fullmatch(name)), key=float)
+    ours = [name for name in names if f"{name}/progress/frame_done" in file]
+    if ours and ours != names:
+        lost = next(name for name in names if name not in ours)
+        raise guard.Fault(f"/{lost}/progress/frame_done", "is missing")
+    return ours
 
 
 def _entry(file: h5py.File, path: str | os.PathLike[str], entry: str) -> h5py.Group:
     names = _entry_names(file)
     if entry not in names:
         raise InputError("entry", entry, f"{path} has the entries {', '.join(names)}")
-    return file[entry]
+    return guard.group(file, entry)
+
+
+def _done(group: h5py.Group) -> NDArray[np.bool_]:
+    """Which frames of an entry are there, one mark for each."""
+    frames = (_frames(group).shape[0],)
+    done: NDArray[np.bool_] = guard.numbers(
+        group, "progress/frame_done", kinds="iub", shape=frames
+    ).astype(bool)
+    return done
+
+
+def _frames(group: h5py.Group) -> h5py.Dataset:
+    """The stack of frames of an entry."""
+    return guard.dataset(group, f"instrument/{DETECTOR}/image", kinds="fiu", ndim=3)
+
+
+def _maps(group: h5py.Group, shape: tuple[int, int]) -> dict[str, StoredMap]:
+    if "maps" not in group:
+        return {}
+    maps = guard.group(group, "maps")
+    return {name: _read_map(guard.group(maps, name), name, shape) for name in maps}
 
 
 def _load_filter(file: h5py.File, stack: h5py.Dataset) -> None:
@@ -298,9 +317,11 @@ def _load_filter(file: h5py.File, stack: h5py.Dataset) -> None:
         load_filter(stack)
         return
     source = stack.virtual_sources()[0]
-    with h5py.File(Path(file.filename).parent / source.file_name, "r") as frames:
-        load_filter(frames[source.dset_name])
+    with guard.reading(Path(file.filename).parent / source.file_name) as frames:
+        load_filter(guard.dataset(frames, source.dset_name))
 
 
-def _read_map(values: h5py.Dataset) -> StoredMap:
-    return StoredMap(values[()], str(values.attrs["units"]), str(values.attrs["long_name"]))
+def _read_map(group: h5py.Group, name: str, shape: tuple[int, int]) -> StoredMap:
+    values = guard.numbers(group, name, shape=shape)
+    unit, long_name = (guard.attribute(group[name], key) for key in ("units", "long_name"))
+    return StoredMap(values, unit, long_name)

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.io.guard import attribute
 from weakbeam.io.members import dataset_at, group_at
 
 _MOTORS_OF_COMMAND = {
@@ -78,7 +79,7 @@ def motor_positions(group: h5py.Group, frames: int) -> dict[str, tuple[Floats, s
             return
         if name not in found or new == frames:
             x = np.asarray(values[()], dtype=np.float64)
-            factor, unit = motor_unit(name, values.attrs.get("units", ""))
+            factor, unit = motor_unit(name, attribute(values, "units", ""))
             found[name] = factor * x if factor != 1.0 else x, unit
 
     instrument = group_at(group, "instrument") or {}
@@ -150,8 +151,8 @@ def positioner_names(group: h5py.Group, known: Mapping[str, Any]) -> list[str]:
 
     def is_motor(name: str) -> bool:
         part = group_at(instrument, name)
-        kind = "" if part is None else part.attrs.get("NX_class", "")
-        return name in positioners or kind in ("NXpositioner", b"NXpositioner")
+        kind = "" if part is None else attribute(part, "NX_class", "")
+        return name in positioners or kind == "NXpositioner"
 
     return [name for name in known if is_motor(name)] or list(known)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import h5py
 import numpy as np
@@ -19,10 +19,12 @@ from weakbeam.io import bliss
 from weakbeam.io.chunks import compression_pool, load_filter, write_frames
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry
+from weakbeam.io.guard import Fault, check, dataset, numbers, telling_damage, text
 from weakbeam.io.newfiles import Drain, NewFiles
 from weakbeam.io.provenance import timestamp
 from weakbeam.io.reading import check_resumable
 from weakbeam.io.rescue import rescue
+from weakbeam.io.targets import RUN, SOURCE, Kind, claim
 
 LAYOUTS = ("single", "bliss")
 
@@ -38,6 +40,9 @@ class ScanFile:
     A batch of frames is written in the order: frames, flush, marks in ``progress/frame_done``,
     flush. A frame that is marked is in the file.
     """
+
+    kind: ClassVar[Kind] = RUN
+    """What it replaces."""
 
     def __init__(self, path: Path, workers: int | None = None) -> None:
         self.path = path
@@ -93,16 +98,19 @@ class ScanFile:
         path = Path(path)
         if layout not in LAYOUTS:
             raise InputError("output.layout", layout, "must be one of " + ", ".join(LAYOUTS))
+        advice = "resume it, overwrite it or move it"
+        claim(path, cls.kind, overwrite=overwrite, advice=advice)
         if path.exists():
-            if not overwrite:
-                raise InputError("path", str(path), "exists: resume it, overwrite it or move it")
             _refuse_if_in_use(path)
+        sources = [path.parent / bliss.source_path(index) for index in range(len(entries))]
+        if layout == "bliss":
+            for source in sources:
+                claim(source, SOURCE, overwrite=True)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with NewFiles() as new:
                 if layout == "bliss":
-                    for index, entry in enumerate(entries):
-                        source = path.parent / bliss.source_path(index)
+                    for source, entry in zip(sources, entries, strict=True):
                         source.parent.mkdir(exist_ok=True)
                         with new.create(source) as file:
                             bliss.create_source(file, entry, compression)
@@ -120,7 +128,11 @@ class ScanFile:
 
     @classmethod
     def open_for_resume(
-        cls, path: str | os.PathLike[str], digest: str, workers: int | None = None
+        cls,
+        path: str | os.PathLike[str],
+        digest: str,
+        workers: int | None = None,
+        entries: Sequence[Entry] | None = None,
     ) -> Self:
         """Open a file that a run left unfinished.
 
@@ -132,6 +144,8 @@ class ScanFile:
             Hash of what is to be simulated; it must be that of the file.
         workers : int, optional
             Threads that compress; as many as there are cores unless given.
+        entries : sequence of Entry, optional
+            What the file must hold.
 
         Raises
         ------
@@ -153,14 +167,23 @@ class ScanFile:
             raise InputError("resume", str(path), "is complete: there is nothing to resume")
         if ended == "RUNNING":
             try:
-                rescue(path)
+                with telling_damage(path, "resume", OSError, RuntimeError):
+                    rescue(path)
             except (OSError, RuntimeError) as error:
                 raise RunError(f"{path}: cannot be resumed ({disk_reason(error)})") from None
-        scan_file = cls(path, workers)
-        for scan in scan_file._scans:
-            scan.group["end_reason"][()] = "RUNNING"
-            scan.restore_sums()
-        scan_file._flush()
+        with telling_damage(path, "resume"):
+            scan_file = cls(path, workers)
+            try:
+                scan_file._check(entries)
+                for scan in scan_file._scans:
+                    scan.restore_sums()
+                for scan in scan_file._scans:
+                    scan.group["end_reason"][()] = "RUNNING"
+                scan_file._flush()
+            except BaseException:
+                with suppress(RunError):
+                    scan_file.close()
+                raise
         return scan_file
 
     def frames_done(self, entry_index: int) -> NDArray[np.bool_]:
@@ -286,11 +309,20 @@ class ScanFile:
         return file
 
     def _stack(self, index: int) -> h5py.Dataset:
-        stack = self._file[f"{bliss.entry_name(index)}/instrument/{bliss.DETECTOR}/image"]
+        place = f"{bliss.entry_name(index)}/instrument/{bliss.DETECTOR}/image"
+        stack = dataset(self._file, place, kinds="fiu", ndim=3)
         if stack.is_virtual:
-            stack = self._open(self.path.parent / bliss.source_path(index))[bliss.SOURCE_STACK]
+            source = self._open(self.path.parent / bliss.source_path(index))
+            stack = dataset(source, bliss.SOURCE_STACK, kinds="fiu", ndim=3)
         load_filter(stack)
         return stack
+
+    def _check(self, entries: Sequence[Entry] | None) -> None:
+        """Find that the file holds other scans than it should."""
+        if entries is not None and len(entries) != len(self._scans):
+            raise Fault("/", f"has {len(self._scans)} entries and not {len(entries)}")
+        for number, scan in enumerate(self._scans):
+            scan.check(None if entries is None else entries[number])
 
     def _reason(self, error: Exception) -> str:
         """What the disk said first, where HDF5 stumbled over what it did not take."""
@@ -314,10 +346,29 @@ class _Scan:
     def __init__(self, group: h5py.Group, stack: h5py.Dataset) -> None:
         self.group = group
         self.stack = stack
-        self.done: NDArray[np.uint8] = group["progress/frame_done"][()]
-        self.order: NDArray[np.uint64] = group["progress/frame_order"][()]
-        self.intensity: Floats = group[f"instrument/{bliss.DETECTOR}_sum/data"][()]
+        frames = stack.shape[:1]
+        self.done: NDArray[np.uint8] = numbers(group, "progress/frame_done", shape=frames)
+        self.order: NDArray[np.uint64] = numbers(group, "progress/frame_order", shape=frames)
+        self.intensity: Floats = numbers(
+            group, f"instrument/{bliss.DETECTOR}_sum/data", shape=frames
+        )
         self.image_sum: Floats = np.zeros(stack.shape[1:])
+
+    def check(self, entry: Entry | None) -> None:
+        """Find that what will be written has no place; `Fault` then."""
+        shape = self.stack.shape[1:]
+        if entry is not None and (
+            self.stack.shape != (entry.frames, *entry.shape) or self.stack.dtype != entry.dtype
+        ):
+            raise Fault(self.stack.name, "has frames of another number, size or type")
+        dataset(self.group, "plot/image_sum", kinds="f", shape=shape)
+        numbers(self.group, "progress/scan_place", kinds="iu", shape=self.done.shape)
+        for name in ("end_time", "end_reason"):
+            text(self.group, name)
+        for name in entry.maps if entry is not None else ():
+            dataset(self.group, f"maps/{name}/{name}", kinds="f", shape=shape)
+        if "scan_map" in self.group:
+            dataset(self.group, "scan_map/intensity", kinds="f")
 
     @property
     def written(self) -> NDArray[np.intp]:
@@ -377,6 +428,10 @@ class _Scan:
 
 def _refuse_if_in_use(path: Path) -> None:
     """Refuse a file that another process is writing; a damaged file is not in use."""
+    try:
+        check(path)
+    except InputError:
+        return
     try:
         h5py.File(path, "r").close()
     except BlockingIOError:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.errors import InputError, RunError
+from weakbeam.errors import RunError
+from weakbeam.io import guard
 from weakbeam.io.chunks import load_filter
 from weakbeam.io.diskerrors import disk_reason
 
@@ -41,11 +40,8 @@ class StoredSample:
 
 def sample_count(path: str | os.PathLike[str]) -> int:
     """How many experiments a file of a sweep holds; errors as for :func:`read_samples`."""
-    with _opened(path) as file:
-        try:
-            return sum(len(group["number"]) for group in file.values())
-        except (OSError, RuntimeError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(path, error) from None
+    with guard.reading(path) as file:
+        return sum(len(guard.dataset(file, f"{name}/number", ndim=1)) for name in file)
 
 
 def read_samples(path: str | os.PathLike[str]) -> Iterator[StoredSample]:
@@ -63,29 +59,20 @@ def read_samples(path: str | os.PathLike[str]) -> Iterator[StoredSample]:
     RunError
         If its images cannot be read.
     """
-    with _opened(path) as file:
-        try:
-            for name, group in file.items():
-                load_filter(group["image"])
-                ids, texts = (group[key].asstr()[()] for key in ("id", "experiment"))
-                for row, (identity, text) in enumerate(zip(ids, texts, strict=True)):
-                    images = np.asarray(group["image"][row])
-                    yield StoredSample(f"{name}[{row}]", str(identity), str(text), images)
-        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            if isinstance(error, InputError | RunError):
-                raise
-            raise _damaged(path, error) from None
-
-
-def _opened(path: str | os.PathLike[str]) -> h5py.File:
-    if not Path(path).is_file():
-        raise InputError("file", str(path), "there is no such file")
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        allowed = f"is no readable HDF5 file ({disk_reason(error)})"
-        raise InputError("file", str(path), allowed) from None
-
-
-def _damaged(path: str | os.PathLike[str], error: Exception) -> RunError:
-    return RunError(f"{path}: is no file of a sweep, or is damaged ({disk_reason(error)})")
+    with guard.reading(path) as file:
+        for name in file:
+            group = guard.group(file, name)
+            stack = guard.dataset(group, "image", kinds="fiu")
+            if stack.ndim < 3:
+                raise guard.Fault(stack.name, "is no stack of images")
+            load_filter(stack)
+            ids, texts = (guard.texts(group, key) for key in ("id", "experiment"))
+            if not len(ids) == len(texts) == len(stack):
+                raise guard.Fault(group.name, "has columns of several lengths")
+            for row, (identity, text) in enumerate(zip(ids, texts, strict=True)):
+                try:
+                    images = np.asarray(stack[row])
+                except (OSError, RuntimeError) as error:
+                    reason = f"{name}[{row}] cannot be read ({disk_reason(error)})"
+                    raise RunError(f"{path}: {reason}") from None
+                yield StoredSample(f"{name}[{row}]", identity, text, images)

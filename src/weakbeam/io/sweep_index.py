@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from weakbeam.errors import InputError
+from weakbeam.io import guard
 from weakbeam.io.shards import write_texts
 
 FAILURES = "failures"
@@ -165,10 +165,12 @@ def missing_sources(path: str | os.PathLike[str]) -> list[str]:
         If the index cannot be read.
     """
     folder = Path(path).parent
-    try:
-        with h5py.File(path, "r") as file:
-            images = [g["image"] for g in file.values() if "image" in g]
-            named = {source.file_name for image in images for source in image.virtual_sources()}
-    except (OSError, RuntimeError, ValueError, AttributeError) as error:
-        raise InputError(str(path), None, f"cannot be read ({error})") from None
+    named: set[str] = set()
+    with guard.reading(path, str(path)) as file:
+        for name in file:
+            if name in (FAILURES, MANIFEST):
+                continue
+            image = guard.dataset(file, f"{name}/image")
+            if image.is_virtual:
+                named.update(source.file_name for source in image.virtual_sources())
     return sorted(name for name in named if not (folder / name).is_file())

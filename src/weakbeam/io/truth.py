@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.errors import InputError
 from weakbeam.io import bliss
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import ImageAxis
 from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import timestamp
+from weakbeam.io.targets import TRUTH, claim
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +105,7 @@ def write_truth(
     -----
     The file appears under its name only when it is complete.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise InputError("path", str(path), "exists: overwrite it or move it")
+    path = claim(path, TRUTH, overwrite=overwrite, advice="overwrite it or move it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NewFiles() as new:

@@ -56,6 +56,8 @@ _MONOCHROMATOR_RANGE = (0.5, 45.0)
 """Bragg angles (deg) that a monochromator for hard X-rays can have."""
 _PIXELS_AT_ONCE = 256
 _FRAMES_AT_ONCE = 64
+_LARGEST_KERNEL = 99
+"""Side of the square of neighbours (pixels); the time grows with its area."""
 
 _SURE = 5.0
 """Times the noise by which a median is above the darkest value where it is light."""
@@ -239,8 +241,8 @@ def map_scan(
     RunError
         If frames are missing or cannot be read, or hold no light.
     """
-    if kernel < 3 or kernel % 2 == 0:
-        raise InputError("kernel", kernel, "must be odd and at least 3")
+    if not 3 <= kernel <= _LARGEST_KERNEL or kernel % 2 == 0:
+        raise InputError("kernel", kernel, f"must be odd, from 3 to {_LARGEST_KERNEL}")
     if isinstance(background, str) and background not in BACKGROUNDS:
         allowed = "must be a number or one of " + ", ".join(BACKGROUNDS)
         raise InputError("background", background, allowed)

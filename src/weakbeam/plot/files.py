@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weakbeam.io.diskerrors import creation_error
+from weakbeam.io.targets import PICTURE, claim, claim_folder, place_bytes
 from weakbeam.plot.drawing import FORMAT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") 
     Raises
     ------
     InputError
-        If the folder takes no files.
+        If the folder takes no files, or a file that is there is no figure of this program.
     RunError
         If the disk is full or fails.
     """
@@ -34,11 +34,8 @@ def save_all(figures: Mapping[str, Figure], folder: Path, suffix: str = ".png") 
 
 def save_pictures(pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT) -> list[Path]:
     """Write figures that are drawn already, as :func:`save_all` does."""
-    paths = [folder / f"{name}{suffix}" for name in pictures]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, picture in zip(paths, pictures.values(), strict=True):
-            path.write_bytes(picture)
-    except OSError as error:
-        raise creation_error(Path(error.filename or folder), error) from None
+    claim_folder(folder)
+    paths = [claim(folder / f"{name}{suffix}", PICTURE, overwrite=True) for name in pictures]
+    for path, picture in zip(paths, pictures.values(), strict=True):
+        place_bytes(path, picture)
     return paths

@@ -30,6 +30,7 @@ from weakbeam.plot.style import (
     INK,
     INTENSITY_MAP,
     NAN_COLOR,
+    PROGRAM,
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
@@ -284,6 +285,7 @@ def gif(movie: Iterable[Picture], fps: float) -> bytes:
         append_images=indexed,
         duration=max(round(1000.0 / fps), 20),
         loop=0,
+        comment=PROGRAM,
     )
     return file.getvalue()
 
@@ -350,7 +352,8 @@ def mp4(movie: Iterable[Picture], fps: float) -> bytes:
         # H.264 wants even sizes.
         even = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white", "-pix_fmt", "yuv420p"]
         call = [program, "-v", "error", *source, "-r", f"{fps:g}", "-i", "-", *even]
-        call += ["-c:v", "libx264", "-crf", "18", "-movflags", "+faststart", str(path)]
+        call += ["-c:v", "libx264", "-crf", "18", "-movflags", "+faststart"]
+        call += ["-metadata", f"comment={PROGRAM}", str(path)]
         process = subprocess.Popen(call, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdin is not None
         try:

@@ -70,13 +70,20 @@ _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "weakbeam",
     "pdf.fonttype": 42,
 }
+PROGRAM = "weakbeam"
+"""What pictures say of their origin, by which `weakbeam.io.targets` knows them again."""
+
 # What each format needs to be quick to write, and free of time stamps and version numbers.
 _FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {"format": "png", "metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
-    ".svg": {"format": "svg", "metadata": {"Date": None, "Creator": None}},
+    ".png": {
+        "format": "png",
+        "metadata": {"Software": PROGRAM},
+        "pil_kwargs": {"compress_level": 3},
+    },
+    ".svg": {"format": "svg", "metadata": {"Date": None, "Creator": PROGRAM}},
     ".pdf": {
         "format": "pdf",
-        "metadata": {"CreationDate": None, "Creator": None, "Producer": None},
+        "metadata": {"CreationDate": None, "Creator": PROGRAM, "Producer": None},
     },
 }
 
@@ -233,10 +240,15 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
     ------
     ValueError
         If the suffix is another one.
-    OSError
-        If the file cannot be written.
+    InputError
+        If the file cannot be written, or one is there that is no figure of this program.
+    RunError
+        If the disk is full or fails.
     """
-    Path(path).write_bytes(render(figure, Path(path).suffix, dpi))
+    from weakbeam.io.targets import PICTURE, claim, place_bytes
+
+    picture = render(figure, Path(path).suffix, dpi)
+    place_bytes(claim(path, PICTURE, overwrite=True), picture, make_folder=False)
 
 
 def render(figure: Figure, suffix: str, dpi: float = DPI) -> bytes:

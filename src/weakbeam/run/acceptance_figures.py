@@ -14,8 +14,9 @@ from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel, differences
 from weakbeam.errors import InputError
-from weakbeam.experiment import Acceptance, Experiment
+from weakbeam.experiment import Acceptance
 from weakbeam.plot.drawing import Drawing
+from weakbeam.run.stored import stored_experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def draw_kernel(path: Path) -> dict[str, Figure]:
 
     kernel = read_kernel(path, "FILE")
     try:
-        setup = _setup_of(read_configuration(path), kernel)
+        setup = _setup_of(read_configuration(path), str(path), kernel)
     except InputError:
         setup = None
     title = _title(kernel)
@@ -178,9 +179,9 @@ def bin_shares(density: Callable[[Floats], Floats], edges: Floats, breaks: Float
     return np.asarray(np.add.reduceat(pieces, np.searchsorted(ends, edges[:-1])))
 
 
-def _setup_of(configuration: str, kernel: Kernel) -> Setup | None:
+def _setup_of(configuration: str, source: str, kernel: Kernel) -> Setup | None:
     """The instrument that a kernel was traced for; None if its experiment says otherwise."""
-    experiment = Experiment.from_toml_text(configuration, "kernel")
+    experiment = stored_experiment(configuration, source)
     setup = assemble(experiment.model_copy(update={"acceptance": Acceptance()}))
     return None if differences(kernel.conditions, setup.conditions) else setup
 

@@ -15,11 +15,11 @@ from weakbeam.analysis.scan_steps import fine_step, slope_variation
 from weakbeam.assemble import assemble_all
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
 from weakbeam.run.frames import predicted_centers
 from weakbeam.run.scan_data import read_scan_data
+from weakbeam.run.stored import stored_experiment
 
 PREDICTIONS = {
     "rule": "COM rule, −R q",
@@ -101,7 +101,7 @@ def compare_file(path: Path, index: int = 0) -> Comparison:
     """
     from weakbeam.io.reading import read_configuration
 
-    experiment = Experiment.from_toml_text(read_configuration(path), str(path))
+    experiment = stored_experiment(read_configuration(path), path)
     acquisitions = acquisitions_of(assemble_all(experiment))
     acquisition = acquisitions[index % len(acquisitions)]
     data = read_scan_data(path, index, acquisition)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from weakbeam.assemble.instrument import profile_of
 from weakbeam.assemble.rays import DEPTH_SAMPLING
 from weakbeam.assemble.resolved import Resolved, resolve
 from weakbeam.assemble.setup import Setup
+from weakbeam.core.memory import physical_memory
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field_of import ONE_BY_ONE
 from weakbeam.errors import InputError
@@ -32,10 +32,14 @@ _NS_PER_RAY_AND_FRAME_ANYWHERE = 2.5
 _NS_PER_POINT_AND_LINE = 10.0
 _NS_PER_POINT = 40.0
 
-# Of many lines: those near a point are summed for it, and polynomials are made of all others.
+# Of many lines: those near a point are summed for it, and polynomials are made of all others, in
+# boxes that are halved as long as they have fewer nodes than there are points.
 _NS_PER_POINT_IN_BOXES = 250.0
-_NS_PER_POINT_NEAR, _NEAR_POWER = 2.2, 0.73
-_SECONDS_TO_PREPARE, _PREPARE_POWER = 0.0035, 0.875
+_NS_PER_POINT_NEAR = 3.0
+_NODES_OF_BOX, _MOST_NODES = 1200, 5.6e6
+_BOXES_APART, _NEAR_POWER = 28.0, 0.7
+_NS_PER_BOX_AND_LINE = 430.0
+_POINTS_PER_RAY = 2.0
 _BYTES_OF_BOXES = 100e6
 _BYTES_PER_LINE = 2e3
 _NS_PER_COUNT = 10.0
@@ -144,14 +148,8 @@ def estimate(
     curves = 8.0 * pixels * sum(inner)
     symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
-    nanoseconds = rays * (
-        frames * per_frame
-        + len(reflections) * layers * factors * _NS_PER_FACTOR
-        + len(reflections) * layers * _ns_per_point(lines)
-    )
-    if lines > ONE_BY_ONE:
-        prepared = _SECONDS_TO_PREPARE * math.pow(lines, _PREPARE_POWER)
-        nanoseconds += 1e9 * len(reflections) * layers * prepared
+    nanoseconds = rays * (frames * per_frame + len(reflections) * layers * factors * _NS_PER_FACTOR)
+    nanoseconds += len(reflections) * layers * _ns_of_field(lines, rays)
     if camera.is_counting:
         nanoseconds += (frames + companions) * pixels * _NS_PER_COUNT
     if camera.psf or camera.psf_px:
@@ -182,11 +180,18 @@ def _line_count(experiment: Experiment) -> int:
     return sum(table.line_count or _LINES_BY_DENSITY for table in experiment.defects)
 
 
-def _ns_per_point(lines: int) -> float:
-    """Time for the deformation at a point, by how many lines and walls make it."""
+def _ns_of_field(lines: int, rays: float) -> float:
+    """Time for the deformation on all rays, by how many lines and walls make it."""
     if lines <= ONE_BY_ONE:
-        return _NS_PER_POINT + lines * _NS_PER_POINT_AND_LINE
-    return _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * math.pow(lines, _NEAR_POWER)
+        return rays * (_NS_PER_POINT + lines * _NS_PER_POINT_AND_LINE)
+    sizes = [1 << k for k in range(40) if _NODES_OF_BOX << k <= min(rays, _MOST_NODES)] or [1]
+    near = [lines * math.pow(1.0 + boxes / _BOXES_APART, -_NEAR_POWER) for boxes in sizes]
+    prepared = sum(
+        boxes * before * _NS_PER_BOX_AND_LINE
+        for boxes, before in zip(sizes[1:], near, strict=False)
+    )
+    per_point = _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * near[-1]
+    return prepared + _POINTS_PER_RAY * rays * per_point
 
 
 def lit_share_of(setup: Setup) -> float:
@@ -331,14 +336,6 @@ def check_resources(
             experiment.scan.frames,
             f"so many frames take about {_size(needs.disk)} and {folder} has {_size(free)} left",
         )
-
-
-def physical_memory() -> float:
-    """Memory of the machine in bytes; infinite where the system does not tell."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
 
 
 def frame_type(experiment: Experiment) -> np.dtype[Any]:

@@ -23,6 +23,7 @@ from weakbeam.run.defects_figure import defects_drawing
 from weakbeam.run.frames import perfect_intensity, predicted_centers
 from weakbeam.run.map_axes import image_axes
 from weakbeam.run.scan_data import ScanData, along_fast_motor, read_scan_data
+from weakbeam.run.stored import stored_experiment
 from weakbeam.run.view import view_of
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def draw_file(
     """
     from weakbeam.io.reading import read_configuration
 
-    experiment = Experiment.from_toml_text(read_configuration(path), str(path))
+    experiment = stored_experiment(read_configuration(path), path)
     acquisitions = acquisitions_of(assemble_all(experiment))
     if index >= len(acquisitions) * (2 if experiment.output.perfect_crystal else 1):
         raise InputError("entry", f"{index + 1}.1", "no scan; it may hold dark or flat frames")

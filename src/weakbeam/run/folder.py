@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.io.bliss import source_path
-from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.reading import is_own_file
+from weakbeam.io.targets import (
+    EXPERIMENT,
+    PICTURE,
+    RUN,
+    SOURCE,
+    TRUTH,
+    claim,
+    claim_folder,
+    place_bytes,
+)
 from weakbeam.run.figures import is_own_figure
 
 FILE = "weakbeam.h5"
@@ -25,6 +34,7 @@ def check_folder(
     entries: int,
     inputs: Iterable[str],
     overwrite: bool,
+    figures: Sequence[Path] = (),
 ) -> None:
     """Refuse a place that is no folder, or holds what a run would destroy unasked.
 
@@ -40,14 +50,22 @@ def check_folder(
         The files that the experiment reads.
     overwrite : bool
         Whether a run that is there may be replaced.
+    figures : sequence of Path
+        The figures that will be drawn.
 
     Raises
     ------
     InputError
         With what is there.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError("folder", str(folder), "is a file; it must be a folder")
+    claim_folder(folder)
+    claim(folder / FILE, RUN, overwrite=True)
+    claim(folder / TRUTH_FILE, TRUTH, overwrite=True)
+    claim(folder / EXPERIMENT_FILE, EXPERIMENT, overwrite=True)
+    if figures:
+        claim_folder(folder / FIGURES)
+    for path in figures:
+        claim(path, PICTURE, overwrite=True)
     if (folder / FILE).resolve() in {Path(name).resolve() for name in inputs}:
         raise InputError(
             "folder",
@@ -62,16 +80,15 @@ def check_folder(
             )
     if experiment.output.layout == "bliss":
         for index in range(entries):
-            source = folder / source_path(index)
-            if source.exists() and not is_own_file(source):
-                raise InputError("folder", str(source), "is not of weakbeam: choose another folder")
+            claim(folder / source_path(index), SOURCE, overwrite=True)
 
 
 def remove_results(experiment: Experiment, folder: Path, entries: int) -> None:
     """Remove what an earlier run has left and one of so many entries does not replace."""
     figures = folder / FIGURES
     drawn = list(figures.iterdir()) if figures.is_dir() else []
-    for path in (folder / TRUTH_FILE, *filter(is_own_figure, drawn)):
+    own = [path for path in drawn if is_own_figure(path) and PICTURE.is_one(path)]
+    for path in (folder / TRUTH_FILE, *own):
         path.unlink(missing_ok=True)
     index = entries if experiment.output.layout == "bliss" else 0
     while is_own_file(source := folder / source_path(index)):
@@ -89,11 +106,8 @@ def write_experiment(experiment: Experiment, folder: Path) -> None:
     InputError or RunError
         If it cannot be written: the place is badly chosen, or the disk fails.
     """
-    path = folder / EXPERIMENT_FILE
-    try:
-        path.write_text(experiment.to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise creation_error(path, error) from None
+    path = claim(folder / EXPERIMENT_FILE, EXPERIMENT, overwrite=True)
+    place_bytes(path, experiment.to_toml().encode())
 
 
 def _text(path: Path) -> str | None:

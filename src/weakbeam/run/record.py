@@ -17,7 +17,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
 from weakbeam.instrument.passage import approximations
-from weakbeam.io.lock import alone_in
+from weakbeam.io.lock import LOCK, alone_in
 from weakbeam.io.reading import check_resumable
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.truth import TruthArray, TruthEntry, write_truth
@@ -109,7 +109,7 @@ def record(
         Gets ``weakbeam.h5``, ``experiment.toml`` and ``figures``.
     resume : bool
         Go on with a run that ended early; nothing that is there is computed again, and a run that
-        is complete stays as it is.
+        is complete stays as it is. Figures that are missing are drawn.
     overwrite : bool
         Replace a run that is there.
     workers : int, optional
@@ -142,10 +142,11 @@ def record(
         setups = assemble_all(resolved)
         plans = entry_plans(experiment, setups)
         fingerprint = fingerprint_of(experiment)
-        check_folder(experiment, target, len(plans), fingerprint.files, overwrite)
         firsts = [plan for plan in plans if plan.shows_its_reflection]
+        figures = _figure_paths(firsts, target) if experiment.output.figures else []
+        check_folder(experiment, target, len(plans), fingerprint.files, overwrite, figures)
         if resume and check_resumable(target / FILE, fingerprint.digest) == "SUCCESS":
-            return _complete(setups, plans, target, workers)
+            return _complete(experiment, setups, plans, target, workers, artist)
         until_the_end.enter_context(alone_in(target))
         if experiment.output.figures:
             for plan in firsts:
@@ -196,7 +197,8 @@ def _opened(
 ) -> ScanFile:
     """The file of a run, with all its entries."""
     if resume:
-        return ScanFile.open_for_resume(folder / FILE, fingerprint.digest, workers)
+        entries = described_entries(experiment, plans)
+        return ScanFile.open_for_resume(folder / FILE, fingerprint.digest, workers, entries)
     return ScanFile.create(
         folder / FILE,
         described_entries(experiment, plans),
@@ -214,13 +216,36 @@ def _masked(deformations: Sequence[Deformation]) -> int:
 
 
 def _complete(
-    setups: Sequence[Setup], plans: list[EntryPlan], folder: Path, workers: int | None
+    experiment: Experiment,
+    setups: Sequence[Setup],
+    plans: list[EntryPlan],
+    folder: Path,
+    workers: int | None,
+    artist: Artist,
 ) -> Record:
-    """What a run has left that was complete."""
+    """What a run has left whose frames are complete; figures that it did not come to are drawn."""
     firsts, engines = [plan for plan in plans if plan.shows_its_reflection], Engines(workers)
     deformations = [deformation_of(plan.acquisition, engines) for plan in firsts]
-    names = [f"{_prefix(plan, firsts)}{name}{FORMAT}" for plan in firsts for name in FIGURE_NAMES]
-    figures = [folder / FIGURES / name for name in names]
+    drawings: dict[str, Drawing] = {}
+    for plan, deformation in zip(firsts, deformations, strict=True):
+        if experiment.output.figures:
+            path, acquisition = folder / FILE, plan.acquisition
+            data = read_scan_data(path, plan.index, acquisition, deformation.mean_q)
+            found = setting_drawings(acquisition, data.number)
+            found |= frame_drawings(acquisition, data, reflection_heading(experiment, plan.setup))
+            drawings |= _named(found, plan, firsts)
+    lacking = {
+        name: drawing
+        for name, drawing in drawings.items()
+        if not (folder / FIGURES / f"{name}{FORMAT}").exists()
+    }
+    if lacking or (folder / LOCK).exists():
+        # A run that was killed after its last frame: it is gone, or still at work.
+        with alone_in(folder):
+            if lacking:
+                artist.submit(lacking)
+                save_pictures(_in_order(artist.finish()), folder / FIGURES)
+    figures = _figure_paths(firsts, folder)
     return Record(
         folder=folder,
         frames=sum(plan.frames for plan in plans),
@@ -228,7 +253,7 @@ def _complete(
         figures=tuple(path for path in figures if path.exists()),
         notes=_notes(setups, deformations),
         reflections=reflection_rows(setups),
-        unchanged=True,
+        unchanged=not lacking,
     )
 
 
@@ -265,6 +290,12 @@ def _prefix(plan: EntryPlan, firsts: list[EntryPlan]) -> str:
     """What the names of figures begin with: the reflection, where there are several."""
     count = len(firsts)
     return figure_prefix(firsts.index(plan), count, plan.setup) if count > 1 else ""
+
+
+def _figure_paths(firsts: list[EntryPlan], folder: Path) -> list[Path]:
+    """Where the figures of a run are, or may be."""
+    names = [f"{_prefix(plan, firsts)}{name}{FORMAT}" for plan in firsts for name in FIGURE_NAMES]
+    return [folder / FIGURES / name for name in names]
 
 
 def _named(

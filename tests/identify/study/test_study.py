@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from weakbeam.cli.main import weakbeam
+from weakbeam.cli.program import weakbeam
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.observation import Noise
@@ -193,7 +193,7 @@ def test_command(tmp_path):
     assert (out / "correlations.png").stat().st_size > 1000
     assert json.loads((out / "study.json").read_text())["extra"]["images"]
     again = CliRunner().invoke(weakbeam, arguments)
-    assert "--overwrite replaces it" in str(again.exception)
+    assert "`overwrite` replaces it" in str(again.exception)
 
 
 @pytest.mark.parametrize(

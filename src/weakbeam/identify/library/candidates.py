@@ -31,6 +31,9 @@ from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment, Identify
 from weakbeam.run.render import Renderer
 
+MOST_TYPES = 20_000
+"""Most types of dislocations; to tell which of them look alike takes some seconds then."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -126,6 +129,11 @@ def types_of(experiment: Experiment) -> tuple[DislocationType, ...]:
         assert table.character_step_deg is not None
         with naming("identify.character_step_deg", table.character_step_deg):
             angles = characters(table.character_step_deg)
+    if len(systems) * len(angles) > MOST_TYPES:
+        key = "characters_deg" if table.characters_deg else "character_step_deg"
+        many = f"makes {len(systems) * len(angles)} types of dislocations; at most {MOST_TYPES}"
+        value = table.character_step_deg if key == "character_step_deg" else len(angles)
+        raise InputError(f"identify.{key}", value, many)
     return dislocation_types(crystal.cell, crystal.centring, systems, angles)
 
 

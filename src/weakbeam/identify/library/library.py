@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.core.memory import physical_memory
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
@@ -27,7 +28,6 @@ from weakbeam.identify.library.contrast import (
     frame_noises,
 )
 from weakbeam.identify.library.making import make_all
-from weakbeam.run.estimate import physical_memory
 from weakbeam.run.render import Condition
 
 Bools = NDArray[np.bool_]

@@ -14,6 +14,7 @@ import numpy as np
 
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.memory import physical_memory
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library.candidates import identify_table, types_of
@@ -39,16 +40,17 @@ from weakbeam.identify.library.tables import (
 )
 from weakbeam.identify.library.training import Drawn, TrainingPlan, TrainingSample, plan_training
 from weakbeam.imaging.motors import MOTORS, SCANNED
-from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import MEMBER, Entry, Fields, motor_unit, scan_title
+from weakbeam.io.guard import Fault, telling_damage
 from weakbeam.io.library_file import TABLES, TRACES, LibraryFile, new_library, read_tables
 from weakbeam.io.lock import alone_in
+from weakbeam.io.targets import EXPERIMENT, LIBRARY, claim, claim_folder, place_bytes
 from weakbeam.plot.drawing import Artist
 from weakbeam.plot.files import save_pictures
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.description import describe, describe_entry
-from weakbeam.run.estimate import physical_memory
 from weakbeam.run.render import Renderer
+from weakbeam.run.stored import stored_experiment
 
 LIBRARY_FILE = "library.h5"
 TRAINING_FILE = "training.h5"
@@ -255,14 +257,17 @@ def read_library(path: str | os.PathLike[str], in_memory: bool | None = None) ->
         raise InputError("library", str(place), "is a training set, not a library")
     if in_memory is None:
         in_memory = stored.nbytes < _SHARE_OF_MEMORY * physical_memory()
-    return Library(
-        Experiment.from_toml_text(configuration, str(place)),
-        conditions_from(tables["conditions"]),
-        types_from(tables["types"]),
-        members_from(tables["members"]),
-        stored[:] if in_memory else stored,
-        tables["conditions"]["perfect_intensity"],
-    )
+    with telling_damage(place, "library"):
+        conditions = conditions_from(tables["conditions"])
+        types = types_from(tables["types"])
+        members = members_from(tables["members"])
+        perfect = tables["conditions"]["perfect_intensity"]
+        counts = (len(members.types), len(conditions))
+        if stored.shape[:2] != counts or not set(members.types.tolist()) <= set(range(len(types))):
+            raise Fault("/1.1/library", "does not belong to the images")
+    images = stored[:] if in_memory else stored
+    experiment = stored_experiment(configuration, place)
+    return Library(experiment, conditions, types, members, images, perfect)
 
 
 def member_entries(renderer: Renderer, count: int, dtype: np.dtype[Any]) -> list[Entry]:
@@ -317,16 +322,11 @@ def batches(items: Iterable[Item], item_bytes: float) -> Iterator[Sequence[Item]
 
 def check_target(target: Path, experiment: Experiment, overwrite: bool) -> None:
     """Refuse a place where a file cannot be made, or would replace one unasked."""
-    folder, beside = target.parent, target.parent / EXPERIMENT_FILE
-    if folder.exists() and not folder.is_dir():
-        raise InputError("folder", str(folder), "is a file; it must be a folder")
-    if overwrite:
-        return
-    if target.exists():
-        raise InputError(
-            "folder", str(folder), f"holds {target.name} already: overwrite it, or choose another"
-        )
-    if beside.exists() and beside.read_bytes() != experiment.to_toml().encode():
+    folder, beside = claim_folder(target.parent), target.parent / EXPERIMENT_FILE
+    claim(target, LIBRARY, overwrite=overwrite, advice="use `overwrite`, or another folder")
+    claim(beside, EXPERIMENT, overwrite=True)
+    text = experiment.to_toml().encode()
+    if not overwrite and beside.exists() and beside.read_bytes() != text:
         raise InputError(
             "folder", str(folder), f"has another {EXPERIMENT_FILE}: choose another folder"
         )
@@ -334,11 +334,8 @@ def check_target(target: Path, experiment: Experiment, overwrite: bool) -> None:
 
 def write_experiment(experiment: Experiment, target: Path) -> None:
     """Write the resolved experiment beside the images."""
-    path = target.parent / EXPERIMENT_FILE
-    try:
-        path.write_text(experiment.to_toml(), encoding="utf-8")
-    except OSError as error:
-        raise creation_error(path, error) from None
+    path = claim(target.parent / EXPERIMENT_FILE, EXPERIMENT, overwrite=True)
+    place_bytes(path, experiment.to_toml().encode())
 
 
 def _room_for(

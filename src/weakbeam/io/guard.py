@@ -1,0 +1,599 @@
+"""Reading HDF5 files that may be damaged, of another program, or made to do harm.
+
+Whatever is wrong with a file becomes one `InputError` that names the file and the place in it.
+Every file is opened by `reading`; `group`, `dataset`, `numbers`, `text` and `attribute` tell in
+their own words what is missing or of another kind, and what HDF5 itself complains of is told too.
+
+HDF5 does not survive every file: some damage has it go round in circles, or crash. So a process of
+its own goes through a file first, once: through the tree, the attributes and all that is small
+(`_walk`). Where that process dies or does not come to an end, the file is refused. It also looks
+where links and virtual data sets lead: files outside the folder are named before they are read.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import math
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+from h5py._objects import phil
+from numpy.typing import NDArray
+
+from weakbeam.core.memory import lacking_memory
+from weakbeam.core.notices import notice
+from weakbeam.errors import InputError, RunError
+from weakbeam.io.diskerrors import disk_reason
+
+try:
+    import resource
+except ImportError:  # Windows.
+    resource = None  # type: ignore[assignment]
+
+_WALK_S = 1.0
+"""After this time the process looks at no further node: of very many most are as the first."""
+
+_HANG_S = 2
+"""Processor time beyond that after which a node is taken never to be read."""
+
+_WAIT_S = 120.0
+"""Wall time after which the process is given up, however slow the disk is."""
+
+_SMALL_BYTES = 2**20
+"""Data sets up to this size are read."""
+
+_ERRORS = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+"""What h5py raises of a damaged file, and numpy of what is in it."""
+
+_Stamp = tuple[int, int, int, int]
+
+_sound: set[_Stamp] = set()
+"""Files that have been gone through."""
+
+_unsound: dict[_Stamp, str] = {}
+"""Files over which a process has died, and how."""
+
+_ENDLESS = "does not come to an end with it"
+
+_PIPE_BYTES = 4096
+"""What every pipe takes at once."""
+
+_MOST_NAMES = 20
+"""Files outside that are named."""
+
+_own: set[tuple[int, int]] = set()
+"""Files that this process is writing."""
+
+
+class Fault(ValueError):
+    """What is wrong at a place of a file.
+
+    Parameters
+    ----------
+    place : str
+        Where: the path of a node, and the name of an attribute after ``@``.
+    reason : str
+        What is wrong there.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+
+
+# ---------------------------------------------------------------------------- opening
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading only, also while another process writes it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    key : str
+        What names it in messages.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is no HDF5, or anything that is read of it inside the ``with``
+        block is missing, of another kind or damaged.
+    """
+    check(path, key)
+    try:
+        try:
+            # Without a lock: looking at a run must not be in the way of the process that writes it.
+            file = h5py.File(path, "r", locking=False)
+        except OSError:
+            # HDF5 wants the same flag again where this process has the file open.
+            file = h5py.File(path, "r")
+    except _ERRORS as error:
+        raise InputError(
+            key, str(path), f"is no readable HDF5 file, or damaged ({disk_reason(error)})"
+        ) from None
+    with telling_damage(path, key), file:
+        yield file
+
+
+@contextmanager
+def telling_damage(
+    path: str | os.PathLike[str], key: str = "file", *others: type[Exception]
+) -> Iterator[None]:
+    """Turn what h5py says of a damaged file, in many ways, into one line.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    key : str
+        What names it in messages.
+    *others : type
+        Exceptions that are told by whoever calls, as h5py raises them of full disks too.
+
+    Raises
+    ------
+    InputError
+        If what is in the file cannot be read, is missing, or is not what it should be.
+    """
+    try:
+        yield
+    except _ERRORS as error:
+        if isinstance(error, (InputError, RunError, *others)):
+            raise
+        allowed = f"is damaged, or of another version ({_told(error)})"
+        raise InputError(key, str(path), allowed) from error
+
+
+def check(path: str | os.PathLike[str], key: str = "file") -> None:
+    """Refuse a file with which HDF5 would crash, or never come to an end.
+
+    Raises
+    ------
+    InputError
+        For such a file, or if there is none.
+    """
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None)
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError) or number is None
+        reason = "there is no such file" if missing else f"cannot be read ({disk_reason(error)})"
+        raise InputError(key, os.fspath(path), reason) from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "is a folder; give a file" if stat.S_ISDIR(status.st_mode) else "is no regular file"
+        raise InputError(key, os.fspath(path), kind)
+    stamp = _stamp(status)
+    if stamp in _sound or stamp[:2] in _own:
+        return
+    if stamp not in _unsound:
+        ended, outside = _gone_through(path)
+        if ended:
+            _unsound[stamp] = ended
+    if stamp in _unsound:
+        raise InputError(key, os.fspath(path), f"is damaged: HDF5 {_unsound[stamp]}")
+    for name in outside:
+        notice(f"{os.fspath(path)} leads to the file {name}, outside its folder")
+    _sound.add(stamp)
+
+
+def trust(descriptor: int) -> None:
+    """Note that this process begins to write a file, which it need not check meanwhile."""
+    _own.add(_stamp(os.fstat(descriptor))[:2])
+
+
+def trust_as_left(descriptor: int) -> None:
+    """Note that it ends, and that the file as it is now is sound."""
+    stamp = _stamp(os.fstat(descriptor))
+    _own.discard(stamp[:2])
+    _sound.add(stamp)
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _told(error: BaseException) -> str:
+    return disk_reason(error) if isinstance(error, Exception) else str(error)
+
+
+# ---------------------------------------------------------------------------- what is in a file
+
+
+def group(parent: Any, name: str) -> h5py.Group:
+    """The group of a name; `Fault` if there is none."""
+    return _member(parent, name, h5py.Group, "group")
+
+
+def dataset(
+    parent: Any,
+    name: str,
+    *,
+    kinds: str | None = None,
+    ndim: int | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> h5py.Dataset:
+    """The data set of a name.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        Where it is.
+    name : str
+        Its name, or path from there.
+    kinds : str, optional
+        Letters of numpy's kinds of types that it may have, such as ``"fiu"``.
+    ndim : int, optional
+        How many axes it must have.
+    shape : tuple of int, optional
+        The shape that it must have.
+
+    Raises
+    ------
+    Fault
+        If there is none, or it is another.
+    """
+    found = _member(parent, name, h5py.Dataset, "data set")
+    place = _place(parent, name)
+    with _at(place):
+        kind, its = found.dtype.kind, found.shape
+    if its is None:
+        raise Fault(place, "is empty")
+    if kinds is not None and kind not in kinds:
+        raise Fault(place, f"holds {found.dtype}, which is not expected there")
+    if ndim is not None and len(its) != ndim:
+        raise Fault(place, f"has {len(its)} axes and not {ndim}")
+    if shape is not None and its != shape:
+        raise Fault(place, f"has the shape {its} and not {shape}")
+    return found
+
+
+def numbers(
+    parent: Any,
+    name: str,
+    *,
+    kinds: str = "fiu",
+    ndim: int | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> NDArray[Any]:
+    """The values of a data set of numbers; see `dataset`."""
+    found = dataset(parent, name, kinds=kinds, ndim=ndim, shape=shape)
+    if told := lacking_memory(found.nbytes):
+        raise Fault(_place(parent, name), told)
+    with _at(_place(parent, name)):
+        return np.asarray(found[()])
+
+
+def number(parent: Any, name: str) -> float:
+    """A single number; `Fault` if there is none."""
+    return float(numbers(parent, name, ndim=0))
+
+
+def text(parent: Any, name: str) -> str:
+    """A single text in UTF-8; `Fault` if there is none."""
+    found = dataset(parent, name, ndim=0)
+    return str(_decoded(found, _place(parent, name))[()])
+
+
+def texts(parent: Any, name: str) -> list[str]:
+    """A list of texts in UTF-8; `Fault` if there is none."""
+    found = dataset(parent, name, ndim=1)
+    return [str(value) for value in _decoded(found, _place(parent, name))]
+
+
+def column(parent: Any, name: str) -> NDArray[Any]:
+    """A column of a table: numbers, or texts as objects; `Fault` if there is none."""
+    found = dataset(parent, name)
+    if h5py.check_string_dtype(found.dtype) is None:
+        return numbers(parent, name, kinds="fiub")
+    return np.asarray(_decoded(found, _place(parent, name)), dtype=object)
+
+
+def table(parent: Any, name: str) -> dict[str, NDArray[Any]]:
+    """The columns of a table, which have one length; `Fault` if there is none."""
+    rows = group(parent, name)
+    with _at(_place(parent, name)):
+        names = list(rows)
+    columns = {one: column(rows, one) for one in names}
+    lengths = {len(values) if values.ndim else -1 for values in columns.values()}
+    if len(lengths) > 1 or -1 in lengths:
+        raise Fault(_place(parent, name), "has columns of several lengths")
+    return columns
+
+
+def attribute(node: Any, name: str, default: str | None = None) -> str:
+    """An attribute that is a text.
+
+    Parameters
+    ----------
+    node : h5py.Group or h5py.Dataset
+        Whose it is.
+    name : str
+        Its name.
+    default : str, optional
+        What to return where there is none, or it is no text or cannot be read.
+
+    Raises
+    ------
+    Fault
+        Then, unless there is a default.
+    """
+    value: Any = None
+    try:
+        value = node.attrs[name]
+        if isinstance(value, bytes):
+            value = value.decode()
+    except _ERRORS as error:
+        if default is None:
+            reason = "is missing" if isinstance(error, KeyError) else _told(error)
+            raise Fault(f"{node.name}@{name}", reason) from None
+    if isinstance(value, str):
+        return value
+    if default is None:
+        raise Fault(f"{node.name}@{name}", "is no text")
+    return default
+
+
+def attribute_texts(node: Any, name: str) -> list[str]:
+    """An attribute that is a list of texts; `Fault` if there is none."""
+    place = f"{node.name}@{name}"
+    with _at(place):
+        value = node.attrs[name]
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            found = [one.decode() if isinstance(one, bytes) else one for one in value]
+            if all(isinstance(one, str) for one in found):
+                return [str(one) for one in found]
+    raise Fault(place, "is no list of texts")
+
+
+def _member(parent: Any, name: str, kind: type, called: str) -> Any:
+    place = _place(parent, name)
+    with _at(place):
+        try:
+            found = parent[name]
+        except KeyError as error:
+            link = parent.get(name, getlink=True) if "/" not in name else None
+            if isinstance(link, h5py.ExternalLink):
+                raise Fault(place, f"leads to {link.filename}, which cannot be read") from None
+            reason = "leads nowhere" if isinstance(link, h5py.SoftLink) else "is missing"
+            if link is None and "doesn't exist" not in str(error):
+                reason = _told(error).strip("'\"")
+            raise Fault(place, reason) from None
+    if not isinstance(found, kind):
+        raise Fault(place, f"is no {called}")
+    return found
+
+
+def _place(parent: Any, name: str) -> str:
+    return f"{(parent.name or '').rstrip('/')}/{name}"
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Have what goes wrong name its place."""
+    try:
+        yield
+    except Fault:
+        raise
+    except _ERRORS as error:
+        raise Fault(place, _told(error)) from None
+
+
+def _decoded(found: h5py.Dataset, place: str) -> Any:
+    """The texts of a data set, of any number of axes."""
+    if h5py.check_string_dtype(found.dtype) is None:
+        raise Fault(place, "is no text")
+    with _at(place):
+        values = found.asstr()[()]
+    return np.asarray(values, dtype=object)
+
+
+# ---------------------------------------------------------------------------- a process of its own
+
+
+def _gone_through(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
+    """Have another process go through a file.
+
+    Returns
+    -------
+    ended : str
+        Empty if it came to an end, else what HDF5 did.
+    outside : list of str
+        Files outside its folder to which it leads.
+    """
+    if sys.platform == "linux":
+        return _by_fork(path)
+    return _by_program(path)
+
+
+def _by_fork(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
+    """A copy of this process does it: some milliseconds, as all is imported."""
+    answers, pipe = os.pipe()
+    with phil, warnings.catch_warnings():
+        # With h5py's lock in hand no other thread is in HDF5, whose state is copied. What else
+        # other threads may hold is of no use to the copy.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            faulthandler.disable()
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            _walk_alone(os.fspath(path), pipe)
+        finally:
+            os._exit(0)
+    try:
+        os.close(pipe)
+        return _outcome(child), _names_from(answers)
+    except BaseException:
+        with suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(answers)
+
+
+def _outcome(child: int) -> str:
+    end, pause = time.monotonic() + _WAIT_S, 1e-4
+    while time.monotonic() < end:
+        number, status = os.waitpid(child, os.WNOHANG)
+        if number:
+            return _said(os.waitstatus_to_exitcode(status))
+        time.sleep(pause)
+        pause = min(2.0 * pause, 0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return _ENDLESS
+
+
+def _names_from(answers: int) -> list[str]:
+    """What a process that has ended has written: less than a pipe holds."""
+    os.set_blocking(answers, False)
+    with suppress(BlockingIOError):
+        return [name for name in os.fsdecode(os.read(answers, _PIPE_BYTES)).split("\0") if name]
+    return []
+
+
+def _by_program(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
+    """A new Python does it, where processes cannot be copied."""
+    from weakbeam.core.processes import can_start, start_python
+
+    if not can_start():
+        return "", []
+    try:
+        process = start_python(f"{__name__}.serve", subprocess.DEVNULL)
+    except OSError:
+        return "", []
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdout:
+        with suppress(OSError), process.stdin as pipe:
+            pipe.write(os.fsencode(os.path.abspath(path)))
+        try:
+            ended = _said(process.wait(_WAIT_S))
+            return ended, _names_from(process.stdout.fileno())
+        except subprocess.TimeoutExpired:
+            return _ENDLESS, []
+        finally:
+            process.kill()
+            process.wait()
+
+
+def serve(names: IO[bytes], answers: IO[bytes]) -> None:
+    """Go through the file whose name comes through the pipe."""
+    try:
+        _walk_alone(os.fsdecode(names.read()), answers.fileno())
+    finally:
+        os._exit(0)
+
+
+def _said(code: int) -> str:
+    if code >= 0:
+        return ""
+    if code == -getattr(signal, "SIGXCPU", 0):
+        return _ENDLESS
+    with suppress(ValueError):
+        return f"crashes over it ({signal.Signals(-code).name})"
+    return f"crashes over it (signal {-code})"
+
+
+def _walk_alone(path: str, pipe: int) -> None:
+    """Go through a file, in a process that ends by a signal if that takes too long."""
+    if resource is not None:
+        most = math.ceil(_WALK_S) + _HANG_S + math.ceil(time.process_time())
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    named: dict[str, None] = {}
+    with suppress(Exception), h5py.File(path, "r", locking=False) as file:
+        _walk(file, named)
+    outside = list(outside_of(Path(path).parent, named))[:_MOST_NAMES]
+    text = "\0".join(outside)
+    os.write(pipe, os.fsencode(text)[:_PIPE_BYTES])
+
+
+def outside_of(folder: Path, names: Iterable[str]) -> Iterator[str]:
+    """Those of some file names, as a file in `folder` has them, that lie outside of it."""
+    home = os.path.realpath(folder)
+    for name in names:
+        with suppress(ValueError):
+            place = os.path.realpath(os.path.join(home, name))
+            if os.path.commonpath([home, place]) != home:
+                yield name
+
+
+def _walk(file: h5py.File, named: dict[str, None]) -> None:
+    """Read the tree, the attributes and the small data sets of a file, as far as time allows.
+
+    Faults are passed over: whoever reads the file will meet them, and tell. `named` gets the names
+    of the files to which it leads; those are not looked into.
+    """
+    end = time.monotonic() + _WALK_S
+    seen: set[int] = set()
+    waiting: list[Any] = [file]
+    while waiting and time.monotonic() < end:
+        node = waiting.pop()
+        with suppress(Exception):
+            address = h5py.h5o.get_info(node.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+        with suppress(Exception):
+            for name in node.attrs:
+                with suppress(Exception):
+                    node.attrs[name]
+        if isinstance(node, h5py.Dataset):
+            with suppress(Exception):
+                _look_at(node, named)
+        elif isinstance(node, h5py.Group):
+            with suppress(Exception):
+                # The first is looked at first.
+                for name in reversed(list(node)):
+                    with suppress(Exception):
+                        link = node.get(name, getlink=True)
+                        if isinstance(link, h5py.ExternalLink):
+                            named[link.filename] = None
+                        else:
+                            waiting.append(node[name])
+
+
+def _look_at(node: h5py.Dataset, named: dict[str, None]) -> None:
+    plist = node.id.get_create_plist()
+    for number in range(plist.get_nfilters()):
+        plist.get_filter(number)
+    if node.is_virtual:
+        named.update(dict.fromkeys(source.file_name for source in node.virtual_sources()))
+        return
+    if node.external:
+        named.update(dict.fromkeys(os.fsdecode(name) for name, _, _ in node.external))
+        return
+    if node.chunks is not None:
+        node.id.get_num_chunks()
+    size = math.prod(node.shape or ()) * node.dtype.itemsize
+    if 0 < size <= _SMALL_BYTES:
+        node[()]
+    elif node.chunks is not None and node.shape and all(node.shape):
+        node.id.read_direct_chunk((0,) * node.ndim)
