@@ -43,11 +43,11 @@ def measure(variant: str, rays: int, repeats: int) -> None:
     from weakbeam.assemble import assemble
     from weakbeam.diffraction.raytrace import RayOptics, trace
     from weakbeam.experiment import Experiment
-    from weakbeam.instrument.stops import SquareAperture, Wire
+    from weakbeam.instrument.stops import AbsorbingWire, SquareOpening
 
     options = VARIANTS[variant]
-    stops = [Wire(1e-4, optical_depth=2.0)] if "wire" in options else []
-    stops += [SquareAperture(93.9e-6)] if "square" in options else []
+    stops = [AbsorbingWire(1e-4, optical_depth=2.0)] if "wire" in options else []
+    stops += [SquareOpening(93.9e-6)] if "square" in options else []
     optics = RayOptics(
         replace(assemble(Experiment()).acceptance, stops=tuple(stops)), exact="exact" in options
     )

@@ -223,6 +223,23 @@ def test_type_checking_blocks_do_not_count():
     assert set(imported(tree)) == {"click", "tqdm"}
 
 
+def test_what_describes_and_what_is_share_no_name():
+    """A class of the description is never called like one of the physics made from it."""
+    names = {
+        room: {
+            node.name
+            for path, tree in trees().items()
+            if room_of(path) == room
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef)
+        }
+        for room in ROOMS
+    }
+    assert "Experiment" in names["experiment"]
+    physics = ("crystal", "instrument", "defects", "diffraction", "imaging", "assemble")
+    assert {name for room in physics for name in names["experiment"] & names[room]} == set()
+
+
 def test_importing_weakbeam_loads_nothing_heavy():
     heavy = ("numpy", "scipy", "pydantic", "numba", "h5py", "matplotlib", "gemmi", "click")
     code = f"import sys, weakbeam; print([name for name in {heavy} if name in sys.modules])"

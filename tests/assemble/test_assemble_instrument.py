@@ -106,13 +106,13 @@ class TestStops:
     def test_lengths_become_angles(self):
         scale = 266.24e3
         for table, kind, angles in (
-            (SquareAperture(size_um=25), stops.SquareAperture, {"half_width": 12.5 / scale}),
-            (RoundAperture(diameter_um=30), stops.RoundAperture, {"radius": 15 / scale}),
-            (CentralStop(size_um=50), stops.CentralStop, {"half_width": 25 / scale}),
-            (KnifeEdge(position_um=-40), stops.KnifeEdge, {"position": -40 / scale}),
+            (SquareAperture(size_um=25), stops.SquareOpening, {"half_width": 12.5 / scale}),
+            (RoundAperture(diameter_um=30), stops.RoundOpening, {"radius": 15 / scale}),
+            (CentralStop(size_um=50), stops.CentralBlock, {"half_width": 25 / scale}),
+            (KnifeEdge(position_um=-40), stops.KnifeBlade, {"position": -40 / scale}),
             (
                 Wire(diameter_um=30, position_um=9),
-                stops.Wire,
+                stops.AbsorbingWire,
                 {"radius": 15 / scale, "position": 9 / scale},
             ),
         ):

@@ -9,7 +9,7 @@ from instruments import symmetric_acceptance
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.kernel import Kernel, conditions, differences
 from weakbeam.diffraction.raytrace import RayOptics, trace
-from weakbeam.instrument.stops import Wire
+from weakbeam.instrument.stops import AbsorbingWire
 
 THETA = math.radians(8.97317)
 
@@ -103,11 +103,12 @@ def test_traced_kernel_interpolates_to_the_closed_form():
 
 def test_belonging():
     geometry, hkl = symmetric_geometry(THETA), (-1, 1, -1)
-    wired = acceptance(stops=(Wire(1e-4),))
+    wired = acceptance(stops=(AbsorbingWire(1e-4),))
     ours = conditions(wired, geometry, hkl, 17.0)
+    assert ours["objective.stop"][0]["kind"] == "Wire"
     assert differences(ours, conditions(wired, geometry, hkl, 17.0)) == []
     other = acceptance(
-        bandwidth=1e-4, clip=math.inf, stops=(Wire(2e-4),), spectrum=((1.0, 0.0, 1e-4),)
+        bandwidth=1e-4, clip=math.inf, stops=(AbsorbingWire(2e-4),), spectrum=((1.0, 0.0, 1e-4),)
     )
     told = differences(ours, conditions(other, geometry, (1, 1, 1), 17.5))
     assert [line.split(" is ")[0] for line in told] == [

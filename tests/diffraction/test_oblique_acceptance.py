@@ -9,7 +9,13 @@ from id06_optics import id06, oblique
 
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
-from weakbeam.instrument.stops import CentralStop, KnifeEdge, RoundAperture, SquareAperture, Wire
+from weakbeam.instrument.stops import (
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
+)
 
 FREE = {"clip": math.inf, "aperture": math.inf}
 OPTICS = {
@@ -17,8 +23,8 @@ OPTICS = {
     "no clip": {"clip": math.inf},
     "no cuts": FREE,
     "uniform divergence": {"divergence_vertical": math.inf},
-    "square stop": {"stops": (SquareAperture(9.4e-5),)},
-    "central stop and knife": {"stops": (CentralStop(1e-4), KnifeEdge(-2e-4, "roll", "above"))},
+    "square stop": {"stops": (SquareOpening(9.4e-5),)},
+    "central stop and knife": {"stops": (CentralBlock(1e-4), KnifeBlade(-2e-4, "roll", "above"))},
     "two lines": {"spectrum": ((1.0, -4e-5, 5e-5), (0.4, 9e-5, 3e-5))},
 }
 AZIMUTHS = (0.353, -2.0, math.pi / 2, 3.1)
@@ -188,9 +194,9 @@ TRACED = {
     "id06 at 20 degrees": (20.233, {}, (8, 3, 3)),
     "backwards and down": (-126.0, {}, (8, 3, 3)),
     "horizontal diffraction": (90.0, {}, (8, 3, 3)),
-    "square stop": (20.233, {"stops": (SquareAperture(9.4e-5),)}, (8, 8, 8)),
-    "round stop": (20.233, {"stops": (RoundAperture(5e-4),)}, (8, 8, 8)),
-    "wire": (54.3, {"stops": (Wire(5e-5, 5e-5, "roll"),)}, (8, 16, 3)),
+    "square stop": (20.233, {"stops": (SquareOpening(9.4e-5),)}, (8, 8, 8)),
+    "round stop": (20.233, {"stops": (RoundOpening(5e-4),)}, (8, 8, 8)),
+    "wire": (54.3, {"stops": (AbsorbingWire(5e-5, 5e-5, "roll"),)}, (8, 16, 3)),
     "horizontal divergence": (54.3, {"divergence_horizontal": 6e-5}, (8, 3, 3)),
 }
 

@@ -12,11 +12,11 @@ from weakbeam.diffraction import raytrace
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument.stops import (
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
-    Wire,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
 )
 
 
@@ -54,7 +54,7 @@ def test_covariance_and_published_widths():
 
 
 def test_widths_under_a_small_square_aperture():
-    q = sample_rays(RayOptics(id06(stops=(SquareAperture(93.9e-6),))), 2_000_000)
+    q = sample_rays(RayOptics(id06(stops=(SquareOpening(93.9e-6),))), 2_000_000)
     np.testing.assert_allclose(q.std(axis=0), [7.835e-5, 1.727e-4, 3.017e-4], rtol=1.5e-3)
     assert np.abs(q[:, 1]).max() < 93.9e-6 / (2 * math.sin(id06().theta))
 
@@ -69,7 +69,7 @@ def test_counts_follow_the_closed_form(horizontal):
 
 
 def test_counts_under_a_square_aperture_follow_the_closed_form_of_that_aperture():
-    kernel = trace(RayOptics(id06(stops=(SquareAperture(2e-4),))), 5_000_000, (40, 20, 20))
+    kernel = trace(RayOptics(id06(stops=(SquareOpening(2e-4),))), 5_000_000, (40, 20, 20))
     chi_square, bins = chi_square_per_bin(kernel, id06(aperture=2e-4))
     assert bins > 1_000
     assert chi_square == pytest.approx(1.0, abs=0.05)
@@ -82,11 +82,11 @@ def test_counts_under_a_square_aperture_follow_the_closed_form_of_that_aperture(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"stops": (KnifeEdge(1e-4),)},
-        {"stops": (KnifeEdge(-APERTURE / 8, "roll", "below"),)},
-        {"stops": (CentralStop(APERTURE / 4),)},
-        {"stops": (Wire(1.5e-4, 5e-5, "two_theta", 0.8),)},
-        {"stops": (Wire(APERTURE / 4, 0.0, "roll"), KnifeEdge(-2e-4))},
+        {"stops": (KnifeBlade(1e-4),)},
+        {"stops": (KnifeBlade(-APERTURE / 8, "roll", "below"),)},
+        {"stops": (CentralBlock(APERTURE / 4),)},
+        {"stops": (AbsorbingWire(1.5e-4, 5e-5, "two_theta", 0.8),)},
+        {"stops": (AbsorbingWire(APERTURE / 4, 0.0, "roll"), KnifeBlade(-2e-4))},
         {"divergence_vertical": math.inf},
         {"spectrum": ((3.0, 1e-4, 4e-5), (1.0, -2e-4, 8e-5))},
         {"bandwidth": 4e-3},
@@ -120,7 +120,7 @@ def test_counts_of_every_instrument_follow_its_closed_form(changes):
 
 def test_round_aperture():
     # What is left of a two-dimensional Gaussian within a circle, in closed form.
-    radius, instrument = 4e-4, id06(clip=1e-9, stops=(RoundAperture(4e-4),))
+    radius, instrument = 4e-4, id06(clip=1e-9, stops=(RoundOpening(4e-4),))
     q = sample_rays(RayOptics(instrument), 200_000)
     sine, cosine = math.sin(instrument.theta), math.cos(instrument.theta)
     delta = 2 * (sine * q[:, 2] - cosine * q[:, 0])
@@ -223,7 +223,7 @@ def test_phi_blur_is_a_uniform_motion():
 
 
 def test_kernel_does_not_depend_on_threads_or_chunks(monkeypatch):
-    stops = (RoundAperture(5e-4), Wire(1e-4, 2e-5, "roll", 0.7))
+    stops = (RoundOpening(5e-4), AbsorbingWire(1e-4, 2e-5, "roll", 0.7))
     optics = RayOptics(id06(stops=stops))
     first = trace(optics, 700_001, (20, 10, 10), seed=5, workers=1)
     for workers, chunk in ((3, 1 << 19), (2, 10_007), (1, 100_003)):
@@ -235,7 +235,7 @@ def test_kernel_does_not_depend_on_threads_or_chunks(monkeypatch):
 
 
 def test_cloud_and_kernel_hold_the_same_rays():
-    optics = RayOptics(id06(stops=(CentralStop(1e-4),)))
+    optics = RayOptics(id06(stops=(CentralBlock(1e-4),)))
     kernel = trace(optics, 300_000, (8, 8, 8), seed=2)
     q = sample_rays(optics, kernel.rays, seed=2)
     counts, _ = np.histogramdd(q, bins=kernel.edges)
@@ -246,13 +246,13 @@ def test_cloud_and_kernel_hold_the_same_rays():
 @pytest.mark.parametrize(
     "stop",
     [
-        SquareAperture(math.inf),
-        KnifeEdge(-math.inf),
-        KnifeEdge(math.inf, "roll", "below"),
-        RoundAperture(math.inf),
-        CentralStop(1e-30),
-        Wire(1e-30),
-        Wire(1e-4, optical_depth=1e-30),
+        SquareOpening(math.inf),
+        KnifeBlade(-math.inf),
+        KnifeBlade(math.inf, "roll", "below"),
+        RoundOpening(math.inf),
+        CentralBlock(1e-30),
+        AbsorbingWire(1e-30),
+        AbsorbingWire(1e-4, optical_depth=1e-30),
     ],
 )
 def test_an_open_stop_changes_nothing(stop):
@@ -263,7 +263,7 @@ def test_an_open_stop_changes_nothing(stop):
 
 
 @pytest.mark.parametrize(
-    "stop", [RoundAperture(3e-4), CentralStop(2e-4), Wire(1e-4, 5e-5, "two_theta", 0.5)]
+    "stop", [RoundOpening(3e-4), CentralBlock(2e-4), AbsorbingWire(1e-4, 5e-5, "two_theta", 0.5)]
 )
 def test_a_stop_only_takes_rays_away(stop):
     box = RayOptics(id06()).ranges()
@@ -277,9 +277,9 @@ def test_a_stop_only_takes_rays_away(stop):
 @pytest.mark.parametrize(
     ("inside", "outside"),
     [
-        (SquareAperture(2e-4), CentralStop(2e-4)),
-        (KnifeEdge(1e-4), KnifeEdge(1e-4, side="below")),
-        (KnifeEdge(-2e-4, "roll"), KnifeEdge(-2e-4, "roll", "below")),
+        (SquareOpening(2e-4), CentralBlock(2e-4)),
+        (KnifeBlade(1e-4), KnifeBlade(1e-4, side="below")),
+        (KnifeBlade(-2e-4, "roll"), KnifeBlade(-2e-4, "roll", "below")),
     ],
 )
 def test_inside_and_outside_make_all(inside, outside):
@@ -304,7 +304,7 @@ def test_wire_attenuates_along_its_chord():
     radius, position, depth = 1.5e-4, 1e-4, 0.8
     instrument = id06()
     kernel = trace(
-        RayOptics(changed(instrument, stops=(Wire(radius, position, "roll", depth),))),
+        RayOptics(changed(instrument, stops=(AbsorbingWire(radius, position, "roll", depth),))),
         4_000_000,
         (1, 400, 1),
     )
@@ -324,7 +324,7 @@ def test_wire_attenuates_along_its_chord():
 def test_stops_act_on_the_whole_angle():
     # δ + ζ_v is twice (q_2θ sinθ - q_rock' cosθ); the knife acts on δ, not on half of it.
     instrument, place = id06(clip=1e-9), 1.5e-4
-    q = sample_rays(RayOptics(id06(clip=1e-9, stops=(KnifeEdge(place),))), 500_000)
+    q = sample_rays(RayOptics(id06(clip=1e-9, stops=(KnifeBlade(place),))), 500_000)
     delta = 2 * (instrument.factors.sin * q[:, 2] - instrument.factors.cos * q[:, 0])
     assert place - 1e-8 < delta.min() < place + 1e-8
     half_normal = stats.truncnorm(
@@ -338,7 +338,7 @@ def test_stops_act_on_the_whole_angle():
 def test_far_knife_edges_keep_their_digits():
     instrument, far = id06(aperture=math.inf), 7 * 3.1106e-4
     for side, sign in (("above", 1.0), ("below", -1.0)):
-        knife = RayOptics(changed(instrument, stops=(KnifeEdge(sign * far, "roll", side),)))
+        knife = RayOptics(changed(instrument, stops=(KnifeBlade(sign * far, "roll", side),)))
         xi = 2 * instrument.factors.sin * sign * sample_rays(knife, 100_000)[:, 1]
         assert xi.min() >= far
         assert xi.mean() == pytest.approx(
@@ -358,20 +358,20 @@ def test_progress_counts_every_ray():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: SquareAperture(0.0),
-        lambda: SquareAperture(math.nan),
-        lambda: RoundAperture(-1.0),
-        lambda: CentralStop(0.0),
-        lambda: Wire(1e-4, optical_depth=-1.0),
-        lambda: Wire(1e-4, axis="diagonal"),
-        lambda: KnifeEdge(math.nan),
-        lambda: KnifeEdge(0.0, side="left"),
-        lambda: RayOptics(id06(stops=(KnifeEdge(2e-3),))),
+        lambda: SquareOpening(0.0),
+        lambda: SquareOpening(math.nan),
+        lambda: RoundOpening(-1.0),
+        lambda: CentralBlock(0.0),
+        lambda: AbsorbingWire(1e-4, optical_depth=-1.0),
+        lambda: AbsorbingWire(1e-4, axis="diagonal"),
+        lambda: KnifeBlade(math.nan),
+        lambda: KnifeBlade(0.0, side="left"),
+        lambda: RayOptics(id06(stops=(KnifeBlade(2e-3),))),
         lambda: RayOptics(
             id06(
                 stops=(
-                    KnifeEdge(1e-4),
-                    KnifeEdge(0.0, side="below"),
+                    KnifeBlade(1e-4),
+                    KnifeBlade(0.0, side="below"),
                 )
             )
         ),

@@ -11,7 +11,7 @@ from instruments import symmetric_acceptance
 from weakbeam.diffraction.oblique_acceptance import oblique_acceptance
 from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.passage import passages
-from weakbeam.instrument.stops import CentralStop, KnifeEdge, RoundAperture, SquareAperture
+from weakbeam.instrument.stops import CentralBlock, KnifeBlade, RoundOpening, SquareOpening
 
 THETA = math.radians(8.97317)
 SINE, COSINE = math.sin(THETA), math.cos(THETA)
@@ -75,7 +75,7 @@ def everything(delta, xi):
 @pytest.mark.parametrize("degrees", [0.0, 20.233, -126.0, 90.0])
 def test_without_horizontal_divergence_the_circle_is_exact(degrees):
     eta = math.radians(degrees)
-    stop = optics(RoundAperture(RADIUS))
+    stop = optics(RoundOpening(RADIUS))
     ours = oblique_acceptance(stop, oblique(THETA, eta)) if degrees else symmetric(*stop.stops)
     q, nodes = at_the_rim(300), (20_000, 1)
     expected = quadrature(q, eta, 0.0, in_circle, nodes)
@@ -89,7 +89,7 @@ def test_without_horizontal_divergence_the_circle_is_exact(degrees):
 @pytest.mark.parametrize("horizontal", [4.25e-6, 3e-5])
 def test_with_horizontal_divergence_the_circle_is_right_to_3_parts_in_1000(degrees, horizontal):
     eta = math.radians(degrees)
-    stop = optics(RoundAperture(RADIUS), horizontal=horizontal)
+    stop = optics(RoundOpening(RADIUS), horizontal=horizontal)
     ours = (
         oblique_acceptance(stop, oblique(THETA, eta))
         if degrees
@@ -102,10 +102,10 @@ def test_with_horizontal_divergence_the_circle_is_right_to_3_parts_in_1000(degre
 
 
 STOPS = {
-    "central stop": ((CentralStop(5e-5),), lambda d, x: (abs(d) >= 5e-5) | (abs(x) >= 5e-5)),
-    "knife": ((KnifeEdge(2e-5, "roll"),), lambda d, x: x > 2e-5),
-    "square": ((SquareAperture(9e-5),), lambda d, x: (abs(d) < 9e-5) & (abs(x) < 9e-5)),
-    "rounder": ((RoundAperture(1.4e-4),), lambda d, x: d**2 + x**2 < 1.4e-4**2),
+    "central stop": ((CentralBlock(5e-5),), lambda d, x: (abs(d) >= 5e-5) | (abs(x) >= 5e-5)),
+    "knife": ((KnifeBlade(2e-5, "roll"),), lambda d, x: x > 2e-5),
+    "square": ((SquareOpening(9e-5),), lambda d, x: (abs(d) < 9e-5) & (abs(x) < 9e-5)),
+    "rounder": ((RoundOpening(1.4e-4),), lambda d, x: d**2 + x**2 < 1.4e-4**2),
 }
 
 
@@ -113,7 +113,7 @@ STOPS = {
 @pytest.mark.parametrize("first", [True, False])
 def test_a_circle_goes_with_other_stops(name, first):
     others, passes = STOPS[name]
-    circle = (RoundAperture(RADIUS),)
+    circle = (RoundOpening(RADIUS),)
     ours = symmetric(*(circle + others if first else others + circle))
     q, nodes = at_the_rim(200), (20_000, 1)
     q[::2] *= 0.5
@@ -131,7 +131,7 @@ def test_rays_drawn_at_the_rim_pass_as_often_as_they_should():
     phi, chi = 9e-5, 2e-4
     centre = np.array([phi * COSINE, chi, -phi * SINE])
     half_box = np.array([2e-6, 1e-6])
-    open_, closed = symmetric(), symmetric(RoundAperture(RADIUS))
+    open_, closed = symmetric(), symmetric(RoundOpening(RADIUS))
     assert float(closed.relative(centre)) == pytest.approx(0.5676, abs=5e-4)
     draw = np.random.default_rng(3)
     counts = np.zeros(2)
@@ -163,18 +163,18 @@ def test_rays_drawn_at_the_rim_pass_as_often_as_they_should():
 
 
 def test_a_circle_beyond_the_corners_is_none():
-    (term,) = passages(1.0, [RoundAperture(1.5)])
+    (term,) = passages(1.0, [RoundOpening(1.5)])
     assert math.isinf(term.radius)
-    (term,) = passages(1.0, [RoundAperture(1.4)])
+    (term,) = passages(1.0, [RoundOpening(1.4)])
     assert term.radius == 1.4
-    assert symmetric(RoundAperture(1.5 * APERTURE)).factors is not None
+    assert symmetric(RoundOpening(1.5 * APERTURE)).factors is not None
 
 
 def test_slabs_stand_for_a_circle_only_where_something_blurs_them():
-    assert symmetric(RoundAperture(RADIUS)).factors is None
-    blurred = symmetric(RoundAperture(RADIUS), horizontal=4.25e-6)
+    assert symmetric(RoundOpening(RADIUS)).factors is None
+    blurred = symmetric(RoundOpening(RADIUS), horizontal=4.25e-6)
     assert blurred.factors is not None
-    sharp = symmetric(RoundAperture(RADIUS), horizontal=1e-8)
+    sharp = symmetric(RoundOpening(RADIUS), horizontal=1e-8)
     assert sharp.factors is None
     few, many = (
         len(replace(blurred.optics, divergence_horizontal=width).products) for width in (1e-5, 1e-6)
@@ -185,5 +185,5 @@ def test_slabs_stand_for_a_circle_only_where_something_blurs_them():
 @pytest.mark.parametrize("radius", [RADIUS, 4e-4])
 def test_what_a_circle_lets_through(radius):
     """Of two Gaussian angles, 1 - exp(-r²/2σ²)."""
-    alone = Optics(BANDWIDTH, VERTICAL, CLIP, 0.0, LENS, math.inf, (RoundAperture(radius),))
+    alone = Optics(BANDWIDTH, VERTICAL, CLIP, 0.0, LENS, math.inf, (RoundOpening(radius),))
     assert alone.throughput == pytest.approx(-math.expm1(-0.5 * (radius / LENS) ** 2), rel=1e-4)

@@ -11,11 +11,11 @@ from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
 from weakbeam.instrument import passage
 from weakbeam.instrument.passage import Window, gaussian_moments, passages, transmission
 from weakbeam.instrument.stops import (
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
-    Wire,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
 )
 
 OPEN = symmetric_acceptance(
@@ -29,15 +29,15 @@ OPEN = symmetric_acceptance(
 )
 
 STOPS = {
-    "square aperture": (SquareAperture(2.1e-4),),
-    "knife edge above": (KnifeEdge(5e-5),),
-    "knife edge below, roll": (KnifeEdge(-1e-4, "roll", "below"),),
-    "central stop": (CentralStop(1.5e-4),),
-    "opaque wire": (Wire(1.2e-4, 4e-5),),
-    "wire": (Wire(2e-4, 4e-5, "two_theta", 2.0),),
-    "wire, roll": (Wire(2e-4, -3e-5, "roll", 2.0),),
-    "round aperture": (RoundAperture(4e-4),),
-    "square behind wire": (Wire(1.2e-4, 4e-5), SquareAperture(3e-4)),
+    "square aperture": (SquareOpening(2.1e-4),),
+    "knife edge above": (KnifeBlade(5e-5),),
+    "knife edge below, roll": (KnifeBlade(-1e-4, "roll", "below"),),
+    "central stop": (CentralBlock(1.5e-4),),
+    "opaque wire": (AbsorbingWire(1.2e-4, 4e-5),),
+    "wire": (AbsorbingWire(2e-4, 4e-5, "two_theta", 2.0),),
+    "wire, roll": (AbsorbingWire(2e-4, -3e-5, "roll", 2.0),),
+    "round aperture": (RoundOpening(4e-4),),
+    "square behind wire": (AbsorbingWire(1.2e-4, 4e-5), SquareOpening(3e-4)),
 }
 EVERY_STOP = pytest.mark.parametrize("stops", STOPS.values(), ids=STOPS)
 
@@ -119,13 +119,13 @@ def test_a_stop_never_adds_intensity(stops):
 @pytest.mark.parametrize(
     "stop",
     [
-        SquareAperture(math.inf),
-        KnifeEdge(-math.inf),
-        KnifeEdge(math.inf, "roll", "below"),
-        CentralStop(1e-12),
-        RoundAperture(1.0),
-        Wire(1e-15),
-        Wire(1e-4, optical_depth=1e-14),
+        SquareOpening(math.inf),
+        KnifeBlade(-math.inf),
+        KnifeBlade(math.inf, "roll", "below"),
+        CentralBlock(1e-12),
+        RoundOpening(1.0),
+        AbsorbingWire(1e-15),
+        AbsorbingWire(1e-4, optical_depth=1e-14),
     ],
     ids=lambda stop: type(stop).__name__,
 )
@@ -141,9 +141,9 @@ def test_inside_and_outside_add_up_to_all(horizontal):
     q = np.random.default_rng(3).normal(size=(2000, 3)) * [1e-4, 1e-3, 1e-3]
     whole = beam.relative(q)
     for inside, outside in (
-        (SquareAperture(1.7e-4), CentralStop(1.7e-4)),
-        (KnifeEdge(3e-5), KnifeEdge(3e-5, side="below")),
-        (KnifeEdge(3e-5, "roll"), KnifeEdge(3e-5, "roll", "below")),
+        (SquareOpening(1.7e-4), CentralBlock(1.7e-4)),
+        (KnifeBlade(3e-5), KnifeBlade(3e-5, side="below")),
+        (KnifeBlade(3e-5, "roll"), KnifeBlade(3e-5, "roll", "below")),
     ):
         parts = [changed(beam, stops=(stop,)) for stop in (inside, outside)]
         np.testing.assert_allclose(sum(part.relative(q) for part in parts), whole, rtol=1e-10)
@@ -153,7 +153,7 @@ def test_inside_and_outside_add_up_to_all(horizontal):
 def test_square_aperture_is_the_aperture_of_a_smaller_lens():
     q = np.random.default_rng(4).normal(size=(500, 3)) * [8e-5, 3e-4, 3e-4]
     small = changed(OPEN, aperture=2e-4)
-    np.testing.assert_allclose(with_stops(SquareAperture(2e-4)).density(q), small.density(q))
+    np.testing.assert_allclose(with_stops(SquareOpening(2e-4)).density(q), small.density(q))
 
 
 def test_spectrum_of_one_gaussian_is_the_bandwidth_and_parts_add_up():
@@ -213,7 +213,11 @@ def test_pink_beam_is_normalised():
 
 @pytest.mark.parametrize(
     "stops",
-    [(KnifeEdge(2e-3),), (KnifeEdge(1e-4), KnifeEdge(-1e-4, side="below")), (CentralStop(2e-3),)],
+    [
+        (KnifeBlade(2e-3),),
+        (KnifeBlade(1e-4), KnifeBlade(-1e-4, side="below")),
+        (CentralBlock(2e-3),),
+    ],
 )
 def test_stops_that_let_nothing_through_are_refused(stops):
     with pytest.raises(ValueError, match="let nothing through"):
@@ -232,7 +236,7 @@ def test_windows_transmit_what_they_say():
 
 
 def test_round_aperture_has_the_area_of_its_circle():
-    (circle,) = passages(math.inf, [RoundAperture(2.0)])
+    (circle,) = passages(math.inf, [RoundOpening(2.0)])
     slabs = circle.slabs()
     area = sum(
         (term.roll[0].high - term.roll[0].low) * (term.two_theta[0].high - term.two_theta[0].low)

@@ -17,11 +17,11 @@ from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.stops import (
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
-    Wire,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
 )
 
 GEOMETRY = symmetric_geometry(math.radians(8.97317))
@@ -48,19 +48,19 @@ def along_phi(angle):
 
 
 CASES = {
-    "square": ({"stops": (SquareAperture(9.4e-5),)}, 1e-6),
-    "knife": ({"stops": (KnifeEdge(5e-5),)}, 1e-6),
-    "knife, roll": ({"stops": (KnifeEdge(5e-5, "roll", "below"),)}, 1e-6),
-    "central": ({"stops": (CentralStop(9.4e-5),)}, 1e-6),
-    "opaque wire": ({"stops": (Wire(9.4e-5),)}, 1e-6),
-    "wire": ({"stops": (Wire(9.4e-5, 2e-5, "two_theta", 3.0),)}, 4e-4),
-    "wire, roll": ({"stops": (Wire(9.4e-5, 2e-5, "roll", 3.0),)}, 4e-3),
-    "round": ({"stops": (RoundAperture(3e-4),)}, 1e-6),
+    "square": ({"stops": (SquareOpening(9.4e-5),)}, 1e-6),
+    "knife": ({"stops": (KnifeBlade(5e-5),)}, 1e-6),
+    "knife, roll": ({"stops": (KnifeBlade(5e-5, "roll", "below"),)}, 1e-6),
+    "central": ({"stops": (CentralBlock(9.4e-5),)}, 1e-6),
+    "opaque wire": ({"stops": (AbsorbingWire(9.4e-5),)}, 1e-6),
+    "wire": ({"stops": (AbsorbingWire(9.4e-5, 2e-5, "two_theta", 3.0),)}, 4e-4),
+    "wire, roll": ({"stops": (AbsorbingWire(9.4e-5, 2e-5, "roll", 3.0),)}, 4e-3),
+    "round": ({"stops": (RoundOpening(3e-4),)}, 1e-6),
     "round, horizontal": (
-        {"stops": (RoundAperture(3e-4),), "divergence_horizontal": 5e-5},
+        {"stops": (RoundOpening(3e-4),), "divergence_horizontal": 5e-5},
         1e-6,
     ),
-    "round, moving": ({"stops": (RoundAperture(3e-4),), "motion": along_phi(5e-5)}, 1e-5),
+    "round, moving": ({"stops": (RoundOpening(3e-4),), "motion": along_phi(5e-5)}, 1e-5),
     "blur": ({"motion": along_phi(5e-5)}, 2e-6),
     "spectrum": ({"spectrum": ((1.0, 0.0, 6e-5), (0.3, 2e-4, 3e-5))}, 1e-6),
     "uniform": ({"divergence_vertical": math.inf}, 1e-6),
@@ -79,7 +79,7 @@ CASES = {
     ),
     "moving arm": ({"motion": (0.0, 0.0, -4e-4)}, 2e-6),
     "pink": ({"bandwidth": 1e-2}, 1e-6),
-    "horizontal": ({"divergence_horizontal": 5e-5, "stops": (KnifeEdge(5e-5, "roll"),)}, 1e-6),
+    "horizontal": ({"divergence_horizontal": 5e-5, "stops": (KnifeBlade(5e-5, "roll"),)}, 1e-6),
 }
 
 
@@ -100,7 +100,9 @@ def test_engine_equals_the_plain_sum(changes, tolerance):
     assert images.min() >= 0.0
 
 
-@pytest.mark.parametrize("stop", [RoundAperture(3e-4), Wire(2e-4, axis="roll", optical_depth=0.1)])
+@pytest.mark.parametrize(
+    "stop", [RoundOpening(3e-4), AbsorbingWire(2e-4, axis="roll", optical_depth=0.1)]
+)
 def test_a_joint_of_two_windows_is_no_gap(stop):
     """The perfect crystal at χ = 0 lies exactly where two windows of ξ meet."""
     field = StraightDislocations([], IsotropicMedium(0.334))
@@ -111,7 +113,7 @@ def test_a_joint_of_two_windows_is_no_gap(stop):
 
 
 def test_moments_under_a_central_stop_equal_sums_over_frames():
-    engine = Engine(FIELD, GEOMETRY, RAYS, changed(OPEN, stops=(CentralStop(9.4e-5),)))
+    engine = Engine(FIELD, GEOMETRY, RAYS, changed(OPEN, stops=(CentralBlock(9.4e-5),)))
     frames = engine.images(shifts(PHI, 0), shifts(CHI, 1)).astype(float)
     rock, roll = np.stack([np.ones(5), PHI, np.ones(5)]), np.stack([np.ones(4), np.ones(4), CHI])
     moments = engine.moments(shifts(PHI, 0), shifts(CHI, 1), rock, roll)
@@ -134,7 +136,7 @@ def smooth_kernel(acceptance, bins=(241, 41, 301)):
     return Kernel(edges, density.astype(np.float32), 10**9, 0.0, throughput)
 
 
-@pytest.mark.parametrize("stops", [(), (KnifeEdge(5e-5),)], ids=["open", "knife"])
+@pytest.mark.parametrize("stops", [(), (KnifeBlade(5e-5),)], ids=["open", "knife"])
 def test_tabulated_acceptance_gives_the_images_of_the_closed_form(stops):
     acceptance = changed(OPEN, stops=stops)
     closed = Engine(FIELD, GEOMETRY, RAYS, acceptance)

@@ -20,7 +20,7 @@ from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.optics import Optics
-from weakbeam.instrument.stops import CentralStop, RoundAperture, SquareAperture
+from weakbeam.instrument.stops import CentralBlock, RoundOpening, SquareOpening
 
 PHI = np.array([-3e-4, -1.2e-4, 0.0, 1e-4, 2.5e-4])
 CHI = np.array([-1e-3, 0.0, 0.3e-3, 2e-3])
@@ -78,10 +78,10 @@ CASES = {
     "no clip": {"clip": math.inf},
     "no cuts": {"clip": math.inf, "aperture": math.inf},
     "small aperture": {"aperture": 8e-5},
-    "square stop": {"stops": (SquareAperture(9.4e-5),)},
-    "central stop": {"stops": (CentralStop(1e-4),)},
-    "round stop": {"stops": (RoundAperture(1.5e-4),)},
-    "round and central stop": {"stops": (RoundAperture(2e-4), CentralStop(6e-5))},
+    "square stop": {"stops": (SquareOpening(9.4e-5),)},
+    "central stop": {"stops": (CentralBlock(1e-4),)},
+    "round stop": {"stops": (RoundOpening(1.5e-4),)},
+    "round and central stop": {"stops": (RoundOpening(2e-4), CentralBlock(6e-5))},
     "two lines": {"spectrum": ((1.0, -4e-5, 5e-5), (0.4, 9e-5, 3e-5))},
     "horizontal divergence": {"divergence_horizontal": 3e-5, "shape": (6, 9)},
     "refined, oversampled": {"slices": (7, 28), "lines": (MIXED,), "oversampling": 2},

@@ -10,11 +10,11 @@ from scipy.special import ndtr
 from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.point_spread import combined, gaussian_spread, lens_spread
 from weakbeam.instrument.stops import (
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
-    Wire,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
 )
 
 WAVELENGTH = 7.293e-5
@@ -98,7 +98,7 @@ class TestLens:
     def test_round_aperture_gives_the_width_of_diffraction(self):
         """FWHM = 0.514 λ/NA of the Airy pattern for a radius NA."""
         pixel, radius = 0.004, 1e-3
-        stops = (RoundAperture(radius),)
+        stops = (RoundOpening(radius),)
         line = spread(pixel, lens=1.0, aperture=1.2e-3, stops=stops).image
         line = line[len(line) // 2]
         x = (np.arange(len(line)) - len(line) // 2) * pixel
@@ -110,8 +110,8 @@ class TestLens:
 
     def test_a_stop_along_one_axis_blurs_along_it_only(self):
         free = spread(0.04)
-        wire = spread(0.04, stops=(Wire(1e-4, axis="two_theta"),))
-        edge = spread(0.04, stops=(KnifeEdge(0.0, "roll"),))
+        wire = spread(0.04, stops=(AbsorbingWire(1e-4, axis="two_theta"),))
+        edge = spread(0.04, stops=(KnifeBlade(0.0, "roll"),))
         n = len(free.image) // 2
 
         def width(point, axis):
@@ -128,10 +128,10 @@ class TestLens:
         "stops",
         [
             (),
-            (SquareAperture(9.4e-5),),
-            (RoundAperture(2e-4),),
-            (CentralStop(1e-4),),
-            (Wire(9e-5, 2e-5, "roll", 1.5),),
+            (SquareOpening(9.4e-5),),
+            (RoundOpening(2e-4),),
+            (CentralBlock(1e-4),),
+            (AbsorbingWire(9e-5, 2e-5, "roll", 1.5),),
         ],
     )
     def test_blurs_as_its_own_image_does(self, stops):
@@ -144,12 +144,12 @@ class TestLens:
 
     def test_steps_along_the_axes_of_the_lens_may_be_turned(self):
         """An aperture that is narrow along 2θ blurs along columns where those run along 2θ."""
-        stops = (KnifeEdge(-5e-5, "two_theta"), KnifeEdge(5e-5, "two_theta", "below"))
+        stops = (KnifeBlade(-5e-5, "two_theta"), KnifeBlade(5e-5, "two_theta", "below"))
         straight = spread(0.04, stops=stops).image
         turned = spread(0.04, turned=np.array([[0.0, 1.0], [1.0, 0.0]]), stops=stops).image
         np.testing.assert_allclose(turned, straight.T, atol=1e-4 * straight.max())
 
     def test_nothing_that_passes_is_refused(self):
-        edges = (KnifeEdge(5e-4), KnifeEdge(-5e-4, side="below"))
+        edges = (KnifeBlade(5e-4), KnifeBlade(-5e-4, side="below"))
         with pytest.raises(ValueError, match="nothing through"):
             spread(0.04, stops=edges)

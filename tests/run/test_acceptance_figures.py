@@ -11,7 +11,7 @@ from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.experiment import Experiment
 from weakbeam.instrument.optics import Optics
-from weakbeam.instrument.stops import CentralStop, KnifeEdge, Wire
+from weakbeam.instrument.stops import AbsorbingWire, CentralBlock, KnifeBlade
 from weakbeam.run.acceptance_figures import acceptance, bin_shares, kernel_figure
 
 THETA = math.radians(8.97317)
@@ -24,7 +24,7 @@ def optics(*stops):
 
 def test_shares_of_bins_with_jumps_between_their_edges():
     # A wire that blocks all of ξ between these two angles leaves the two ends of a Gaussian.
-    stopped = optics(Wire(1e-4, 0.4e-4, axis="roll"))
+    stopped = optics(AbsorbingWire(1e-4, 0.4e-4, axis="roll"))
     low, high = (edge / (2 * stopped.factors.sin) for edge in (-0.6e-4, 1.4e-4))
     edges = np.linspace(-3e-3, 3e-3, 38)
     shares = bin_shares(stopped.density_roll, edges, np.array([low, high]))
@@ -41,7 +41,7 @@ def test_shares_of_bins_with_jumps_between_their_edges():
 
 @pytest.mark.parametrize(
     "stop",
-    [CentralStop(1e-4), KnifeEdge(1.5e-4), Wire(1e-4, axis="roll", optical_depth=0.7)],
+    [CentralBlock(1e-4), KnifeBlade(1.5e-4), AbsorbingWire(1e-4, axis="roll", optical_depth=0.7)],
     ids=lambda stop: type(stop).__name__,
 )
 def test_marginals_of_a_traced_kernel_scatter_about_the_closed_form(stop):

@@ -156,16 +156,16 @@ def stops_of(experiment: Experiment) -> tuple[stops.Stop, ...]:
     scale = back_focal_scale(experiment)
     match table:
         case SquareAperture():
-            return (stops.SquareAperture(0.5 * table.size_um / scale),)
+            return (stops.SquareOpening(0.5 * table.size_um / scale),)
         case RoundAperture():
-            return (stops.RoundAperture(0.5 * table.diameter_um / scale),)
+            return (stops.RoundOpening(0.5 * table.diameter_um / scale),)
         case KnifeEdge():
-            return (stops.KnifeEdge(table.position_um / scale, table.axis, table.side),)
+            return (stops.KnifeBlade(table.position_um / scale, table.axis, table.side),)
         case CentralStop():
-            return (stops.CentralStop(0.5 * table.size_um / scale),)
+            return (stops.CentralBlock(0.5 * table.size_um / scale),)
         case Wire():
             return (
-                stops.Wire(
+                stops.AbsorbingWire(
                     0.5 * table.diameter_um / scale,
                     table.position_um / scale,
                     table.axis,

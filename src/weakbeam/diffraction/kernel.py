@@ -200,7 +200,7 @@ def conditions(
         "beam.divergence_horizontal_fwhm_mrad": fwhm * optics.divergence_horizontal,
         "objective.acceptance_fwhm_mrad": fwhm * optics.lens,
         "objective.aperture_mrad": 1e3 * optics.aperture,
-        "objective.stop": [{"kind": type(s).__name__, **asdict(s)} for s in optics.stops],
+        "objective.stop": [{"kind": s.kind, **asdict(s)} for s in optics.stops],
         "motion of q during the exposure": list(acceptance.motion),
     }
 

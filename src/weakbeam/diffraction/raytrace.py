@@ -30,11 +30,11 @@ from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.ray_loops import CENTRAL, ROUND, WIRE, Rays, collect, count_into
 from weakbeam.instrument.stops import (
     AXES,
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
-    Wire,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
 )
 
 REACH = 5.0
@@ -108,10 +108,10 @@ class RayOptics:
         high = np.array([optics.clip, math.inf, optics.aperture, optics.aperture])
         low = -high
         for stop in optics.stops:
-            if isinstance(stop, SquareAperture):
+            if isinstance(stop, SquareOpening):
                 low[2:] = np.maximum(low[2:], -stop.half_width)
                 high[2:] = np.minimum(high[2:], stop.half_width)
-            elif isinstance(stop, KnifeEdge):
+            elif isinstance(stop, KnifeBlade):
                 lens_angle = 2 + AXES.index(stop.axis)
                 if stop.side == "above":
                     low[lens_angle] = max(low[lens_angle], stop.position)
@@ -294,11 +294,11 @@ def _prepared(optics: RayOptics, seed: int) -> Rays:
     instrument = optics.acceptance.optics
     stops: list[list[float]] = []
     for stop in instrument.stops:
-        if isinstance(stop, RoundAperture):
+        if isinstance(stop, RoundOpening):
             stops.append([ROUND, 0.0, 0.0, stop.radius, 0.0])
-        elif isinstance(stop, CentralStop):
+        elif isinstance(stop, CentralBlock):
             stops.append([CENTRAL, 0.0, 0.0, stop.half_width, 0.0])
-        elif isinstance(stop, Wire):
+        elif isinstance(stop, AbsorbingWire):
             place = [float(AXES.index(stop.axis)), stop.position]
             stops.append([WIRE, *place, stop.radius, stop.optical_depth])
     lines = np.array(instrument.energies)

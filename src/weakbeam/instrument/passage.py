@@ -19,12 +19,12 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.instrument.stops import (
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
     Stop,
-    Wire,
 )
 
 WIRE_SLICES = {"two_theta": 96, "roll": 2048}
@@ -176,7 +176,7 @@ def approximations(stops: Sequence[Stop]) -> list[str]:
     """Say, a sentence for each stop, where :func:`passages` is not exact."""
     sentences = []
     for stop in stops:
-        if isinstance(stop, Wire) and math.isfinite(stop.optical_depth):
+        if isinstance(stop, AbsorbingWire) and math.isfinite(stop.optical_depth):
             sentences.append(
                 f"the wire is taken as {WIRE_SLICES[stop.axis]} slices of even thickness"
             )
@@ -236,23 +236,23 @@ def gaussian_moments(windows: Sequence[Window], sigma: float) -> Floats:
 def _through(term: Passage, stop: Stop) -> list[Passage]:
     """The products that a product becomes behind a stop."""
     match stop:
-        case SquareAperture(half_width=h):
+        case SquareOpening(half_width=h):
             return [term.cut("two_theta", -h, h).cut("roll", -h, h)]
-        case KnifeEdge(position=p, axis=axis, side="above"):
+        case KnifeBlade(position=p, axis=axis, side="above"):
             return [term.cut(axis, p, math.inf)]
-        case KnifeEdge(position=p, axis=axis):
+        case KnifeBlade(position=p, axis=axis):
             return [term.cut(axis, -math.inf, p)]
-        case CentralStop(half_width=h):
+        case CentralBlock(half_width=h):
             blocked = term.cut("two_theta", -h, h).cut("roll", -h, h)
             return [term, replace(blocked, weight=-term.weight)]
-        case Wire(axis=axis):
+        case AbsorbingWire(axis=axis):
             return [term.shade(axis, _wire_windows(stop))]
-        case RoundAperture(radius=r):
+        case RoundOpening(radius=r):
             return [term if term.empty else term.within(r)]
 
 
 @lru_cache(maxsize=8)
-def _wire_windows(wire: Wire) -> tuple[Window, ...]:
+def _wire_windows(wire: AbsorbingWire) -> tuple[Window, ...]:
     """Windows beside and through a wire; equal steps of its polar angle, so fine at the rims."""
     left, right = wire.position - wire.radius, wire.position + wire.radius
     beside = (Window(-math.inf, left), Window(right, math.inf))

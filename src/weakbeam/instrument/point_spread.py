@@ -21,12 +21,12 @@ from weakbeam.core.workers import worker_count
 from weakbeam.instrument.optics import Optics
 from weakbeam.instrument.stops import (
     AXES,
-    CentralStop,
-    KnifeEdge,
-    RoundAperture,
-    SquareAperture,
+    AbsorbingWire,
+    CentralBlock,
+    KnifeBlade,
+    RoundOpening,
+    SquareOpening,
     Stop,
-    Wire,
 )
 
 REACH = 4.0
@@ -175,16 +175,16 @@ def _amplitude(optics: Optics, delta: Floats, xi: Floats) -> Floats:
 
 def _transmission(stop: Stop, delta: Floats, xi: Floats) -> Floats:
     match stop:
-        case SquareAperture():
+        case SquareOpening():
             passes = np.maximum(np.abs(delta), np.abs(xi)) < stop.half_width
-        case RoundAperture():
+        case RoundOpening():
             passes = np.hypot(delta, xi) < stop.radius
-        case CentralStop():
+        case CentralBlock():
             passes = np.maximum(np.abs(delta), np.abs(xi)) >= stop.half_width
-        case KnifeEdge():
+        case KnifeBlade():
             x = (delta, xi)[AXES.index(stop.axis)]
             passes = x > stop.position if stop.side == "above" else x < stop.position
-        case Wire():
+        case AbsorbingWire():
             x = ((delta, xi)[AXES.index(stop.axis)] - stop.position) / stop.radius
             chord = np.sqrt(np.maximum(1.0 - x**2, 0.0))
             return np.exp(-np.where(chord > 0.0, stop.optical_depth * np.maximum(chord, 1e-300), 0))

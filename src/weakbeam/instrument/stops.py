@@ -3,13 +3,15 @@
 A stop acts on the angles at which a ray enters the lens: δ in the diffraction plane and ξ out of
 it. A length in the back focal plane becomes an angle by the scale of the lens,
 x = α Z / sin(Nφ) (docs/explanation/physics.md, B2), where α is δ or ξ itself, not its half.
+
+`kind` is what files of kernels call each, the name of the table that describes it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 AXES = ("two_theta", "roll")
 """Names of the angles δ and ξ that a stop along one axis acts on."""
@@ -18,9 +20,10 @@ Axis = Literal["two_theta", "roll"]
 
 
 @dataclass(frozen=True)
-class SquareAperture:
+class SquareOpening:
     """Passes where abs(δ) and abs(ξ) are less than `half_width` (rad)."""
 
+    kind: ClassVar[str] = "SquareAperture"
     half_width: float
 
     def __post_init__(self) -> None:
@@ -29,9 +32,10 @@ class SquareAperture:
 
 
 @dataclass(frozen=True)
-class KnifeEdge:
+class KnifeBlade:
     """Passes the rays on one `side` of `position` (rad) and blocks the others."""
 
+    kind: ClassVar[str] = "KnifeEdge"
     position: float
     axis: Axis = "two_theta"
     side: Literal["above", "below"] = "above"
@@ -44,9 +48,10 @@ class KnifeEdge:
 
 
 @dataclass(frozen=True)
-class RoundAperture:
+class RoundOpening:
     """Passes where √(δ² + ξ²) is less than `radius` (rad)."""
 
+    kind: ClassVar[str] = "RoundAperture"
     radius: float
 
     def __post_init__(self) -> None:
@@ -55,9 +60,10 @@ class RoundAperture:
 
 
 @dataclass(frozen=True)
-class CentralStop:
+class CentralBlock:
     """Blocks where both abs(δ) and abs(ξ) are less than `half_width` (rad)."""
 
+    kind: ClassVar[str] = "CentralStop"
     half_width: float
 
     def __post_init__(self) -> None:
@@ -66,13 +72,14 @@ class CentralStop:
 
 
 @dataclass(frozen=True)
-class Wire:
+class AbsorbingWire:
     """Absorbs exp(-`optical_depth` √(1 - x²/radius²)) at the distance x < `radius` of its centre.
 
     `radius` and the `position` of the centre are angles (rad). `optical_depth` is attenuation times
     diameter, for the chord of a cylinder is 2√(radius² - x²); ``inf`` makes the wire opaque.
     """
 
+    kind: ClassVar[str] = "Wire"
     radius: float
     position: float = 0.0
     axis: Axis = "two_theta"
@@ -85,7 +92,7 @@ class Wire:
         _check_place(self)
 
 
-Stop = SquareAperture | KnifeEdge | RoundAperture | CentralStop | Wire
+Stop = SquareOpening | KnifeBlade | RoundOpening | CentralBlock | AbsorbingWire
 
 
 def _check_size(stop: Any, name: str) -> None:

@@ -196,7 +196,7 @@ def _title(kernel: Kernel) -> str:
 
 
 def _words(name: str) -> str:
-    """A class name in words: SquareAperture, square aperture."""
+    """The kind of a stop in words: SquareAperture, square aperture."""
     return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
 
 
