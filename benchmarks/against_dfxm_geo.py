@@ -18,21 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks._measure import (
-    COST_COLUMNS,
-    Cost,
-    answer,
-    cost_cells,
-    machine,
-    parser,
-    print_table,
-    run_part,
-    run_process,
-    scratch,
-    seconds,
-    time_calls,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 from benchmarks.scan import FRAMES, SCAN
 
 POINTS = 170 * 510 * 17
@@ -70,12 +56,12 @@ class DfxmGeo:
         self._programs = python.absolute() / "bin" if python.is_dir() else python.absolute().parent
         self._folder, self._nice = folder, nice
 
-    def run(self, program: str, *arguments: str) -> Cost:
+    def run(self, program: str, *arguments: str) -> timing.Cost:
         """Cost of one of its programs."""
         command = [str(self._programs / program), *arguments]
-        return run_process(command, folder=self._folder, nice=self._nice)
+        return timing.run_process(command, folder=self._folder, nice=self._nice)
 
-    def forward(self, config: str, *arguments: str) -> Cost:
+    def forward(self, config: str, *arguments: str) -> timing.Cost:
         """Cost of an experiment given as TOML text."""
         path = self._folder / "config.toml"
         path.write_text(config)
@@ -90,10 +76,12 @@ class DfxmGeo:
         return templates
 
 
-def forward(folder: Path, repeats: int, *arguments: str) -> Cost:
+def forward(folder: Path, repeats: int, *arguments: str) -> timing.Cost:
     """Cost of ``weakbeam forward``."""
     run = str(folder / "weakbeam")
-    return run_process(weakbeam("forward", "-q", "--overwrite", "-o", run, *arguments), repeats)
+    return timing.run_process(
+        timing.weakbeam("forward", "-q", "--overwrite", "-o", run, *arguments), repeats
+    )
 
 
 def measure(repeats: int) -> None:
@@ -106,17 +94,23 @@ def measure(repeats: int) -> None:
     points = np.random.default_rng(1).uniform(-10.0, 10.0, (3, 2048))
     gradient = np.zeros((9, 2048))
     field.add_to(gradient, points)
-    cost = time_calls(lambda: [field.add_to(gradient, points) for _ in range(16)], repeats)
+    cost = timing.time_calls(lambda: [field.add_to(gradient, points) for _ in range(16)], repeats)
     cost = cost.divided_by(LINES * 2048 * 16)
-    answer([{"wall": wall, "cpu": cpu} for wall, cpu in zip(cost.walls, cost.cpus, strict=True)])
+    timing.answer(
+        [{"wall": wall, "cpu": cpu} for wall, cpu in zip(cost.walls, cost.cpus, strict=True)]
+    )
 
 
-def compare_help(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost, Cost]:
-    ours = run_process(weakbeam("forward", "--help"), repeats)
+def compare_help(
+    other: DfxmGeo, folder: Path, repeats: int
+) -> tuple[str, timing.Cost, timing.Cost]:
+    ours = timing.run_process(timing.weakbeam("forward", "--help"), repeats)
     return "forward --help", ours, other.run("dfxm-forward", "--help")
 
 
-def compare_image(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost, Cost]:
+def compare_image(
+    other: DfxmGeo, folder: Path, repeats: int
+) -> tuple[str, timing.Cost, timing.Cost]:
     other.templates()
     forward(folder, 1)
     # dfxm-geo draws no figure of a single image.
@@ -124,45 +118,51 @@ def compare_image(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost
     return "first image and twin, no figures", ours, other.forward("", "--no-postprocess")
 
 
-def compare_scan(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost, Cost]:
+def compare_scan(
+    other: DfxmGeo, folder: Path, repeats: int
+) -> tuple[str, timing.Cost, timing.Cost]:
     config = (other.templates() / "default.toml").read_text()
     settings = [word for setting in SCAN for word in ("--set", setting)]
     ours = forward(folder, min(2, repeats), *settings, *TWIN)
     return f"{FRAMES} frames, twin, figures", ours, other.forward(config)
 
 
-def compare_closed_form(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost, Cost]:
+def compare_closed_form(
+    other: DfxmGeo, folder: Path, repeats: int
+) -> tuple[str, timing.Cost, timing.Cost]:
     few, many = CLOSED_FORM_STEPS
 
-    def ours(steps: int) -> Cost:
+    def ours(steps: int) -> timing.Cost:
         settings = ("scan.phi.half_range_mrad=0.6", f"scan.phi.steps={steps}")
         chosen = [word for setting in settings for word in ("--set", setting)]
         return forward(folder, repeats, *chosen, *TWIN, "--set", "output.figures=false")
 
-    def theirs(steps: int) -> Cost:
+    def theirs(steps: int) -> timing.Cost:
         return other.forward(ANALYTIC.format(steps=steps), "--no-postprocess")
 
     label = "one more frame and twin, closed form"
     return label, *(_growth(run, few, many) for run in (ours, theirs))
 
 
-def compare_dislocation(other: DfxmGeo, folder: Path, repeats: int) -> tuple[str, Cost, Cost]:
+def compare_dislocation(
+    other: DfxmGeo, folder: Path, repeats: int
+) -> tuple[str, timing.Cost, timing.Cost]:
     other.templates()
-    rows = run_part("benchmarks.against_dfxm_geo", "dislocation", "--repeats", str(repeats))
-    ours = Cost(
+    rows = timing.run_part("benchmarks.against_dfxm_geo", "dislocation", "--repeats", str(repeats))
+    ours = timing.Cost(
         tuple(row["wall"] for row in rows), tuple(row["cpu"] for row in rows), rows[0]["memory"]
     )
 
-    def theirs(lines: int) -> Cost:
+    def theirs(lines: int) -> timing.Cost:
         return other.forward(RANDOM.format(lines=lines), "--no-postprocess")
 
     return "point and dislocation", ours, _growth(theirs, 1, LINES).divided_by(POINTS)
 
 
-def _growth(run: Callable[[int], Cost], few: int, many: int) -> Cost:
+def _growth(run: Callable[[int], timing.Cost], few: int, many: int) -> timing.Cost:
     """Cost of one step between two sizes of a job."""
     small, large = run(few), run(many)
-    return Cost(
+    return timing.Cost(
         (max(0.0, min(large.walls) - min(small.walls)) / (many - few),),
         (max(0.0, min(large.cpus) - min(small.cpus)) / (many - few),),
         large.memory,
@@ -179,7 +179,7 @@ COMPARISONS = {
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = timing.parser(__doc__)
     arguments.add_argument("--dfxm-geo", type=Path, metavar="PYTHON", help="its environment")
     arguments.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     arguments.add_argument("--nice", type=int, default=10, help="priority of dfxm-geo")
@@ -189,24 +189,29 @@ def main() -> None:
         return
     if options.dfxm_geo is None:
         raise SystemExit(arguments.format_usage() + "--dfxm-geo PYTHON is missing")
-    print(machine())
+    print(timing.machine())
     print_comparisons(options)
 
 
 def print_comparisons(options: argparse.Namespace) -> None:
     rows = []
-    with scratch() as folder:
+    with timing.scratch() as folder:
         other = DfxmGeo(options.dfxm_geo, folder, options.nice)
         for name in options.only:
-            compare: Callable[[], tuple[str, Cost, Cost]] = partial(
+            compare: Callable[[], tuple[str, timing.Cost, timing.Cost]] = partial(
                 COMPARISONS[name], other, folder, options.repeats
             )
             label, ours, theirs = compare()
-            rows.append([f"{label}: weakbeam", *cost_cells(ours, theirs.cpu, by_cpu=True)])
-            rows.append([f"{label}: dfxm-geo", *cost_cells(theirs, theirs.cpu, by_cpu=True)])
-            print(f"  {label}: {seconds(ours.cpu)} and {seconds(theirs.cpu)} of CPU", flush=True)
-    print_table(
-        "weakbeam beside dfxm-geo (baseline: dfxm-geo, by CPU time)", ("", *COST_COLUMNS), rows
+            rows.append([f"{label}: weakbeam", *timing.cost_cells(ours, theirs.cpu, by_cpu=True)])
+            rows.append([f"{label}: dfxm-geo", *timing.cost_cells(theirs, theirs.cpu, by_cpu=True)])
+            print(
+                f"  {label}: {timing.seconds(ours.cpu)} and {timing.seconds(theirs.cpu)} of CPU",
+                flush=True,
+            )
+    timing.print_table(
+        "weakbeam beside dfxm-geo (baseline: dfxm-geo, by CPU time)",
+        ("", *timing.COST_COLUMNS),
+        rows,
     )
 
 

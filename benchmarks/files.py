@@ -9,16 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks._measure import (
-    COST_COLUMNS,
-    cost_cells,
-    machine,
-    parser,
-    print_table,
-    run_process,
-    scratch,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 
 MOSAICITY = ("scan.mode=mosaicity", "scan.phi.steps=41", "scan.chi.steps=41")
 ROCKING = ("scan.mode=rocking", "scan.phi.steps=61")
@@ -28,19 +19,19 @@ COUNTS = "camera.model=pco_edge"
 def recorded(folder: Path, *settings: str) -> str:
     """Simulate a scan of the default experiment, off the clock; return the name of its file."""
     chosen = [word for key in (*settings, "output.figures=false") for word in ("--set", key)]
-    run_process(weakbeam("forward", "-q", "-o", str(folder), *chosen))
+    timing.run_process(timing.weakbeam("forward", "-q", "-o", str(folder), *chosen))
     return str(folder / "weakbeam.h5")
 
 
 def main() -> None:
-    repeats = parser(__doc__).parse_args().repeats
-    print(machine())
+    repeats = timing.parser(__doc__).parse_args().repeats
+    print(timing.machine())
     rows = []
-    with scratch() as folder:
+    with timing.scratch() as folder:
         ideal = recorded(folder / "ideal", *MOSAICITY)
         counts = recorded(folder / "counts", *MOSAICITY, COUNTS)
         rocking = recorded(folder / "rocking", *ROCKING)
-        least = run_process(weakbeam("--version"), repeats).wall
+        least = timing.run_process(timing.weakbeam("--version"), repeats).wall
         maps = ("-q", "--overwrite", "-o", str(folder / "maps"))
         shown = ("-o", str(folder / "figures"))
         for label, target, command in (
@@ -55,11 +46,11 @@ def main() -> None:
             ("movie of 61 frames", "6 s", ("show", rocking, "--movie", "gif", *shown)),
             ("montage of 25 frames", "", ("show", rocking, "--montage", *shown)),
         ):
-            cost = run_process(weakbeam(*command), repeats)
-            rows.append([label, *cost_cells(cost, least, target)])
-    print_table(
+            cost = timing.run_process(timing.weakbeam(*command), repeats)
+            rows.append([label, *timing.cost_cells(cost, least, target)])
+    timing.print_table(
         "From files of 170 x 510 pixels, 1681 frames for maps (baseline: weakbeam --version)",
-        ("", *COST_COLUMNS),
+        ("", *timing.COST_COLUMNS),
         rows,
     )
 

@@ -12,20 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks._measure import (
-    COST_COLUMNS,
-    Cost,
-    answer,
-    cost_cells,
-    machine,
-    parser,
-    print_table,
-    run_part,
-    run_process,
-    scratch,
-    time_calls,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 
 TYPES = 432
 WHOLE_SET = 10_000
@@ -39,49 +26,53 @@ def read(library: str, repeats: int) -> None:
     from weakbeam.identify.library.writing import read_library
 
     read_library(library)
-    cost = time_calls(lambda: read_library(library), repeats)
-    answer([{"walls": cost.walls, "cpus": cost.cpus}])
+    cost = timing.time_calls(lambda: read_library(library), repeats)
+    timing.answer([{"walls": cost.walls, "cpus": cost.cpus}])
 
 
-def generate(folder: Path, settings: tuple[str, ...], repeats: int) -> Cost:
+def generate(folder: Path, settings: tuple[str, ...], repeats: int) -> timing.Cost:
     """Cost of ``weakbeam identify generate`` into a folder."""
     chosen = [word for setting in settings for word in ("--set", setting)]
-    command = weakbeam("identify", "generate", "-q", "--overwrite", "-o", str(folder), *chosen)
-    return run_process(command, repeats)
+    command = timing.weakbeam(
+        "identify", "generate", "-q", "--overwrite", "-o", str(folder), *chosen
+    )
+    return timing.run_process(command, repeats)
 
 
-def match(library: Path, refined: int, repeats: int) -> Cost:
+def match(library: Path, refined: int, repeats: int) -> timing.Cost:
     """Cost of ``weakbeam identify match`` of an image with the counts of a camera."""
     run = library / "run"
     if not run.exists():
         defect = "defects=[{plane=[1,1,1],burgers=[1,-1,0],character_deg=60}]"
         settings = (*WEAK, "camera.model=pco_edge", "output.figures=false", defect)
         chosen = [word for setting in settings for word in ("--set", setting)]
-        run_process(weakbeam("forward", "-q", "-o", str(run), *chosen), 1)
+        timing.run_process(timing.weakbeam("forward", "-q", "-o", str(run), *chosen), 1)
     place = str(library / f"match-{refined}")
     image = str(run / "weakbeam.h5")
     options = ("-q", "--overwrite", "--library", str(library), "-o", place)
-    command = weakbeam("identify", "match", image, *options, "--refine", str(refined))
-    return run_process(command, repeats)
+    command = timing.weakbeam("identify", "match", image, *options, "--refine", str(refined))
+    return timing.run_process(command, repeats)
 
 
 def main() -> None:
-    options = parser(__doc__)
+    options = timing.parser(__doc__)
     options.add_argument("--images", type=int, default=2000, help="of the training set")
     options.add_argument("--library", help="the library that a part reads")
     arguments = options.parse_args()
     if arguments.part:
         read(arguments.library, arguments.repeats)
         return
-    print(machine())
+    print(timing.machine())
     repeats, rows = arguments.repeats, []
-    with scratch() as folder:
+    with timing.scratch() as folder:
         library = generate(folder, WEAK, repeats)
         file = folder / "library.h5"
         baseline = TYPES / DFXM_GEO_PER_SECOND
         rows.append(_row(f"library, {TYPES} images of 170 x 510", library, baseline, "15 s", file))
-        row = run_part("benchmarks.identify", "read", "--library", str(file), "--repeats", "3")[0]
-        reading = Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
+        row = timing.run_part(
+            "benchmarks.identify", "read", "--library", str(file), "--repeats", "3"
+        )[0]
+        reading = timing.Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
         rows.append(_row("reading it", reading, None, "0.7 s", file))
         for label, refined, target in (
             ("matching an image of 170 x 510", 0, "3 s"),
@@ -91,7 +82,7 @@ def main() -> None:
             rows.append(
                 _row(label, match(folder, refined, repeats), None, target, matched / "match.json")
             )
-    with scratch() as folder:
+    with timing.scratch() as folder:
         file = folder / "training.h5"
         start = generate(folder, (*LEARN, "identify.images=1"), 1)
         some = generate(folder, (*LEARN, f"identify.images={arguments.images}"), 1)
@@ -99,21 +90,23 @@ def main() -> None:
             _row(f"training set, {arguments.images} images of 128 x 128", some, None, "", file)
         )
         factor = (WHOLE_SET - 1) / max(arguments.images - 1, 1)
-        whole = Cost(
+        whole = timing.Cost(
             tuple(start.wall + factor * (wall - start.wall) for wall in some.walls),
             tuple(start.cpu + factor * (cpu - start.cpu) for cpu in some.cpus),
             some.memory,
         )
         label = f"training set, {WHOLE_SET} images (scaled)"
-        rows.append([label, *cost_cells(whole, None, "180 s, 2 GB"), ""])
+        rows.append([label, *timing.cost_cells(whole, None, "180 s, 2 GB"), ""])
         plain = (*LEARN, f"identify.images={arguments.images}", "identify.labels=false")
         rows.append(_row("the same without labels", generate(folder, plain, 1), None, "", file))
-    print_table("weakbeam identify generate", ("", *COST_COLUMNS, "file"), rows)
+    timing.print_table("weakbeam identify generate", ("", *timing.COST_COLUMNS, "file"), rows)
 
 
-def _row(label: str, cost: Cost, baseline: float | None, target: str, file: Path) -> list[str]:
+def _row(
+    label: str, cost: timing.Cost, baseline: float | None, target: str, file: Path
+) -> list[str]:
     size = f"{file.stat().st_size / 1e6:.0f} MB"
-    return [label, *cost_cells(cost, baseline, target), size]
+    return [label, *timing.cost_cells(cost, baseline, target), size]
 
 
 if __name__ == "__main__":

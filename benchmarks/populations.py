@@ -15,19 +15,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks._measure import (
-    Cost,
-    answer,
-    machine,
-    parser,
-    print_table,
-    ratio,
-    run_part,
-    run_process,
-    scratch,
-    seconds,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 
 COUNTS = (1, 10, 100, 1_000, 10_000, 100_000)
 WALLS = (5, 7501)
@@ -72,44 +60,46 @@ def field(table: str) -> list[dict[str, Any]]:
     ]
 
 
-def whole(table: str, repeats: int) -> Cost:
+def whole(table: str, repeats: int) -> timing.Cost:
     """Cost of ``weakbeam forward`` for some defects."""
-    with scratch() as folder:
+    with timing.scratch() as folder:
         file = Path(folder) / "many.toml"
         file.write_text(table + INSTRUMENT)
-        command = weakbeam("forward", "-q", "--overwrite", "-c", str(file), "-o", f"{folder}/run")
-        return run_process(command, repeats)
+        command = timing.weakbeam(
+            "forward", "-q", "--overwrite", "-c", str(file), "-o", f"{folder}/run"
+        )
+        return timing.run_process(command, repeats)
 
 
 def row(name: str, table: str, repeats: int, target: str, baseline: bool) -> list[str]:
     """Measure some defects, and write the row of a table."""
     cost = whole(table, repeats)
-    (alone,) = run_part("benchmarks.populations", table)
+    (alone,) = timing.run_part("benchmarks.populations", table)
     return [
         name,
-        seconds(cost.wall),
-        seconds(cost.cpu),
+        timing.seconds(cost.wall),
+        timing.seconds(cost.cpu),
         f"{(cost.memory or math.nan) / 1e6:.0f} MB",
-        seconds(alone["prepare"]),
-        seconds(alone["point"]),
+        timing.seconds(alone["prepare"]),
+        timing.seconds(alone["point"]),
         f"{alone['samples']:.0f}",
-        ratio(cost.cpu, BASELINE_CPU) if baseline else "",
+        timing.ratio(cost.cpu, BASELINE_CPU) if baseline else "",
         target,
     ]
 
 
 def main() -> None:
-    options = parser(__doc__)
+    options = timing.parser(__doc__)
     options.add_argument("--most", type=int, default=10_000, help="largest population")
     chosen = options.parse_args()
     if chosen.part:
-        answer(field(chosen.part))
+        timing.answer(field(chosen.part))
         return
-    print(machine())
+    print(timing.machine())
     columns = (
         "", "wall", "CPU", "memory", "field: prepare", "a point", "samples", "baseline", "target",
     )  # fmt: skip
-    print_table(
+    timing.print_table(
         "One image of random dislocations, 170 x 510 pixels (baseline: CPU time of dfxm-geo 3.0 "
         f"for {BASELINE_LINES}, {BASELINE_CPU:.0f} s)",
         columns,
@@ -125,7 +115,7 @@ def main() -> None:
             if count <= chosen.most
         ],
     )
-    print_table(
+    timing.print_table(
         "One image of a wall, 170 x 510 pixels (dfxm-geo 3.0: 7501 not done after 400 s)",
         columns,
         [

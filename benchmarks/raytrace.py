@@ -12,19 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks._measure import (
-    COST_COLUMNS,
-    Cost,
-    answer,
-    cost_cells,
-    machine,
-    parser,
-    print_table,
-    run_part,
-    run_process,
-    scratch,
-    time_calls,
-)
+from benchmarks import _measure as timing
 
 COMMAND = [sys.executable, "-c", "from weakbeam.cli.bootstrap import bootstrap; bootstrap()"]
 
@@ -54,23 +42,27 @@ def measure(variant: str, rays: int, repeats: int) -> None:
     bins = options.get("bins", (400, 200, 200))
     workers = options.get("workers")
     trace(optics, 1000, bins, workers=workers)
-    cost = time_calls(lambda: trace(optics, rays, bins, workers=workers), repeats)
-    answer([{"wall": wall, "cpu": cpu} for wall, cpu in zip(cost.walls, cost.cpus, strict=True)])
+    cost = timing.time_calls(lambda: trace(optics, rays, bins, workers=workers), repeats)
+    timing.answer(
+        [{"wall": wall, "cpu": cpu} for wall, cpu in zip(cost.walls, cost.cpus, strict=True)]
+    )
 
 
-def traced(variant: str, rays: int, repeats: int) -> Cost:
+def traced(variant: str, rays: int, repeats: int) -> timing.Cost:
     """Cost of the tracing alone."""
-    rows = run_part("benchmarks.raytrace", variant, "--rays", str(rays), "--repeats", str(repeats))
+    rows = timing.run_part(
+        "benchmarks.raytrace", variant, "--rays", str(rays), "--repeats", str(repeats)
+    )
     walls, cpus = (tuple(row[key] for row in rows) for key in ("wall", "cpu"))
-    return Cost(walls, cpus, rows[0]["memory"])
+    return timing.Cost(walls, cpus, rows[0]["memory"])
 
 
-def dfxm_geo(python: Path) -> Cost:
+def dfxm_geo(python: Path) -> timing.Cost:
     """Cost of dfxm-geo's own command on its default."""
     programs = python.absolute().parent
-    with scratch() as folder:
-        run_process([programs / "dfxm-init", "--dest", folder], folder=folder)
-        return run_process(
+    with timing.scratch() as folder:
+        timing.run_process([programs / "dfxm-init", "--dest", folder], folder=folder)
+        return timing.run_process(
             [
                 programs / "dfxm-bootstrap",
                 *("--config", folder / "default.toml"),
@@ -81,7 +73,7 @@ def dfxm_geo(python: Path) -> Cost:
 
 
 def main() -> None:
-    arguments = parser(__doc__)
+    arguments = timing.parser(__doc__)
     arguments.add_argument("--rays", type=float, default=1e8, help="rays of each measurement")
     arguments.add_argument("--dfxm-geo", type=Path, metavar="PYTHON", help="run it for comparison")
     options = arguments.parse_args()
@@ -89,23 +81,24 @@ def main() -> None:
     if options.part:
         measure(options.part, rays, options.repeats)
         return
-    print(machine())
+    print(timing.machine())
     parts = {variant: traced(variant, rays, options.repeats) for variant in VARIANTS}
-    with scratch() as folder:
+    with timing.scratch() as folder:
         command = [*COMMAND, "-q", "--overwrite", "--rays", str(rays), "-o", folder / "kernel.h5"]
-        whole = run_process(command, options.repeats)
+        whole = timing.run_process(command, options.repeats)
     other = dfxm_geo(options.dfxm_geo) if options.dfxm_geo else None
     baseline = None if other is None else other.wall
     targets = {"all cores": "10 s, 1000 MB"} if rays == 10**8 else {}
     rows = [
-        [name, *cost_cells(cost, baseline, targets.get(name, ""))] for name, cost in parts.items()
+        [name, *timing.cost_cells(cost, baseline, targets.get(name, ""))]
+        for name, cost in parts.items()
     ]
-    rows.append(["weakbeam bootstrap (process)", *cost_cells(whole, baseline)])
+    rows.append(["weakbeam bootstrap (process)", *timing.cost_cells(whole, baseline)])
     if other is not None:
-        rows.append(["dfxm-bootstrap (process, 1e8 rays)", *cost_cells(other, baseline)])
+        rows.append(["dfxm-bootstrap (process, 1e8 rays)", *timing.cost_cells(other, baseline)])
     title = f"{rays:.3g} rays into 400 x 200 x 200 voxels (baseline: dfxm-geo)"
-    print_table(title, ("", *COST_COLUMNS), rows)
-    print_table(
+    timing.print_table(title, ("", *timing.COST_COLUMNS), rows)
+    timing.print_table(
         "CPU time for one ray",
         ("", "CPU"),
         [[name, f"{1e9 * cost.cpu / rays:.3g} ns"] for name, cost in parts.items()],

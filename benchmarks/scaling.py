@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from benchmarks._measure import answer, machine, parser, print_table, ratio, run_part, time_calls
+from benchmarks import _measure as timing
 
 if TYPE_CHECKING:
     from weakbeam.defects.straight import StraightDislocations
@@ -75,8 +75,8 @@ def frames_and_rays(repeats: int) -> list[dict[str, Any]]:
                 pass
 
         images()
-        cost = time_calls(images, repeats if steps > 10 else 5 * repeats)
-        plan = time_calls(lambda s=scan_setup: s.engine(0.0, 1), repeats)
+        cost = timing.time_calls(images, repeats if steps > 10 else 5 * repeats)
+        plan = timing.time_calls(lambda s=scan_setup: s.engine(0.0, 1), repeats)
         frames = steps * steps
         rows.append(
             {
@@ -106,7 +106,7 @@ def plain_sum(repeats: int) -> list[dict[str, Any]]:
     def work() -> None:
         direct_images(q, grid, geometry, scan_setup.acceptance, settings)
 
-    cost = time_calls(work, repeats)
+    cost = timing.time_calls(work, repeats)
     return [{"median": cost.cpu / (len(settings) * q[..., 0].size)}]
 
 
@@ -136,7 +136,7 @@ def dislocations(repeats: int) -> list[dict[str, Any]]:
                 displacement_gradient(points, line, medium)
 
         compiled()
-        ours, plain = time_calls(compiled, repeats), time_calls(formula, 5)
+        ours, plain = timing.time_calls(compiled, repeats), timing.time_calls(formula, 5)
         size = count * points[:, 0].size
         rows.append(
             {
@@ -154,16 +154,16 @@ PARTS = {"frames": frames_and_rays, "plain": plain_sum, "dislocations": dislocat
 
 
 def main() -> None:
-    options = parser(__doc__).parse_args()
+    options = timing.parser(__doc__).parse_args()
     if options.part:
-        answer(PARTS[options.part](options.repeats))
+        timing.answer(PARTS[options.part](options.repeats))
         return
-    print(machine())
+    print(timing.machine())
     repeats = ["--repeats", str(options.repeats)]
-    plain = run_part("benchmarks.scaling", "plain", *repeats)[0]["median"]
-    rows = run_part("benchmarks.scaling", "frames", *repeats)
+    plain = timing.run_part("benchmarks.scaling", "plain", *repeats)[0]["median"]
+    rows = timing.run_part("benchmarks.scaling", "frames", *repeats)
     at_61 = next(row for row in rows if row["frames"] == 61 * 61)
-    print_table(
+    timing.print_table(
         f"A mosaicity scan of {PIXELS[0]} x {PIXELS[1]} pixels on one core, CPU time "
         f"(baseline: plain sum, {1e9 * plain:.0f} ns per ray and frame)",
         ("frames", "rays", "one frame", "ray, frame: min", "median", "baseline", "target", "q/ray"),
@@ -174,7 +174,7 @@ def main() -> None:
                 f"{1e3 * row['frame']:.3g} ms",
                 _nanoseconds(row["least"]),
                 _nanoseconds(row["median"]),
-                ratio(row["median"], plain),
+                timing.ratio(row["median"], plain),
                 "1 ns" if row is at_61 else "",
                 _nanoseconds(row["plan"]),
             ]
@@ -187,8 +187,8 @@ def main() -> None:
         f"  time ~ frames^{_slope(by_frames, 'frames'):.2f} beyond 900 frames, "
         f"~ rays^{_slope(by_rays, 'rays'):.2f}"
     )
-    lines = run_part("benchmarks.scaling", "dislocations", *repeats)
-    print_table(
+    lines = timing.run_part("benchmarks.scaling", "dislocations", *repeats)
+    timing.print_table(
         "The field of straight dislocations on one core, CPU time (baseline: numpy formula)",
         ("dislocations", "points", "point, line: min", "median", "numpy", "baseline", "target"),
         [
@@ -198,7 +198,7 @@ def main() -> None:
                 _nanoseconds(row["least"]),
                 _nanoseconds(row["median"]),
                 _nanoseconds(row["formula"]),
-                ratio(row["median"], row["formula"]),
+                timing.ratio(row["median"], row["formula"]),
                 "15 ns",
             ]
             for row in lines

@@ -12,21 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks._measure import (
-    COST_COLUMNS,
-    Cost,
-    answer,
-    cost_cells,
-    machine,
-    parser,
-    print_table,
-    run_part,
-    run_process,
-    scratch,
-    seconds,
-    time_calls,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 
 if TYPE_CHECKING:
     from weakbeam.assemble import Setup
@@ -111,8 +97,8 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
         "counts": counts,
         "direct": direct_sum(scan_setup),
     }
-    cost = time_calls(works[part], repeats)
-    answer([{"walls": cost.walls, "cpus": cost.cpus}])
+    cost = timing.time_calls(works[part], repeats)
+    timing.answer([{"walls": cost.walls, "cpus": cost.cpus}])
 
 
 def direct_sum(scan_setup: Setup) -> Callable[[], object]:
@@ -132,21 +118,21 @@ def direct_sum(scan_setup: Setup) -> Callable[[], object]:
     return work
 
 
-def computing(part: str, repeats: int, workers: int | None = None) -> Cost:
+def computing(part: str, repeats: int, workers: int | None = None) -> timing.Cost:
     """Cost of a part, measured in a process of its own."""
     arguments = ["--repeats", str(repeats)] + (["--workers", str(workers)] if workers else [])
-    row: dict[str, Any] = run_part("benchmarks.scan", part, *arguments)[0]
-    return Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
+    row: dict[str, Any] = timing.run_part("benchmarks.scan", part, *arguments)[0]
+    return timing.Cost(tuple(row["walls"]), tuple(row["cpus"]), row["memory"])
 
 
 def main() -> None:
-    options = parser(__doc__)
+    options = timing.parser(__doc__)
     options.add_argument("--workers", type=int, help="threads")
     arguments = options.parse_args()
     if arguments.part:
         measure(arguments.part, arguments.workers, arguments.repeats)
         return
-    print(machine())
+    print(timing.machine())
     repeats = arguments.repeats
     images = computing("images", repeats)
     single = computing("images", repeats, workers=1)
@@ -155,9 +141,9 @@ def main() -> None:
     q = computing("q", repeats)
     counts = computing("counts", repeats).divided_by(NOISY / FRAMES)
     direct = computing("direct", 1).divided_by(DIRECT_FRAMES / FRAMES)
-    print_table(
+    timing.print_table(
         f"{FRAMES} frames of 170 x 510, computing alone (baseline: plain sum, by CPU time)",
-        ("", *COST_COLUMNS, "CPU/frame"),
+        ("", *timing.COST_COLUMNS, "CPU/frame"),
         [
             _row("images, all threads", images, direct.cpu, "3 s"),
             _row("images, one thread", single, direct.cpu),
@@ -169,7 +155,7 @@ def main() -> None:
         ],
     )
     rows, sizes = [], []
-    with scratch() as folder:
+    with timing.scratch() as folder:
         for label, target, settings in (
             ("gzip, figures", "10 s, 1.5 GB", ()),
             ("gzip, no figures", "", ("output.figures=false",)),
@@ -177,27 +163,29 @@ def main() -> None:
         ):
             run = folder / "run"
             cost = whole_process(run, settings, max(1, repeats - 1) if not settings else 1)
-            rows.append([label, *cost_cells(cost, images.wall, target), _per_frame(cost)])
+            rows.append([label, *timing.cost_cells(cost, images.wall, target), _per_frame(cost)])
             sizes.append(f"{(run / 'weakbeam.h5').stat().st_size / 1e6:.0f} MB")
-    print_table(
+    timing.print_table(
         "The same as a whole process (baseline: computing the images with all threads)",
-        ("", *COST_COLUMNS, "CPU/frame", "file"),
+        ("", *timing.COST_COLUMNS, "CPU/frame", "file"),
         [[*row, size] for row, size in zip(rows, sizes, strict=True)],
     )
 
 
-def whole_process(run: Path, settings: Sequence[str], repeats: int) -> Cost:
+def whole_process(run: Path, settings: Sequence[str], repeats: int) -> timing.Cost:
     """Cost of ``weakbeam forward`` for the scan, into the folder `run`."""
     chosen = [word for setting in (*SCAN, *settings) for word in ("--set", setting)]
-    return run_process(weakbeam("forward", "-q", "--overwrite", "-o", str(run), *chosen), repeats)
+    return timing.run_process(
+        timing.weakbeam("forward", "-q", "--overwrite", "-o", str(run), *chosen), repeats
+    )
 
 
-def _row(label: str, cost: Cost, baseline: float, target: str = "") -> list[str]:
-    return [label, *cost_cells(cost, baseline, target, by_cpu=True), _per_frame(cost)]
+def _row(label: str, cost: timing.Cost, baseline: float, target: str = "") -> list[str]:
+    return [label, *timing.cost_cells(cost, baseline, target, by_cpu=True), _per_frame(cost)]
 
 
-def _per_frame(cost: Cost) -> str:
-    return seconds(cost.cpu / FRAMES)
+def _per_frame(cost: timing.Cost) -> str:
+    return timing.seconds(cost.cpu / FRAMES)
 
 
 if __name__ == "__main__":

@@ -13,18 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks._measure import (
-    answer,
-    machine,
-    parser,
-    print_table,
-    ratio,
-    run_part,
-    run_process,
-    scratch,
-    seconds,
-    weakbeam,
-)
+from benchmarks import _measure as timing
 
 FRAMES = 21
 BASELINE = 79.0
@@ -81,34 +70,43 @@ def engine() -> list[dict[str, Any]]:
 def main() -> None:
     import os
 
-    options = parser(__doc__)
+    options = timing.parser(__doc__)
     options.add_argument("--tasks", type=int, default=500, help="number of experiments")
     chosen = options.parse_args()
     if chosen.part:
-        answer(engine())
+        timing.answer(engine())
         return
-    print(machine())
+    print(timing.machine())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    (alone,) = run_part("benchmarks.sweeps", "engine")
+    (alone,) = timing.run_part("benchmarks.sweeps", "engine")
     possible = (cores or 1) * FRAMES / alone["engine"]
     rows = [
-        ["bare engine", "", seconds(alone["engine"]), f"{possible:.0f}", "100 %", "100 %", "", ""],
-        ["assembling", "", seconds(alone["assemble"]), "", "", "", "", ""],
+        [
+            "bare engine",
+            "",
+            timing.seconds(alone["engine"]),
+            f"{possible:.0f}",
+            "100 %",
+            "100 %",
+            "",
+            "",
+        ],
+        ["assembling", "", timing.seconds(alone["assemble"]), "", "", "", "", ""],
     ]
     for count in (chosen.tasks // 10, chosen.tasks):
-        with scratch() as folder:
+        with timing.scratch() as folder:
             (folder / "m.toml").write_text(MANIFEST.format(energies=count // 5))
-            cost = run_process(weakbeam("sweep", "m.toml", "-q"), folder=folder)
+            cost = timing.run_process(timing.weakbeam("sweep", "m.toml", "-q"), folder=folder)
         rate = count * FRAMES / cost.wall
         rows.append(
             [
                 f"sweep of {count}",
-                seconds(cost.wall),
-                seconds(cost.cpu / count),
+                timing.seconds(cost.wall),
+                timing.seconds(cost.cpu / count),
                 f"{rate:.0f}",
                 f"{100 * rate / possible:.0f} %",
                 f"{100 * count * alone['engine'] / cost.cpu:.0f} %",
-                ratio(rate, BASELINE),
+                timing.ratio(rate, BASELINE),
                 "60 %, 100 images/s" if count == chosen.tasks else "",
             ]
         )
@@ -122,7 +120,7 @@ def main() -> None:
         "baseline",
         "target",
     )
-    print_table(
+    timing.print_table(
         f"Experiments of {FRAMES} images of 128 x 128 pixels on {cores} cores (baseline: "
         f"{BASELINE:.0f} images/s)",
         columns,
