@@ -16,7 +16,7 @@ from PIL import Image
 
 import weakbeam as wb
 from weakbeam.assemble import assemble
-from weakbeam.plot.style import FAINT, INTENSITY_MAP, add_axes, add_text, new_figure, save, style
+from weakbeam.plot.style import FAINT, INTENSITY_MAP, add_axes, add_text, paper, save
 from weakbeam.run.acceptance_figures import acceptance
 
 STOPS = {
@@ -58,8 +58,7 @@ def draw_grid(picture: Path) -> None:
     """Save the grid of images."""
     rows, columns = len(STOPS), len(PHI_MRAD)
     height = TOP + rows * (SIDE + GAP)
-    with style():
-        figure = new_figure(LEFT + columns * (SIDE + 3.0), height)
+    with paper(LEFT + columns * (SIDE + 3.0), height) as figure:
         for row, (name, keys) in enumerate(STOPS.items()):
             bottom = height - TOP - SIDE - row * (SIDE + GAP)
             add_text(figure, 2.0, bottom, name, size=8, rotation="vertical")

@@ -7,15 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.plot.style import (
-    COLORS,
-    FAINT,
-    INK,
-    add_axes,
-    add_text,
-    new_figure,
-    style,
-)
+from weakbeam.plot.style import COLORS, FAINT, INK, add_axes, add_text, paper
 
 _PAGE_MM = 130.0
 _CONTENTS = (0.5, 0.9, 0.99)
@@ -93,8 +85,7 @@ def acceptance_figure(
     mark = None if perfect_crystal is None else 1e3 * np.asarray(perfect_crystal, dtype=float)
     side, gap, first = 35.5, 4.0, 13.0
     places = [first + index * (side + gap) for index in range(3)]
-    with style():
-        figure = new_figure(_PAGE_MM, _PAGE_MM + (4.0 if title else 0.0))
+    with paper(_PAGE_MM, _PAGE_MM + (4.0 if title else 0.0)) as figure:
         for row in range(3):
             bottom = places[2 - row] - 3.0
             for column in range(row + 1):

@@ -17,8 +17,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
-    new_figure,
-    style,
+    paper,
 )
 
 _BINS = 90
@@ -62,8 +61,7 @@ def comparison_figure(
     side, pitch, row_height = 42.0, DOUBLE_COLUMN_MM / 3, 62.0
     head = 7.0 if title else 2.0
     page = row_height * len(centers) + head
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, page)
+    with paper(DOUBLE_COLUMN_MM, page) as figure:
         for row, (motor, center) in enumerate(centers.items()):
             found = np.asarray(center, dtype=float)
             everything = [np.asarray(values, dtype=float) for values in predicted[motor].values()]

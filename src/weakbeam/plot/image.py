@@ -18,8 +18,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     label_bar,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -103,8 +102,7 @@ def image_figure(
     left, bottom, right, top = 12.0, 10.0, 18.0, 10.0 if title else 6.0
     width, height = view.box(SINGLE_COLUMN_MM - left - right, 80.0)
     bar_height = max(height, 40.0)
-    with style():
-        figure = new_figure(SINGLE_COLUMN_MM, bottom + bar_height + top)
+    with paper(SINGLE_COLUMN_MM, bottom + bar_height + top) as figure:
         axes = add_axes(figure, left, bottom + (bar_height - height) / 2, width, height)
         drawn = view.draw(axes, array, norm, INTENSITY_MAP)
         bar_axes = add_axes(figure, left + width + 2.0, bottom, 3.0, bar_height)

@@ -16,8 +16,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     few_ticks,
-    new_figure,
-    style,
+    paper,
 )
 
 FEWEST_COUNTS = 10.0
@@ -92,8 +91,7 @@ def kernel_figure(
         contours = _checked("expected_slices", expected_slices, [p.shape for p in planes])
     if expected_counts is not None:
         expected = _checked("expected_counts", expected_counts, [c.shape for c in found])
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, _HEIGHT_MM)
+    with paper(DOUBLE_COLUMN_MM, _HEIGHT_MM) as figure:
         brightest = max(float(plane.max()) for plane in planes) or 1.0
         levels = [h * max(float(c.max()) for c in contours or planes) for h in _HEIGHTS]
         for k, (i, j) in enumerate(_PAIRS):

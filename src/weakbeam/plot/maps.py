@@ -17,8 +17,7 @@ from weakbeam.plot.style import (
     add_text,
     few_ticks,
     label_bar,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -76,8 +75,7 @@ def com_figure(
     page_height = row_height * len(fields) + header - 5.0
     left, gap = 12.0, 4.0
     joint_left = left + 2 * width + gap + 28.0
-    with style():
-        figure = new_figure(joint_left + side + 11.0, page_height)
+    with paper(joint_left + side + 11.0, page_height) as figure:
         for row, (motor, (com, predicted)) in enumerate(fields.items()):
             top = page_height - header - row_height * row
             bottom = top - height

@@ -20,8 +20,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     fit_text,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -82,8 +81,7 @@ def match_figure(
     row_height = height + below + above
     head = (6.0 if title else 0.0) + (4.0 if note else 0.0) + 1.0
     page = head + len(shown) * row_height + 4.5
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, page)
+    with paper(DOUBLE_COLUMN_MM, page) as figure:
         for row, (setting, image, candidate, difference) in enumerate(shown):
             bottom = page - head - (row + 1) * row_height + below
             norm = intensity_norm(image, "linear")
@@ -167,8 +165,7 @@ def ranking_figure(
     pitch, left, bottom = 4.6, 37.0, 9.0
     height = pitch * len(names)
     head = 7.0 if title else 2.0
-    with style():
-        figure = new_figure(SINGLE_COLUMN_MM, bottom + height + head)
+    with paper(SINGLE_COLUMN_MM, bottom + height + head) as figure:
         places = np.arange(len(names))
         axes = add_axes(figure, left, bottom, 21.0, height)
         axes.barh(places, shares, height=0.62, color=COLORS[0])

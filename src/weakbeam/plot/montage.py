@@ -18,8 +18,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     label_bar,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -115,8 +114,7 @@ def montage_figure(
     page_height = max(rows * (height + head), head + _BAR_MM[0]) + top + foot
     lowest = {column: max(w for w in where if w % columns == column) for column in where % columns}
     across, along = view.labels
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, page_height)
+    with paper(DOUBLE_COLUMN_MM, page_height) as figure:
         for place, frame, text, norm in zip(where, stack, labels, norms, strict=True):
             row, column = divmod(int(place), columns)
             corner = left + column * (width + gap)

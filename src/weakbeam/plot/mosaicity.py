@@ -16,8 +16,7 @@ from weakbeam.plot.style import (
     add_text,
     few_ticks,
     fold_power,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -67,8 +66,7 @@ def mosaicity_figure(
     key_side, left, bottom = 17.0, 12.0, 10.0
     width, height = view.box(SINGLE_COLUMN_MM - left - key_side - 14.0, 80.0)
     page_height = bottom + max(height, key_side) + (9.0 if title else 5.0)
-    with style():
-        figure = new_figure(SINGLE_COLUMN_MM, page_height)
+    with paper(SINGLE_COLUMN_MM, page_height) as figure:
         axes = add_axes(figure, left, bottom, width, height)
         # The scalar drawing sets extent and labels; the colours are its pixels.
         drawn = view.draw(axes, np.zeros(first.shape), Normalize(0.0, 1.0), "Greys")

@@ -38,7 +38,7 @@ from weakbeam.plot.style import (
     fit_text,
     fold_power,
     label_bar,
-    new_figure,
+    paper,
     style,
 )
 from weakbeam.plot.view import View
@@ -109,8 +109,7 @@ def movie_figure(
     width, height = view.box(SINGLE_COLUMN_MM - left - right, 80.0)
     array = view.field(frame)
     norm = own_norm(array, scale, common) if own_range else common
-    with style():
-        figure = new_figure(SINGLE_COLUMN_MM, bottom + height + 10.5)
+    with paper(SINGLE_COLUMN_MM, bottom + height + 10.5) as figure:
         axes = add_axes(figure, left, bottom, width, height)
         drawn: ScalarMappable = view.draw(axes, array, norm, INTENSITY_MAP)
         below = add_axes(figure, left, curve_bottom, SINGLE_COLUMN_MM - left - 5.0, curve_height)

@@ -9,16 +9,7 @@ from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import Floats
 from weakbeam.instrument.objective import CompoundRefractiveLens
-from weakbeam.plot.style import (
-    COLORS,
-    DOUBLE_COLUMN_MM,
-    FAINT,
-    INK,
-    add_axes,
-    add_text,
-    new_figure,
-    style,
-)
+from weakbeam.plot.style import COLORS, DOUBLE_COLUMN_MM, FAINT, INK, add_axes, add_text, paper
 
 _LEFT_MM, _WIDTH_MM, _HEIGHT_MM = 16.0, 162.0, 46.0
 _METRES, _MILLIMETRES = 1e-6, 1e-3
@@ -57,8 +48,7 @@ def layout_figure(lens: CompoundRefractiveLens, field_height: float, *, title: s
     if not 0.0 < field_height < np.inf:
         raise ValueError(f"height of the field {field_height:g} µm is not positive and finite")
     reach = 0.5 * max(lens.aperture, 2.0 * lens.magnification * field_height)
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, 132.0)
+    with paper(DOUBLE_COLUMN_MM, 132.0) as figure:
         overview = add_axes(figure, _LEFT_MM, 73.0, _WIDTH_MM, _HEIGHT_MM)
         blow_up = add_axes(figure, _LEFT_MM, 10.0, _WIDTH_MM, _HEIGHT_MM)
         for axes, scale in ((overview, _METRES), (blow_up, _MILLIMETRES)):

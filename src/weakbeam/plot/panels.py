@@ -18,8 +18,7 @@ from weakbeam.plot.style import (
     add_axes,
     add_text,
     label_bar,
-    new_figure,
-    style,
+    paper,
 )
 from weakbeam.plot.view import View
 
@@ -85,8 +84,7 @@ def panels_figure(
     rows = -(-len(panels) // columns)
     head = 7.0 if title else 2.0
     row_height = height + below + above
-    with style():
-        figure = new_figure(page, rows * row_height + head)
+    with paper(page, rows * row_height + head) as figure:
         for number, panel in enumerate(panels):
             row, column = divmod(number, columns)
             bottom = (rows - 1 - row) * row_height + below

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.plot.style import FAINT, INK, add_text, new_figure, style
+from weakbeam.plot.style import FAINT, INK, add_text, paper
 
 _WIDTH_MM, _HEIGHT_MM = 130.0, 112.0
 _LABELS = (
@@ -57,8 +57,7 @@ def rays_figure(q_imaging: ArrayLike, *, title: str = "", note: str = "") -> Fig
     if q.ndim != 2 or q.shape[1:] != (3,) or len(q) < 2 or not np.isfinite(q).all():
         raise ValueError(f"rays of shape {q.shape} are not at least two triples of finite numbers")
     low, high = _limits(q)
-    with style(), mpl.rc_context(_GRID):
-        figure = new_figure(_WIDTH_MM, _HEIGHT_MM)
+    with paper(_WIDTH_MM, _HEIGHT_MM) as figure, mpl.rc_context(_GRID):
         # All that is three-dimensional has no types.
         axes: Any = figure.add_axes((0.0, 0.0, 0.96, 0.97), projection="3d", computed_zorder=False)
         axes.view_init(elev=_ELEVATION_DEG, azim=_AZIMUTH_DEG)

@@ -11,7 +11,7 @@ from matplotlib.projections.polar import PolarAxes
 from matplotlib.transforms import Bbox
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.plot.style import COLORS, FAINT, add_axes, add_text, few_ticks, new_figure, style
+from weakbeam.plot.style import COLORS, FAINT, add_axes, add_text, few_ticks, paper
 
 _MARGIN = 1.0  # kept free around a label, in pixels
 _MORE = "; +n: n more in the same place"
@@ -52,8 +52,7 @@ def polar_figure(
     """
     eta, two_theta, weight = _columns(labels, eta_deg, two_theta_deg, strength)
     eta, two_theta, weight, names = _shared_places(eta, two_theta, weight, labels)
-    with style():
-        figure = new_figure(140.0, 150.0)
+    with paper(140.0, 150.0) as figure:
         axes = figure.add_axes((0.09, 0.06, 0.82, 0.77), projection="polar")
         assert isinstance(axes, PolarAxes)
         axes.set_theta_zero_location("N")
@@ -121,8 +120,7 @@ def stick_figure(
     """
     heights, two_theta, weight = _columns(labels, strength, two_theta_deg, strength)
     heights, two_theta, weight, names = _shared_places(heights, two_theta, weight, labels)
-    with style():
-        figure = new_figure(140.0, 80.0)
+    with paper(140.0, 80.0) as figure:
         axes = add_axes(figure, 14.0, 12.0, 121.0, 54.0)
         axes.vlines(two_theta, 0.0, heights, color=COLORS[0], linewidth=1.2)
         axes.set_ylim(0.0, 1.35 * (heights.max() or 1.0))

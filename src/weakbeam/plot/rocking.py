@@ -11,16 +11,7 @@ from matplotlib.figure import Figure
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.imaging.motors import MOTORS
-from weakbeam.plot.style import (
-    COLORS,
-    DOUBLE_COLUMN_MM,
-    FAINT,
-    INK,
-    add_axes,
-    add_text,
-    new_figure,
-    style,
-)
+from weakbeam.plot.style import COLORS, DOUBLE_COLUMN_MM, FAINT, INK, add_axes, add_text, paper
 
 _LOG_FLOOR = 1e-5
 _LABEL_SHARE = 0.22
@@ -77,8 +68,7 @@ def rocking_figure(
         raise ValueError("curves of a scan need positions_mrad")
     positions = np.atleast_1d(np.asarray([] if positions_mrad is None else positions_mrad, float))
     points = {name: _like(name, values, positions) for name, values in (curves or {}).items()}
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, 68.0 if title else 65.0)
+    with paper(DOUBLE_COLUMN_MM, 68.0 if title else 65.0) as figure:
         linear = add_axes(figure, 14.0, 10.0, 74.0, 50.0)
         log = add_axes(figure, 105.0, 10.0, 74.0, 50.0)
         highest = max([1.0, *(float(np.nanmax(v, initial=0.0)) for v in (line, *points.values()))])

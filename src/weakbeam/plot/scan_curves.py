@@ -21,8 +21,7 @@ from weakbeam.plot.style import (
     fit_text,
     fold_power,
     label_bar,
-    new_figure,
-    style,
+    paper,
 )
 
 _DECADES = 4.0
@@ -72,8 +71,7 @@ def curves_figure(
     beside = max(1, int((DOUBLE_COLUMN_MM - 18.0) // (8.0 + 1.3 * max(map(len, names.values())))))
     rows = -(-len(names) // beside)
     top = 60.0 + 3.4 * rows
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, top + (5.0 if title else 1.5))
+    with paper(DOUBLE_COLUMN_MM, top + (5.0 if title else 1.5)) as figure:
         linear = add_axes(figure, 14.0, 10.0, 72.0, 48.0)
         log = add_axes(figure, 106.0, 10.0, 72.0, 48.0)
         linear.set_ylim(min(0.0, *(np.nanmin(line) for line in lines.values())), 1.06 * highest)
@@ -150,8 +148,7 @@ def scan_map_figure(
     down = -(-len(fields) // across)
     pitch, side, high = DOUBLE_COLUMN_MM / across, DOUBLE_COLUMN_MM / across - 30.0, 42.0
     head = 7.0 if title else 2.0
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, down * (high + 16.0) + head)
+    with paper(DOUBLE_COLUMN_MM, down * (high + 16.0) + head) as figure:
         for number, (name, field) in enumerate(fields.items()):
             row, column = divmod(number, across)
             left, bottom = column * pitch + 13.0, (down - 1 - row) * (high + 16.0) + 10.0

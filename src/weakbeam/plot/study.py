@@ -15,8 +15,7 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
-    new_figure,
-    style,
+    paper,
 )
 
 _MINUS = {ord("-"): "\u2212"}
@@ -52,8 +51,7 @@ def matrix_figure(
     starts = [k for k, name in enumerate(groups) if k == 0 or groups[k - 1] != name]
     ends = [*starts[1:], len(groups)]
     side, left, below = 118.0, 30.0, 8.0
-    with style():
-        figure = new_figure(left + side + 22.0, side + below + 15.0)
+    with paper(left + side + 22.0, side + below + 15.0) as figure:
         axes = add_axes(figure, left, below, side, side)
         drawn = axes.imshow(values, cmap="magma", vmin=0.0, vmax=1.0, interpolation="nearest")
         middles = [0.5 * (a + b) - 0.5 for a, b in zip(starts, ends, strict=True)]
@@ -95,8 +93,7 @@ def histogram_figure(
     """
     edges = np.linspace(0.0, 1.0, 41)
     width, height = DOUBLE_COLUMN_MM - 80.0, 62.0
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM, height + 21.0)
+    with paper(DOUBLE_COLUMN_MM, height + 21.0) as figure:
         axes = add_axes(figure, 14.0, 11.0, width, height)
         for number, (name, values) in enumerate(correlations.items()):
             array = np.asarray(values, dtype=float)
@@ -138,8 +135,7 @@ def light_figure(
     Figure
     """
     exposure, share = np.asarray(levels, dtype=float), np.asarray(shares, dtype=float)
-    with style():
-        figure = new_figure(SINGLE_COLUMN_MM, 74.0)
+    with paper(SINGLE_COLUMN_MM, 74.0) as figure:
         axes = add_axes(figure, 14.0, 11.0, SINGLE_COLUMN_MM - 18.0, 52.0)
         chosen = sorted(
             {0, 1, share.shape[1] // 2, share.shape[1] - 1} & set(range(share.shape[1]))
@@ -178,8 +174,7 @@ def extra_figure(names: Sequence[str], gaps: ArrayLike, base: float, *, title: s
     shown = list(names)[:20]
     values = np.asarray(gaps, dtype=float)[: len(shown)]
     height = 4.5 * len(shown) + 2.0
-    with style():
-        figure = new_figure(DOUBLE_COLUMN_MM * 0.75, height + 20.0)
+    with paper(DOUBLE_COLUMN_MM * 0.75, height + 20.0) as figure:
         axes = add_axes(figure, 48.0, 11.0, DOUBLE_COLUMN_MM * 0.75 - 53.0, height)
         places = np.arange(len(shown))
         axes.barh(places, values, height=0.7, color=COLORS[0])

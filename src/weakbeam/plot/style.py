@@ -8,7 +8,8 @@ and settings hold inside `style` alone, so a caller's own matplotlib settings st
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -100,6 +101,13 @@ def new_figure(width_mm: float, height_mm: float) -> Figure:
     )
     FigureCanvasAgg(figure)
     return figure
+
+
+@contextmanager
+def paper(width_mm: float, height_mm: float) -> Iterator[Figure]:
+    """Hold the look of this package while a new figure of the given size in mm is drawn."""
+    with style():
+        yield new_figure(width_mm, height_mm)
 
 
 def add_axes(
