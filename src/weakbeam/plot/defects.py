@@ -91,10 +91,6 @@ def defects_figure(
     title : str
         A line above the picture.
 
-    Returns
-    -------
-    Figure
-
     Raises
     ------
     ValueError

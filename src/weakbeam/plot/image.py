@@ -62,6 +62,8 @@ def image_figure(
 ) -> Figure:
     """Draw one frame over the field of view, upright where its orientation is known.
 
+    The figure is one column wide.
+
     Parameters
     ----------
     image : array_like, shape (rows, columns)
@@ -83,11 +85,6 @@ def image_figure(
         What else to say beside the settings.
     lit_only : bool
         Whether only the part that holds the lit pixels is drawn.
-
-    Returns
-    -------
-    Figure
-        A figure one column wide.
 
     Raises
     ------

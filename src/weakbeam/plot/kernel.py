@@ -55,6 +55,8 @@ def kernel_figure(
     agree they scatter with the standard deviation 1, shown by a band; their mean square χ² per bin
     stands above.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     edges : three array_like, shapes (n1 + 1,), (n2 + 1,), (n3 + 1,)
@@ -71,11 +73,6 @@ def kernel_figure(
         A line above the panels.
     note : str
         A line below the title.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------

@@ -52,6 +52,8 @@ def montage_figure(
 ) -> Figure:
     """Draw frames of a scan side by side, on the axes of one frame.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     frames : array_like, shape (n, rows, columns)
@@ -78,11 +80,6 @@ def montage_figure(
         At the colour bar.
     title, note : str
         Lines above the frames.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------

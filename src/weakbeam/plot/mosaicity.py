@@ -39,6 +39,8 @@ def mosaicity_figure(
     Hue is the direction in which the lattice is turned and saturation by how much: white is the
     median of the map. The key beside the map shows which colour is which pair of angles.
 
+    The figure is one column wide.
+
     Parameters
     ----------
     across, upwards : array_like, shape (rows, columns)
@@ -49,11 +51,6 @@ def mosaicity_figure(
         What the two angles are, at the axes of the key.
     title : str
         A line above the picture.
-
-    Returns
-    -------
-    Figure
-        A figure one column wide.
 
     Raises
     ------

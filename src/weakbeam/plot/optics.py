@@ -26,6 +26,8 @@ def layout_figure(lens: CompoundRefractiveLens, field_height: float, *, title: s
     deviations of the acceptance on either side of its centre; the more of a ray the lens absorbs,
     the paler it is. Rays that a rim stops are left out.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     lens : CompoundRefractiveLens
@@ -34,11 +36,6 @@ def layout_figure(lens: CompoundRefractiveLens, field_height: float, *, title: s
         Height of the point at the edge of the field of view (µm).
     title : str
         A line above the panels.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------

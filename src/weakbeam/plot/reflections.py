@@ -41,10 +41,6 @@ def polar_figure(
     title : str
         Line above the figure.
 
-    Returns
-    -------
-    Figure
-
     Raises
     ------
     ValueError
@@ -108,10 +104,6 @@ def stick_figure(
         stronger reflection, is left out.
     title : str
         Line above the figure.
-
-    Returns
-    -------
-    Figure
 
     Raises
     ------

@@ -31,6 +31,8 @@ def rocking_figure(
 ) -> Figure:
     """Draw rocking curves, on a linear and on a logarithmic scale.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     fine_mrad : array_like, shape (n,)
@@ -49,11 +51,6 @@ def rocking_figure(
         Motor and unit.
     title : str
         A line above the panels.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------

@@ -37,6 +37,8 @@ def curves_figure(
 ) -> Figure:
     """Draw curves over one motor, on a linear and on a logarithmic scale.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     positions : (n,) array_like
@@ -49,11 +51,6 @@ def curves_figure(
         What is drawn.
     title : str
         A line above the panels.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------
@@ -118,6 +115,8 @@ def scan_map_figure(
 ) -> Figure:
     """Draw the intensity of pixels or regions over two motors.
 
+    The figure is two columns wide.
+
     Parameters
     ----------
     maps : mapping of str to (slow, fast) array_like
@@ -128,11 +127,6 @@ def scan_map_figure(
         At the colour bars.
     title : str
         A line above the panels.
-
-    Returns
-    -------
-    Figure
-        A figure two columns wide.
 
     Raises
     ------

@@ -36,10 +36,6 @@ def matrix_figure(
     title, note : str
         Lines above the matrix.
 
-    Returns
-    -------
-    Figure
-
     Raises
     ------
     ValueError
@@ -86,10 +82,6 @@ def histogram_figure(
         A correlation to mark.
     title : str
         A line above the panel.
-
-    Returns
-    -------
-    Figure
     """
     edges = np.linspace(0.0, 1.0, 41)
     width, height = DOUBLE_COLUMN_MM - 80.0, 62.0
@@ -129,10 +121,6 @@ def light_figure(
         The probability of a confusion that is allowed, for the label.
     title : str
         A line above the panel.
-
-    Returns
-    -------
-    Figure
     """
     exposure, share = np.asarray(levels, dtype=float), np.asarray(shares, dtype=float)
     with paper(SINGLE_COLUMN_MM, 74.0) as figure:
@@ -166,10 +154,6 @@ def extra_figure(names: Sequence[str], gaps: ArrayLike, base: float, *, title: s
         That without it.
     title : str
         A line above the panel.
-
-    Returns
-    -------
-    Figure
     """
     shown = list(names)[:20]
     values = np.asarray(gaps, dtype=float)[: len(shown)]
