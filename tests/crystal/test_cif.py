@@ -12,7 +12,7 @@ from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import extinction_reason, material
 from weakbeam.crystal.structure_factor import anomalous_terms, structure_factors
-from weakbeam.crystal.symmetry import Site, expand_sites
+from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 
 DATA = Path(__file__).parents[1] / "data"
@@ -49,9 +49,7 @@ def test_structure_factors_are_those_of_gemmi(name):
     for site in small.sites:
         calculator.addends.set(site.element, anomalous_terms(site.element.name, ENERGY)[0])
     for hkl in HKL:
-        ours = complex(
-            structure_factors(crystal.cell, crystal.space_group, crystal.sites, hkl, ENERGY)
-        )
+        ours = complex(structure_factors(crystal.atomic_structure, hkl, ENERGY))
         theirs = calculator.calculate_sf_from_small_structure(small, list(hkl))
         stol2 = (0.5 / crystal.cell.d_spacing(hkl)) ** 2
         for site, (element, positions) in zip(
@@ -126,8 +124,8 @@ def test_rounded_coordinates_lie_exactly_on_their_special_positions():
         assert extinction_reason(crystal.space_group, crystal.sites, hkl) is not None
     table = material("GaN")
     np.testing.assert_allclose(
-        structure_factors(crystal.cell, crystal.space_group, crystal.sites, HKL, ENERGY),
-        structure_factors(table.cell, table.space_group, table.sites, HKL, ENERGY),
+        structure_factors(crystal.atomic_structure, HKL, ENERGY),
+        structure_factors(table.atomic_structure, HKL, ENERGY),
         atol=1e-9,
     )
 
@@ -282,9 +280,11 @@ def test_rhombohedral_axes_are_told_by_the_cell(tmp_path):
         if rhombohedral[0] % 3:
             continue
         ours = structure_factors(
-            corundum.cell, "R -3 c:R", corundum.sites, [n // 3 for n in rhombohedral], ENERGY
+            AtomicStructure(corundum.cell, "R -3 c:R", corundum.sites),
+            [n // 3 for n in rhombohedral],
+            ENERGY,
         )
-        theirs = structure_factors(hexagonal, "R -3 c:H", sites, (h, k, m), ENERGY)
+        theirs = structure_factors(AtomicStructure(hexagonal, "R -3 c:H", sites), (h, k, m), ENERGY)
         assert 3 * abs(ours) == pytest.approx(abs(theirs), abs=0.05)
 
 
@@ -385,7 +385,7 @@ def test_foreign_files(name, space_group, counts, points, lattice):
     path = SHARED / f"{name}.cif"
     assert numbers(path) == (space_group, counts)
     crystal = read_cif(path)
-    centring, _ = lattice_of_atoms(crystal.cell, crystal.space_group, crystal.sites)
+    centring, _ = lattice_of_atoms(crystal.atomic_structure)
     assert len(centring) == points
     assert lattice_of_axes(crystal.cell, centring) == lattice
     if name == "cif_apatite":  # its tensors are β

@@ -8,14 +8,14 @@ import pytest
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import MATERIALS, extinction_reason, material
 from weakbeam.crystal.structure_factor import anomalous_terms, form_factor, structure_factors
-from weakbeam.crystal.symmetry import expand_sites
+from weakbeam.crystal.symmetry import AtomicStructure, expand_sites
 
 ENERGY = 17.0
 
 
 def factor(name: str, hkl, energy: float = ENERGY) -> complex:
     m = material(name)
-    return complex(structure_factors(m.cell, m.space_group, m.sites, hkl, energy))
+    return complex(structure_factors(m.atomic_structure, hkl, energy))
 
 
 def of_atom(element: str, cell: UnitCell, hkl, energy: float = ENERGY) -> complex:
@@ -52,7 +52,7 @@ def test_equals_gemmi_without_the_anomalous_terms(name: str) -> None:
     small.change_occupancies_to_crystallographic()
     calculator = gemmi.StructureFactorCalculatorX(small.cell)
     for hkl in [(1, 1, 1), (2, 0, 0), (0, 1, 1), (3, 1, 1), (0, 0, 2), (2, -1, 0)]:
-        ours = structure_factors(c, m.space_group, m.sites, hkl, ENERGY)
+        ours = structure_factors(AtomicStructure(c, m.space_group, m.sites), hkl, ENERGY)
         for element, positions in expand_sites(m.space_group, m.sites):
             phases = np.exp(2j * math.pi * positions @ hkl).sum()
             ours = ours - complex(*anomalous_terms(element, ENERGY)) * phases
@@ -123,10 +123,10 @@ def test_friedel_mates_differ_only_where_a_polar_crystal_absorbs() -> None:
 def test_shapes() -> None:
     m = material("Al")
     hkl = np.array([[[1, 1, 1], [2, 0, 0]], [[2, 2, 0], [3, 1, 1]]])
-    many = structure_factors(m.cell, m.space_group, m.sites, hkl, ENERGY)
+    many = structure_factors(m.atomic_structure, hkl, ENERGY)
     assert many.shape == (2, 2)
     assert many[1, 0] == pytest.approx(factor("Al", (2, 2, 0)))
-    none = structure_factors(m.cell, m.space_group, m.sites, np.zeros((0, 3)), ENERGY)
+    none = structure_factors(m.atomic_structure, np.zeros((0, 3)), ENERGY)
     assert none.shape == (0,)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import (
+    AtomicStructure,
     Site,
     absence_reason,
     centring_vectors,
@@ -227,7 +228,11 @@ GENERAL = (0.12, 0.23, 0.34)
 )
 def test_atoms_at_the_same_place_are_refused(space_group, sites, words):
     with pytest.raises(ValueError, match=words) as error:
-        check_occupancies(CUBE, space_group, settle_sites(CUBE, space_group, sites))
+        check_occupancies(
+            AtomicStructure(
+                CUBE, space_group, settle_sites(AtomicStructure(CUBE, space_group, sites))
+            )
+        )
     assert "\n" not in str(error.value)
 
 
@@ -244,4 +249,6 @@ def test_atoms_at_the_same_place_are_refused(space_group, sites, words):
     ],
 )
 def test_sites_may_be_shared_up_to_full_occupancy(space_group, sites):
-    check_occupancies(CUBE, space_group, settle_sites(CUBE, space_group, sites))
+    check_occupancies(
+        AtomicStructure(CUBE, space_group, settle_sites(AtomicStructure(CUBE, space_group, sites)))
+    )

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import MATERIALS, extinction_reason
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import Site, centring_vectors, expand_sites, settle_sites
+from weakbeam.crystal.symmetry import (
+    AtomicStructure,
+    Site,
+    centring_vectors,
+    expand_sites,
+    settle_sites,
+)
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 
 CUBIC = UnitCell.cubic(4.0495)
@@ -68,7 +74,9 @@ def test_supercells_have_the_lattice_of_the_primitive_cell(structure, digits):
     found, points = supercell(atoms, matrix)
     places = [p if digits is None else tuple(round(x, digits) for x in p) for *_, p in found]
     sites = [Site(e, p, o) for (e, o, _), p in zip(found, places, strict=True)]
-    centring, moved = lattice_of_atoms(UnitCell(5.0, 6.0, 7.0, 80.0, 95.0, 105.0), "P 1", sites)
+    centring, moved = lattice_of_atoms(
+        AtomicStructure(UnitCell(5.0, 6.0, 7.0, 80.0, 95.0, 105.0), "P 1", sites)
+    )
     assert set(centring) == points
     assert centring[0] == (0, 0, 0)
     # What the lattice forbids is extinct to the last digit, in spite of rounded coordinates.
@@ -115,7 +123,9 @@ def test_supercells_have_the_lattice_of_the_primitive_cell(structure, digits):
     ],
 )  # fmt: skip
 def test_lattices(cell, space_group, sites, points, lattice):
-    centring, moved = lattice_of_atoms(cell, space_group, [Site(*site) for site in sites])
+    centring, moved = lattice_of_atoms(
+        AtomicStructure(cell, space_group, [Site(*site) for site in sites])
+    )
     assert len(centring) == points
     assert set(centring) >= set(centring_vectors(space_group))
     assert lattice_of_axes(cell, centring) == lattice
@@ -130,13 +140,13 @@ def test_materials_have_the_lattice_of_their_group_also_in_p_1(name):
         for element, places in expand_sites(entry.space_group, entry.sites)
         for place in np.round(places, 4).tolist()
     ]
-    assert lattice_of_atoms(entry.cell, entry.space_group, entry.sites)[1] == entry.sites
-    centring, moved = lattice_of_atoms(entry.cell, "P 1", sites)
+    assert lattice_of_atoms(entry.atomic_structure)[1] == entry.sites
+    centring, moved = lattice_of_atoms(AtomicStructure(entry.cell, "P 1", sites))
     assert centring == centring_vectors(entry.space_group)
     # All reflections keep their strengths; those that the centring forbids lose theirs.
     hkl = [(h, k, m) for h in range(3) for k in range(3) for m in range(3) if h or k or m]
-    ours = structure_factors(entry.cell, "P 1", moved, hkl, 17.0)
-    table = structure_factors(entry.cell, entry.space_group, entry.sites, hkl, 17.0)
+    ours = structure_factors(AtomicStructure(entry.cell, "P 1", moved), hkl, 17.0)
+    table = structure_factors(entry.atomic_structure, hkl, 17.0)
     assert np.abs(ours) == pytest.approx(np.abs(table), abs=0.05)
     forbidden = [any(sum(map(np.multiply, h, p)) % 1 for p in centring) for h in hkl]
     assert np.abs(ours[forbidden]).max(initial=0.0) < 1e-9
@@ -147,24 +157,24 @@ def test_kinds_are_told_by_element_and_occupancy():
         places = [(0, 0, 0), (0.5, 0.5, 0.5)]
         mixed = [Site("Ni", p, 0.4) for p in places]
         sites = [Site(element, p, o) for p, o in zip(places, occupancies, strict=True)]
-        return len(lattice_of_atoms(CUBIC, "P 1", sites + mixed)[0])
+        return len(lattice_of_atoms(AtomicStructure(CUBIC, "P 1", sites + mixed))[0])
 
     assert points(0.6, 0.6) == points(0.6, 0.601) == 2
     assert points(0.6, 0.5) == 1
     sites = [Site("Fe", (0, 0, 0), b_factor=0.3), Site("Fe", (0.5, 0.5, 0.5), b_factor=0.31)]
-    assert len(lattice_of_atoms(CUBIC, "P 1", sites)[0]) == 2
+    assert len(lattice_of_atoms(AtomicStructure(CUBIC, "P 1", sites))[0]) == 2
 
 
 @pytest.mark.parametrize(("shift", "points"), [(0.0009, 2), (0.0012, 1), (0.01, 1)])
 def test_a_shift_beyond_the_rounding_is_a_superstructure(shift, points):
     sites = [Site("Al", (0, 0, 0)), Site("Al", (0.5, 0.5, 0.5 + shift))]
-    assert len(lattice_of_atoms(CUBIC, "P 1", sites)[0]) == points
+    assert len(lattice_of_atoms(AtomicStructure(CUBIC, "P 1", sites))[0]) == points
 
 
 def test_in_a_long_cell_the_rounding_is_taken_for_no_more_than_atoms_apart():
     sites = [Site("Al", (0, 0, 0)), Site("Al", (0, 0, 0.501))]
-    assert len(lattice_of_atoms(UnitCell(4, 4, 40), "P 1", sites)[0]) == 2
-    assert len(lattice_of_atoms(UnitCell(4, 4, 60), "P 1", sites)[0]) == 1
+    assert len(lattice_of_atoms(AtomicStructure(UnitCell(4, 4, 40), "P 1", sites))[0]) == 2
+    assert len(lattice_of_atoms(AtomicStructure(UnitCell(4, 4, 60), "P 1", sites))[0]) == 1
 
 
 @pytest.mark.parametrize("displaced", [False, True])
@@ -176,7 +186,9 @@ def test_thousands_of_atoms_take_no_minute(displaced):
     if displaced:
         places[1234] = tuple(np.add(places[1234], 0.004).tolist())
     start = time.perf_counter()
-    centring, _ = lattice_of_atoms(UnitCell.cubic(40.5), "P 1", [Site("Al", p) for p in places])
+    centring, _ = lattice_of_atoms(
+        AtomicStructure(UnitCell.cubic(40.5), "P 1", [Site("Al", p) for p in places])
+    )
     assert len(centring) == (1 if displaced else 4000)
     assert time.perf_counter() - start < 20.0
 
@@ -184,9 +196,13 @@ def test_thousands_of_atoms_take_no_minute(displaced):
 def test_atoms_on_special_positions_stay_there():
     cell = UnitCell.hexagonal(3.2, 10.4)
     sites = settle_sites(
-        cell, "P -3 m 1", [Site("Mg", (1 / 3, 2 / 3, 0.1251)), Site("Mg", (1 / 3, 2 / 3, 0.6249))]
+        AtomicStructure(
+            cell,
+            "P -3 m 1",
+            [Site("Mg", (1 / 3, 2 / 3, 0.1251)), Site("Mg", (1 / 3, 2 / 3, 0.6249))],
+        )
     )
-    centring, moved = lattice_of_atoms(cell, "P -3 m 1", sites)
+    centring, moved = lattice_of_atoms(AtomicStructure(cell, "P -3 m 1", sites))
     assert centring == ((0, 0, 0), (0, 0, Fraction(1, 2)))
     assert [len(p) for _, p in expand_sites("P -3 m 1", moved)] == [2, 2]
     assert moved[0].position == pytest.approx((1 / 3, 2 / 3, 0.125))

@@ -104,8 +104,8 @@ def test_every_ray_is_diffracted_at_some_angle():
 
 def depletion(name, hkl, path=21.0, beam=BEAM, height=0.15):
     m = material(name)
-    strength = diffraction_strength(m.cell, m.space_group, m.sites, hkl, 17.0)
-    length = absorption_length(m.cell, m.space_group, m.sites, 17.0)
+    strength = diffraction_strength(m.atomic_structure, hkl, 17.0)
+    length = absorption_length(m.atomic_structure, 17.0)
     return Depletion(strength, beam, 0.0, height, path, length)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
-from weakbeam.crystal.symmetry import Site
+from weakbeam.crystal.symmetry import AtomicStructure, Site
 from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.strength import absorption_length, diffraction_strength
 from weakbeam.instrument.matter import attenuation
@@ -17,7 +17,7 @@ from weakbeam.instrument.optics import Optics
 def strength(name, hkl, energy=17.0, eta=0.0, b_factor=0.0):
     m = material(name)
     sites = [site._replace(b_factor=b_factor) for site in m.sites]
-    return diffraction_strength(m.cell, m.space_group, sites, hkl, energy, eta)
+    return diffraction_strength(AtomicStructure(m.cell, m.space_group, sites), hkl, energy, eta)
 
 
 def test_extinction_lengths_of_silicon_as_published():
@@ -96,16 +96,18 @@ def test_path_through_the_beam():
 @pytest.mark.parametrize(("name", "energy"), [("Al", 17.0), ("Al", 30.0), ("W", 17.0)])
 def test_absorption_is_that_of_the_substance(name, energy):
     m = material(name)
-    found = absorption_length(m.cell, m.space_group, m.sites, energy)
+    found = absorption_length(m.atomic_structure, energy)
     # The densities of the two tables differ by 0.1 %.
     assert found == pytest.approx(1.0 / attenuation(name, energy), rel=3e-3)
 
 
 def test_absorption_follows_the_occupancy_and_the_density():
     cell = UnitCell.cubic(4.0)
-    full = absorption_length(cell, "P 1", [Site("Al", (0.0, 0.0, 0.0))], 17.0)
-    half = absorption_length(cell, "P 1", [Site("Al", (0.0, 0.0, 0.0), 0.5)], 17.0)
-    large = absorption_length(UnitCell.cubic(8.0), "P 1", [Site("Al", (0.0, 0.0, 0.0))], 17.0)
+    full = absorption_length(AtomicStructure(cell, "P 1", [Site("Al", (0.0, 0.0, 0.0))]), 17.0)
+    half = absorption_length(AtomicStructure(cell, "P 1", [Site("Al", (0.0, 0.0, 0.0), 0.5)]), 17.0)
+    large = absorption_length(
+        AtomicStructure(UnitCell.cubic(8.0), "P 1", [Site("Al", (0.0, 0.0, 0.0))]), 17.0
+    )
     assert half == pytest.approx(2 * full)
     assert large == pytest.approx(8 * full)
 

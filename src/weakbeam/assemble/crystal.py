@@ -33,6 +33,7 @@ from weakbeam.crystal.slip import (
 )
 from weakbeam.crystal.structure_factor import form_factor
 from weakbeam.crystal.symmetry import (
+    AtomicStructure,
     Centring,
     Site,
     absence_reason,
@@ -121,6 +122,13 @@ class CrystalModel:
         axis = None if burgers_vectors.ndim == 1 else -1
         return np.asarray(np.linalg.norm(burgers_vectors, axis=axis))
 
+    @property
+    def atomic_structure(self) -> AtomicStructure | None:
+        """Cell, space group and atoms; None where the atoms are not known."""
+        if self.sites is None:
+            return None
+        return AtomicStructure(self.cell, self.space_group, self.sites)
+
     def extinction_reason(self, hkl: Sequence[int]) -> str | None:
         """Say why a reflection is extinct, by the atoms where they are known; None if it is not."""
         if self.sites is None:
@@ -170,7 +178,7 @@ def _from_cif(table: Crystal) -> CrystalModel:
     with naming("crystal.cif", table.cif):
         structure = read_cif(table.cif)
     cell, space_group = structure.cell, structure.space_group
-    centring, sites = lattice_of_atoms(cell, space_group, structure.sites)
+    centring, sites = lattice_of_atoms(structure.atomic_structure)
     return CrystalModel(
         cell,
         space_group,
@@ -207,7 +215,7 @@ def _from_keys(table: Crystal) -> CrystalModel:
         own_sites = [Site(a.element, a.position, a.occupancy, a.b_factor) for a in table.atoms]
         with naming("crystal.atoms" if len(settings) == 1 else "crystal.space_group", None):
             space_group, sites = told_by_atoms(cell, settings, own_sites)
-        centring, sites = lattice_of_atoms(cell, space_group, sites)
+        centring, sites = lattice_of_atoms(AtomicStructure(cell, space_group, sites))
     return CrystalModel(
         cell,
         space_group,

@@ -132,23 +132,16 @@ class Setup:
     @property
     def strength(self) -> DiffractionStrength | None:
         """How strongly the crystal diffracts; None where its atoms are not known."""
-        crystal = self.crystal
-        if crystal.sites is None:
+        atoms = self.crystal.atomic_structure
+        if atoms is None:
             return None
-        return diffraction_strength(
-            crystal.cell,
-            crystal.space_group,
-            crystal.sites,
-            self.hkl,
-            self.energy_kev,
-            self.geometry.eta,
-        )
+        return diffraction_strength(atoms, self.hkl, self.energy_kev, self.geometry.eta)
 
     @property
     def depletion(self) -> Depletion | None:
         """What the incident beam loses on its way through the field; None without atoms."""
-        crystal, strength = self.crystal, self.strength
-        if crystal.sites is None or strength is None:
+        atoms, strength = self.crystal.atomic_structure, self.strength
+        if atoms is None or strength is None:
             return None
         return Depletion(
             strength,
@@ -156,7 +149,7 @@ class Setup:
             self.geometry.eta,
             self.beam.height,
             self.grids[0].length_along(self.geometry.lab_from_sample[0]),
-            absorption_length(crystal.cell, crystal.space_group, crystal.sites, self.energy_kev),
+            absorption_length(atoms, self.energy_kev),
         )
 
     @property

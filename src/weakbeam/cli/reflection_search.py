@@ -121,13 +121,11 @@ def with_absorption(experiment: Experiment, table: Table) -> Table:
     from weakbeam.diffraction.strength import absorption_length
     from weakbeam.errors import InputError, naming
 
-    crystal = crystal_of(experiment)
-    if crystal.sites is None:
+    atoms = crystal_of(experiment).atomic_structure
+    if atoms is None:
         raise InputError("--absorption", None, "needs a crystal whose atoms are known")
     with naming("beam.energy_keV", table.energy_kev):
-        length = absorption_length(
-            crystal.cell, crystal.space_group, crystal.sites, table.energy_kev
-        )
+        length = absorption_length(atoms, table.energy_kev)
     return table._replace(absorption_length=length)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import (
+    AtomicStructure,
     Site,
     check_cell,
     expand_sites,
@@ -70,6 +71,11 @@ class CifCrystal:
     cell: UnitCell
     space_group: str
     sites: tuple[Site, ...]
+
+    @property
+    def atomic_structure(self) -> AtomicStructure:
+        """Cell, space group and atoms."""
+        return AtomicStructure(self.cell, self.space_group, self.sites)
 
 
 def read_cif(path: str | os.PathLike[str]) -> CifCrystal:
@@ -199,7 +205,7 @@ def _agrees(
     atoms: Sequence[tuple[str, Site]],
 ) -> bool:
     """Whether a setting makes as many atoms as the file says in its other places."""
-    sites = settle_sites(cell, space_group, [site for _, site in atoms])
+    sites = settle_sites(AtomicStructure(cell, space_group, [site for _, site in atoms]))
     numbers = [len(positions) for _, positions in expand_sites(space_group, sites)]
     for tag in _MULTIPLICITY_TAGS:
         rows = block.find(["_atom_site_label", tag])

@@ -15,7 +15,7 @@ import gemmi
 import numpy as np
 
 from weakbeam.crystal.lattice import UnitCell, miller
-from weakbeam.crystal.symmetry import Site, absence_reason, expand_sites
+from weakbeam.crystal.symmetry import AtomicStructure, Site, absence_reason, expand_sites
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,11 @@ class Material:
     poisson_ratio: float
     stiffness: Mapping[str, float]
     source: str
+
+    @property
+    def atomic_structure(self) -> AtomicStructure:
+        """Cell, space group and atoms."""
+        return AtomicStructure(self.cell, self.space_group, self.sites)
 
     def extinction_reason(self, hkl: Sequence[int]) -> str | None:
         """Say why a reflection is extinct, None if it is not; see `extinction_reason`."""

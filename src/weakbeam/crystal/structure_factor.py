@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import Site, expand_sites
+from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
 
 
 def structure_factors(
-    cell: UnitCell,
-    space_group: str,
-    sites: Sequence[Site],
+    crystal: AtomicStructure,
     hkl: ArrayLike,
     energy_kev: float,
 ) -> NDArray[np.complex128]:
@@ -28,12 +24,8 @@ def structure_factors(
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit, with their occupancies o and temperature factors B.
+    crystal : AtomicStructure
+        Its atoms with their occupancies o and temperature factors B.
     hkl : (..., 3) array_like
         Miller indices.
     energy_kev : float
@@ -57,10 +49,12 @@ def structure_factors(
     of materials, are at rest.
     """
     indices = np.asarray(hkl, dtype=np.float64)
-    sine_over_wavelength = np.linalg.norm(cell.plane_normal(indices), axis=-1) / (4 * math.pi)
+    sine_over_wavelength = np.linalg.norm(crystal.cell.plane_normal(indices), axis=-1) / (
+        4 * math.pi
+    )
     total = np.zeros(indices.shape[:-1], dtype=np.complex128)
-    atoms = expand_sites(space_group, sites)
-    for site, (element, positions) in zip(sites, atoms, strict=True):
+    atoms = expand_sites(crystal.space_group, crystal.sites)
+    for site, (element, positions) in zip(crystal.sites, atoms, strict=True):
         _, _, occupancy, b_factor = Site(*site)
         phases = np.exp(2j * math.pi * (indices @ positions.T)).sum(axis=-1)
         real, imaginary = anomalous_terms(element, energy_kev)

@@ -40,6 +40,24 @@ class Site(NamedTuple):
     b_factor: float = 0.0
 
 
+class AtomicStructure(NamedTuple):
+    """Where the atoms of a crystal are.
+
+    Attributes
+    ----------
+    cell : UnitCell
+        The unit cell.
+    space_group : str
+        Hermann-Mauguin symbol.
+    sites : sequence of Site
+        Atoms of the asymmetric unit.
+    """
+
+    cell: UnitCell
+    space_group: str
+    sites: Sequence[Site]
+
+
 SAME_PLACE_ANGSTROM = 0.3
 """Images of an atom that are closer than this are one atom, on a special position."""
 
@@ -176,9 +194,9 @@ def told_by_atoms(
         return settings[0], ()
     fitting, complaint = [], None
     for setting in settings:
-        settled = settle_sites(cell, setting, sites)
+        settled = settle_sites(AtomicStructure(cell, setting, sites))
         try:
-            check_occupancies(cell, setting, settled)
+            check_occupancies(AtomicStructure(cell, setting, settled))
         except ValueError as error:
             complaint = error
         else:
@@ -374,19 +392,15 @@ def _expanded(space_group: str, sites: tuple[Site, ...]) -> tuple[tuple[str, Flo
     return tuple(expanded)
 
 
-def settle_sites(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> tuple[Site, ...]:
+def settle_sites(crystal: AtomicStructure) -> tuple[Site, ...]:
     """Move atoms that are close to a special position exactly there.
 
     A third written as 0.3333 would else count as an atom beside its own images.
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit.
+    crystal : AtomicStructure
+        Its atoms as they are written.
 
     Returns
     -------
@@ -394,19 +408,19 @@ def settle_sites(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> tup
         With the mean of those images of each atom that are within `SAME_PLACE_ANGSTROM` of it,
         which every operation between them leaves where it is.
     """
-    operations = list(find_space_group(space_group).operations())
+    operations = list(find_space_group(crystal.space_group).operations())
     settled = []
-    for site in sites:
+    for site in crystal.sites:
         position = np.array(site.position)
         images = np.array([op.apply_to_xyz(list(site.position)) for op in operations])
         steps = (images - position + 0.5) % 1 - 0.5
-        close = np.linalg.norm(cell.direction(steps), axis=-1) < SAME_PLACE_ANGSTROM
+        close = np.linalg.norm(crystal.cell.direction(steps), axis=-1) < SAME_PLACE_ANGSTROM
         x, y, z = (position + steps[close].mean(axis=0)).tolist()
         settled.append(site._replace(position=(x, y, z)))
     return tuple(settled)
 
 
-def check_occupancies(cell: UnitCell, space_group: str, sites: Sequence[Site]) -> None:
+def check_occupancies(crystal: AtomicStructure) -> None:
     """Refuse atoms of which more than one is at the same place.
 
     Such are an atom listed again at an equivalent position, or a mixed site whose occupancies add
@@ -414,32 +428,29 @@ def check_occupancies(cell: UnitCell, space_group: str, sites: Sequence[Site]) -
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit, those on special positions exactly there: see `settle_sites`.
+    crystal : AtomicStructure
+        Its atoms on special positions exactly there: see `settle_sites`.
 
     Raises
     ------
     ValueError
         If the occupancies of a place sum to more than `FULL`; the message names its atoms.
     """
-    images = [positions for _, positions in expand_sites(space_group, sites)]
+    sites = crystal.sites
+    images = [positions for _, positions in expand_sites(crystal.space_group, sites)]
     owner = np.repeat(np.arange(len(sites)), [len(positions) for positions in images])
     atoms = np.concatenate(images) if images else np.empty((0, 3))
     for index, site in enumerate(sites):
         # Every image of the site has the same surroundings, so one of them tells of all.
         steps = (atoms - np.array(site.position) + 0.5) % 1 - 0.5
-        near = np.linalg.norm(cell.direction(steps), axis=-1) < ONE_SITE_ANGSTROM
+        near = np.linalg.norm(crystal.cell.direction(steps), axis=-1) < ONE_SITE_ANGSTROM
         here = sorted({index, *owner[near].tolist()})
         total = sum(sites[n].occupancy for n in here)
         if len(here) > 1 and total > FULL:
             names = " and ".join(_shown(sites[n]) for n in here)
             raise ValueError(
-                f"{names} are at the same place by the symmetry of {space_group}, where their "
-                f"occupancies add up to {total:g}; at most 1 fits"
+                f"{names} are at the same place by the symmetry of {crystal.space_group}, where "
+                f"their occupancies add up to {total:g}; at most 1 fits"
             )
 
 

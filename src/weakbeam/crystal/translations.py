@@ -20,6 +20,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.symmetry import (
     ONE_SITE_ANGSTROM,
+    AtomicStructure,
     Centring,
     Site,
     centring_vectors,
@@ -42,9 +43,7 @@ Integers = NDArray[np.int64]
 _Step = tuple[int, int, int]
 
 
-def lattice_of_atoms(
-    cell: UnitCell, space_group: str, sites: Sequence[Site]
-) -> tuple[Centring, tuple[Site, ...]]:
+def lattice_of_atoms(crystal: AtomicStructure) -> tuple[Centring, tuple[Site, ...]]:
     """Find every translation that takes the atoms of a crystal to atoms of the same kind.
 
     Kinds are elements with their occupancies; temperature factors do not count, nor do
@@ -53,12 +52,8 @@ def lattice_of_atoms(
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit, those on special positions exactly there.
+    crystal : AtomicStructure
+        Its atoms on special positions exactly there.
 
     Returns
     -------
@@ -75,6 +70,7 @@ def lattice_of_atoms(
     its order divides the greatest common divisor g of their numbers, and components of T are
     multiples of 1/g.
     """
+    cell, space_group, sites = crystal
     known = centring_vectors(space_group)
     expanded = [positions for _, positions in expand_sites(space_group, sites)]
     kinds = _kinds(sites)

@@ -14,7 +14,7 @@ from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import Site, absence_reason
+from weakbeam.crystal.symmetry import AtomicStructure, Site, absence_reason
 from weakbeam.defects.lines import StraightLine
 from weakbeam.diffraction.goniometer_setting import (
     GoniometerSetting,
@@ -159,8 +159,9 @@ def find_reflections(
     hkl = hkl[np.array(present, dtype=bool)]
     strengths: list[float | None] = [None] * len(hkl)
     if sites is not None:
-        amplitudes = np.abs(structure_factors(cell, space_group, sites, hkl, energy_kev))
-        at_rest = abs(structure_factors(cell, space_group, sites, (0, 0, 0), energy_kev))
+        crystal = AtomicStructure(cell, space_group, sites)
+        amplitudes = np.abs(structure_factors(crystal, hkl, energy_kev))
+        at_rest = abs(structure_factors(crystal, (0, 0, 0), energy_kev))
         # Atoms on special positions may cancel where symmetry alone allows a reflection.
         there = amplitudes > 1e-6 * at_rest
         hkl, strengths = hkl[there], amplitudes[there].tolist()

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import Site, expand_sites
+from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.instrument.matter import cross_section
 
@@ -116,9 +115,7 @@ def polarization(theta: float, eta: float) -> float:
 
 
 def diffraction_strength(
-    cell: UnitCell,
-    space_group: str,
-    sites: Sequence[Site],
+    crystal: AtomicStructure,
     hkl: Sequence[int],
     energy_kev: float,
     eta: float = 0.0,
@@ -127,12 +124,8 @@ def diffraction_strength(
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit; vibrations count where they have a temperature factor.
+    crystal : AtomicStructure
+        Its atoms; vibrations count where they have a temperature factor.
     hkl : sequence of 3 int
         The reflection.
     energy_kev : float
@@ -149,20 +142,18 @@ def diffraction_strength(
     ValueError
         If the reflection is out of reach, or an element has no form factor.
     """
-    spacing = float(cell.d_spacing(hkl))
+    spacing = float(crystal.cell.d_spacing(hkl))
     theta = bragg_angle(spacing, energy_kev)
     return DiffractionStrength(
-        structure_factor=float(abs(structure_factors(cell, space_group, sites, hkl, energy_kev))),
+        structure_factor=float(abs(structure_factors(crystal, hkl, energy_kev))),
         theta=theta,
         d_spacing=spacing,
-        cell_volume=cell.volume,
+        cell_volume=crystal.cell.volume,
         polarization=polarization(theta, eta),
     )
 
 
-def absorption_length(
-    cell: UnitCell, space_group: str, sites: Sequence[Site], energy_kev: float
-) -> float:
+def absorption_length(crystal: AtomicStructure, energy_kev: float) -> float:
     r"""Path over which a crystal takes the beam to 1/e (µm), away from any reflection.
 
     .. math:: 1/\mu, \qquad \mu = \frac{1}{V} \sum_j o_j \sigma_j
@@ -172,12 +163,8 @@ def absorption_length(
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    space_group : str
-        Hermann-Mauguin symbol.
-    sites : sequence of Site
-        Atoms of the asymmetric unit.
+    crystal : AtomicStructure
+        Its cell and atoms.
     energy_kev : float
         Photon energy (keV).
 
@@ -186,8 +173,9 @@ def absorption_length(
     ValueError
         For an energy outside the tables.
     """
+    atoms = expand_sites(crystal.space_group, crystal.sites)
     total = sum(
         Site(*site).occupancy * len(positions) * cross_section(element, energy_kev)
-        for site, (element, positions) in zip(sites, expand_sites(space_group, sites), strict=True)
+        for site, (element, positions) in zip(crystal.sites, atoms, strict=True)
     )
-    return cell.volume / total * UM_PER_ANGSTROM
+    return crystal.cell.volume / total * UM_PER_ANGSTROM
