@@ -12,9 +12,10 @@ import click
 
 from weakbeam.cli.options import (
     Number,
-    OutputPath,
+    count_option,
     experiment_of,
     experiment_options,
+    output_option,
     quiet_option,
     workers_option,
 )
@@ -26,15 +27,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @experiment_options
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    default=Path("kernel.h5"),
-    show_default=True,
-    metavar="FILE",
-    help="The kernel file; its folder is made if need be.",
-)
+@output_option("The kernel file; its folder is made if need be.", "kernel.h5")
 @click.option("--rays", type=float, default=1e8, metavar="N", help="Rays to draw.  [default: 1e8]")
 @click.option(
     "--bins",
@@ -53,12 +46,11 @@ if TYPE_CHECKING:
     "Bragg setting.  [default: what holds all rays]",
 )
 @click.option("--exact", is_flag=True, help="Kinematics without linearisation in the angles.")
-@click.option(
+@count_option(
     "--seed",
-    type=click.IntRange(min=0, max=2**63 - 1),
     default=0,
-    show_default=True,
-    metavar="N",
+    least=0,
+    most=2**63 - 1,
     help="Seed of the rays.",
 )
 @workers_option

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import click
 
-from weakbeam.cli.options import OutputPath, text_with_flags
+from weakbeam.cli.options import output_option, text_with_flags
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    metavar="FILE",
-    help="Write the experiment there.  [default: print it]",
-)
+@output_option("Write the experiment there.  [default: print it]")
 @click.option(
     "--reproduce",
     is_flag=True,

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from weakbeam.cli.options import (
-    OutputPath,
     experiment_of,
     experiment_options,
+    folder_option,
     naming_flags,
     workers_option,
 )
@@ -17,15 +17,7 @@ from weakbeam.cli.options import (
 
 @click.command()
 @experiment_options
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    default=Path("library"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for the images and the experiment.",
-)
+@folder_option("Folder for the images and the experiment.", "library")
 @click.option(
     "--mode",
     type=click.Choice(["single", "z-scan", "multi"]),

@@ -12,6 +12,8 @@ import click
 from weakbeam.cli.options import (
     Number,
     check_target,
+    choice_option,
+    count_option,
     folder_option,
     format_option,
     names_only_option,
@@ -94,42 +96,34 @@ _SHOWN_AS: dict[str, Callable[[Any], object]] = {
     metavar="SIGMAS",
     help="Single pixels that stand out by more do not count.",
 )
-@click.option(
+@count_option(
     "--max-shift",
-    type=click.IntRange(min=0),
     default=20,
-    show_default=True,
+    least=0,
     metavar="PIXELS",
     help="Largest shift of a candidate along rows and columns.",
 )
-@click.option(
+@choice_option(
     "--score",
-    type=click.Choice(["likelihood", "correlation"]),
+    of=["likelihood", "correlation"],
     default="likelihood",
-    show_default=True,
     help="What the library is ranked by at first.",
 )
-@click.option(
+@choice_option(
     "--background",
-    type=click.Choice(["mean", "median", "clipped", "local", "none"]),
+    of=["mean", "median", "clipped", "local", "none"],
     default="mean",
-    show_default=True,
     help="How the background is removed for the correlation.",
 )
-@click.option(
+@count_option(
     "--keep",
-    type=click.IntRange(min=1),
     default=8,
-    show_default=True,
-    metavar="N",
     help="How many of the best are fitted between the pixels.",
 )
-@click.option(
+@count_option(
     "--refine",
-    type=click.IntRange(min=0),
     default=12,
-    show_default=True,
-    metavar="N",
+    least=0,
     help="How many of those that come near the best are then fitted with images computed anew, at "
     "most.",
 )

@@ -11,6 +11,7 @@ import click
 from weakbeam.cli.options import (
     Number,
     check_target,
+    count_option,
     experiment_of,
     experiment_options,
     folder_option,
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 @click.command()
 @experiment_options
 @folder_option("Folder for study.json, types.csv and the figures.", "study")
-@click.option(
+@count_option(
     "--max-shift",
-    type=click.IntRange(min=0),
     default=20,
-    show_default=True,
+    least=0,
     metavar="PIXELS",
     help="Largest shift along rows and columns at which images are compared.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from weakbeam.cli.options import OutputPath, experiment_of, experiment_options
+from weakbeam.cli.options import experiment_of, experiment_options, output_option
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -41,13 +41,7 @@ class Quantity(NamedTuple):
 @click.option("--distance-m", type=float, help="Distance from the sample to the lens.")
 @click.option("--magnification", type=float, help="Instead of the distance.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    metavar="FILE",
-    help="Also draw the layout of the beam path: .png, .svg or .pdf.",
-)
+@output_option("Also draw the layout of the beam path: .png, .svg or .pdf.")
 def optics(
     config: Path | None,
     settings: tuple[str, ...],

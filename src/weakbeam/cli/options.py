@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,17 +59,44 @@ class OutputPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def folder_option(help: str, default: str | None = None) -> Callable[[F], F]:
-    """``--output``, the folder for what a command makes."""
+def output_option(help: str, default: str | None = None, metavar: str = "FILE") -> Callable[[F], F]:
+    """``--output``, the file that a command writes."""
     more: dict[str, Any] = {} if default is None else {"default": Path(default)}
     return click.option(
         "-o",
         "--output",
         type=OutputPath(),
-        metavar="DIR",
+        metavar=metavar,
         help=help,
         show_default=default is not None,
         **more,
+    )
+
+
+def folder_option(help: str, default: str | None = None) -> Callable[[F], F]:
+    """``--output``, the folder for what a command makes."""
+    return output_option(help, default, "DIR")
+
+
+def count_option(
+    *names: str,
+    default: int,
+    help: str,
+    least: int = 1,
+    most: int | None = None,
+    metavar: str = "N",
+) -> Callable[[F], F]:
+    """A whole number from `least` to `most`, of which the help tells the default."""
+    kind = click.IntRange(least, most)
+    return click.option(
+        *names, type=kind, default=default, show_default=True, metavar=metavar, help=help
+    )
+
+
+def choice_option(*names: str, of: Sequence[str], default: str, help: str) -> Callable[[F], F]:
+    """One of a few words, of which the help tells the default."""
+    return click.option(
+        *names, type=click.Choice(of), default=default, show_default=True, help=help
     )
 
 
@@ -80,12 +107,11 @@ def overwrite_option(what: str) -> Callable[[F], F]:
 
 def format_option(*more: str) -> Callable[[F], F]:
     """``--format``, the format of the figures; `more` than three of them."""
-    return click.option(
+    return choice_option(
         "--format",
         "suffix",
-        type=click.Choice(["png", "svg", "pdf", *more]),
+        of=["png", "svg", "pdf", *more],
         default="png",
-        show_default=True,
         help="Format of the figures.",
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli import reflection_plan, reflection_table
-from weakbeam.cli.options import OutputPath, experiment_of, experiment_options
+from weakbeam.cli.options import choice_option, experiment_of, experiment_options, output_option
 from weakbeam.cli.reflection_search import Limits, Search, tabulate, with_absorption
 from weakbeam.cli.reflection_table import Table, spaced
 
@@ -71,12 +71,11 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 )
 @click.option("--chi", type=float, metavar="DEG", help="Goniometer: where chi stands.")
 @click.option("--phi", type=float, metavar="DEG", help="Goniometer: where phi stands.")
-@click.option(
+@choice_option(
     "--sort",
     "sort_key",
-    type=click.Choice(SORT_KEYS),
+    of=SORT_KEYS,
     default="theta",
-    show_default=True,
     help="Order of the rows; |F| and visibility downwards.",
 )
 @click.option(
@@ -84,13 +83,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values instead.")
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    metavar="FILE",
-    help="Also draw the reflections: .png, .svg or .pdf.",
-)
+@output_option("Also draw the reflections: .png, .svg or .pdf.")
 @click.option(
     "--plan",
     "size",

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from weakbeam.cli.options import folder_option, format_option, naming_flags
+from weakbeam.cli.options import (
+    choice_option,
+    count_option,
+    folder_option,
+    format_option,
+    naming_flags,
+)
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,12 +30,9 @@ Scale = Literal["linear", "log", "asinh"]
 @click.argument("file", type=click.Path(path_type=Path))
 @folder_option("Folder for the figures.  [default: figures beside the file]")
 @format_option()
-@click.option(
+@count_option(
     "--entry",
-    type=click.IntRange(min=1),
     default=1,
-    show_default=True,
-    metavar="N",
     help="Detector scan N.1 of the file.",
 )
 @click.option(
@@ -40,11 +43,10 @@ Scale = Literal["linear", "log", "asinh"]
     metavar="N",
     help="A frame by its number, from 0; may be given several times.",
 )
-@click.option(
+@choice_option(
     "--scale",
-    type=click.Choice(["linear", "log", "asinh"]),
+    of=["linear", "log", "asinh"],
     default="linear",
-    show_default=True,
     help="Intensity to colour, for image, frames, montage and movie.",
 )
 @click.option(
@@ -63,12 +65,10 @@ Scale = Literal["linear", "log", "asinh"]
     is_flag=True,
     help="Frames side by side: those of --frame, or spread over the lit part of the scan.",
 )
-@click.option(
+@count_option(
     "--panels",
-    type=click.IntRange(1, 400),
     default=25,
-    show_default=True,
-    metavar="N",
+    most=400,
     help="Most frames of the montage.",
 )
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weakbeam.cli.options import OutputPath, naming_flags
+from weakbeam.cli.options import folder_option, naming_flags
 from weakbeam.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -45,15 +45,7 @@ def sweep() -> None:
 
 @sweep.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=OutputPath(),
-    default=Path("weakbeam-sweep"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for the images and their tables.",
-)
+@folder_option("Folder for the images and their tables.", "weakbeam-sweep")
 @click.option(
     "--executor",
     type=click.Choice(["local", "dask", "slurm", "lsf"]),
