@@ -305,7 +305,7 @@ def test_an_empty_image_shows_nothing(library):
     rng = np.random.default_rng(0)
     empty = Observation(rng.normal(30.0, NOISE.variance(30.0) ** 0.5, (1, 32, 64)), NOISE)
     found = match(empty, library, OPTIONS, [ZERO], 1)
-    assert not found.verdict.seen
+    assert not found.verdict.visible
     assert not found.verdict.decided
     assert "no dislocation is seen" in found.verdict.sentence
 

@@ -72,12 +72,12 @@ def test_what_to_keep_in_mind():
     assert found.notes[0] == "first"
     assert "1.8 times the variance" in found.notes[1]
     assert "refine the best candidates" in found.notes[1]
-    assert (found.seen, found.explained, found.decided) == (True, False, False)
+    assert (found.visible, found.explained, found.decided) == (True, False, False)
     assert "no type of the library explains the images" in found.sentence
     assert f"{best.type.name} comes nearest" in found.sentence
     assert "bound of 20 pixels" in found.notes[2]
     assert found.gap == np.inf
-    assert not verdict_of([replace(best, gain=3.0)], 1, 20).seen
+    assert not verdict_of([replace(best, gain=3.0)], 1, 20).visible
 
 
 @pytest.mark.parametrize(("pixels", "explained"), [(200, True), (100_000, False)])
@@ -91,4 +91,4 @@ def test_a_gain_counts_as_far_as_it_is_not_raised(raised):
     least = raised * least_gain(48, 10)
     for gain, seen in ((least - 0.01, False), (least + 0.01, True)):
         best = candidate(3, 0.99, 90.0, gain=gain, raised=raised)
-        assert verdict_of([best], 1, 10, members=48).seen == seen
+        assert verdict_of([best], 1, 10, members=48).visible == seen

@@ -196,7 +196,7 @@ def match(
             raise InputError("--noise", list(noise or ()), str(error)) from None
         with naming_flags(file="--library", library="--library"):
             candidates = read_library(library)
-        told = ImageOptions(
+        image_options = ImageOptions(
             phi=[1e-3 * value for value in phi_mrad],
             pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
             dark=None if dark is None else _dark(dark),
@@ -205,7 +205,7 @@ def match(
             hot=hot,
         )
         with naming_flags(_SHOWN_AS, **_FLAGS):
-            prepared = prepare(stacks, candidates, told)
+            prepared = prepare(stacks, candidates, image_options)
         free = {None: None, False: ("position",), True: ("position", "character")}[turn]
         options = MatchOptions(
             max_shift=max_shift,
@@ -217,7 +217,7 @@ def match(
         )
         flags = naming_flags(max_shift="--max-shift", library="--library")
         with flags, progress(100.0, "percent", "matching", quiet) as update:
-            found = match_images(
+            match = match_images(
                 prepared.observation,
                 candidates,
                 options,
@@ -225,21 +225,21 @@ def match(
                 workers,
                 progress=lambda share: update(100.0 * share),
             )
-        for note in (*prepared.notes, *found.verdict.notes):
+        for note in (*prepared.notes, *match.verdict.notes):
             click.echo(f"weakbeam: {note}", err=True)
-        drawings = match_drawings(found, candidates.experiment)
+        drawings = match_drawings(match, candidates.experiment)
         if suffix == FORMAT[1:]:
             artist.submit(drawings)
-        place_bytes(target, found.to_json().encode())
+        place_bytes(target, match.to_json().encode())
         if not quiet:
-            _tell(found)
+            _tell(match)
         click.echo(str(target))
         if suffix == "none":
             return
         if suffix == FORMAT[1:]:
             pictures = artist.finish()
         else:
-            pictures = {name: one.picture(f".{suffix}") for name, one in drawings.items()}
+            pictures = {name: drawing.picture(f".{suffix}") for name, drawing in drawings.items()}
     for path in save_pictures(pictures, output, f".{suffix}"):
         click.echo(str(path))
 
@@ -257,31 +257,32 @@ def _dark(text: str) -> float | Floats:
         return np.asarray(frames.mean(axis=0), dtype=np.float64)
 
 
-def _tell(found: Match) -> None:
+def _tell(match: Match) -> None:
     """Print the ranked candidates and the verdict."""
-    best = found.best
+    best = match.best
     click.echo(
         f"{'':3}{'candidate':32}{'probability':>12}{'below':>11}{'misfit':>8}{'corr.':>7}"
         "   row, column (px)"
     )
-    for number, one in enumerate(found.candidates[:_SHOWN], 1):
+    for number, candidate in enumerate(match.candidates[:_SHOWN], 1):
+        probability = 100.0 * candidate.cautious_probability
+        below = best.log_evidence - candidate.log_evidence
         click.echo(
-            f"{number:2} {one.type.name:32}{100.0 * one.cautious_probability:10.2f} %"
-            f"{best.log_evidence - one.log_evidence:11.1f}{one.misfit:8.2f}{one.correlation:7.2f}"
-            f"   {_place(one)}"
+            f"{number:2} {candidate.type.name:32}{probability:10.2f} %{below:11.1f}"
+            f"{candidate.misfit:8.2f}{candidate.correlation:7.2f}   {_place(candidate)}"
         )
-    click.echo(found.verdict.sentence)
+    click.echo(match.verdict.sentence)
 
 
-def _place(one: Candidate) -> str:
+def _place(candidate: Candidate) -> str:
     """Where a candidate lies, with the errors that are known."""
     import numpy as np
 
-    if one.refinement is None:
-        values, errors, in_sheet = one.shift_px[0], one.shift_errors_px[0], False
+    if candidate.refinement is None:
+        values, errors, in_sheet = candidate.shift_px[0], candidate.shift_errors_px[0], False
     else:
-        values, errors = one.refinement.values[:2], one.refinement.errors[:2]
-        in_sheet = one.refinement.names[0] == "across_um"
+        values, errors = candidate.refinement.values[:2], candidate.refinement.errors[:2]
+        in_sheet = candidate.refinement.names[0] == "across_um"
     digits = 4 if in_sheet else 2
     shown = [
         f"{value:.{digits}f}({error:.{digits}f})" if np.isfinite(error) and error < 3.0 else "?"

@@ -110,30 +110,30 @@ def study(
         check_choice(experiment, between, there)
     flags = naming_flags(max_shift="--max-shift")
     with flags, progress(100.0, "percent", "study", quiet) as update:
-        found = run_study(
+        study_result = run_study(
             experiment,
             max_shift,
             sorted(levels) or LEVELS,
             workers,
             lambda share: update(100.0 * share),
         )
-        choice = decide(found, between, there, max_shift)
-    report = report_of(found, choice)
+        choice = decide(study_result, between, there, max_shift)
+    report = report_of(study_result, choice)
     place_bytes(target, (json.dumps(report, indent=1) + "\n").encode())
-    place_bytes(table, table_of(found).encode())
+    place_bytes(table, table_of(study_result).encode())
     if not quiet:
-        _tell(found, report)
+        _tell(study_result, report)
     click.echo(str(target))
     click.echo(str(table))
     if suffix != "none":
-        figures = figures_of(found, choice).items()
+        figures = figures_of(study_result, choice).items()
         pictures = {name: drawing.picture(f".{suffix}") for name, drawing in figures}
         for path in save_pictures(pictures, output, f".{suffix}"):
             click.echo(str(path))
 
 
-def _tell(found: Study, report: dict[str, Any]) -> None:
-    counting = found.experiment.camera.is_counting
+def _tell(study_result: Study, report: dict[str, Any]) -> None:
+    counting = study_result.experiment.camera.is_counting
     if not counting:
         click.echo('camera.model = "ideal" has no noise: that of "pco_edge" is taken', err=True)
     click.echo(

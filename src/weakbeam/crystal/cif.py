@@ -211,39 +211,39 @@ def _agrees(
         rows = block.find(["_atom_site_label", tag])
         listed = {gemmi.cif.as_string(row[0]): gemmi.cif.as_number(row[1]) for row in rows}
         for (label, _), number in zip(atoms, numbers, strict=True):
-            told = listed.get(label, math.nan)
-            if math.isfinite(told) and told != number:
+            stated_number = listed.get(label, math.nan)
+            if math.isfinite(stated_number) and stated_number != number:
                 return False
-    found: dict[str, float] = {}
+    contents: dict[str, float] = {}
     for site, number in zip(sites, numbers, strict=True):
-        found[site.element] = found.get(site.element, 0.0) + site.occupancy * number
-    return _has_formula(block, found) and _has_density(block, cell, found)
+        contents[site.element] = contents.get(site.element, 0.0) + site.occupancy * number
+    return _has_formula(block, contents) and _has_density(block, cell, contents)
 
 
-def _has_formula(block: gemmi.cif.Block, found: Mapping[str, float]) -> bool:
+def _has_formula(block: gemmi.cif.Block, contents: Mapping[str, float]) -> bool:
     formula = gemmi.cif.as_string(block.find_value("_chemical_formula_sum") or "?")
-    told = {
+    formula_numbers = {
         element: float(number or 1.0)
         for element, number in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", formula)
-        if element in found
+        if element in contents
     }
-    if not told:
+    if not formula_numbers:
         return True
-    ratios = [found[element] / number for element, number in told.items() if number > 0.0]
+    ratios = [contents[element] / n for element, n in formula_numbers.items() if n > 0.0]
     units = gemmi.cif.as_number(block.find_value("_cell_formula_units_Z") or "?")
     if math.isfinite(units):
         ratios.append(units)
     return not ratios or max(ratios) <= 1.05 * min(ratios)
 
 
-def _has_density(block: gemmi.cif.Block, cell: UnitCell, found: Mapping[str, float]) -> bool:
-    told = gemmi.cif.as_number(block.find_value("_exptl_crystal_density_diffrn") or "?")
-    if not math.isfinite(told):
+def _has_density(block: gemmi.cif.Block, cell: UnitCell, contents: Mapping[str, float]) -> bool:
+    stated_density = gemmi.cif.as_number(block.find_value("_exptl_crystal_density_diffrn") or "?")
+    if not math.isfinite(stated_density):
         return True
-    mass = sum(number * gemmi.Element(element).weight for element, number in found.items())
+    mass = sum(number * gemmi.Element(element).weight for element, number in contents.items())
     density = mass / cell.volume * _AMU_PER_CUBIC_ANGSTROM
     # Hydrogen is often not listed.
-    return 0.8 * told < density < 1.05 * told
+    return 0.8 * stated_density < density < 1.05 * stated_density
 
 
 def _group_of_operations(triplets: list[str], symbol: str | None) -> str:
@@ -303,7 +303,7 @@ def _tensors(block: gemmi.cif.Block, cell: UnitCell) -> dict[str, float]:
         "B": (cell.direct * edges, 8.0 * math.pi**2),
         "beta": (cell.direct, 2.0 * math.pi**2),
     }
-    found: dict[str, float] = {}
+    factors: dict[str, float] = {}
     for kind, (axes, unit) in kinds.items():
         tags = [f"_atom_site_aniso_{kind}_{pair}" for pair in ("11", "22", "33", "12", "13", "23")]
         for row in block.find(["_atom_site_aniso_label", *tags]):
@@ -311,8 +311,8 @@ def _tensors(block: gemmi.cif.Block, cell: UnitCell) -> dict[str, float]:
             tensor = np.array([[u11, u12, u13], [u12, u22, u23], [u13, u23, u33]])
             mean = float(np.trace(axes @ tensor @ axes.T)) / (3.0 * unit)
             if math.isfinite(mean) and mean > 0.0:
-                found[gemmi.cif.as_string(row[0])] = mean
-    return found
+                factors[gemmi.cif.as_string(row[0])] = mean
+    return factors
 
 
 def _first_text(block: gemmi.cif.Block, tags: tuple[str, ...]) -> str:

@@ -138,11 +138,13 @@ def sample_from_crystal_ub(cell: UnitCell, ub: ArrayLike) -> Floats:
     metric, expected = edges.T @ edges, cell.direct.T @ cell.direct
     scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
     if np.any(np.abs(metric - expected) > UB_TOLERANCE * scale):
-        found = _cell_words(metric)
+        matrix_cell = _cell_words(metric)
         hint = ""
         if np.all(np.abs(metric * (2.0 * np.pi) ** 2 - expected) <= UB_TOLERANCE * scale):
             hint = "; it must be without the factor 2π"
-        raise ValueError(f"is of the cell {found}, the crystal has {_cell_words(expected)}{hint}")
+        raise ValueError(
+            f"is of the cell {matrix_cell}, the crystal has {_cell_words(expected)}{hint}"
+        )
     left, _, right = np.linalg.svd(edges @ np.linalg.inv(cell.direct))
     return np.asarray(left @ right)
 

@@ -119,8 +119,8 @@ def lattice_of_axes(cell: UnitCell, centring: Centring, tolerance: float = 1e-3)
     letters = {frozenset(centring_vectors(group)): group[0] for group in _CENTRED}
     letter = letters.get(frozenset(centring))
     equal = [
-        abs(one - other) <= tolerance * one
-        for one, other in ((cell.a, cell.b), (cell.b, cell.c), (cell.c, cell.a))
+        abs(edge - other) <= tolerance * edge
+        for edge, other in ((cell.a, cell.b), (cell.b, cell.c), (cell.c, cell.a))
     ]
     angles = np.array([cell.alpha, cell.beta, cell.gamma])
     near = np.degrees(tolerance)
@@ -166,12 +166,12 @@ def _group(
             continue
         images = []
         for kind, positions in enumerate(current):
-            found = _images(cell, trees[kind], positions, np.array(step) / common, probes[kind])
-            if isinstance(found, int):
+            image = _images(cell, trees[kind], positions, np.array(step) / common, probes[kind])
+            if isinstance(image, int):
                 # What refused this one is likely to refuse the next.
-                probes[kind] = np.append(probes[kind][-_PROBES:], found)
+                probes[kind] = np.append(probes[kind][-_PROBES:], image)
                 break
-            images.append(found)
+            images.append(image)
         else:
             larger = _closure(group, step, common)
             if common % len(larger):
@@ -209,13 +209,13 @@ def _candidates(positions: Floats, common: int) -> list[_Step]:
 def _closure(group: set[_Step], step: _Step, common: int) -> set[_Step]:
     larger, multiple = set(group), step
     while multiple not in group:
-        larger |= {_sum(one, multiple, common) for one in group}
+        larger |= {_sum(member, multiple, common) for member in group}
         multiple = _sum(multiple, step, common)
     return larger
 
 
-def _sum(one: _Step, other: _Step, common: int) -> _Step:
-    x, y, z = ((a + b) % common for a, b in zip(one, other, strict=True))
+def _sum(first: _Step, second: _Step, common: int) -> _Step:
+    x, y, z = ((a + b) % common for a, b in zip(first, second, strict=True))
     return x, y, z
 
 
@@ -252,8 +252,8 @@ def _images(
         if lost.any():
             return int(chosen[np.argmax(lost)])
         images.append(image)
-    found = np.concatenate(images[1:]).astype(np.int64)
-    return found if len(np.unique(found)) == total else 0
+    image_of_each = np.concatenate(images[1:]).astype(np.int64)
+    return image_of_each if len(np.unique(image_of_each)) == total else 0
 
 
 def _averaged(positions: Floats, image: Integers, step: _Step, common: int) -> Floats:

@@ -133,7 +133,7 @@ class Verdict:
         Whether the best candidate leaves no more than noise; otherwise nothing is decided.
     """
 
-    seen: bool
+    visible: bool
     decided: bool
     sentence: str
     credible: tuple[int, ...]
@@ -191,7 +191,7 @@ class Match:
         values = {
             "verdict": {
                 "sentence": verdict.sentence,
-                "seen": verdict.seen,
+                "seen": verdict.visible,
                 "decided": verdict.decided,
                 "explained": verdict.explained,
                 "credible_types": list(verdict.credible),

@@ -110,8 +110,9 @@ def defects_figure(
     if kind.shape != (count,):
         raise ValueError(f"kinds of shape {kind.shape} do not fit {count} lines")
     enter, leave = ends_inside(positions, lines, low, high)
-    seen = np.flatnonzero(leave > enter)
-    ends = positions[seen, None] + np.stack([enter, leave], 1)[seen, :, None] * lines[seen, None]
+    inside = np.flatnonzero(leave > enter)
+    spans = np.stack([enter, leave], 1)[inside, :, None] * lines[inside, None]
+    ends = positions[inside, None] + spans
     burgers = None if burgers_lab is None else _rows("burgers", burgers_lab, count)
     names = list(labels)
     known = max([len(names), 1 + int(kind.max(initial=0))])
@@ -119,10 +120,10 @@ def defects_figure(
     colors = [_color(which) for which in range(len(dashes))]
     if burgers is not None and names:
         kind, names, colors, dashes = _by_character(kind, names, burgers, lines)
-        burgers = burgers[seen]
+        burgers = burgers[inside]
     look = _Look(colors, dashes)
-    normals = None if normals_lab is None else _rows("normals", normals_lab, count)[seen]
-    if len(seen) > _FEW:
+    normals = None if normals_lab is None else _rows("normals", normals_lab, count)[inside]
+    if len(inside) > _FEW:
         burgers = normals = None
     with style():
         flat = np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
@@ -139,22 +140,22 @@ def defects_figure(
             assert image is not None
             assert view is not None
             view.draw(above, image, intensity_norm(view.field(image), "linear"), _UNDER_LINES)
-        _draw(above, ends, kind[seen], look, burgers, normals, flat)
+        _draw(above, ends, kind[inside], look, burgers, normals, flat)
         above.set(xlim=extent[:2], ylim=extent[2:], aspect="equal")
         above.set(xlabel=across, ylabel=along)
         layer = add_axes(figure, _LEFT_MM, 10.0, width, _LAYER_MM)
         end_on = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
-        _draw(layer, ends, kind[seen], look, None, None, end_on)
+        _draw(layer, ends, kind[inside], look, None, None, end_on)
         sides = (low[1], high[1])
         layer.set(xlim=sides, ylim=(low[2], high[2]), xlabel="y (µm)", ylabel="z (µm)")
         stretch = _LAYER_MM / width * (high[1] - low[1]) / (high[2] - low[2])
         for axes, text in (
-            (above, f"{said}: {len(seen)} of {count} lines in the layer"),
+            (above, f"{said}: {len(inside)} of {count} lines in the layer"),
             (layer, f"along the beam, heights × {stretch:.3g}"),
         ):
             few_ticks(axes)
             axes.set_title(text, size=6.5, color=FAINT)
-        _key(figure, kind[seen], names, look, _LEFT_MM + width + 3.0, page)
+        _key(figure, kind[inside], names, look, _LEFT_MM + width + 3.0, page)
         add_text(figure, _LEFT_MM, page[1] - 5.0, title, size=8)
     return figure
 
@@ -254,9 +255,9 @@ def _in_plane(directions: Floats, turn: Floats) -> Floats:
 
     Along a beam that rises little heights appear stretched many times.
     """
-    seen = directions @ turn.T
-    length = np.linalg.norm(seen, axis=1, keepdims=True)
-    return np.asarray(seen / np.maximum(length, 1.0))
+    projected = directions @ turn.T
+    length = np.linalg.norm(projected, axis=1, keepdims=True)
+    return np.asarray(projected / np.maximum(length, 1.0))
 
 
 def _key(

@@ -52,7 +52,7 @@ class TestDraw:
 
     def test_types_are_those_that_can_be_seen(self, plan):
         drawn = np.concatenate([plan.draw(number).types for number in range(1500)])
-        assert set(drawn) == set(plan.candidates.seen)
+        assert set(drawn) == set(plan.candidates.visible)
         assert (plan.candidates.distortion[drawn] > UNSEEN).all()
 
     def test_lines_pierce_the_image_evenly_within_its_margins(self):
@@ -105,7 +105,7 @@ class TestLabels:
             ),
             1,
         )
-        types = wide.candidates.seen[[0, 0]].tolist()
+        types = wide.candidates.visible[[0, 0]].tolist()
         view = wide.views[0]
         ends = view.point([[3.5, 30.0], [3.5, 370.0]])
         both = wide.candidates.renderer.image(wide.candidates.lines(types, ends)) - wide.perfect

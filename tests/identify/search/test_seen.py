@@ -41,7 +41,7 @@ def test_the_best_of_many_trials_of_noise_is_no_dislocation(library, seed):
     found = matched(library, seed, 20)
     # This would be more than four standard deviations, had there been a single trial.
     assert found.best.gain > 10.0
-    assert not found.verdict.seen
+    assert not found.verdict.visible
 
 
 @pytest.mark.parametrize("seed", [0, 3, 4])
@@ -51,7 +51,7 @@ def test_a_faint_line_is_seen(library, seed):
     # Of twelve standard deviations in total, and less than one in any pixel.
     light *= 12.0 * SIGMA / np.sqrt(np.sum(light**2))
     assert np.abs(light).max() < SIGMA
-    assert matched(library, seed, 6, light).verdict.seen
+    assert matched(library, seed, 6, light).verdict.visible
 
 
 def test_more_to_choose_from_needs_more_gain():

@@ -54,7 +54,7 @@ class Candidates:
     distortion: Floats
 
     @property
-    def seen(self) -> Ints:
+    def visible(self) -> Ints:
         """Numbers of the types that some reflection shows at all."""
         return np.flatnonzero(self.distortion > UNSEEN)
 
@@ -96,7 +96,7 @@ def candidates_of(
     normals = [unit(setup.crystal.cell.plane_normal(setup.hkl)) for setup in renderer.setups]
     medium = crystal_of(experiment).medium
     candidates = Candidates(renderer, types, seen_distortion(types, normals, medium))
-    if not len(candidates.seen):
+    if not len(candidates.visible):
         hkl = [list(setup.hkl) for setup in renderer.setups]
         raise InputError(
             "identify", None, f"none of its {len(types)} types of dislocations shows in {hkl}"

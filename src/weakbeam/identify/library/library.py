@@ -198,9 +198,9 @@ class LibraryPlan:
     def members(self, contrasts: Sequence[Contrast]) -> Members:
         """The table of the members, given how much the images of each one show."""
         visibility, ratio = np.array(contrasts).reshape(-1, 2).T
-        seen = np.isin(self.types, self.candidates.seen) & (visibility > FAINT)
+        visible = np.isin(self.types, self.candidates.visible) & (visibility > FAINT)
         # Where nothing counts, the ratio is NaN and no reason to hide.
-        visible = seen & ~(ratio < DETECTABLE)
+        visible = visible & ~(ratio < DETECTABLE)
         return Members(self.types, self.positions_um, self.depths_um, visibility, ratio, visible)
 
     @cached_property

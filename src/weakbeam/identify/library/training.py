@@ -120,7 +120,7 @@ class TrainingPlan:
         random = np.random.default_rng([table.seed, number])
         fewest = table.fewest_dislocations or table.dislocations
         count = int(random.integers(fewest, table.dislocations + 1))
-        types = random.choice(self.candidates.seen, count)
+        types = random.choice(self.candidates.visible, count)
         low = table.margin_px - 0.5
         high = np.array(self.candidates.renderer.shape) - 1.0 - low
         pixels = random.uniform(low, high, (count, 2))

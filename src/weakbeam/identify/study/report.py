@@ -73,7 +73,7 @@ def check_choice(
         If there is no such type or image.
     """
     candidates = candidates_of(counting(experiment), 1)
-    visible = [candidates.types[k] for k in candidates.seen]
+    visible = [candidates.types[k] for k in candidates.visible]
     if between is not None:
         _pair(visible, between)
     _check_base(base, len(candidates.renderer.conditions))

@@ -150,7 +150,7 @@ def run_study(
     tell = progress or (lambda share: None)
     candidates = candidates_of(counting(experiment), workers)
     _check_size(candidates.renderer.shape, max_shift)
-    visible = [candidates.types[k] for k in candidates.seen]
+    visible = [candidates.types[k] for k in candidates.visible]
     types, twins, images = _without_twins(visible, _images(candidates, visible, tell))
     if len(types) < 2:
         left = (
