@@ -14,7 +14,15 @@ class DisplacementGradientField(Protocol):
     """Anything that has a displacement gradient β at points of the sample."""
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
-        """Add β at `points` (3, n), in µm, to `gradient` (9, n), rows xx, xy, xz, yx, ..."""
+        """Add the displacement gradient at `points` to `gradient`, in place.
+
+        Parameters
+        ----------
+        gradient : (9, n) ndarray
+            Rows are the components xx, xy, xz, yx, ... of β; modified.
+        points : (3, n) ndarray
+            In µm, C-contiguous.
+        """
 
 
 @runtime_checkable

@@ -172,15 +172,7 @@ class ManyDislocations:
         return len(self._tables.near) / self.boxes if self._cut else float(len(self.exact.lines))
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
-        """Add the displacement gradient at `points` to `gradient`, in place.
-
-        Parameters
-        ----------
-        gradient : (9, n) ndarray
-            Rows are the components xx, xy, xz, yx, ... of β; modified.
-        points : (3, n) ndarray
-            In µm, C-contiguous.
-        """
+        """See :meth:`.DisplacementGradientField.add_to`."""
         if not self._cut:
             self.exact.add_to(gradient, points)
             return

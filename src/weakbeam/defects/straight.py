@@ -97,15 +97,7 @@ class StraightDislocations:
         self.ray_constants = constants(lines, medium)
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
-        """Add the displacement gradient at `points` to `gradient`, in place.
-
-        Parameters
-        ----------
-        gradient : (9, n) ndarray
-            Rows are the components xx, xy, xz, yx, ... of β; modified.
-        points : (3, n) ndarray
-            In µm, C-contiguous.
-        """
+        """See :meth:`.DisplacementGradientField.add_to`."""
         every = np.arange(len(self.lines))
         add_lines(gradient, points, *self.ray_constants, every)
 

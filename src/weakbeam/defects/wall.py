@@ -283,15 +283,7 @@ class WallField:
             )
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
-        """Add the displacement gradient at `points` to `gradient`, in place.
-
-        Parameters
-        ----------
-        gradient : (9, n) ndarray
-            Rows are the components xx, xy, xz, yx, ... of β; modified.
-        points : (3, n) ndarray
-            In µm, C-contiguous.
-        """
+        """See :meth:`.DisplacementGradientField.add_to`."""
         _add_walls(gradient, points, self._across, self._scales, self._counts, self._matrices)
 
 

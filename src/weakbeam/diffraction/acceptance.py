@@ -32,7 +32,8 @@ from weakbeam.diffraction.marginals import rock_marginal, two_theta_marginal
 class SymmetricAcceptance(ClosedAcceptance):
     """Acceptance p(q) of a reflection in the symmetric geometry, a sum of products of two factors.
 
-    Its parameters are those of :class:`ClosedAcceptance`.
+    Its parameters are those of :class:`ClosedAcceptance`. Marginal and joint densities take
+    components of q, dimensionless, which are broadcast against each other.
     """
 
     @property
@@ -74,17 +75,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         return total / self.optics.passed
 
     def density_rock_two_theta(self, q_rock: ArrayLike, q_two_theta: ArrayLike) -> Floats:
-        """Joint density of (q_rock', q_2θ), with q_roll integrated over.
-
-        Parameters
-        ----------
-        q_rock, q_two_theta : array_like
-            Dimensionless; broadcast against each other.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Joint density of (q_rock', q_2θ), with q_roll integrated over."""
         parts = [
             term.weight * b[0] * self._products.rock_two_theta(q_rock, q_two_theta, term.two_theta)
             for term, _, b in self.optics.lens_moments
@@ -92,17 +83,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         return np.asarray(sum(parts) / self.optics.passed)
 
     def density_roll(self, q_roll: ArrayLike) -> Floats:
-        """Density of q_roll, with the other two integrated over.
-
-        Parameters
-        ----------
-        q_roll : array_like
-            Dimensionless.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Density of q_roll, with the other two integrated over."""
         parts = [
             term.weight * a[0] * self._products.roll(q_roll, term.roll)
             for term, a, _ in self.optics.lens_moments
@@ -110,31 +91,11 @@ class SymmetricAcceptance(ClosedAcceptance):
         return np.asarray(sum(parts) / self.optics.passed)
 
     def density_rock(self, q_rock: ArrayLike) -> Floats:
-        """Marginal density of q_rock' alone; the stops do not enter.
-
-        Parameters
-        ----------
-        q_rock : array_like
-            Dimensionless.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Marginal density of q_rock' alone; the stops do not enter."""
         return rock_marginal(self._products, q_rock)
 
     def density_two_theta(self, q_two_theta: ArrayLike) -> Floats:
-        """Marginal density of q_2θ alone.
-
-        Parameters
-        ----------
-        q_two_theta : array_like
-            Dimensionless.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Marginal density of q_2θ alone."""
         parts = [
             term.weight * b[0] * two_theta_marginal(self._products, q_two_theta, term.two_theta)
             for term, _, b in self.optics.lens_moments
@@ -142,17 +103,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         return np.asarray(sum(parts) / self.optics.passed)
 
     def density_roll_two_theta(self, q_roll: ArrayLike, q_two_theta: ArrayLike) -> Floats:
-        """Joint density of (q_roll, q_2θ), with q_rock' integrated over.
-
-        Parameters
-        ----------
-        q_roll, q_two_theta : array_like
-            Dimensionless; broadcast against each other.
-
-        Returns
-        -------
-        ndarray
-        """
+        """Joint density of (q_roll, q_2θ), with q_rock' integrated over."""
         parts = [
             term.weight
             * self._products.roll(q_roll, term.roll)
@@ -164,19 +115,7 @@ class SymmetricAcceptance(ClosedAcceptance):
     def projections(
         self, rock: Floats, roll: Floats, two_theta: Floats
     ) -> tuple[Floats, Floats, Floats]:
-        """Joint densities of two components of q each, with the third one integrated over.
-
-        Parameters
-        ----------
-        rock, roll, two_theta : (n1,), (n2,) and (n3,) ndarray
-            Grid along q_rock', q_roll and q_2θ, dimensionless.
-
-        Returns
-        -------
-        rock_roll : (n1, n2) ndarray
-        rock_two_theta : (n1, n3) ndarray
-        roll_two_theta : (n2, n3) ndarray
-        """
+        """See :meth:`.AcceptanceDensity.projections`."""
         # q_rock' has no variable in common with the lens' angles, so with q_roll it is a product.
         return (
             self.density_rock(rock)[:, None] * self.density_roll(roll),

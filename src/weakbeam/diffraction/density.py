@@ -69,8 +69,8 @@ class AcceptanceDensity(Protocol):
 
         Parameters
         ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
+        q_imaging
+            As for :meth:`density`.
 
         Returns
         -------
@@ -81,10 +81,18 @@ class AcceptanceDensity(Protocol):
     def projections(
         self, rock: Floats, roll: Floats, two_theta: Floats
     ) -> tuple[Floats, Floats, Floats]:
-        """Joint densities on a grid.
+        """Joint densities of two components of q each, with the third one integrated over.
 
-        Of (q_rock', q_roll), (q_rock', q_2θ) and (q_roll, q_2θ), with the third one integrated
-        over.
+        Parameters
+        ----------
+        rock, roll, two_theta : (n1,), (n2,) and (n3,) ndarray
+            Grid along q_rock', q_roll and q_2θ, dimensionless.
+
+        Returns
+        -------
+        rock_roll : (n1, n2) ndarray
+        rock_two_theta : (n1, n3) ndarray
+        roll_two_theta : (n2, n3) ndarray
         """
 
     def marginal(self, component: int, values: ArrayLike) -> Floats:

@@ -147,12 +147,8 @@ def solve_omega(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    mu, chi, phi : float
-        Motors (rad).
+    q_sample, energy_kev, mu, chi, phi
+        As for :func:`setting_angles`, of one reflection.
 
     Returns
     -------
@@ -190,12 +186,8 @@ def solve_mu(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    omega, chi, phi : float
-        Motors (rad).
+    q_sample, energy_kev, omega, chi, phi
+        As for :func:`setting_at`.
 
     Returns
     -------
@@ -258,12 +250,8 @@ def sphere_distance(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    mu, omega, chi, phi : float
-        Motors (rad).
+    q_sample, energy_kev, mu, omega, chi, phi
+        As for :func:`setting_at`.
     """
     k = 2.0 * math.pi / wavelength(energy_kev)
     q_lab = lab_from_sample(mu, omega, chi, phi) @ np.asarray(q_sample, dtype=np.float64)

@@ -101,8 +101,8 @@ class Kernel:
 
         Parameters
         ----------
-        q_imaging : (..., 3) array_like
-            (q_rock', q_roll, q_2θ), dimensionless.
+        q_imaging
+            As for :meth:`.AcceptanceDensity.density`.
 
         Returns
         -------

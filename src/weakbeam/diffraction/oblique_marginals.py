@@ -25,9 +25,7 @@ _NODES = 240
 def oblique_projections(
     theta: float, eta: float, optics: Optics, rock: Floats, roll: Floats, two_theta: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """Joint densities of two components of q each, with the third one integrated over.
-
-    A motion during the exposure is left out.
+    """As :meth:`.AcceptanceDensity.projections`, but that a motion is left out.
 
     Parameters
     ----------
@@ -37,12 +35,6 @@ def oblique_projections(
         Beam, lens and stops.
     rock, roll, two_theta : (n1,), (n2,) and (n3,) ndarray
         Grid along q_rock', q_roll and q_2θ, dimensionless.
-
-    Returns
-    -------
-    rock_roll : (n1, n2) ndarray
-    rock_two_theta : (n1, n3) ndarray
-    roll_two_theta : (n2, n3) ndarray
     """
     along, across, share = _divergences(theta, eta, optics)
     first = _rock_given(theta, optics, rock, along)
@@ -71,10 +63,8 @@ def oblique_marginal(
 
     Parameters
     ----------
-    theta, eta : float
-        Bragg angle and azimuth of the diffracted beam (rad).
-    optics : Optics
-        Beam, lens and stops.
+    theta, eta, optics
+        As for :func:`oblique_projections`.
     component : int
         0: q_rock', 1: q_roll, 2: q_2θ.
     values : (n,) array_like

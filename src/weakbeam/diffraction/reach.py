@@ -29,10 +29,8 @@ def energy_limits(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    mu, chi, phi : float
-        Motors (rad).
+    q_sample, mu, chi, phi
+        As for :func:`.setting_at`.
 
     Returns
     -------
@@ -55,12 +53,8 @@ def mu_limits(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
-    chi, phi : float
-        Motors (rad).
+    q_sample, energy_kev, chi, phi
+        As for :func:`.setting_at`.
 
     Returns
     -------
@@ -93,14 +87,10 @@ def solve_within(
 
     Parameters
     ----------
-    q_sample : (3,) array_like
-        Diffraction vector U B h in the sample frame (1/Å, with 2π).
-    energy_kev : float
-        Photon energy (keV).
+    q_sample, energy_kev, chi, phi
+        As for :func:`.setting_at`.
     mu_range : pair of float
         Limits of the tilt (rad).
-    chi, phi : float
-        Motors (rad).
 
     Returns
     -------

@@ -133,10 +133,8 @@ def roll_factor(
 
     Parameters
     ----------
-    q : (3, samples, pixels) ndarray
-        Imaging frame.
-    shifts : (settings, 3) ndarray
-        Added to q by the motors.
+    q, shifts
+        As for :func:`rock_factor`.
     optics : tuple of float
         2 sinθ, half the precision of the Gaussian, for a beam with horizontal divergence the centre
         and the inverse width of its cut by a window (else zeros), scale.

@@ -276,14 +276,10 @@ def sum_general_moments(
 
     Parameters
     ----------
-    q, weights, rock, roll, forms, offsets, ends
+    q, weights, rock, roll, forms, offsets, ends, pixels, add
         As for :func:`sum_general`.
     rock_powers, roll_powers : (moments, n) and (moments, m) ndarray
         What each setting of either kind is multiplied with.
-    pixels : (k,) ndarray of int64
-        Where the first k ≤ block pixels of the block lie in the image.
-    add : bool
-        Add to what is there, instead of replacing it.
     moments : (moments, pixels of the image) ndarray
         Filled in at `pixels`.
     """

@@ -97,12 +97,8 @@ def frame_drawings(
 
     Parameters
     ----------
-    acquisition : Acquisition
-        The reflection and its scan.
-    data : ScanData
-        What was simulated.
-    heading : str
-        What the image shows, see :func:`reflection_heading`.
+    acquisition, data, heading
+        As for :func:`draw`.
 
     Returns
     -------

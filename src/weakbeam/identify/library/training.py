@@ -203,10 +203,8 @@ def plan_training(experiment: Experiment, workers: int | None = None) -> Trainin
 
     Parameters
     ----------
-    experiment : Experiment
-        Crystal, instrument, scan and ``[identify]``.
-    workers : int, optional
-        Threads; as many as there are cores unless given. The images do not depend on it.
+    experiment, workers
+        As for :func:`.plan_library`.
 
     Raises
     ------
