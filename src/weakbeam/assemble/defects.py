@@ -145,10 +145,8 @@ def defects_of(
 
     Parameters
     ----------
-    experiment : Experiment
-        The description.
-    crystal : CrystalModel
-        Its crystal.
+    experiment, crystal
+        The description and its crystal.
     mount : (3, 3) ndarray
         Orientation of the crystal in whose sample frame the positions are given: that of the first
         reflection.

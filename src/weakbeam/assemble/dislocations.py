@@ -48,10 +48,8 @@ def dislocations_of(
 
     Parameters
     ----------
-    experiment : Experiment
-        The description.
-    crystal : CrystalModel
-        Its crystal.
+    experiment, crystal
+        The description and its crystal.
     sample_from_crystal : (3, 3) ndarray
         How the crystal is mounted.
 

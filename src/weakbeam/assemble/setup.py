@@ -235,23 +235,7 @@ class Setup:
 
 
 def assemble(experiment: Experiment | Resolved) -> Setup:
-    """Build the objects of the physics from an experiment; of several reflections, the first.
-
-    Parameters
-    ----------
-    experiment : Experiment or Resolved
-        The description.
-
-    Returns
-    -------
-    Setup
-
-    Raises
-    ------
-    InputError
-        If the description contradicts physics: the message names the key, the value and what would
-        be right.
-    """
+    """The first, or only, setup of :func:`assemble_all`, which says what is refused."""
     return next(_assembled(resolve(experiment)))
 
 
@@ -273,7 +257,8 @@ def assemble_all(experiment: Experiment | Resolved) -> tuple[Setup, ...]:
     Raises
     ------
     InputError
-        As for :func:`assemble`.
+        If the description contradicts physics: the message names the key, the value and what would
+        be right.
     """
     return tuple(_assembled(resolve(experiment)))
 

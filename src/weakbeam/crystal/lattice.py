@@ -180,8 +180,8 @@ class UnitCell:
 
         Parameters
         ----------
-        hkl : array_like, shape (..., 3)
-            Miller indices of the planes.
+        hkl
+            As for :meth:`plane_normal`.
 
         Returns
         -------

@@ -128,10 +128,8 @@ def character_of_line(
 
     Parameters
     ----------
-    cell : UnitCell
-        The unit cell.
-    burgers_uvw, plane_hkl : sequence of 3 int
-        Direction of the Burgers vector and glide plane.
+    cell, burgers_uvw, plane_hkl
+        As for :func:`line_of_character`.
     line_crystal : array_like, shape (3,)
         Direction of the line in the Cartesian crystal frame, of any length.
 

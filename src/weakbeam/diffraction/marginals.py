@@ -52,13 +52,8 @@ def two_theta_marginal(
         The instrument.
     q_two_theta : array_like
         Dimensionless.
-    windows : sequence of Window
-        Where δ passes.
-
-    Returns
-    -------
-    ndarray
-        Its integral is the probability that δ passes.
+    windows
+        As for :meth:`.AcceptanceFactors.rock_two_theta`, and so is the integral.
     """
     theta, optics = factors.theta, factors.optics
     sine, cosine = math.sin(theta), math.cos(theta)

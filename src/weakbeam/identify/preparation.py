@@ -99,10 +99,8 @@ def prepare(
 
     Parameters
     ----------
-    stacks : sequence of ImageStack
-        What the files hold.
-    library : Library
-        What they will be matched with.
+    stacks, library
+        As for :func:`.with_conditions`.
     options : ImageOptions, optional
         What else is known.
 

@@ -106,8 +106,8 @@ class RayGrid:
 
         Parameters
         ----------
-        pixels : (...) array_like of int
-            Indices into the flattened image.
+        pixels
+            As for :meth:`centres`.
 
         Returns
         -------

@@ -104,20 +104,14 @@ def attenuation(name: str, energy_kev: float) -> float:
 
     Parameters
     ----------
-    name : str
-        Name in the table of substances.
-    energy_kev : float
-        Photon energy (keV).
+    name, energy_kev
+        As for :func:`refractive_decrement`, which refuses the same.
 
     Returns
     -------
     float
         μ in 1/µm: the thickness t transmits exp(-μ t).
 
-    Raises
-    ------
-    ValueError
-        For an unknown substance or an energy outside the tables.
     """
     matter, energy_ev = substance(name), _tabulated(energy_kev)
     import xraydb

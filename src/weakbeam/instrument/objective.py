@@ -387,8 +387,8 @@ class CompoundRefractiveLens:
 
         Parameters
         ----------
-        height, angle : array_like, shape (...)
-            Where the rays leave the object (µm), and at which angle to the axis (rad).
+        height, angle
+            As for :meth:`ray_path`.
 
         Returns
         -------

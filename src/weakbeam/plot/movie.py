@@ -327,8 +327,8 @@ def mp4(movie: Iterable[Picture], fps: float) -> bytes:
 
     Parameters
     ----------
-    movie : iterable of (height, width, 3) ndarray of uint8
-        The pictures.
+    movie
+        As for :func:`gif`.
     fps : float
         Pictures per second.
 

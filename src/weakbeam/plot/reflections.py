@@ -103,12 +103,7 @@ def stick_figure(
         Name of each reflection. Equal sticks share a label; one that would cover another, of a
         stronger reflection, is left out.
     title : str
-        Line above the figure.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of angles, strengths and labels differ, or there are none.
+        Line above the figure; what is refused is that of :func:`polar_figure`.
     """
     heights, two_theta, weight = _columns(labels, strength, two_theta_deg, strength)
     heights, two_theta, weight, names = _shared_places(heights, two_theta, weight, labels)

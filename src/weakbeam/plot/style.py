@@ -237,12 +237,10 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
 
     Parameters
     ----------
-    figure : Figure
-        What to write.
+    figure, dpi
+        As for :func:`render`.
     path : path
         File to write, ending in .png, .svg or .pdf.
-    dpi : float
-        Resolution of PNG files, and of the pictures inside the others.
 
     Raises
     ------

@@ -57,10 +57,8 @@ def entry_plans(experiment: Experiment, setups: Sequence[Setup]) -> list[EntryPl
 
     Parameters
     ----------
-    experiment : Experiment
-        The description.
-    setups : sequence of Setup
-        One for each of its reflections.
+    experiment, setups
+        The description, and a setup for each of its reflections.
     """
     twins = (False, True) if experiment.output.perfect_crystal else (False,)
     acquisitions = acquisitions_of(setups)

@@ -303,8 +303,8 @@ def check_resources(
 
     Parameters
     ----------
-    experiment : Experiment or Resolved
-        What is to be simulated.
+    experiment
+        As for :func:`check_memory`.
     folder : Path
         Where the output goes; it need not exist.
     workers : int, optional
@@ -313,7 +313,7 @@ def check_resources(
     Raises
     ------
     InputError
-        With what is needed and what there is.
+        As :func:`check_memory` does.
     """
     resolved = resolve(experiment)
     experiment = resolved.experiment
