@@ -17,14 +17,31 @@ if TYPE_CHECKING:
 FLAT = 0.2
 """Sine of the angle to the sheet of the beam below which a line counts as lying in it."""
 
-_PIXEL_STEP = 0.05
-_MICRON_STEP = 0.005
-_LONGEST_PIXELS = 1.0
-_LONGEST_MICRONS = 0.1
-"""Steps of derivatives, and the longest of a fit, in pixels and µm."""
-
 _SHORTEST_CHORD = 0.05
 """Least length of a line within the prior's box, as a share of the box' size."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """How far a line is moved along one coordinate across it.
+
+    Parameters
+    ----------
+    derivative : float
+        Step of a numerical derivative.
+    longest : float
+        Longest step of a fit.
+    """
+
+    derivative: float
+    longest: float
+
+
+_PIXELS = _Steps(derivative=0.05, longest=1.0)
+"""Steps of a line that crosses the sheet of the beam, in pixels."""
+
+_MICRONS = _Steps(derivative=0.005, longest=0.1)
+"""Steps of a line that lies in the sheet of the beam, in µm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +68,18 @@ class LinePlace:
         return self.names[1] == "depth_um"
 
     @property
+    def _limits(self) -> _Steps:
+        return _MICRONS if self.in_sheet else _PIXELS
+
+    @property
     def small_steps(self) -> tuple[float, float]:
         """Steps over which derivatives are taken."""
-        return (_MICRON_STEP,) * 2 if self.in_sheet else (_PIXEL_STEP,) * 2
+        return (self._limits.derivative,) * 2
 
     @property
     def longest_steps(self) -> tuple[float, float]:
         """Longest steps of a fit."""
-        return (_LONGEST_MICRONS,) * 2 if self.in_sheet else (_LONGEST_PIXELS,) * 2
+        return (self._limits.longest,) * 2
 
     def position(self, values: Floats) -> Floats:
         """A point of the line (µm, sample frame)."""

@@ -19,15 +19,30 @@ from weakbeam.run.render import Renderer
 
 CHARACTER = "character_deg"
 
-_LOST = 0.5
-"""Share of the prior's standard deviation above which a parameter counts as not determined."""
-
-_AMBIGUOUS = 0.05
-_MENTIONED = 0.01
-"""Probabilities of other places from which a position is ambiguous, and from which one is told."""
-
 _SCALE_RANGE = 10.0
 """Width of the prior of the scale, in units of the brightest pixel."""
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """What a refinement says of its own result.
+
+    Parameters
+    ----------
+    lost : float
+        Share of the prior's standard deviation above which a parameter is not determined.
+    ambiguous : float
+        Probability of all other places together above which the position is ambiguous.
+    mentioned : float
+        Probability of one other place above which it is told.
+    """
+
+    lost: float = 0.5
+    ambiguous: float = 0.05
+    mentioned: float = 0.01
+
+
+_JUDGEMENT = _Judgement()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +119,7 @@ class Refinement:
     @property
     def ambiguous(self) -> bool:
         """Whether other places hold more than 5 % of the probability."""
-        return sum(other.probability for other in self.others) > _AMBIGUOUS
+        return sum(other.probability for other in self.others) > _JUDGEMENT.ambiguous
 
     @property
     def errors(self) -> Floats:
@@ -295,7 +310,7 @@ def _inverse(fisher: Floats, widths: Floats) -> tuple[Floats, Bools]:
     """
     prior = 2.0 * math.pi * np.eye(len(widths))
     scaled = np.linalg.inv(fisher * np.outer(widths, widths) + prior)
-    lost = np.diag(scaled) * prior[0, 0] > _LOST**2
+    lost = np.diag(scaled) * prior[0, 0] > _JUDGEMENT.lost**2
     covariance = scaled * np.outer(widths, widths)
     covariance[lost], covariance[:, lost] = np.nan, np.nan
     return covariance, lost
@@ -320,7 +335,7 @@ def merged(modes: Sequence[Refinement]) -> Refinement:
         OtherPlace(mode.position_um, mode.values, math.exp(mode.log_evidence - total))
         for mode in distinct[1:]
     )
-    kept = tuple(other for other in others if other.probability > _MENTIONED)
+    kept = tuple(other for other in others if other.probability > _JUDGEMENT.mentioned)
     return replace(distinct[0], log_evidence=total, others=kept)
 
 
