@@ -5,6 +5,14 @@ from dataclasses import fields, replace
 from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.instrument.optics import Optics
 
+BEAM = {
+    "bandwidth": 6e-5,
+    "divergence_vertical": 2.25e-4,
+    "clip": 1.4e-4,
+    "divergence_horizontal": 0.0,
+}
+"""The beam of the reference instrument, rounded."""
+
 OPTICS = {field.name for field in fields(Optics)}
 
 

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from instruments import BEAM
 
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction import planner
@@ -18,10 +19,7 @@ from weakbeam.instrument.optics import Optics
 ALUMINIUM, ENERGY = UnitCell.cubic(4.0493), 19.1
 GROUP = [(-1, -1, 3), (-1, 1, 3), (1, -1, 3), (1, 1, 3)]
 OPTICS = Optics(
-    bandwidth=6e-5,
-    divergence_vertical=2.25e-4,
-    clip=1.4e-4,
-    divergence_horizontal=0.0,
+    **BEAM,
     lens=3.1e-4,
     aperture=1.03e-3,
 )

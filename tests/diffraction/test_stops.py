@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from instruments import changed, symmetric_acceptance
+from instruments import BEAM, changed, symmetric_acceptance
 
 from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
 from weakbeam.diffraction.raytrace import RayOptics, sample_rays, trace
@@ -20,10 +20,7 @@ from weakbeam.instrument.stops import (
 
 OPEN = symmetric_acceptance(
     theta=math.radians(8.97317),
-    bandwidth=6.0e-5,
-    divergence_vertical=2.25e-4,
-    clip=1.4e-4,
-    divergence_horizontal=0.0,
+    **BEAM,
     lens=3.1e-4,
     aperture=1.0323e-3,
 )

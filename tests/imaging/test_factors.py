@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from instruments import changed, symmetric_acceptance
+from instruments import BEAM, changed, symmetric_acceptance
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lines import StraightLine
@@ -27,10 +27,7 @@ from weakbeam.instrument.stops import (
 GEOMETRY = symmetric_geometry(math.radians(8.97317))
 OPEN = symmetric_acceptance(
     theta=GEOMETRY.theta,
-    bandwidth=6.0e-5,
-    divergence_vertical=2.25e-4,
-    clip=1.4e-4,
-    divergence_horizontal=0.0,
+    **BEAM,
     lens=3.1e-4,
     aperture=1.0323e-3,
 )

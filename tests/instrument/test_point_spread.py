@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from instruments import BEAM
 from scipy import ndimage
 from scipy.special import ndtr
 
@@ -23,10 +24,7 @@ WAVELENGTH = 7.293e-5
 
 def optics(lens=3.1e-4, aperture=1.03e-3, stops=()):
     return Optics(
-        bandwidth=6e-5,
-        divergence_vertical=2.25e-4,
-        clip=1.4e-4,
-        divergence_horizontal=0.0,
+        **BEAM,
         lens=lens,
         aperture=aperture,
         stops=stops,

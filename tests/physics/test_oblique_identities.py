@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from instruments import BEAM
 from scipy.spatial.transform import Rotation
 
 from weakbeam.crystal.elasticity import IsotropicMedium
@@ -46,10 +47,7 @@ def random_reflections(count, seed):
 
 
 OPTICS = Optics(
-    bandwidth=6e-5,
-    divergence_vertical=2.25e-4,
-    clip=1.4e-4,
-    divergence_horizontal=0.0,
+    **BEAM,
     lens=3.1e-4,
     aperture=1.0e-3,
 )

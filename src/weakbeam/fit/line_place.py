@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,10 @@ _SHORTEST_CHORD = 0.05
 """Least length of a line within the prior's box, as a share of the box' size."""
 
 
-@dataclass(frozen=True)
-class _Steps:
+class _Steps(NamedTuple):
     """How far a line is moved along one coordinate across it.
 
-    Parameters
+    Attributes
     ----------
     derivative : float
         Step of a numerical derivative.

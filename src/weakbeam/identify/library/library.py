@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any, Protocol
 
@@ -14,20 +13,19 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.core.memory import physical_memory
-from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.frame_noise import FrameNoise, shortened
+from weakbeam.fit.frame_noise import shortened
 from weakbeam.identify.library.candidates import Candidates, candidates_of, identify_table
 from weakbeam.identify.library.contrast import (
     DETECTABLE,
     FAINT,
     Contrast,
     contrast_of,
-    frame_noises,
 )
 from weakbeam.identify.library.making import make_all
+from weakbeam.identify.library.plan import ImagePlan
 from weakbeam.run.render import Condition
 
 Bools = NDArray[np.bool_]
@@ -129,7 +127,7 @@ class Library:
 
 
 @dataclass(frozen=True, eq=False)
-class LibraryPlan:
+class LibraryPlan(ImagePlan):
     """What a library will hold; its images are made one member after the other.
 
     Parameters
@@ -154,16 +152,6 @@ class LibraryPlan:
 
     def __len__(self) -> int:
         return len(self.types)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a frame's pixel."""
-        return np.dtype(np.uint16 if self.noise else np.float32)
-
-    @cached_property
-    def perfect(self) -> Floats32:
-        """Images of the perfect crystal, (conditions, rows, columns)."""
-        return self.candidates.renderer.image(StraightLines.of([]))
 
     def frames(self) -> Iterator[tuple[NDArray[Any], Contrast]]:
         """What :meth:`make` gives for every member; see `library.making.make_all`."""
@@ -202,10 +190,6 @@ class LibraryPlan:
         # Where nothing counts, the ratio is NaN and no reason to hide.
         visible = visible & ~(ratio < DETECTABLE)
         return Members(self.types, self.positions_um, self.depths_um, visibility, ratio, visible)
-
-    @cached_property
-    def _noises(self) -> tuple[FrameNoise, ...]:
-        return frame_noises(self.candidates)
 
 
 def plan_library(experiment: Experiment, workers: int | None = None) -> LibraryPlan:

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.defects.lines import StraightLines
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Identify
-from weakbeam.fit.frame_noise import FrameNoise, shortened
+from weakbeam.fit.frame_noise import shortened
 from weakbeam.identify.library.candidates import Candidates, candidates_of, identify_table
-from weakbeam.identify.library.contrast import contrast_of, frame_noises
+from weakbeam.identify.library.contrast import contrast_of
 from weakbeam.identify.library.library import wants_noise
 from weakbeam.identify.library.making import make_all
+from weakbeam.identify.library.plan import ImagePlan
 from weakbeam.run.view import View, view_of
 
 
@@ -70,7 +70,7 @@ class TrainingSample:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingPlan:
+class TrainingPlan(ImagePlan):
     """What a training set will hold; images are drawn and made one after the other.
 
     Parameters
@@ -89,16 +89,6 @@ class TrainingPlan:
 
     def __len__(self) -> int:
         return self.table.images
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of a frame's pixel."""
-        return np.dtype(np.uint16 if self.noise else np.float32)
-
-    @cached_property
-    def perfect(self) -> Floats32:
-        """Images of the perfect crystal, (conditions, rows, columns)."""
-        return self.candidates.renderer.image(StraightLines.of([]))
 
     @cached_property
     def views(self) -> tuple[View, ...]:
@@ -179,10 +169,6 @@ class TrainingPlan:
             return shortened(images)
         pairs = enumerate(zip(self._noises, images, strict=True))
         return np.array([noise.counts(image, index, number) for index, (noise, image) in pairs])
-
-    @cached_property
-    def _noises(self) -> tuple[FrameNoise, ...]:
-        return frame_noises(self.candidates)
 
     def _stands_out(self, sizes: Floats32) -> NDArray[np.bool_]:
         largest = sizes.max(axis=(-2, -1), keepdims=True)
