@@ -8,11 +8,11 @@ import gemmi
 import numpy as np
 import pytest
 
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import extinction_reason, material
 from weakbeam.crystal.structure_factor import anomalous_terms, structure_factors
-from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 
 DATA = Path(__file__).parents[1] / "data"

@@ -6,6 +6,7 @@ import gemmi
 import numpy as np
 import pytest
 
+from weakbeam.crystal.atoms import expand_sites
 from weakbeam.crystal.materials import (
     MATERIALS,
     SOURCES,
@@ -13,7 +14,7 @@ from weakbeam.crystal.materials import (
     material,
     materials_markdown,
 )
-from weakbeam.crystal.symmetry import check_cell, expand_sites
+from weakbeam.crystal.symmetry import check_cell
 
 ALL = pytest.mark.parametrize("name", MATERIALS)
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "materials.md"

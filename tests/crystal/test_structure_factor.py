@@ -5,10 +5,10 @@ import gemmi
 import numpy as np
 import pytest
 
+from weakbeam.crystal.atoms import AtomicStructure, expand_sites
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import MATERIALS, extinction_reason, material
 from weakbeam.crystal.structure_factor import anomalous_terms, form_factor, structure_factors
-from weakbeam.crystal.symmetry import AtomicStructure, expand_sites
 
 ENERGY = 17.0
 

@@ -9,16 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites, settle_sites
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import MATERIALS, extinction_reason
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import (
-    AtomicStructure,
-    Site,
-    centring_vectors,
-    expand_sites,
-    settle_sites,
-)
+from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 
 CUBIC = UnitCell.cubic(4.0495)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from weakbeam.crystal.atoms import AtomicStructure, Site
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
-from weakbeam.crystal.symmetry import AtomicStructure, Site
 from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.strength import absorption_length, diffraction_strength
 from weakbeam.instrument.matter import attenuation

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.crystal.atoms import AtomicStructure, Site, told_by_atoms
 from weakbeam.crystal.cif import read_cif
 from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
@@ -33,16 +34,13 @@ from weakbeam.crystal.slip import (
 )
 from weakbeam.crystal.structure_factor import form_factor
 from weakbeam.crystal.symmetry import (
-    AtomicStructure,
     Centring,
-    Site,
     absence_reason,
     centring_vectors,
     check_cell,
     fixed_by_system,
     lattice_type,
     settings_named,
-    told_by_atoms,
 )
 from weakbeam.crystal.translations import lattice_of_atoms, lattice_of_axes
 from weakbeam.errors import InputError, naming

@@ -13,16 +13,9 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites, settle_sites, told_by_atoms
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import (
-    AtomicStructure,
-    Site,
-    check_cell,
-    expand_sites,
-    settings_named,
-    settle_sites,
-    told_by_atoms,
-)
+from weakbeam.crystal.symmetry import check_cell, settings_named
 
 MAX_BYTES = 16 * 2**20
 """A larger file does not describe a crystal."""

@@ -14,8 +14,9 @@ from difflib import get_close_matches
 import gemmi
 import numpy as np
 
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.lattice import UnitCell, miller
-from weakbeam.crystal.symmetry import AtomicStructure, Site, absence_reason, expand_sites
+from weakbeam.crystal.symmetry import absence_reason
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats
-from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 
 
 def structure_factors(

@@ -17,15 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
+from weakbeam.crystal.atoms import ONE_SITE_ANGSTROM, AtomicStructure, Site, expand_sites
 from weakbeam.crystal.lattice import UnitCell
-from weakbeam.crystal.symmetry import (
-    ONE_SITE_ANGSTROM,
-    AtomicStructure,
-    Centring,
-    Site,
-    centring_vectors,
-    expand_sites,
-)
+from weakbeam.crystal.symmetry import Centring, centring_vectors
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

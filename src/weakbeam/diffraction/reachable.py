@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.crystal.atoms import AtomicStructure, Site
 from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, unit
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import AtomicStructure, Site, absence_reason
+from weakbeam.crystal.symmetry import absence_reason
 from weakbeam.defects.lines import StraightLine
 from weakbeam.diffraction.goniometer_setting import (
     GoniometerSetting,

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.crystal.structure_factor import structure_factors
-from weakbeam.crystal.symmetry import AtomicStructure, Site, expand_sites
 from weakbeam.diffraction.reflection import bragg_angle
 from weakbeam.instrument.matter import cross_section
 
