@@ -204,9 +204,11 @@ def _changed_inputs(
     then: Mapping[str, str], experiment: Experiment, path: Path
 ) -> tuple[Change, ...]:
     changes = []
-    told = {name for _, name in files_named(experiment.model_dump(exclude_none=True))}
+    files_of_experiment = {
+        name for _, name in files_named(experiment.model_dump(exclude_none=True))
+    }
     for name, stored in then.items():
-        if name not in told:
+        if name not in files_of_experiment:
             notice(f"{path} compares the file {name} with what it was")
         try:
             now = file_sha256(name)

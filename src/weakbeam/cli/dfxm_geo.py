@@ -86,8 +86,8 @@ def _forward(context: click.Context, values: Values) -> None:
         context.invoke(show, file=values["output"] / FILE)
         return
     if values["config"] is None:
-        told = "is missing; weakbeam forward has a built-in experiment, dfxm-forward has none"
-        raise InputError("--config", None, told)
+        allowed = "is missing; weakbeam forward has a built-in experiment, dfxm-forward has none"
+        raise InputError("--config", None, allowed)
     if no_figures:
         values["settings"] = (*values["settings"], "output.figures=false")
     context.invoke(forward_command.forward, **values)

@@ -68,11 +68,11 @@ def _run(command: click.Command, arguments: Sequence[str] | None) -> NoReturn:
     # and once more at the exit, takes a quarter of the time of a small run.
     gc.set_threshold(1_000_000, 10, 10)
     atexit.register(gc.freeze)
-    told: dict[str, None] = {}
+    printed: dict[str, None] = {}
 
     def tell(line: str) -> None:
-        if line not in told:
-            told[line] = None
+        if line not in printed:
+            printed[line] = None
             click.echo(f"weakbeam: {' '.join(line.split())}", err=True)
 
     try:

@@ -45,5 +45,5 @@ def check_memory_for(needed: float, key: str, value: object, advice: str = "") -
     InputError
         With what is needed and what there is.
     """
-    if told := lacking_memory(needed):
-        raise InputError(key, value, f"{told}; {advice}" if advice else told)
+    if lacking := lacking_memory(needed):
+        raise InputError(key, value, f"{lacking}; {advice}" if advice else lacking)

@@ -35,7 +35,7 @@ def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Schema]) -
     mistakes: dict[str, InputError] = {}
     for error in ordered:
         # Only the first is told: looking for what the others may have meant would take too long.
-        mistake = _mistake(error, data, root, told=not mistakes)
+        mistake = _mistake(error, data, root, is_first=not mistakes)
         mistakes.setdefault(mistake.key, mistake)
     first, *others = mistakes.values()
     if not others:
@@ -54,7 +54,7 @@ def known_keys(root: type[Schema], prefix: str = "") -> Iterator[str]:
             yield from known_keys(table, f"{path}{index}.")
 
 
-def _mistake(error: ErrorDetails, data: Any, root: type[Schema], told: bool) -> InputError:
+def _mistake(error: ErrorDetails, data: Any, root: type[Schema], is_first: bool) -> InputError:
     table: type[Schema] | None = root
     path, value, field = "", data, None
     for part in error["loc"]:
@@ -83,7 +83,7 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Schema], told: bool) -> 
             table = nested_table(field.annotation, value)
         elif error["type"] == "extra_forbidden":
             key = _joined(path, _short(toml_key(part)))
-            allowed_keys = _unknown(part, path, table, root) if told else "unknown key"
+            allowed_keys = _unknown(part, path, table, root) if is_first else "unknown key"
             return InputError(key, _showable(_item(value, part)), allowed_keys)
 
     inner = error.get("ctx", {}).get("error")

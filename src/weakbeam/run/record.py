@@ -231,9 +231,11 @@ def _complete(
         if experiment.output.figures:
             path, acquisition = folder / FILE, plan.acquisition
             data = read_scan_data(path, plan.index, acquisition, deformation.mean_q)
-            found = setting_drawings(acquisition, data.number)
-            found |= frame_drawings(acquisition, data, reflection_heading(experiment, plan.setup))
-            drawings |= _named(found, plan, firsts)
+            of_entry = setting_drawings(acquisition, data.number)
+            of_entry |= frame_drawings(
+                acquisition, data, reflection_heading(experiment, plan.setup)
+            )
+            drawings |= _named(of_entry, plan, firsts)
     lacking = {
         name: drawing
         for name, drawing in drawings.items()
