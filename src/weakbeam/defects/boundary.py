@@ -20,6 +20,7 @@ from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import burgers_vector, line_direction
 from weakbeam.crystal.symmetry import Centring, centring_vectors
 from weakbeam.defects.lines import StraightLine
+from weakbeam.defects.vectors import three_numbers
 from weakbeam.defects.wall import DislocationWall
 
 _IN_PLANE_TOLERANCE = 1e-9
@@ -53,9 +54,7 @@ class LineSet:
 
     def __post_init__(self) -> None:
         """Normalise the line and check every value."""
-        burgers = np.array(self.burgers_vector, dtype=np.float64)
-        if burgers.shape != (3,) or not np.all(np.isfinite(burgers)) or not np.any(burgers):
-            raise ValueError("burgers_vector must be three finite numbers, not all zero")
+        burgers = three_numbers("burgers_vector", self.burgers_vector, not_zero=True)
         object.__setattr__(self, "burgers_vector", burgers)
         object.__setattr__(self, "line", unit(self.line))
         if self.ratio is not None and not 0.0 < self.ratio < np.inf:

@@ -9,6 +9,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.vectors import three_numbers
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class StraightLine:
     def __post_init__(self) -> None:
         """Normalise the line and check every value."""
         for name in ("burgers_vector", "line", "position"):
-            object.__setattr__(self, name, _vector(name, getattr(self, name)))
+            object.__setattr__(self, name, three_numbers(name, getattr(self, name)))
         if not np.any(self.burgers_vector):
             raise ValueError("burgers_vector is zero: a dislocation needs one")
         length = np.linalg.norm(self.line)
@@ -267,10 +268,3 @@ def _rows(name: str, value: ArrayLike, shape: tuple[int, int]) -> Floats:
     if rows.shape != shape or not np.all(np.isfinite(rows)):
         raise ValueError(f"{name} must be {shape[0]} rows of three finite numbers")
     return rows
-
-
-def _vector(name: str, value: ArrayLike) -> Floats:
-    vector = np.array(value, dtype=np.float64)
-    if vector.shape != (3,) or not np.all(np.isfinite(vector)):
-        raise ValueError(f"{name} must be three finite numbers")
-    return vector

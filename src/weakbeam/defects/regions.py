@@ -7,9 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import unit
 from weakbeam.defects.lines import axes_across
+from weakbeam.defects.vectors import three_numbers
 
 
 class Region(Protocol):
@@ -54,7 +55,7 @@ class Box:
     def __post_init__(self) -> None:
         """Check the corners."""
         for name in ("low", "high"):
-            object.__setattr__(self, name, _triple(name, getattr(self, name)))
+            object.__setattr__(self, name, three_numbers(name, getattr(self, name)))
         size = self.high - self.low
         if size.min() < 0.0 or size[:2].min() == 0.0:
             raise ValueError(
@@ -115,8 +116,8 @@ class Slab:
 
     def __post_init__(self) -> None:
         """Normalise the normal and check every value."""
-        object.__setattr__(self, "normal", unit(_triple("normal", self.normal)))
-        object.__setattr__(self, "centre", _triple("centre", self.centre))
+        object.__setattr__(self, "normal", unit(three_numbers("normal", self.normal)))
+        object.__setattr__(self, "centre", three_numbers("centre", self.centre))
         _check_size("width", self.width, positive=True)
         _check_size("depth", self.depth, positive=False)
 
@@ -176,8 +177,8 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         """Normalise the normal and check every value."""
-        object.__setattr__(self, "normal", unit(_triple("normal", self.normal)))
-        object.__setattr__(self, "centre", _triple("centre", self.centre))
+        object.__setattr__(self, "normal", unit(three_numbers("normal", self.normal)))
+        object.__setattr__(self, "centre", three_numbers("centre", self.centre))
         _check_size("sigma", self.sigma, positive=True)
         _check_size("depth", self.depth, positive=False)
 
@@ -247,13 +248,6 @@ def ends_inside(
     missed = ~(leave > enter)
     enter[missed] = leave[missed] = 0.0
     return enter, leave
-
-
-def _triple(name: str, value: ArrayLike) -> Floats:
-    vector = np.array(value, dtype=np.float64)
-    if vector.shape != (3,) or not np.all(np.isfinite(vector)):
-        raise ValueError(f"{name} must be three finite numbers")
-    return vector
 
 
 def _check_size(name: str, value: float, *, positive: bool) -> None:

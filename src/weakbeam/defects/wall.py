@@ -21,6 +21,7 @@ from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.lattice_sums import finite_row, infinite_row
 from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.vectors import three_numbers
 
 _ACROSS_TOLERANCE = 1e-9
 
@@ -56,9 +57,7 @@ class DislocationWall:
 
     def __post_init__(self) -> None:
         """Normalise the stacking direction and check every value."""
-        stacking = np.array(self.stacking, dtype=np.float64)
-        if stacking.shape != (3,) or not np.all(np.isfinite(stacking)) or not np.any(stacking):
-            raise ValueError("stacking must be three finite numbers, not all zero")
+        stacking = three_numbers("stacking", self.stacking, not_zero=True)
         length = np.linalg.norm(stacking)
         if abs(length - 1.0) > 1e-15:  # Unit vectors keep every digit.
             stacking = stacking / length
