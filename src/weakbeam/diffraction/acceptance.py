@@ -124,19 +124,7 @@ class SymmetricAcceptance(ClosedAcceptance):
         )
 
     def marginal(self, component: int, values: ArrayLike) -> Floats:
-        """Density of one component of q, with the other two integrated over.
-
-        Parameters
-        ----------
-        component : int
-            0: q_rock', 1: q_roll, 2: q_2θ.
-        values : (n,) array_like
-            Where; dimensionless.
-
-        Returns
-        -------
-        (n,) ndarray
-        """
+        """See :meth:`.AcceptanceDensity.marginal`."""
         return (self.density_rock, self.density_roll, self.density_two_theta)[component](values)
 
     def jumps(self, component: int) -> Floats:

@@ -77,10 +77,8 @@ def closed_form(theta: float, eta: float, optics: Optics, motion: Motion) -> tup
 
     Parameters
     ----------
-    theta, eta : float
-        Bragg angle and azimuth of the diffracted beam (rad).
-    optics : Optics
-        Beam, lens and stops.
+    theta, eta, optics
+        As for :func:`.oblique_projections`.
     motion : tuple of 3 float
         How far q moves during the exposure.
 

@@ -96,7 +96,19 @@ class AcceptanceDensity(Protocol):
         """
 
     def marginal(self, component: int, values: ArrayLike) -> Floats:
-        """Density of one component of q, 0 to 2, with the other two integrated over."""
+        """Density of one component of q, with the other two integrated over.
+
+        Parameters
+        ----------
+        component : int
+            0: q_rock', 1: q_roll, 2: q_2θ.
+        values : (n,) array_like
+            Where; dimensionless.
+
+        Returns
+        -------
+        (n,) ndarray
+        """
 
     def jumps(self, component: int) -> Floats:
         """Where the density of one component jumps."""

@@ -65,14 +65,8 @@ def oblique_marginal(
     ----------
     theta, eta, optics
         As for :func:`oblique_projections`.
-    component : int
-        0: q_rock', 1: q_roll, 2: q_2θ.
-    values : (n,) array_like
-        Where; dimensionless.
-
-    Returns
-    -------
-    (n,) ndarray
+    component, values
+        As for :meth:`.AcceptanceDensity.marginal`.
     """
     at = np.asarray(values, dtype=np.float64).reshape(-1)
     along, across, share = _divergences(theta, eta, optics)

@@ -139,10 +139,8 @@ def draw_file(
 
     Parameters
     ----------
-    path : Path
-        The file.
-    index : int
-        The entry, from 0.
+    path, index
+        As for :func:`.read_scan_data`.
     of_image : mapping of str to object, optional
         Options of :func:`weakbeam.plot.image.image_figure` for the image, such as its `scale`.
 
