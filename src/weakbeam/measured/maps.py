@@ -256,20 +256,20 @@ def map_scan(
     chosen = floor if floor is not None else (FLOOR if scan.dtype.kind in "iu" else 0.0)
     choices = _Choices(background, chosen, memory, workers)
     scan = _skipped(scan, skip)
-    told = _Progress(progress)
-    found = _gathered(_taken(scan), choices, told)
-    if not found.maps.lit.any():
+    shares = _Progress(progress)
+    gathered = _gathered(_taken(scan), choices, shares)
+    if not gathered.maps.lit.any():
+        if floor:
+            raise InputError("floor", floor, "leaves no pixel")
         # What was taken for the noise of dark frames is none.
         choices = replace(choices, floor=0.0)
-        found = _gathered(_taken(scan), choices, told)
-    lost = found.survey.lost_frames()
-    if len(lost):
-        numbers = tuple(int(k) for k in found.taken.numbers[lost])
-        text = f"{scan.where}: {frames_text(numbers)} hold nothing but zeros and are left out"
-        scan = scan.remarked(Remark("empty", text, numbers, left_out=True))
-        found = _gathered(_taken(scan), choices, told)
-    told.done()
-    return _maps_of(found, choices, threshold, relative, theta, kernel)
+        gathered = _gathered(_taken(scan), choices, shares)
+    lost = list(_lost(gathered))
+    if lost:
+        scan = scan.remarked(*lost)
+        gathered = _gathered(_taken(scan), choices, shares)
+    shares.done()
+    return _maps_of(gathered, choices, threshold, relative, theta, kernel)
 
 
 def mean_frame(path: Source, entry: str, detector: str | None = None) -> Floats:
@@ -331,6 +331,19 @@ class _Gathered:
     darkest: float
     ends: Mapping[str, Floats]
     light_medians: int
+
+
+def _lost(gathered: _Gathered) -> Iterator[Remark]:
+    """What to say of frames that hold nothing, and are left out."""
+    survey, where = gathered.survey, gathered.taken.scan.where
+    unknown = np.nonzero(survey.unknown)[0] if not survey.unknown.all() else np.zeros(0, np.int64)
+    empty = survey.lost_frames(gathered.taken.grid.kind == "line")
+    for kind, lost, what in (("empty", empty, "zeros"), ("no numbers", unknown, "NaN")):
+        if len(lost):
+            numbers = tuple(int(k) for k in gathered.taken.numbers[lost])
+            verb, are = ("holds", "is") if len(numbers) == 1 else ("hold", "are")
+            text = f"{where}: {frames_text(numbers)} {verb} nothing but {what} and {are} left out"
+            yield Remark(kind, text, numbers, left_out=True)
 
 
 def _skipped(scan: MeasuredScan, skip: Sequence[int]) -> MeasuredScan:

@@ -141,7 +141,7 @@ def _of_the_grid(found: Findings) -> _Lines:
 def _of_the_counts(found: Findings) -> _Lines:
     survey, maps = found.survey, found.maps
     if maps.lost:
-        text = f"{maps.lost} values are no finite numbers and were left out"
+        text = f"{maps.lost} values are no finite numbers and count as the background"
         yield "no numbers", text, (), maps.lost
     if survey.is_saturated:
         count = int(survey.saturated.sum())
@@ -172,14 +172,31 @@ def _of_the_counts(found: Findings) -> _Lines:
             "frame far above all else (zinger), which `threshold` does not count"
         )
         yield "zingers", text, (), count
-    dips = survey.dips()
-    if len(dips) and found.grid.kind == "line":
+    dips = survey.dips(list(_lines_of(found.grid, len(found.frames))))
+    if len(dips):
         frames = found.frames[dips]
         text = (
             f"{frames_text(frames)} {'is' if len(dips) == 1 else 'are'} far darker than the frames "
             "before and after (beam loss?): `skip` leaves frames out"
         )
         yield "dips", text, _numbers(frames), 0
+
+
+def _lines_of(grid: ScanGrid, frames: int) -> Iterator[Ints]:
+    """Frames of a scan that follow one another: in time, or of a grid along its slower motors.
+
+    Along the fastest motor of a grid the light of a whole row may come and go within a few steps.
+    """
+    if grid.kind == "line":
+        yield np.arange(frames)
+        return
+    for name in list(grid.axes)[:-1]:
+        row = np.zeros(frames, np.int64)
+        for other, index in grid.index.items():
+            if other != name:
+                row = row * len(grid.axes[other]) + index
+        order = np.lexsort((grid.index[name], row))
+        yield from np.split(order, np.nonzero(np.diff(row[order]))[0] + 1)
 
 
 def _of_the_background(found: Findings) -> _Lines:
