@@ -174,8 +174,8 @@ class ScanReduction:
         centres = {name: 0.5 * float(x.min() + x.max()) for name, x in self._positions.items()}
         self.moments = ScanMoments(shape, centres)
         self.brightest = np.full(shape, -np.inf)
-        self.darkest = math.inf
-        """Mean over the pixels of the frame with least light, above the background."""
+        self.light = np.zeros(len(self._weights.frame))
+        """Sum over the pixels of each frame, above the background."""
         self.lost = 0
         self._curves = {
             name: np.zeros((len(axis), *shape), np.float32) for name, axis in _curve_axes(grid)
@@ -187,14 +187,12 @@ class ScanReduction:
         rows, columns = self.moments.shape
         # A few rows of all frames at a time stay in the processor's cache.
         at_once = max(_WORK_BYTES // (8 * max(len(which) * columns, 1)), 1)
-        light = np.zeros(len(which))
         for start in range(0, rows, at_once):
             some = slice(start, start + at_once)
             images = self._above_background(taken[:, some], some)
-            light += images.sum(axis=(1, 2))
+            self.light[which] += images.sum(axis=(1, 2))
             np.maximum(self.brightest[some], images.max(axis=0), out=self.brightest[some])
             self._add_part(which, images, some)
-        self.darkest = min(self.darkest, float(light.min(initial=np.inf)) / (rows * columns))
 
     def _add_part(self, which: Ints, images: Floats, rows: slice) -> None:
         """Add some rows of frames, those of each pixel that its sums run over."""

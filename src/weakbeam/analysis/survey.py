@@ -222,9 +222,9 @@ def _sudden_dips(light: Floats) -> list[int]:
     steps = np.diff(np.log(np.maximum(light, 1e-3)), prepend=0.0, append=0.0)
     steps[0] = steps[-1] = 0.0
     bright = light > _BRIGHT
-    falls = np.nonzero(
-        bright[:-1] & (steps[1:-1] < -_FALL) & (steps[1:-1] < steps[:-2] - _SUDDEN)
-    )[0]
+    falls = np.nonzero(bright[:-1] & (steps[1:-1] < -_FALL) & (steps[1:-1] < steps[:-2] - _SUDDEN))[
+        0
+    ]
     rises = np.nonzero(bright[1:] & (steps[1:-1] > _FALL) & (steps[1:-1] > steps[2:] + _SUDDEN))[0]
     longest = max(int(_FEW_DARK * len(light)), 2)
     for fall in falls:

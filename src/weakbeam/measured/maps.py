@@ -51,6 +51,7 @@ SCATTERING_MOTORS = ("obpitch", "two_theta", "tth", "twotheta", "delta")
 MONOCHROMATOR = "ccmth"
 """The motor that turns the crystals of the monochromator, at their Bragg angle."""
 
+_OF_SCAN = ("minimum", "median")
 _NO_ORIENTATION = (*SCATTERING_MOTORS, MONOCHROMATOR)
 _MONOCHROMATOR_RANGE = (0.5, 45.0)
 """Bragg angles (deg) that a monochromator for hard X-rays can have."""
@@ -61,6 +62,9 @@ _LARGEST_KERNEL = 99
 
 _SURE = 5.0
 """Times the noise by which a median is above the darkest value where it is light."""
+
+_SOME_LIGHT = 1e-3
+"""Part of a pixel's range, at least, by which such a median is above the darkest value."""
 
 _PAIRS = 16
 """Pairs of frames from which the noise is estimated."""
@@ -179,7 +183,7 @@ class _Choices:
     @property
     def of_scan(self) -> bool:
         """Whether the background is taken from the scan itself."""
-        return self.kind in ("minimum", "median")
+        return _is_of_scan(self.background)
 
 
 def map_scan(
@@ -226,7 +230,7 @@ def map_scan(
         A pixel is lit in a frame where it is this many times the noise above the background, and
         its sums run over the part of the scan in which it is lit
         (:mod:`weakbeam.analysis.noise`); 0 for sums over the whole scan. By default 5 for counts
-        and 0 for other numbers.
+        and where the background is taken from the scan, whose noise it shares, and 0 otherwise.
     skip : sequence of int
         Frames to leave out, from 0.
 
@@ -253,8 +257,8 @@ def map_scan(
             raise InputError("background", f"{given}", allowed)
     if floor is not None and not (floor >= 0.0 and math.isfinite(floor)):
         raise InputError("floor", floor, "must be a number from 0 on")
-    chosen = floor if floor is not None else (FLOOR if scan.dtype.kind in "iu" else 0.0)
-    choices = _Choices(background, chosen, memory, workers)
+    usual = FLOOR if scan.dtype.kind in "iu" or _is_of_scan(background) else 0.0
+    choices = _Choices(background, usual if floor is None else floor, memory, workers)
     scan = _skipped(scan, skip)
     shares = _Progress(progress)
     gathered = _gathered(_taken(scan), choices, shares)
@@ -270,6 +274,10 @@ def map_scan(
         gathered = _gathered(_taken(scan), choices, shares)
     shares.done()
     return _maps_of(gathered, choices, threshold, relative, theta, kernel)
+
+
+def _is_of_scan(background: str | float | Floats) -> bool:
+    return isinstance(background, str) and background in _OF_SCAN
 
 
 def mean_frame(path: Source, entry: str, detector: str | None = None) -> Floats:
@@ -389,7 +397,7 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
     at_once = max(min(choices.memory // max(per_row, 1), shape[0]), 1)
     bands = [slice(k, min(k + at_once, shape[0])) for k in range(0, shape[0], at_once)]
     share = 1.0 / (len(bands) * (1 if held else passes) * taken.frames)
-    parts, darkest, light_medians = [], math.inf, 0
+    parts, light, light_medians = [], np.zeros(taken.frames), 0
     ends: list[dict[str, Floats]] = []
     for rows in bands:
         source = _Band(taken, rows, choices.workers, held, survey, told, share)
@@ -399,7 +407,7 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
         maps = reduction.maps(_curve_noise(taken, noise), shot)
         parts.append(replace(maps, whole=reduction.whole_curves(maps.lit)))
         ends.append(reduction.ends(_pedestal(taken, survey, rows, noise, choices)))
-        darkest = min(darkest, reduction.darkest)
+        light += reduction.light
         light_medians += source.light_medians
     return _Gathered(
         taken,
@@ -407,7 +415,7 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
         survey,
         noise,
         floor,
-        darkest,
+        float(light.min()) / (shape[0] * shape[1]),
         {motor: np.concatenate([some[motor] for some in ends]) for motor in ends[0]},
         light_medians,
     )
@@ -494,7 +502,7 @@ def _noise_and_floor(taken: _Taken, choices: _Choices) -> tuple[float, float]:
     Where even the darkest frames are lit, or no background is subtracted from a dark level, the
     floor is of no use: all values are above it.
     """
-    if taken.scan.dtype.kind not in "iu" and choices.floor == 0.0:
+    if taken.scan.dtype.kind not in "iu" and choices.floor == 0.0 and not choices.of_scan:
         return 0.0, 0.0
     if taken.frames < _FEWEST_FRAMES:
         return 0.0, 0.0
@@ -543,12 +551,17 @@ def _background(choices: _Choices, source: _Band, noise: float) -> Floats | None
     if background == "median":
         assert source.stack is not None
         middle = _median(source.stack, choices.workers)
-        if noise == 0.0:
+        if len(source.stack) < _FEWEST_FRAMES:
             return middle
         # Where a pixel is lit in more than half of the frames, the median is light.
         below = smallest_of(len(source.stack)) * noise
-        darkest = np.fmin.reduce(source.stack, axis=0)
-        light = middle - darkest > below + _SURE * noise + 1.0
+        lowest, highest = (
+            np.nan_to_num(extreme.reduce(source.stack, axis=0).astype(np.float64))
+            for extreme in (np.fmin, np.fmax)
+        )
+        darkest = lowest
+        least = below + _SURE * noise + (1.0 if source.stack.dtype.kind in "iu" else 0.0)
+        light = middle - darkest > np.maximum(least, _SOME_LIGHT * (highest - lowest))
         source.light_medians += int(light.sum())
         return np.where(light, darkest + below, middle)
     lowest: Floats | None = None
@@ -652,8 +665,10 @@ def _median(stack: NDArray[Any], workers: int | None) -> Floats:
         # One pixel after another in memory: far faster to put in order than frame after frame.
         curves = np.ascontiguousarray(pixels[:, some].T)
         if stack.dtype.kind == "f" and not np.isfinite(curves).all():
-            curves[~np.isfinite(curves)] = np.nan
-            found[some] = np.nan_to_num(np.nanmedian(curves, axis=1))
+            finite = np.isfinite(curves)
+            curves[~finite] = np.nan
+            curves[~finite.any(axis=1)] = 0.0
+            found[some] = np.nanmedian(curves, axis=1)
         else:
             found[some] = np.median(curves, axis=1, overwrite_input=True)
 

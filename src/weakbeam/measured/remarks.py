@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.analysis.noise import FLOOR, RECTIFIED
+from weakbeam.analysis.noise import FLOOR, RECTIFIED, smallest_of
 from weakbeam.analysis.reduction import FWHM_PER_SIGMA, ScanMaps
 from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.analysis.scan_grid import ScanGrid
@@ -33,11 +33,22 @@ _SOME = 0.02
 _STEEP = 0.05
 """Part of a whole curve's height by which it changes within its outer tenths if it is cut."""
 
-_LEAST_POINTS = 5
+_LEAST_POINTS = 2
 """Points of a curve, at least, of which one can say where it ends."""
 
 _COARSE = 0.76
 """Steps over FWHM from which on the slope of a centre of mass varies by more than 5 %."""
+
+_GAP = 0.03
+"""Part of a curve that gaps add to it from which on they are worth a remark."""
+
+_WIDER = 1.5
+"""Usual steps from which on a step is a gap."""
+
+_LIT = 0.1
+"""Part of a whole curve's height from which on it is lit."""
+
+_SAME_PLACE = 1e-6
 
 _MOST_PIXELS = 4
 
@@ -229,11 +240,28 @@ def _of_the_background(found: Findings) -> _Lines:
             "median is light; their darkest frames are taken instead: better a dark frame"
         )
         yield "median", text, (), found.light_medians
-    if found.background != "none" or (found.grid.kind == "line" and _cut(found)):
+    if found.background in ("minimum", "median") or (found.grid.kind == "line" and _cut(found)):
         return
-    share = found.darkest * len(found.frames) * maps.intensity.size
+    # The darkest of many frames is darker than their mean by noise alone.
+    pixels = maps.intensity.size
+    by_noise = (smallest_of(len(found.frames)) + FLOOR) * found.noise / math.sqrt(pixels)
+    share = found.darkest * len(found.frames) * pixels
     share /= max(float(maps.intensity.sum()), 1e-300)
-    if share > _PEDESTAL:
+    if found.background == "given":
+        if share > _PEDESTAL:
+            text = (
+                f"the darkest frame has {found.darkest:.4g} a pixel above the background, "
+                f"{share:.0%} of the whole: all frames hold light, or the background is too low "
+                "and draws centres of mass to the middle of the scan"
+            )
+            yield "background", text, (), 0
+        elif share < -_PEDESTAL and found.darkest < -by_noise:
+            text = (
+                f"the darkest frame is {-found.darkest:.4g} a pixel below the background, "
+                f"{-share:.0%} of the whole: the background is too high, and widths are too small"
+            )
+            yield "background", text, (), 0
+    elif share > _PEDESTAL:
         text = (
             f"the darkest frame has {found.darkest:.4g} a pixel, {share:.0%} of the whole; "
             "a background draws centres of mass to the middle of the scan: see `background`"
@@ -262,6 +290,16 @@ def _of_the_curves(found: Findings) -> _Lines:
             "on the curve"
         )
         yield "steps", text.replace("  ", " "), (), 0
+    gap = _widest_gap(found)
+    if gap is not None:
+        motor, low, high, width = gap
+        text = (
+            f"no frames from {low:.6g} to {high:.6g} {found.scan.units[motor]} in {motor}"
+            f"{'' if found.grid.kind == 'line' else ' in some rows'}, where curves of FWHM "
+            f"{width:.3g} are lit: centres of mass and widths there are off by some per cent or "
+            "more"
+        )
+        yield "gap", text.replace("  ", " "), (), 0
     for motor, by_kind in found.maps.maxima.items():
         count = int((by_kind["bimodality"][lit] > 0.0).sum())
         if count > _SOME * lit.sum():
@@ -339,6 +377,47 @@ def _coarse(found: Findings) -> dict[str, tuple[float, float]]:
         if width >= 0.0 and step > _COARSE * width:
             coarse[motor] = step, width
     return coarse
+
+
+def _widest_gap(found: Findings) -> tuple[str, float, float, float] | None:
+    """The widest gap between the frames of a row, if gaps bend the curves.
+
+    A gap g adds up to about (g/σ)³/30 of a Gaussian curve to its sum; even steps of that width add
+    nothing, since their errors cancel.
+
+    Returns
+    -------
+    motor, low, high, width
+        The fastest motor, the ends of the gap, and the median FWHM.
+    """
+    grid, whole = found.grid, found.maps.whole
+    names = list(grid.axes)[:1] if grid.kind == "line" else list(grid.axes)
+    if not names or not all(name in whole for name in names):
+        return None
+    *slow, motor = names
+    widths = found.maps.motors[motor]["fwhm"]
+    widths = widths[np.isfinite(widths)]
+    width = float(np.median(widths)) if widths.size else 0.0
+    positions = found.scan.positions[motor][found.frames]
+    row, share = np.zeros(len(positions), np.int64), np.ones(len(positions))
+    for name in slow:
+        curve = np.maximum(whole[name].intensity, 0.0)
+        row = row * len(curve) + grid.index[name]
+        share = share * (curve / max(float(curve.sum()), 1e-300))[grid.index[name]]
+    order = np.lexsort((positions, row))
+    steps, ends = np.diff(positions[order]), positions[order]
+    steps[(np.diff(row[order]) != 0) | (steps <= _SAME_PLACE * np.ptp(positions))] = 0.0
+    if not width > 0.0 or not (steps > 0.0).any():
+        return None
+    usual = float(np.median(steps[steps > 0.0]))
+    level = np.interp(ends, whole[motor].positions, whole[motor].intensity)
+    lit = np.maximum(level[:-1], level[1:]) > _LIT * float(whole[motor].intensity.max())
+    gaps = np.where((steps > _WIDER * usual) & lit, steps, 0.0)
+    errors = np.minimum((FWHM_PER_SIGMA * gaps / width) ** 3 / 30.0, 1.0)
+    if not float(errors @ share[order][:-1]) > _GAP:
+        return None
+    k = int(np.argmax(gaps))
+    return motor, float(ends[k]), float(ends[k + 1]), width
 
 
 def _pixels(count: int) -> str:
