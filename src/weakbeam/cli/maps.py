@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 _MOST_FRAMES = 10**6
 
-_FLAGS = {**FLAGS, "floor": "--floor", "skip": "--skip", "threshold": "--threshold"}
+_FLAGS = {
+    **FLAGS,
+    "floor": "--floor",
+    "skip": "--skip",
+    "theta": "--theta",
+    "threshold": "--threshold",
+}
 """What remarks call the flags of this command."""
 
 
@@ -192,7 +198,11 @@ def maps(
             scan = combined_scan(
                 [read_scan(file, name, detector, motors, monitor) for name in parts], over
             )
-    flags = naming_flags(kernel="--kernel", floor="--floor", skip="--skip", theta="--theta")
+    if dark is not None and dark in (scan.entry, scan.entry.removesuffix(".1")):
+        raise InputError("--dark", dark, "is the scan itself: its mean is light")
+    flags = naming_flags(
+        threshold="--threshold", kernel="--kernel", floor="--floor", skip="--skip", theta="--theta"
+    )
     with flags, progress(100.0, "percent", "maps", quiet) as update:
         mapped = map_scan(
             scan,
@@ -240,8 +250,9 @@ def _frames(text: str) -> list[int]:
     """Numbers of frames from such as ``12,40-60``."""
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = (word.strip() for word in part.partition("-"))
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        first_and_last = first.isdecimal() and (last.isdecimal() if dash else True)
+        if not first_and_last or int(last or first) < int(first):
             raise InputError("--skip", text, "must be numbers of frames such as 12,40-60")
         if int(last or first) - int(first) > _MOST_FRAMES:
             raise InputError("--skip", text, "names more frames than any scan has")

@@ -36,6 +36,10 @@ from weakbeam.io.scan_motors import (
     promised_frames,
 )
 
+_NO_BEAM = 0.01
+"""Part of the usual counts of a monitor up to which there is no beam: frames that were divided by
+so little would outweigh all others."""
+
 _STILL = 1e-9
 _ALONG = 0.05
 """Part of another motor's way from which on a motor moves along, and of a perfect correlation."""
@@ -73,15 +77,20 @@ def entry_range(path: Source, text: str) -> list[str]:
     InputError
         If the file cannot be read, or there is no such entry.
     """
-    names, found = list(scan_names(path)), list[str]()
+    names, chosen = list(scan_names(path)), list[str]()
     for part in text.split(","):
         first, _, last = (name.strip() for name in part.partition("-"))
-        ends = [_entry_name(name, names, path) for name in (first, last or first)]
+        ends = [name if name in names or "." in name else f"{name}.1" for name in (first, last)]
+        ends[1] = ends[1] if last else ends[0]
+        if not all(name in names for name in ends):
+            raise InputError("entries", text, f"{path} has the entries {', '.join(names)}")
         low, high = (names.index(name) for name in ends)
         if high < low:
             raise InputError("entries", text, f"{ends[1]} comes before {ends[0]}")
-        found += names[low : high + 1]
-    return found
+        chosen += names[low : high + 1]
+    if len(set(chosen)) < len(chosen):
+        raise InputError("entries", text, "names an entry twice")
+    return chosen
 
 
 def read_scan(
@@ -231,7 +240,15 @@ def _read(
         remarks.append(Remark("aborted", text))
     unmapped, source = _without_source(stack, frames), "have no source in the file, and read as 0"
     remarks += _left_out(where, "no frames", unmapped, source)
-    beam = None if monitor is None else _monitor(known, monitor, frames, where)
+    beam = None
+    if monitor is not None:
+        if monitor in moving:
+            raise InputError("monitor", monitor, f"is a motor of the scan {where}")
+        beam = _monitor(known, monitor, frames, where)
+        counts = len(known[monitor][0])
+        if counts > longest:
+            text = f"{where}: {monitor} has {counts} values for {longest} frames: the first count"
+            remarks.append(Remark("monitor", text))
     scan = _measured(path, file, name, (chosen, place), moving, frames, remarks)
     along = _along(moving_positioners(group, known), moving, frames)
     return _checked(replace(scan, monitor=beam, along=along))
@@ -277,7 +294,10 @@ def _checked(scan: MeasuredScan) -> MeasuredScan:
         text = f"{motor} {verb} still, or out of order, while the scan goes on at"
         remarks += _left_out(where, "positions", mask, text, after=True)
     if scan.monitor is not None:
-        dead = ~(np.isfinite(scan.monitor) & (scan.monitor > 0.0))
+        finite = np.isfinite(scan.monitor) & (scan.monitor > 0.0)
+        usual = float(np.median(scan.monitor[finite])) if finite.any() else 0.0
+        # A monitor without beam still counts a little.
+        dead = ~(finite & (scan.monitor > _NO_BEAM * usual))
         remarks += _left_out(where, "monitor", dead, "have no beam, by the monitor")
     return replace(scan, positions=positions).remarked(*remarks)
 
@@ -290,8 +310,10 @@ def _left_out(
     if not len(numbers):
         return []
     named = frames_text(numbers)
-    told = f"{where}: {text} {named}" if after else f"{where}: {named} {text}"
-    line = f"{told}; {'they are' if len(numbers) > 1 else 'it is'} left out"
+    if len(numbers) == 1 and text.startswith("have "):
+        text = f"has {text.removeprefix('have ')}"
+    what = f"{where}: {text} {named}" if after else f"{where}: {named} {text}"
+    line = f"{what}; {'they are' if len(numbers) > 1 else 'it is'} left out"
     return [Remark(kind, line, tuple(int(k) for k in numbers), left_out=True)]
 
 

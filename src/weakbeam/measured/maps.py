@@ -255,6 +255,8 @@ def map_scan(
         if given != scan.shape:
             allowed = f"must be one number or an image of {scan.shape}"
             raise InputError("background", f"{given}", allowed)
+    if theta is not None and not 0.0 < theta < 0.5 * math.pi:
+        raise InputError("theta", float(f"{math.degrees(theta):g}"), "must be between 0 and 90 deg")
     if floor is not None and not (floor >= 0.0 and math.isfinite(floor)):
         raise InputError("floor", floor, "must be a number from 0 on")
     usual = FLOOR if scan.dtype.kind in "iu" or _is_of_scan(background) else 0.0
@@ -273,6 +275,17 @@ def map_scan(
         scan = scan.remarked(*lost)
         gathered = _gathered(_taken(scan), choices, shares)
     shares.done()
+    if floor and gathered.floor == 0.0:
+        text = (
+            f"{scan.where}: `floor` has no effect, since there are no {_FEWEST_FRAMES} frames, or "
+            "all values are above it without a background: sums run over the whole scan"
+        )
+        scan = scan.remarked(Remark("floor", text))
+        gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
+    if theta is not None and _arm(scan) is None:
+        text = f"{scan.where}: `theta` has no effect, since no arm was scanned"
+        scan = scan.remarked(Remark("theta", text))
+        gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
     return _maps_of(gathered, choices, threshold, relative, theta, kernel)
 
 
@@ -591,12 +604,17 @@ def _maps_of(
         & (maps.intensity > dark_total(maps.intensity[~zingers]))
         & ~found.survey.stuck
     )
-    if not maps.lit.any():
+    if not maps.lit.any() and least > 0.0:
         brightest = f"the brightest has {scale:g}"
         raise InputError("threshold", threshold, f"leaves no pixel: {brightest}")
+    if not maps.lit.any():
+        raise RunError(
+            f"{scan.where}: of no pixel the centre of mass is inside the scan: the background is "
+            f"too high ({choices.kind} of {taken.frames} frames)"
+        )
     turning = _turning(scan, taken.grid)
     response = response_of(scan, taken.weights.frame) if scan.positions else None
-    arm = next((m for m in scan.positions if base_name(m) in SCATTERING_MOTORS), None)
+    arm = _arm(scan)
     mapped = MeasuredMaps(
         scan=scan,
         grid=taken.grid,
@@ -714,7 +732,7 @@ def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps
 
 def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) -> Floats | None:
     """Strain against the median of the map, whose lattice counts as unstrained."""
-    arm = next((motor for motor in scan.positions if base_name(motor) in SCATTERING_MOTORS), None)
+    arm = _arm(scan)
     if arm is None:
         return _strain_of_energy(scan, maps, kind)
     if kind not in maps.motors[arm]:
@@ -724,6 +742,11 @@ def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) 
     with naming("theta", theta):
         center = np.radians(maps.motors[arm][kind])
         return axial_strain(center - np.nanmedian(center), theta)
+
+
+def _arm(scan: MeasuredScan) -> str | None:
+    """The motor that turns the arm, if it was scanned."""
+    return next((motor for motor in scan.positions if base_name(motor) in SCATTERING_MOTORS), None)
 
 
 def _strain_of_energy(scan: MeasuredScan, maps: ScanMaps, kind: str) -> Floats | None:

@@ -42,6 +42,9 @@ _COARSE = 0.76
 _GAP = 0.03
 """Part of a curve that gaps add to it from which on they are worth a remark."""
 
+_LACKING = 0.02
+"""Share of the light at places without frames from which on it is worth a remark."""
+
 _WIDER = 1.5
 """Usual steps from which on a step is a gap."""
 
@@ -290,6 +293,13 @@ def _of_the_curves(found: Findings) -> _Lines:
             "on the curve"
         )
         yield "steps", text.replace("  ", " "), (), 0
+    lacking = _light_of_no_frame(found)
+    if lacking > _LACKING:
+        text = (
+            f"rows lack frames at places that hold about {lacking:.0%} of the light: centres of "
+            "mass are drawn away from there"
+        )
+        yield "gap", text, (), 0
     gap = _widest_gap(found)
     if gap is not None:
         motor, low, high, width = gap
@@ -377,6 +387,35 @@ def _coarse(found: Findings) -> dict[str, tuple[float, float]]:
         if width >= 0.0 and step > _COARSE * width:
             coarse[motor] = step, width
     return coarse
+
+
+def _light_of_no_frame(found: Findings) -> float:
+    """Share of the light, about, at places of a grid to which no frame of their row comes near."""
+    grid, whole = found.grid, found.maps.whole
+    if (
+        not grid.axes
+        or grid.kind == "line"
+        or grid.complete
+        or not all(name in whole for name in grid.axes)
+    ):
+        return 0.0
+    *slow, motor = grid.axes
+    light = {name: np.maximum(whole[name].intensity, 0.0) for name in grid.axes}
+    light = {name: curve / max(float(curve.sum()), 1e-300) for name, curve in light.items()}
+    positions, axis = found.scan.positions[motor][found.frames], grid.axes[motor]
+    row, share = np.zeros(len(positions), np.int64), np.ones(len(positions))
+    for name in slow:
+        row = row * len(light[name]) + grid.index[name]
+        share = share * light[name][grid.index[name]]
+    order = np.lexsort((positions, row))
+    rows = np.split(order, np.nonzero(np.diff(row[order]))[0] + 1)
+    steps = np.concatenate([np.diff(positions[frames]) for frames in rows])
+    near = _WIDER * float(np.median(steps)) if len(steps) else 0.0
+    lacking = 0.0
+    for frames in rows:
+        away = np.abs(axis[:, None] - positions[frames]).min(axis=1)
+        lacking += float(share[frames[0]] * light[motor][away > near].sum())
+    return lacking
 
 
 def _widest_gap(found: Findings) -> tuple[str, float, float, float] | None:
