@@ -245,13 +245,13 @@ def scan_places(
     if grid.kind != "irregular":
         names = list(grid.axes)[:1] if grid.kind == "line" else list(grid.axes)
         return {name: (grid.index[name], grid.axes[name]) for name in names}
-    found = {}
+    places = {}
     for name, values in positions.items():
         x = np.asarray(values, dtype=np.float64)
         edges = np.linspace(x.min(), x.max(), min(_BINS, len(x)) + 1)
         place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
-        found[name] = place, 0.5 * (edges[1:] + edges[:-1])
-    return found
+        places[name] = place, 0.5 * (edges[1:] + edges[:-1])
+    return places
 
 
 def smallest_of(frames: int) -> float:

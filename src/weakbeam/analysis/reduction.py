@@ -258,7 +258,7 @@ class ScanReduction:
                 lit &= (center >= x.min() - slack) & (center <= x.max() + slack)
         motors: dict[str, dict[str, Floats]] = {}
         for name in self._positions:
-            found = {
+            kinds = {
                 "com": self.moments.center_of_mass(name, 0.0),
                 "fwhm": self.moments.fwhm(name, 0.0),
                 "skewness": self.moments.skewness(name, 0.0),
@@ -266,9 +266,9 @@ class ScanReduction:
             }
             curves = self._curves_along(name)
             if curves is not None:
-                found |= curve_maps(curves)
+                kinds |= curve_maps(curves)
             motors[name] = {
-                kind: np.where(lit, found[kind], np.nan) for kind in MAP_NAMES if kind in found
+                kind: np.where(lit, kinds[kind], np.nan) for kind in MAP_NAMES if kind in kinds
             }
         background = 0.0 if self._background is None else self._background
         maxima = {}
@@ -287,13 +287,13 @@ class ScanReduction:
 
     def whole_curves(self, lit: NDArray[np.bool_]) -> dict[str, WholeCurve]:
         """Curve along each motor of all pixels that are lit together; none of irregular scans."""
-        found = {}
+        whole = {}
         for name in self._positions:
             curves = self._curves_along(name)
             if curves is not None:
                 total = curves.intensity[:, lit].sum(axis=1, dtype=np.float64)
-                found[name] = WholeCurve(curves.positions, total)
-        return found
+                whole[name] = WholeCurve(curves.positions, total)
+        return whole
 
     def ends(self, pedestal: ArrayLike = 0.0) -> dict[str, Floats]:
         """The higher end of each pixel's curve over its peak, along each motor.
@@ -303,13 +303,13 @@ class ScanReduction:
         pedestal : float or (rows, columns) array_like
             What each frame has without light above the background, which does not count.
         """
-        found = {}
+        by_motor = {}
         for name, curves in self._curves.items():
             across = len(self._weights.frame) / len(curves)
             dark = across * np.asarray(pedestal, dtype=np.float64)
             end, top = np.maximum(curves[0], curves[-1]) - dark, curves.max(axis=0) - dark
-            found[name] = np.where(top > 0.0, end / np.where(top > 0.0, top, 1.0), np.nan)
-        return found
+            by_motor[name] = np.where(top > 0.0, end / np.where(top > 0.0, top, 1.0), np.nan)
+        return by_motor
 
     def _curves_along(self, motor: str) -> Curves | None:
         if not self._curves:

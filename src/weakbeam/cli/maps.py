@@ -307,14 +307,14 @@ def _tell(mapped: MeasuredMaps) -> None:
     )
     head = f"{'median over the pixels':24}{'centre of mass':>16}{'FWHM':>12}"
     click.echo(f"{head}{'FWHM of sum':>14}{'spread':>12}")
-    for motor, found in mapped.maps.motors.items():
+    for motor, by_kind in mapped.maps.motors.items():
         unit = scan.units[motor]
         name = f"{motor} ({unit})" if unit else motor
         whole = mapped.maps.whole.get(motor)
         of_sum = "" if whole is None else f"{whole.fwhm:.4g}"
-        widths = found["fwhm"][np.isfinite(found["fwhm"])]
+        widths = by_kind["fwhm"][np.isfinite(by_kind["fwhm"])]
         width = f"{np.median(widths):.4g}" if widths.size else "nan"
-        center, spread = np.nanmedian(found["com"]), np.nanstd(found["com"])
+        center, spread = np.nanmedian(by_kind["com"]), np.nanstd(by_kind["com"])
         click.echo(f"{name:24}{center:16.6g}{width:>12}{of_sum:>14}{spread:12.4g}")
     if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
         unit = scan.units[mapped.orientation[0]]

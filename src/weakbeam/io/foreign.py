@@ -201,7 +201,7 @@ def _read(
     stack = group[place]
     known = motor_positions(group, stack.shape[0])
     wanted = motors or named_motors(title, known)
-    found: dict[str, tuple[Floats, str]] = {}
+    named: dict[str, tuple[Floats, str]] = {}
     for motor in wanted:
         fly = next((motor + end for end in FLY_SUFFIXES if motor + end in known), None)
         if motor not in known and fly is not None and not motors:
@@ -212,12 +212,12 @@ def _read(
             raise InputError(
                 "motor", motor, f"{where} has no positions of it for its frames; it has: {moved}"
             )
-        found[motor] = known[motor]
-    if not found:
-        found = moving_positioners(group, known)
-    frames = min([stack.shape[0], *(len(values) for values, _ in found.values())])
+        named[motor] = known[motor]
+    if not named:
+        named = moving_positioners(group, known)
+    frames = min([stack.shape[0], *(len(values) for values, _ in named.values())])
     moving, lost = {}, np.zeros(frames, bool)
-    for motor, (values, unit) in found.items():
+    for motor, (values, unit) in named.items():
         finite = np.isfinite(values[:frames])
         if not finite.any():
             raise InputError("motor", motor, f"{where} has positions that are no finite numbers")
@@ -232,7 +232,7 @@ def _read(
     if not moving:
         raise InputError("entry", name, f"{where} ({title or 'no title'}) moves no motor")
     remarks += _left_out(where, "positions", lost, "have positions that are no finite numbers")
-    longest = max(stack.shape[0], *(len(values) for values, _ in found.values()))
+    longest = max(stack.shape[0], *(len(values) for values, _ in named.values()))
     promised = promised_frames(title)
     if longest != frames or (promised or 0) > frames:
         expected = max(longest, promised or 0)
@@ -260,7 +260,7 @@ def _along(
     frames: int,
 ) -> tuple[str, ...]:
     """Motors beside those of the scan whose positions are in proportion to one of theirs."""
-    found = []
+    along = []
     for name, (x, unit) in moved.items():
         if name in moving or len(x) < frames or frames < 3 or np.ptp(x[:frames]) == 0.0:
             continue
@@ -268,9 +268,9 @@ def _along(
             alike = abs(float(np.corrcoef(x[:frames], values)[0, 1]))
             wide = np.ptp(x[:frames]) > _ALONG * np.ptp(values)
             if unit == other and alike > 1.0 - _ALONG and wide:
-                found.append(name)
+                along.append(name)
                 break
-    return tuple(found)
+    return tuple(along)
 
 
 def _checked(scan: MeasuredScan) -> MeasuredScan:
@@ -442,39 +442,39 @@ def _entry_names(file: h5py.File, path: str | os.PathLike[str]) -> list[str]:
 
 def _stacks(group: h5py.Group) -> dict[str, str]:
     """Paths of stacks by the name of their detector, the likeliest first."""
-    found: dict[str, str] = {}
+    stacks: dict[str, str] = {}
     for name in group_at(group, "instrument") or ():
         for part in ("image", "data", "frames"):
-            _keep_stack(found, group, name, f"instrument/{name}/{part}")
+            _keep_stack(stacks, group, name, f"instrument/{name}/{part}")
     for name in group_at(group, "measurement") or ():
-        _keep_stack(found, group, name, f"measurement/{name}")
-    most = max((group[path].shape[0] for path in found.values()), default=0)
+        _keep_stack(stacks, group, name, f"measurement/{name}")
+    most = max((group[path].shape[0] for path in stacks.values()), default=0)
 
     def order(name: str) -> tuple[bool, int, str]:
         rank = next((k for k, start in enumerate(_CAMERAS) if name.startswith(start)), 99)
         # A camera for alignment may have taken a frame or two besides.
-        return 2 * group[found[name]].shape[0] < most, rank, name
+        return 2 * group[stacks[name]].shape[0] < most, rank, name
 
-    return {name: found[name] for name in sorted(found, key=order)}
+    return {name: stacks[name] for name in sorted(stacks, key=order)}
 
 
-def _keep_stack(found: dict[str, str], group: h5py.Group, name: str, path: str) -> None:
+def _keep_stack(stacks: dict[str, str], group: h5py.Group, name: str, path: str) -> None:
     stack = dataset_at(group, path)
     if stack is not None and stack.ndim == 3 and stack.dtype.kind in "fiu" and stack.shape[0] > 0:
-        found.setdefault(name, path)
+        stacks.setdefault(name, path)
 
 
 def _fixed(group: h5py.Group) -> dict[str, tuple[float, str]]:
     """Motors that stand still: where, and the unit."""
     positioners = group_at(group, "instrument/positioners") or {}
-    found = {}
+    still = {}
     for name in positioners:
         value = dataset_at(positioners, name)
         if value is not None and value.ndim == 0 and value.dtype.kind in "fiu":
             factor, unit = motor_unit(name, attribute(value, "units", ""))
             at = float(value[()])
-            found[name] = factor * at if factor != 1.0 else at, unit
-    return found
+            still[name] = factor * at if factor != 1.0 else at, unit
+    return still
 
 
 def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:

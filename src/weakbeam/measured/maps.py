@@ -328,11 +328,11 @@ class _Progress:
 
     def __init__(self, tell: Callable[[float], None] | None) -> None:
         self._tell = tell
-        self._told = 0.0
+        self._so_far = 0.0
 
     def add(self, share: float) -> None:
-        new = min(share, 1.0 - self._told)
-        self._told += new
+        new = min(share, 1.0 - self._so_far)
+        self._so_far += new
         if self._tell is not None and new > 0.0:
             self._tell(new)
 
@@ -394,7 +394,7 @@ def _taken(scan: MeasuredScan) -> _Taken:
     return _Taken(scan, numbers, positions, grid, weights)
 
 
-def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
+def _gathered(taken: _Taken, choices: _Choices, shares: _Progress) -> _Gathered:
     """Read the frames and gather everything that is mapped, in bands of rows."""
     scan, shape = taken.scan, taken.scan.shape
     noise, floor = _noise_and_floor(taken, choices)
@@ -413,7 +413,7 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
     parts, light, light_medians = [], np.zeros(taken.frames), 0
     ends: list[dict[str, Floats]] = []
     for rows in bands:
-        source = _Band(taken, rows, choices.workers, held, survey, told, share)
+        source = _Band(taken, rows, choices.workers, held, survey, shares, share)
         level = _background(choices, source, noise)
         reduction = _reduced(source, level, noise, floor, choices)
         shot = 1.0 if scan.dtype.kind in "iu" else 0.0
@@ -444,12 +444,12 @@ class _Band:
         workers: int | None,
         held: bool,
         survey: FrameSurvey,
-        told: _Progress,
+        shares: _Progress,
         share: float,
     ) -> None:
         self.taken, self.rows = taken, rows
         self.shape = (rows.stop - rows.start, taken.scan.shape[1])
-        self._workers, self._survey, self._told, self._share = workers, survey, told, share
+        self._workers, self._survey, self._shares, self._share = workers, survey, shares, share
         self._surveyed = False
         self.light_medians = 0
         """Pixels whose median is light, and no background."""
@@ -475,7 +475,7 @@ class _Band:
             if not surveyed:
                 self._survey.add(numbers, frames, self.rows)
             yield numbers, frames
-            self._told.add(self._share * len(numbers))
+            self._shares.add(self._share * len(numbers))
 
 
 def _reduced(
@@ -568,13 +568,12 @@ def _background(choices: _Choices, source: _Band, noise: float) -> Floats | None
             return middle
         # Where a pixel is lit in more than half of the frames, the median is light.
         below = smallest_of(len(source.stack)) * noise
-        lowest, highest = (
+        darkest, brightest = (
             np.nan_to_num(extreme.reduce(source.stack, axis=0).astype(np.float64))
             for extreme in (np.fmin, np.fmax)
         )
-        darkest = lowest
         least = below + _SURE * noise + (1.0 if source.stack.dtype.kind in "iu" else 0.0)
-        light = middle - darkest > np.maximum(least, _SOME_LIGHT * (highest - lowest))
+        light = middle - darkest > np.maximum(least, _SOME_LIGHT * (brightest - darkest))
         source.light_medians += int(light.sum())
         return np.where(light, darkest + below, middle)
     lowest: Floats | None = None
@@ -585,7 +584,7 @@ def _background(choices: _Choices, source: _Band, noise: float) -> Floats | None
 
 
 def _maps_of(
-    found: _Gathered,
+    gathered: _Gathered,
     choices: _Choices,
     threshold: float,
     relative: bool,
@@ -593,16 +592,16 @@ def _maps_of(
     kernel: int,
 ) -> MeasuredMaps:
     """Leave out dark pixels, and derive misorientation, strain and remarks."""
-    taken, maps, scan = found.taken, found.maps, found.taken.scan
+    taken, maps, scan = gathered.taken, gathered.maps, gathered.taken.scan
     if not float(maps.brightest.max()) > 0.0:
         raise RunError(f"{scan.where} has no light above the background")
-    scale, zingers = found.survey.scale(maps.background)
+    scale, zingers = gathered.survey.scale(maps.background)
     least = threshold * scale if relative else threshold
     unlit = int((~maps.lit).sum())
     maps = maps.masked(
         (maps.brightest > least)
         & (maps.intensity > dark_total(maps.intensity[~zingers]))
-        & ~found.survey.stuck
+        & ~gathered.survey.stuck
     )
     if not maps.lit.any() and least > 0.0:
         brightest = f"the brightest has {scale:g}"
@@ -626,8 +625,8 @@ def _maps_of(
         remarks=(),
         apparent=arm is not None and len(scan.positions) == 1 and not scan.along,
         response=response,
-        noise=found.noise,
-        floor=found.floor,
+        noise=gathered.noise,
+        floor=gathered.floor,
     )
     if turning and len({scan.units[motor] for motor in turning}) == 1:
         turned = kernel_average_misorientation(mapped.turns, kernel)
@@ -638,12 +637,12 @@ def _maps_of(
         grid=taken.grid,
         weights=taken.weights,
         maps=maps,
-        survey=found.survey,
-        noise=found.noise,
-        floor=found.floor,
-        darkest=found.darkest,
-        ends=found.ends,
-        light_medians=found.light_medians,
+        survey=gathered.survey,
+        noise=gathered.noise,
+        floor=gathered.floor,
+        darkest=gathered.darkest,
+        ends=gathered.ends,
+        light_medians=gathered.light_medians,
         zingers=zingers,
         unlit=unlit,
         background=choices.kind,
@@ -677,7 +676,7 @@ def _no_energy(scan: MeasuredScan) -> str:
 def _median(stack: NDArray[Any], workers: int | None) -> Floats:
     """Median of each pixel over the frames, without values that are no finite numbers."""
     pixels = stack.reshape(len(stack), -1)
-    found = np.empty(pixels.shape[1])
+    medians = np.empty(pixels.shape[1])
 
     def work(some: slice) -> None:
         # One pixel after another in memory: far faster to put in order than frame after frame.
@@ -686,14 +685,14 @@ def _median(stack: NDArray[Any], workers: int | None) -> Floats:
             finite = np.isfinite(curves)
             curves[~finite] = np.nan
             curves[~finite.any(axis=1)] = 0.0
-            found[some] = np.nanmedian(curves, axis=1)
+            medians[some] = np.nanmedian(curves, axis=1)
         else:
-            found[some] = np.median(curves, axis=1, overwrite_input=True)
+            medians[some] = np.median(curves, axis=1, overwrite_input=True)
 
-    ends = range(0, len(found), _PIXELS_AT_ONCE)
+    ends = range(0, len(medians), _PIXELS_AT_ONCE)
     with ThreadPoolExecutor(worker_count(workers)) as pool:
         list(pool.map(work, [slice(start, start + _PIXELS_AT_ONCE) for start in ends]))
-    return found.reshape(stack.shape[1:])
+    return medians.reshape(stack.shape[1:])
 
 
 def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps:

@@ -65,16 +65,16 @@ def comparison_figure(
     with style():
         figure = new_figure(DOUBLE_COLUMN_MM, page)
         for row, (motor, center) in enumerate(centers.items()):
-            found = np.asarray(center, dtype=float)
+            measured = np.asarray(center, dtype=float)
             everything = [np.asarray(values, dtype=float) for values in predicted[motor].values()]
-            limit = max(symmetric_limit(found, *everything), _SMALLEST_LIMIT_MRAD)
+            limit = max(symmetric_limit(measured, *everything), _SMALLEST_LIMIT_MRAD)
             unit, factor = ("mrad", 1.0) if limit > _MICRO else ("µrad", 1e3)
             bottom = page - head - row * row_height - 10.0 - side
             for column, (name, expected) in enumerate(predicted[motor].items()):
                 axes = add_axes(figure, column * pitch + 13.0, bottom, side, side)
                 edges = factor * np.linspace(-limit, limit, _BINS + 1)
-                known = np.isfinite(found) & np.isfinite(np.asarray(expected, dtype=float))
-                x, y = factor * np.asarray(expected, dtype=float)[known], factor * found[known]
+                known = np.isfinite(measured) & np.isfinite(np.asarray(expected, dtype=float))
+                x, y = factor * np.asarray(expected, dtype=float)[known], factor * measured[known]
                 counts = np.histogram2d(x, y, bins=[edges, edges])[0]
                 with np.errstate(divide="ignore"):
                     shade = np.where(counts > 0, np.log10(counts), np.nan)

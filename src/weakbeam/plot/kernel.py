@@ -86,12 +86,12 @@ def kernel_figure(
     ends = [1e3 * np.asarray(edge, dtype=float) for edge in edges]
     sizes = [edge.size - 1 for edge in ends]
     planes = _checked("slices", slices, [(sizes[i], sizes[j]) for i, j in _PAIRS])
-    found = _checked("counts", counts, [(n,) for n in sizes])
+    observed = _checked("counts", counts, [(n,) for n in sizes])
     contours = expected = None
     if expected_slices is not None:
         contours = _checked("expected_slices", expected_slices, [p.shape for p in planes])
     if expected_counts is not None:
-        expected = _checked("expected_counts", expected_counts, [c.shape for c in found])
+        expected = _checked("expected_counts", expected_counts, [c.shape for c in observed])
     with style():
         figure = new_figure(DOUBLE_COLUMN_MM, _HEIGHT_MM)
         brightest = max(float(plane.max()) for plane in planes) or 1.0
@@ -107,12 +107,14 @@ def kernel_figure(
         for k in range(3):
             left = _LEFT_MM + k * _STEP_MM
             histogram = add_axes(figure, left, 37.0, _WIDTH_MM, 36.0)
-            _draw_marginal(histogram, ends[k], found[k], None if expected is None else expected[k])
+            _draw_marginal(
+                histogram, ends[k], observed[k], None if expected is None else expected[k]
+            )
             lowest = histogram
             if expected is not None:
                 histogram.tick_params(labelbottom=False)
                 lowest = add_axes(figure, left, 11.0, _WIDTH_MM, 22.0)
-                histogram.set_title(_draw_residuals(lowest, ends[k], found[k], expected[k]))
+                histogram.set_title(_draw_residuals(lowest, ends[k], observed[k], expected[k]))
             lowest.set_xlabel(_LABELS[k])
             if k == 0:
                 histogram.set_ylabel("rays per bin")
@@ -134,10 +136,10 @@ def residuals(counts: ArrayLike, expected: ArrayLike) -> Floats:
     ndarray
         (counts - expected) / √expected; NaN where fewer than `FEWEST_COUNTS` are expected.
     """
-    found, mean = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
+    observed, mean = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
     enough = mean >= FEWEST_COUNTS
     sigma = np.sqrt(np.where(enough, mean, 1.0))
-    return np.where(enough, (found - mean) / sigma, np.nan)
+    return np.where(enough, (observed - mean) / sigma, np.nan)
 
 
 def _checked(

@@ -85,10 +85,10 @@ def com_figure(
             com, predicted = factor * com, factor * predicted
             limit = max(symmetric_limit(com, predicted), _SMALLEST_LIMIT_URAD)
             norm = Normalize(-limit, limit)
-            found = add_axes(figure, left, bottom, width, height)
-            view.draw(found, com, norm, DIVERGING_MAP)
+            measured = add_axes(figure, left, bottom, width, height)
+            view.draw(measured, com, norm, DIVERGING_MAP)
             name = motor.split()[0]
-            found.set_title(f"{name}: centre of mass")
+            measured.set_title(f"{name}: centre of mass")
             expected = add_axes(figure, left + width + gap, bottom, width, height)
             drawn = view.draw(expected, predicted, norm, DIVERGING_MAP)
             expected.set_title(f"{name}: {predicted_label}")
