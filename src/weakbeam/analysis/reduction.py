@@ -64,7 +64,7 @@ class ScanMaps:
     lit : ndarray of bool
         Pixels that are bright enough to have maps.
     lost : int
-        Values that were no finite numbers and were left out.
+        Values that were no finite numbers and count as the background.
     maxima : mapping of str to (mapping of str to ndarray)
         For each motor with a curve the maps named in `weakbeam.analysis.maxima.MAXIMA_NAMES`.
     whole : mapping of str to WholeCurve

@@ -67,7 +67,8 @@ _FLAGS = {
     type=float,
     metavar="K",
     help="Sums of a pixel run over the part of the scan where it is K times the noise of dark "
-    "frames above the background; 0: over all of it.  [default: 5 for counts, else 0]",
+    "frames above the background; 0: over all of it.  [default: 5 for counts and for a background "
+    "from the scan, else 0]",
 )
 @click.option(
     "--skip",
