@@ -224,3 +224,52 @@ def test_edf_images_larger_than_their_files_are_refused_at_once(tmp_path):
         (tmp_path / f"a{k}.edf").write_bytes(edf_bytes(np.zeros(SHAPE, np.uint16), header))
     with pytest.raises(RunError, match=r"a0.edf ends after 240 of 2000000000000 bytes"):
         read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("mask", [2**32 - 1, 65535, 0])
+def test_masked_pixels_count_nowhere(tmp_path, mask):
+    scan = rocking(camera=Camera(dark=100, read=2, dtype="uint32"))
+    right = mapped_scan(scan, tmp_path / "right.h5", 100.0)
+    scan.stack[:, 3] = mask
+    path = scan.write(tmp_path / "a.h5")
+    for memory in (2**30, 1):
+        mapped = map_scan(read_scan(path), 100.0, 0.05, True, memory=memory)
+        assert mapped.maps.lit.sum() == CENTERS.size - CENTERS.shape[1]
+        whole, wanted = mapped.maps.whole["mu"].fwhm, right.maps.whole["mu"].fwhm
+        assert whole == pytest.approx(wanted, rel=0.03)
+        assert remark_of(mapped, "background") is None
+
+
+@pytest.mark.parametrize(("full", "pixels"), [(1500, CENTERS.size), (65532, CENTERS.size), (0, 0)])
+def test_counts_that_end_anywhere_are_saturated(tmp_path, full, pixels):
+    scan = rocking(camera=Camera(dark=100, height=2.0 * max(full, 1000), shot=True))
+    if full:
+        scan.stack = np.minimum(scan.stack, full)
+    remark = remark_of(mapped_scan(scan, tmp_path / "a.h5", 100.0), "saturated")
+    assert (0 if remark is None else remark.pixels) == pixels
+
+
+def test_curves_wider_than_their_peak_are_named(tmp_path):
+    scan = rocking(camera=Camera(dark=100, read=2))
+    drifts = scan.stack + (3 * np.arange(61, dtype=np.uint16))[:, None, None]
+    mapped = mapped_scan(Scan({"mu": EVEN}, drifts), tmp_path / "a.h5", 100.0)
+    assert "times as wide by their variance as at half maximum" in remark_of(mapped, "tails").text
+    assert remark_of(mapped_scan(scan, tmp_path / "b.h5", 100.0), "tails") is None
+
+
+def test_zingers_in_some_pixels_are_named(tmp_path):
+    scan = rocking(camera=Camera(dark=100, read=2))
+    places = [(5, 1, 2), (20, 3, 4), (33, 6, 7), (50, 9, 9)]
+    for place in places:
+        scan.stack[place] = 50000
+    mapped = mapped_scan(scan, tmp_path / "a.h5", 100.0, 0.05, True)
+    assert remark_of(mapped, "zingers").pixels == len(places)
+    assert mapped.maps.lit.all()
+
+
+def test_frames_that_repeat_the_one_before_are_named(tmp_path):
+    scan = rocking(camera=Camera(dark=100, read=2, shot=True))
+    assert remark_of(mapped_scan(scan, tmp_path / "a.h5", 100.0), "frozen") is None
+    scan.stack[26:33] = scan.stack[26]
+    mapped = mapped_scan(scan, tmp_path / "b.h5", 100.0)
+    assert remark_of(mapped, "frozen").frames == tuple(range(27, 33))

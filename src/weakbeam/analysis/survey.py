@@ -27,12 +27,14 @@ _OUTSTANDING = 3.0
 """Times the brightest of the others that a value in a single frame is for a zinger."""
 
 
-_FEW = 0.01
+_FEW = 0.1
 """Share of the pixels, at most, that zingers hit."""
 
 _SUDDEN = math.log(2.0)
 """By how much more the logarithm of the light falls in one step than in the one before: Gaussian
 curves with σ above 1.2 steps do not, so that what does is no curve."""
+
+_HOLDS_LIGHT = 0.05
 
 _FALL = math.log(1.6)
 _BRIGHT = 0.2
@@ -41,6 +43,9 @@ _FEW_DARK = 0.1
 
 _DARK_LEVEL = 1e-3
 """Part of the brightest, at least, to which a dark level amounts where numbers are no counts."""
+
+_LEAST_FLAT = 1000.0
+"""Counts above which noise does not let a pixel have the same count in several frames."""
 
 _LEAST_SATURATED = 3
 """Values at the full scale of a camera, at least, that are no chance."""
@@ -71,10 +76,9 @@ class FrameSurvey:
         """Largest value of each pixel in the frames with even numbers, and in the others."""
         self.lowest = np.full(shape, np.inf)
         """Smallest value of each pixel in frames that are not all 0."""
-        self.saturated = np.zeros(shape, bool)
-        """Pixels that reached the largest count of a camera, that in `full_scale`."""
-        self.saturated_values = 0
         self.full_scale = 0.0
+        """The largest of all counts."""
+        self._at_full_scale = np.zeros(shape, np.int64)
         self.wrapped = np.zeros(frames, bool)
         """Frames with negative counts so large that they must be wrapped ones."""
         self.wrapped_values = 0
@@ -96,28 +100,29 @@ class FrameSurvey:
         self.empty[which[sums != 0]] = False
         for k in np.nonzero(sums == 0)[0]:
             self.empty[which[k]] &= not frames[k].any()
+        largest = -math.inf
         in_order = len(which) < 2 or which[-1] - which[0] == len(which) - 1
         for parity, highest in enumerate(self.highest):
             first = int(which[0] % 2 != parity)
             some = frames[first::2] if in_order else frames[which % 2 == parity]
             if len(some):
-                np.maximum(highest[rows], some.max(axis=0), out=highest[rows])
+                top = some.max(axis=0)
+                largest = max(largest, float(top.max()))
+                np.maximum(highest[rows], top, out=highest[rows])
         some = frames if (sums != 0).all() else frames[sums != 0]
         if len(some):
             np.minimum(self.lowest[rows], some.min(axis=0), out=self.lowest[rows])
         if frames.dtype.kind != "f":
-            self._look_at_the_ends(which, frames, rows)
+            self._look_at_the_ends(which, frames, rows, largest)
 
-    def _look_at_the_ends(self, which: Ints, frames: NDArray[Any], rows: slice) -> None:
-        largest = float(self.highest[:, rows].max())
-        if largest in _FULL_SCALES or largest == np.iinfo(self.dtype).max:
-            if largest > self.full_scale:
-                self.full_scale, self.saturated_values = largest, 0
-                self.saturated[:] = False
-            full = frames == largest
-            if full.any():
-                self.saturated[rows] |= full.any(axis=0)
-                self.saturated_values += int(full.sum())
+    def _look_at_the_ends(
+        self, which: Ints, frames: NDArray[Any], rows: slice, largest: float
+    ) -> None:
+        if largest > self.full_scale:
+            self.full_scale = largest
+            self._at_full_scale[:] = 0
+        if largest == self.full_scale > 0.0:
+            self._at_full_scale[rows] += (frames == largest).sum(axis=0)
         if self.dtype.kind == "i":
             wrapped = frames < _WRAPPED * float(np.iinfo(self.dtype).min)
             if wrapped.any():
@@ -131,16 +136,35 @@ class FrameSurvey:
 
     @property
     def is_saturated(self) -> bool:
-        """Whether the largest of all counts is one at which cameras end."""
-        if not self.saturated_values or float(self.highest.max()) != self.full_scale:
+        """Whether the largest of all counts is one at which a camera ends.
+
+        It is the largest of its type, or one of those at which cameras end that was reached several
+        times, or any at which several pixels stayed for several frames.
+        """
+        if self.dtype.kind == "f" or not self.saturated_values:
             return False
-        certain = self.full_scale == np.iinfo(self.dtype).max
-        return certain or self.saturated_values >= _LEAST_SATURATED
+        if self.full_scale == np.iinfo(self.dtype).max:
+            return True
+        if self.full_scale in _FULL_SCALES:
+            return self.saturated_values >= _LEAST_SATURATED
+        flat = (self._at_full_scale >= _LEAST_SATURATED) & ~self.stuck
+        return self.full_scale > _LEAST_FLAT and int(flat.sum()) >= _LEAST_SATURATED
+
+    @property
+    def saturated(self) -> NDArray[np.bool_]:
+        """Pixels that reached the largest of all counts."""
+        return np.asarray(self._at_full_scale > 0)
+
+    @property
+    def saturated_values(self) -> int:
+        """How often it was reached."""
+        return int(self._at_full_scale.sum())
 
     @property
     def stuck(self) -> NDArray[np.bool_]:
         """Pixels that have one value in all frames while others change."""
-        same = (self.top == self.lowest) & (len(self.totals) >= _LEAST_FRAMES)
+        zero = (self.top == 0.0) & ~np.isfinite(self.lowest)
+        same = ((self.top == self.lowest) | zero) & (len(self.totals) >= _LEAST_FRAMES)
         return np.asarray(same & (not same.all()))
 
     def lost_frames(self, line: bool = False) -> Ints:
@@ -187,6 +211,21 @@ class FrameSurvey:
         if zingers.sum() > max(_FEW * usable.sum(), 1):
             zingers = np.zeros(top.shape, bool)
         return float(top[~zingers].max()), zingers
+
+    def frozen(self) -> Ints:
+        """Frames in a row that hold light and have one sum, where noise would change it.
+
+        Returns
+        -------
+        (n,) ndarray of int
+            All but the first of three or more in a row, brighter than a twentieth of the brightest.
+        """
+        above = self.totals - self.totals.min()
+        same = (np.diff(self.totals) == 0.0) & (above[1:] > _HOLDS_LIGHT * above.max())
+        in_a_row = np.zeros(len(same), bool)
+        in_a_row[1:] |= same[1:] & same[:-1]
+        in_a_row[:-1] |= in_a_row[1:] & same[:-1]
+        return np.nonzero(in_a_row)[0] + 1
 
     def dips(self, lines: Sequence[Ints]) -> Ints:
         """Frames without beam, or with far less of it, by the sums of the frames.

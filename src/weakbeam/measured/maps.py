@@ -418,9 +418,12 @@ def _gathered(taken: _Taken, choices: _Choices, shares: _Progress) -> _Gathered:
         reduction = _reduced(source, level, noise, floor, choices)
         shot = 1.0 if scan.dtype.kind in "iu" else 0.0
         maps = reduction.maps(_curve_noise(taken, noise), shot)
-        parts.append(replace(maps, whole=reduction.whole_curves(maps.lit)))
+        alive = ~survey.stuck[rows]
+        parts.append(replace(maps, whole=reduction.whole_curves(maps.lit & alive)))
         ends.append(reduction.ends(_pedestal(taken, survey, rows, noise, choices)))
-        light += reduction.light
+        # Pixels that never change have a value of their own in every frame.
+        constant = (survey.top[rows] - maps.background)[~alive]
+        light += reduction.light - float(constant.sum())
         light_medians += source.light_medians
     return _Gathered(
         taken,
@@ -428,7 +431,7 @@ def _gathered(taken: _Taken, choices: _Choices, shares: _Progress) -> _Gathered:
         survey,
         noise,
         floor,
-        float(light.min()) / (shape[0] * shape[1]),
+        float(light.min()) / max(int((~survey.stuck).sum()), 1),
         {motor: np.concatenate([some[motor] for some in ends]) for motor in ends[0]},
         light_medians,
     )
@@ -600,7 +603,7 @@ def _maps_of(
     unlit = int((~maps.lit).sum())
     maps = maps.masked(
         (maps.brightest > least)
-        & (maps.intensity > dark_total(maps.intensity[~zingers]))
+        & (maps.intensity > dark_total(maps.intensity[~zingers & ~gathered.survey.stuck]))
         & ~gathered.survey.stuck
     )
     if not maps.lit.any() and least > 0.0:

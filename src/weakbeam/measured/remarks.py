@@ -51,6 +51,13 @@ _WIDER = 1.5
 _LIT = 0.1
 """Part of a whole curve's height from which on it is lit."""
 
+_TAILS = 1.5
+"""Width by variance over that at half maximum from which on curves are more than their peak; 1 for
+a Gaussian, 0.82 for a box."""
+
+_RESOLVED = 2.0
+"""Steps of a width, at least, that one can compare."""
+
 _SAME_PLACE = 1e-6
 
 _MOST_PIXELS = 4
@@ -185,6 +192,14 @@ def _of_the_counts(findings: Findings) -> _Lines:
             "frame far above all else (zinger), which `threshold` does not count"
         )
         yield "zingers", text, (), count
+    frozen = survey.frozen() if findings.noise > 0.0 and survey.dtype.kind in "iu" else ()
+    if len(frozen):
+        frames = findings.frames[frozen]
+        text = (
+            f"{frames_text(frames)} have the same light as the frame before, to the last count "
+            "(a camera that stood still?): `skip` leaves frames out"
+        )
+        yield "frozen", text, _numbers(frames), 0
     dips = survey.dips(list(_lines_of(findings.grid, len(findings.frames))))
     if len(dips):
         frames = findings.frames[dips]
@@ -248,10 +263,11 @@ def _of_the_background(findings: Findings) -> _Lines:
     ):
         return
     # The darkest of many frames is darker than their mean by noise alone.
-    pixels = maps.intensity.size
+    intensity = maps.intensity[~findings.survey.stuck]
+    pixels = intensity.size
     by_noise = (smallest_of(len(findings.frames)) + FLOOR) * findings.noise / math.sqrt(pixels)
     share = findings.darkest * len(findings.frames) * pixels
-    share /= max(float(maps.intensity.sum()), 1e-300)
+    share /= max(float(intensity.sum()), 1e-300)
     if findings.background == "given":
         if share > _PEDESTAL:
             text = (
@@ -312,6 +328,14 @@ def _of_the_curves(findings: Findings) -> _Lines:
             "more"
         )
         yield "gap", text.replace("  ", " "), (), 0
+    for motor, wider in _with_tails(findings).items():
+        if motor in cut:
+            continue
+        text = (
+            f"curves along {motor} are {wider:.2g} times as wide by their variance as at half "
+            "maximum: tails, light elsewhere or a background that changes draw centres of mass"
+        )
+        yield "tails", text, (), 0
     for motor, by_kind in findings.maps.maxima.items():
         count = int((by_kind["bimodality"][lit] > 0.0).sum())
         if count > _SOME * lit.sum():
@@ -389,6 +413,29 @@ def _coarse(findings: Findings) -> dict[str, tuple[float, float]]:
         if width >= 0.0 and step > _COARSE * width:
             coarse[motor] = step, width
     return coarse
+
+
+def _with_tails(findings: Findings) -> dict[str, float]:
+    """Motors along which most curves have more than a peak, and how much wider they are for it.
+
+    Not where a background that was not subtracted, or two maxima, are known to do that.
+    """
+    tails = {}
+    for motor, axis in findings.grid.axes.items():
+        by_kind = findings.maps.motors[motor]
+        maxima = findings.maps.maxima.get(motor)
+        if findings.background == "none" or maxima is None or len(axis) < 3:
+            continue
+        single = findings.maps.lit & (maxima["bimodality"] == 0.0)
+        half = by_kind["fwhm_half"][single]
+        wider = by_kind["fwhm"][single] / np.where(half > 0.0, half, np.nan)
+        known = np.isfinite(wider)
+        resolved = float(np.median(np.abs(np.diff(axis)))) * _RESOLVED
+        if known.sum() > 0.5 * findings.maps.lit.sum() and np.median(half[known]) > resolved:
+            middle = float(np.median(wider[known]))
+            if middle > _TAILS:
+                tails[motor] = middle
+    return tails
 
 
 def _light_of_no_frame(findings: Findings) -> float:
