@@ -173,7 +173,7 @@ def test_strain_scan(weakbeam, tmp_path):
     assert not (tmp_path / "maps/misorientation.png").exists()
     wrong = weakbeam("maps", path, "-o", tmp_path / "no", "--theta", "95")
     assert wrong.status == 2
-    assert "--theta = 95.0: must be between 0 and 90 deg" in wrong.err
+    assert "--theta = 95.0: must be a Bragg angle" in wrong.err
 
 
 ODD = {

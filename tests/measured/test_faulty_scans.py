@@ -191,7 +191,7 @@ def test_choices_without_effect_are_said(tmp_path):
     assert "`floor` has no effect" in remark_of(mapped, "floor").text
     assert remark_of(map_scan(read_scan(path), 100.0, floor=5.0), "floor") is None
     for theta in (-0.1, 0.0, 1.6, np.nan):
-        with pytest.raises(InputError, match="must be between 0 and 90 deg"):
+        with pytest.raises(InputError, match="must be a Bragg angle, above 0 and below 90 deg"):
             map_scan(read_scan(path), theta=theta)
     with pytest.raises(RunError, match="of no pixel the centre of mass is inside the scan"):
         map_scan(read_scan(path), "median", skip=[k for k in range(61) if k not in (28, 29)])

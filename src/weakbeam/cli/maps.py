@@ -177,8 +177,6 @@ def maps(
     read = [file] if isinstance(file, str | os.PathLike) else [*file]
     # Of a folder only its images are read, none of which is a file of maps.
     check_maps_target(target, overwrite, [name for name in read if not os.path.isdir(name)])
-    if theta is not None and not 0.0 < theta < 90.0:
-        raise InputError("--theta", theta, "must be a Bragg angle, above 0 and below 90 deg")
     if dark is not None and background != "none":
         raise InputError("--dark", dark, "cannot be combined with --background")
     least, relative = _threshold(threshold)

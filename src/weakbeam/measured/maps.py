@@ -256,7 +256,8 @@ def map_scan(
             allowed = f"must be one number or an image of {scan.shape}"
             raise InputError("background", f"{given}", allowed)
     if theta is not None and not 0.0 < theta < 0.5 * math.pi:
-        raise InputError("theta", float(f"{math.degrees(theta):g}"), "must be between 0 and 90 deg")
+        shown = float(f"{math.degrees(theta):g}")
+        raise InputError("theta", shown, "must be a Bragg angle, above 0 and below 90 deg")
     if floor is not None and not (floor >= 0.0 and math.isfinite(floor)):
         raise InputError("floor", floor, "must be a number from 0 on")
     usual = FLOOR if scan.dtype.kind in "iu" or _is_of_scan(background) else 0.0
