@@ -247,6 +247,7 @@ def test_counts_that_end_anywhere_are_saturated(tmp_path, full, pixels):
         scan.stack = np.minimum(scan.stack, full)
     remark = remark_of(mapped_scan(scan, tmp_path / "a.h5", 100.0), "saturated")
     assert (0 if remark is None else remark.pixels) == pixels
+    assert remark_of(map_scan(read_scan(tmp_path / "a.h5"), 100.0), "frozen") is None
 
 
 def test_curves_wider_than_their_peak_are_named(tmp_path):

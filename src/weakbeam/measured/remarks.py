@@ -192,7 +192,8 @@ def _of_the_counts(findings: Findings) -> _Lines:
             "frame far above all else (zinger), which `threshold` does not count"
         )
         yield "zingers", text, (), count
-    frozen = survey.frozen() if findings.noise > 0.0 and survey.dtype.kind in "iu" else ()
+    noisy = findings.noise > 0.0 and survey.dtype.kind in "iu" and not survey.is_saturated
+    frozen = survey.frozen() if noisy else ()
     if len(frozen):
         frames = findings.frames[frozen]
         text = (
