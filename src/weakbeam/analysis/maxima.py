@@ -50,7 +50,7 @@ def second_maxima(curves: Curves, noise: float = 0.0, shot: float = 0.0) -> dict
     if len(positions) < 3 or (sign * np.diff(positions) <= 0.0).any():
         return {}
     shape = intensity.shape[1:]
-    found = {kind: np.full(shape, np.nan) for kind in MAXIMA_NAMES}
+    maps = {kind: np.full(shape, np.nan) for kind in MAXIMA_NAMES}
     at_once = max(_WORK_BYTES // (4 * len(positions) * max(shape[1], 1)), 1)
     for start in range(0, shape[0], at_once):
         rows = slice(start, start + at_once)
@@ -63,10 +63,10 @@ def second_maxima(curves: Curves, noise: float = 0.0, shot: float = 0.0) -> dict
         least = _SURE * np.sqrt(noise**2 + shot * np.maximum(height, 0.0))
         two = (rise > least) & (share > LEAST_RISE) & (height > 0.0)
         where, value = vertex(some, sign * positions, place)
-        found["bimodality"][rows] = np.where(two, share, 0.0)
-        found["second_peak"][rows] = np.where(two, sign * where, np.nan)
-        found["second_value"][rows] = np.where(two, value, np.nan)
-    return found
+        maps["bimodality"][rows] = np.where(two, share, 0.0)
+        maps["second_peak"][rows] = np.where(two, sign * where, np.nan)
+        maps["second_value"][rows] = np.where(two, value, np.nan)
+    return maps
 
 
 def _largest_rise(

@@ -72,11 +72,15 @@ def dark_noise(first: ArrayLike, second: ArrayLike) -> tuple[float, Floats]:
     beyond 4 σ, again and again until nothing changes. Frames change by more than noise only where
     there is light; a fixed pattern of the camera cancels.
     """
-    one, other = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    light = one + other
-    darkest = np.argsort(np.nanmean(light, axis=(1, 2)), kind="stable")[: max(len(one) // 4, 1)]
-    level = 0.5 * np.nanmean(light[darkest], axis=0)
-    differences = (other - one)[darkest] / math.sqrt(2.0)
+    earlier, later = (
+        np.where(np.isfinite(frames), frames, np.nan)
+        for frames in (np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64))
+    )
+    light = earlier + later
+    few = max(len(light) // 4, 1)
+    darkest = np.argsort(_mean_of_known(light, axis=(1, 2)), kind="stable")[:few]
+    level = 0.5 * _mean_of_known(light[darkest], axis=0)
+    differences = (later - earlier)[darkest] / math.sqrt(2.0)
     # Pixels that never change have no noise to tell of.
     alive = np.isfinite(level) & (np.nan_to_num(differences) != 0.0).any(axis=0)
     if not alive.any():
@@ -92,6 +96,14 @@ def dark_noise(first: ArrayLike, second: ArrayLike) -> tuple[float, Floats]:
             break
         differences = kept
     return sigma, level
+
+
+def _mean_of_known(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """Mean of the values that are numbers; NaN where there is none."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0.0).sum(axis=axis)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 class LitParts:
@@ -194,13 +206,17 @@ class DarkMean:
 
     def add(self, numbers: ArrayLike, frames: NDArray[Any]) -> None:
         """Add frames by their numbers."""
-        self._total += frames.sum(axis=0, dtype=np.float64)
-        self._count += len(frames)
-        for number, frame in zip(np.asarray(numbers), frames, strict=True):
+        known = np.asarray(frames)
+        if known.dtype.kind == "f":
+            # Where one value is no number, there is no mean.
+            known = np.where(np.isfinite(known), known, np.nan)
+        self._total += known.sum(axis=0, dtype=np.float64)
+        self._count += len(known)
+        for number, frame in zip(np.asarray(numbers), known, strict=True):
             levels = [part[place[number]] for place, part in self._parts]
             if all(level.any() for level in levels):
                 inside = np.logical_and.reduce(levels)
-                self._total -= frame * inside
+                self._total -= np.where(inside, frame, 0.0)
                 self._count -= inside
 
     def level(self, otherwise: Floats) -> Floats:
@@ -229,13 +245,13 @@ def scan_places(
     if grid.kind != "irregular":
         names = list(grid.axes)[:1] if grid.kind == "line" else list(grid.axes)
         return {name: (grid.index[name], grid.axes[name]) for name in names}
-    found = {}
+    places = {}
     for name, values in positions.items():
         x = np.asarray(values, dtype=np.float64)
         edges = np.linspace(x.min(), x.max(), min(_BINS, len(x)) + 1)
         place = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
-        found[name] = place, 0.5 * (edges[1:] + edges[:-1])
-    return found
+        places[name] = place, 0.5 * (edges[1:] + edges[:-1])
+    return places
 
 
 def smallest_of(frames: int) -> float:

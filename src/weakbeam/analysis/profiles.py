@@ -40,8 +40,8 @@ def curve_axes(axes: Mapping[str, ArrayLike], pixels: int) -> dict[str, Floats]:
     dict of str to (n,) ndarray
         For each motor, without repetitions; empty above `CURVE_BYTES`.
     """
-    found = {motor: np.unique(np.asarray(x, dtype=np.float64)) for motor, x in axes.items()}
-    return found if 8 * pixels * sum(map(len, found.values())) <= CURVE_BYTES else {}
+    by_motor = {motor: np.unique(np.asarray(x, dtype=np.float64)) for motor, x in axes.items()}
+    return by_motor if 8 * pixels * sum(map(len, by_motor.values())) <= CURVE_BYTES else {}
 
 
 def curve_maps(curves: Curves) -> dict[str, Floats]:
@@ -63,15 +63,15 @@ def curve_maps(curves: Curves) -> dict[str, Floats]:
     if (sign * np.diff(positions) <= 0.0).any():
         return {}
     shape = intensity.shape[1:]
-    found = {kind: np.empty(shape) for kind in ("peak", "peak_value", "fwhm_half")}
+    maps = {kind: np.empty(shape) for kind in ("peak", "peak_value", "fwhm_half")}
     at_once = max(_WORK_BYTES // (len(positions) * shape[1]), 1)
     for start in range(0, shape[0], at_once):
         rows = slice(start, start + at_once)
         some = intensity[:, rows].astype(np.float32, copy=False)
-        position, found["peak_value"][rows] = curve_peak(some, sign * positions)
-        found["peak"][rows] = sign * position
-        found["fwhm_half"][rows] = half_maximum_width(some, sign * positions)
-    return found
+        position, maps["peak_value"][rows] = curve_peak(some, sign * positions)
+        maps["peak"][rows] = sign * position
+        maps["fwhm_half"][rows] = half_maximum_width(some, sign * positions)
+    return maps
 
 
 def curve_peak(curves: NDArray[np.floating], positions: ArrayLike) -> tuple[Floats, Floats]:

@@ -64,7 +64,7 @@ class ScanMaps:
     lit : ndarray of bool
         Pixels that are bright enough to have maps.
     lost : int
-        Values that were no finite numbers and were left out.
+        Values that were no finite numbers and count as the background.
     maxima : mapping of str to (mapping of str to ndarray)
         For each motor with a curve the maps named in `weakbeam.analysis.maxima.MAXIMA_NAMES`.
     whole : mapping of str to WholeCurve
@@ -174,8 +174,8 @@ class ScanReduction:
         centres = {name: 0.5 * float(x.min() + x.max()) for name, x in self._positions.items()}
         self.moments = ScanMoments(shape, centres)
         self.brightest = np.full(shape, -np.inf)
-        self.darkest = math.inf
-        """Mean over the pixels of the frame with least light, above the background."""
+        self.light = np.zeros(len(self._weights.frame))
+        """Sum over the pixels of each frame, above the background."""
         self.lost = 0
         self._curves = {
             name: np.zeros((len(axis), *shape), np.float32) for name, axis in _curve_axes(grid)
@@ -187,14 +187,12 @@ class ScanReduction:
         rows, columns = self.moments.shape
         # A few rows of all frames at a time stay in the processor's cache.
         at_once = max(_WORK_BYTES // (8 * max(len(which) * columns, 1)), 1)
-        light = np.zeros(len(which))
         for start in range(0, rows, at_once):
             some = slice(start, start + at_once)
             images = self._above_background(taken[:, some], some)
-            light += images.sum(axis=(1, 2))
+            self.light[which] += images.sum(axis=(1, 2))
             np.maximum(self.brightest[some], images.max(axis=0), out=self.brightest[some])
             self._add_part(which, images, some)
-        self.darkest = min(self.darkest, float(light.min(initial=np.inf)) / (rows * columns))
 
     def _add_part(self, which: Ints, images: Floats, rows: slice) -> None:
         """Add some rows of frames, those of each pixel that its sums run over."""
@@ -260,7 +258,7 @@ class ScanReduction:
                 lit &= (center >= x.min() - slack) & (center <= x.max() + slack)
         motors: dict[str, dict[str, Floats]] = {}
         for name in self._positions:
-            found = {
+            kinds = {
                 "com": self.moments.center_of_mass(name, 0.0),
                 "fwhm": self.moments.fwhm(name, 0.0),
                 "skewness": self.moments.skewness(name, 0.0),
@@ -268,9 +266,9 @@ class ScanReduction:
             }
             curves = self._curves_along(name)
             if curves is not None:
-                found |= curve_maps(curves)
+                kinds |= curve_maps(curves)
             motors[name] = {
-                kind: np.where(lit, found[kind], np.nan) for kind in MAP_NAMES if kind in found
+                kind: np.where(lit, kinds[kind], np.nan) for kind in MAP_NAMES if kind in kinds
             }
         background = 0.0 if self._background is None else self._background
         maxima = {}
@@ -289,13 +287,13 @@ class ScanReduction:
 
     def whole_curves(self, lit: NDArray[np.bool_]) -> dict[str, WholeCurve]:
         """Curve along each motor of all pixels that are lit together; none of irregular scans."""
-        found = {}
+        whole = {}
         for name in self._positions:
             curves = self._curves_along(name)
             if curves is not None:
                 total = curves.intensity[:, lit].sum(axis=1, dtype=np.float64)
-                found[name] = WholeCurve(curves.positions, total)
-        return found
+                whole[name] = WholeCurve(curves.positions, total)
+        return whole
 
     def ends(self, pedestal: ArrayLike = 0.0) -> dict[str, Floats]:
         """The higher end of each pixel's curve over its peak, along each motor.
@@ -305,13 +303,13 @@ class ScanReduction:
         pedestal : float or (rows, columns) array_like
             What each frame has without light above the background, which does not count.
         """
-        found = {}
+        by_motor = {}
         for name, curves in self._curves.items():
             across = len(self._weights.frame) / len(curves)
             dark = across * np.asarray(pedestal, dtype=np.float64)
             end, top = np.maximum(curves[0], curves[-1]) - dark, curves.max(axis=0) - dark
-            found[name] = np.where(top > 0.0, end / np.where(top > 0.0, top, 1.0), np.nan)
-        return found
+            by_motor[name] = np.where(top > 0.0, end / np.where(top > 0.0, top, 1.0), np.nan)
+        return by_motor
 
     def _curves_along(self, motor: str) -> Curves | None:
         if not self._curves:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 
 _STUCK = 3
@@ -138,7 +139,10 @@ def _longest_rise(x: Floats) -> list[int]:
 
 
 def _odd_of_rows(motors: Mapping[str, Floats]) -> dict[str, Ints]:
-    """Odd frames of a scan of several motors: all stand still where one should have moved."""
+    """Odd frames of a scan of several motors.
+
+    All stand still where one should have moved, or one leaps to a place of its own.
+    """
     still = np.ones(len(next(iter(motors.values()))) - 1, bool)
     for x in motors.values():
         steps = np.abs(np.diff(x))
@@ -146,9 +150,36 @@ def _odd_of_rows(motors: Mapping[str, Floats]) -> dict[str, Ints]:
         still &= steps <= _STILL * float(np.median(moving) if len(moving) else 1.0)
     runs = _runs(still)
     if sum(last - first for first, last in runs) >= 0.5 * len(still):
-        return {}
+        return _leaps_of_rows(motors)
     odd = [k for first, last in runs if last - first + 1 >= _STUCK for k in range(first, last + 1)]
-    return {"all motors": np.array(odd)} if odd else {}
+    return {**({"all motors": np.array(odd)} if odd else {}), **_leaps_of_rows(motors)}
+
+
+def _leaps_of_rows(motors: Mapping[str, Floats]) -> dict[str, Ints]:
+    """Frames in the middle of a grid at a level of their own.
+
+    Of the fastest motor, whose rows may begin anywhere, that level is far from all others.
+    """
+    if any(np.ptp(x) == 0.0 for x in motors.values()):
+        return {}
+    grid = find_grid(motors)
+    odd = {}
+    for name, axis in grid.axes.items():
+        if len(axis) < _STUCK + 1:
+            continue
+        steps = np.diff(axis)
+        nearest = np.minimum(np.append(steps, np.inf), np.insert(steps, 0, np.inf))
+        count = np.bincount(grid.index[name], minlength=len(axis))
+        few = count <= max(_FEW * float(np.median(count)), 1.0)
+        if name == list(grid.axes)[-1]:
+            few &= nearest > _LEAP * float(np.median(steps))
+        at_once = few[grid.index[name]]
+        others = np.nonzero(~at_once)[0]
+        numbers = np.nonzero(at_once)[0]
+        numbers = numbers[(numbers > others[0]) & (numbers < others[-1])]
+        if len(numbers):
+            odd[name] = numbers
+    return odd
 
 
 def _runs(same: NDArray[np.bool_]) -> list[tuple[int, int]]:

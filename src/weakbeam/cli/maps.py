@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 _MOST_FRAMES = 10**6
 
-_FLAGS = {**FLAGS, "floor": "--floor", "skip": "--skip", "threshold": "--threshold"}
+_FLAGS = {
+    **FLAGS,
+    "floor": "--floor",
+    "skip": "--skip",
+    "theta": "--theta",
+    "threshold": "--threshold",
+}
 """What remarks call the flags of this command."""
 
 
@@ -61,7 +67,8 @@ _FLAGS = {**FLAGS, "floor": "--floor", "skip": "--skip", "threshold": "--thresho
     type=float,
     metavar="K",
     help="Sums of a pixel run over the part of the scan where it is K times the noise of dark "
-    "frames above the background; 0: over all of it.  [default: 5 for counts, else 0]",
+    "frames above the background; 0: over all of it.  [default: 5 for counts and for a background "
+    "from the scan, else 0]",
 )
 @click.option(
     "--skip",
@@ -170,8 +177,6 @@ def maps(
     read = [file] if isinstance(file, str | os.PathLike) else [*file]
     # Of a folder only its images are read, none of which is a file of maps.
     check_maps_target(target, overwrite, [name for name in read if not os.path.isdir(name)])
-    if theta is not None and not 0.0 < theta < 90.0:
-        raise InputError("--theta", theta, "must be a Bragg angle, above 0 and below 90 deg")
     if dark is not None and background != "none":
         raise InputError("--dark", dark, "cannot be combined with --background")
     least, relative = _threshold(threshold)
@@ -192,7 +197,11 @@ def maps(
             scan = combined_scan(
                 [read_scan(file, name, detector, motors, monitor) for name in parts], over
             )
-    flags = naming_flags(kernel="--kernel", floor="--floor", skip="--skip", theta="--theta")
+    if dark is not None and dark in (scan.entry, scan.entry.removesuffix(".1")):
+        raise InputError("--dark", dark, "is the scan itself: its mean is light")
+    flags = naming_flags(
+        threshold="--threshold", kernel="--kernel", floor="--floor", skip="--skip", theta="--theta"
+    )
     with flags, progress(100.0, "percent", "maps", quiet) as update:
         mapped = map_scan(
             scan,
@@ -240,8 +249,9 @@ def _frames(text: str) -> list[int]:
     """Numbers of frames from such as ``12,40-60``."""
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = (word.strip() for word in part.partition("-"))
-        if not first.isdecimal() or (last and not last.isdecimal()):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        first_and_last = first.isdecimal() and (last.isdecimal() if dash else True)
+        if not first_and_last or int(last or first) < int(first):
             raise InputError("--skip", text, "must be numbers of frames such as 12,40-60")
         if int(last or first) - int(first) > _MOST_FRAMES:
             raise InputError("--skip", text, "names more frames than any scan has")
@@ -296,14 +306,14 @@ def _tell(mapped: MeasuredMaps) -> None:
     )
     head = f"{'median over the pixels':24}{'centre of mass':>16}{'FWHM':>12}"
     click.echo(f"{head}{'FWHM of sum':>14}{'spread':>12}")
-    for motor, found in mapped.maps.motors.items():
+    for motor, by_kind in mapped.maps.motors.items():
         unit = scan.units[motor]
         name = f"{motor} ({unit})" if unit else motor
         whole = mapped.maps.whole.get(motor)
         of_sum = "" if whole is None else f"{whole.fwhm:.4g}"
-        widths = found["fwhm"][np.isfinite(found["fwhm"])]
+        widths = by_kind["fwhm"][np.isfinite(by_kind["fwhm"])]
         width = f"{np.median(widths):.4g}" if widths.size else "nan"
-        center, spread = np.nanmedian(found["com"]), np.nanstd(found["com"])
+        center, spread = np.nanmedian(by_kind["com"]), np.nanstd(by_kind["com"])
         click.echo(f"{name:24}{center:16.6g}{width:>12}{of_sum:>14}{spread:12.4g}")
     if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
         unit = scan.units[mapped.orientation[0]]

@@ -9,6 +9,7 @@ they stood, ``counter_mne`` and ``counter_pos`` the counters; ``scan`` is the sc
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.analysis.remarks import Remark
+from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import ImagePlace, MeasuredScan
@@ -183,12 +184,20 @@ def _scan(
     for motor in wanted:
         if motor not in known:
             raise InputError("motor", motor, f"{where} has no positions of it: {', '.join(known)}")
-        if not np.isfinite(known[motor]).all():
-            raise InputError("motor", motor, f"{where} has positions that are no finite numbers")
     positions = {motor: moving[motor] for motor in wanted if motor in moving}
     if not positions:
         raise InputError("entry", name, f"{where} ({title or 'no title'}) moves no motor")
-    remarks = []
+    remarks, lost = [], np.zeros(len(images), bool)
+    for motor, x in positions.items():
+        finite = np.isfinite(x)
+        lost |= ~finite
+        # The frames without a position are left out, whatever stands here.
+        positions[motor] = np.where(finite, x, x[finite][0])
+    if lost.any():
+        numbers = tuple(int(k) for k in np.nonzero(lost)[0])
+        verb, are = ("has", "it is") if len(numbers) == 1 else ("have", "they are")
+        text = f"{where}::{name}: {frames_text(numbers)} {verb} no positions; {are} left out"
+        remarks.append(Remark("positions", text, numbers, left_out=True))
     if not motors and named and not set(named) & set(moving):
         text = f"{where}::{name}: {', '.join(named)} of the title stands still in the headers"
         remarks.append(Remark("motor", f"{text}; {', '.join(moving)} moves"))
@@ -213,6 +222,11 @@ def _check_alike(images: list[EdfImage]) -> None:
     for image in images:
         if (image.shape, image.dtype) != (first.shape, first.dtype):
             raise InputError("file", str(image.path), f"differs in shape or type from {first.path}")
+        # Before anything of that size is asked for.
+        size = image.shape[0] * image.shape[1] * image.dtype.itemsize
+        there = image.path.stat().st_size - image.offset
+        if there < size and not image.path.name.lower().endswith(".gz"):
+            raise RunError(f"{image.path} ends after {max(there, 0)} of {size} bytes of its pixels")
 
 
 def _measured(
@@ -242,10 +256,10 @@ def _measured(
 
 
 def _columns(images: list[EdfImage], kind: str) -> dict[str, Floats]:
-    """Value of each motor or counter at every image."""
+    """Value of each motor or counter at every image, NaN where a header does not tell it."""
     rows = [image.values(kind) for image in images]
-    names = [name for name in rows[0] if all(name in row for row in rows)]
-    return {name: np.array([row[name] for row in rows]) for name in names}
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, math.nan) for row in rows]) for name in names}
 
 
 def _moves(x: Floats) -> bool:

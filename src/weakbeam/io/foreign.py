@@ -36,6 +36,10 @@ from weakbeam.io.scan_motors import (
     promised_frames,
 )
 
+_NO_BEAM = 0.01
+"""Part of the usual counts of a monitor up to which there is no beam: frames that were divided by
+so little would outweigh all others."""
+
 _STILL = 1e-9
 _ALONG = 0.05
 """Part of another motor's way from which on a motor moves along, and of a perfect correlation."""
@@ -73,15 +77,20 @@ def entry_range(path: Source, text: str) -> list[str]:
     InputError
         If the file cannot be read, or there is no such entry.
     """
-    names, found = list(scan_names(path)), list[str]()
+    names, chosen = list(scan_names(path)), list[str]()
     for part in text.split(","):
         first, _, last = (name.strip() for name in part.partition("-"))
-        ends = [_entry_name(name, names, path) for name in (first, last or first)]
+        ends = [name if name in names or "." in name else f"{name}.1" for name in (first, last)]
+        ends[1] = ends[1] if last else ends[0]
+        if not all(name in names for name in ends):
+            raise InputError("entries", text, f"{path} has the entries {', '.join(names)}")
         low, high = (names.index(name) for name in ends)
         if high < low:
             raise InputError("entries", text, f"{ends[1]} comes before {ends[0]}")
-        found += names[low : high + 1]
-    return found
+        chosen += names[low : high + 1]
+    if len(set(chosen)) < len(chosen):
+        raise InputError("entries", text, "names an entry twice")
+    return chosen
 
 
 def read_scan(
@@ -192,7 +201,7 @@ def _read(
     stack = group[place]
     known = motor_positions(group, stack.shape[0])
     wanted = motors or named_motors(title, known)
-    found: dict[str, tuple[Floats, str]] = {}
+    named: dict[str, tuple[Floats, str]] = {}
     for motor in wanted:
         fly = next((motor + end for end in FLY_SUFFIXES if motor + end in known), None)
         if motor not in known and fly is not None and not motors:
@@ -203,12 +212,12 @@ def _read(
             raise InputError(
                 "motor", motor, f"{where} has no positions of it for its frames; it has: {moved}"
             )
-        found[motor] = known[motor]
-    if not found:
-        found = moving_positioners(group, known)
-    frames = min([stack.shape[0], *(len(values) for values, _ in found.values())])
+        named[motor] = known[motor]
+    if not named:
+        named = moving_positioners(group, known)
+    frames = min([stack.shape[0], *(len(values) for values, _ in named.values())])
     moving, lost = {}, np.zeros(frames, bool)
-    for motor, (values, unit) in found.items():
+    for motor, (values, unit) in named.items():
         finite = np.isfinite(values[:frames])
         if not finite.any():
             raise InputError("motor", motor, f"{where} has positions that are no finite numbers")
@@ -223,7 +232,7 @@ def _read(
     if not moving:
         raise InputError("entry", name, f"{where} ({title or 'no title'}) moves no motor")
     remarks += _left_out(where, "positions", lost, "have positions that are no finite numbers")
-    longest = max(stack.shape[0], *(len(values) for values, _ in found.values()))
+    longest = max(stack.shape[0], *(len(values) for values, _ in named.values()))
     promised = promised_frames(title)
     if longest != frames or (promised or 0) > frames:
         expected = max(longest, promised or 0)
@@ -231,7 +240,15 @@ def _read(
         remarks.append(Remark("aborted", text))
     unmapped, source = _without_source(stack, frames), "have no source in the file, and read as 0"
     remarks += _left_out(where, "no frames", unmapped, source)
-    beam = None if monitor is None else _monitor(known, monitor, frames, where)
+    beam = None
+    if monitor is not None:
+        if monitor in moving:
+            raise InputError("monitor", monitor, f"is a motor of the scan {where}")
+        beam = _monitor(known, monitor, frames, where)
+        counts = len(known[monitor][0])
+        if counts > longest:
+            text = f"{where}: {monitor} has {counts} values for {longest} frames: the first count"
+            remarks.append(Remark("monitor", text))
     scan = _measured(path, file, name, (chosen, place), moving, frames, remarks)
     along = _along(moving_positioners(group, known), moving, frames)
     return _checked(replace(scan, monitor=beam, along=along))
@@ -243,7 +260,7 @@ def _along(
     frames: int,
 ) -> tuple[str, ...]:
     """Motors beside those of the scan whose positions are in proportion to one of theirs."""
-    found = []
+    along = []
     for name, (x, unit) in moved.items():
         if name in moving or len(x) < frames or frames < 3 or np.ptp(x[:frames]) == 0.0:
             continue
@@ -251,9 +268,9 @@ def _along(
             alike = abs(float(np.corrcoef(x[:frames], values)[0, 1]))
             wide = np.ptp(x[:frames]) > _ALONG * np.ptp(values)
             if unit == other and alike > 1.0 - _ALONG and wide:
-                found.append(name)
+                along.append(name)
                 break
-    return tuple(found)
+    return tuple(along)
 
 
 def _checked(scan: MeasuredScan) -> MeasuredScan:
@@ -277,7 +294,10 @@ def _checked(scan: MeasuredScan) -> MeasuredScan:
         text = f"{motor} {verb} still, or out of order, while the scan goes on at"
         remarks += _left_out(where, "positions", mask, text, after=True)
     if scan.monitor is not None:
-        dead = ~(np.isfinite(scan.monitor) & (scan.monitor > 0.0))
+        finite = np.isfinite(scan.monitor) & (scan.monitor > 0.0)
+        usual = float(np.median(scan.monitor[finite])) if finite.any() else 0.0
+        # A monitor without beam still counts a little.
+        dead = ~(finite & (scan.monitor > _NO_BEAM * usual))
         remarks += _left_out(where, "monitor", dead, "have no beam, by the monitor")
     return replace(scan, positions=positions).remarked(*remarks)
 
@@ -290,8 +310,10 @@ def _left_out(
     if not len(numbers):
         return []
     named = frames_text(numbers)
-    told = f"{where}: {text} {named}" if after else f"{where}: {named} {text}"
-    line = f"{told}; {'they are' if len(numbers) > 1 else 'it is'} left out"
+    if len(numbers) == 1 and text.startswith("have "):
+        text = f"has {text.removeprefix('have ')}"
+    what = f"{where}: {text} {named}" if after else f"{where}: {named} {text}"
+    line = f"{what}; {'they are' if len(numbers) > 1 else 'it is'} left out"
     return [Remark(kind, line, tuple(int(k) for k in numbers), left_out=True)]
 
 
@@ -420,39 +442,39 @@ def _entry_names(file: h5py.File, path: str | os.PathLike[str]) -> list[str]:
 
 def _stacks(group: h5py.Group) -> dict[str, str]:
     """Paths of stacks by the name of their detector, the likeliest first."""
-    found: dict[str, str] = {}
+    stacks: dict[str, str] = {}
     for name in group_at(group, "instrument") or ():
         for part in ("image", "data", "frames"):
-            _keep_stack(found, group, name, f"instrument/{name}/{part}")
+            _keep_stack(stacks, group, name, f"instrument/{name}/{part}")
     for name in group_at(group, "measurement") or ():
-        _keep_stack(found, group, name, f"measurement/{name}")
-    most = max((group[path].shape[0] for path in found.values()), default=0)
+        _keep_stack(stacks, group, name, f"measurement/{name}")
+    most = max((group[path].shape[0] for path in stacks.values()), default=0)
 
     def order(name: str) -> tuple[bool, int, str]:
         rank = next((k for k, start in enumerate(_CAMERAS) if name.startswith(start)), 99)
         # A camera for alignment may have taken a frame or two besides.
-        return 2 * group[found[name]].shape[0] < most, rank, name
+        return 2 * group[stacks[name]].shape[0] < most, rank, name
 
-    return {name: found[name] for name in sorted(found, key=order)}
+    return {name: stacks[name] for name in sorted(stacks, key=order)}
 
 
-def _keep_stack(found: dict[str, str], group: h5py.Group, name: str, path: str) -> None:
+def _keep_stack(stacks: dict[str, str], group: h5py.Group, name: str, path: str) -> None:
     stack = dataset_at(group, path)
     if stack is not None and stack.ndim == 3 and stack.dtype.kind in "fiu" and stack.shape[0] > 0:
-        found.setdefault(name, path)
+        stacks.setdefault(name, path)
 
 
 def _fixed(group: h5py.Group) -> dict[str, tuple[float, str]]:
     """Motors that stand still: where, and the unit."""
     positioners = group_at(group, "instrument/positioners") or {}
-    found = {}
+    still = {}
     for name in positioners:
         value = dataset_at(positioners, name)
         if value is not None and value.ndim == 0 and value.dtype.kind in "fiu":
             factor, unit = motor_unit(name, attribute(value, "units", ""))
             at = float(value[()])
-            found[name] = factor * at if factor != 1.0 else at, unit
-    return found
+            still[name] = factor * at if factor != 1.0 else at, unit
+    return still
 
 
 def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:

@@ -131,9 +131,9 @@ def _check_memory(needed: float, place: _Place) -> None:
 
 
 def _place(text: str) -> _Place:
-    found = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text)
-    assert found is not None
-    path, entry, frame = found.groups()
+    parts = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text)
+    assert parts is not None
+    path, entry, frame = parts.groups()
     return _Place(text, Path(path), entry or None, None if frame is None else int(frame))
 
 
@@ -247,17 +247,17 @@ def _of_dataset(whole: h5py.Dataset, place: _Place) -> ImageStack:
 
 def _datasets_of(file: h5py.File, path: Path) -> str:
     """What to say of a file without entries: which datasets are images."""
-    found: list[str] = []
+    names: list[str] = []
 
     def visit(name: str, item: object) -> bool | None:
         if isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.dtype.kind in "fiu":
-            found.append(f"{path}::{name}")
-        return True if len(found) == _MOST_NAMES else None
+            names.append(f"{path}::{name}")
+        return True if len(names) == _MOST_NAMES else None
 
     file.visititems(visit)
-    there = ", ".join(found)
-    told = "has no entries 1.1, 2.1, ... as BLISS writes them"
-    return f"{told}; name a dataset: {there}" if found else f"{told}, and no images"
+    there = ", ".join(names)
+    lacking = "has no entries 1.1, 2.1, ... as BLISS writes them"
+    return f"{lacking}; name a dataset: {there}" if names else f"{lacking}, and no images"
 
 
 def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
@@ -273,7 +273,7 @@ def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
         "diffrz": 0.0,
     }
     known = motor_positions(group, frames)
-    found = {}
+    offsets = {}
     for motor, name in _MOTORS.items():
         if motor in known:
             values, unit = known[motor]
@@ -284,8 +284,8 @@ def _offsets(group: h5py.Group, frames: int) -> dict[str, NDArray[np.float64]]:
             factor, unit = motor_unit(motor, attribute(still, "units", ""))
             values = np.full(frames, factor * float(still[()]))
         if unit in _UNITS and len(values) >= frames:
-            found[name] = _UNITS[unit] * (np.asarray(values, dtype=np.float64) - zero[motor])
-    return found
+            offsets[name] = _UNITS[unit] * (np.asarray(values, dtype=np.float64) - zero[motor])
+    return offsets
 
 
 def _number(group: h5py.Group, name: str, unit: str) -> float | None:

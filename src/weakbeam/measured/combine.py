@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -83,6 +84,8 @@ def combined_scan(scans: Sequence[MeasuredScan], over: str) -> MeasuredScan:
 
 def _place(scan: MeasuredScan, over: str) -> float:
     if over in scan.fixed:
+        if not math.isfinite(scan.fixed[over]):
+            raise InputError("over", over, f"{scan.where} says that it stood at {scan.fixed[over]}")
         return scan.fixed[over]
     still = ", ".join(sorted(scan.fixed)) or "none"
     raise InputError("over", over, f"{scan.where} does not say where it stood; it has: {still}")

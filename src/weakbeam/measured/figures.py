@@ -28,6 +28,9 @@ _SYMBOLS = {motor.beamline_name: motor.symbol for motor in MOTORS.values() if mo
 _LONGEST = 48
 """Letters that fit above a figure one column wide."""
 
+_NOTHING = 0.02
+"""Part of the largest value below which the median of a map is not subtracted."""
+
 _MICRO = 0.1
 """Angles below this many mrad are drawn in µrad, lengths below this many µm in nm."""
 
@@ -59,10 +62,10 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
         Panel("brightest frame of each pixel", maps.brightest, "intensity"),
     ]
     figures = {"intensity": panels_figure(light, view, title=heading)}
-    for motor, found in maps.motors.items():
+    for motor, by_kind in maps.motors.items():
         panels = [
             _panel(motor, scan.units[motor], kind, values)
-            for kind, values in found.items()
+            for kind, values in by_kind.items()
             if kind not in ("fwhm_half", "peak_value") and np.isfinite(values).any()
         ]
         panels += _second_maximum(mapped, motor)
@@ -97,11 +100,11 @@ def _second_maximum(mapped: MeasuredMaps, motor: str) -> list[Panel]:
     """Panels of the second maximum where there are pixels with one."""
     from weakbeam.plot.panels import Panel
 
-    found = mapped.maps.maxima.get(motor)
-    if found is None or not (np.nan_to_num(found["bimodality"]) > 0.0).any():
+    maxima = mapped.maps.maxima.get(motor)
+    if maxima is None or not (np.nan_to_num(maxima["bimodality"]) > 0.0).any():
         return []
-    panel = _panel(motor, mapped.scan.units[motor], "second_peak", found["second_peak"])
-    return [Panel("bimodality: second maximum", found["bimodality"], "rise / peak"), panel]
+    panel = _panel(motor, mapped.scan.units[motor], "second_peak", maxima["second_peak"])
+    return [Panel("bimodality: second maximum", maxima["bimodality"], "rise / peak"), panel]
 
 
 def view_of(scan: MeasuredScan) -> View:
@@ -134,6 +137,8 @@ def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
     if kind in ("com", "peak", "second_peak"):
         middle = _middle(values)
         if middle:
+            # As short as it goes: panels stand side by side.
+            title = "peak" if kind == "peak" else title
             title = f"{title}, {name} − {middle:.5g} {unit}".replace("− -", "+ ").strip()
     shown, label = _scaled(
         _milliradians(values - middle, unit), "mrad" if _is_angle(unit) else unit
@@ -145,7 +150,7 @@ def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
 def _middle(values: Floats) -> float:
     """Median of a map; 0 where it is nothing beside the values."""
     middle = float(np.nanmedian(values))
-    return middle if abs(middle) > 1e-3 * float(np.nanmax(np.abs(values))) else 0.0
+    return middle if abs(middle) > _NOTHING * float(np.nanmax(np.abs(values))) else 0.0
 
 
 def _scaled(values: Floats, unit: str) -> tuple[Floats, str]:

@@ -51,6 +51,7 @@ SCATTERING_MOTORS = ("obpitch", "two_theta", "tth", "twotheta", "delta")
 MONOCHROMATOR = "ccmth"
 """The motor that turns the crystals of the monochromator, at their Bragg angle."""
 
+_OF_SCAN = ("minimum", "median")
 _NO_ORIENTATION = (*SCATTERING_MOTORS, MONOCHROMATOR)
 _MONOCHROMATOR_RANGE = (0.5, 45.0)
 """Bragg angles (deg) that a monochromator for hard X-rays can have."""
@@ -61,6 +62,9 @@ _LARGEST_KERNEL = 99
 
 _SURE = 5.0
 """Times the noise by which a median is above the darkest value where it is light."""
+
+_SOME_LIGHT = 1e-3
+"""Part of a pixel's range, at least, by which such a median is above the darkest value."""
 
 _PAIRS = 16
 """Pairs of frames from which the noise is estimated."""
@@ -179,7 +183,7 @@ class _Choices:
     @property
     def of_scan(self) -> bool:
         """Whether the background is taken from the scan itself."""
-        return self.kind in ("minimum", "median")
+        return _is_of_scan(self.background)
 
 
 def map_scan(
@@ -226,7 +230,7 @@ def map_scan(
         A pixel is lit in a frame where it is this many times the noise above the background, and
         its sums run over the part of the scan in which it is lit
         (:mod:`weakbeam.analysis.noise`); 0 for sums over the whole scan. By default 5 for counts
-        and 0 for other numbers.
+        and where the background is taken from the scan, whose noise it shares, and 0 otherwise.
     skip : sequence of int
         Frames to leave out, from 0.
 
@@ -251,25 +255,43 @@ def map_scan(
         if given != scan.shape:
             allowed = f"must be one number or an image of {scan.shape}"
             raise InputError("background", f"{given}", allowed)
+    if theta is not None and not 0.0 < theta < 0.5 * math.pi:
+        shown = float(f"{math.degrees(theta):g}")
+        raise InputError("theta", shown, "must be a Bragg angle, above 0 and below 90 deg")
     if floor is not None and not (floor >= 0.0 and math.isfinite(floor)):
         raise InputError("floor", floor, "must be a number from 0 on")
-    chosen = floor if floor is not None else (FLOOR if scan.dtype.kind in "iu" else 0.0)
-    choices = _Choices(background, chosen, memory, workers)
+    usual = FLOOR if scan.dtype.kind in "iu" or _is_of_scan(background) else 0.0
+    choices = _Choices(background, usual if floor is None else floor, memory, workers)
     scan = _skipped(scan, skip)
-    told = _Progress(progress)
-    found = _gathered(_taken(scan), choices, told)
-    if not found.maps.lit.any():
+    shares = _Progress(progress)
+    gathered = _gathered(_taken(scan), choices, shares)
+    if not gathered.maps.lit.any():
+        if floor:
+            raise InputError("floor", floor, "leaves no pixel")
         # What was taken for the noise of dark frames is none.
         choices = replace(choices, floor=0.0)
-        found = _gathered(_taken(scan), choices, told)
-    lost = found.survey.lost_frames()
-    if len(lost):
-        numbers = tuple(int(k) for k in found.taken.numbers[lost])
-        text = f"{scan.where}: {frames_text(numbers)} hold nothing but zeros and are left out"
-        scan = scan.remarked(Remark("empty", text, numbers, left_out=True))
-        found = _gathered(_taken(scan), choices, told)
-    told.done()
-    return _maps_of(found, choices, threshold, relative, theta, kernel)
+        gathered = _gathered(_taken(scan), choices, shares)
+    lost = list(_lost(gathered))
+    if lost:
+        scan = scan.remarked(*lost)
+        gathered = _gathered(_taken(scan), choices, shares)
+    shares.done()
+    if floor and gathered.floor == 0.0:
+        text = (
+            f"{scan.where}: `floor` has no effect, since there are no {_FEWEST_FRAMES} frames, or "
+            "all values are above it without a background: sums run over the whole scan"
+        )
+        scan = scan.remarked(Remark("floor", text))
+        gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
+    if theta is not None and _arm(scan) is None:
+        text = f"{scan.where}: `theta` has no effect, since no arm was scanned"
+        scan = scan.remarked(Remark("theta", text))
+        gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
+    return _maps_of(gathered, choices, threshold, relative, theta, kernel)
+
+
+def _is_of_scan(background: str | float | Floats) -> bool:
+    return isinstance(background, str) and background in _OF_SCAN
 
 
 def mean_frame(path: Source, entry: str, detector: str | None = None) -> Floats:
@@ -307,11 +329,11 @@ class _Progress:
 
     def __init__(self, tell: Callable[[float], None] | None) -> None:
         self._tell = tell
-        self._told = 0.0
+        self._so_far = 0.0
 
     def add(self, share: float) -> None:
-        new = min(share, 1.0 - self._told)
-        self._told += new
+        new = min(share, 1.0 - self._so_far)
+        self._so_far += new
         if self._tell is not None and new > 0.0:
             self._tell(new)
 
@@ -331,6 +353,19 @@ class _Gathered:
     darkest: float
     ends: Mapping[str, Floats]
     light_medians: int
+
+
+def _lost(gathered: _Gathered) -> Iterator[Remark]:
+    """What to say of frames that hold nothing, and are left out."""
+    survey, where = gathered.survey, gathered.taken.scan.where
+    unknown = np.nonzero(survey.unknown)[0] if not survey.unknown.all() else np.zeros(0, np.int64)
+    empty = survey.lost_frames(gathered.taken.grid.kind == "line")
+    for kind, lost, what in (("empty", empty, "zeros"), ("no numbers", unknown, "NaN")):
+        if len(lost):
+            numbers = tuple(int(k) for k in gathered.taken.numbers[lost])
+            verb, are = ("holds", "is") if len(numbers) == 1 else ("hold", "are")
+            text = f"{where}: {frames_text(numbers)} {verb} nothing but {what} and {are} left out"
+            yield Remark(kind, text, numbers, left_out=True)
 
 
 def _skipped(scan: MeasuredScan, skip: Sequence[int]) -> MeasuredScan:
@@ -360,7 +395,7 @@ def _taken(scan: MeasuredScan) -> _Taken:
     return _Taken(scan, numbers, positions, grid, weights)
 
 
-def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
+def _gathered(taken: _Taken, choices: _Choices, shares: _Progress) -> _Gathered:
     """Read the frames and gather everything that is mapped, in bands of rows."""
     scan, shape = taken.scan, taken.scan.shape
     noise, floor = _noise_and_floor(taken, choices)
@@ -376,17 +411,20 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
     at_once = max(min(choices.memory // max(per_row, 1), shape[0]), 1)
     bands = [slice(k, min(k + at_once, shape[0])) for k in range(0, shape[0], at_once)]
     share = 1.0 / (len(bands) * (1 if held else passes) * taken.frames)
-    parts, darkest, light_medians = [], math.inf, 0
+    parts, light, light_medians = [], np.zeros(taken.frames), 0
     ends: list[dict[str, Floats]] = []
     for rows in bands:
-        source = _Band(taken, rows, choices.workers, held, survey, told, share)
+        source = _Band(taken, rows, choices.workers, held, survey, shares, share)
         level = _background(choices, source, noise)
         reduction = _reduced(source, level, noise, floor, choices)
         shot = 1.0 if scan.dtype.kind in "iu" else 0.0
         maps = reduction.maps(_curve_noise(taken, noise), shot)
-        parts.append(replace(maps, whole=reduction.whole_curves(maps.lit)))
+        alive = ~survey.stuck[rows]
+        parts.append(replace(maps, whole=reduction.whole_curves(maps.lit & alive)))
         ends.append(reduction.ends(_pedestal(taken, survey, rows, noise, choices)))
-        darkest = min(darkest, reduction.darkest)
+        # Pixels that never change have a value of their own in every frame.
+        constant = (survey.top[rows] - maps.background)[~alive]
+        light += reduction.light - float(constant.sum())
         light_medians += source.light_medians
     return _Gathered(
         taken,
@@ -394,7 +432,7 @@ def _gathered(taken: _Taken, choices: _Choices, told: _Progress) -> _Gathered:
         survey,
         noise,
         floor,
-        darkest,
+        float(light.min()) / max(int((~survey.stuck).sum()), 1),
         {motor: np.concatenate([some[motor] for some in ends]) for motor in ends[0]},
         light_medians,
     )
@@ -410,12 +448,12 @@ class _Band:
         workers: int | None,
         held: bool,
         survey: FrameSurvey,
-        told: _Progress,
+        shares: _Progress,
         share: float,
     ) -> None:
         self.taken, self.rows = taken, rows
         self.shape = (rows.stop - rows.start, taken.scan.shape[1])
-        self._workers, self._survey, self._told, self._share = workers, survey, told, share
+        self._workers, self._survey, self._shares, self._share = workers, survey, shares, share
         self._surveyed = False
         self.light_medians = 0
         """Pixels whose median is light, and no background."""
@@ -441,7 +479,7 @@ class _Band:
             if not surveyed:
                 self._survey.add(numbers, frames, self.rows)
             yield numbers, frames
-            self._told.add(self._share * len(numbers))
+            self._shares.add(self._share * len(numbers))
 
 
 def _reduced(
@@ -481,7 +519,7 @@ def _noise_and_floor(taken: _Taken, choices: _Choices) -> tuple[float, float]:
     Where even the darkest frames are lit, or no background is subtracted from a dark level, the
     floor is of no use: all values are above it.
     """
-    if taken.scan.dtype.kind not in "iu" and choices.floor == 0.0:
+    if taken.scan.dtype.kind not in "iu" and choices.floor == 0.0 and not choices.of_scan:
         return 0.0, 0.0
     if taken.frames < _FEWEST_FRAMES:
         return 0.0, 0.0
@@ -530,12 +568,16 @@ def _background(choices: _Choices, source: _Band, noise: float) -> Floats | None
     if background == "median":
         assert source.stack is not None
         middle = _median(source.stack, choices.workers)
-        if noise == 0.0:
+        if len(source.stack) < _FEWEST_FRAMES:
             return middle
         # Where a pixel is lit in more than half of the frames, the median is light.
         below = smallest_of(len(source.stack)) * noise
-        darkest = np.fmin.reduce(source.stack, axis=0)
-        light = middle - darkest > below + _SURE * noise + 1.0
+        darkest, brightest = (
+            np.nan_to_num(extreme.reduce(source.stack, axis=0).astype(np.float64))
+            for extreme in (np.fmin, np.fmax)
+        )
+        least = below + _SURE * noise + (1.0 if source.stack.dtype.kind in "iu" else 0.0)
+        light = middle - darkest > np.maximum(least, _SOME_LIGHT * (brightest - darkest))
         source.light_medians += int(light.sum())
         return np.where(light, darkest + below, middle)
     lowest: Floats | None = None
@@ -546,7 +588,7 @@ def _background(choices: _Choices, source: _Band, noise: float) -> Floats | None
 
 
 def _maps_of(
-    found: _Gathered,
+    gathered: _Gathered,
     choices: _Choices,
     threshold: float,
     relative: bool,
@@ -554,23 +596,28 @@ def _maps_of(
     kernel: int,
 ) -> MeasuredMaps:
     """Leave out dark pixels, and derive misorientation, strain and remarks."""
-    taken, maps, scan = found.taken, found.maps, found.taken.scan
+    taken, maps, scan = gathered.taken, gathered.maps, gathered.taken.scan
     if not float(maps.brightest.max()) > 0.0:
         raise RunError(f"{scan.where} has no light above the background")
-    scale, zingers = found.survey.scale(maps.background)
+    scale, zingers = gathered.survey.scale(maps.background)
     least = threshold * scale if relative else threshold
     unlit = int((~maps.lit).sum())
     maps = maps.masked(
         (maps.brightest > least)
-        & (maps.intensity > dark_total(maps.intensity[~zingers]))
-        & ~found.survey.stuck
+        & (maps.intensity > dark_total(maps.intensity[~zingers & ~gathered.survey.stuck]))
+        & ~gathered.survey.stuck
     )
-    if not maps.lit.any():
+    if not maps.lit.any() and least > 0.0:
         brightest = f"the brightest has {scale:g}"
         raise InputError("threshold", threshold, f"leaves no pixel: {brightest}")
+    if not maps.lit.any():
+        raise RunError(
+            f"{scan.where}: of no pixel the centre of mass is inside the scan: the background is "
+            f"too high ({choices.kind} of {taken.frames} frames)"
+        )
     turning = _turning(scan, taken.grid)
     response = response_of(scan, taken.weights.frame) if scan.positions else None
-    arm = next((m for m in scan.positions if base_name(m) in SCATTERING_MOTORS), None)
+    arm = _arm(scan)
     mapped = MeasuredMaps(
         scan=scan,
         grid=taken.grid,
@@ -582,8 +629,8 @@ def _maps_of(
         remarks=(),
         apparent=arm is not None and len(scan.positions) == 1 and not scan.along,
         response=response,
-        noise=found.noise,
-        floor=found.floor,
+        noise=gathered.noise,
+        floor=gathered.floor,
     )
     if turning and len({scan.units[motor] for motor in turning}) == 1:
         turned = kernel_average_misorientation(mapped.turns, kernel)
@@ -594,12 +641,12 @@ def _maps_of(
         grid=taken.grid,
         weights=taken.weights,
         maps=maps,
-        survey=found.survey,
-        noise=found.noise,
-        floor=found.floor,
-        darkest=found.darkest,
-        ends=found.ends,
-        light_medians=found.light_medians,
+        survey=gathered.survey,
+        noise=gathered.noise,
+        floor=gathered.floor,
+        darkest=gathered.darkest,
+        ends=gathered.ends,
+        light_medians=gathered.light_medians,
         zingers=zingers,
         unlit=unlit,
         background=choices.kind,
@@ -633,21 +680,23 @@ def _no_energy(scan: MeasuredScan) -> str:
 def _median(stack: NDArray[Any], workers: int | None) -> Floats:
     """Median of each pixel over the frames, without values that are no finite numbers."""
     pixels = stack.reshape(len(stack), -1)
-    found = np.empty(pixels.shape[1])
+    medians = np.empty(pixels.shape[1])
 
     def work(some: slice) -> None:
         # One pixel after another in memory: far faster to put in order than frame after frame.
         curves = np.ascontiguousarray(pixels[:, some].T)
         if stack.dtype.kind == "f" and not np.isfinite(curves).all():
-            curves[~np.isfinite(curves)] = np.nan
-            found[some] = np.nan_to_num(np.nanmedian(curves, axis=1))
+            finite = np.isfinite(curves)
+            curves[~finite] = np.nan
+            curves[~finite.any(axis=1)] = 0.0
+            medians[some] = np.nanmedian(curves, axis=1)
         else:
-            found[some] = np.median(curves, axis=1, overwrite_input=True)
+            medians[some] = np.median(curves, axis=1, overwrite_input=True)
 
-    ends = range(0, len(found), _PIXELS_AT_ONCE)
+    ends = range(0, len(medians), _PIXELS_AT_ONCE)
     with ThreadPoolExecutor(worker_count(workers)) as pool:
         list(pool.map(work, [slice(start, start + _PIXELS_AT_ONCE) for start in ends]))
-    return found.reshape(stack.shape[1:])
+    return medians.reshape(stack.shape[1:])
 
 
 def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps:
@@ -686,7 +735,7 @@ def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps
 
 def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) -> Floats | None:
     """Strain against the median of the map, whose lattice counts as unstrained."""
-    arm = next((motor for motor in scan.positions if base_name(motor) in SCATTERING_MOTORS), None)
+    arm = _arm(scan)
     if arm is None:
         return _strain_of_energy(scan, maps, kind)
     if kind not in maps.motors[arm]:
@@ -696,6 +745,11 @@ def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) 
     with naming("theta", theta):
         center = np.radians(maps.motors[arm][kind])
         return axial_strain(center - np.nanmedian(center), theta)
+
+
+def _arm(scan: MeasuredScan) -> str | None:
+    """The motor that turns the arm, if it was scanned."""
+    return next((motor for motor in scan.positions if base_name(motor) in SCATTERING_MOTORS), None)
 
 
 def _strain_of_energy(scan: MeasuredScan, maps: ScanMaps, kind: str) -> Floats | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.analysis.noise import FLOOR, RECTIFIED
+from weakbeam.analysis.noise import FLOOR, RECTIFIED, smallest_of
 from weakbeam.analysis.reduction import FWHM_PER_SIGMA, ScanMaps
 from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.analysis.scan_grid import ScanGrid
@@ -33,11 +33,32 @@ _SOME = 0.02
 _STEEP = 0.05
 """Part of a whole curve's height by which it changes within its outer tenths if it is cut."""
 
-_LEAST_POINTS = 5
+_LEAST_POINTS = 2
 """Points of a curve, at least, of which one can say where it ends."""
 
 _COARSE = 0.76
 """Steps over FWHM from which on the slope of a centre of mass varies by more than 5 %."""
+
+_GAP = 0.03
+"""Part of a curve that gaps add to it from which on they are worth a remark."""
+
+_LACKING = 0.02
+"""Share of the light at places without frames from which on it is worth a remark."""
+
+_WIDER = 1.5
+"""Usual steps from which on a step is a gap."""
+
+_LIT = 0.1
+"""Part of a whole curve's height from which on it is lit."""
+
+_TAILS = 1.5
+"""Width by variance over that at half maximum from which on curves are more than their peak; 1 for
+a Gaussian, 0.82 for a box."""
+
+_RESOLVED = 2.0
+"""Steps of a width, at least, that one can compare."""
+
+_SAME_PLACE = 1e-6
 
 _MOST_PIXELS = 4
 
@@ -99,7 +120,7 @@ class Findings:
     strain_shown: float | None = None
 
 
-def remarks_on(found: Findings) -> Iterator[Remark]:
+def remarks_on(findings: Findings) -> Iterator[Remark]:
     """Everything that is worth a remark, those on the whole scan first.
 
     Parameters
@@ -112,36 +133,35 @@ def remarks_on(found: Findings) -> Iterator[Remark]:
     Remark
     """
     for part in (_of_the_grid, _of_the_counts, _of_the_background, _of_the_curves, _of_the_strain):
-        for kind, text, frames, pixels in part(found):
-            yield Remark(kind, f"{found.scan.where}: {text}", frames, pixels)
+        for kind, text, frames, pixels in part(findings):
+            yield Remark(kind, f"{findings.scan.where}: {text}", frames, pixels)
 
 
 _Lines = Iterator[tuple[str, str, tuple[int, ...], int]]
 
 
-def _of_the_grid(found: Findings) -> _Lines:
-    grid, scan = found.grid, found.scan
+def _of_the_grid(findings: Findings) -> _Lines:
+    grid, scan = findings.grid, findings.scan
     if grid.kind == "irregular":
         text = "positions lie on no grid; moments only, each frame counts the same"
         yield "grid", text, (), 0
     elif not grid.complete:
         places = " x ".join(map(str, grid.shape))
-        text = (
-            f"{len(found.frames)} frames on a grid of {places}; rows that are cut have cut curves"
-        )
+        count = len(findings.frames)
+        text = f"{count} frames on a grid of {places}; rows that are cut have cut curves"
         yield "grid", text, (), 0
     for motor, unit in scan.units.items():
         if unit not in ("deg", "mm", "um", "nm", "m", ""):
             text = f"{motor} has the unit {unit}, which is not known: it is taken for no angle"
             yield "unit", text, (), 0
-    if found.no_energy:
-        yield "energy", found.no_energy, (), 0
+    if findings.no_energy:
+        yield "energy", findings.no_energy, (), 0
 
 
-def _of_the_counts(found: Findings) -> _Lines:
-    survey, maps = found.survey, found.maps
+def _of_the_counts(findings: Findings) -> _Lines:
+    survey, maps = findings.survey, findings.maps
     if maps.lost:
-        text = f"{maps.lost} values are no finite numbers and were left out"
+        text = f"{maps.lost} values are no finite numbers and count as the background"
         yield "no numbers", text, (), maps.lost
     if survey.is_saturated:
         count = int(survey.saturated.sum())
@@ -155,16 +175,16 @@ def _of_the_counts(found: Findings) -> _Lines:
         text = f"{_pixels(stuck)} never {'changes' if stuck == 1 else 'change'}: no maps there"
         yield "stuck pixels", text, (), stuck
     if survey.wrapped_values:
-        frames = found.frames[survey.wrapped]
+        frames = findings.frames[survey.wrapped]
         largest = np.iinfo(survey.dtype).max
         text = (
             f"{survey.wrapped_values} counts in {frames_text(frames)} are far below 0: "
             f"{survey.dtype} ends at {largest}, and counts above it were wrapped"
         )
         yield "wrapped", text, _numbers(frames), 0
-    count = int(found.zingers.sum())
+    count = int(findings.zingers.sum())
     if count:
-        rows, columns = np.nonzero(found.zingers)
+        rows, columns = np.nonzero(findings.zingers)
         places = [f"({r}, {c})" for r, c in zip(rows, columns, strict=True)][:_MOST_PIXELS]
         more = f" and {count - len(places)} more" if count > len(places) else ""
         text = (
@@ -172,9 +192,18 @@ def _of_the_counts(found: Findings) -> _Lines:
             "frame far above all else (zinger), which `threshold` does not count"
         )
         yield "zingers", text, (), count
-    dips = survey.dips()
-    if len(dips) and found.grid.kind == "line":
-        frames = found.frames[dips]
+    noisy = findings.noise > 0.0 and survey.dtype.kind in "iu" and not survey.is_saturated
+    frozen = survey.frozen() if noisy else ()
+    if len(frozen):
+        frames = findings.frames[frozen]
+        text = (
+            f"{frames_text(frames)} have the same light as the frame before, to the last count "
+            "(a camera that stood still?): `skip` leaves frames out"
+        )
+        yield "frozen", text, _numbers(frames), 0
+    dips = survey.dips(list(_lines_of(findings.grid, len(findings.frames))))
+    if len(dips):
+        frames = findings.frames[dips]
         text = (
             f"{frames_text(frames)} {'is' if len(dips) == 1 else 'are'} far darker than the frames "
             "before and after (beam loss?): `skip` leaves frames out"
@@ -182,70 +211,133 @@ def _of_the_counts(found: Findings) -> _Lines:
         yield "dips", text, _numbers(frames), 0
 
 
-def _of_the_background(found: Findings) -> _Lines:
-    maps = found.maps
+def _lines_of(grid: ScanGrid, frames: int) -> Iterator[Ints]:
+    """Frames of a scan that follow one another: in time, or of a grid along its slower motors.
+
+    Along the fastest motor of a grid the light of a whole row may come and go within a few steps.
+    """
+    if grid.kind == "line":
+        yield np.arange(frames)
+        return
+    for name in list(grid.axes)[:-1]:
+        row = np.zeros(frames, np.int64)
+        for other, index in grid.index.items():
+            if other != name:
+                row = row * len(grid.axes[other]) + index
+        order = np.lexsort((grid.index[name], row))
+        yield from np.split(order, np.nonzero(np.diff(row[order]))[0] + 1)
+
+
+def _of_the_background(findings: Findings) -> _Lines:
+    maps = findings.maps
     total = max(float(maps.intensity[maps.lit].sum()), 1e-300)
-    rectified = RECTIFIED * found.noise * len(found.frames) * maps.lit.sum() / total
-    if found.noise > 0.0 and found.background != "none" and rectified > _RECTIFIED:
+    rectified = RECTIFIED * findings.noise * len(findings.frames) * maps.lit.sum() / total
+    if findings.noise > 0.0 and findings.background != "none" and rectified > _RECTIFIED:
         text = (
-            f"noise of {found.noise:.3g} (rms) in {len(found.frames)} frames: its positive half "
-            f"alone would be {rectified:.0%} of the signal; "
+            f"noise of {findings.noise:.3g} (rms) in {len(findings.frames)} frames: its positive "
+            f"half alone would be {rectified:.0%} of the signal; "
         )
-        if found.floor > 0.0:
+        if findings.floor > 0.0:
             text += (
-                f"each pixel's sums run over where it is lit, {found.floor:g} times the noise or "
-                "more, and nothing is cut off (`floor`)"
+                f"each pixel's sums run over where it is lit, {findings.floor:g} times the noise "
+                "or more, and nothing is cut off (`floor`)"
             )
         else:
             text += "sums over the whole scan scatter by it: see `floor`"
         yield "noise", text, (), 0
-    if found.floor > 0.0 and found.unlit:
+    if findings.floor > 0.0 and findings.unlit:
         text = (
-            f"{_pixels(found.unlit)} of {maps.lit.size} are nowhere {found.floor:g} times the "
-            f"noise ({found.floor * found.noise:.3g}) above the background: no maps there (`floor`)"
+            f"{_pixels(findings.unlit)} of {maps.lit.size} are nowhere {findings.floor:g} times "
+            f"the noise ({findings.floor * findings.noise:.3g}) above the background: no maps "
+            "there (`floor`)"
         )
-        if found.unlit > 0.5 * maps.lit.size:
-            yield "unlit", text, (), found.unlit
-    if found.light_medians > _SOME * maps.lit.sum():
+        if findings.unlit > 0.5 * maps.lit.size:
+            yield "unlit", text, (), findings.unlit
+    if findings.light_medians > _SOME * maps.lit.sum():
         text = (
-            f"{_pixels(found.light_medians)} are lit in more than half of the frames, so that the "
-            "median is light; their darkest frames are taken instead: better a dark frame"
+            f"{_pixels(findings.light_medians)} are lit in more than half of the frames, so that "
+            "the median is light; their darkest frames are taken instead: better a dark frame"
         )
-        yield "median", text, (), found.light_medians
-    if found.background != "none" or (found.grid.kind == "line" and _cut(found)):
+        yield "median", text, (), findings.light_medians
+    if findings.background in ("minimum", "median") or (
+        findings.grid.kind == "line" and _cut(findings)
+    ):
         return
-    share = found.darkest * len(found.frames) * maps.intensity.size
-    share /= max(float(maps.intensity.sum()), 1e-300)
-    if share > _PEDESTAL:
+    # The darkest of many frames is darker than their mean by noise alone.
+    intensity = maps.intensity[~findings.survey.stuck]
+    pixels = intensity.size
+    by_noise = (smallest_of(len(findings.frames)) + FLOOR) * findings.noise / math.sqrt(pixels)
+    share = findings.darkest * len(findings.frames) * pixels
+    share /= max(float(intensity.sum()), 1e-300)
+    if findings.background == "given":
+        if share > _PEDESTAL:
+            text = (
+                f"the darkest frame has {findings.darkest:.4g} a pixel above the background, "
+                f"{share:.0%} of the whole: all frames hold light, or the background is too low "
+                "and draws centres of mass to the middle of the scan"
+            )
+            yield "background", text, (), 0
+        elif share < -_PEDESTAL and findings.darkest < -by_noise:
+            text = (
+                f"the darkest frame is {-findings.darkest:.4g} a pixel below the background, "
+                f"{-share:.0%} of the whole: the background is too high, and widths are too small"
+            )
+            yield "background", text, (), 0
+    elif share > _PEDESTAL:
         text = (
-            f"the darkest frame has {found.darkest:.4g} a pixel, {share:.0%} of the whole; "
+            f"the darkest frame has {findings.darkest:.4g} a pixel, {share:.0%} of the whole; "
             "a background draws centres of mass to the middle of the scan: see `background`"
         )
         yield "background", text, (), 0
 
 
-def _of_the_curves(found: Findings) -> _Lines:
-    lit = found.maps.lit
-    cut = _cut(found)
+def _of_the_curves(findings: Findings) -> _Lines:
+    lit = findings.maps.lit
+    cut = _cut(findings)
     for motor, share in cut.items():
         text = (
             f"curves do not fall off inside the scan of {motor} in {share:.0%} of the pixels: "
             "centres of mass are drawn to its middle, and widths are too small"
         )
         yield "window", text, (), round(share * float(lit.sum()))
-    for motor, (step, width) in _coarse(found).items():
+    for motor, (step, width) in _coarse(findings).items():
         if motor in cut:
             continue
         ratio = (width / FWHM_PER_SIGMA / step) ** 2
         varies = 8.0 * math.pi**2 * ratio * math.exp(-2.0 * math.pi**2 * ratio)
         by = f"varies by {varies:.0%}" if ratio > 0.09 else "varies wildly"
         text = (
-            f"steps of {step:.3g} {found.scan.units[motor]} in {motor} for curves of FWHM "
+            f"steps of {step:.3g} {findings.scan.units[motor]} in {motor} for curves of FWHM "
             f"{width:.3g}: centres of mass are biased, their slope {by} with where the frames fall "
             "on the curve"
         )
         yield "steps", text.replace("  ", " "), (), 0
-    for motor, by_kind in found.maps.maxima.items():
+    lacking = _light_of_no_frame(findings)
+    if lacking > _LACKING:
+        text = (
+            f"rows lack frames at places that hold about {lacking:.0%} of the light: centres of "
+            "mass are drawn away from there"
+        )
+        yield "gap", text, (), 0
+    gap = _widest_gap(findings)
+    if gap is not None:
+        motor, low, high, width = gap
+        text = (
+            f"no frames from {low:.6g} to {high:.6g} {findings.scan.units[motor]} in {motor}"
+            f"{'' if findings.grid.kind == 'line' else ' in some rows'}, where curves of FWHM "
+            f"{width:.3g} are lit: centres of mass and widths there are off by some per cent or "
+            "more"
+        )
+        yield "gap", text.replace("  ", " "), (), 0
+    for motor, wider in _with_tails(findings).items():
+        if motor in cut:
+            continue
+        text = (
+            f"curves along {motor} are {wider:.2g} times as wide by their variance as at half "
+            "maximum: tails, light elsewhere or a background that changes draw centres of mass"
+        )
+        yield "tails", text, (), 0
+    for motor, by_kind in findings.maps.maxima.items():
         count = int((by_kind["bimodality"][lit] > 0.0).sum())
         if count > _SOME * lit.sum():
             text = (
@@ -255,16 +347,16 @@ def _of_the_curves(found: Findings) -> _Lines:
             yield "two maxima", text, (), count
 
 
-def _of_the_strain(found: Findings) -> _Lines:
-    if not found.apparent:
+def _of_the_strain(findings: Findings) -> _Lines:
+    if not findings.apparent:
         return
     text = (
         "the arm was scanned alone: the strain is apparent, what this scan shows of it, and turns "
         "of the lattice look like strain"
     )
-    if found.strain_shown is not None:
+    if findings.strain_shown is not None:
         text += (
-            f"; this instrument shows {found.strain_shown:.3f} of a homogeneous strain "
+            f"; this instrument shows {findings.strain_shown:.3f} of a homogeneous strain "
             "(strain_response in the file)"
         )
     else:
@@ -272,26 +364,26 @@ def _of_the_strain(found: Findings) -> _Lines:
     yield "apparent strain", text, (), 0
 
 
-def _cut(found: Findings) -> dict[str, float]:
+def _cut(findings: Findings) -> dict[str, float]:
     """Motors whose scan cuts curves, and the share of the lit pixels with such curves.
 
     Without a background subtracted a dark level looks like the end of a curve. Of a grid some
     frames are dark and tell it; of a scan of one motor it is flat, while a curve that is cut is
     steep there.
     """
-    lit, shares = found.maps.lit, {}
-    for motor, ends in found.ends.items():
-        curve = found.maps.whole[motor].intensity if motor in found.maps.whole else None
+    lit, shares = findings.maps.lit, {}
+    for motor, ends in findings.ends.items():
+        curve = findings.maps.whole[motor].intensity if motor in findings.maps.whole else None
         if curve is None or len(curve) < _LEAST_POINTS:
             continue
-        if found.background == "none" and found.grid.kind == "line" and not _steep(curve):
+        if findings.background == "none" and findings.grid.kind == "line" and not _steep(curve):
             continue
         noise = _OPEN
-        if found.noise > 0.0:
+        if findings.noise > 0.0:
             # Ends of dim curves reach so far by noise alone.
-            peak = found.maps.motors[motor]["peak_value"]
-            across = len(found.frames) / len(curve)
-            noise_of_end = FLOOR * found.noise * math.sqrt(across) / np.abs(peak)
+            peak = findings.maps.motors[motor]["peak_value"]
+            across = len(findings.frames) / len(curve)
+            noise_of_end = FLOOR * findings.noise * math.sqrt(across) / np.abs(peak)
             open_ends = ends > np.maximum(noise, noise_of_end)
         else:
             open_ends = ends > noise
@@ -309,19 +401,112 @@ def _steep(curve: Floats) -> bool:
     return height > 0.0 and change > _STEEP * height
 
 
-def _coarse(found: Findings) -> dict[str, tuple[float, float]]:
+def _coarse(findings: Findings) -> dict[str, tuple[float, float]]:
     """Motors whose steps are too wide for the curves: step and median FWHM."""
     coarse = {}
-    for motor, axis in found.grid.axes.items():
+    for motor, axis in findings.grid.axes.items():
         if len(axis) < 3:
             continue
         step = float(np.median(np.abs(np.diff(axis))))
-        widths = found.maps.motors[motor]["fwhm"]
+        widths = findings.maps.motors[motor]["fwhm"]
         widths = widths[np.isfinite(widths)]
         width = float(np.median(widths)) if widths.size else math.nan
         if width >= 0.0 and step > _COARSE * width:
             coarse[motor] = step, width
     return coarse
+
+
+def _with_tails(findings: Findings) -> dict[str, float]:
+    """Motors along which most curves have more than a peak, and how much wider they are for it.
+
+    Not where a background that was not subtracted, or two maxima, are known to do that.
+    """
+    tails = {}
+    for motor, axis in findings.grid.axes.items():
+        by_kind = findings.maps.motors[motor]
+        maxima = findings.maps.maxima.get(motor)
+        if findings.background == "none" or maxima is None or len(axis) < 3:
+            continue
+        single = findings.maps.lit & (maxima["bimodality"] == 0.0)
+        half = by_kind["fwhm_half"][single]
+        wider = by_kind["fwhm"][single] / np.where(half > 0.0, half, np.nan)
+        known = np.isfinite(wider)
+        resolved = float(np.median(np.abs(np.diff(axis)))) * _RESOLVED
+        if known.sum() > 0.5 * findings.maps.lit.sum() and np.median(half[known]) > resolved:
+            middle = float(np.median(wider[known]))
+            if middle > _TAILS:
+                tails[motor] = middle
+    return tails
+
+
+def _light_of_no_frame(findings: Findings) -> float:
+    """Share of the light, about, at places of a grid to which no frame of their row comes near."""
+    grid, whole = findings.grid, findings.maps.whole
+    if (
+        not grid.axes
+        or grid.kind == "line"
+        or grid.complete
+        or not all(name in whole for name in grid.axes)
+    ):
+        return 0.0
+    *slow, motor = grid.axes
+    light = {name: np.maximum(whole[name].intensity, 0.0) for name in grid.axes}
+    light = {name: curve / max(float(curve.sum()), 1e-300) for name, curve in light.items()}
+    positions, axis = findings.scan.positions[motor][findings.frames], grid.axes[motor]
+    row, share = np.zeros(len(positions), np.int64), np.ones(len(positions))
+    for name in slow:
+        row = row * len(light[name]) + grid.index[name]
+        share = share * light[name][grid.index[name]]
+    order = np.lexsort((positions, row))
+    rows = np.split(order, np.nonzero(np.diff(row[order]))[0] + 1)
+    steps = np.concatenate([np.diff(positions[frames]) for frames in rows])
+    near = _WIDER * float(np.median(steps)) if len(steps) else 0.0
+    lacking = 0.0
+    for frames in rows:
+        away = np.abs(axis[:, None] - positions[frames]).min(axis=1)
+        lacking += float(share[frames[0]] * light[motor][away > near].sum())
+    return lacking
+
+
+def _widest_gap(findings: Findings) -> tuple[str, float, float, float] | None:
+    """The widest gap between the frames of a row, if gaps bend the curves.
+
+    A gap g adds up to about (g/σ)³/30 of a Gaussian curve to its sum; even steps of that width add
+    nothing, since their errors cancel.
+
+    Returns
+    -------
+    motor, low, high, width
+        The fastest motor, the ends of the gap, and the median FWHM.
+    """
+    grid, whole = findings.grid, findings.maps.whole
+    names = list(grid.axes)[:1] if grid.kind == "line" else list(grid.axes)
+    if not names or not all(name in whole for name in names):
+        return None
+    *slow, motor = names
+    widths = findings.maps.motors[motor]["fwhm"]
+    widths = widths[np.isfinite(widths)]
+    width = float(np.median(widths)) if widths.size else 0.0
+    positions = findings.scan.positions[motor][findings.frames]
+    row, share = np.zeros(len(positions), np.int64), np.ones(len(positions))
+    for name in slow:
+        curve = np.maximum(whole[name].intensity, 0.0)
+        row = row * len(curve) + grid.index[name]
+        share = share * (curve / max(float(curve.sum()), 1e-300))[grid.index[name]]
+    order = np.lexsort((positions, row))
+    steps, ends = np.diff(positions[order]), positions[order]
+    steps[(np.diff(row[order]) != 0) | (steps <= _SAME_PLACE * np.ptp(positions))] = 0.0
+    if not width > 0.0 or not (steps > 0.0).any():
+        return None
+    usual = float(np.median(steps[steps > 0.0]))
+    level = np.interp(ends, whole[motor].positions, whole[motor].intensity)
+    lit = np.maximum(level[:-1], level[1:]) > _LIT * float(whole[motor].intensity.max())
+    gaps = np.where((steps > _WIDER * usual) & lit, steps, 0.0)
+    errors = np.minimum((FWHM_PER_SIGMA * gaps / width) ** 3 / 30.0, 1.0)
+    if not float(errors @ share[order][:-1]) > _GAP:
+        return None
+    k = int(np.argmax(gaps))
+    return motor, float(ends[k]), float(ends[k + 1]), width
 
 
 def _pixels(count: int) -> str:

@@ -27,25 +27,25 @@ def stored_maps(mapped: MeasuredMaps, background: str, threshold: str) -> Stored
     StoredMaps
     """
     maps, scan = mapped.maps, mapped.scan
-    found: dict[str, tuple[Floats, str, str]] = {}
+    stored: dict[str, tuple[Floats, str, str]] = {}
     for motor, by_kind in maps.motors.items():
         for kind, values in by_kind.items():
             unit = scan.units[motor] if kind in ANGULAR else ""
-            found[f"{motor}_{kind}"] = values, unit, f"{MAP_NAMES[kind]} of {motor}"
+            stored[f"{motor}_{kind}"] = values, unit, f"{MAP_NAMES[kind]} of {motor}"
     for motor, by_kind in maps.maxima.items():
         for kind, values in by_kind.items():
             unit = scan.units[motor] if kind == "second_peak" else ""
-            found[f"{motor}_{kind}"] = values, unit, f"{MAXIMA_NAMES[kind]} of {motor}"
-    found["intensity"] = maps.intensity, "counts", "sum of the frames, each weighed by its step"
-    found["brightest"] = maps.brightest, "counts", "largest value in any frame"
+            stored[f"{motor}_{kind}"] = values, unit, f"{MAXIMA_NAMES[kind]} of {motor}"
+    stored["intensity"] = maps.intensity, "counts", "sum of the frames, each weighed by its step"
+    stored["brightest"] = maps.brightest, "counts", "largest value in any frame"
     if mapped.misorientation is not None:
         unit = scan.units[mapped.orientation[0]]
-        found["misorientation"] = mapped.misorientation, unit, misorientation_name(mapped)
+        stored["misorientation"] = mapped.misorientation, unit, misorientation_name(mapped)
     for name, strain in (("strain", mapped.strain), ("strain_peak", mapped.strain_peak)):
         if strain is not None:
-            found[name] = strain, "", strain_name(mapped, name)
+            stored[name] = strain, "", strain_name(mapped, name)
     if np.ndim(maps.background) == 2:
-        found["background"] = np.asarray(maps.background), "counts", "subtracted background"
+        stored["background"] = np.asarray(maps.background), "counts", "subtracted background"
     process: dict[str, object] = {
         "source_file": scan.path.name,
         "source_entry": scan.entry,
@@ -65,7 +65,7 @@ def stored_maps(mapped: MeasuredMaps, background: str, threshold: str) -> Stored
         process[f"{motor}_fwhm_of_sum"] = (curve.fwhm, scan.units[motor])
     return StoredMaps(
         title=f"maps of {scan.title}",
-        maps=found,
+        maps=stored,
         image_axes=scan.image_axes,
         scan={motor: (axis, scan.units[motor]) for motor, axis in mapped.grid.axes.items()},
         process=process,
