@@ -106,7 +106,7 @@ def test_a_screw_and_a_dislocation_at_thirty_degrees_are_told_apart():
     )
     (key,) = drawn.legends
     said = [text.get_text() for text in key.get_texts()]
-    assert said == ["(1 1 1)[1 0 −1]  screw  × 2", "(1 1 1)[1 0 −1]  30°  × 1"]
+    assert said == ["(1 1 1)[1 0 −1]  screw  × 2", "(1 1 1)[1 0 −1]  b∧t = 30°  × 1"]
     first, second = key.get_lines()
     assert first.get_color() == second.get_color()
     assert first.get_linestyle() != second.get_linestyle()

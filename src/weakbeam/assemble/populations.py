@@ -157,7 +157,7 @@ def place_random(table: RandomDislocations, key: str, host: Host) -> tuple[Place
             count=table.count,
             lines_per_area=table.lines_per_um2,
             length_per_volume=per_volume,
-            character_deg=table.character_deg,
+            character_deg=table.psi_deg,
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
         )

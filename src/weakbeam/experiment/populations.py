@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation
+from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
@@ -33,6 +33,7 @@ Count = Annotated[WholeNumber, integer(1, 10_000_000)]
 Size = Annotated[StrictFloat, number(1e-3, 1e6)]
 Depth = Annotated[StrictFloat, number(0, 1e6)]
 Angle = Annotated[StrictFloat, number(-360, 360)]
+Angles = Annotated[tuple[StrictFloat, ...], numbers(-360, 360)]
 Density = Annotated[StrictFloat, number(1e-12, 1e12)]
 Vector = Annotated[
     tuple[StrictFloat, StrictFloat, StrictFloat],
@@ -106,7 +107,7 @@ class Wall(DefectTable, LineOfDislocation):
 class RandomDislocations(DefectTable):
     """Straight dislocations through random points."""
 
-    exclusive = (("count", "lines_per_um2", "density_per_m2"),)
+    exclusive = (("count", "lines_per_um2", "density_per_m2"), ("angle_deg", "character_deg"))
     own_keys: ClassVar[dict[str, tuple[str, ...]]] = {
         "gaussian": ("sigma_um", "depth_um", "normal"),
         "slab": ("width_um", "depth_um", "normal"),
@@ -158,10 +159,13 @@ class RandomDislocations(DefectTable):
     weights: Annotated[tuple[StrictFloat, ...], numbers(0, 1e9)] | None = Field(
         None, description="how often each slip system is drawn; default: all alike"
     )
-    character_deg: Angle | Annotated[tuple[StrictFloat, ...], numbers(-360, 360)] | None = Field(
+    angle_deg: Angle | Angles | None = Field(
         None,
-        description="of all, or a list to draw from: 0 edge, 90 screw; default: any",
-        examples=[0.0],
+        description="from b to line, or a list: 0 screw, 90 edge; default: any",
+        examples=[60.0],
+    )
+    character_deg: Angle | Angles | None = Field(
+        None, description="instead: the same counted from edge, 90 - angle_deg"
     )
     excess: Annotated[StrictFloat, number(-1, 1)] = Field(
         0.0, description="excess of one sign: (n+ - n-) / n"
@@ -199,6 +203,13 @@ class RandomDislocations(DefectTable):
     def line_count(self) -> int | None:
         """How many are drawn; None where a density tells."""
         return self.count
+
+    @property
+    def psi_deg(self) -> float | tuple[float, ...] | None:
+        """By how much lines are turned from edge towards screw, whichever key says so."""
+        if isinstance(self.angle_deg, tuple):
+            return tuple(90.0 - angle for angle in self.angle_deg)
+        return from_edge(self.angle_deg) if self.character_deg is None else self.character_deg
 
 
 class BoundarySet(Table):

@@ -187,7 +187,7 @@ def _by_character(
         return kind, list(labels), [_color(k) for k in every], [_dashes(k) for k in every]
     different = np.unique(angle).tolist()
     named = {0: "screw", 90: "edge"}
-    names = [f"{labels[k]}  {named.get(a, f'{a}°')}" for k, a in pairs.T.tolist()]
+    names = [f"{labels[k]}  {named.get(a, f'b∧t = {a}°')}" for k, a in pairs.T.tolist()]
     # Most are of one character: its lines are drawn through.
     different.sort(key=lambda a: -int((angle == a).sum()))
     dashes = [_DASHES[different.index(a) % len(_DASHES)] for a in pairs[1].tolist()]
