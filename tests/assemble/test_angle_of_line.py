@@ -1,4 +1,4 @@
-"""The angle between Burgers vector and line, against direct geometry and against `character_deg`."""
+"""The angle between Burgers vector and line, against direct geometry and `character_deg`."""
 
 from __future__ import annotations
 
