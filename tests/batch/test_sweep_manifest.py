@@ -182,6 +182,22 @@ AXIS = "[[axes]]\nkey = 'beam.energy_keV'\n"
             AXIS + "values = [17]\n" + AXIS + "values = [18]",
             "axes[1] = 'beam.energy_keV': varies already in axes[0]",
         ),
+        (
+            "[[axes]]\nkey = 'identify.character_step_deg'\nvalues = [10, 30]",
+            "axes[0]: identify.character_step_deg changes no image; weakbeam identify",
+        ),
+        (
+            AXIS + "values = [17]\n[[axes]]\nkey = 'output.figures'\nvalues = [true, false]",
+            "axes[1]: output.figures changes no image; set it once",
+        ),
+        (
+            "[draw]\ncount = 2\nranges = [{key = 'identify.images', low = 1, high = 2}]",
+            "draw: identify.images changes no image",
+        ),
+        (
+            "[[axes]]\nkey = 'acceptance.rays'\nvalues = [10000, 20000]",
+            'acceptance.rays: changes no image; needs acceptance.method = "ray-trace"',
+        ),
         ("[draw]\ncount = 3", "draw.ranges: missing; must be a list of tables"),
         (
             "[draw]\ncount = 3\nranges = [{key = 'camera.seed', low = 2, high = 1}]",
@@ -221,3 +237,11 @@ def test_the_ends_of_ranges_are_checked():
     pixels = {"key": "camera.pixel_nm", "low": -10, "high": 40}
     with pytest.raises(InputError, match=r"^camera\.pixel_nm = -10\.0: must be"):
         parse_sweep({"draw": {"count": 4, "ranges": [pixels]}})
+
+
+def test_rays_may_vary_where_they_are_traced():
+    axes = [{"key": "acceptance.rays", "values": [1000, 2000]}]
+    traced = {"acceptance": {"method": "ray-trace"}}
+    assert parse_sweep({"axes": axes, "experiment": traced}).count == 2
+    methods = {"key": "acceptance.method", "values": ["closed-form", "ray-trace"]}
+    assert parse_sweep({"axes": [*axes, methods]}).count == 4

@@ -247,6 +247,7 @@ def _check(sweep: Sweep) -> None:
     for key in ("perfect_crystal", "field"):
         if getattr(output, key):
             raise InputError(f"output.{key}", True, "is not for sweeps, which store images only")
+    _check_rays(sweep)
     # What is wrong with one value of one axis is found without going through all combinations.
     first = dict(sweep.task(0).settings)
     Task(0, first).experiment(sweep.base)
@@ -260,6 +261,18 @@ def _check(sweep: Sweep) -> None:
     for span in sweep.manifest.draw.ranges if sweep.manifest.draw else ():
         _check_end(sweep, first, span.key, span.value(0.0))
         _check_end(sweep, first, span.key, span.value(1.0))
+
+
+def _check_rays(sweep: Sweep) -> None:
+    """Refuse to vary how rays are traced where none are."""
+    if sweep.base.acceptance.method == "ray-trace":
+        return
+    if {"acceptance", "acceptance.method"}.isdisjoint(sweep.keys):
+        for key in sweep.keys:
+            if key in ("acceptance.rays", "acceptance.bins", "acceptance.seed"):
+                raise InputError(
+                    key, None, 'changes no image; needs acceptance.method = "ray-trace"'
+                )
 
 
 def _check_end(sweep: Sweep, first: Mapping[str, Any], key: str, value: Any) -> None:
