@@ -18,6 +18,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
+from weakbeam.experiment.uniform import Uniform
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
@@ -301,6 +302,35 @@ class StoredDislocations(DefectTable):
         return (self.file,)
 
 
+class LineTable(DefectTable):
+    """Straight dislocations that a table in a file lists."""
+
+    kind: Literal["table"] = Field("table", description="straight dislocations listed in a file")
+    file: FileName = Field(
+        description="comma-separated values under a line of names: x, y, z and, of each line, "
+        "Burgers vector and direction",
+        examples=["lines.csv"],
+    )
+    axes: Literal["sample", "crystal"] = Field(
+        "sample",
+        description="of x, y, z and all other Cartesian components; x of the crystal along a, z "
+        "along c*",
+    )
+    partial: StrictBool = Field(
+        False, description="true allows Burgers vectors that are no lattice vectors"
+    )
+
+    @property
+    def line_count(self) -> None:
+        """Known when the file is read."""
+        return None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The table."""
+        return (self.file,)
+
+
 def _with_kind(tables: object) -> object:
     """A table that does not say its kind is a dislocation."""
     if not isinstance(tables, list | tuple):
@@ -313,7 +343,13 @@ def _with_kind(tables: object) -> object:
 AllDefects = Annotated[
     tuple[
         Annotated[
-            Dislocation | Wall | RandomDislocations | Boundary | StoredDislocations,
+            Dislocation
+            | Wall
+            | RandomDislocations
+            | Boundary
+            | StoredDislocations
+            | LineTable
+            | Uniform,
             Field(discriminator="kind"),
         ],
         ...,

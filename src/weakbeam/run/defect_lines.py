@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from weakbeam.assemble.defects import Defects
 from weakbeam.assemble.placed import Placed
 from weakbeam.core.arrays import Floats
+from weakbeam.defects.field import UniformGradient
 from weakbeam.defects.lines import StraightLines
 
 _MOST_TABLES = 20
@@ -48,7 +50,26 @@ def _line(parts: Sequence[Placed]) -> str:
     for some, name in ((lines, "lines"), (walls, "walls")):
         words += [f"{len(some)} {name}"] if len(some) > 1 else []
     angles = np.unique(np.concatenate([lines.angles_deg, walls.angles_deg]).round(2))
-    return ", ".join([*words, f"b∧t {_words(angles)}"] if len(angles) else words)
+    words += [f"b∧t {_words(angles)}"] if len(angles) else []
+    for part in sources:
+        words += [
+            _deformation(field.gradient)
+            for field in part.fields
+            if isinstance(field, UniformGradient)
+        ]
+    return ", ".join(words)
+
+
+def _deformation(gradient: Floats) -> str:
+    """The largest principal strain of F = 1 + β, and the angle by which it turns the lattice."""
+    left, stretches, right = np.linalg.svd(np.eye(3) + gradient)
+    turn = left @ right
+    sine = 0.5 * np.array([turn[i, j] - turn[j, i] for i, j in ((2, 1), (0, 2), (1, 0))])
+    strain = float(max(stretches - 1.0, key=abs))
+    parts = [f"strain {strain:.3g} at most"] if abs(strain) > 1e-12 else []
+    angle = 1e3 * math.asin(min(float(np.linalg.norm(sine)), 1.0))
+    parts += [f"turned by {angle:.4g} mrad"] if angle > 1e-9 else []
+    return ", ".join(parts) or "nothing deformed"
 
 
 def _words(angles: Floats) -> str:
