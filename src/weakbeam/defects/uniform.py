@@ -11,7 +11,8 @@ def uniform_gradient(strain: ArrayLike, rotation: ArrayLike) -> Floats:
     """Displacement gradient of a crystal that is strained and then turned.
 
     F = R (1 + ε), with R = 1 + (sin ω / ω) W + ((1 − cos ω) / ω²) W² (Rodrigues), W r = ω × r. Thus
-    R alone turns the lattice, and ε alone changes its spacings, however large they are.
+    R alone turns the lattice, and ε alone changes its spacings, however large they are
+    (docs/explanation/physics.md, D7).
 
     Parameters
     ----------
