@@ -140,3 +140,13 @@ def test_lines_lie_over_the_image_where_it_shows_them():
     (part,) = above.collections[0].get_segments()
     np.testing.assert_allclose(part, [[2.5, 2.5], [2.5, -0.5]])
     assert (above.get_xlim(), above.get_ylim()) == ((-6.5, 6.5), (4.5, -4.5))
+
+
+def test_long_names_with_their_angles_stay_on_the_page():
+    burgers = np.tile([0.0, 1.0, 0.0], (3, 1))
+    angles = np.radians([0.0, 30.0, 60.0])
+    lines = np.stack([np.sin(angles), np.cos(angles), np.zeros(3)], axis=1)
+    name = "(−1 −1 2)[−1 −1 −2]"
+    drawn = defects_figure(np.zeros((3, 3)), lines, LOW, HIGH, labels=[name], burgers_lab=burgers)
+    (key,) = drawn.legends
+    assert key.get_window_extent().x1 < drawn.bbox.x1
