@@ -56,7 +56,9 @@ def test_nothing_needs_a_posix_system():
     posix = re.compile(r"^(\s*)(?:import|from) (fcntl|resource|pwd|grp|termios)\b", re.MULTILINE)
     for path in sorted((ROOT / "src").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"\bos\.fork\b|get_context\(.fork|[\"']/tmp", text), path
+        assert not re.search(r"get_context\(.fork|[\"']/tmp", text), path
+        # Where processes are copied, another way stands beside it for other systems.
+        assert "os.fork" not in text or 'sys.platform == "linux"' in text, path
         for found in posix.finditer(text):
             assert found[1], f"{path} imports {found[2]} unconditionally"
         # Files are renamed onto others with replace(), which Windows allows as well.

@@ -35,7 +35,8 @@ def watch(event):
         sys.stdin.readline()
 if __name__ == "__main__":
     jobs._LOOK_EVERY = 0.5
-    sweep = small_sweep(("camera.seed", range({tasks})), per_shard={per_file})
+    angles = "scan.chi.value_mrad", [0.01 * n for n in range({tasks})]
+    sweep = small_sweep(angles, per_shard={per_file})
     options = ExecutorOptions(workers=2, retries=9, **{options})
     run_sweep(sweep, sys.argv[1], options, resume=True, watch=watch)
 """
@@ -113,7 +114,9 @@ def kill_and_resume(
     **options
         Of the executor.
     """
-    sweep = small_sweep(("camera.seed", range(tasks)), per_shard=per_file)
+    sweep = small_sweep(
+        ("scan.chi.value_mrad", [0.01 * n for n in range(tasks)]), per_shard=per_file
+    )
     files, index = reference(sweep, folder / "here")
     path = folder / "killed"
     program = DRIVER.format(

@@ -23,7 +23,7 @@ from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment.sweep import ExecutorOptions
 
-SEEDS = ("camera.seed", range(200))
+ANGLES = ("scan.chi.value_mrad", [0.01 * n for n in range(200)])
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def commands(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["dask", "slurm", "lsf"])
 def test_every_executor_gives_the_same_files(tmp_path, commands, kind):
     pytest.importorskip("dask_jobqueue")
-    sweep = small_sweep(SEEDS, per_shard=4)
+    sweep = small_sweep(ANGLES, per_shard=4)
     files, index = reference(sweep, tmp_path / "here")
     events = []
     options = ExecutorOptions(kind=kind, workers=2, queue="long", directives=("--hint=none",))
@@ -72,7 +72,7 @@ def test_a_sweep_outlives_its_jobs(tmp_path, commands, monkeypatch):
     """All jobs are killed in the midst, as at their time limit; others take their places."""
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setattr("weakbeam.batch.jobs._LOOK_EVERY", 0.5)
-    sweep = small_sweep(SEEDS, per_shard=4)
+    sweep = small_sweep(ANGLES, per_shard=4)
     files, _ = reference(sweep, tmp_path / "here")
     finished, killed = [], []
 
@@ -116,7 +116,7 @@ def test_a_scheduler_that_dies_is_told_and_nothing_lost(tmp_path):
     # Pipes that nobody reads would fill up.
     for process in (scheduler, worker):
         threading.Thread(target=process.stderr.read, daemon=True).start()
-    sweep = small_sweep(SEEDS, per_shard=4)
+    sweep = small_sweep(ANGLES, per_shard=4)
     options = ExecutorOptions(kind="dask", address=address, workers=1)
     finished = []
 
@@ -154,21 +154,21 @@ def test_another_service_at_the_address_of_a_scheduler(tmp_path):
         address = f"127.0.0.1:{server.getsockname()[1]}"
         options = ExecutorOptions(kind="dask", address=address, wait_s=2)
         with pytest.raises(InputError, match=rf"Dask scheduler {address}: ") as caught:
-            run_sweep(small_sweep(SEEDS), tmp_path / "run", options)
+            run_sweep(small_sweep(ANGLES), tmp_path / "run", options)
     assert "\n" not in str(caught.value)
 
 
 def test_an_address_that_is_none():
     for address in ("host", "http://host:1", "tcp://host", "tcp://host:port", ":", "inproc://1/2"):
         with pytest.raises(InputError, match=r"^executor.address = .*tcp://host:8786"):
-            small_sweep(SEEDS, executor={"kind": "dask", "address": address})
+            small_sweep(ANGLES, executor={"kind": "dask", "address": address})
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path):
     pytest.importorskip("distributed")
     options = ExecutorOptions(kind="dask", address="tcp://127.0.0.1:9", wait_s=1)
     with pytest.raises(InputError, match=r"Dask scheduler tcp://127.0.0.1:9: ") as caught:
-        run_sweep(small_sweep(SEEDS), tmp_path / "run", options)
+        run_sweep(small_sweep(ANGLES), tmp_path / "run", options)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -178,7 +178,7 @@ def test_a_missing_command(tmp_path, monkeypatch, kind, command):
     pytest.importorskip("dask_jobqueue")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError) as caught:
-        run_sweep(small_sweep(SEEDS), tmp_path / "run", ExecutorOptions(kind=kind))
+        run_sweep(small_sweep(ANGLES), tmp_path / "run", ExecutorOptions(kind=kind))
     assert str(caught.value) == f"executor = '{kind}': needs {command}, which this computer has not"
     assert not (tmp_path / "run").exists()
 
@@ -186,4 +186,4 @@ def test_a_missing_command(tmp_path, monkeypatch, kind, command):
 def test_a_missing_package(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'weakbeam\[cluster\]'"):
-        run_sweep(small_sweep(SEEDS), tmp_path / "run", ExecutorOptions(kind="dask"))
+        run_sweep(small_sweep(ANGLES), tmp_path / "run", ExecutorOptions(kind="dask"))

@@ -82,7 +82,10 @@ def test_any_values(axes, draw):
 )
 def test_any_range_is_kept_to(low, high, count, scale, whole, method):
     span = {"key": "camera.seed", "low": low, "high": high, "scale": scale, "whole": whole}
-    data = {"draw": {"count": count, "method": method, "ranges": [span]}}
+    data = {
+        "draw": {"count": count, "method": method, "ranges": [span]},
+        "experiment": {"camera": {"model": "pco_edge"}},
+    }
     sweep, _ = refusal(parse_sweep, data)
     for task in sweep.tasks() if sweep else ():
         assert low <= task.settings["camera.seed"] <= high

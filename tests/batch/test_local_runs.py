@@ -20,7 +20,7 @@ from weakbeam.batch.status import sweep_status
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment.sweep import ExecutorOptions
 
-MANY = ("camera.seed", range(60))
+MANY = ("scan.chi.value_mrad", [0.01 * n for n in range(60)])
 SLOW = {"camera": {"pixels": [40, 60], "pixel_nm": 100.0}}
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 

@@ -16,6 +16,8 @@ from weakbeam.batch.shard import task_id
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 
+COUNTING = {"camera": {"model": "pco_edge"}}
+
 
 def settings(sweep):
     return [dict(task.settings) for task in sweep.tasks()]
@@ -39,7 +41,8 @@ class TestExpansion:
         assert (values[0], values[-1]) == (-0.1, 0.3)
 
     def test_seeds_count_from_0(self):
-        sweep = parse_sweep({"axes": [{"key": "camera.seed", "seeds": 3}]})
+        axes = [{"key": "camera.seed", "seeds": 3}]
+        sweep = parse_sweep({"axes": axes, "experiment": COUNTING})
         assert settings(sweep) == [{"camera.seed": n} for n in range(3)]
 
     def test_keys_in_step(self):
@@ -76,7 +79,8 @@ class TestExpansion:
     def test_ten_million_tasks_are_not_listed(self):
         axes = [{"key": "camera.seed", "seeds": 10_000_000}]
         start = time.perf_counter()
-        sweep = parse_sweep({"axes": axes, "experiment": SMALL})
+        camera = SMALL["camera"] | COUNTING["camera"]
+        sweep = parse_sweep({"axes": axes, "experiment": SMALL | {"camera": camera}})
         assert dict(sweep.task(9_999_999).settings) == {"camera.seed": 9_999_999}
         assert sweep.shards == 10_000
         assert time.perf_counter() - start < 1.0
@@ -119,7 +123,7 @@ class TestIdentity:
         assert len(few) == 10
         assert few == ids(small_sweep(CHI, ENERGY))
         assert few < ids(small_sweep(ENERGY, ("scan.chi.value_mrad", [*CHI[1], 0.5])))
-        assert few < ids(small_sweep(ENERGY, CHI, ("camera.seed", [0, 1])))
+        assert few < ids(small_sweep(ENERGY, CHI, ("scan.two_theta.value_mrad", [0.0, 0.1])))
 
     def test_changes_with_the_bytes_of_a_file_that_is_named(self, tmp_path):
         cif = tmp_path / "a.cif"
@@ -149,7 +153,7 @@ class TestIdentity:
 def test_base_stands_beside_the_manifest(tmp_path):
     (tmp_path / "base.toml").write_text("[beam]\nenergy_keV = 18\n")
     manifest = tmp_path / "sweep.toml"
-    manifest.write_text('base = "base.toml"\n[[axes]]\nkey = "camera.seed"\nseeds = 2\n')
+    manifest.write_text('base = "base.toml"\n[[axes]]\nkey = "scan.chi.value_mrad"\nvalues = [0]\n')
     assert read_sweep(manifest).base.beam.energy_keV == 18
 
 
@@ -181,6 +185,26 @@ AXIS = "[[axes]]\nkey = 'beam.energy_keV'\n"
         (
             AXIS + "values = [17]\n" + AXIS + "values = [18]",
             "axes[1] = 'beam.energy_keV': varies already in axes[0]",
+        ),
+        (
+            "[[axes]]\nkey = 'identify.character_step_deg'\nvalues = [10, 30]",
+            "axes[0]: identify.character_step_deg changes no image; weakbeam identify",
+        ),
+        (
+            AXIS + "values = [17]\n[[axes]]\nkey = 'output.figures'\nvalues = [true, false]",
+            "axes[1]: output.figures changes no image; set it once",
+        ),
+        (
+            "[draw]\ncount = 2\nranges = [{key = 'identify.images', low = 1, high = 2}]",
+            "draw: identify.images changes no image",
+        ),
+        (
+            "[[axes]]\nkey = 'acceptance.rays'\nvalues = [10000, 20000]",
+            'acceptance.rays: changes no image; needs acceptance.method = "ray-trace"',
+        ),
+        (
+            "[[axes]]\nkey = 'camera.seed'\nseeds = 3",
+            'camera.seed: changes no image; needs camera.model = "pco_edge", or another',
         ),
         ("[draw]\ncount = 3", "draw.ranges: missing; must be a list of tables"),
         (
@@ -221,3 +245,16 @@ def test_the_ends_of_ranges_are_checked():
     pixels = {"key": "camera.pixel_nm", "low": -10, "high": 40}
     with pytest.raises(InputError, match=r"^camera\.pixel_nm = -10\.0: must be"):
         parse_sweep({"draw": {"count": 4, "ranges": [pixels]}})
+
+
+def test_seeds_may_vary_where_the_camera_is_one_of_several():
+    models = {"key": "camera.model", "values": ["ideal", "pco_edge"]}
+    assert parse_sweep({"axes": [{"key": "camera.seed", "seeds": 2}, models]}).count == 4
+
+
+def test_rays_may_vary_where_they_are_traced():
+    axes = [{"key": "acceptance.rays", "values": [1000, 2000]}]
+    traced = {"acceptance": {"method": "ray-trace"}}
+    assert parse_sweep({"axes": axes, "experiment": traced}).count == 2
+    methods = {"key": "acceptance.method", "values": ["closed-form", "ray-trace"]}
+    assert parse_sweep({"axes": [*axes, methods]}).count == 4

@@ -39,7 +39,7 @@ def test_text_of_the_default() -> None:
     assert lines[0] == "Al (F m -3 m), 17 keV, symmetric geometry: 58 reflections"
     assert lines[1] == "Λ: extinction length"
     assert lines[2] == "loss: of the incident beam to the diffracted one, at the peak"
-    assert lines[3].startswith("[0]: b ∥ [1 0 -1], 0.0°")
+    assert lines[3].startswith("[0]: b ∥ [1 0 -1], b∧t = 90.0°")
     (line,) = (line.split() for line in lines if line.split()[:3] == ["-1", "1", "-1"])
     assert line[3:10] == ["2.3380", "8.973", "17.946", "36.09", "27.8", "1.1", "1"]
     assert line[10:13] == ["8", "0", "0.408"]

@@ -140,7 +140,7 @@ def test_values_of_a_range_are_shown_rounded(weakbeam, manifest):
 )
 def test_mistakes(weakbeam, manifest, arguments, message):
     seeds = "[[axes]]\nkey = 'camera.seed'\nseeds = 10000000\n"
-    Path("many.toml").write_text(seeds)
+    Path("many.toml").write_text(seeds + "[experiment.camera]\nmodel = 'pco_edge'\n")
     Path("bad.toml").write_text(seeds.replace("key", "kee"))
     result = weakbeam("sweep", *arguments)
     assert result.status == 2

@@ -202,7 +202,7 @@ BAD_FILES = [
     ('[reflection]\ngeometry = "tilted"', "reflection.geometry", "'tilted'", '"symmetric"'),
     # keys that belong together, or exclude each other
     ("[[defects]]\nline = [1, 0, 0]", "defects[0].burgers", "", "missing; must be three integers"),
-    (DEFECT, "defects[0].line", "", "missing; give line, or plane and character_deg"),
+    (DEFECT, "defects[0].line", "", "missing; give line, or plane and angle_deg"),
     (DEFECT + "character_deg = 30", "defects[0].plane", "", "missing; character_deg is an angle"),
     (
         DEFECT + "plane = [1, 1, 1]\nline = [1, 0, 0]\ncharacter_deg = 30",
@@ -686,7 +686,7 @@ class TestPython:
             (lambda: Experiment(beam=3), "beam = 3: must be a table"),
             (
                 lambda: Dislocation(burgers=(1, 0, -1)),
-                "line: missing; give line, or plane and character_deg",
+                "line: missing; give line, or plane and angle_deg",
             ),
             (
                 lambda: Camera(pixels="x"),

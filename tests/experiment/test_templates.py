@@ -75,7 +75,7 @@ class TestText:
                     ("beam", PROFILE, [*PROFILE.values(), "beam.profile = 'tabulated'"]),
                     ("objective", ["lens", "stop"], []),
                     ("camera", CAMERA, [*CAMERA.values()]),
-                    ("defects[0]", ["character_deg", "plane", "stacking_direction"], []),
+                    ("defects[0]", ["angle_deg", "plane", "stacking_direction"], []),
                     ("defects[0]", ["slip_families"], []),
                     ("defects[0]", ["size_um"], ["defects[0].region = 'box'"]),
                     ("acceptance", ["file"], ["acceptance.method = 'kernel'"]),

@@ -34,9 +34,9 @@ def random_setups() -> list[Setup]:
     for _ in range(10):
         crystal = triclinic(generator)
         mount = f"quaternion = {random_quaternion(generator)}"
-        axis = "x_axis = [1, 2, -1]"
         while True:
             hkl = generator.integers(-2, 3, 3).tolist()
+            axis = f"x_axis = {np.cross(hkl, [1, 2, -1]).tolist()}"
             mu, chi, phi = generator.uniform(-20, 20, 3).tolist()
             tables = {
                 axis: ['geometry = "symmetric"'],

@@ -106,7 +106,7 @@ def test_a_screw_and_a_dislocation_at_thirty_degrees_are_told_apart():
     )
     (key,) = drawn.legends
     said = [text.get_text() for text in key.get_texts()]
-    assert said == ["(1 1 1)[1 0 −1]  screw  × 2", "(1 1 1)[1 0 −1]  30°  × 1"]
+    assert said == ["(1 1 1)[1 0 −1]  screw  × 2", "(1 1 1)[1 0 −1]  b∧t = 30°  × 1"]
     first, second = key.get_lines()
     assert first.get_color() == second.get_color()
     assert first.get_linestyle() != second.get_linestyle()
@@ -140,3 +140,13 @@ def test_lines_lie_over_the_image_where_it_shows_them():
     (part,) = above.collections[0].get_segments()
     np.testing.assert_allclose(part, [[2.5, 2.5], [2.5, -0.5]])
     assert (above.get_xlim(), above.get_ylim()) == ((-6.5, 6.5), (4.5, -4.5))
+
+
+def test_long_names_with_their_angles_stay_on_the_page():
+    burgers = np.tile([0.0, 1.0, 0.0], (3, 1))
+    angles = np.radians([0.0, 30.0, 60.0])
+    lines = np.stack([np.sin(angles), np.cos(angles), np.zeros(3)], axis=1)
+    name = "(−1 −1 2)[−1 −1 −2]"
+    drawn = defects_figure(np.zeros((3, 3)), lines, LOW, HIGH, labels=[name], burgers_lab=burgers)
+    (key,) = drawn.legends
+    assert key.get_window_extent().x1 < drawn.bbox.x1

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from weakbeam.experiment import Boundary, BoundarySet, Dislocation, RandomDislocations, Wall
+from weakbeam.experiment import (
+    Boundary,
+    BoundarySet,
+    Dislocation,
+    LineTable,
+    RandomDislocations,
+    Uniform,
+    Wall,
+)
 
 coordinates = st.floats(-5, 5)
 positions = st.tuples(coordinates, coordinates, coordinates)
 directions = st.sampled_from([(1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (0.3, -0.2, 1.0)])
 spacings = st.floats(0.05, 5)
+AXES = ("sample", "crystal")
 
 
 @st.composite
@@ -70,6 +79,24 @@ def boundaries(draw: st.DrawFn, structure: str) -> Boundary:
         tolerance=1.0,
     )
 
+
+small = st.floats(-2e-4, 2e-4)
+uniform = st.one_of(
+    st.builds(Uniform, strain_voigt=st.tuples(*[small] * 6), axes=st.sampled_from(AXES)),
+    st.builds(
+        Uniform,
+        rotation_mrad=st.tuples(*[st.floats(-0.2, 0.2)] * 3),
+        strain=st.none()
+        | st.builds(lambda x, y: ((x, y, 0.0), (y, x, 0.0), (0.0, 0.0, y)), small, small),
+        axes=st.sampled_from(AXES),
+    ),
+)
+"""Uniform deformations."""
+
+line_tables = st.builds(
+    LineTable, file=st.just("lines.csv"), axes=st.sampled_from(AXES), partial=st.booleans()
+)
+"""Tables of lines, of which there need be no file."""
 
 any_population = st.builds(
     RandomDislocations,

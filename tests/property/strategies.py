@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from defect_strategies import any_population, boundaries, populations, walls
+from defect_strategies import any_population, boundaries, line_tables, populations, uniform, walls
 from hypothesis import strategies as st
 
 from weakbeam.crystal.materials import MATERIALS, Material
@@ -21,7 +21,6 @@ from weakbeam.experiment import (
     AllReflections,
     AngleAxis,
     Beam,
-    Boundary,
     Camera,
     Cell,
     CentralStop,
@@ -33,15 +32,14 @@ from weakbeam.experiment import (
     Lens,
     Objective,
     Output,
-    RandomDislocations,
     Reflection,
     RoundAperture,
     Scan,
     SpectralLine,
     SquareAperture,
-    Wall,
     Wire,
 )
+from weakbeam.experiment.defects import DefectTable
 from weakbeam.experiment.presets import preset_names
 
 REFLECTIONS = {
@@ -75,15 +73,10 @@ turns = st.tuples(*[floats(-1.0, 1.0)] * 4).filter(lambda q: math.hypot(*q) > 0.
 def crystals_with_reflection(
     draw: st.DrawFn, material: Material, hkl: tuple[int, int, int]
 ) -> Crystal:
-    """Draw a mount of a material whose x axis is not along the diffraction vector."""
-
-    def is_usable(x_axis: tuple[int, int, int]) -> bool:
-        direction, normal = material.cell.direction(x_axis), material.cell.plane_normal(hkl)
-        cross = np.linalg.norm(np.cross(direction, normal))
-        return bool(cross > 0.05 * np.linalg.norm(direction) * np.linalg.norm(normal))
-
+    """Draw a mount of a material whose x axis lies in the planes of the reflection."""
     indices = st.integers(-3, 3)
-    x_axis = draw(st.tuples(indices, indices, indices).filter(any).filter(is_usable))
+    across = st.tuples(indices, indices, indices)
+    x_axis = draw(across.map(lambda n: tuple(np.cross(hkl, n).tolist())).filter(any))
     return Crystal(
         material=material.name,
         poisson_ratio=draw(st.none() | floats(0.0, 0.49)),
@@ -118,9 +111,11 @@ def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
         "partial": None if length is None else True,
         "position_um": draw(st.tuples(*[either_sign(5.0)] * 3)),
     }
-    form = draw(st.sampled_from(["character", "line in the plane", "any line"]))
+    form = draw(st.sampled_from(["character", "angle", "line in the plane", "any line"]))
     if form == "character":
         given |= {"plane": plane, "character_deg": draw(either_sign(180.0))}
+    elif form == "angle":
+        given |= {"plane": plane, "angle_deg": draw(either_sign(180.0))}
     elif form == "line in the plane":
         given |= {"plane": plane, "line": draw(lines_in_plane(plane))}
     else:
@@ -130,12 +125,13 @@ def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
 
 
 @st.composite
-def defects(
-    draw: st.DrawFn, systems: list[SlipSystem], structure: str
-) -> tuple[Dislocation | Wall | RandomDislocations | Boundary, ...]:
+def defects(draw: st.DrawFn, systems: list[SlipSystem], structure: str) -> tuple[DefectTable, ...]:
     """Draw up to three defects: dislocations mostly, and one of the other kinds."""
     single = draw(st.lists(dislocations(systems), max_size=2))
-    kind = draw(st.sampled_from(["dislocation", "none", "wall", "random", "boundary"]))
+    kinds = ["dislocation", "none", "wall", "random", "boundary", "uniform"]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "uniform":
+        return (*single, draw(uniform))
     if kind == "wall":
         return (*single, draw(walls(draw(dislocations(systems)))))
     if kind == "random":
@@ -478,7 +474,13 @@ def descriptions(draw: st.DrawFn) -> Experiment:
             st.builds(Camera, pixel_nm=st.floats(0.1, 1e6), phi_blur_mrad=st.floats(0, 100))
             | cameras()
         ),
-        defects=tuple(draw(st.lists(by_line | by_character | any_population, max_size=3))),
+        defects=tuple(
+            draw(
+                st.lists(
+                    by_line | by_character | any_population | uniform | line_tables, max_size=3
+                )
+            )
+        ),
         scan=Scan(phi=draw(axis), chi=draw(axis)),
         acceptance=draw(acceptance | kernel),
         output=draw(outputs()),

@@ -101,6 +101,7 @@ def test_the_strategies_reach_every_form():
     missing = {
         "a scan of several frames": lambda e: e.scan.frames > 3,
         "a magnification": lambda e: e.camera.pixel_nm is None,
+        "an angle": lambda e: any(getattr(d, "angle_deg", None) for d in e.defects),
         "a character": lambda e: any(getattr(d, "character_deg", None) for d in e.defects),
         "hexagonal": lambda e: MATERIALS[e.crystal.material].structure == "hcp" and e.defects,
         "a box": lambda e: e.beam.profile == "box",
@@ -111,7 +112,7 @@ def test_the_strategies_reach_every_form():
         "a tilted goniometer": lambda e: e.reflection and e.reflection.mu_deg,
         "a uniform divergence": lambda e: e.beam.divergence_vertical_profile == "uniform",
     }
-    for kind in ("wall", "random", "boundary"):
+    for kind in ("wall", "random", "boundary", "uniform"):
         missing[kind] = lambda e, kind=kind: any(d.kind == kind for d in e.defects)
     for kind in STOPS:
         missing[kind] = lambda e, kind=kind: getattr(e.objective.stop, "kind", "") == kind

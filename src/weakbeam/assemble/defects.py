@@ -11,6 +11,7 @@ import numpy as np
 
 from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
+from weakbeam.assemble.line_table import place_table
 from weakbeam.assemble.placed import (
     Column,
     FieldOfView,
@@ -21,6 +22,7 @@ from weakbeam.assemble.placed import (
     is_unity,
 )
 from weakbeam.assemble.populations import place_boundary, place_random, place_stored, place_wall
+from weakbeam.assemble.uniform import place_uniform
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.field_of import field_of, superposed
@@ -30,7 +32,14 @@ from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import DefectTable, Dislocation
-from weakbeam.experiment.populations import Boundary, RandomDislocations, StoredDislocations, Wall
+from weakbeam.experiment.populations import (
+    Boundary,
+    LineTable,
+    RandomDislocations,
+    StoredDislocations,
+    Wall,
+)
+from weakbeam.experiment.uniform import Uniform
 
 Columns = Mapping[str, object]
 
@@ -40,6 +49,8 @@ PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]]
     RandomDislocations: place_random,
     Boundary: place_boundary,
     StoredDislocations: place_stored,
+    LineTable: place_table,
+    Uniform: place_uniform,
 }
 """What places a table in the sample, by the table's class: the table, its key and the host."""
 

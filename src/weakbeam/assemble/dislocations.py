@@ -107,7 +107,7 @@ def example_of_defect(crystal: CrystalModel) -> str:
         return ""
     system = next(iter(slip_families(crystal.structure).values()))[0]
     plane, burgers = list(system.plane), list(system.direction)
-    return f" (such as plane = {plane}, burgers = {burgers}, character_deg = 0)"
+    return f" (such as plane = {plane}, burgers = {burgers}, angle_deg = 90)"
 
 
 def place_line(
@@ -195,8 +195,8 @@ def _line(
 ) -> Floats:
     if table.line is None:
         assert plane is not None
-        assert table.character_deg is not None
-        return line_of_character(cell, burgers, plane, table.character_deg)
+        assert table.psi_deg is not None
+        return line_of_character(cell, burgers, plane, table.psi_deg)
     if len(table.line) == 4:
         check_hexagonal(table.line, cell, f"{key}.line")
     line = unit(cell.direction(three_from_four(table.line)))

@@ -177,6 +177,11 @@ class PlacedDislocation:
         return self.line.character_deg
 
     @property
+    def angle_deg(self) -> float:
+        """Angle between Burgers vector and line, from 0 for a screw to 90 for an edge."""
+        return self.line.angle_deg
+
+    @property
     def sources(self) -> Sources:
         """The one line."""
         return Sources(self.medium, StraightLines.of([self.line]))
@@ -310,6 +315,7 @@ def line_columns(lines: StraightLines, medium: IsotropicMedium) -> dict[str, Col
         "line": (lines.lines, ""),
         "position": (lines.positions, "um"),
         "character": (lines.characters_deg, "deg"),
+        "angle": (lines.angles_deg, "deg"),
         "core_radius": (lines.core_radii, "um"),
         "poisson_ratio": (np.full(len(lines), medium.poisson_ratio), ""),
     }

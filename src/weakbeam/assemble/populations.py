@@ -16,6 +16,7 @@ from weakbeam.assemble.crystal import (
 )
 from weakbeam.assemble.dislocations import burgers_of, place_line
 from weakbeam.assemble.placed import Host, Placed, PlacedLines, PlacedWalls, is_unity
+from weakbeam.assemble.uniform import PlacedUniform
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import UnitCell, unit
 from weakbeam.crystal.slip import three_from_four
@@ -157,7 +158,7 @@ def place_random(table: RandomDislocations, key: str, host: Host) -> tuple[Place
             count=table.count,
             lines_per_area=table.lines_per_um2,
             length_per_volume=per_volume,
-            character_deg=table.character_deg,
+            character_deg=table.psi_deg,
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
         )
@@ -260,6 +261,7 @@ def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Place
             )
         if part.walls:
             placed.append(PlacedWalls(table.kind, part.walls, part.medium))
+    placed += [PlacedUniform(gradient, table.kind) for gradient in stored.gradients]
     turn = host.sample_from_crystal @ stored.sample_from_crystal.T
     return tuple(placed if is_unity(turn) else (defect.turned(turn) for defect in placed))
 

@@ -20,6 +20,7 @@ from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, v
 from weakbeam.assemble.placed import PlacedDislocation
 from weakbeam.assemble.rays import field_of_view, ray_grids
 from weakbeam.assemble.resolved import Resolved, ResolvedReflection, resolve
+from weakbeam.assemble.x_axis import x_axis_notes
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.field import DisplacementGradientField, Superposition
@@ -280,6 +281,7 @@ def _assembled(resolved: Resolved) -> Iterator[Setup]:
 def _setup(resolved: ResolvedReflection, defects: Defects) -> Setup:
     experiment, reflection = resolved.of.experiment, resolved.reflection
     geometry, motors, notes = resolved.setting
+    notes = x_axis_notes(experiment, resolved.of.crystal, reflection, resolved.key) + notes
     acceptance: AcceptanceDensity
     acceptance = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
     optics = acceptance.optics

@@ -24,6 +24,8 @@ _SHARD_BYTES = 128e6
 _LEAST_SHARDS = 64
 """Fewest files of a sweep, so that many workers share it evenly and a crash costs little."""
 
+_RAYS = ("acceptance.rays", "acceptance.bins", "acceptance.seed")
+
 _MOST_TASKS = 1000
 """Most tasks of a file."""
 
@@ -69,9 +71,9 @@ class Sweep:
     --------
     >>> from weakbeam.batch.manifest import parse_sweep
     >>> sweep = parse_sweep({"axes": [{"key": "beam.energy_keV", "values": [17, 18]},
-    ...                               {"key": "camera.seed", "seeds": 3}]})
+    ...                               {"key": "scan.chi.value_mrad", "values": [0, 0.1, 0.2]}]})
     >>> sweep.count, dict(sweep.task(4).settings)
-    (6, {'beam.energy_keV': 18, 'camera.seed': 1})
+    (6, {'beam.energy_keV': 18, 'scan.chi.value_mrad': 0.1})
     """
 
     base: Experiment
@@ -247,6 +249,7 @@ def _check(sweep: Sweep) -> None:
     for key in ("perfect_crystal", "field"):
         if getattr(output, key):
             raise InputError(f"output.{key}", True, "is not for sweeps, which store images only")
+    _check_needs(sweep)
     # What is wrong with one value of one axis is found without going through all combinations.
     first = dict(sweep.task(0).settings)
     Task(0, first).experiment(sweep.base)
@@ -260,6 +263,31 @@ def _check(sweep: Sweep) -> None:
     for span in sweep.manifest.draw.ranges if sweep.manifest.draw else ():
         _check_end(sweep, first, span.key, span.value(0.0))
         _check_end(sweep, first, span.key, span.value(1.0))
+
+
+def _check_needs(sweep: Sweep) -> None:
+    """Refuse to vary what the other keys of the base experiment leave without effect."""
+    base = sweep.base
+    for keys, choice, has_effect, needs in (
+        (
+            _RAYS,
+            "acceptance.method",
+            base.acceptance.method == "ray-trace",
+            'acceptance.method = "ray-trace"',
+        ),
+        (
+            ("camera.seed",),
+            "camera.model",
+            base.camera.is_counting,
+            'camera.model = "pco_edge", or another that counts',
+        ),
+    ):
+        # A sweep may choose it as well.
+        if has_effect or not {choice, choice.partition(".")[0]}.isdisjoint(sweep.keys):
+            continue
+        for key in sweep.keys:
+            if key in keys:
+                raise InputError(key, None, f"changes no image; needs {needs}")
 
 
 def _check_end(sweep: Sweep, first: Mapping[str, Any], key: str, value: Any) -> None:

@@ -54,7 +54,7 @@ values = [
     [[1, 0, -1], [1, 0, -1]],
 ]
 
-# Seeds 0 to 9:
+# Seeds 0 to 9, of a camera that counts:
 # [[axes]]
 # key = "camera.seed"
 # seeds = 10

@@ -76,6 +76,7 @@ def _keep_what_is_read(config: Path, experiment: Experiment, output: Path) -> No
 
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
     from weakbeam.assemble import assemble_all, resolve
+    from weakbeam.run.defect_lines import defect_lines
     from weakbeam.run.estimate import check_resources, estimate, lit_share_of
     from weakbeam.run.reflection_rows import reflection_rows, reflection_table, validity_notes
 
@@ -92,7 +93,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     for line in reflection_table(reflection_rows(setups)).splitlines():
         click.echo(f"# {line}")
     notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
-    for note in [*notes, *validity_notes(setups)]:
+    for note in [*defect_lines(defects), *notes, *validity_notes(setups)]:
         click.echo(f"# {note}")
     click.echo("#")
     click.echo(f"# frames   {needs.frames} of {rows} x {columns} pixels")

@@ -90,7 +90,7 @@ def tabulate(experiment: Experiment, search: Search, sort_key: str = "theta") ->
         )
     defects = [
         f"b ∥ [{spaced(defect.written_burgers)}], "
-        f"{defect.character_deg:.1f}° from edge (0°) to screw (90°)"
+        f"b∧t = {defect.angle_deg:.1f}° (0° screw, 90° edge)"
         for defect in placed
     ]
     if search.omega_range is not None:

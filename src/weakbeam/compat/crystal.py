@@ -199,7 +199,7 @@ def symmetric_reflection(hkl: Triple, remount: str, notes: Notes) -> tuple[Secti
     # Direction along x, unless the planes lie across it.
     x_axis = (1, 0, -1)
     if not any(_cross(hkl, x_axis)):
-        x_axis = (1, 1, 0)
+        x_axis = (1, 2, 1)
     if hkl != MOUNTED:
         notes.change(
             f"reciprocal.hkl = {list(hkl)}: these planes face up; dfxm-geo leaves (-1 1 -1) up "

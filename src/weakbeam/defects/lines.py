@@ -76,6 +76,11 @@ class StraightLine:
         """From 0 for a pure edge to 90 for a pure screw (degrees)."""
         return float(character_deg(self.screw_part, self.edge_part))
 
+    @property
+    def angle_deg(self) -> float:
+        """Angle between Burgers vector and line, whichever way: 0 for a screw, 90 for an edge."""
+        return float(angle_deg(self.screw_part, self.edge_part))
+
     def turned(self, rotation: Floats) -> StraightLine:
         """Return the same line in a frame, or a crystal, that is turned."""
         return replace(
@@ -228,6 +233,11 @@ class StraightLines:
         """From 0 for a pure edge to 90 for a pure screw (degrees), (n,)."""
         return character_deg(self.screw_parts, self.edge_parts)
 
+    @property
+    def angles_deg(self) -> Floats:
+        """Angles between Burgers vectors and lines, 0 for a screw, 90 for an edge, (n,)."""
+        return angle_deg(self.screw_parts, self.edge_parts)
+
 
 def character_deg(screw_part: ArrayLike, edge_part: ArrayLike) -> Floats:
     """Angle between edge (0) and screw (90 degrees) of Burgers vectors with these two parts.
@@ -235,6 +245,14 @@ def character_deg(screw_part: ArrayLike, edge_part: ArrayLike) -> Floats:
     The arc tangent keeps its digits at both ends, where arc sine and cosine lose half of them.
     """
     return np.degrees(np.arctan2(np.abs(screw_part), edge_part))
+
+
+def angle_deg(screw_part: ArrayLike, edge_part: ArrayLike) -> Floats:
+    """Angle between line and Burgers vector, 0 for a screw, 90 degrees for an edge.
+
+    That of the lines' directions, whichever way they run: never more than 90.
+    """
+    return np.degrees(np.arctan2(edge_part, np.abs(screw_part)))
 
 
 def axes_across(burgers_vector: Floats, line: Floats) -> tuple[Floats, Floats]:

@@ -28,12 +28,14 @@ from weakbeam.experiment.instrument import (
 from weakbeam.experiment.populations import (
     Boundary,
     BoundarySet,
+    LineTable,
     RandomDislocations,
     StoredDislocations,
     Wall,
 )
 from weakbeam.experiment.reflection import AllReflections, Reflection
 from weakbeam.experiment.scan import AngleAxis, HeightAxis, Scan
+from weakbeam.experiment.uniform import Uniform
 
 __all__ = [
     "Acceptance",
@@ -53,6 +55,7 @@ __all__ = [
     "Identify",
     "KnifeEdge",
     "Lens",
+    "LineTable",
     "Objective",
     "Output",
     "RandomDislocations",
@@ -62,6 +65,7 @@ __all__ = [
     "SpectralLine",
     "SquareAperture",
     "StoredDislocations",
+    "Uniform",
     "Wall",
     "Wire",
 ]

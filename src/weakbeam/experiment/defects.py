@@ -26,15 +26,23 @@ class DefectTable(Variant):
         return ()
 
 
+def from_edge(angle_deg: float | None) -> float | None:
+    """Character (degrees from edge) of a line at an angle to its Burgers vector."""
+    return None if angle_deg is None else 90.0 - angle_deg
+
+
 class LineOfDislocation(Table):
     """What tells the line and the Burgers vector of straight dislocations."""
 
-    exclusive = (("line", "character_deg"), ("burgers_nm", "burgers_fraction"))
+    exclusive = (
+        ("line", "angle_deg", "character_deg"),
+        ("burgers_nm", "burgers_fraction"),
+    )
 
     kind: str
     plane: IndicesOrFour | None = Field(
         None,
-        description="slip plane (hkl), needed with character_deg; otherwise a label",
+        description="slip plane (hkl), needed with an angle; otherwise a label",
         examples=[(1, 1, 1)],
     )
     burgers: IndicesOrFour = Field(description="direction [uvw] of the Burgers vector")
@@ -52,8 +60,13 @@ class LineOfDislocation(Table):
     line: DirectionOrFour | None = Field(
         None, description="direction [uvw] of the line", examples=[(1.0, -2.0, 1.0)]
     )
+    angle_deg: Annotated[StrictFloat, number(-360, 360)] | None = Field(
+        None,
+        description="instead of line, between it and burgers: 0 screw, 90 edge",
+        examples=[60.0],
+    )
     character_deg: Annotated[StrictFloat, number(-360, 360)] | None = Field(
-        None, description="instead of line: 0 edge, 90 screw", examples=[0.0]
+        None, description="instead of line: the same counted from edge, 90 - angle_deg"
     )
     position_um: Position = Field(
         (0.0, 0.0, 0.0), description="a point of the line in the sample frame"
@@ -66,11 +79,17 @@ class LineOfDislocation(Table):
 
     @model_validator(mode="after")
     def _has_one_line(self) -> Self:
-        if self.line is None and self.character_deg is None:
-            raise InputError("line", None, "missing; give line, or plane and character_deg")
-        if self.character_deg is not None and self.plane is None:
-            raise InputError("plane", None, "missing; character_deg is an angle in that plane")
+        if self.line is None and self.psi_deg is None:
+            raise InputError("line", None, "missing; give line, or plane and angle_deg")
+        if self.psi_deg is not None and self.plane is None:
+            key = "character_deg" if self.angle_deg is None else "angle_deg"
+            raise InputError("plane", None, f"missing; {key} is an angle in that plane")
         return self
+
+    @property
+    def psi_deg(self) -> float | None:
+        """By how much the line is turned from edge towards screw, whichever key says so."""
+        return from_edge(self.angle_deg) if self.character_deg is None else self.character_deg
 
     @model_validator(mode="after")
     def _says_which_part_a_partial_is(self) -> Self:

@@ -46,7 +46,8 @@ _OF_MODE = {
 class Identify(Table):
     """The candidates of an identification and their images."""
 
-    instead = (("characters_deg", "character_step_deg"),)
+    exclusive = (("characters_deg", "angles_deg"),)
+    instead = (("characters_deg", "character_step_deg"), ("angles_deg", "character_step_deg"))
 
     mode: Literal["single", "z-scan", "multi"] = Field(
         "single", description='"single", "z-scan": a library; "multi": a training set'
@@ -66,6 +67,11 @@ class Identify(Table):
         None,
         description="instead: a list; what is in it twice counts once",
         examples=[(0.0, 90.0, 180.0, 270.0)],
+    )
+    angles_deg: _Angles | None = Field(
+        None,
+        description="instead: angles between Burgers vector and line, 0 screw, 90 edge, which are "
+        "90 - characters_deg",
     )
     positions_um: _Positions = Field(
         ((0.0, 0.0, 0.0),), description="libraries: points of the lines, sample frame"

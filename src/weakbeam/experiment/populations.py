@@ -15,9 +15,10 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation
+from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
+from weakbeam.experiment.uniform import Uniform
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
@@ -33,6 +34,7 @@ Count = Annotated[WholeNumber, integer(1, 10_000_000)]
 Size = Annotated[StrictFloat, number(1e-3, 1e6)]
 Depth = Annotated[StrictFloat, number(0, 1e6)]
 Angle = Annotated[StrictFloat, number(-360, 360)]
+Angles = Annotated[tuple[StrictFloat, ...], numbers(-360, 360)]
 Density = Annotated[StrictFloat, number(1e-12, 1e12)]
 Vector = Annotated[
     tuple[StrictFloat, StrictFloat, StrictFloat],
@@ -106,7 +108,7 @@ class Wall(DefectTable, LineOfDislocation):
 class RandomDislocations(DefectTable):
     """Straight dislocations through random points."""
 
-    exclusive = (("count", "lines_per_um2", "density_per_m2"),)
+    exclusive = (("count", "lines_per_um2", "density_per_m2"), ("angle_deg", "character_deg"))
     own_keys: ClassVar[dict[str, tuple[str, ...]]] = {
         "gaussian": ("sigma_um", "depth_um", "normal"),
         "slab": ("width_um", "depth_um", "normal"),
@@ -158,10 +160,13 @@ class RandomDislocations(DefectTable):
     weights: Annotated[tuple[StrictFloat, ...], numbers(0, 1e9)] | None = Field(
         None, description="how often each slip system is drawn; default: all alike"
     )
-    character_deg: Angle | Annotated[tuple[StrictFloat, ...], numbers(-360, 360)] | None = Field(
+    angle_deg: Angle | Angles | None = Field(
         None,
-        description="of all, or a list to draw from: 0 edge, 90 screw; default: any",
-        examples=[0.0],
+        description="from b to line, or a list: 0 screw, 90 edge; default: any",
+        examples=[60.0],
+    )
+    character_deg: Angle | Angles | None = Field(
+        None, description="instead: the same counted from edge, 90 - angle_deg"
     )
     excess: Annotated[StrictFloat, number(-1, 1)] = Field(
         0.0, description="excess of one sign: (n+ - n-) / n"
@@ -199,6 +204,13 @@ class RandomDislocations(DefectTable):
     def line_count(self) -> int | None:
         """How many are drawn; None where a density tells."""
         return self.count
+
+    @property
+    def psi_deg(self) -> float | tuple[float, ...] | None:
+        """By how much lines are turned from edge towards screw, whichever key says so."""
+        if isinstance(self.angle_deg, tuple):
+            return tuple(90.0 - angle for angle in self.angle_deg)
+        return from_edge(self.angle_deg) if self.character_deg is None else self.character_deg
 
 
 class BoundarySet(Table):
@@ -290,6 +302,35 @@ class StoredDislocations(DefectTable):
         return (self.file,)
 
 
+class LineTable(DefectTable):
+    """Straight dislocations that a table in a file lists."""
+
+    kind: Literal["table"] = Field("table", description="straight dislocations listed in a file")
+    file: FileName = Field(
+        description="comma-separated values under a line of names: x, y, z and, of each line, "
+        "Burgers vector and direction",
+        examples=["lines.csv"],
+    )
+    axes: Literal["sample", "crystal"] = Field(
+        "sample",
+        description="of x, y, z and all other Cartesian components; x of the crystal along a, z "
+        "along c*",
+    )
+    partial: StrictBool = Field(
+        False, description="true allows Burgers vectors that are no lattice vectors"
+    )
+
+    @property
+    def line_count(self) -> None:
+        """Known when the file is read."""
+        return None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The table."""
+        return (self.file,)
+
+
 def _with_kind(tables: object) -> object:
     """A table that does not say its kind is a dislocation."""
     if not isinstance(tables, list | tuple):
@@ -302,7 +343,13 @@ def _with_kind(tables: object) -> object:
 AllDefects = Annotated[
     tuple[
         Annotated[
-            Dislocation | Wall | RandomDislocations | Boundary | StoredDislocations,
+            Dislocation
+            | Wall
+            | RandomDislocations
+            | Boundary
+            | StoredDislocations
+            | LineTable
+            | Uniform,
             Field(discriminator="kind"),
         ],
         ...,

@@ -81,9 +81,11 @@ _NOTES = {
     "defects": "Each is a table of its own, `[[defects]]`, of one of these kinds, which mix freely "
     "([how to describe defects](../how-to/defects.md)). Without any, the file describes the "
     "default: `plane = [1, 1, 1]`, `burgers = [1, 0, -1]`, `line = [1, -2, 1]`, a pure edge "
-    "dislocation. Give `line`, or `character_deg` with `plane`: the angle by which the line is "
-    "turned about the plane normal from pure edge (0) towards screw (90). The Burgers vector must "
-    "be a lattice vector unless `partial = true`.",
+    "dislocation. Give `line`, or `angle_deg` with `plane`: the angle between Burgers vector b and "
+    "line t, 0 for a screw along b, 90 for an edge along b × n, n being the normal of the plane; "
+    "a negative angle is the other line of the plane at that angle. `character_deg` is the same "
+    "counted from edge: 60° dislocations have `angle_deg = 60` or `character_deg = 30`. The "
+    "Burgers vector must be a lattice vector unless `partial = true`.",
     "scan": "Each motor is a table: `[scan.phi]`, `[scan.chi]`, `[scan.two_theta]`, "
     "`[scan.strain]` "
     "in mrad, `[scan.z]` in um. A `mode` names the motors that move, over usual ranges unless"

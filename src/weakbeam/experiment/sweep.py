@@ -53,6 +53,12 @@ Address = Annotated[
         lambda text: re.fullmatch(r"((tcp|tls|ws|wss|ucx)://)?[^\s/:]+:\d{1,5}", text) is not None,
     ),
 ]
+NO_IMAGE = {
+    "identify": "weakbeam identify generate makes images of many candidates",
+    "output": "set it once, in the base experiment",
+}
+"""Tables of the experiment that no image depends on, and what to do instead of varying them."""
+
 Executors = Literal["local", "dask", "slurm", "lsf"]
 
 
@@ -252,6 +258,9 @@ class Manifest(Table):
         named += [("draw", key) for key in (self.draw.names if self.draw else ())]
         places: dict[str, str] = {}
         for place, key in named:
+            table = re.split(r"[.\[]", key)[0]
+            if table in NO_IMAGE:
+                raise InputError(place, None, f"{key} changes no image; {NO_IMAGE[table]}")
             if key in places:
                 raise InputError(place, key, f"varies already in {places[key]}")
             places[key] = place

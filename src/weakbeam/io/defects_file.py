@@ -58,10 +58,13 @@ class StoredDefects:
         By medium, of which there is one unless the run read a list of another crystal.
     sample_from_crystal : (3, 3) ndarray
         The orientation that belongs to the frame of the defects.
+    gradients : tuple of (3, 3) ndarray
+        Displacement gradients of uniform deformations.
     """
 
     parts: tuple[StoredPart, ...]
     sample_from_crystal: Floats
+    gradients: tuple[Floats, ...] = ()
 
 
 def read_defects(path: str, key: str) -> StoredDefects:
@@ -86,16 +89,29 @@ def read_defects(path: str, key: str) -> StoredDefects:
     if not len(columns.get("kind", ())):
         raise InputError(key, path, "lists no defects")
     with guard.telling_damage(path, key):
-        is_wall = np.isfinite(columns.get("spacing", np.full(len(columns["kind"]), np.nan)))
+        unknown = np.full(len(columns["kind"]), np.nan)
+        is_wall = np.isfinite(columns.get("spacing", unknown))
+        gradients, is_uniform = _gradients(columns, len(unknown))
         for name in ("burgers_vector", "line", "position"):
-            if not np.isfinite(columns[name]).all():
+            if not is_uniform.all() and not np.isfinite(columns[name][~is_uniform]).all():
                 raise guard.Fault(f"/{_ENTRY}/sample/defects/{name}", "has numbers that are none")
-        ratios = columns["poisson_ratio"][np.full(len(is_wall), True)]
-        parts = tuple(
-            _part(columns, IsotropicMedium(ratio), is_wall, ratios == ratio)
-            for ratio in dict.fromkeys(ratios.tolist())
+        ratios = (
+            unknown if is_uniform.all() else columns["poisson_ratio"][np.full(len(unknown), True)]
         )
-    return StoredDefects(parts, orientation)
+        parts = tuple(
+            _part(columns, IsotropicMedium(ratio), is_wall, ~is_uniform & (ratios == ratio))
+            for ratio in dict.fromkeys(ratios[~is_uniform].tolist())
+        )
+    return StoredDefects(parts, orientation, gradients)
+
+
+def _gradients(columns: Columns, count: int) -> tuple[tuple[Floats, ...], Mask]:
+    """The uniform deformations, and which of the rows they are."""
+    if "gradient" not in columns:
+        return (), np.zeros(count, bool)
+    values = columns["gradient"].reshape(count, 3, 3)
+    is_uniform = np.array(np.isfinite(values).all(axis=(1, 2)))
+    return tuple(values[is_uniform]), is_uniform
 
 
 def _part(columns: Columns, medium: IsotropicMedium, is_wall: Mask, belongs: Mask) -> StoredPart:

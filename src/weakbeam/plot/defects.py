@@ -29,7 +29,7 @@ from weakbeam.plot.style import (
 from weakbeam.plot.view import View, fit_box
 
 _FIELD_MM = 78.0
-_LEFT_MM, _RIGHT_MM = 12.0, 42.0
+_LEFT_MM, _RIGHT_MM = 12.0, 54.0
 _LAYER_MM = 22.0
 _DASHES = ("-", (0, (4.0, 1.5)), (0, (1.2, 1.2)), (0, (6.0, 1.2, 1.2, 1.2)))
 _MOST_CHARACTERS = 14
@@ -184,7 +184,7 @@ def _by_character(
         return kind, list(labels), [_color(k) for k in every], [_dashes(k) for k in every]
     different = np.unique(angle).tolist()
     named = {0: "screw", 90: "edge"}
-    names = [f"{labels[k]}  {named.get(a, f'{a}°')}" for k, a in pairs.T.tolist()]
+    names = [f"{labels[k]}  {named.get(a, f'b∧t = {a}°')}" for k, a in pairs.T.tolist()]
     # Most are of one character: its lines are drawn through.
     different.sort(key=lambda a: -int((angle == a).sum()))
     dashes = [_DASHES[different.index(a) % len(_DASHES)] for a in pairs[1].tolist()]
@@ -281,12 +281,16 @@ def _key(
     key = figure.legend(
         handles, names, loc="upper left", bbox_to_anchor=place, handlelength=2.2, labelcolor=INK
     )
-    # A boundary of many sets needs a smaller key rather than a longer page.
-    high = float(key.get_window_extent().height) / figure.dpi * 25.4
-    room = page[1] - 10.0
-    if high > room:
+    # A boundary of many sets, or long indices, need a smaller key rather than a larger page.
+    # Samples of lines keep their length, so that once is not always enough.
+    for _ in range(3):
+        extent = key.get_window_extent()
+        wide, high = (float(size) / figure.dpi * 25.4 for size in (extent.width, extent.height))
+        share = min((page[1] - 10.0) / high, (page[0] - left_mm - 1.0) / wide)
+        if share >= 1.0:
+            break
         for text in key.get_texts():
-            text.set_fontsize(max(float(text.get_fontsize()) * room / high, 3.5))
+            text.set_fontsize(max(float(text.get_fontsize()) * share, 3.5))
 
 
 def _color(kind: int) -> str:

@@ -137,6 +137,7 @@ class TestChoice:
 
     def test_of_characters(self):
         types = types_of(experiment("identify.characters_deg=[0, 12.5]"))
+        assert types == types_of(experiment("identify.angles_deg=[90, 77.5]"))
         assert {one.character_deg for one in types} == {0.0, 12.5}
 
     def test_of_a_hexagonal_crystal_in_four_indices(self):

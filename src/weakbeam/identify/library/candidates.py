@@ -125,6 +125,8 @@ def types_of(experiment: Experiment) -> tuple[DislocationType, ...]:
     if table.burgers is not None:
         systems = _along(systems, 1, table.burgers, crystal)
     angles = table.characters_deg
+    if table.angles_deg is not None:
+        angles = tuple(90.0 - angle for angle in table.angles_deg)
     if angles is None:
         assert table.character_step_deg is not None
         with naming("identify.character_step_deg", table.character_step_deg):

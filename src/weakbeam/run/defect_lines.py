@@ -1,0 +1,79 @@
+"""What a run will take for defects, in a line for each table of the experiment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from weakbeam.assemble.defects import Defects
+from weakbeam.assemble.placed import Placed
+from weakbeam.core.arrays import Floats
+from weakbeam.defects.field import UniformGradient
+from weakbeam.defects.lines import StraightLines
+
+_MOST_TABLES = 20
+"""Tables that are told of; of more the number is told."""
+
+_MOST_ANGLES = 4
+"""Different angles between Burgers vector and line that are listed; of more their range is told."""
+
+
+def defect_lines(defects: Defects) -> list[str]:
+    """Say of every table of defects how many lines it made, and at which angle to their b.
+
+    Parameters
+    ----------
+    defects : Defects
+        The placed defects.
+
+    Returns
+    -------
+    list of str
+        Such as "defects[0]  dislocation, b∧t = 60°".
+    """
+    of_table: dict[int, list[Placed]] = {}
+    for number, placed in zip(defects.tables, defects.placed, strict=True):
+        of_table.setdefault(number, []).append(placed)
+    said = [f"defects[{number}]  {_line(parts)}" for number, parts in of_table.items()]
+    if len(said) > _MOST_TABLES:
+        said[_MOST_TABLES:] = [f"and {len(said) - _MOST_TABLES} more tables of defects"]
+    return said
+
+
+def _line(parts: Sequence[Placed]) -> str:
+    sources = [part.sources for part in parts]
+    lines = StraightLines.joined([part.lines for part in sources])
+    walls = StraightLines.of([wall.dislocation for part in sources for wall in part.walls])
+    words = [parts[0].kind]
+    for some, name in ((lines, "lines"), (walls, "walls")):
+        words += [f"{len(some)} {name}"] if len(some) > 1 else []
+    angles = np.unique(np.concatenate([lines.angles_deg, walls.angles_deg]).round(2))
+    words += [f"b∧t {_words(angles)}"] if len(angles) else []
+    for part in sources:
+        words += [
+            _deformation(field.gradient)
+            for field in part.fields
+            if isinstance(field, UniformGradient)
+        ]
+    return ", ".join(words)
+
+
+def _deformation(gradient: Floats) -> str:
+    """The largest principal strain of F = 1 + β, and the angle by which it turns the lattice."""
+    left, stretches, right = np.linalg.svd(np.eye(3) + gradient)
+    turn = left @ right
+    sine = 0.5 * np.array([turn[i, j] - turn[j, i] for i, j in ((2, 1), (0, 2), (1, 0))])
+    strain = float(max(stretches - 1.0, key=abs))
+    parts = [f"strain {strain:.3g} at most"] if abs(strain) > 1e-12 else []
+    angle = 1e3 * math.asin(min(float(np.linalg.norm(sine)), 1.0))
+    parts += [f"turned by {angle:.4g} mrad"] if angle > 1e-9 else []
+    return ", ".join(parts) or "nothing deformed"
+
+
+def _words(angles: Floats) -> str:
+    if len(angles) > _MOST_ANGLES:
+        return f"from {angles[0]:g}° to {angles[-1]:g}°"
+    *most, last = (f"{angle:g}°" for angle in angles)
+    return f"= {', '.join(most)} and {last}" if most else f"= {last}"
