@@ -1,9 +1,9 @@
 """How X-rays are refracted and attenuated by what lenses, beam stops and crystals are made of.
 
-The numbers come from the tables of xraydb, which takes a second to import and is imported when the
-first number is asked for. Attenuation is the total cross-section of Elam, Ravel & Sieber (2002,
-Radiat. Phys. Chem. 63, 121), in which scattered photons count as lost; refraction is the forward
-scattering of Chantler (2000, J. Phys. Chem. Ref. Data 29, 597).
+The numbers come from the tables of xraydb, which takes half a second to import and is imported
+where its file alone does not do (`elam_tables`). Attenuation is the total cross-section of Elam,
+Ravel & Sieber (2002, Radiat. Phys. Chem. 63, 121), in which scattered photons count as lost;
+refraction is the forward scattering of Chantler (2000, J. Phys. Chem. Ref. Data 29, 597).
 
 For beryllium at 17 keV that is δ = 1.1782·10⁻⁶, where the classical formula r_e λ² n_e / 2π has
 1.1783·10⁻⁶, and μ = 48.6 /m. The 49.6 /m found elsewhere is a straight line in log-log through the
@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+from weakbeam.instrument.elam_tables import total_cross_section
 
 ENERGY_RANGE_KEV = (0.1, 800.0)
 """Where the tables of attenuation begin and end."""
@@ -141,11 +143,13 @@ def cross_section(element: str, energy_kev: float) -> float:
         For an element or an energy outside the tables.
     """
     energy_ev = _tabulated(energy_kev)
-    import xraydb
+    molar = total_cross_section(element, energy_ev)
+    if molar is None:
+        import xraydb
 
-    square_cm_per_gram = float(xraydb.mu_elam(element, energy_ev, kind="total"))
-    gram_per_atom = float(xraydb.atomic_mass(element)) / _AVOGADRO
-    return square_cm_per_gram * gram_per_atom * _SQUARE_ANGSTROM_PER_SQUARE_CM
+        square_cm_per_gram = float(xraydb.mu_elam(element, energy_ev, kind="total"))
+        molar = square_cm_per_gram * float(xraydb.atomic_mass(element))
+    return molar / _AVOGADRO * _SQUARE_ANGSTROM_PER_SQUARE_CM
 
 
 def _tabulated(energy_kev: float) -> float:
