@@ -30,7 +30,6 @@ from weakbeam.analysis.reduction import (
 from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
 from weakbeam.analysis.step_weights import FrameWeights, frame_weights
-from weakbeam.analysis.strain import axial_strain, axial_strain_of_energy
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.workers import worker_count
@@ -38,23 +37,14 @@ from weakbeam.errors import InputError, RunError, naming
 from weakbeam.io.foreign import Source, read_still
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
-from weakbeam.io.scan_motors import base_name
 from weakbeam.measured.remarks import Findings, remarks_on
 from weakbeam.measured.response import Response, response_of
+from weakbeam.measured.strain import arm_of, missing_energy, strain_of, turning_motors
 
 BACKGROUNDS = ("none", "minimum", "median")
 MEMORY_BYTES = 2**30
 
-SCATTERING_MOTORS = ("obpitch", "two_theta", "tth", "twotheta", "delta")
-"""Names of motors that turn the arm with objective and camera, at 2θ."""
-
-MONOCHROMATOR = "ccmth"
-"""The motor that turns the crystals of the monochromator, at their Bragg angle."""
-
 _OF_SCAN = ("minimum", "median")
-_NO_ORIENTATION = (*SCATTERING_MOTORS, MONOCHROMATOR)
-_MONOCHROMATOR_RANGE = (0.5, 45.0)
-"""Bragg angles (deg) that a monochromator for hard X-rays can have."""
 _PIXELS_AT_ONCE = 256
 _FRAMES_AT_ONCE = 64
 _LARGEST_KERNEL = 99
@@ -283,7 +273,7 @@ def map_scan(
         )
         scan = scan.remarked(Remark("floor", text))
         gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
-    if theta is not None and _arm(scan) is None:
+    if theta is not None and arm_of(scan) is None:
         text = f"{scan.where}: `theta` has no effect, since no arm was scanned"
         scan = scan.remarked(Remark("theta", text))
         gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
@@ -615,17 +605,17 @@ def _maps_of(
             f"{scan.where}: of no pixel the centre of mass is inside the scan: the background is "
             f"too high ({choices.kind} of {taken.frames} frames)"
         )
-    turning = _turning(scan, taken.grid)
+    turning = turning_motors(scan, taken.grid)
     response = response_of(scan, taken.weights.frame) if scan.positions else None
-    arm = _arm(scan)
+    arm = arm_of(scan)
     mapped = MeasuredMaps(
         scan=scan,
         grid=taken.grid,
         maps=maps,
         orientation=turning,
         misorientation=None,
-        strain=_strain(scan, maps, theta, "com"),
-        strain_peak=_strain(scan, maps, theta, "peak"),
+        strain=strain_of(scan, maps, theta, "com"),
+        strain_peak=strain_of(scan, maps, theta, "peak"),
         remarks=(),
         apparent=arm is not None and len(scan.positions) == 1 and not scan.along,
         response=response,
@@ -650,31 +640,11 @@ def _maps_of(
         zingers=zingers,
         unlit=unlit,
         background=choices.kind,
-        no_energy=_no_energy(scan),
+        no_energy=missing_energy(scan),
         apparent=mapped.apparent,
         strain_shown=None if response is None else response.strain,
     )
     return replace(mapped, remarks=(*scan.remarks, *remarks_on(findings)))
-
-
-def _turning(scan: MeasuredScan, grid: ScanGrid) -> tuple[str, ...]:
-    """Motors that turn the sample, the slowest first."""
-    return tuple(
-        motor
-        for motor in (grid.axes or scan.positions)
-        if scan.units[motor] == "deg" and base_name(motor) not in _NO_ORIENTATION
-    )
-
-
-def _no_energy(scan: MeasuredScan) -> str:
-    """What to say of a scan of the monochromator that tells no energy."""
-    motor = _monochromator(scan)
-    if motor is None or _tells_energy(scan):
-        return ""
-    return (
-        f"{motor} was scanned about {float(np.mean(scan.positions[motor])):.4g} deg, "
-        "which is no Bragg angle of a monochromator: no strain"
-    )
 
 
 def _median(stack: NDArray[Any], workers: int | None) -> Floats:
@@ -731,44 +701,3 @@ def _joined(parts: list[ScanMaps], background: str | float | Floats) -> ScanMaps
         maxima=together("maxima"),
         whole=whole,
     )
-
-
-def _strain(scan: MeasuredScan, maps: ScanMaps, theta: float | None, kind: str) -> Floats | None:
-    """Strain against the median of the map, whose lattice counts as unstrained."""
-    arm = _arm(scan)
-    if arm is None:
-        return _strain_of_energy(scan, maps, kind)
-    if kind not in maps.motors[arm]:
-        return None
-    if theta is None:
-        theta = 0.5 * math.radians(abs(float(np.mean(scan.positions[arm]))))
-    with naming("theta", theta):
-        center = np.radians(maps.motors[arm][kind])
-        return axial_strain(center - np.nanmedian(center), theta)
-
-
-def _arm(scan: MeasuredScan) -> str | None:
-    """The motor that turns the arm, if it was scanned."""
-    return next((motor for motor in scan.positions if base_name(motor) in SCATTERING_MOTORS), None)
-
-
-def _strain_of_energy(scan: MeasuredScan, maps: ScanMaps, kind: str) -> Floats | None:
-    """The same of a scan of the monochromator whose positions are Bragg angles."""
-    motor = _monochromator(scan)
-    if motor is None or not _tells_energy(scan) or kind not in maps.motors[motor]:
-        return None
-    angles = np.radians(maps.motors[motor][kind])
-    return axial_strain_of_energy(angles, float(np.nanmedian(angles)))
-
-
-def _monochromator(scan: MeasuredScan) -> str | None:
-    return next((motor for motor in scan.positions if base_name(motor) == MONOCHROMATOR), None)
-
-
-def _tells_energy(scan: MeasuredScan) -> bool:
-    motor = _monochromator(scan)
-    if motor is None:
-        return False
-    low, high = _MONOCHROMATOR_RANGE
-    angles = scan.positions[motor]
-    return bool(((angles > low) & (angles < high)).all())
