@@ -35,7 +35,7 @@ _NS_PER_POINT = 40.0
 # Of many lines: those near a point are summed for it, and polynomials are made of all others, in
 # boxes that are halved as long as they have fewer nodes than there are points.
 _NS_PER_POINT_IN_BOXES = 250.0
-_NS_PER_POINT_NEAR = 3.0
+_NS_PER_POINT_NEAR = 4.0
 _NODES_OF_BOX, _MOST_NODES = 1200, 5.6e6
 _BOXES_APART, _NEAR_POWER = 28.0, 0.7
 _NS_PER_BOX_AND_LINE = 430.0
