@@ -115,5 +115,5 @@ class AnisotropicMedium:
         return zener_ratio(self.matrix)
 
 
-Medium = IsotropicMedium
+Medium = IsotropicMedium | AnisotropicMedium
 """Any medium whose fields :func:`weakbeam.defects.field_of.field_of` knows."""

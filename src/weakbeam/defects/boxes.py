@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.arrays import Complexes, Floats, Ints
 from weakbeam.core.compiled import compiled
-from weakbeam.defects.straight import add_lines
+from weakbeam.defects import anisotropic, straight
 
 ORDER = 8
 """Nodes along the two wider axes of a box; the loops are written out for this number."""
@@ -23,11 +23,15 @@ _LANES = 8
 
 
 class Lines(NamedTuple):
-    """What the loops need to know of the lines: see `weakbeam.defects.straight.constants`."""
+    """What the loops need to know of the lines: see `constants` in `straight` and `anisotropic`."""
 
     across: Floats
     core_squared: Floats
     matrices: Floats
+    cubic: Floats
+    """(n, 6); of no width in an isotropic medium."""
+    poles: Complexes
+    """(n, 3) roots p, (n, 0) in an isotropic medium: the field is singular where x + p y = 0."""
 
 
 class Grid(NamedTuple):
@@ -109,7 +113,23 @@ def sum_far_lines(
                 width = half[axis] * np.hypot(a[axis], b[axis])
                 room -= width
                 needed = max(needed, gaps[axis] * width)
-            if room > needed:
+            close = room <= needed
+            # An anisotropic field varies with x + p y, not with the distance.
+            for pole in lines.poles[i]:
+                room = abs(
+                    a[0] * x
+                    + a[1] * y
+                    + a[2] * z
+                    + a[3]
+                    + pole * (b[0] * x + b[1] * y + b[2] * z + b[3])
+                )
+                needed = 0.0
+                for axis in range(3):
+                    width = half[axis] * abs(a[axis] + pole * b[axis])
+                    room -= width
+                    needed = max(needed, gaps[axis] * width)
+                close = close or room <= needed
+            if not close:
                 far[distant] = i
                 distant += 1
             else:
@@ -120,9 +140,7 @@ def sum_far_lines(
             points[0, p] = x + places[0, p]
             points[1, p] = y + places[1, p]
             points[2, p] = z + places[2, p]
-        add_lines(
-            values[box], points, lines.across, lines.core_squared, lines.matrices, far[:distant]
-        )
+        _add_lines(values[box], points, lines, far[:distant])
     return starts
 
 
@@ -201,10 +219,20 @@ def add_field(
                 chosen = tables.near[tables.starts[box] : tables.starts[box + 1]]
             else:
                 chosen = every
-            add_lines(total, part, lines.across, lines.core_squared, lines.matrices, chosen)
+            _add_lines(total, part, lines, chosen)
             for k in range(9):
                 for i in range(count):
                     gradient[k, taken[i]] += total[k, i]
+
+
+@compiled
+def _add_lines(gradient: Floats, points: Floats, lines: Lines, chosen: Ints) -> None:
+    """Add the field of the `chosen` lines, in whichever medium they lie."""
+    across, core_squared, matrices = lines.across, lines.core_squared, lines.matrices
+    if lines.poles.shape[1] == 0:
+        straight.add_lines(gradient, points, across, core_squared, matrices, chosen)
+    else:
+        anisotropic.add_lines(gradient, points, across, core_squared, matrices, lines.cubic, chosen)
 
 
 @compiled

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from weakbeam.crystal.elasticity import Medium
+from weakbeam.crystal.elasticity import IsotropicMedium, Medium
+from weakbeam.defects.anisotropic import AnisotropicDislocations
+from weakbeam.defects.anisotropic_wall import AnisotropicWalls
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
@@ -33,7 +35,7 @@ def field_of(
     lines : StraightLines
         Single lines.
     medium : Medium
-        What lines and walls lie in.
+        What lines and walls lie in, in their frame.
     walls : sequence of DislocationWall
         In the frame of the lines.
     bounds : Bounds, optional
@@ -45,12 +47,27 @@ def field_of(
     """
     fields: list[DisplacementGradientField] = []
     if len(lines) > ONE_BY_ONE and bounds is not None:
-        fields.append(ManyDislocations(lines, medium, bounds, FAR_FIELD_TOLERANCE, points, workers))
+        exact = _one_by_one(lines, medium)
+        fields.append(ManyDislocations(exact, bounds, FAR_FIELD_TOLERANCE, points, workers))
     elif len(lines):
-        fields.append(StraightDislocations(lines, medium))
+        fields.append(_one_by_one(lines, medium))
     if walls:
-        fields.append(WallField(walls, medium))
+        fields.append(_rows(walls, medium))
     return superposed(fields)
+
+
+def _one_by_one(
+    lines: StraightLines, medium: Medium
+) -> StraightDislocations | AnisotropicDislocations:
+    if isinstance(medium, IsotropicMedium):
+        return StraightDislocations(lines, medium)
+    return AnisotropicDislocations(lines, medium)
+
+
+def _rows(walls: Sequence[DislocationWall], medium: Medium) -> WallField | AnisotropicWalls:
+    if isinstance(medium, IsotropicMedium):
+        return WallField(walls, medium)
+    return AnisotropicWalls(walls, medium)
 
 
 def superposed(fields: Sequence[DisplacementGradientField]) -> DisplacementGradientField:

@@ -10,24 +10,23 @@ interpolation: Fong & Darve 2009.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.workers import worker_count
-from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
 from weakbeam.defects.chebyshev import (
+    Shares,
     coefficients_from_values,
     least_gap,
     nodes,
     restriction,
 )
-from weakbeam.defects.lines import StraightLine, StraightLines
-from weakbeam.defects.straight import StraightDislocations
+from weakbeam.defects.lines import StraightLines
 
 _FEW_LINES = 64
 """Up to this many lines are always summed one by one."""
@@ -106,15 +105,31 @@ class Bounds:
         return cls(0.5 * (low + high) @ rows, rows, 0.5 * (high - low))
 
 
+class LinesOneByOne(Protocol):
+    """Straight lines in a medium, with what boxes need to know of them."""
+
+    @property
+    def lines(self) -> StraightLines:
+        """The lines."""
+
+    @property
+    def box_constants(self) -> tuple[Floats, Floats, Floats, Floats, Complexes]:
+        """See :class:`weakbeam.defects.boxes.Lines`."""
+
+    def shares(self, order: int) -> Shares:
+        """What poles have in the fields, for `error_bound` at this number of nodes."""
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """See :meth:`.DisplacementGradientField.add_to`."""
+
+
 class ManyDislocations:
     r"""The summed field of many straight dislocations, fast inside a region.
 
     Parameters
     ----------
-    dislocations : StraightLines, or sequence of StraightLine
-        The lines, all in the frame of the region.
-    medium : IsotropicMedium
-        What they lie in.
+    exact : LinesOneByOne
+        The lines in their medium, all in the frame of the region.
     bounds : Bounds
         Where the field will be asked for; outside of it the lines are summed one by one.
     tolerance : float
@@ -135,8 +150,7 @@ class ManyDislocations:
 
     def __init__(
         self,
-        dislocations: StraightLines | Sequence[StraightLine],
-        medium: IsotropicMedium,
+        exact: LinesOneByOne,
         bounds: Bounds,
         tolerance: float = 1e-3,
         points: int = 1_500_000,
@@ -146,7 +160,7 @@ class ManyDislocations:
             raise ValueError(f"tolerance {tolerance} is not between 1e-12 and 0.1")
         if points < 1:
             raise ValueError(f"points = {points}: must be at least 1")
-        self.exact = StraightDislocations(dislocations, medium)
+        self.exact = exact
         # The thinnest axis comes last: it needs the fewest nodes.
         order = np.argsort(-bounds.half, kind="stable")
         self._frame = np.ascontiguousarray(bounds.axes[order])
@@ -155,7 +169,7 @@ class ManyDislocations:
         half = np.maximum(bounds.half[order], 1e-9 * bounds.half.max())
         self._half = half
         few = len(self.exact.lines) <= _FEW_LINES
-        levels = [] if few else _levels(half, tolerance, points)
+        levels = [] if few else _levels(half, tolerance, points, exact.shares(ORDER))
         if levels:
             self._lines = self._local_lines()
             self._grid, self._tables = self._prepare(levels, points, worker_count(workers))
@@ -191,7 +205,7 @@ class ManyDislocations:
 
         Lines that are close to the same box are then close in memory too.
         """
-        across, core_squared, matrices = self.exact.ray_constants
+        across, core_squared, matrices, cubic, poles = self.exact.box_constants
         local = np.empty_like(across)
         local[:, :, :3] = across[:, :, :3] @ self._frame.T
         local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre
@@ -203,7 +217,7 @@ class ManyDislocations:
         crossing = closest + rise[:, None] * direction
         cells = np.floor(crossing[:, :2] / (2.0 * self._half[:2]) * _SORTING_CELLS)
         order = np.lexsort((cells[:, 1], cells[:, 0]))
-        return Lines(local[order], core_squared[order], matrices[order])
+        return Lines(local[order], core_squared[order], matrices[order], cubic[order], poles[order])
 
     def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[Grid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""
@@ -241,12 +255,12 @@ class _Level:
         return int(np.prod(self.grid.counts)) * ORDER * ORDER * self.order
 
 
-def _levels(half: Floats, tolerance: float, points: int) -> list[_Level]:
+def _levels(half: Floats, tolerance: float, points: int, shares: Shares) -> list[_Level]:
     """Sizes of boxes from the whole region down to where nodes would outnumber the points.
 
     The error along each axis may take a third of the tolerance.
     """
-    gaps = [least_gap(order, tolerance / 3.0) for order in range(1, ORDER + 1)]
+    gaps = [least_gap(order, tolerance / 3.0, shares) for order in range(1, ORDER + 1)]
     counts = np.ones(3, np.int64)
     levels: list[_Level] = []
     order = 1

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from weakbeam.core.arrays import ArrayLike, Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.chebyshev import ISOTROPIC, Shares
 from weakbeam.defects.lines import StraightLine, StraightLines
 
 
@@ -95,6 +96,16 @@ class StraightDislocations:
         )
         self.lines = lines
         self.ray_constants = constants(lines, medium)
+
+    @property
+    def box_constants(self) -> tuple[Floats, Floats, Floats, Floats, Complexes]:
+        """What the loops over boxes need to know; see :class:`weakbeam.defects.boxes.Lines`."""
+        count = len(self.lines)
+        return *self.ray_constants, np.empty((count, 0)), np.empty((count, 0), np.complex128)
+
+    def shares(self, order: int) -> Shares:
+        """What poles have in the fields, for `error_bound` at this number of nodes."""
+        return ISOTROPIC
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
