@@ -97,6 +97,60 @@ def test_a_stored_list_turns_with_the_crystal(tmp_path):
     np.testing.assert_allclose(images(alone), images(both)[1], atol=1e-6)
 
 
+ANISOTROPIC = ["crystal.elasticity='anisotropic'", "crystal.material='Cu'"]
+
+
+def test_a_stored_list_of_an_anisotropic_crystal_is_the_same_bit_for_bit(tmp_path):
+    drawn = small(defects=MIXED).with_settings([*FEW, *ANISOTROPIC])
+    first = record(drawn, tmp_path / "first", workers=1)
+    expected = images(drawn)
+    np.testing.assert_array_equal(images(read_from(first.file, drawn)), expected)
+    # In a crystal of its own, and from a list of a list.
+    second = record(
+        read_from(first.file, small().with_settings(FEW)), tmp_path / "second", workers=1
+    )
+    here = small().with_settings([*FEW, "crystal.material='Cu'"])
+    np.testing.assert_array_equal(images(read_from(second.file, here)), expected)
+    assert not np.array_equal(
+        images(drawn.with_settings(["crystal.elasticity='isotropic'"])), expected
+    )
+    with h5py.File(first.file) as opened:
+        table = opened["1.1/sample/defects"]
+        assert table["stiffness"].shape == (84, 6, 6)
+        assert table["stiffness"].attrs["units"] == "GPa"
+        assert np.isnan(table["poisson_ratio"][()]).all()
+
+
+def test_a_stored_list_of_an_anisotropic_crystal_turns_with_its_medium(tmp_path):
+    both = small(defects=MIXED, **REMOUNTED).with_settings([*FEW, *ANISOTROPIC])
+    file = record(both, tmp_path, workers=1).file
+    alone = small(
+        defects=(StoredDislocations(file=str(file)),), reflection=Reflection(hkl=(1, 1, 1))
+    ).with_settings([*FEW, *ANISOTROPIC])
+    np.testing.assert_allclose(images(alone), images(both)[1], atol=1e-6)
+
+
+def test_a_list_of_an_isotropic_and_an_anisotropic_medium_reads_back_the_same(tmp_path):
+    tiny = small().with_settings(FEW)
+    first = tiny.model_copy(update={"defects": MIXED})
+    file = record(first, tmp_path / "first", workers=1).file
+    defects = (StoredDislocations(file=str(file)), KINDS["line"], KINDS["wall"])
+    both = tiny.model_copy(update={"defects": defects}).with_settings(
+        ["crystal.elasticity='anisotropic'"]
+    )
+    second = record(both, tmp_path / "second", workers=1).file
+    np.testing.assert_array_equal(images(read_from(second, tiny)), images(both))
+
+
+def test_damaged_constants_say_so(tmp_path):
+    drawn = small(defects=(KINDS["line"],)).with_settings(ANISOTROPIC)
+    file = record(drawn, tmp_path, workers=1).file
+    with h5py.File(file, "r+") as opened:
+        opened["1.1/sample/defects/stiffness"][0, 0, 0] = -1.0
+    with pytest.raises(InputError, match=r"damaged.*positive definite"):
+        images(read_from(file, small()))
+
+
 OTHER_CRYSTAL = ["crystal.poisson_ratio=0.1"]
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.materials import material
 from weakbeam.crystal.orientation import sample_from_crystal_mount
@@ -256,6 +256,24 @@ def test_visibility_of_a_mixed_dislocation_is_the_mean_over_a_fine_ring() -> Non
     g = np.array([3.0, 1.0, 1.0]) / math.sqrt(11)
     rms = math.sqrt(np.mean(np.sum((np.swapaxes(beta, 1, 2) @ g) ** 2, axis=1)))
     assert numbers((3, 1, 1), line).visibility == pytest.approx(rms, rel=1e-10)
+
+
+def test_visibility_in_an_anisotropic_crystal_is_that_of_its_field() -> None:
+    from weakbeam.defects.anisotropic import displacement_gradient
+
+    copper = material("Cu")
+    medium = AnisotropicMedium(copper.stiffness_matrix)
+    line = dislocation((1, 0, -1), (1, 1, 1), 0, copper, core_radius=0.0)
+    x, y, _ = line.axes
+    angle = np.linspace(0, 2 * math.pi, 5001)[:-1, None]
+    beta = displacement_gradient(np.cos(angle) * x + np.sin(angle) * y, line, medium)
+    g = np.array([3.0, 1.0, 1.0])
+    rms = math.sqrt(np.mean(np.sum((np.swapaxes(beta, 1, 2) @ g) ** 2, axis=1)) / 11)
+    ((seen,),) = contrasts(2 * math.pi / copper.cell.a * g, [line], medium)
+    assert seen.visibility == pytest.approx(rms, rel=1e-6)
+    ((isotropic,),) = contrasts(2 * math.pi / copper.cell.a * g, [line], MEDIUM)
+    assert seen.visibility != pytest.approx(isotropic.visibility, rel=0.02)
+    assert seen.g_dot_b == isotropic.g_dot_b
 
 
 def test_contrast_does_not_ask_where_the_line_is_nor_for_its_sign() -> None:

@@ -49,6 +49,7 @@ DEFAULT_FILE = """
 preset = "id06"
 [crystal]
 material = "Al"
+elasticity = "isotropic"
 x_axis = [1, 0, -1]
 [reflection]
 hkl = [-1, 1, -1]
@@ -187,6 +188,18 @@ BAD_FILES = [
     ),
     ("[camera]\nseed = -1", "camera.seed", "-1", "an integer from 0"),
     ("[crystal]\npoisson_ratio = 0.5", "crystal.poisson_ratio", "0.5", "less than 0.5"),
+    ('[crystal]\nelasticity = "cubic"', "crystal.elasticity", "'cubic'", '"anisotropic"'),
+    ("[crystal]\nstiffness_GPa = 3", "crystal.stiffness_GPa", "3", "6 rows of 6 numbers"),
+    ("[crystal]\nstiffness_GPa = { C11 = 1.0 }", "crystal.stiffness_GPa", "", "{ c11 = 168.4,"),
+    ("[crystal]\nstiffness_GPa = { c11 = 1e6 }", "crystal.stiffness_GPa", "", "none beyond 1e5"),
+    ("[crystal]\nstiffness_GPa = [[1, 2]]", "crystal.stiffness_GPa", "[[1, 2]]", "6 rows of 6"),
+    (
+        f'[crystal]\n{CELL}\nspace_group = "P 63/m m c"\npoisson_ratio = 0.3\n'
+        'elasticity = "anisotropic"',
+        "crystal.stiffness_GPa",
+        "",
+        "missing; anisotropic elasticity of a cell without a material needs it",
+    ),
     ("[crystal]\ncore_radius_nm = -1", "crystal.core_radius_nm", "-1", "a number from 0 to"),
     ("[reflection]\nhkl = [0, 0, 0]", "reflection.hkl", "[0, 0, 0]", "not all 0"),
     (
@@ -399,6 +412,8 @@ def test_resolved_text_spells_every_default_out():
             beam=Beam(profile="tabulated", profile_um=(-0.5, 1 / 3), profile_intensity=(0, 1e-9))
         ),
         Experiment(acceptance=Acceptance(method="kernel", file='a "b".h5', rays=1e9)),
+        Experiment(crystal=Crystal(stiffness_GPa={"c11": 1e2 / 3, "c44": 5})),
+        Experiment(crystal=Crystal(stiffness_GPa=np.diag([0.1, 2, 3, 4, 5, 6]).tolist())),
         Experiment(
             crystal=Crystal(
                 cell=Cell(a=3.2, b=3.2, c=5.2, alpha=90, beta=90, gamma=120),

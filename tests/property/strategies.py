@@ -411,6 +411,7 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         | st.builds(Cell, a=edge, c=st.none() | edge, alpha=st.none() | angle)
     )
     ratio = st.floats(-1, 0.5, exclude_min=True, exclude_max=True)
+    constants = st.floats(-1e5, 1e5)
     with_material = cell is None or draw(st.booleans())
     crystal = {
         "material": draw(words) if with_material else None,
@@ -418,6 +419,12 @@ def descriptions(draw: st.DrawFn) -> Experiment:
         "space_group": draw(st.none() | words if with_material else words),
         "poisson_ratio": draw(st.none() | ratio if with_material else ratio),
         "core_radius_nm": draw(st.none() | st.floats(0, 1e4)),
+        "stiffness_GPa": (
+            draw(
+                st.none()
+                | st.dictionaries(st.sampled_from(("c11", "c12", "c44")), constants, min_size=1)
+            )
+        ),
     } | draw(orientations)
     clip = st.floats(1e-3, 100) | st.just(math.inf)
     beam = {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.atoms import AtomicStructure, Site, told_by_atoms
 from weakbeam.crystal.cif import read_cif
-from weakbeam.crystal.elasticity import IsotropicMedium, Medium
+from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.crystal.lattice import Miller, UnitCell, miller
 from weakbeam.crystal.materials import Material, extinction_reason, material
 from weakbeam.crystal.orientation import (
@@ -32,6 +33,7 @@ from weakbeam.crystal.slip import (
     plane_3_from_4,
     slip_families,
 )
+from weakbeam.crystal.stiffness import check_positive, completed, free_constants, symmetrised
 from weakbeam.crystal.structure_factor import form_factor
 from weakbeam.crystal.symmetry import (
     Centring,
@@ -79,6 +81,10 @@ class CrystalModel:
     core_radius : float or None
         Radius of the core of every dislocation (µm); None where it is the length of its Burgers
         vector.
+    constants : AnisotropicMedium or None
+        Its elastic constants, in the crystal frame; None where they are not asked for.
+    elasticity : {"isotropic", "anisotropic"}
+        Whether fields follow from Poisson's ratio or from the constants.
     """
 
     cell: UnitCell
@@ -91,6 +97,8 @@ class CrystalModel:
     structure: str | None = None
     files: tuple[str, ...] = ()
     core_radius: float | None = None
+    constants: AnisotropicMedium | None = None
+    elasticity: Literal["isotropic", "anisotropic"] = "isotropic"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -109,8 +117,34 @@ class CrystalModel:
 
     @property
     def medium(self) -> Medium:
-        """What dislocations of the crystal lie in."""
+        """What dislocations of the crystal lie in, in the Cartesian crystal frame.
+
+        Its :meth:`turned` gives that of a sample.
+        """
+        if self.elasticity == "anisotropic":
+            assert self.constants is not None
+            return self.constants
         return IsotropicMedium(self.poisson_ratio)
+
+    @property
+    def elastic_lines(self) -> tuple[str, ...]:
+        """What elasticity the fields have, in words."""
+        if self.constants is None or self.elasticity == "isotropic":
+            return (f"elasticity: isotropic, Poisson ratio {self.poisson_ratio:.4g}",)
+        matrix, mean = self.constants.matrix, self.constants.averages
+        shown = ", ".join(
+            f"{name} {matrix[int(name[1]) - 1, int(name[2]) - 1]:.4g}"
+            for name in free_constants(self.space_group, self.cell)
+        )
+        ratio = self.constants.zener_ratio
+        anisotropy = f"universal anisotropy {mean.universal_anisotropy:.3g}"
+        if ratio is not None:
+            anisotropy = f"Zener ratio {ratio:.3g}, {anisotropy}"
+        return (
+            f"elasticity: anisotropic, {shown} GPa; {anisotropy}",
+            f"its averages (Voigt-Reuss-Hill): K {mean.bulk:.4g}, G {mean.shear:.4g}, "
+            f"E {mean.young:.4g} GPa, Poisson ratio {mean.poisson_ratio:.3g}",
+        )
 
     def core_radii(self, burgers_vectors: Floats) -> Floats:
         """Radii of the cores (µm) of dislocations with Burgers vectors (..., 3), in µm."""
@@ -172,22 +206,24 @@ def crystal_of(experiment: Experiment) -> CrystalModel:
 
 def _from_cif(table: Crystal) -> CrystalModel:
     assert table.cif is not None
-    assert table.poisson_ratio is not None
     with naming("crystal.cif", table.cif):
         structure = read_cif(table.cif)
     cell, space_group = structure.cell, structure.space_group
     centring, sites = lattice_of_atoms(structure.atomic_structure)
+    constants, poisson_ratio = _elastic(table, None, cell, space_group)
     return CrystalModel(
         cell,
         space_group,
         None,
-        table.poisson_ratio,
+        poisson_ratio,
         centring,
         structure.name,
         sites,
         _structure_of(table, None, cell, space_group, centring),
         (table.cif,),
         _core_radius(table),
+        constants,
+        table.elasticity,
     )
 
 
@@ -197,10 +233,6 @@ def _from_keys(table: Crystal) -> CrystalModel:
     if table.material is not None:
         with naming("crystal.material", table.material):
             listed = material(table.material)
-    poisson_ratio = table.poisson_ratio
-    if poisson_ratio is None:
-        assert listed is not None
-        poisson_ratio = listed.poisson_ratio
     cell, settings = _cell_and_settings(table, listed)
     space_group = settings[0]
     named = listed if table.space_group is None and table.atoms is None else None
@@ -214,6 +246,7 @@ def _from_keys(table: Crystal) -> CrystalModel:
         with naming("crystal.atoms" if len(settings) == 1 else "crystal.space_group", None):
             space_group, sites = told_by_atoms(cell, settings, own_sites)
         centring, sites = lattice_of_atoms(AtomicStructure(cell, space_group, sites))
+    constants, poisson_ratio = _elastic(table, listed, cell, space_group)
     return CrystalModel(
         cell,
         space_group,
@@ -224,7 +257,36 @@ def _from_keys(table: Crystal) -> CrystalModel:
         sites,
         _structure_of(table, listed, cell, space_group, centring),
         core_radius=_core_radius(table),
+        constants=constants,
+        elasticity=table.elasticity,
     )
+
+
+def _elastic(
+    table: Crystal, listed: Material | None, cell: UnitCell, space_group: str
+) -> tuple[AnisotropicMedium | None, float]:
+    """Return the elastic constants, None where nothing asks for them, and Poisson's ratio."""
+    given, constants = table.stiffness_GPa, None
+    key = "crystal.elasticity" if given is None else "crystal.stiffness_GPa"
+    if given is not None or table.elasticity == "anisotropic":
+        with naming(key, table.elasticity if given is None else None):
+            if given is None:
+                assert listed is not None
+                # The table's axes are those of the table's cell, which may have been replaced.
+                matrix = symmetrised(listed.stiffness_matrix, space_group, cell)
+            elif isinstance(given, dict):
+                matrix = completed(given, space_group, cell)
+            else:
+                check_positive(given)
+                matrix = symmetrised(given, space_group, cell)
+            check_positive(matrix)
+            constants = AnisotropicMedium(matrix)
+    if table.poisson_ratio is not None:
+        return constants, table.poisson_ratio
+    if constants is not None and given is not None:
+        return constants, constants.averages.poisson_ratio
+    assert listed is not None
+    return constants, listed.poisson_ratio
 
 
 def _cell_and_settings(table: Crystal, listed: Material | None) -> tuple[UnitCell, tuple[str, ...]]:

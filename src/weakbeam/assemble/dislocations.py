@@ -89,7 +89,8 @@ def _placed(
     table: Dislocation, key: str, crystal: CrystalModel, sample_from_crystal: Floats
 ) -> PlacedDislocation:
     line, burgers, plane = place_line(table, key, crystal, sample_from_crystal)
-    return PlacedDislocation(line, burgers, plane, crystal.medium, table.burgers)
+    medium = crystal.medium.turned(sample_from_crystal)
+    return PlacedDislocation(line, burgers, plane, medium, table.burgers)
 
 
 def has_defects(experiment: Experiment, crystal: CrystalModel) -> bool:

@@ -78,7 +78,7 @@ def place_table(table: LineTable, key: str, host: Host) -> tuple[PlacedLines]:
         np.array([line.core_radius for line in lines]),
     )
     system = np.array([number[line.label] for line in lines], dtype=np.int64)
-    return (PlacedLines(table.kind, placed, system, labels, host.crystal.medium),)
+    return (PlacedLines(table.kind, placed, system, labels, host.medium),)
 
 
 def _line(values: Values, table: LineTable, host: Host, sample_from_axes: Floats) -> _Line:

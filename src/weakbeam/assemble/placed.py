@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.crystal.elasticity import IsotropicMedium, Medium
+from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.boundary import FrankBoundary
 from weakbeam.defects.field import DisplacementGradientField
@@ -68,6 +68,11 @@ class Host:
     sample_from_crystal: Floats
     view: FieldOfView
 
+    @property
+    def medium(self) -> Medium:
+        """What defects of the crystal lie in, in the sample frame."""
+        return self.crystal.medium.turned(self.sample_from_crystal)
+
 
 def _no_lines() -> StraightLines:
     return StraightLines.of([])
@@ -80,7 +85,7 @@ class Sources:
     Parameters
     ----------
     medium : Medium, optional
-        What lines and walls lie in; needed where there are any.
+        What lines and walls lie in, in their frame; needed where there are any.
     lines : StraightLines
         Single straight lines.
     walls : tuple of DislocationWall
@@ -188,7 +193,8 @@ class PlacedDislocation:
 
     def turned(self, rotation: Floats) -> PlacedDislocation:
         """The same dislocation in a sample that is turned."""
-        return replace(self, line=self.line.turned(rotation))
+        medium = self.medium.turned(rotation)
+        return replace(self, line=self.line.turned(rotation), medium=medium)
 
     def rows(self) -> dict[str, Column]:
         """One row, with the indices that are known."""
@@ -236,7 +242,8 @@ class PlacedLines:
 
     def turned(self, rotation: Floats) -> PlacedLines:
         """The same lines in a sample that is turned."""
-        return replace(self, lines=self.lines.turned(rotation))
+        medium = self.medium.turned(rotation)
+        return replace(self, lines=self.lines.turned(rotation), medium=medium)
 
     def rows(self) -> dict[str, Column]:
         """A row for each line, with its slip system."""
@@ -280,7 +287,8 @@ class PlacedWalls:
         """The same walls in a sample that is turned."""
         walls = tuple(wall.turned(rotation) for wall in self.walls)
         solution = None if self.solution is None else self.solution.turned(rotation)
-        return replace(self, walls=walls, solution=solution)
+        medium = self.medium.turned(rotation)
+        return replace(self, walls=walls, solution=solution, medium=medium)
 
     def rows(self) -> dict[str, Column]:
         """A row for each wall: one of its lines, and how the others follow."""
@@ -308,17 +316,21 @@ class PlacedWalls:
             yield f"{self.kind}{which}, {wall.spacing:.3g} µm"
 
 
-def line_columns(lines: StraightLines, medium: IsotropicMedium) -> dict[str, Column]:
-    """What the output file tells of every straight line."""
-    return {
+def line_columns(lines: StraightLines, medium: Medium) -> dict[str, Column]:
+    """What the output file tells of every straight line, and of the medium that it lies in."""
+    ratio = medium.poisson_ratio if isinstance(medium, IsotropicMedium) else math.nan
+    columns: dict[str, Column] = {
         "burgers_vector": (lines.burgers_vectors, "um"),
         "line": (lines.lines, ""),
         "position": (lines.positions, "um"),
         "character": (lines.characters_deg, "deg"),
         "angle": (lines.angles_deg, "deg"),
         "core_radius": (lines.core_radii, "um"),
-        "poisson_ratio": (np.full(len(lines), medium.poisson_ratio), ""),
+        "poisson_ratio": (np.full(len(lines), ratio), ""),
     }
+    if isinstance(medium, AnisotropicMedium):
+        columns["stiffness"] = np.tile(medium.matrix, (len(lines), 1, 1)), "GPa"
+    return columns
 
 
 def is_unity(rotation: Floats) -> bool:

@@ -52,7 +52,7 @@ def place_wall(table: Wall, key: str, host: Host) -> tuple[PlacedWalls]:
         stacking direction that is not perpendicular to the line.
     """
     walls = _twist(table, key, host) if table.order == "twist" else _stacked(table, key, host)
-    return (PlacedWalls(table.kind, walls, host.crystal.medium),)
+    return (PlacedWalls(table.kind, walls, host.medium),)
 
 
 def _stacked(table: Wall, key: str, host: Host) -> tuple[DislocationWall, ...]:
@@ -164,7 +164,7 @@ def place_random(table: RandomDislocations, key: str, host: Host) -> tuple[Place
         )
     lines = replace(drawn.lines, core_radii=host.crystal.core_radii(drawn.lines.burgers_vectors))
     labels = tuple(system.label for system in systems)
-    return (PlacedLines(table.kind, lines, drawn.system, labels, host.crystal.medium),)
+    return (PlacedLines(table.kind, lines, drawn.system, labels, host.medium),)
 
 
 def _systems(table: RandomDislocations, key: str, host: Host) -> list[GlideSystem]:
@@ -237,7 +237,7 @@ def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
     walls = tuple(
         wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
     )
-    return (PlacedWalls(table.kind, walls, crystal.medium, solution),)
+    return (PlacedWalls(table.kind, walls, host.medium, solution),)
 
 
 def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Placed, ...]:

@@ -92,7 +92,12 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     click.echo()
     for line in reflection_table(reflection_rows(setups)).splitlines():
         click.echo(f"# {line}")
-    notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
+    crystal = setups[0].crystal
+    notes = [
+        *crystal.elastic_lines,
+        *crystal.notes,
+        *(note for setup in setups for note in setup.notes),
+    ]
     for note in [*defect_lines(defects), *notes, *validity_notes(setups)]:
         click.echo(f"# {note}")
     click.echo("#")

@@ -7,6 +7,7 @@ that absences of special positions (silicon 222) are computed rather than listed
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,8 +15,10 @@ from difflib import get_close_matches
 import gemmi
 import numpy as np
 
+from weakbeam.core.arrays import Floats
 from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.lattice import UnitCell, miller
+from weakbeam.crystal.stiffness import averages, completed, zener_ratio
 from weakbeam.crystal.symmetry import absence_reason
 
 
@@ -27,8 +30,9 @@ class Material:
     ----------
     name : str
         Chemical symbol, or the common name where a symbol has several structures.
-    structure : str
-        "fcc", "bcc", "hcp", "diamond", "zincblende" or "wurtzite".
+    structure : str or None
+        "fcc", "bcc", "hcp", "diamond", "zincblende" or "wurtzite"; None where the slip systems of
+        none of them are the crystal's.
     space_group : str
         Hermann-Mauguin symbol.
     cell : UnitCell
@@ -38,19 +42,27 @@ class Material:
     poisson_ratio : float
         Of the isotropic aggregate.
     stiffness : mapping of str to float
-        C11, C12, C44 in GPa, with C13 and C33 for hexagonal crystals.
+        The constants that the crystal class leaves free, in GPa, in the Cartesian crystal frame:
+        C11, C12, C44 of cubic crystals; C13 and C33 besides of hexagonal ones, with C14 of trigonal
+        and C66 of tetragonal ones.
     source : str
         Where cell, stiffness and Poisson ratio come from, separated by semicolons.
     """
 
     name: str
-    structure: str
+    structure: str | None
     space_group: str
     cell: UnitCell
     sites: tuple[Site, ...]
     poisson_ratio: float
     stiffness: Mapping[str, float]
     source: str
+
+    @property
+    def stiffness_matrix(self) -> Floats:
+        """Voigt's matrix (6, 6), in GPa, in the Cartesian crystal frame."""
+        given = {name.lower(): value for name, value in self.stiffness.items()}
+        return completed(given, self.space_group, self.cell)
 
     @property
     def atomic_structure(self) -> AtomicStructure:
@@ -124,27 +136,68 @@ def materials_markdown() -> str:
         "stiffness in GPa, Poisson ratio of the isotropic aggregate. A key beside `material`",
         "overrides the table.",
         "",
-        "| name | structure | space group | a | c | Poisson ratio | C11 | C12 | C44 | C13 | C33 "
+        "| name | structure | space group | a | c | Poisson ratio "
         "| sources (cell; stiffness; Poisson ratio) |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|",
     ]
     for entry in MATERIALS.values():
-        hexagonal = "C33" in entry.stiffness
         cells = [
             entry.name,
-            entry.structure,
+            entry.structure or "",
             entry.space_group,
             f"{entry.cell.a:g}",
-            f"{entry.cell.c:g}" if hexagonal else "",
+            f"{entry.cell.c:g}" if entry.cell.c != entry.cell.a else "",
             f"{entry.poisson_ratio:g}",
-            *(f"{entry.stiffness[c]:g}" for c in ("C11", "C12", "C44")),
-            *(f"{entry.stiffness[c]:g}" if hexagonal else "" for c in ("C13", "C33")),
             entry.source,
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += _elasticity_markdown()
     lines += ["", "## Sources", ""]
     lines += [f"- **{short}**: {full}" for short, full in SOURCES.items()]
     return "\n".join(lines) + "\n"
+
+
+_CONSTANTS = ("C11", "C12", "C44", "C13", "C33", "C14", "C66")
+
+
+def _elasticity_markdown() -> list[str]:
+    """Section on the elastic constants: as they are used, with what they make of the crystal."""
+    lines = [
+        "",
+        "## Elastic constants",
+        "",
+        'What `elasticity = "anisotropic"` uses, in GPa. Axes: x along a, z along c (the cube axes',
+        "of cubic crystals). Constants that are not listed follow from the crystal class. A is the",
+        "universal anisotropy 5 G_V/G_R + K_V/K_R - 6, 0 of an isotropic crystal; K, G and the",
+        "Poisson ratio are the Voigt-Reuss-Hill averages of the constants.",
+        "",
+        f"| name | {' | '.join(_CONSTANTS)} | Zener ratio | A | K | G | Poisson ratio |",
+        "|---" * (len(_CONSTANTS) + 6) + "|",
+    ]
+    for entry in MATERIALS.values():
+        matrix = entry.stiffness_matrix
+        mean, ratio = averages(matrix), zener_ratio(matrix)
+        cells = [
+            entry.name,
+            *(f"{entry.stiffness[c]:g}" if c in entry.stiffness else "" for c in _CONSTANTS),
+            "" if ratio is None else f"{ratio:.3g}",
+            f"{mean.universal_anisotropy:.2g}",
+            f"{mean.bulk:.3g}",
+            f"{mean.shear:.3g}",
+            f"{mean.poisson_ratio:.3f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *textwrap.wrap(_QUARTZ_AXES, 100)]
+    return lines
+
+
+_QUARTZ_AXES = (
+    "The sign of C14 belongs to a choice of axes: a half turn about c reverses it. The table's "
+    "quartz is the structure P 31 2 1 with silicon at (0.4697, 0, 1/3), whose planes {1 0 -1 1} "
+    "scatter more strongly than {0 1 -1 1} and are the faces of the major rhombohedron; in these "
+    "axes, those of the IRE standard of 1949, C14 is negative. With the structure P 32 2 1 and "
+    "silicon at (0.4697, 0, 2/3) it is positive: give `stiffness_GPa` then."
+)
 
 
 SOURCES = {
@@ -161,6 +214,17 @@ SOURCES = {
     "Adachi": "S. Adachi, J. Appl. Phys. 58, R1 (1985).",
     "Vurgaftman": "I. Vurgaftman and J. R. Meyer, J. Appl. Phys. 94, 3675 (2003).",
     "Polian": "A. Polian, M. Grimsditch and I. Grzegory, J. Appl. Phys. 79, 3343 (1996).",
+    "Abrahams 1969": "S. C. Abrahams and J. L. Bernstein, Acta Cryst. B25, 1233 (1969).",
+    "Abrahams 1971": "S. C. Abrahams and J. L. Bernstein, J. Chem. Phys. 55, 3206 (1971).",
+    "Levien": "L. Levien, C. T. Prewitt and D. J. Weidner, Am. Mineral. 65, 920 (1980).",
+    "Bateman": "T. B. Bateman, J. Appl. Phys. 33, 3309 (1962).",
+    "Bauer": "A. Bauer et al., Phys. Rev. B 57, 2647 (1998).",
+    "Kamitani": "K. Kamitani et al., J. Appl. Phys. 82, 3152 (1997).",
+    "Isaak": "D. G. Isaak, J. D. Carnes, O. L. Anderson, H. Cynn and E. Hake, Phys. Chem. Minerals "
+    "26, 31 (1998).",
+    "McSkimin 1965": "H. J. McSkimin, P. Andreatch and R. N. Thurston, J. Appl. Phys. 36, 1624 "
+    "(1965).",
+    "Rayne": "J. A. Rayne and B. S. Chandrasekhar, Phys. Rev. 120, 1658 (1960).",
     "model": "the value of the published forward models, docs/explanation/physics.md, B3 and D6.",
     "common": "the rounded value of common tables for polycrystalline metals.",
     "VRH": "Voigt-Reuss-Hill average of the stiffness given.",
@@ -249,6 +313,37 @@ _TABLE = (
         "GaN", "wurtzite", "P 63 m c", UnitCell.hexagonal(3.189, 5.185),
         (Site("Ga", (1 / 3, 2 / 3, 0.0)), Site("N", (1 / 3, 2 / 3, 0.377))),
         0.26, _hexagonal(390.0, 145.0, 106.0, 398.0, 105.0), "Vurgaftman; Polian; VRH",
+    ),
+    Material(
+        "ZnO", "wurtzite", "P 63 m c", UnitCell.hexagonal(3.2495, 5.2069),
+        (Site("Zn", (1 / 3, 2 / 3, 0.0)), Site("O", (1 / 3, 2 / 3, 0.3826))),
+        0.36, _hexagonal(209.7, 121.1, 105.1, 210.9, 42.47), "Abrahams 1969; Bateman; VRH",
+    ),
+    Material(
+        "4H-SiC", None, "P 63 m c", UnitCell.hexagonal(3.0805, 10.0848),
+        (
+            Site("Si", _ORIGIN), Site("Si", (1 / 3, 2 / 3, 1 / 4)),
+            Site("C", (0.0, 0.0, 3 / 16)), Site("C", (1 / 3, 2 / 3, 7 / 16)),
+        ),
+        0.16, _hexagonal(501.0, 111.0, 52.0, 553.0, 163.0), "Bauer; Kamitani; VRH",
+    ),
+    Material(
+        "quartz", None, "P 31 2 1", UnitCell.hexagonal(4.916, 5.4054),
+        (Site("Si", (0.4697, 0.0, 1 / 3)), Site("O", (0.4135, 0.2669, 0.2142))),
+        0.08, _hexagonal(86.80, 7.04, 11.91, 105.75, 58.20) | {"C14": -18.04},
+        "Levien; McSkimin 1965; VRH",
+    ),
+    Material(
+        "rutile", None, "P 42/m n m", UnitCell(4.5937, 4.5937, 2.9587, 90.0, 90.0, 90.0),
+        (Site("Ti", _ORIGIN), Site("O", (0.3048, 0.3048, 0.0))),
+        0.28, _hexagonal(268.0, 175.0, 147.4, 484.2, 123.8) | {"C66": 190.2},
+        "Abrahams 1971; Isaak; VRH",
+    ),
+    Material(
+        "Sn", None, "I 41/a m d:1", UnitCell(5.8316, 5.8316, 3.1815, 90.0, 90.0, 90.0),
+        (Site("Sn", _ORIGIN),),
+        0.36, _hexagonal(72.3, 59.4, 35.8, 88.4, 22.0) | {"C66": 24.0},
+        "CRC; Rayne; VRH",
     ),
 )  # fmt: skip
 

@@ -51,10 +51,9 @@ def voigt_matrix(tensor: ArrayLike) -> Floats:
 
 def turned_tensor(tensor: Floats, rotation: ArrayLike) -> Floats:
     """The tensor (3, 3, 3, 3) in a frame, or of a crystal, that is turned by `rotation` (3, 3)."""
-    r = np.asarray(rotation, dtype=np.float64)
-    turned = np.einsum("ia,jb,kc,ld,abcd->ijkl", r, r, r, r, tensor, optimize=True)
+    bond = _bond(np.asarray(rotation, dtype=np.float64))
     # Rounding must not leave a tensor less symmetric than it was.
-    return tensor_of(_symmetric(voigt_matrix(turned)))
+    return tensor_of(_symmetric(bond @ voigt_matrix(tensor) @ bond.T))
 
 
 def check_positive(matrix: ArrayLike) -> None:
@@ -120,10 +119,8 @@ def completed(constants: Mapping[str, float], space_group: str, cell: UnitCell) 
     rows = basis[[CONSTANTS.index(name) for name in constants]]
     missing = _missing(tuple(constants), basis)
     if missing:
-        free = _missing((), basis)
-        raise ValueError(
-            f"lacks {', '.join(missing)}; the constants of {space_group} are {', '.join(free)}"
-        )
+        free = ", ".join(free_constants(space_group, cell))
+        raise ValueError(f"lacks {', '.join(missing)}; the constants of {space_group} are {free}")
     values = np.array(list(constants.values()), dtype=np.float64)
     solution = np.linalg.lstsq(rows, values, rcond=1e-9)[0]
     wrong = np.abs(rows @ solution - values)
@@ -132,6 +129,11 @@ def completed(constants: Mapping[str, float], space_group: str, cell: UnitCell) 
     full = basis @ solution
     full[np.abs(full) < 1e-12 * np.abs(full).max()] = 0.0
     return _matrix(full)
+
+
+def free_constants(space_group: str, cell: UnitCell) -> list[str]:
+    """Names of the constants that a crystal's symmetry leaves free."""
+    return _missing((), _invariants(space_group, cell))
 
 
 def symmetrised(matrix: ArrayLike, space_group: str, cell: UnitCell) -> Floats:
@@ -155,10 +157,8 @@ def symmetrised(matrix: ArrayLike, space_group: str, cell: UnitCell) -> Floats:
         If the crystal's symmetry changes a constant by more than `SYMMETRY_TOLERANCE`.
     """
     given = _symmetric(np.asarray(matrix, dtype=np.float64))
-    operations = _point_group(space_group, cell)
-    tensor = tensor_of(given)
-    mean = sum(turned_tensor(tensor, rotation) for rotation in operations) / len(operations)
-    wanted = voigt_matrix(mean)
+    bond = _bond(_point_group(space_group, cell))
+    wanted = _symmetric((bond @ given @ np.swapaxes(bond, -1, -2)).mean(axis=0))
     if np.abs(wanted - given).max() > SYMMETRY_TOLERANCE * np.abs(given).max():
         places = tuple(zip(*_PLACES, strict=True))
         raise ValueError(_asymmetry(given[places], wanted[places], CONSTANTS, space_group))
@@ -241,6 +241,14 @@ def zener_ratio(matrix: ArrayLike) -> float | None:
     return float(2.0 * c[3, 3] / (c[0, 0] - c[0, 1]))
 
 
+def _bond(rotation: Floats) -> Floats:
+    """Matrices (..., 6, 6) that turn Voigt's stresses by rotations (..., 3, 3), after Bond."""
+    i, j = _ROW[:, None], _COLUMN[:, None]
+    straight = rotation[..., i, _ROW] * rotation[..., j, _COLUMN]
+    crossed = rotation[..., i, _COLUMN] * rotation[..., j, _ROW]
+    return np.asarray(straight + np.where(_ROW == _COLUMN, 0.0, crossed))
+
+
 def _symmetric(matrix: Floats) -> Floats:
     return np.asarray(0.5 * (matrix + matrix.T))
 
@@ -269,13 +277,11 @@ def _point_group(space_group: str, cell: UnitCell) -> Floats:
 @lru_cache(maxsize=32)
 def _invariants(space_group: str, cell: UnitCell) -> Floats:
     """Basis (21, n) of the constants that are unchanged by the crystal's symmetry."""
-    operations = _point_group(space_group, cell)
+    bond = _bond(_point_group(space_group, cell))
     images = np.empty((21, 21))
     places = tuple(zip(*_PLACES, strict=True))
     for k, unit in enumerate(np.eye(21)):
-        tensor = tensor_of(_matrix(unit))
-        turned = [turned_tensor(tensor, rotation) for rotation in operations]
-        images[:, k] = voigt_matrix(np.mean(turned, axis=0))[places]
+        images[:, k] = (bond @ _matrix(unit) @ np.swapaxes(bond, -1, -2)).mean(axis=0)[places]
     u, size, _ = np.linalg.svd(images)
     return np.asarray(u[:, size > 0.5])
 

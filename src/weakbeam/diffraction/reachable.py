@@ -236,7 +236,7 @@ def reflections_within(cell: UnitCell, energy_kev: float, theta_max: float) -> I
 def contrasts(
     q_crystal: ArrayLike, dislocations: Sequence[StraightLine], medium: Medium | None
 ) -> list[tuple[Contrast, ...]]:
-    r"""What reflections show of dislocations, in isotropic elasticity.
+    r"""What reflections show of dislocations.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def contrasts(
     dislocations : sequence of m StraightLine
         In the same frame.
     medium : Medium or None
-        The crystal that they lie in; None will do where there are none.
+        The crystal that they lie in, in the same frame; None will do where there are none.
 
     Returns
     -------
@@ -259,7 +259,8 @@ def contrasts(
     Notes
     -----
     The visibility is the rms of :math:`\delta q = -\beta^T \hat g`. It vanishes for a screw with
-    g·b = 0 and for an edge with g ∥ t, and does not for other edges with g·b = 0
+    g·b = 0 and for an edge with g ∥ t, and does not for other edges with g·b = 0; in an
+    anisotropic medium it vanishes only where its symmetry makes it
     (docs/explanation/physics.md, F).
     """
     q = np.asarray(q_crystal, dtype=np.float64).reshape(-1, 3)
@@ -268,14 +269,16 @@ def contrasts(
     if medium is None:
         raise ValueError("what dislocations show depends on their medium")
     # Here, because it loads the compiler, which a crystal without dislocations does not need.
-    from weakbeam.defects.straight import displacement_gradient
+    from weakbeam.defects.field import evaluate
+    from weakbeam.defects.field_of import field_of
+    from weakbeam.defects.lines import StraightLines
 
     angles = 2 * math.pi * np.arange(_RING_POINTS) / _RING_POINTS
     columns = []
     for line in dislocations:
         x, y, _ = line.axes
         ring = line.position + RING_UM * (np.outer(np.cos(angles), x) + np.outer(np.sin(angles), y))
-        gradient = displacement_gradient(ring, line, medium)
+        gradient = evaluate(field_of(StraightLines.of([line]), medium), ring)
         change = -np.einsum("pij,ni->npj", gradient, unit(q))
         visibility = np.sqrt((change**2).sum(axis=-1).mean(axis=-1))
         b = line.burgers_vector / UM_PER_ANGSTROM

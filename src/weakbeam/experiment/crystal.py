@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictFloat, StrictStr, model_validator
@@ -119,6 +120,31 @@ class OwnSlipSystem(Table):
         return self
 
 
+def _is_stiffness(value: object) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(re.fullmatch("c[1-6][1-6]", name) for name in value)
+    return True
+
+
+def _is_moderate(value: dict[str, float] | tuple[tuple[float, ...], ...]) -> bool:
+    rows = [tuple(value.values())] if isinstance(value, dict) else value
+    return all(abs(number) <= 1e5 for row in rows for number in row)
+
+
+_StiffnessRow = tuple[StrictFloat, StrictFloat, StrictFloat, StrictFloat, StrictFloat, StrictFloat]
+Stiffness = Annotated[
+    dict[StrictStr, StrictFloat]
+    | tuple[
+        _StiffnessRow, _StiffnessRow, _StiffnessRow, _StiffnessRow, _StiffnessRow, _StiffnessRow
+    ],
+    Allowed(
+        "a table of constants such as { c11 = 168.4, c12 = 121.4, c44 = 75.4 }, or 6 rows of 6 "
+        "numbers, none beyond 1e5",
+        lambda v: _is_stiffness(v) and _is_moderate(v),
+    ),
+]
+
+
 class Crystal(Table):
     """A material, a unit cell with its space group, or a CIF file; and how it is mounted."""
 
@@ -162,7 +188,17 @@ class Crystal(Table):
         None, description="own slip systems; alone, or beside slip_families"
     )
     poisson_ratio: Annotated[StrictFloat, between(-1, 0.5)] | None = Field(
-        None, description="default: the material's", examples=[0.334]
+        None,
+        description="default: that of stiffness_GPa, or the material's",
+        examples=[0.334],
+    )
+    elasticity: Literal["isotropic", "anisotropic"] = Field(
+        "isotropic",
+        description="fields by poisson_ratio, or by all constants",
+    )
+    stiffness_GPa: Stiffness | None = Field(
+        None,
+        description="constants that symmetry leaves free, or 6 rows of 6; default: the material's",
     )
     core_radius_nm: Annotated[StrictFloat, number(0, 1e4)] | None = Field(
         None, description="core of the dislocations; default: |b|; 0: none", examples=[0.286]
@@ -195,8 +231,11 @@ class Crystal(Table):
                 raise InputError("material", None, "missing; give material, cif or cell")
             if self.space_group is None and self.cif is None:
                 raise InputError("space_group", None, "missing; a cell without a material needs it")
-            if self.poisson_ratio is None:
-                kind = "cell without a material" if self.cif is None else "CIF file"
+            kind = "cell without a material" if self.cif is None else "CIF file"
+            if self.stiffness_GPa is None and self.elasticity == "anisotropic":
+                needs = f"missing; anisotropic elasticity of a {kind} needs it"
+                raise InputError("stiffness_GPa", None, needs)
+            if self.poisson_ratio is None and self.stiffness_GPa is None:
                 raise InputError("poisson_ratio", None, f"missing; a {kind} needs it")
         if self.atoms is not None and self.cell is None:
             raise InputError("atoms", None, "need a cell; a material has its own")

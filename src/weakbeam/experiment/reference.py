@@ -50,6 +50,9 @@ stand in `weakbeam/instrument/presets`.
 _NOTES = {
     "crystal": "Give a `material` of the built-in table, a `cell` with its `space_group` and "
     "`poisson_ratio`, or a `cif` with `poisson_ratio`. Keys beside a material override its values. "
+    "`stiffness_GPa` is Voigt's matrix (xx, yy, zz, yz, xz, xy; x along a, y in the plane of a and "
+    "b), or a table of the constants that the symmetry leaves free, such as c11, c12, c44 of a "
+    "cubic crystal ([when anisotropy matters](../how-to/anisotropy.md)). "
     "`x_axis` mounts the planes of each reflection facing up; `mount`, `ub`, `euler_deg` or "
     "`quaternion` fix the orientation for all reflections ([how to describe a "
     "crystal](../how-to/crystals.md)).",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.crystal.elasticity import IsotropicMedium, Medium
+from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
@@ -95,12 +95,9 @@ def read_defects(path: str, key: str) -> StoredDefects:
         for name in ("burgers_vector", "line", "position"):
             if not is_uniform.all() and not np.isfinite(columns[name][~is_uniform]).all():
                 raise guard.Fault(f"/{_ENTRY}/sample/defects/{name}", "has numbers that are none")
-        ratios = (
-            unknown if is_uniform.all() else columns["poisson_ratio"][np.full(len(unknown), True)]
-        )
+        media, number = _media(columns, ~is_uniform)
         parts = tuple(
-            _part(columns, IsotropicMedium(ratio), is_wall, ~is_uniform & (ratios == ratio))
-            for ratio in dict.fromkeys(ratios[~is_uniform].tolist())
+            _part(columns, medium, is_wall, number == place) for place, medium in enumerate(media)
         )
     return StoredDefects(parts, orientation, gradients)
 
@@ -114,7 +111,33 @@ def _gradients(columns: Columns, count: int) -> tuple[tuple[Floats, ...], Mask]:
     return tuple(values[is_uniform]), is_uniform
 
 
-def _part(columns: Columns, medium: IsotropicMedium, is_wall: Mask, belongs: Mask) -> StoredPart:
+def _media(columns: Columns, which: Mask) -> tuple[list[Medium], Ints]:
+    """The media of the rows in question, and which of them each row has; -1 for other rows."""
+    number = np.full(len(which), -1)
+    if not which.any():
+        return [], number
+    constants = np.full((len(which), 37), np.nan)
+    constants[:, 0] = columns["poisson_ratio"]
+    if "stiffness" in columns:
+        constants[:, 1:] = columns["stiffness"].reshape(len(which), 36)
+    rows = np.ascontiguousarray(constants[which])
+    told = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
+    _, first, alike = np.unique(told, return_index=True, return_inverse=True)
+    # In the order in which they come.
+    order = np.argsort(first)
+    number[which] = np.argsort(order)[alike]
+    media: list[Medium] = []
+    for row in rows[first[order]]:
+        isotropic = np.isnan(row[1:]).any()
+        media.append(
+            IsotropicMedium(float(row[0]))
+            if isotropic
+            else AnisotropicMedium(row[1:].reshape(6, 6))
+        )
+    return media, number
+
+
+def _part(columns: Columns, medium: Medium, is_wall: Mask, belongs: Mask) -> StoredPart:
     """The rows that belong to a medium."""
     labels, system = _systems(columns, belongs & ~is_wall)
     return StoredPart(

@@ -91,6 +91,8 @@ class Renderer:
                 for setup in self.setups
             )
         self._crystal = self.setups[0].crystal
+        medium = self._crystal.medium
+        self._media = [medium.turned(setup.sample_from_crystal) for setup in self.setups]
         self.workers = worker_count(workers)
         conditions: list[Condition] = []
         self._stages: list[_Stage] = []
@@ -263,4 +265,4 @@ class Renderer:
             lines = lines.turned(self.turn(stage.reflection))
         if stage.reflection in self._middles:
             lines = replace(lines, positions=lines.positions - self._middles[stage.reflection])
-        return field_of(lines, self._crystal.medium)
+        return field_of(lines, self._media[stage.reflection])
