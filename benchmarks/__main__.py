@@ -22,6 +22,7 @@ BENCHMARKS = {
     "scan": ["--repeats", "{repeats}"],
     "scaling": ["--repeats", "{repeats}"],
     "populations": ["--repeats", "1"],
+    "anisotropy": ["--repeats", "{repeats}"],
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
     "files": ["--repeats", "{repeats}"],

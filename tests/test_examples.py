@@ -35,3 +35,15 @@ def test_maps_of_walls_follow_the_deformation(tmp_path):
         assert float(in_plane) > 0.93
         assert float(averaged) > 0.99
         assert float(rms_urad) < 0.5
+
+
+@pytest.mark.slow
+def test_anisotropy_matters_where_the_zener_ratio_is_far_from_one(tmp_path):
+    printed = output_of("anisotropy.py", tmp_path / "anisotropy.png")
+    rows = re.findall(r"^(\w+) +([\d.]+) +([\d.]+) % +([\d.]+) % +([\d.]+) %$", printed, re.M)
+    changes = {name: (float(zener), float(change)) for name, zener, change, *_ in rows}
+    assert list(changes) == ["Al", "Cu", "Fe", "W"]
+    # The medians that an independent program gives (docs/explanation/physics.md, D8).
+    assert changes["Cu"] == (3.21, pytest.approx(27, abs=1))
+    assert changes["Al"] == (1.22, pytest.approx(5, abs=1))
+    assert changes["W"][1] < 1
