@@ -120,7 +120,14 @@ class AnisotropicDislocations:
 
     def shares(self, order: int) -> Shares:
         """What poles have in the fields, for `error_bound` at this number of nodes."""
-        return _shares(self.lines, self.box_constants[2], self.box_constants[4], order)
+        _, _, matrices, _, poles = self.box_constants
+        most = np.zeros(3)
+        for start in range(0, len(self.lines), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            burgers = self.lines.burgers_vectors[part]
+            most = np.maximum(most, _shares(burgers, matrices[part], poles[part], order))
+        simple, double, triple = most.tolist()
+        return simple, double, triple
 
 
 def constants(
@@ -334,7 +341,7 @@ def _matrices(contracted: Contracted, lines: StraightLines, poles: Complexes) ->
     return np.asarray(np.einsum("nfak,nal->nfkl", fitted, axes).reshape(count, 6, 9))
 
 
-def _shares(lines: StraightLines, matrices: Floats, poles: Complexes, order: int) -> Shares:
+def _shares(burgers: Floats, matrices: Floats, poles: Complexes, order: int) -> Floats:
     """What poles of each order have in the fields of lines, as multiples of |b|/2πd.
 
     Q/P is either Σ D/(x + p y), or, with divided differences instead of the first powers,
@@ -343,7 +350,7 @@ def _shares(lines: StraightLines, matrices: Floats, poles: Complexes, order: int
     |cos ω + p sin ω|.
     """
     q = (matrices[:, ::2] - 1j * matrices[:, 1::2]) * 2.0 * np.pi
-    q /= np.linalg.norm(lines.burgers_vectors, axis=1)[:, None, None]
+    q /= np.linalg.norm(burgers, axis=1)[:, None, None]
     p1, p2, p3 = poles.T[:, :, None]
     squared = 0.5 * (1.0 + np.abs(poles) ** 2)
     least = np.sqrt(squared - np.sqrt(np.maximum(squared**2 - poles.imag**2, 0.0)))
@@ -367,10 +374,10 @@ def _shares(lines: StraightLines, matrices: Floats, poles: Complexes, order: int
         ]
     )
     step = 1.5 * order
+    nothing = np.zeros_like(lowest)
     better = simple < confluent[0] + step * (confluent[1] + step * confluent[2])
-    chosen = np.where(better, np.stack([simple, 0.0 * simple, 0.0 * simple]), confluent)
-    a, b, c = chosen.max(axis=1, initial=0.0).tolist()
-    return a, b, c
+    chosen = np.where(better, np.stack([simple, nothing, nothing]), confluent)
+    return np.asarray(chosen.max(axis=1))
 
 
 def _elementary(poles: Complexes) -> Complexes:
