@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from media import MEDIA
 
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.anisotropic import AnisotropicDislocations
+from weakbeam.defects.anisotropic_wall import AnisotropicWalls
 from weakbeam.defects.field import Superposition, UniformGradient, evaluate
 from weakbeam.defects.field_of import FAR_FIELD_TOLERANCE, ONE_BY_ONE, field_of, superposed
 from weakbeam.defects.lines import StraightLine, StraightLines
@@ -39,6 +42,15 @@ def points(count=200):
 )
 def test_many_lines_in_a_region_are_not_summed_one_by_one(count, bounds, kind):
     assert type(field_of(lines(count), MEDIUM, bounds=bounds)) is kind
+
+
+def test_an_anisotropic_medium_has_fields_of_its_own():
+    copper = MEDIA["Cu"]
+    assert type(field_of(lines(3), copper)) is AnisotropicDislocations
+    assert type(field_of(NONE, copper, [WALL])) is AnisotropicWalls
+    many = field_of(lines(ONE_BY_ONE + 1), copper, bounds=BOUNDS)
+    assert type(many) is ManyDislocations
+    assert type(many.exact) is AnisotropicDislocations
 
 
 def test_many_lines_keep_the_tolerance():

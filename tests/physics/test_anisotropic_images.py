@@ -4,12 +4,19 @@ import math
 
 import numpy as np
 import pytest
+from default_instrument import (
+    EDGE,
+    MIXED,
+    SAMPLE_FROM_CRYSTAL,
+    engine_images,
+    plain_images,
+)
 from media import MEDIA
 from scipy.spatial.transform import Rotation
 
 from weakbeam import Experiment, simulate
 from weakbeam.assemble import assemble
-from weakbeam.defects.anisotropic import AnisotropicDislocations
+from weakbeam.defects.anisotropic import AnisotropicDislocations, displacement_gradient
 from weakbeam.experiment import RandomDislocations, Reflection
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.run.render import Renderer
@@ -129,4 +136,25 @@ def test_many_lines_are_the_sum_of_single_ones(count):
     field = AnisotropicDislocations(setup.defects.lines, medium)
     expected = setup.engine(0.0, 1).with_field(field).images([np.zeros(3)], [np.zeros(3)])
     found = setup.engine(0.0, 1).images([np.zeros(3)], [np.zeros(3)])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+
+
+class PointByPoint:
+    """The printed integral formalism, asked at every point of an image."""
+
+    def __init__(self, lines, medium):
+        self.lines, self.medium = lines, medium
+
+    def add_to(self, gradient, points):
+        for line in self.lines:
+            beta = displacement_gradient(points.T, line, self.medium)
+            gradient += beta.reshape(-1, 9).T
+
+
+@pytest.mark.parametrize("name", ["Cu", "Fe", "quartz"])
+def test_the_engine_equals_the_direct_sum_of_the_printed_formula(name):
+    lines, medium = [EDGE, MIXED], MEDIA[name].turned(SAMPLE_FROM_CRYSTAL)
+    settings = [[1.4e-4, 0, 0], [-1.2e-4, 3e-4, 0]]
+    expected = plain_images(PointByPoint(lines, medium), settings)
+    found = engine_images(AnisotropicDislocations(lines, medium), settings)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
