@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
+from click.core import ParameterSource
 
 from weakbeam.cli.options import (
     choice_option,
@@ -14,22 +15,24 @@ from weakbeam.cli.options import (
     folder_option,
     format_option,
     naming_flags,
+    overwrite_option,
 )
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from weakbeam.io.foreign import MeasuredScan
+    from weakbeam.io.export import Exported
+    from weakbeam.io.foreign import MeasuredScan, Source
     from weakbeam.measured.pictures import Region
 
 Scale = Literal["linear", "log", "asinh"]
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE", nargs=-1, required=True, type=click.Path(path_type=Path))
 @folder_option("Folder for the figures.  [default: figures beside the file]")
-@format_option()
+@format_option("none")
 @count_option(
     "--entry",
     default=1,
@@ -105,6 +108,15 @@ Scale = Literal["linear", "log", "asinh"]
     help="Frames per second of the movie.",
 )
 @click.option(
+    "--export",
+    "exports",
+    type=click.Choice(["npy", "tiff", "csv"]),
+    multiple=True,
+    help="Write as numbers, too: the maps of the file and each --frame; may be given several "
+    "times.",
+)
+@overwrite_option("what was exported before")
+@click.option(
     "--compare",
     is_flag=True,
     help="Centres of mass of a simulated scan against its deformation, as numbers and figure.",
@@ -116,7 +128,7 @@ Scale = Literal["linear", "log", "asinh"]
     help="Print the numbers of --compare as JSON, and the names of the files on stderr.",
 )
 def show(
-    file: Path,
+    files: tuple[Path, ...],
     output: Path | None,
     suffix: str,
     entry: int,
@@ -131,15 +143,19 @@ def show(
     regions: tuple[str, ...],
     movie: Literal["gif", "mp4"] | None,
     fps: float,
+    exports: tuple[str, ...],
+    overwrite: bool,
     compare: bool,
     as_json: bool,
 ) -> None:
     """Draw pictures of a scan; without a choice, the figures of an output file.
 
-    Those are image, rocking curve, acceptance and maps; of a kernel from weakbeam bootstrap:
-    slices and marginals against the closed form, and a cloud of 50,000 rays. Frames, montage,
-    curves and movie are drawn of measured BLISS files too, and of libraries. Pictures of the sample
-    are upright, however the camera was turned; of others pixels are as the camera read them.
+    Those are image, rocking curve, acceptance and maps; of a file from weakbeam maps the maps that
+    it holds; of a kernel from weakbeam bootstrap slices and marginals against the closed form, and
+    a cloud of 50,000 rays. Frames, montage, curves and movie are drawn of measured BLISS files too,
+    of libraries, and of EDF images: a folder, a pattern in quotes, or several files. Pictures of
+    the sample are upright, however the camera was turned; of others pixels are as the camera read
+    them.
 
     \b
     Examples:
@@ -150,18 +166,26 @@ def show(
       weakbeam show run/weakbeam.h5 --movie gif --fps 12
       weakbeam show mosaicity/weakbeam.h5 --compare
       weakbeam show kernel.h5
+      weakbeam show mosa_scan_maps/maps.h5 --export tiff --export csv
+      weakbeam show "2017/strain/*.edf" --montage
     """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.io.edf import is_edf
     from weakbeam.io.kernel_file import is_kernel
+    from weakbeam.io.maps_file import is_maps
     from weakbeam.io.reading import is_own_file
     from weakbeam.plot.files import save_all, save_pictures
 
+    file = _source(files)
     folder = file.parent / "figures" if output is None else output
     some = bool(frames or montage or pixels or regions or movie)
     if as_json and not compare:
         raise InputError("--json", None, "belongs to --compare")
     if is_kernel(file) and (some or compare):
         raise InputError("file", str(file), "is a kernel; it has no frames")
+    if is_maps(file) and (some or compare):
+        raise InputError("file", str(file), "is a file of maps; it has no frames")
     figures: dict[str, Figure] = {}
+    numbers: list[Exported] = []
     if compare:
         figures |= _comparison(file, entry, as_json)
     if common_range and not (montage or movie):
@@ -171,15 +195,20 @@ def show(
     if clim is not None and scale == "log" and clim[0] <= 0.0:
         raise InputError("--clim", clim, "must be positive on a log scale")
     # The members of a library are no scan of its experiment.
-    usual = is_kernel(file) or not file.is_file() or (is_own_file(file) and not _members(file))
-    if some or not (compare or usual):
+    usual = is_kernel(file) or not (file.is_file() or is_edf(file) or len(files) > 1)
+    usual = usual or (file.is_file() and is_own_file(file) and not _members(file))
+    if is_maps(file):
+        figures, numbers = _maps(file)
+    elif some or not (compare or usual):
+        from weakbeam.measured.exports import exported_frames
         from weakbeam.measured.pictures import frame_pictures, montage_picture
 
-        scan = _scan(file, entry)
+        scan = _scan(file if len(files) == 1 else list(files), entry)
         if not some:
             frames, montage = (scan.frames // 2,), bool(scan.positions)
         if frames:
             figures |= frame_pictures(scan, frames, scale, clim, zoom == "lit")
+            numbers += exported_frames(scan, frames) if exports else []
         if montage:
             figures["montage"] = montage_picture(
                 scan, panels, scale, not common_range, numbers=frames if some else (), limits=clim
@@ -187,7 +216,11 @@ def show(
         figures |= _curves(scan, pixels, regions)
     elif not compare:
         figures |= _usual(file, entry, scale, clim, zoom == "lit")
-    paths = save_all(figures, folder, f".{suffix}")
+    paths = []
+    if exports:
+        paths += _export(file, entry, numbers, folder, exports, overwrite)
+    if suffix != "none":
+        paths += save_all(figures, folder, f".{suffix}")
     if movie:
         from weakbeam.measured.pictures import movie_picture
 
@@ -198,6 +231,48 @@ def show(
         paths += save_pictures({"movie": picture}, folder, f".{movie}")
     for path in paths:
         click.echo(str(path), err=as_json)
+
+
+def _source(files: tuple[Path, ...]) -> Path:
+    """The file that is shown, or the first of the images of a scan."""
+    from weakbeam.io.edf import is_edf
+
+    if len(files) > 1 and not all(is_edf(name) for name in files):
+        raise InputError("FILE", " ".join(map(str, files)), "must be one file, or EDF images")
+    return files[0]
+
+
+def _maps(file: Path) -> tuple[dict[str, Figure], list[Exported]]:
+    """Figures of a file of maps, and what is exported of it."""
+    from weakbeam.io.maps_file import read_maps
+    from weakbeam.measured.exports import exported_maps
+    from weakbeam.measured.figures import measured_figures
+    from weakbeam.measured.stored import mapped_of
+
+    name, stored = read_maps(file)
+    return measured_figures(mapped_of(stored)), exported_maps(file, name, stored)
+
+
+def _export(
+    file: Path,
+    entry: int,
+    exported: list[Exported],
+    folder: Path,
+    formats: tuple[str, ...],
+    overwrite: bool,
+) -> list[Path]:
+    """Write numbers: those of the pictures, or the maps of a run."""
+    from weakbeam.io.export import write_exports
+    from weakbeam.io.reading import is_own_file
+    from weakbeam.measured.exports import exported_run
+
+    if not exported and file.is_file() and is_own_file(file):
+        exported = exported_run(file, f"{entry}.1")
+    if not exported:
+        raise InputError("--export", " ".join(formats), f"{file} has no maps; name a --frame")
+    return write_exports(
+        exported, folder, dict.fromkeys(formats), overwrite=overwrite, inputs=[file]
+    )
 
 
 def _members(file: Path) -> bool:
@@ -220,10 +295,16 @@ def _usual(
     return draw_file(file, entry - 1, {"scale": scale, "limits": clim, "lit_only": lit_only})
 
 
-def _scan(file: Path, entry: int) -> MeasuredScan:
+def _scan(file: Source, entry: int) -> MeasuredScan:
+    from weakbeam.io.edf import is_edf
     from weakbeam.measured.pictures import scan_or_image
 
-    scan = scan_or_image(file, f"{entry}.1")
+    name: str | None = f"{entry}.1"
+    if is_edf(file):
+        # Scans of SPEC have numbers of their own.
+        given = click.get_current_context().get_parameter_source("entry")
+        name = None if given is ParameterSource.DEFAULT else str(entry)
+    scan = scan_or_image(file, name)
     for warning in scan.warnings:
         click.echo(f"weakbeam: {warning}", err=True)
     return scan

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.io import bliss
+from weakbeam.errors import InputError
+from weakbeam.io import bliss, guard
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.entry import Fields, ImageAxis
 from weakbeam.io.newfiles import NewFiles
@@ -32,7 +33,7 @@ class StoredMaps:
     image_axes : (ImageAxis, ImageAxis) or None
         Axes in the sample (µm); rows and columns of the camera unless given.
     scan : mapping of str to (ndarray, unit)
-        Positions along the axes of the scan.
+        Positions along the axes of the scan, and what was measured there of all pixels together.
     process : Fields
         Source file and entry, background, threshold and warnings.
     """
@@ -77,6 +78,87 @@ def write_maps(
             files.commit()
     except (OSError, RuntimeError) as error:
         raise creation_error(target, error) from None
+
+
+def read_maps(path: str | os.PathLike[str], entry: str | None = None) -> tuple[str, StoredMaps]:
+    """Read a file of maps.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    entry : str, optional
+        Name of the entry; the first unless given.
+
+    Returns
+    -------
+    name : str
+        Name of the entry.
+    stored : StoredMaps
+        What it holds; maps in the order of their names.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or entry, or it is no file of maps.
+    """
+    with guard.reading(path) as file:
+        ours = guard.attribute(file, "creator", "") == "weakbeam"
+        if not ours or guard.attribute(file, "content", "") != "maps":
+            raise InputError("file", str(path), "is no file of maps")
+        names = [name for name in file if f"{name}/maps" in file]
+        name = entry or next(iter(names), "")
+        if name not in names:
+            raise InputError("entry", name, f"{path} has the maps of {', '.join(names) or 'none'}")
+        group = guard.group(file, name)
+        maps, axes = {}, None
+        for map_name in guard.group(group, "maps"):
+            inside = guard.group(group, f"maps/{map_name}")
+            values = guard.numbers(inside, map_name, kinds="f", ndim=2)
+            unit = guard.attribute(inside[map_name], "units", "")
+            maps[map_name] = values, unit, guard.attribute(inside[map_name], "long_name", "")
+            axes = _image_axes(inside, values.shape)
+        if not maps:
+            raise guard.Fault(f"/{name}/maps", "has no map")
+        scan = {
+            motor: (
+                guard.numbers(group, f"scan/{motor}", ndim=1),
+                guard.attribute(group[f"scan/{motor}"], "units", ""),
+            )
+            for motor in guard.group(group, "scan")
+        }
+        process = {key: _value(group["process"], key) for key in guard.group(group, "process")}
+        return name, StoredMaps(guard.text(group, "title"), maps, axes, scan, process)
+
+
+def is_maps(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of maps."""
+    return MAPS.is_one(Path(path))
+
+
+def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:
+    names = guard.attribute_texts(group, "axes")
+    if names == ["row", "column"]:
+        return None
+    if len(names) != 2:
+        raise guard.Fault(f"{group.name}@axes", "does not name two axes")
+    rows, columns = (
+        ImageAxis(
+            name,
+            guard.numbers(group, name, shape=(length,)),
+            guard.attribute(group[name], "long_name"),
+        )
+        for name, length in zip(names, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _value(group: h5py.Group, key: str) -> object:
+    """A text, a number or an array."""
+    found = guard.dataset(group, key)
+    if h5py.check_string_dtype(found.dtype) is not None:
+        return guard.text(group, key)
+    return guard.numbers(group, key, kinds="fiub")[()]
 
 
 def check_maps_target(

@@ -314,6 +314,17 @@ def starting_with(name: str, *starts: str) -> Kind:
     return Kind(name, lambda path: _begins(path, *(start.encode() for start in starts)))
 
 
+def _is_exported(path: Path) -> bool:
+    """Whether a file is an array of numpy, or a TIFF or a text with the mark of this program."""
+    if _begins(path, b"\x93NUMPY", b"# weakbeam "):
+        return True
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(_MARKED_BYTES)
+        file.seek(max(0, path.stat().st_size - _MARKED_BYTES))
+        return head.startswith((b"II*\0", b"MM\0*")) and _MARK in head + file.read()
+    return False
+
+
 RUN = Kind("a run", _hdf5("run", "damaged"))
 SOURCE = Kind("a file of frames", _hdf5("source", "damaged"))
 TRUTH = Kind("a file of the deformation", _hdf5("truth", "damaged"))
@@ -324,6 +335,8 @@ NOTE = Kind("the note of a sweep", _is_note)
 INDEX = Kind("the index of a sweep", _hdf5("index", "damaged"))
 PICTURE = Kind("a figure", _is_picture)
 EXPERIMENT = Kind("an experiment", _is_table)
+EXPORTED = Kind("an exported map or image", _is_exported)
+COMPARED = starting_with("the table of a comparison", "quantity,of,against,")
 TEMPLATE = Kind("a template", _is_template)
 MATCH = Kind("a match", _json("verdict", "candidates"))
 STUDY = Kind("a study", _json("types", "twins", "told_apart"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError, naming
-from weakbeam.io.foreign import read_scan, read_still
+from weakbeam.io.foreign import Source, read_scan, read_still, scan_names
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.measured.figures import heading_of, symbol, view_of
@@ -64,9 +63,9 @@ class Region:
 
 
 def scan_or_image(
-    path: Path, entry: str | None = None, detector: str | None = None
+    path: Source, entry: str | None = None, detector: str | None = None
 ) -> MeasuredScan:
-    """A scan of a file, or an entry in which nothing moves, such as a single image.
+    """A scan of a file or of EDF images, or an entry in which nothing moves, such as an image.
 
     Raises
     ------
@@ -78,7 +77,7 @@ def scan_or_image(
     except InputError as error:
         if error.key != "entry" or "moves no motor" not in str(error):
             raise
-        return read_still(path, entry or "1.1", detector)
+        return read_still(path, entry or next(iter(scan_names(path))), detector)
 
 
 def frame_pictures(
