@@ -70,3 +70,30 @@ def compare_maps(measured: ArrayLike, predicted: ArrayLike) -> Agreement:
         offset=float(np.mean(a - b)),
         slope=covariance / spread_b**2 if spread_b > 0.0 else math.nan,
     )
+
+
+def relative_difference(
+    measured: ArrayLike, predicted: ArrayLike, about_mean: bool = False
+) -> float:
+    """Difference of two maps relative to the first, over the pixels where both have a value.
+
+    Parameters
+    ----------
+    measured, predicted : array_like of equal shape
+        The maps, NaN where there is no value.
+    about_mean : bool
+        Relative to how the first varies about its mean: for positions, whose zero means nothing.
+
+    Returns
+    -------
+    float
+        Root of the sum of the squared differences over that of the first; NaN where no pixel is
+        common or the first is 0.
+    """
+    a, b = np.asarray(measured, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    common = np.isfinite(a) & np.isfinite(b)
+    a, b = a[common], b[common]
+    if not a.size:
+        return math.nan
+    whole = float(np.linalg.norm(a - a.mean() if about_mean else a))
+    return float(np.linalg.norm(a - b)) / whole if whole > 0.0 else math.nan

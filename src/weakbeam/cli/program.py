@@ -12,6 +12,7 @@ import click
 
 from weakbeam import __version__
 from weakbeam.cli.bootstrap import bootstrap
+from weakbeam.cli.compare import compare
 from weakbeam.cli.convert import convert
 from weakbeam.cli.forward import forward
 from weakbeam.cli.identify import identify
@@ -45,6 +46,7 @@ for command in (
     reflections,
     show,
     maps,
+    compare,
     identify,
     sweep,
     convert,

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.imaging.motors import ANGLES, MOTORS
@@ -42,6 +43,7 @@ _LOG_DECADES = 3.0
 _LOG_FLOOR = 0.1
 """A log scale starts at the darkest pixels where these have this part of the brightest."""
 
+_FEWEST_LABELS = 3
 _LABEL_MM = 3.2
 """Labels at a colour bar are at least so far apart."""
 
@@ -274,6 +276,10 @@ def label_intensities(bar: Colorbar, norm: Normalize, height_mm: float) -> None:
             far = np.abs(places[:-1] - places[-1]) * height_mm
             if norm.vmin < value <= norm.vmax and far.min() >= _LABEL_MM:
                 kept.append(value)
+    if len(kept) < _FEWEST_LABELS:
+        # Between two numbers of which one is not much larger the scale is nearly even.
+        even = MaxNLocator(4).tick_values(norm.vmin, norm.vmax)
+        kept = [float(value) for value in even if norm.vmin <= value <= norm.vmax]
     bar.minorticks_off()
     bar.set_ticks(sorted(kept), labels=[_brief(value) for value in sorted(kept)])
 
