@@ -24,6 +24,7 @@ from weakbeam.plot.montage import montage_figure
 from weakbeam.plot.mosaicity import mosaicity_figure
 from weakbeam.plot.movie import Curve, movie_figure
 from weakbeam.plot.panels import Panel, panels_figure
+from weakbeam.plot.side_by_side import Row, Side, pictures_figure
 from weakbeam.plot.view import View
 from weakbeam.run.figures import draw_file, image_view
 from weakbeam.run.record import record
@@ -128,6 +129,10 @@ def pictures(frame, view):
         "mosaicity": (mosaicity_figure(frame, 2.0 * frame, view), [0]),
         "match": (match_figure([frame], [frame], [frame], [""], [view]), [0, 1, 3]),
         "defects": (defects_figure(*lines, **over), [0]),
+        "side by side": (
+            pictures_figure([Row("", [Side("", frame, view)] * 2, against=Side("", frame, view))]),
+            [0, 1, 3],
+        ),
         "contact sheet": (contact_sheet_figure([frame], [[frame > 0.5]], [], view), [0]),
     }
     return {f"{n}, {k}": fig.axes[k] for n, (fig, panels) in figures.items() for k in panels}

@@ -28,6 +28,13 @@ from weakbeam.plot.rays import rays_figure
 from weakbeam.plot.reflections import polar_figure, stick_figure
 from weakbeam.plot.rocking import rocking_figure
 from weakbeam.plot.scan_curves import curves_figure, scan_map_figure
+from weakbeam.plot.side_by_side import (
+    Curves,
+    Row,
+    Side,
+    compared_curves_figure,
+    pictures_figure,
+)
 from weakbeam.plot.study import extra_figure, histogram_figure, light_figure, matrix_figure
 from weakbeam.plot.style import render, style
 from weakbeam.plot.view import View
@@ -106,6 +113,29 @@ FIGURES = {
     "optics": lambda: layout_figure(LENS, 1234.5, title=LONG),
     "panels": lambda: panels_figure(
         [Panel("centre of mass, φ − 12.345 deg", 1e-9 * FIELD, LABEL)] * 3, VIEW, title=LONG
+    ),
+    "side by side": lambda: pictures_figure(
+        [
+            Row(LABEL, [Side(LONG, FIELD, VIEW)] * 2, "intensity", Side(LONG, FIELD, VIEW), LABEL),
+            Row(LABEL, [Side(LONG, FIELD, VIEW)] * 2, "diverging", Side(LONG, FIELD, VIEW), LABEL),
+        ],
+        titles=[LONG, LONG],
+        notes=[LONG, "B: φ shifted by −17.0623 deg"],
+    ),
+    "side by side, unlike": lambda: pictures_figure(
+        [
+            Row(LABEL, [Side(LONG, 1234.5 * np.ones((61, 5)), TALL), Side(LONG, FIELD, VIEW)] * 2),
+            Row(LABEL, [Side("", FIELD, VIEW)] * 2, "range", Side("", FIELD, VIEW), LABEL, True),
+        ],
+        titles=[LONG, LONG],
+        scale="asinh",
+    ),
+    "curves of several": lambda: compared_curves_figure(
+        [
+            Curves("a motor of the beamline (mrad)", LABEL, [(n, X, 1e-7 * X**2) for n in NAMES]),
+            Curves("φ − 17.0623 deg (mrad)", LABEL, [(NAMES[0], X, X + 2)], (X, 1e-9 * X)),
+        ],
+        notes=[LONG],
     ),
     "rays": lambda: rays_figure(1e-3 * RNG.normal(size=(500, 3)), title=LONG, note=LONG),
     "polar": lambda: polar_figure(

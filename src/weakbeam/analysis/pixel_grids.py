@@ -28,22 +28,13 @@ def pixel_shares(old: ArrayLike, new: ArrayLike, old_pitch: float, new_pitch: fl
     Returns
     -------
     (m, n) ndarray
-        Means over the new pixels of what is linear between the middles of the old ones: between
-        old pixels much larger than the new ones that is linear interpolation, and of much smaller
-        ones it is their mean. Rows add up to 1 inside of the old image and to less at its edge.
+        Part of each new pixel that each old one covers. Rows add up to 1 inside of the old image
+        and to less at its edge.
     """
-    x, targets = np.asarray(old, dtype=np.float64), np.asarray(new, dtype=np.float64)
-    pitch = float(x[-1] - x[0]) / (x.size - 1) if x.size > 1 else old_pitch
-    half = abs(0.5 * new_pitch / pitch)
-    place = (targets - x[0]) / pitch
-    low, high = place - half, place + half
-    numbers = np.arange(x.size)
-    shares = _hat_integral(high[:, None] - numbers) - _hat_integral(low[:, None] - numbers)
-    # Up to the edge of the outer pixels there is no other value than theirs.
-    inside = np.clip(np.minimum(high, x.size - 0.5) - np.maximum(low, -0.5), 0.0, None)
-    total = shares.sum(axis=1)
-    scale = np.divide(inside, total, out=np.zeros_like(total), where=total > 0.0)
-    return np.asarray(shares * (scale / (2.0 * half))[:, None])
+    old_low, old_high = _edges(old, old_pitch)
+    low, high = _edges(new, new_pitch)
+    common = np.minimum(high[:, None], old_high) - np.maximum(low[:, None], old_low)
+    return np.asarray(np.clip(common, 0.0, None) / (high - low)[:, None])
 
 
 def on_pixels(values: ArrayLike, rows: Floats, columns: Floats) -> Floats:
@@ -81,14 +72,14 @@ def picture_shift(first: ArrayLike, second: ArrayLike) -> tuple[float, float, fl
     Returns
     -------
     rows, columns : float
-        In pixels, up to a quarter of the image, to a part of a pixel; NaN where one is even.
+        In pixels, up to a quarter of the image, to a part of one; NaN where one is even.
     correlation : float
         Of the two there, over all pixels of the image.
 
     Notes
     -----
-    Where the sum of the products of both images, less their means, is largest; with a parabola
-    through its neighbours along each axis.
+    Where the sum of the products of both images, less their means, is largest; with a paraboloid
+    through its neighbours.
     """
     a, b = (_centered(np.asarray(image, dtype=np.float64)) for image in (first, second))
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
@@ -101,12 +92,9 @@ def picture_shift(first: ArrayLike, second: ArrayLike) -> tuple[float, float, fl
     reach = [max(int(_FARTHEST * n), 0) for n in a.shape]
     part = sums[tuple(slice(m - r, m + r + 1) for m, r in zip(middle, reach, strict=True))]
     top = np.unravel_index(int(np.argmax(part)), part.shape)
-    places = [int(top[k]) + middle[k] - reach[k] for k in range(2)]
-    rows, columns = (
-        places[k] - middle[k] + _vertex(np.take(sums, places[1 - k], axis=1 - k), places[k])
-        for k in range(2)
-    )
-    return float(rows), float(columns), float(part[top])
+    row, column = (int(top[k]) + middle[k] - reach[k] for k in range(2))
+    more = _vertex(sums[row - 1 : row + 2, column - 1 : column + 2])
+    return row - middle[0] + more[0], column - middle[1] + more[1], float(part[top])
 
 
 def _centered(image: Floats) -> Floats:
@@ -116,16 +104,22 @@ def _centered(image: Floats) -> Floats:
     return np.where(known, image - image[known].mean(), 0.0)
 
 
-def _vertex(line: Floats, place: int) -> float:
-    """How far the top of a parabola through a maximum and its neighbours is from it."""
-    if not 0 < place < len(line) - 1:
-        return 0.0
-    before, here, after = line[place - 1 : place + 2]
-    bent = before - 2.0 * here + after
-    return float(np.clip(0.5 * (before - after) / bent, -0.5, 0.5)) if bent < 0.0 else 0.0
+def _vertex(around: Floats) -> tuple[float, float]:
+    """How far the top of a paraboloid through a maximum and its neighbours is from it."""
+    if around.shape != (3, 3):
+        return 0.0, 0.0
+    slope = 0.5 * np.array([around[2, 1] - around[0, 1], around[1, 2] - around[1, 0]])
+    down, along = (line[0] - 2.0 * line[1] + line[2] for line in (around[:, 1], around[1]))
+    # A maximum that lies aslant has its top aside of those of its two middle lines.
+    mixed = 0.25 * (around[2, 2] - around[2, 0] - around[0, 2] + around[0, 0])
+    if not (down < 0.0 and along < 0.0 and down * along > mixed**2):
+        return 0.0, 0.0
+    rows, columns = np.linalg.solve([[down, mixed], [mixed, along]], -slope)
+    return float(np.clip(rows, -1.0, 1.0)), float(np.clip(columns, -1.0, 1.0))
 
 
-def _hat_integral(t: Floats) -> Floats:
-    """Integral of max(0, 1 - abs(u)) from -infinity to t."""
-    t = np.clip(t, -1.0, 1.0)
-    return np.where(t < 0.0, 0.5 * (1.0 + t) ** 2, 1.0 - 0.5 * (1.0 - t) ** 2)
+def _edges(centers: ArrayLike, pitch: float) -> tuple[Floats, Floats]:
+    """Lower and upper edge of each pixel."""
+    x = np.asarray(centers, dtype=np.float64)
+    half = 0.5 * abs(float(x[-1] - x[0]) / (x.size - 1) if x.size > 1 else pitch)
+    return x - half, x + half

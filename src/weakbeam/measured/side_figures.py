@@ -69,7 +69,7 @@ def side_figures(
     }
     curves = [some for motor in compared.motors if (some := _curves(compared, motor)) is not None]
     if curves:
-        figures["curves"] = compared_curves_figure(curves, titles=titles, notes=notes)
+        figures["curves"] = compared_curves_figure(curves, notes=notes)
     for motor in compared.motors:
         rows = [row for kind in _SHOWN if (row := _map_row(compared, motor, kind)) is not None]
         if rows:

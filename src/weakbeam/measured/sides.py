@@ -235,7 +235,8 @@ def _unlike(names: list[str], paths: Sequence[Path]) -> list[str]:
     if len(set(names)) < len(names):
         names = [f"{path.parent.name}/{name}" for name, path in zip(names, paths, strict=True)]
     if len(set(names)) < len(names):
-        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
+        named = enumerate(names, 1)
+        names = [f"{name} ({k})" if names.count(name) > 1 else name for k, name in named]
     return names
 
 

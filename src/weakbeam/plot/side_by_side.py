@@ -36,10 +36,11 @@ Kind = Literal["intensity", "range", "diverging"]
 _BESIDE = 3
 """Pictures that stand side by side at most."""
 
-_LEFT, _BAR, _BELOW, _ABOVE, _GAP = 13.0, 17.0, 10.0, 5.5, 11.0
-_HIGHEST = 62.0
+_LEFT, _BAR, _BELOW, _ABOVE, _GAP = 14.0, 17.0, 10.0, 5.5, 13.5
+_HIGHEST, _LOWEST = 62.0, 18.0
 _LINE, _TITLE = 2.9, 3.6
 _DECADES = 4.0
+_STRIP = 14.0
 _MARKED = 60
 """Points of a curve that are drawn as points, at most."""
 
@@ -143,34 +144,38 @@ def pictures_figure(
     boxes = _boxes(views, room)
     # Side by side with no more room between them than it takes.
     room = max(max(box[0] for box in boxes.values()), 18.0)
-    high = max(max(box[1] for box in boxes.values()), 18.0)
-    lines = sum(-(-len(row.sides) // beside) for row in rows)
-    pitch = high + _BELOW + _ABOVE
+    lines = [
+        (row, list(row.sides[start : start + beside]), start == 0)
+        for row in rows
+        for start in range(0, len(row.sides), beside)
+    ]
+    heights = [
+        max(*(boxes[side.view][1] for side in some), boxes[row.against.view][1], _LOWEST)
+        if row.against is not None
+        else max(*(boxes[side.view][1] for side in some), _LOWEST)
+        for row, some, _ in lines
+    ]
+    page = sum(heights) + len(lines) * (_BELOW + _ABOVE)
     head = 1.5 + _TITLE * len(titles) + _LINE * len(notes)
-    with paper(DOUBLE_COLUMN_MM, lines * pitch + head) as figure:
-        line = 0
-        for row in rows:
-            fields = [side.view.field(side.values) for side in row.sides]
-            norm = _norm(fields, row.kind, scale, limits)
+    with paper(DOUBLE_COLUMN_MM, page + head) as figure:
+        top = page
+        for (row, some, begins), high in zip(lines, heights, strict=True):
+            top -= _ABOVE
+            norm = _norm([side.view.field(side.values) for side in row.sides], row, scale, limits)
             colors = DIVERGING_MAP if row.kind == "diverging" else INTENSITY_MAP
-            for start in range(0, len(row.sides), beside):
-                bottom = (lines - 1 - line) * pitch + _BELOW
-                some = list(zip(row.sides, fields, strict=True))[start : start + beside]
-                for number, (side, field) in enumerate(some):
-                    left = _LEFT + number * (room + _GAP)
-                    corner, box = (left, bottom + high), boxes[side.view]
-                    axes = _panel(figure, side, field, corner, box, norm, colors)
-                _bar(figure, axes, left + box[0], bottom, high, row.label, norm)
-                line += 1
-            if row.against is not None:
-                left += room + _BAR + _GAP - 3.0
+            for number, side in enumerate(some):
+                left, box = _LEFT + number * (room + _GAP), boxes[side.view]
+                axes = _panel(figure, side, (left, top), box, norm, colors)
+            _bar(figure, axes, left + box[0], top, row.label, norm)
+            if row.against is not None and begins:
+                left = _LEFT + beside * (room + _GAP) + _BAR - 3.0
+                box = boxes[row.against.view]
                 field = row.against.view.field(row.against.values)
                 norm = _ratio_norm() if row.ratio else Normalize(*color_limits(field, True))
-                corner, box = (left, bottom + high), boxes[row.against.view]
-                axes = _panel(figure, row.against, field, corner, box, norm, DIVERGING_MAP)
-                label = row.against_label
-                _bar(figure, axes, left + box[0], bottom, high, label, norm, ratio=row.ratio)
-        _head(figure, lines * pitch, titles, notes)
+                axes = _panel(figure, row.against, (left, top), box, norm, DIVERGING_MAP)
+                _bar(figure, axes, left + box[0], top, row.against_label, norm, ratio=row.ratio)
+            top -= high + _BELOW
+        _head(figure, page, titles, notes)
     return figure
 
 
@@ -223,22 +228,21 @@ def compared_curves_figure(
     if not motors or not all(motor.curves for motor in motors):
         raise ValueError("there is no curve to draw")
     names = list(dict.fromkeys(name for motor in motors for name, _, _ in motor.curves))
-    strip = 14.0 if any(motor.difference is not None for motor in motors) else 0.0
-    high, below, wide = 42.0, 11.0, 72.0
-    pitch = high + below + (strip + 2.0 if strip else 0.0) + 3.0
+    high, below, wide = 58.0, 11.0, 72.0
+    pitch = high + below + 3.0
     legend = 3.4 * len(names) + 1.5
     head = 1.5 + _TITLE * len(titles) + _LINE * len(notes)
     top = len(motors) * pitch + legend
     with paper(DOUBLE_COLUMN_MM, top + head) as figure:
         for number, motor in enumerate(motors):
             bottom = (len(motors) - 1 - number) * pitch + below
-            lifted = bottom + (strip + 2.0 if strip else 0.0)
-            linear = add_axes(figure, 15.0, lifted, wide, high)
-            log = add_axes(figure, 107.0, bottom, wide, high + lifted - bottom)
+            lifted = 0.0 if motor.difference is None else _STRIP + 2.0
+            linear = add_axes(figure, 15.0, bottom + lifted, wide, high - lifted)
+            log = add_axes(figure, 107.0, bottom, wide, high)
             _draw_curves(linear, log, motor, names)
             lowest = linear
-            if strip and motor.difference is not None:
-                lowest = add_axes(figure, 15.0, bottom, wide, strip)
+            if motor.difference is not None:
+                lowest = add_axes(figure, 15.0, bottom, wide, _STRIP)
                 x, lost = (np.asarray(values, dtype=float) for values in motor.difference)
                 lowest.axhline(0.0, color=FAINT, linewidth=0.5)
                 lowest.plot(x, lost, color=COLORS[1], linewidth=0.8)
@@ -246,12 +250,12 @@ def compared_curves_figure(
                 lowest.set_ylabel("difference")
                 lowest.spines[["top", "right"]].set_visible(False)
                 few_ticks(lowest)
+                fold_power(lowest.yaxis)
                 linear.tick_params(labelbottom=False)
             for axes in (lowest, log):
                 axes.set_xlabel(motor.axis_label)
                 fold_power(axes.xaxis)
             fold_power(linear.yaxis)
-            fold_power(lowest.yaxis)
             if number == 0:
                 linear.legend(
                     loc="lower left",
@@ -292,10 +296,10 @@ def _draw_curves(linear: Axes, log: Axes, motor: Curves, names: Sequence[str]) -
 
 
 def _norm(
-    fields: Sequence[Floats], kind: Kind, scale: str, limits: tuple[float, float] | None
+    fields: Sequence[Floats], row: Row, scale: str, limits: tuple[float, float] | None
 ) -> Normalize:
     """One scale for all pictures of a row."""
-    if kind == "intensity":
+    if row.kind == "intensity":
         if limits is not None:
             return intensity_norm(fields[0], scale, limits)
         # A dark and a bright pixel stand for all pictures, which may have different shapes.
@@ -305,7 +309,7 @@ def _norm(
         low = darkest if darkest >= 0.5 * brightest else float(usual.vmin or 0.0)
         return intensity_norm(fields[0], scale, (low, brightest))
     together = np.concatenate([field.ravel() for field in fields])
-    return Normalize(*color_limits(together, kind == "diverging"))
+    return Normalize(*color_limits(together, row.kind == "diverging"))
 
 
 def _boxes(views: Sequence[View], room: float) -> dict[View, tuple[float, float]]:
@@ -333,7 +337,6 @@ def _ratio_norm() -> Normalize:
 def _panel(
     figure: Figure,
     side: Side,
-    field: Floats,
     corner: tuple[float, float],
     box: tuple[float, float],
     norm: Normalize,
@@ -342,7 +345,7 @@ def _panel(
     """Draw one picture below its upper left corner."""
     (left, top), (width, height) = corner, box
     axes = add_axes(figure, left, top - height, width, height)
-    side.view.draw(axes, field, norm, colors)
+    side.view.draw(axes, side.values, norm, colors)
     fit_text(axes.set_title(side.title), max(width, 24.0))
     return axes
 
@@ -351,8 +354,7 @@ def _bar(
     figure: Figure,
     axes: Axes,
     left: float,
-    bottom: float,
-    high: float,
+    top: float,
     label: str,
     norm: Normalize,
     *,
@@ -360,8 +362,8 @@ def _bar(
 ) -> None:
     """Draw the colour bar of the last picture."""
     height = axes.get_position().height * float(figure.get_size_inches()[1]) * 25.4
-    tall = max(height, 18.0)
-    place = add_axes(figure, left + 2.0, bottom + high - tall, 2.5, tall)
+    tall = max(height, _LOWEST)
+    place = add_axes(figure, left + 2.0, top - tall, 2.5, tall)
     bar = figure.colorbar(axes.images[0], cax=place)
     if ratio:
         bar.set_ticks([0.25, 0.5, 1.0, 2.0, 4.0], labels=["¼", "½", "1", "2", "4"])
