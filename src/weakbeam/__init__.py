@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weakbeam.imaging.labelled import LabelledArray
     from weakbeam.io.foreign import read_scan
     from weakbeam.measured.maps import map_scan
+    from weakbeam.measured.side_by_side import compare
     from weakbeam.run.record import Record, record
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Run": "weakbeam.run.simulate",
     "RunError": "weakbeam.errors",
     "center_of_mass": "weakbeam.run.simulate",
+    "compare": "weakbeam.measured.side_by_side",
     "map_scan": "weakbeam.measured.maps",
     "q_field": "weakbeam.run.simulate",
     "read_scan": "weakbeam.io.foreign",
@@ -45,6 +47,7 @@ __all__ = [
     "Run",
     "RunError",
     "center_of_mass",
+    "compare",
     "map_scan",
     "q_field",
     "read_scan",

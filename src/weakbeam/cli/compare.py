@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 _TABLE = "comparison.csv"
 
-_FLAGS = {**FLAGS, "align_peaks": "--align-peaks"}
+_FLAGS = {
+    **FLAGS,
+    "align_peaks": "--align-peaks",
+    "floor": "--floor",
+    "threshold": "--threshold",
+}
 
 
 @click.command()
@@ -175,7 +180,7 @@ def compare(
         )
     for side in compared.sides:
         for warning in () if side.mapped is None else side.mapped.warnings:
-            click.echo(f"weakbeam: {warning}", err=True)
+            click.echo(f"weakbeam: {text_with_flags(warning, _FLAGS)}", err=True)
     pictures = {}
     if suffix != "none":
         from weakbeam.measured.side_figures import side_figures

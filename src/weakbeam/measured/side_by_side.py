@@ -29,6 +29,9 @@ POSITIONS = ("com", "peak")
 COMPARED_MAPS = ("com", "fwhm", "fwhm_half", "peak", "skewness", "kurtosis")
 """Maps of a motor of which there are numbers."""
 
+_DIGITS = 8
+"""Digits after the point that are told of a shift."""
+
 _SAME = 1e-3
 """Part of a pixel by which the places of two grids may differ and still be the same."""
 
@@ -219,7 +222,8 @@ def compare(
         where one is in counts and the other is not.
     pairs : mapping of str to str, optional
         For motors of the first those of the others, where their names differ; ``"-mu"`` for one
-        that turns the other way. Where either has a single motor of its own these are a pair.
+        that turns the other way. Where either has a single motor of its own, both of which turn
+        the sample or neither, these are a pair.
     frame : int, optional
         A frame of the first scan, beside which stand the frames of the others taken nearest to
         its place, after the shift. By default images are integrals over the scan.
@@ -287,7 +291,7 @@ def _paired(
             taken.add(motor)
     lone = [motor for motor in first.motors if motor not in found]
     others = [motor for motor in side.motors if motor not in taken]
-    if len(lone) == len(others) == 1 and _unit(first, lone[0]) == _unit(side, others[0]):
+    if len(lone) == len(others) == 1 and _kind(first, lone[0]) == _kind(side, others[0]):
         found[lone[0]] = (others[0], 1)
         notes.append(f"{side.letter}: {others[0]} is compared with {lone[0]} of {first.letter}")
         lone, others = [], []
@@ -324,6 +328,7 @@ def _shifts(first: Side, side: Side, match: Match, notes: list[str]) -> dict[str
 def shown_shift(side: Side, motor: str, shift: float) -> str:
     """A shift of a motor of a side with its unit; of angles in mrad as well."""
     unit = _unit(side, motor)
+    shift = round(shift, _DIGITS) + 0.0
     text = f"{shift:+.6g} {unit}".rstrip()
     if unit == "deg":
         text += f" ({1e3 * math.radians(shift):+.5g} mrad)"
@@ -560,6 +565,12 @@ def _map(side: Side, match: Match, motor: str, kind: str) -> Floats | None:
     if kind in POSITIONS:
         return np.asarray(sign * values + match.shifts.get(motor, 0.0))
     return np.asarray(sign * values) if kind in _MIRRORED else values
+
+
+def _kind(side: Side, motor: str) -> tuple[str, bool]:
+    """Unit of a motor, and whether it turns the sample: only motors of a kind are a pair."""
+    assert side.mapped is not None
+    return _unit(side, motor), motor in side.mapped.orientation
 
 
 def _unit(side: Side, motor: str) -> str:
