@@ -88,6 +88,11 @@ def test_a_file_of_maps_is_drawn_as_it_was(weakbeam, request, tmp_path, source):
         assert (made / name).read_bytes() == (again / name).read_bytes(), name
 
 
+def test_the_folder_of_a_run_stands_for_its_file(weakbeam, run, tmp_path):
+    result = weakbeam("show", run.parent, "-o", tmp_path, "--frame", 2)
+    assert names(result) == ["frame_0002.png"]
+
+
 def test_a_file_of_maps_has_no_frames(weakbeam, measured, tmp_path):
     weakbeam("maps", measured, "-o", tmp_path / "made", "--format", "none")
     result = weakbeam("show", tmp_path / "made/maps.h5", "--frame", 0)

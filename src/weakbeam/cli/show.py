@@ -239,6 +239,10 @@ def _source(files: tuple[Path, ...]) -> Path:
 
     if len(files) > 1 and not all(is_edf(name) for name in files):
         raise InputError("FILE", " ".join(map(str, files)), "must be one file, or EDF images")
+    if files[0].is_dir():
+        from weakbeam.measured.sides import named_file
+
+        return named_file(files[0])
     return files[0]
 
 

@@ -12,7 +12,8 @@ from weakbeam.analysis.curve_alignment import Curve
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES
 from weakbeam.core.arrays import Floats
 from weakbeam.measured.figures import symbol
-from weakbeam.measured.side_by_side import POSITIONS, Compared
+from weakbeam.measured.matching import POSITIONS, unit_of
+from weakbeam.measured.side_by_side import Compared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def _map_row(compared: Compared, motor: str, kind: str) -> Row | None:
     maps = [values for values in found if values is not None]
     if len(maps) < len(sides):
         return None
-    unit = _unit(compared, motor) if kind in ANGULAR else ""
+    unit = unit_of(compared.sides[0], motor) if kind in ANGULAR else ""
     place = kind in POSITIONS
     middle = _rounded(float(np.nanmedian(maps[0]))) if place else 0.0
     factor, shown = _scale([values - middle for values in maps], unit)
@@ -138,7 +139,7 @@ def _curves(compared: Compared, motor: str) -> Curves | None:
     curves = [curve for curve in found if curve is not None]
     if len(curves) < len(sides):
         return None
-    unit = _unit(compared, motor)
+    unit = unit_of(compared.sides[0], motor)
     middle = _rounded(curves[0].middle) if unit == "deg" else 0.0
     factor, shown = (1e3 * math.radians(1.0), "mrad") if unit == "deg" else (1.0, unit)
     lines = [
@@ -167,11 +168,6 @@ def _difference(
     first, second = curves
     lost = brighter * second.at(first.positions) - first.intensity
     return factor * (first.positions - middle), lost
-
-
-def _unit(compared: Compared, motor: str) -> str:
-    mapped = compared.sides[0].mapped
-    return "" if mapped is None else mapped.scan.units[motor]
 
 
 def _rounded(value: float) -> float:

@@ -245,10 +245,14 @@ def _place(text: str) -> tuple[Path, str | None, int | None]:
     parts = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text, re.S)
     assert parts is not None
     name, entry, frame = parts.groups()
-    path = Path(name)
-    if path.is_dir():
-        path = next((path / file for file in _OF_RUNS if (path / file).is_file()), path)
-    return path, entry or None, None if frame is None else int(frame)
+    return named_file(Path(name)), entry or None, None if frame is None else int(frame)
+
+
+def named_file(path: Path) -> Path:
+    """The file that is meant by the folder of a run or of maps; any other path as it is."""
+    if not path.is_dir():
+        return path
+    return next((path / file for file in _OF_RUNS if (path / file).is_file()), path)
 
 
 def _read(
