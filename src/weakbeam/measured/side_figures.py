@@ -154,9 +154,10 @@ def _curves(compared: Compared, motor: str) -> Curves | None:
     of = sides[0].curve_unit(motor)
     return Curves(
         f"{name} ({shown})" if shown else name,
-        f"mean intensity of the pixels ({of})" if of else "mean intensity of the pixels",
+        f"mean intensity ({of})" if of else "mean intensity",
         lines,
         _difference(curves, factor, middle, compared.matches[1].factor),
+        f"{sides[1].letter} − {sides[0].letter}",
     )
 
 

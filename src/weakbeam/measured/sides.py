@@ -318,7 +318,7 @@ def _of_maps(
     experiment: Mapping[str, Any] | None,
 ) -> Side:
     steps = _steps_of(mapped)
-    what = "integrated over the scan" if steps else "sum of the frames"
+    what = "whole scan" if steps else "all frames"
     return Side(
         name,
         name,

@@ -193,12 +193,15 @@ class Curves:
         Name, increasing positions and intensities of each.
     difference : ((n,) array_like, (n,) array_like), optional
         Positions, and second less first.
+    difference_label : str
+        What it is called.
     """
 
     axis_label: str
     intensity_label: str
     curves: Sequence[tuple[str, ArrayLike, ArrayLike]]
     difference: tuple[ArrayLike, ArrayLike] | None = None
+    difference_label: str = "B − A"
 
 
 def compared_curves_figure(
@@ -247,7 +250,7 @@ def compared_curves_figure(
                 lowest.axhline(0.0, color=FAINT, linewidth=0.5)
                 lowest.plot(x, lost, color=COLORS[1], linewidth=0.8)
                 lowest.set_xlim(linear.get_xlim())
-                lowest.set_ylabel("difference")
+                lowest.set_ylabel(motor.difference_label)
                 lowest.spines[["top", "right"]].set_visible(False)
                 few_ticks(lowest)
                 fold_power(lowest.yaxis)
