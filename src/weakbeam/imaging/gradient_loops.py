@@ -5,13 +5,51 @@ from __future__ import annotations
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.core.compiled import compiled
+from weakbeam.core.compiled import compiled, inlined
 
 _TILE = 256
 """Points at once: what compiled loops keep of them fits in the fastest memory."""
 
 NOWHERE = 1e3
 """Value of q given to points that do not diffract: far outside any acceptance."""
+
+
+@inlined
+def change_of_q(
+    x_row: tuple[float, float, float],
+    y_row: tuple[float, float, float],
+    z_row: tuple[float, float, float],
+    q0x: float,
+    q0y: float,
+    q0z: float,
+) -> tuple[float, float, float, bool]:
+    r"""Change :math:`-F^{-T} \beta^T \hat q_0`, in the frame of β, and whether there is one.
+
+    Parameters
+    ----------
+    x_row, y_row, z_row : tuple of 3 float
+        The rows of β.
+    q0x, q0y, q0z : float
+        Unit diffraction vector.
+    """
+    bxx, bxy, bxz = x_row
+    byx, byy, byz = y_row
+    bzx, bzy, bzz = z_row
+    fxx, fyy, fzz = 1.0 + bxx, 1.0 + byy, 1.0 + bzz
+    # Rows of the cofactor matrix, which is F^-T det F.
+    cxx, cxy, cxz = fyy * fzz - byz * bzy, byz * bzx - byx * fzz, byx * bzy - fyy * bzx
+    cyx, cyy, cyz = bxz * bzy - bxy * fzz, fxx * fzz - bxz * bzx, bxy * bzx - fxx * bzy
+    czx, czy, czz = bxy * byz - bxz * fyy, bxz * byx - fxx * byz, fxx * fyy - bxy * byx
+    det = fxx * cxx + bxy * cxy + bxz * cxz
+    px = q0x * bxx + q0y * byx + q0z * bzx
+    py = q0x * bxy + q0y * byy + q0z * bzy
+    pz = q0x * bxz + q0y * byz + q0z * bzz
+    scale = -1.0 / det
+    x = scale * (cxx * px + cxy * py + cxz * pz)
+    y = scale * (cyx * px + cyy * py + cyz * pz)
+    z = scale * (czx * px + czy * py + czz * pz)
+    # Infinite or undefined components fail this comparison too.
+    return x, y, z, det > 0.0 and abs(x) + abs(y) + abs(z) < NOWHERE
 
 
 @compiled
@@ -49,23 +87,8 @@ def q_from_gradient(gradient: Floats, q0: Floats, rotation: Floats, q: Floats) -
             for p in range(row.size):
                 b[k, p] = row[p]
         for p in range(stop - start):
-            fxx, fxy, fxz = 1.0 + b[0, p], b[1, p], b[2, p]
-            fyx, fyy, fyz = b[3, p], 1.0 + b[4, p], b[5, p]
-            fzx, fzy, fzz = b[6, p], b[7, p], 1.0 + b[8, p]
-            # Rows of the cofactor matrix, which is F^-T det F.
-            cxx, cxy, cxz = fyy * fzz - fyz * fzy, fyz * fzx - fyx * fzz, fyx * fzy - fyy * fzx
-            cyx, cyy, cyz = fxz * fzy - fxy * fzz, fxx * fzz - fxz * fzx, fxy * fzx - fxx * fzy
-            czx, czy, czz = fxy * fyz - fxz * fyy, fxz * fyx - fxx * fyz, fxx * fyy - fxy * fyx
-            det = fxx * cxx + fxy * cxy + fxz * cxz
-            px = q0x * b[0, p] + q0y * b[3, p] + q0z * b[6, p]
-            py = q0x * b[1, p] + q0y * b[4, p] + q0z * b[7, p]
-            pz = q0x * b[2, p] + q0y * b[5, p] + q0z * b[8, p]
-            scale = -1.0 / det
-            x = scale * (cxx * px + cxy * py + cxz * pz)
-            y = scale * (cyx * px + cyy * py + cyz * pz)
-            z = scale * (czx * px + czy * py + czz * pz)
-            # Infinite or undefined components fail this comparison too.
-            good = det > 0.0 and abs(x) + abs(y) + abs(z) < NOWHERE
+            row_x, row_y = (b[0, p], b[1, p], b[2, p]), (b[3, p], b[4, p], b[5, p])
+            x, y, z, good = change_of_q(row_x, row_y, (b[6, p], b[7, p], b[8, p]), q0x, q0y, q0z)
             out[0, p] = r00 * x + r01 * y + r02 * z if good else NOWHERE
             out[1, p] = r10 * x + r11 * y + r12 * z if good else NOWHERE
             out[2, p] = r20 * x + r21 * y + r22 * z if good else NOWHERE
