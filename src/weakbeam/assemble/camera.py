@@ -10,7 +10,7 @@ import numpy as np
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.errors import InputError, naming
-from weakbeam.experiment import Experiment, Reflection
+from weakbeam.experiment import Experiment
 from weakbeam.experiment.camera import Camera, CameraFile, camera_preset, read_camera_file
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.vertical_rays import vertical_rays
@@ -31,7 +31,7 @@ FLAT_COUNTS = 2.0e4
 _UM_PER_ANGSTROM = 1e-4
 
 
-def upright(experiment: Experiment, reflection: Reflection, rays: RayGrid) -> RayGrid:
+def upright(experiment: Experiment, geometry_name: str, rays: RayGrid) -> RayGrid:
     """Put the points of every pixel where dfxm-geo takes them, one above the other.
 
     Raises
@@ -41,7 +41,7 @@ def upright(experiment: Experiment, reflection: Reflection, rays: RayGrid) -> Ra
     """
     key, camera, beam = "compatibility.dfxm_geo_projection", experiment.camera, experiment.beam
     for value, only, name in (
-        (reflection.geometry, "symmetric", "reflection.geometry"),
+        (geometry_name, "symmetric", "reflection.geometry"),
         (camera.plane, "vertical", "camera.plane"),
         (beam.profile, "gaussian", "beam.profile"),
     ):

@@ -190,6 +190,19 @@ class Setup:
         kernel = trace(rays, table.rays, table.bins, seed=table.seed, conditions=self.conditions)
         return replace(self, kernel=kernel, tracing=None)
 
+    def with_instrument(self, experiment: Experiment) -> Setup:
+        """The same crystal and reflection, seen with the instrument and the scan of an experiment.
+
+        Crystal, reflection and photon energy of it must be those that the setup was made of, and
+        the acceptance, where that is a table, stays as it is.
+
+        Raises
+        ------
+        InputError
+            If the instrument is impossible.
+        """
+        return replace(self, **_instrument_of(experiment, self.geometry, self.geometry_name))
+
     def field_at(self, z: float = 0.0, workers: int | None = None) -> DisplacementGradientField:
         """The deformation of the crystal, in the sample frame.
 
@@ -282,16 +295,8 @@ def _setup(resolved: ResolvedReflection, defects: Defects) -> Setup:
     experiment, reflection = resolved.of.experiment, resolved.reflection
     geometry, motors, notes = resolved.setting
     notes = x_axis_notes(experiment, resolved.of.crystal, reflection, resolved.key) + notes
-    acceptance: AcceptanceDensity
-    acceptance = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
-    optics = acceptance.optics
-    if reflection.geometry != "symmetric":
-        acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
-    positions, strained = _positions(experiment), experiment.scan.strain.moving
     with naming(f"{resolved.key}.hkl", list(reflection.hkl)):
-        smooth, grids = ray_grids(experiment, geometry)
-    if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
-        smooth, grids = None, (upright(experiment, reflection, grids[0]),)
+        instrument = _instrument_of(experiment, geometry, reflection.geometry)
     table = experiment.acceptance
     tracing = table.method == "ray-trace"
     setup = Setup(
@@ -302,27 +307,45 @@ def _setup(resolved: ResolvedReflection, defects: Defects) -> Setup:
         sample_from_crystal=resolved.sample_from_crystal,
         geometry=geometry,
         motors=motors,
-        beam=profile_of(experiment),
-        optics=optics,
-        acceptance=acceptance,
         kernel=None,
         tracing=Tracing(table.rays, table.bins, table.seed) if tracing else None,
-        vignetting=vignetting_of(experiment),
         defects=defects,
-        grids=grids,
-        smooth_grid=smooth,
-        positions=positions,
-        scans=tuple(
-            detector_scans(
-                positions, PHI_PER_ARM if strained else 0.0, experiment.scan.order == "zigzag"
-            )
-        ),
-        detector=detector_of(experiment, geometry, optics),
         notes=notes,
+        **instrument,
     )
     if table.method == "kernel":
         return replace(setup, kernel=_kernel(str(table.file), setup.conditions))
     return setup
+
+
+def _instrument_of(
+    experiment: Experiment, geometry: DiffractionGeometry, geometry_name: str
+) -> dict[str, Any]:
+    """What follows from the tables of the instrument and the scan: those fields of a `Setup`."""
+    acceptance: AcceptanceDensity
+    acceptance = acceptance_of(experiment, geometry.theta, motion_of(experiment, geometry))
+    optics = acceptance.optics
+    if geometry_name != "symmetric":
+        acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
+    positions, strained = _positions(experiment), experiment.scan.strain.moving
+    smooth, grids = ray_grids(experiment, geometry)
+    if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
+        smooth, grids = None, (upright(experiment, geometry_name, grids[0]),)
+    return {
+        "beam": profile_of(experiment),
+        "optics": optics,
+        "acceptance": acceptance,
+        "vignetting": vignetting_of(experiment),
+        "grids": grids,
+        "smooth_grid": smooth,
+        "positions": positions,
+        "scans": tuple(
+            detector_scans(
+                positions, PHI_PER_ARM if strained else 0.0, experiment.scan.order == "zigzag"
+            )
+        ),
+        "detector": detector_of(experiment, geometry, optics),
+    }
 
 
 def _kernel(file: str, belongs_to: Mapping[str, Any]) -> Kernel:

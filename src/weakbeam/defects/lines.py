@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -186,7 +187,7 @@ class StraightLines:
             self.core_radii[rows],
         )
 
-    @property
+    @cached_property
     def axes(self) -> Floats:
         """Unit vectors x (edge part of b), y = t × x and z = t of each line, (n, 3, 3), as rows.
 

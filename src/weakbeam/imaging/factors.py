@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -52,8 +53,12 @@ class FactorPair:
     roll: RollFactor
 
 
+@lru_cache(maxsize=4)
 def factor_pairs(factors: AcceptanceFactors) -> tuple[FactorPair, ...]:
     """The acceptance, relative to the peak of the open instrument, as a sum of products.
+
+    The last ones are kept: a spline takes a quarter of a second, and images that differ in other
+    things share it.
 
     Parameters
     ----------

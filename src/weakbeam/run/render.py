@@ -16,9 +16,10 @@ from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.slip import burgers_vector, line_of_character
-from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.tilt import TiltGradient
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.scan import Layer
@@ -47,6 +48,25 @@ class Condition:
     chi: float
     two_theta: float
     z: float
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What images show besides the dislocations and the instrument.
+
+    Parameters
+    ----------
+    tilt : TiltGradient, optional
+        How the lattice is bent, sample frame of the first reflection.
+    light : (rows, columns) ndarray of float32, optional
+        Factor on the light that falls on what each pixel of the unturned image sees.
+    drift : (2,) ndarray, optional
+        Way of the sample; see :meth:`Renderer.ways`.
+    """
+
+    tilt: TiltGradient | None = None
+    light: Floats32 | None = None
+    drift: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -84,32 +104,65 @@ class Renderer:
         self, experiment: Experiment, workers: int | None = None, precise: bool = True
     ) -> None:
         self.experiment = experiment.model_copy(update={"defects": ()})
-        self.setups = tuple(setup.traced() for setup in assemble_all(self.experiment))
-        if not precise:
-            self.setups = tuple(
-                replace(setup, grids=setup.grids[: max(1, len(setup.grids) - 1)])
-                for setup in self.setups
-            )
+        self._precise = precise
+        setups = tuple(setup.traced() for setup in assemble_all(self.experiment))
+        self.setups = self._sampled(setups)
         self._crystal = self.setups[0].crystal
         medium = self._crystal.medium
         self._media = [medium.turned(setup.sample_from_crystal) for setup in self.setups]
         self.workers = worker_count(workers)
+        self._middles: dict[int, Floats] = {}
+        self._arrange(None)
+
+    def with_instrument(self, experiment: Experiment) -> Renderer:
+        """Return a renderer of the same crystal and reflections seen with another instrument.
+
+        That takes some milliseconds only.
+
+        Parameters
+        ----------
+        experiment : Experiment
+            Its beam, objective, camera and scan hold, in scans of as many frames; the rest must be
+            that of this renderer. A table of the acceptance stays.
+
+        Raises
+        ------
+        InputError
+            If the instrument is impossible.
+        """
+        other = copy(self)
+        other.experiment = experiment.model_copy(update={"defects": ()})
+        other.setups = self._sampled([setup.with_instrument(experiment) for setup in self.setups])
+        same = _what_rays_need(experiment) == _what_rays_need(self.experiment)
+        other._arrange(self._stages if same else None)
+        return other
+
+    def _sampled(self, setups: Sequence[Setup]) -> tuple[Setup, ...]:
+        """The setups, without their finest samples if images need not be precise."""
+        if self._precise:
+            return tuple(setups)
+        return tuple(replace(s, grids=s.grids[: max(1, len(s.grids) - 1)]) for s in setups)
+
+    def _arrange(self, known: Sequence[_Stage] | None) -> None:
+        """List the conditions and what makes their frames; engines that are known serve again."""
+        engines = {(stage.reflection, stage.layer.z): stage.engine for stage in known or ()}
         conditions: list[Condition] = []
         self._stages: list[_Stage] = []
         for number, setup in enumerate(self.setups):
             for scan in setup.scans:
                 at = {m: scan.motor_positions(m) for m in ("phi", "chi", "two_theta", "z")}
                 for layer in scan.layers(setup.geometry):
-                    tolerance = 1.0 if precise else _NOISY_TOLERANCE
-                    engine = setup.engine(layer.z, 1, perfect=True, tolerance=tolerance)
+                    tolerance = 1.0 if self._precise else _NOISY_TOLERANCE
+                    engine = engines.get((number, layer.z)) or setup.engine(
+                        layer.z, 1, perfect=True, tolerance=tolerance
+                    )
                     numbers = len(conditions) + np.asarray(layer.frames)
                     self._stages.append(_Stage(engine, layer, setup, number, numbers))
                 conditions += [
                     Condition(number, *(float(at[m][k]) for m in at)) for k in range(scan.frames)
                 ]
-        self.conditions = tuple(conditions)
+        self.conditions = self._all_conditions = tuple(conditions)
         self._total, self._numbers = len(conditions), np.arange(len(conditions))
-        self._middles: dict[int, Floats] = {}
 
     def chosen(
         self, numbers: Sequence[int], middles_px: Mapping[int, Sequence[float]] | None = None
@@ -210,13 +263,15 @@ class Renderer:
             crystal.core_radii(vector),
         )
 
-    def image(self, lines: StraightLines) -> Floats32:
+    def image(self, lines: StraightLines, surroundings: Surroundings | None = None) -> Floats32:
         """Frames of a crystal with some dislocations.
 
         Parameters
         ----------
         lines : StraightLines
             In the sample frame of the first reflection; µm.
+        surroundings : Surroundings, optional
+            Light and lattice that are not even, and a sample that moves.
 
         Returns
         -------
@@ -224,12 +279,64 @@ class Renderer:
             Intensity relative to the perfect crystal at its Bragg setting, blurred, turned, binned
             and cut by the camera but not counted.
         """
+        about = surroundings or Surroundings()
+        ways = None if about.drift is None else self.ways(about.drift)
         frames = np.empty((self._total, *self.shape), np.float32)
         for stage in self._stages:
-            engine = stage.engine.with_field(self._field(lines, stage))
-            images = engine.images(stage.layer.rock_shifts, stage.layer.roll_shifts)
-            frames[stage.numbers] = stage.setup.detector.image(images)
+            shifts = stage.layer.rock_shifts, stage.layer.roll_shifts
+            if ways is None:
+                engine = stage.engine.with_field(self._field(lines, stage, about.tilt))
+                images = engine.images(*shifts)
+            else:
+                images = np.stack(
+                    [
+                        self._moved_frame(lines, stage, about.tilt, ways[number], place)
+                        for place, number in np.ndenumerate(stage.numbers)
+                    ]
+                ).reshape(*stage.numbers.shape, *stage.engine.shape)
+            lit = images if about.light is None else images * about.light
+            frames[stage.numbers] = stage.setup.detector.image(lit)
         return frames[self._numbers]
+
+    def _moved_frame(
+        self,
+        lines: StraightLines,
+        stage: _Stage,
+        tilt: TiltGradient | None,
+        way: Floats,
+        place: tuple[int, ...],
+    ) -> Floats32:
+        """The frame at a place (roll, rock) of a stage, of a sample that has moved."""
+        moved = replace(lines, positions=lines.positions + way)
+        field = self._field(moved, stage, None if tilt is None else tilt.moved(way))
+        (j, i), layer = place, stage.layer
+        rock, roll = layer.rock_shifts[i : i + 1], layer.roll_shifts[j : j + 1]
+        frame: Floats32 = stage.engine.with_field(field).images(rock, roll)[0, 0]
+        return frame
+
+    def ways(self, drift: ArrayLike) -> Floats:
+        """How far the sample has moved under each condition.
+
+        Parameters
+        ----------
+        drift : (2,) array_like
+            Way along x and y of the laboratory (µm) from the first frame of each reflection, for
+            which the sample is aligned anew, to its last one.
+
+        Returns
+        -------
+        (conditions, 3) ndarray
+            In µm, sample frame of the first reflection.
+        """
+        across = np.array([*np.asarray(drift, dtype=np.float64), 0.0])
+        ways = np.empty((self._total, 3))
+        of = np.array([condition.reflection for condition in self._all_conditions])
+        for number, setup in enumerate(self.setups):
+            mine = np.flatnonzero(of == number)
+            share = np.linspace(0.0, 1.0, len(mine)) if len(mine) > 1 else np.zeros(1)
+            way = self.turn(number).T @ setup.geometry.lab_from_sample.T @ across
+            ways[mine] = share[:, None] * way
+        return ways
 
     def images(self, many: Iterable[StraightLines]) -> Iterator[Floats32]:
         """Frames of many crystals, in their order; see :meth:`image`.
@@ -259,10 +366,22 @@ class Renderer:
         setups = self.setups
         return setups[reflection].sample_from_crystal @ setups[0].sample_from_crystal.T
 
-    def _field(self, lines: StraightLines, stage: _Stage) -> DisplacementGradientField:
-        """The field of lines, carried to where the images of a stage are taken."""
+    def _field(
+        self, lines: StraightLines, stage: _Stage, tilt: TiltGradient | None
+    ) -> DisplacementGradientField:
+        """The field of lines and lattice, carried to where the images of a stage are taken."""
         if stage.reflection > 0:
-            lines = lines.turned(self.turn(stage.reflection))
+            turn = self.turn(stage.reflection)
+            lines, tilt = lines.turned(turn), None if tilt is None else tilt.turned(turn)
         if stage.reflection in self._middles:
-            lines = replace(lines, positions=lines.positions - self._middles[stage.reflection])
-        return field_of(lines, self._media[stage.reflection])
+            middle = self._middles[stage.reflection]
+            lines = replace(lines, positions=lines.positions - middle)
+            tilt = None if tilt is None else tilt.moved(-middle)
+        field = field_of(lines, self._media[stage.reflection])
+        return field if tilt is None else Superposition((field, tilt))
+
+
+def _what_rays_need(experiment: Experiment) -> tuple[object, ...]:
+    """The tables that engines are made of; what blurs the image comes after them."""
+    camera = experiment.camera.replace(psf_px=None)
+    return experiment.beam, experiment.objective, camera

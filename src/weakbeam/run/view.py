@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -123,8 +124,11 @@ class View:
         return np.stack([start + low * step, start + high * step])
 
     def _pixels_of(self, displacement: Floats) -> Floats:
-        steps = np.stack([self.row_step, self.column_step])
-        return np.asarray(displacement @ np.linalg.pinv(steps))
+        return np.asarray(displacement @ self._pixel_of_point)
+
+    @cached_property
+    def _pixel_of_point(self) -> Floats:
+        return np.asarray(np.linalg.pinv(np.stack([self.row_step, self.column_step])))
 
 
 def view_of(setup: Setup, first: Setup, z: float) -> View:
