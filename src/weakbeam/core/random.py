@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled, inlined
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -107,3 +107,11 @@ def normal_quantiles(p: Floats, x: Floats) -> None:
     for i in tails[:count]:
         tail = lower_quantile(min(p[i], 1.0 - p[i]))
         x[i] = tail if p[i] < 0.5 else -tail
+
+
+@compiled
+def uniforms(start: np.uint64, numbers: Ints, u: Floats) -> None:
+    """Fill u with those of SplitMix64 at places of its sequence, from 0 to below 1."""
+    for i in range(len(numbers)):
+        bits = mixed(start + np.uint64(numbers[i]) * STEP) >> np.uint64(11)
+        u[i] = np.float64(bits) * 2.0**-53

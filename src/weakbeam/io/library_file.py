@@ -30,6 +30,7 @@ from weakbeam.io.chunks import (
 )
 from weakbeam.io.diskerrors import creation_error, disk_reason
 from weakbeam.io.entry import Description, Entry, Fields
+from weakbeam.io.guard import telling_damage
 from weakbeam.io.reading import entry_names, opened, read_configuration
 from weakbeam.io.scanfile import ScanFile
 from weakbeam.io.targets import LIBRARY, claim
@@ -42,6 +43,8 @@ LABELS = "labels"
 
 TRACES = "traces"
 """Group of each entry of a training set that tells where the lines appear in its frames."""
+
+_RATIOS = f"{LABELS}/signal_to_noise"
 
 _READ_AT_ONCE = 16
 
@@ -91,6 +94,20 @@ class LibraryFile(ScanFile):
         except (OSError, RuntimeError) as error:
             raise RunError(f"{self.path}: labels not written ({disk_reason(error)})") from error
 
+    def write_rows(self, index: int, name: str, first: int, rows: NDArray[Any]) -> None:
+        """Write numbers of frames one after another into a dataset among the labels.
+
+        Raises
+        ------
+        RunError
+            If the disk is full or the file cannot be written for another reason.
+        """
+        try:
+            dataset = self._file[f"{bliss.entry_name(index)}/{LABELS}/{name}"]
+            dataset[first : first + len(rows)] = rows
+        except (OSError, RuntimeError) as error:
+            raise RunError(f"{self.path}: labels not written ({disk_reason(error)})") from error
+
     def add_fields(self, index: int, name: str, fields: Fields) -> None:
         """Write fields into a group of an entry, which is made if need be.
 
@@ -120,6 +137,8 @@ def new_library(
 ) -> Iterator[LibraryFile]:
     """Write a library, which appears under its name when it is complete.
 
+    Before that its name ends in ``.new``. Ctrl-C leaves it there, to be gone on with.
+
     Parameters
     ----------
     path : path
@@ -145,6 +164,7 @@ def new_library(
     advice = "overwrite it or choose another folder"
     path = claim(path, LIBRARY, overwrite=overwrite, advice=advice)
     part = path.with_name(path.name + ".new")
+    is_interrupted = False
     try:
         with LibraryFile.create(
             part,
@@ -160,8 +180,12 @@ def new_library(
             part.replace(path)
         except OSError as error:
             raise creation_error(path, error) from None
+    except KeyboardInterrupt:
+        is_interrupted = True
+        raise
     finally:
-        part.unlink(missing_ok=True)
+        if not is_interrupted:
+            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +237,90 @@ class StoredImages:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         frames = self[:]
         return frames if dtype is None else frames.astype(dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTraining:
+    """What an unfinished training set holds.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    entries : tuple of str
+        Its entries, one for each condition.
+    count : int
+        Images that are complete: the first ones.
+    labels : bool
+        Whether there are labels that are images.
+    """
+
+    path: Path
+    entries: tuple[str, ...]
+    count: int
+    labels: bool
+
+    def read(
+        self, number: int
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+        """Frames, contributions and masks of an image under each condition, and its ratios.
+
+        Raises
+        ------
+        RunError
+            If they cannot be read.
+        """
+        with telling_damage(self.path, "resume"), opened(self.path) as file:
+            stacks = [
+                [file[f"{entry}/{place}"][number] for entry in self.entries]
+                for place in self._places
+            ]
+            frames, *labels = [np.stack(stack) for stack in stacks]
+            if not self.labels:
+                nothing = (len(self.entries), 0, *frames.shape[1:])
+                return frames, np.zeros(nothing, np.float16), np.zeros(nothing, np.uint8), None
+            return frames, labels[0], labels[1], file[f"{self.entries[0]}/{_RATIOS}"][number]
+
+    @property
+    def _places(self) -> list[str]:
+        places = [f"instrument/{bliss.DETECTOR}/image"]
+        return places + [f"{LABELS}/contribution", f"{LABELS}/mask"] * self.labels
+
+
+def stored_training(path: Path, configuration: str, labels: bool = True) -> StoredTraining | None:
+    """Look at an unfinished training set.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    configuration : str
+        The experiment (TOML) that it must be of.
+    labels : bool
+        Whether it has labels that are images.
+
+    Returns
+    -------
+    StoredTraining or None
+        None if nothing of it can be used.
+
+    Raises
+    ------
+    InputError
+        If it is of another experiment.
+    """
+    try:
+        found = read_configuration(path)
+        entries = tuple(entry_names(path))
+        with opened(path) as file:
+            done = [guard.numbers(file[entry], "progress/frame_done") for entry in entries]
+            complete = np.logical_and.reduce([marks > 0 for marks in done])
+    except (InputError, KeyError, OSError, RuntimeError):
+        return None
+    if found != configuration:
+        raise InputError("resume", str(path), "is of another experiment")
+    count = len(complete) if complete.all() else int(np.argmin(complete))
+    return StoredTraining(path, entries, count, labels)
 
 
 def read_tables(path: str | os.PathLike[str]) -> tuple[str, dict[str, Table], StoredImages]:

@@ -340,6 +340,7 @@ COMPARED = starting_with("the table of a comparison", "quantity,of,against,")
 TEMPLATE = Kind("a template", _is_template)
 MATCH = Kind("a match", _json("verdict", "candidates"))
 STUDY = Kind("a study", _json("types", "twins", "told_apart"))
+TRAINING_INDEX = Kind("the index of a training set", _json("format", "shards"))
 TYPES = starting_with("the table of a study", "type,plane,burgers,")
 TASKS = starting_with("the table of a sweep", "number,status,id,")
 
