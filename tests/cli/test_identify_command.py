@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -79,6 +80,66 @@ def test_modes_and_seeds(weakbeam, tmp_path):
     assert "48 images of 48 types of dislocations, 2 frames each" in result.out
 
 
+def test_a_training_set_in_parts_and_shards(weakbeam, tmp_path):
+    options = ["--mode", "multi", "--set=identify.images=5", "--split", "0.4/0.4/0.2"]
+    place = ["-o", tmp_path / "deep" / "set"]
+    shards = ["--format", "webdataset", "--set=identify.images_per_shard=2"]
+    result = weakbeam("identify", "generate", *SMALL, *options, *shards, "--dry-run", *place)
+    assert result.status == 0, result.err
+    assert "# images   5 of 8 x 12 pixels\n" in result.out
+    assert re.search(r"# types    48 types of dislocations, 36 visible, \d+ classes", result.out)
+    assert re.search(
+        r"# split    \d to train with, \d to validate with, \d to test with", result.out
+    )
+    assert re.search(
+        r"# files    [345] shards\n# disk     about .* GB\n# time     about", result.out
+    )
+    assert not (tmp_path / "deep").exists()
+    result = weakbeam("identify", "generate", *SMALL, *options, *shards, *place)
+    assert result.status == 0, result.err
+    last = result.out.splitlines()[-1]
+    assert re.search(r"training.json: 5 images of 48 types of dislocations in .* s, ", last)
+    assert re.search(r", [\d.e+]+ images/s, [\d.]+ MB$", last)
+    again = weakbeam("identify", "generate", *SMALL, *options, *shards, *place, "--resume")
+    assert again.status == 0, again.err
+    assert "already complete; nothing has changed" in again.out
+
+
+def test_a_dry_run_of_a_library(weakbeam, tmp_path):
+    result = weakbeam("identify", "generate", *SMALL, "--dry-run", "-o", tmp_path / "library")
+    assert result.status == 0, result.err
+    assert "# images   48 of 8 x 12 pixels\n# types    48 types of dislocations, 36 v" in result.out
+    assert not (tmp_path / "library").exists()
+
+
+def test_an_interrupted_set_is_gone_on_with(weakbeam, tmp_path, monkeypatch):
+    from weakbeam.identify.library.training import TrainingPlan
+
+    make = TrainingPlan.make
+
+    def interrupted(plan, number):
+        if number == 3:
+            raise KeyboardInterrupt
+        return make(plan, number)
+
+    monkeypatch.setattr("weakbeam.identify.library.new_files._BATCH_BYTES", 1)
+    monkeypatch.setattr(TrainingPlan, "make", interrupted)
+    options = [*SMALL, "--mode", "multi", "--set=identify.images=5", "--workers", "1"]
+    options += ["-o", tmp_path]
+    result = weakbeam("identify", "generate", *options)
+    assert result.status == 130
+    assert result.err == (
+        "weakbeam: interrupted; 3 of 5 images were made, --resume goes on with them\n"
+    )
+    monkeypatch.setattr(TrainingPlan, "make", make)
+    refused = weakbeam("identify", "generate", *options)
+    assert refused.status == 2
+    assert "unfinished training set: --resume goes on with it, --overwrite begins" in refused.err
+    result = weakbeam("identify", "generate", *options, "--resume")
+    assert result.status == 0, result.err
+    assert "5 images of 48 types of dislocations (2 now) in" in result.out
+
+
 def test_the_alias(tmp_path, monkeypatch, capsys):
     config = tmp_path / "small.toml"
     config.write_text(
@@ -105,6 +166,11 @@ def test_the_alias(tmp_path, monkeypatch, capsys):
         (["identify.fewest_dislocations=3", "identify.mode=multi"], "must not exceed dislocations"),
         (["identify.margin_px=4", "identify.mode=multi"], "leaves nothing of images of 8 x 12"),
         (["reflection.hkl=[1, 0, 0]"], "reflection.hkl"),
+        (
+            ["identify.mode=multi", "identify.vary={energy_keV=[16, 18]}"],
+            "identify.vary.energy_keV = [16, 18]: cannot vary in a training set; phi_mrad, ",
+        ),
+        (["identify.split=[0.8, 0.1, 0.1]"], 'identify.split = [0.8, 0.1, 0.1]: needs mode = "mu'),
         (["identify.character_step_deg=0"], "must be a number from 0.01 to 360"),
     ],
 )
@@ -116,6 +182,23 @@ def test_mistakes_are_told_in_one_line(weakbeam, tmp_path, settings, message):
     assert result.err.count("\n") == 1
     assert message in result.err
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--split", "0.8/0.3/0.1", "--mode", "multi"], "must be three shares that add up to 1"),
+        (["--split", "most/few", "--mode", "multi"], "is not three numbers, such as 0.8/0.1/0.1"),
+        (["--resume", "--overwrite"], "--resume: cannot go with --overwrite; choose one"),
+        (["--resume"], "--resume: libraries are made as a whole; training sets go on"),
+        (["--resume", "--mode", "multi"], "has no training set that is unfinished"),
+    ],
+)
+def test_mistakes_in_options(weakbeam, tmp_path, options, message):
+    result = weakbeam("identify", "generate", *SMALL, *options, "-o", tmp_path / "set")
+    assert result.status == 2
+    assert message in result.err
+    assert not (tmp_path / "set").exists()
 
 
 def test_help_of_the_group_loads_no_command():

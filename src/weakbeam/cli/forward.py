@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli.options import (
+    duration,
     experiment_of,
     experiment_options,
     folder_option,
@@ -105,7 +106,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     click.echo(f"# rays     about {needs.rays / pixels:.0f} for each pixel")
     click.echo(f"# memory   about {needs.memory / 1e9:.2g} GB")
     click.echo(f"# disk     about {needs.disk / 1e9:.2g} GB")
-    click.echo(f"# time     about {_duration(needs.seconds)}")
+    click.echo(f"# time     about {duration(needs.seconds)}")
 
 
 def _simulate(
@@ -157,7 +158,7 @@ def _simulate(
     if result.unchanged:
         click.echo(f"{result.file}: {count}, already complete; nothing has changed")
         return
-    click.echo(f"{result.file}: {count} in {_duration(time.monotonic() - start)}")
+    click.echo(f"{result.file}: {count} in {duration(time.monotonic() - start)}")
     if verbose:
         from weakbeam.run.reflection_rows import reflection_table
 
@@ -185,11 +186,3 @@ def _what_is_left(folder: Path) -> str:
     count = sum(int(frames.sum()) for frames in done)
     total = sum(frames.size for frames in done)
     return f"{file} has {count} of {total} frames, --resume goes on with it"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -247,3 +247,12 @@ def _read(config: Path) -> Experiment:
             allowed = "is a file of dfxm-geo: weakbeam convert makes an experiment of it"
             raise InputError(str(config), None, allowed) from None
         raise
+
+
+def duration(seconds: float) -> str:
+    """A time as it reads well."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -17,6 +17,7 @@ from weakbeam.experiment.values import (
     number,
     numbers,
 )
+from weakbeam.experiment.vary import Vary
 
 _Planes = Annotated[tuple[IndicesOrFour, ...], Allowed("a list of planes, at least one", bool)]
 _Directions = Annotated[
@@ -26,6 +27,17 @@ _Positions = Annotated[
     tuple[Position, ...], Allowed("a list of positions (x, y, z), at least one", bool)
 ]
 _Angles = Annotated[tuple[StrictFloat, ...], numbers(-360, 360)]
+
+_Shares = Annotated[
+    tuple[StrictFloat, StrictFloat, StrictFloat],
+    Allowed(
+        "three shares that add up to 1: of images to train with, to validate with, to test with",
+        lambda shares: min(shares) >= 0.0 and abs(sum(shares) - 1.0) < 1e-9,
+    ),
+]
+
+SPLIT_NAMES = ("train", "validation", "test")
+"""What the parts of a split set are called."""
 
 _OF_MODE = {
     "multi": (
@@ -37,6 +49,10 @@ _OF_MODE = {
         "labels",
         "mask_fraction",
         "mask_sigma",
+        "vary",
+        "split",
+        "format",
+        "images_per_shard",
     ),
     "library": ("positions_um", "depths_um"),
 }
@@ -110,6 +126,19 @@ class Identify(Table):
         0, description="multi: seed of what is drawn; noise has camera.seed"
     )
 
+    split: _Shares | None = Field(
+        None, description="multi: shares of the images to train, validate and test with"
+    )
+    format: Literal["hdf5", "webdataset", "zarr"] = Field(
+        "hdf5", description='multi: "hdf5" file, or shards: "webdataset" (tar), "zarr"'
+    )
+    images_per_shard: Annotated[StrictInt, integer(1, 1_000_000)] = Field(
+        1000, description="multi: images in a shard of the other formats"
+    )
+    vary: Annotated[Vary | None, Allowed("a table of ranges", lambda table: True)] = Field(
+        None, description="multi: what else differs from image to image"
+    )
+
     @property
     def is_training(self) -> bool:
         """Whether a training set is asked for, not a library."""
@@ -122,7 +151,8 @@ class Identify(Table):
             value = getattr(self, key)
             if value != type(self).model_fields[key].default:
                 shown = list(map(list, value)) if key == "positions_um" else value
-                shown = list(value) if key == "depths_um" else shown
+                shown = list(value) if key in ("depths_um", "split") else shown
+                shown = None if key == "vary" else shown
                 needed = 'mode = "multi"' if other == "multi" else 'mode = "single" or "z-scan"'
                 raise InputError(key, shown, f"needs {needed}")
         fewest = self.fewest_dislocations

@@ -107,7 +107,8 @@ _NOTES = {
     "identify": "`weakbeam identify generate` makes a library of all types of dislocations, or a "
     "training set with several of them in each image, in place of the experiment's own defects "
     "([how to](../how-to/identify-library.md)). Other commands ignore this table. Without it a "
-    "library with the defaults is made.",
+    "library with the defaults is made. Each key of `[identify.vary]` is a range "
+    "`[lowest, highest]` from which every image of a training set takes a value.",
 }
 
 

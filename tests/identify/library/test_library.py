@@ -327,7 +327,7 @@ class TestFile:
         assert not any(tmp_path.iterdir())
 
     def test_what_compresses_is_judged_by_the_first_images(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("weakbeam.identify.library.writing._BATCH_BYTES", 1)
+        monkeypatch.setattr("weakbeam.identify.library.new_files._BATCH_BYTES", 1)
         leave(monkeypatch, 7000)
         made = []
         with pytest.raises(RunError, match=r"all images would take about .*; fewer frames"):

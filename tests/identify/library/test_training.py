@@ -58,16 +58,16 @@ class TestDraw:
     def test_lines_pierce_the_image_evenly_within_its_margins(self):
         inside = plan_training(experiment("identify.margin_px=5"), 1)
         points = np.concatenate([inside.draw(number).positions_um for number in range(400)])
-        pixels = inside.views[0].pixel(points)
+        pixels = inside.scene(0).views[0].pixel(points)
         assert pixels.min(axis=0) == pytest.approx([4.5, 4.5], abs=0.3)
         assert pixels.max(axis=0) == pytest.approx([18.5, 34.5], abs=0.3)
         assert pixels.mean(axis=0) == pytest.approx([11.5, 19.5], abs=1.0)
-        np.testing.assert_allclose(inside.views[0].height(points), 0.0, atol=1e-12)
+        np.testing.assert_allclose(inside.scene(0).views[0].height(points), 0.0, atol=1e-12)
 
     def test_heights_are_drawn(self):
         deep = plan_training(experiment("identify.half_depth_um=0.4"), 1)
         points = np.concatenate([deep.draw(number).positions_um for number in range(300)])
-        heights = deep.views[0].height(points)
+        heights = deep.scene(0).views[0].height(points)
         assert (heights.min(), heights.max()) == pytest.approx((-0.4, 0.4), abs=0.02)
 
     def test_margins_must_leave_something(self):
@@ -106,7 +106,7 @@ class TestLabels:
             1,
         )
         types = wide.candidates.visible[[0, 0]].tolist()
-        view = wide.views[0]
+        view = wide.scene(0).views[0]
         ends = view.point([[3.5, 30.0], [3.5, 370.0]])
         both = wide.candidates.renderer.image(wide.candidates.lines(types, ends)) - wide.perfect
         alone = [
@@ -145,11 +145,12 @@ class TestLabels:
 
     def test_ends_are_where_the_line_leaves_beam_or_image(self, plan):
         rows, columns = plan.candidates.renderer.shape
-        view = plan.views[0]
+        view = plan.scene(0).views[0]
         inside = 0
         for number in range(100):
             drawn = plan.draw(number)
-            piercing, ends = plan.traces(drawn)
+            labels = plan.labels(number, np.full(len(drawn.types), np.nan))
+            piercing, ends = labels.piercing, labels.ends
             assert piercing.shape == (1, len(drawn.types), 2)
             # Lines in the sheet of the beam do not pierce it.
             crossing = np.isfinite(piercing[0, :, 0])
@@ -228,7 +229,7 @@ class TestFile:
         np.testing.assert_array_equal(labels[0], last.contributions[1])
         of_last = lines["image"] == 11
         ends = read_traces(found.file, "2.1")["ends"][of_last]
-        np.testing.assert_array_equal(ends, plan.traces(drawn[11])[1][1])
+        np.testing.assert_array_equal(ends, last.labels.ends[1])
 
     def test_without_noise_shows_the_same_dislocations(self, noisy, tmp_path):
         clear = noisy.with_settings(["identify.noise=false"])

@@ -61,12 +61,12 @@ class Candidates:
     def lines(self, numbers: Iterable[int], positions_um: Floats) -> StraightLines:
         """Dislocations of given types through given points, in the sample frame."""
         types = [self.types[number] for number in numbers]
-        crystal = crystal_of(self.renderer.experiment)
+        first = self.renderer.setups[0]
         return straight_lines(
             types,
             positions_um,
-            self.renderer.setups[0].sample_from_crystal,
-            crystal.core_radii(burgers_vectors(types)),
+            first.sample_from_crystal,
+            first.crystal.core_radii(burgers_vectors(types)),
         )
 
 

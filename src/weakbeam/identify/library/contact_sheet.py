@@ -30,17 +30,21 @@ def contact_sheet(plan: TrainingPlan, samples: Sequence[TrainingSample]) -> Draw
     renderer = plan.candidates.renderer
     setup = renderer.setups[renderer.conditions[0].reflection]
     counted = plan.dtype.kind == "u"
+    title = f"the first {len(samples)} of {len(plan)} images"
+    if "pixel_nm" in plan.variation.ranges:
+        size = 1e3 * renderer.experiment.camera.pixel_um
+        title += f"; their pixels differ, the axes hold for {size:g} nm"
     return Drawing(
         "weakbeam.plot.contact_sheet.contact_sheet_figure",
         (
             np.stack([sample.frames[0] for sample in samples]),
             np.stack([sample.masks[0] for sample in samples]),
-            [plan.traces(sample.drawn)[1][0] for sample in samples],
+            [sample.labels.ends[0] for sample in samples],
             image_view(setup),
         ),
         {
             "labels": [f"image {sample.number}" for sample in samples],
             "label": "counts (ADU)" if counted else "intensity",
-            "title": f"the first {len(samples)} of {len(plan)} images",
+            "title": title,
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Protocol, TypeVar
 
 from weakbeam.core.processes import Say, attend, can_start, results_in_order
@@ -44,8 +44,10 @@ Planner = Callable[[Experiment, int], Plan[Any]]
 """Plans a set of images from an experiment and the number of threads."""
 
 
-def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
-    """Make all members of a set, in order.
+def make_all(
+    plan: Plan[Made], planner: Planner, numbers: Sequence[int] | None = None
+) -> Iterator[Made]:
+    """Make all members of a set, or some, in order.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
         The set.
     planner : callable
         What has planned it, a function of a module, and does so again in other processes.
+    numbers : sequence of int, optional
+        Which members.
 
     Raises
     ------
@@ -60,13 +64,14 @@ def make_all(plan: Plan[Made], planner: Planner) -> Iterator[Made]:
         If a process dies.
     """
     renderer = plan.candidates.renderer
-    workers = min(renderer.workers, math.ceil(len(plan) / _AT_ONCE))
+    wanted = range(len(plan)) if numbers is None else numbers
+    workers = min(renderer.workers, math.ceil(len(wanted) / _AT_ONCE))
     each = len(renderer.conditions) * math.prod(renderer.shape)
-    pixels = len(plan) * plan.rendered * each
-    if workers == 1 or pixels < MUCH or each > _LARGE or not can_start():
-        yield from in_order(plan.make, range(len(plan)), renderer.workers)
+    pixels = len(wanted) * plan.rendered * each
+    if workers <= 1 or pixels < MUCH or each > _LARGE or not can_start():
+        yield from in_order(plan.make, wanted, renderer.workers)
         return
-    parts = (range(k, min(k + _AT_ONCE, len(plan))) for k in range(0, len(plan), _AT_ONCE))
+    parts = (wanted[k : k + _AT_ONCE] for k in range(0, len(wanted), _AT_ONCE))
     about = planner, renderer.experiment
     for some in results_in_order("weakbeam.identify.library.making.work", about, parts, workers):
         yield from some
@@ -77,7 +82,7 @@ def work(jobs: IO[bytes], answers: IO[bytes]) -> None:
     attend(jobs, answers, _start)
 
 
-def _start(about: tuple[Planner, Experiment], say: Say) -> Callable[[range], None]:
+def _start(about: tuple[Planner, Experiment], say: Say) -> Callable[[Sequence[int]], None]:
     planner, experiment = about
     plan = planner(experiment, 1)
     return lambda numbers: say([plan.make(number) for number in numbers])

@@ -8,19 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.types import DislocationType
+from weakbeam.experiment.identify import SPLIT_NAMES
 from weakbeam.identify.library.library import Members
-from weakbeam.identify.library.training import Drawn, TrainingPlan
+from weakbeam.identify.library.training import Labels
+from weakbeam.identify.library.variation import unit_of
 from weakbeam.io.entry import Fields
 from weakbeam.run.render import Condition
 
 Table = Mapping[str, NDArray[Any]]
 
 
-def types_table(types: Sequence[DislocationType], distortion: Floats) -> Fields:
-    """The types; ``same_line`` is the least number of a type with the same b and t."""
+def types_table(
+    types: Sequence[DislocationType], distortion: Floats, classes: Ints | None = None
+) -> Fields:
+    """The types; ``same_line`` is the least number of a type with the same b and t.
+
+    ``class`` tells those of a training set whose images are the same.
+    """
+    told = {} if classes is None else {"class": classes}
     return {
+        **told,
         "plane": np.array([kind.plane for kind in types]),
         "burgers": np.array([kind.burgers for kind in types]),
         "character": (np.array([kind.character_deg for kind in types]), "deg"),
@@ -101,23 +110,35 @@ def conditions_from(table: Table) -> tuple[Condition, ...]:
     return tuple(Condition(*row) for row in zip(*(table[n].tolist() for n in names), strict=True))
 
 
-def lines_table(drawn: Sequence[Drawn], ratios: Sequence[Floats]) -> Fields:
+def lines_table(samples: Sequence[Labels], classes: Ints) -> Fields:
     """The dislocations of a training set, those of one image after those of the one before."""
-    counts = [len(lines.types) for lines in drawn]
+    counts = [len(labels.drawn.types) for labels in samples]
+    types = np.concatenate([labels.drawn.types for labels in samples])
     return {
-        "image": np.repeat(np.arange(len(drawn)), counts),
+        "image": np.repeat(np.arange(len(samples)), counts),
         "place": np.concatenate([np.arange(count) for count in counts]),
-        "type": np.concatenate([lines.types for lines in drawn]),
-        "position": (np.concatenate([lines.positions_um for lines in drawn]), "um"),
-        "signal_to_noise": (np.concatenate(ratios), ""),
+        "type": types,
+        "class": classes[types],
+        "position": (np.concatenate([labels.drawn.positions_um for labels in samples]), "um"),
+        "signal_to_noise": (np.concatenate([labels.signal_to_noise for labels in samples]), ""),
     }
 
 
-def trace_tables(plan: TrainingPlan, drawn: Sequence[Drawn]) -> list[Fields]:
+def images_table(samples: Sequence[Labels], parts: Ints | None) -> Fields:
+    """What each image of a training set was made with; ``part`` of those that are split."""
+    table: dict[str, Any] = {"number": np.array([labels.number for labels in samples])}
+    if parts is not None:
+        table["part"] = parts
+        table["@part_names"] = list(SPLIT_NAMES)
+    for key in samples[0].values:
+        table[key] = (np.array([labels.values[key] for labels in samples]), unit_of(key))
+    return table
+
+
+def trace_tables(samples: Sequence[Labels]) -> list[Fields]:
     """Where the dislocations appear in pixels, for each condition; rows as in `lines_table`."""
-    every = [plan.traces(lines) for lines in drawn]
-    piercing = np.concatenate([places for places, _ in every], axis=1)
-    ends = np.concatenate([both for _, both in every], axis=1)
+    piercing = np.concatenate([labels.piercing for labels in samples], axis=1)
+    ends = np.concatenate([labels.ends for labels in samples], axis=1)
     return [
         {
             "piercing": (place, "pixel"),

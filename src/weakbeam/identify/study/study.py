@@ -14,6 +14,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.fit.frame_noise import FrameNoise
 from weakbeam.fit.observation import Noise, Observation
 from weakbeam.identify.library.candidates import Candidates, candidates_of
+from weakbeam.identify.library.twins import first_equals
 from weakbeam.identify.search.background import remove_background
 from weakbeam.identify.search.moving import moved_image, overlap
 from weakbeam.identify.search.shift_scores import shift_scores
@@ -40,9 +41,6 @@ TOLD_APART = 0.05
 
 _NARROWEST = 12
 """Pixels that the fit of a shift needs: its frame, and a few to compare."""
-
-_EQUAL = 1e-5
-"""Images that differ by less than this share of the contrast are the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,17 +247,7 @@ def _without_twins(
     types: Sequence[DislocationType], images: Floats32
 ) -> tuple[tuple[DislocationType, ...], tuple[tuple[int, ...], ...], Floats32]:
     """Types and images without those that equal another's, and the numbers of those."""
-    contrast = float(np.ptp(images))
-    total = images.reshape(len(images), -1).sum(axis=1, dtype=np.float64)
-    of: list[int] = []
-    for number, image in enumerate(images):
-        near = [
-            k
-            for k in dict.fromkeys(of)
-            if abs(total[k] - total[number]) < _EQUAL * contrast * image.size
-        ]
-        same = (k for k in near if np.abs(images[k] - image).max() < _EQUAL * contrast)
-        of.append(next(same, number))
+    of = first_equals(images)
     kept = [k for k, first in enumerate(of) if first == k]
     twins = [
         tuple(types[j].number for j, first in enumerate(of) if first == k and j != k) for k in kept

@@ -1,0 +1,560 @@
+"""Write training sets into a folder, streaming: one HDF5 file, or shards of other formats."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.experiment.identify import SPLIT_NAMES
+from weakbeam.identify.library.contact_sheet import CONTACT_SHEET, MOST_SHOWN, contact_sheet
+from weakbeam.identify.library.library import Progress
+from weakbeam.identify.library.new_files import (
+    EXPERIMENT_FILE,
+    Generated,
+    batches,
+    check_target,
+    common_tables,
+    new_file,
+    room_for,
+    write_experiment,
+)
+from weakbeam.identify.library.tables import images_table, lines_table, trace_tables
+from weakbeam.identify.library.training import (
+    Labels,
+    TrainingPlan,
+    TrainingSample,
+    plan_training,
+)
+from weakbeam.identify.library.twins import classes_of
+from weakbeam.identify.library.variation import SHAPES, labels_of, unit_of
+from weakbeam.io.image_shards import Arrays, Column, ZarrStore, load_zarr, padded, write_tar
+from weakbeam.io.library_file import (
+    LABELS,
+    TABLES,
+    TRACES,
+    LibraryFile,
+    StoredTraining,
+    stored_training,
+)
+from weakbeam.io.lock import alone_in
+from weakbeam.io.targets import TRAINING_INDEX, place_bytes
+from weakbeam.plot.drawing import Artist
+from weakbeam.plot.files import save_pictures
+
+TRAINING_FILE = "training.h5"
+INDEX_FILE = "training.json"
+STORE = "training.zarr"
+PROGRESS_FILE = "training.progress"
+
+
+def record_training(
+    experiment: Experiment,
+    folder: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Generated:
+    """Make a training set, whatever ``identify.mode`` says; see `generate_images`.
+
+    A picture of its first images is drawn beside it, unless the experiment wants no figures.
+    """
+    table = experiment.identify
+    kind = "hdf5" if table is None else table.format
+    record = {"hdf5": _record_hdf5, "webdataset": _record_shards, "zarr": _record_shards}[kind]
+    return record(experiment, Path(folder), overwrite, resume, workers, progress)
+
+
+# ---------------------------------------------------------------------- one file
+
+
+def _record_hdf5(
+    experiment: Experiment,
+    folder: Path,
+    overwrite: bool,
+    resume: bool,
+    workers: int | None,
+    progress: Progress | None,
+) -> Generated:
+    target = folder / TRAINING_FILE
+    if resume and target.exists():
+        check_target(target, experiment, overwrite=False, exists=True)
+        return _complete(experiment, target, workers)
+    check_target(target, experiment, overwrite)
+    unfinished = target.with_name(f"{target.name}.new")
+    left = [unfinished, unfinished.with_suffix(".old")]
+    _check_unfinished(folder, left, experiment, overwrite, resume)
+    plan = plan_training(experiment, workers)
+    shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
+    most = plan.table.dislocations if plan.table.labels else 0
+    item = conditions * math.prod(shape) * (plan.dtype.itemsize + 3 * most)
+    room = room_for(target, experiment, plan, item)
+    classes = classes_of(plan.candidates, plan.variation)
+    known: list[Labels] = []
+    with ExitStack() as until_the_end:
+        artist = until_the_end.enter_context(Artist())
+        stored = until_the_end.enter_context(_aside(left, plan, resume))
+        file = until_the_end.enter_context(new_file(target, experiment, plan, overwrite))
+        for index in range(conditions if most else 0):
+            file.create_labels(index, "contribution", (len(plan), most, *shape), np.float16)
+            file.create_labels(index, "mask", (len(plan), most, *shape), np.uint8)
+        if most:
+            file.add_fields(0, LABELS, {"signal_to_noise": np.full((len(plan), most), np.nan)})
+        begun = file.path.stat().st_size
+        sheet = _Sheet(plan, artist, experiment.output.figures)
+        kept = 0 if stored is None else stored.count
+        samples = chain(
+            (_restored(plan, stored, number) for number in range(kept)),
+            plan.samples(range(kept, len(plan))),
+        )
+        for batch in batches(_told(samples, progress), item):
+            _write_samples(file, batch, bool(most))
+            sheet.show(batch)
+            known += [sample.labels for sample in batch]
+            room.check(file.path, begun, len(known) / len(plan))
+        for index, traces in enumerate(trace_tables(known)):
+            file.add_fields(index, TRACES, traces)
+        parts = None if plan.table.split is None else plan.parts
+        tables = {"images": images_table(known, parts), "lines": lines_table(known, classes)}
+        file.add_fields(0, TABLES, {**common_tables(plan, classes), **tables})
+        save_pictures(sheet.finish(), folder)
+    return _generated(plan, target, target.stat().st_size, len(plan) - kept)
+
+
+@contextmanager
+def _aside(
+    left: Sequence[Path], plan: TrainingPlan, resume: bool
+) -> Iterator[StoredTraining | None]:
+    """What unfinished files hold, moved aside to the last of their names until the set is whole.
+
+    Whoever died while going on with a set has left two.
+    """
+    *_, aside = left
+    stored = None
+    if resume:
+        configuration = plan.candidates.renderer.experiment.to_toml()
+        found = [
+            stored_training(path, configuration, plan.table.labels)
+            for path in left
+            if path.exists()
+        ]
+        usable = [one for one in found if one is not None and one.count]
+        if usable:
+            best = max(usable, key=lambda one: one.count)
+            best.path.replace(aside)
+            stored = replace(best, path=aside)
+    yield stored
+    aside.unlink(missing_ok=True)
+
+
+def _check_unfinished(
+    folder: Path, left: Sequence[Path], experiment: Experiment, overwrite: bool, resume: bool
+) -> None:
+    """Refuse to begin anew in the place of a set that is unfinished, or to go on with another."""
+    there = [path for path in left if path.exists()]
+    if resume:
+        beside = folder / EXPERIMENT_FILE
+        if not there or not beside.exists():
+            raise InputError("resume", str(folder), "has no training set that is unfinished")
+        if beside.read_bytes() != experiment.to_toml().encode():
+            raise InputError("resume", str(folder), "has a training set of another experiment")
+    elif there and not overwrite:
+        raise InputError(
+            "folder",
+            str(folder),
+            "has an unfinished training set: `resume` goes on with it, `overwrite` begins anew",
+        )
+
+
+def _restored(plan: TrainingPlan, stored: StoredTraining | None, number: int) -> TrainingSample:
+    """An image that has been made before."""
+    assert stored is not None
+    frames, contributions, masks, ratios = stored.read(number)
+    count = len(plan.draw(number).types)
+    labels = plan.labels(number, np.full(count, np.nan) if ratios is None else ratios[:count])
+    return TrainingSample(labels, frames, contributions, masks)
+
+
+def _write_samples(file: LibraryFile, batch: Sequence[TrainingSample], labels: bool) -> None:
+    """Write images one after another in the set, under every condition; labels, then frames.
+
+    An image is marked when its frames are there, and then its labels are as well.
+    """
+    numbers = np.array([sample.number for sample in batch])
+    if labels:
+        most = batch[0].masks.shape[1]
+        rows = padded([sample.signal_to_noise for sample in batch], (most,), np.nan)
+        file.write_rows(0, "signal_to_noise", int(numbers[0]), rows)
+    for index in range(len(batch[0].frames)):
+        if labels:
+            added = np.stack([sample.contributions[index] for sample in batch])
+            masks = np.stack([sample.masks[index] for sample in batch])
+            file.write_labels(index, "contribution", int(numbers[0]), added)
+            file.write_labels(index, "mask", int(numbers[0]), masks)
+    for index in range(len(batch[0].frames)):
+        frames = np.stack([sample.frames[index] for sample in batch])
+        file.write_frames(index, numbers, frames)
+
+
+# ---------------------------------------------------------------------- shards
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Images that are stored together.
+
+    Parameters
+    ----------
+    part : str
+        The part of the split that they belong to; empty where there is none.
+    index : int
+        Its number among the shards of the part.
+    numbers : tuple of int
+        The images.
+    """
+
+    part: str
+    index: int
+    numbers: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called, such as ``train/00000``."""
+        return f"{self.part}/{self.index:05d}" if self.part else f"{self.index:05d}"
+
+
+def shards_of(plan: TrainingPlan) -> list[Shard]:
+    """The shards of a training set, by their first image."""
+    parts, size = plan.parts, plan.table.images_per_shard
+    names = [""] if plan.table.split is None else SPLIT_NAMES
+    shards = []
+    for number, name in enumerate(names):
+        mine = np.flatnonzero(parts == number).tolist()
+        for index, first in enumerate(range(0, len(mine), size)):
+            shards.append(Shard(name, index, tuple(mine[first : first + size])))
+    return sorted(shards, key=lambda shard: shard.numbers[0])
+
+
+def _record_shards(
+    experiment: Experiment,
+    folder: Path,
+    overwrite: bool,
+    resume: bool,
+    workers: int | None,
+    progress: Progress | None,
+) -> Generated:
+    index = folder / INDEX_FILE
+    check_target(index, experiment, overwrite, TRAINING_INDEX, exists=resume)
+    if resume and index.exists():
+        return _complete(experiment, index, workers)
+    begun = [folder / PROGRESS_FILE]
+    _check_unfinished(folder, begun, experiment, overwrite, resume)
+    plan = plan_training(experiment, workers)
+    if plan.table.format == "zarr":
+        load_zarr()
+    shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
+    most = plan.table.dislocations if plan.table.labels else 0
+    item = conditions * math.prod(shape) * (plan.dtype.itemsize + 3 * most)
+    room_for(index, experiment, plan, item, packed=plan.table.format == "zarr")
+    shards, classes = shards_of(plan), classes_of(plan.candidates, plan.variation)
+    with ExitStack() as until_the_end:
+        artist = until_the_end.enter_context(Artist())
+        folder.mkdir(parents=True, exist_ok=True)
+        until_the_end.enter_context(alone_in(folder))
+        if not resume:
+            for path in _of_other_sets(folder):
+                path.unlink()
+            index.unlink(missing_ok=True)
+            write_experiment(experiment, index)
+        log = _Log(begun[0], new=not resume)
+        writer: _TarWriter | _ZarrWriter
+        if plan.table.format == "zarr":
+            writer = _ZarrWriter(plan, folder, shards, classes, new=not resume)
+        else:
+            writer = _TarWriter(plan, folder, classes)
+        left = [shard for shard in shards if shard.name not in log.done]
+        wanted = [number for shard in left for number in shard.numbers]
+        if progress is not None and len(wanted) < len(plan):
+            progress(len(plan) - len(wanted))
+        samples = _told(plan.samples(wanted), progress)
+        sheet = _Sheet(plan, artist, experiment.output.figures)
+        for shard in left:
+            writer.write(shard, sheet.watched(islice(samples, len(shard.numbers))))
+            log.add(shard.name)
+        save_pictures(sheet.finish(), folder)
+        about = _index(plan, shards, classes, writer.names)
+        place_bytes(index, json.dumps(about, indent=1, ensure_ascii=False).encode())
+        begun[0].unlink()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    return _generated(plan, index, size, len(wanted))
+
+
+class _Log:
+    """Names of the shards that are complete, a line each."""
+
+    def __init__(self, path: Path, new: bool) -> None:
+        if new:
+            path.write_text("")
+        self._path = path
+        # A line that is cut off is that of a shard that is made again.
+        self.done = set(path.read_text().split("\n")[:-1])
+
+    def add(self, name: str) -> None:
+        with self._path.open("a") as file:
+            file.write(f"{name}\n")
+
+
+class _TarWriter:
+    """A tar file for each shard."""
+
+    def __init__(self, plan: TrainingPlan, folder: Path, classes: Ints) -> None:
+        self._plan, self._folder, self._classes = plan, folder, classes
+
+    def names(self, shard: Shard) -> dict[str, Any]:
+        return {"file": f"{shard.name}.tar"}
+
+    def write(self, shard: Shard, samples: Iterable[TrainingSample]) -> None:
+        write_tar(self._folder / f"{shard.name}.tar", (self._member(shard, s) for s in samples))
+
+    def _member(
+        self, shard: Shard, sample: TrainingSample
+    ) -> tuple[str, Arrays, Mapping[str, Any]]:
+        arrays: dict[str, NDArray[Any]] = {"image": sample.frames}
+        if self._plan.table.labels:
+            arrays |= {"contribution": sample.contributions, "mask": sample.masks}
+        about = _told_of(self._plan, sample.labels, self._classes)
+        if shard.part:
+            about["part"] = shard.part
+        return f"{sample.number:08d}", arrays, about
+
+
+class _ZarrWriter:
+    """One store, whose arrays have a shard of each."""
+
+    def __init__(
+        self, plan: TrainingPlan, folder: Path, shards: Sequence[Shard], classes: Ints, new: bool
+    ) -> None:
+        self._plan, self._classes = plan, classes
+        counts: dict[str, int] = {}
+        for shard in shards:
+            counts[shard.part] = counts.get(shard.part, 0) + len(shard.numbers)
+        size = plan.table.images_per_shard
+        self._store = ZarrStore(folder / STORE, counts, self._columns(), size, new)
+
+    def names(self, shard: Shard) -> dict[str, Any]:
+        first = shard.index * self._plan.table.images_per_shard
+        return {"group": shard.part, "first": first}
+
+    def write(self, shard: Shard, samples: Iterable[TrainingSample]) -> None:
+        every = [*samples]
+        rows = self._rows(every)
+        self._store.write(shard.part, shard.index * self._plan.table.images_per_shard, rows)
+
+    def _columns(self) -> dict[str, Column]:
+        plan = self._plan
+        shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
+        most, number = plan.table.dislocations, np.dtype(np.float64)
+        pixels, whole = ("row", "column"), np.dtype(np.int32)
+        columns = {
+            "number": Column((), np.dtype(np.int64)),
+            "image": Column((conditions, *shape), plan.dtype, ("condition", *pixels)),
+        }
+        if plan.table.labels:
+            dims = ("condition", "dislocation", *pixels)
+            for name, kind in (("contribution", np.float16), ("mask", np.uint8)):
+                columns[name] = Column((conditions, most, *shape), np.dtype(kind), dims)
+        each = ("dislocation",)
+        columns |= {
+            "type": Column((most,), whole, each),
+            "class": Column((most,), whole, each),
+            "position": Column((most, 3), number, (*each, "axis"), "um"),
+            "signal_to_noise": Column((most,), number, each),
+            "piercing": Column(
+                (conditions, most, 2), number, ("condition", *each, "pixel"), "pixel"
+            ),
+            "ends": Column((conditions, most, 4), number, ("condition", *each, "pixels"), "pixel"),
+        }
+        for key in plan.variation.ranges:
+            held = SHAPES.get(key, ())
+            axes = tuple(f"{key}_{axis}" for axis in range(len(held)))
+            columns[key] = Column(held, number, axes, unit_of(key))
+        return columns
+
+    def _rows(self, samples: Sequence[TrainingSample]) -> Arrays:
+        most = self._plan.table.dislocations
+        conditions = len(samples[0].frames)
+        labels = [sample.labels for sample in samples]
+        rows: dict[str, NDArray[Any]] = {
+            "number": np.array([sample.number for sample in samples]),
+            "image": np.stack([sample.frames for sample in samples]),
+        }
+        if self._plan.table.labels:
+            rows["contribution"] = np.stack([sample.contributions for sample in samples])
+            rows["mask"] = np.stack([sample.masks for sample in samples])
+        types = [one.drawn.types.astype(np.int32) for one in labels]
+        rows |= {
+            "type": padded(types, (most,), -1),
+            "class": padded([self._classes[t].astype(np.int32) for t in types], (most,), -1),
+            "position": padded([one.drawn.positions_um for one in labels], (most, 3), np.nan),
+            "signal_to_noise": padded([one.signal_to_noise for one in labels], (most,), np.nan),
+            "piercing": padded([one.piercing for one in labels], (conditions, most, 2), np.nan),
+            "ends": padded([one.ends for one in labels], (conditions, most, 4), np.nan),
+        }
+        for key in self._plan.variation.ranges:
+            rows[key] = np.array([one.values[key] for one in labels])
+        return rows
+
+
+def _told_of(plan: TrainingPlan, labels: Labels, classes: Ints) -> dict[str, Any]:
+    """What the JSON beside an image says."""
+    lines = []
+    for place, number in enumerate(labels.drawn.types.tolist()):
+        kind = plan.candidates.types[number]
+        lines.append(
+            {
+                "type": number,
+                "class": int(classes[number]),
+                "plane": list(kind.plane),
+                "burgers": list(kind.burgers),
+                "character_deg": kind.character_deg,
+                "position_um": _plain(labels.drawn.positions_um[place]),
+                "signal_to_noise": _plain(labels.signal_to_noise[place]),
+                "piercing_px": _plain(labels.piercing[:, place]),
+                "ends_px": _plain(labels.ends[:, place]),
+            }
+        )
+    about: dict[str, Any] = {"number": labels.number, "dislocations": lines}
+    if labels.values:
+        about["values"] = labels_of(labels.values)
+    return about
+
+
+def _plain(values: Floats | float) -> Any:
+    """Numbers as JSON has them; what is not a number is none."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return [_plain(value) for value in values]
+    return float(values) if np.isfinite(values) else None
+
+
+def _index(
+    plan: TrainingPlan, shards: Sequence[Shard], classes: Ints, names: Any
+) -> dict[str, Any]:
+    """What the file beside the shards says."""
+    renderer = plan.candidates.renderer
+    every = zip(plan.candidates.types, classes.tolist(), strict=True)
+    return {
+        "format": plan.table.format,
+        "images": len(plan),
+        "shape": [len(renderer.conditions), *renderer.shape],
+        "dtype": str(plan.dtype),
+        "conditions": [
+            {
+                "reflection": c.reflection,
+                "phi_rad": c.phi,
+                "chi_rad": c.chi,
+                "two_theta_rad": c.two_theta,
+                "z_um": c.z,
+            }
+            for c in renderer.conditions
+        ],
+        "types": [
+            {
+                "type": kind.number,
+                "class": number,
+                "plane": list(kind.plane),
+                "burgers": list(kind.burgers),
+                "character_deg": kind.character_deg,
+            }
+            for kind, number in every
+        ],
+        "units": {key: unit_of(key) for key in plan.variation.ranges},
+        "shards": [
+            {**names(shard), "part": shard.part or None, "images": len(shard.numbers)}
+            for shard in shards
+        ],
+    }
+
+
+def _of_other_sets(folder: Path) -> list[Path]:
+    """Tar files that an earlier set has left in a folder, which must not be mixed with new ones."""
+    return [
+        path
+        for part in ("", *SPLIT_NAMES)
+        for path in (folder / part).glob("[0-9][0-9][0-9][0-9][0-9].tar")
+    ]
+
+
+# ---------------------------------------------------------------------- both
+
+
+class _Sheet:
+    """The picture of the first images, drawn as soon as they are there."""
+
+    def __init__(self, plan: TrainingPlan, artist: Artist, wanted: bool) -> None:
+        self._plan, self._artist, self._wanted = plan, artist, wanted
+        self._first: dict[int, TrainingSample] = {}
+        self._is_drawn = not wanted
+
+    def show(self, samples: Iterable[TrainingSample]) -> None:
+        """Look at more samples."""
+        for sample in samples:
+            if not self._is_drawn and sample.number < MOST_SHOWN:
+                self._first[sample.number] = sample
+        if len(self._first) == min(MOST_SHOWN, len(self._plan)):
+            self._draw()
+
+    def watched(self, samples: Iterable[TrainingSample]) -> Iterator[TrainingSample]:
+        """Hand samples on, and look at them."""
+        for sample in samples:
+            self.show([sample])
+            yield sample
+
+    def finish(self) -> Any:
+        """The picture; images that an earlier run has made are made again for it."""
+        for number in range(0 if self._is_drawn else min(MOST_SHOWN, len(self._plan))):
+            if number not in self._first:
+                self._first[number] = self._plan.make(number)
+        self._draw()
+        return self._artist.finish()
+
+    def _draw(self) -> None:
+        if self._is_drawn:
+            return
+        self._is_drawn = True
+        shown = [self._first[number] for number in sorted(self._first)]
+        self._artist.submit({CONTACT_SHEET: contact_sheet(self._plan, shown)})
+        self._first = {}
+
+
+def _told(samples: Iterable[TrainingSample], progress: Progress | None) -> Iterator[TrainingSample]:
+    """Hand samples on, and tell of each."""
+    for sample in samples:
+        if progress is not None:
+            progress(1)
+        yield sample
+
+
+def _generated(plan: TrainingPlan, file: Path, size: int, made: int) -> Generated:
+    conditions = len(plan.candidates.renderer.conditions)
+    return Generated(file, len(plan), conditions, len(plan.candidates.types), 0, size, made)
+
+
+def _complete(experiment: Experiment, file: Path, workers: int | None) -> Generated:
+    """What a set is that needs no more work."""
+    plan = plan_training(experiment, workers)
+    return _generated(plan, file, file.stat().st_size, 0)
