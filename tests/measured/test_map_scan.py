@@ -13,7 +13,8 @@ from weakbeam.analysis.reduction import map_frames
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
-from weakbeam.measured.maps import map_scan, mean_frame
+from weakbeam.measured.background import mean_frame
+from weakbeam.measured.maps import map_scan
 from weakbeam.measured.stored import stored_maps
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.maps import factor_sums, scan_maps

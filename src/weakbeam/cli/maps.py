@@ -260,7 +260,7 @@ def _frames(text: str) -> list[int]:
 
 
 def _background(text: str) -> str | float:
-    from weakbeam.measured.maps import BACKGROUNDS
+    from weakbeam.measured.background import BACKGROUNDS
 
     if text in BACKGROUNDS:
         return text
@@ -286,7 +286,7 @@ def _threshold(text: str) -> tuple[float, bool]:
 
 
 def _dark_frame(file: Source, entry: str, detector: str | None) -> Floats:
-    from weakbeam.measured.maps import mean_frame
+    from weakbeam.measured.background import mean_frame
 
     with naming_flags(entry="--dark"):
         return mean_frame(file, entry, detector)
