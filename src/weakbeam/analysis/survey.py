@@ -62,10 +62,19 @@ class FrameSurvey:
         How many there are.
     dtype : dtype
         Type of a value.
+    used : (rows, columns) ndarray of bool, optional
+        Pixels that count; others must be 0 in every frame. All unless given.
     """
 
-    def __init__(self, shape: tuple[int, int], frames: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        frames: int,
+        dtype: np.dtype[Any],
+        used: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.dtype = dtype
+        self.used = np.ones(shape, bool) if used is None else used
         self.totals = np.zeros(frames)
         """Sum of each frame."""
         self.empty = np.ones(frames, bool)
@@ -92,7 +101,7 @@ class FrameSurvey:
         known = np.ones(len(which), bool)
         if not np.isfinite(sums).all():
             finite = np.isfinite(frames)
-            known = finite.any(axis=(1, 2))
+            known = (finite & self.used[rows]).any(axis=(1, 2))
             frames = np.where(finite, frames, 0.0)
             sums = frames.sum(axis=(1, 2), dtype=wide)
         self.unknown[which[known]] = False
@@ -164,10 +173,10 @@ class FrameSurvey:
 
     @property
     def stuck(self) -> NDArray[np.bool_]:
-        """Pixels that have one value in all frames while others change."""
+        """Pixels that have one value in all frames while others change, or do not count."""
         zero = (self.top == 0.0) & ~np.isfinite(self.lowest)
         same = ((self.top == self.lowest) | zero) & (len(self.totals) >= _LEAST_FRAMES)
-        return np.asarray(same & (not same.all()))
+        return np.asarray((same & (not same[self.used].all())) | ~self.used)
 
     def lost_frames(self, line: bool = False) -> Ints:
         """Frames of zeros in a scan whose other frames are never that dark.
@@ -181,12 +190,12 @@ class FrameSurvey:
         empty = self.empty & ~self.unknown
         if not 0.0 < empty.mean() <= _FEW_EMPTY:
             return none
-        lowest, least = float(np.median(self.lowest)), 0.0
+        lowest, least = float(np.median(self.lowest[self.used])), 0.0
         if self.dtype.kind == "f":
             there = np.nonzero(~self.empty)[0]
             numbers = np.arange(len(empty))
             empty = empty & (numbers > there[0]) & (numbers < there[-1])
-            least = _DARK_LEVEL * float(np.median(self.top)) if line else math.inf
+            least = _DARK_LEVEL * float(np.median(self.top[self.used])) if line else math.inf
         return np.nonzero(empty)[0] if lowest > least else none
 
     def scale(self, background: ArrayLike) -> tuple[float, NDArray[np.bool_]]:

@@ -148,24 +148,28 @@ def read_edf_still(source: Source, entry: str) -> MeasuredScan:
     return _measured(_path(source), entry, images, {}, [])
 
 
-def read_image(place: ImagePlace, shape: tuple[int, int]) -> NDArray[Any]:
-    """Pixels of one image.
+def read_image(
+    place: ImagePlace, shape: tuple[int, int], rows: slice = slice(None)
+) -> NDArray[Any]:
+    """Pixels of one image of this shape, or of some of its rows.
 
     Raises
     ------
     RunError
         If the file cannot be read, or ends before its pixels do.
     """
-    wanted = shape[0] * shape[1] * place.dtype.itemsize
+    first, end, _ = rows.indices(shape[0])
+    row = shape[1] * place.dtype.itemsize
+    wanted = (end - first) * row
     try:
         with _opened(place.path) as file:
-            file.seek(place.offset)
+            file.seek(place.offset + first * row)
             raw = file.read(wanted)
     except (OSError, EOFError) as error:
         raise RunError(f"{place.path} cannot be read ({error})") from None
     if len(raw) < wanted:
         raise RunError(f"{place.path} ends after {len(raw)} of {wanted} bytes of its pixels")
-    return np.frombuffer(raw, place.dtype).reshape(shape)
+    return np.frombuffer(raw, place.dtype).reshape(end - first, shape[1])
 
 
 def _scan(

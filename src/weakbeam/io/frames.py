@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -14,7 +15,9 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from weakbeam.analysis.hot_pixels import Replacement
 from weakbeam.analysis.remarks import frames_text
+from weakbeam.analysis.shifting import Coverage, shifted
 from weakbeam.core.arrays import ArrayLike, Ints
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.chunks import compression_pool
@@ -47,12 +50,16 @@ def read_blocks(
 ) -> Iterator[tuple[Ints, NDArray[Any]]]:
     """Read all frames of a scan in blocks of some megabytes.
 
+    Of a scan with a region only that is read. Hot pixels are replaced, and drift is taken out:
+    frames then are float32, and NaN where a masked pixel, or none of the camera, would contribute.
+    Values of masked pixels are left as they are otherwise.
+
     Parameters
     ----------
     scan : MeasuredScan
         The scan.
     rows : slice
-        Rows of the frames to return.
+        Rows of the frames to return, counted from the first that is read.
     workers : int, optional
         Threads that unpack; as many as there are cores unless given.
 
@@ -61,7 +68,7 @@ def read_blocks(
     numbers : (n,) ndarray of int
         Numbers of the frames.
     frames : (n, rows, columns) ndarray
-        In the type of the file.
+        In the type of the file, or float32.
 
     Raises
     ------
@@ -70,23 +77,78 @@ def read_blocks(
     RunError
         If a source file is missing or frames cannot be read.
     """
+    mended = _Mended(scan)
+    wanted = slice(*rows.indices(scan.shape[0])[:2])
+    read = mended.rows_for(wanted)
+    for numbers, frames in _stored_blocks(scan, _part_of(scan, read), workers):
+        yield numbers, mended.frames(numbers, frames, read, wanted)
+
+
+class _Mended:
+    """Frames as they are wanted, made of those that are stored."""
+
+    def __init__(self, scan: MeasuredScan) -> None:
+        self._scan, self._shifts = scan, scan.shifts
+        self._replacement = None
+        masked = np.zeros(scan.shape, bool) if scan.masked is None else scan.masked
+        if scan.hot is not None and scan.hot.any():
+            self._replacement = Replacement(scan.hot, masked)
+        self._coverage = Coverage(masked) if self._shifts is not None else None
+
+    def rows_for(self, rows: slice) -> slice:
+        """The rows that these are made of."""
+        if self._shifts is not None:
+            return slice(0, self._scan.shape[0])
+        if self._replacement is not None:
+            return slice(max(rows.start - 1, 0), min(rows.stop + 1, self._scan.shape[0]))
+        return rows
+
+    def frames(
+        self, numbers: Ints, stored: NDArray[Any], read: slice, wanted: slice
+    ) -> NDArray[Any]:
+        """Some rows of frames, of the stored ones with the rows that were read."""
+        if self._replacement is not None:
+            self._replacement.apply(stored, read.start)
+        if self._shifts is not None and self._coverage is not None:
+            moved = np.empty(stored.shape, np.float32)
+            for frame, image, number in zip(moved, stored, numbers, strict=True):
+                frame[:] = shifted(image, self._shifts[number])
+                frame[self._coverage.unknown(self._shifts[number])] = np.nan
+            stored = moved
+        return stored[:, wanted.start - read.start : wanted.stop - read.start]
+
+
+_Rectangle = tuple[slice, slice]
+
+
+def _part_of(scan: MeasuredScan, rows: slice) -> _Rectangle:
+    """Rows and columns of the camera that hold these rows of a scan's frames."""
+    row, column = scan.first
+    columns = slice(column, column + scan.shape[1])
+    return slice(row + rows.start, row + rows.stop), columns
+
+
+def _stored_blocks(
+    scan: MeasuredScan, part: _Rectangle, workers: int | None
+) -> Iterator[tuple[Ints, NDArray[Any]]]:
+    """Some rows and columns of the camera, frame after frame."""
     if scan.parts:
         first = 0
         for inner in scan.parts:
-            for numbers, frames in read_blocks(inner, rows, workers):
+            for numbers, frames in _stored_blocks(inner, part, workers):
                 yield first + numbers, frames
             first += inner.frames
         return
     if scan.images:
-        yield from _read_images(scan, rows)
+        yield from _read_images(scan, part)
         return
     with ExitStack() as stack:
         file = stack.enter_context(opened(scan.path))
         parts = _parts(file, scan, stack)
         pool = stack.enter_context(compression_pool(workers))
-        for part in parts:
-            _check_filter(part.stack, scan)
-            for first, frames in _read_part(part, scan, rows, pool):
+        for piece in parts:
+            _check_filter(piece.stack, scan)
+            for first, frames in _read_part(piece, scan, part, pool):
                 yield np.arange(first, first + len(frames)), frames
 
 
@@ -103,6 +165,7 @@ def read_frames_of(scan: MeasuredScan, numbers: ArrayLike) -> NDArray[Any]:
     Returns
     -------
     (n, rows, columns) ndarray
+        As :func:`read_blocks` has them.
 
     Raises
     ------
@@ -115,38 +178,51 @@ def read_frames_of(scan: MeasuredScan, numbers: ArrayLike) -> NDArray[Any]:
     for number in wanted:
         if not 0 <= number < scan.frames:
             raise InputError("frame", int(number), f"the scan has frames 0 to {scan.frames - 1}")
+    every = slice(0, scan.shape[0])
+    stored = _stored_frames(scan, wanted, _part_of(scan, every))
+    return _Mended(scan).frames(wanted, stored, every, every)
+
+
+def _stored_frames(scan: MeasuredScan, wanted: Ints, part: _Rectangle) -> NDArray[Any]:
     if scan.parts:
-        ends = np.cumsum([part.frames for part in scan.parts])
+        ends = np.cumsum([inner.frames for inner in scan.parts])
         which = np.searchsorted(ends, wanted, side="right")
         pairs = zip(which, wanted, strict=True)
         read = [
-            read_frames_of(scan.parts[k], [n - ends[k] + scan.parts[k].frames]) for k, n in pairs
+            _stored_frames(scan.parts[k], np.array([n - ends[k] + scan.parts[k].frames]), part)
+            for k, n in pairs
         ]
         return np.concatenate(read)
     if scan.images:
-        return np.stack([_image(scan, int(number)) for number in wanted])
+        return np.stack([_image(scan, int(number), part) for number in wanted])
     with ExitStack() as stack:
         parts = _parts(stack.enter_context(opened(scan.path)), scan, stack)
-        frames = np.empty((len(wanted), *scan.shape), parts[0].stack.dtype)
+        frames = np.empty((len(wanted), *_shape_of(part)), parts[0].stack.dtype)
         for frame, number in zip(frames, wanted, strict=True):
-            part = next(p for p in parts if p.first <= number < p.first + p.length)
-            _check_filter(part.stack, scan)
-            place = part.offset + int(number) - part.first
-            frame[:] = _sliced(part.stack, scan, place, place + 1, slice(None))[0]
+            piece = next(p for p in parts if p.first <= number < p.first + p.length)
+            _check_filter(piece.stack, scan)
+            place = piece.offset + int(number) - piece.first
+            frame[:] = _sliced(piece.stack, scan, place, place + 1, part)[0]
         return frames
 
 
-def _read_images(scan: MeasuredScan, rows: slice) -> Iterator[tuple[Ints, NDArray[Any]]]:
+def _shape_of(part: _Rectangle) -> tuple[int, int]:
+    return part[0].stop - part[0].start, part[1].stop - part[1].start
+
+
+def _read_images(scan: MeasuredScan, part: _Rectangle) -> Iterator[tuple[Ints, NDArray[Any]]]:
     """Images of files of their own, some at a time."""
-    size = scan.shape[0] * scan.shape[1] * scan.dtype.itemsize
+    size = math.prod(_shape_of(part)) * scan.dtype.itemsize
     at_once = max(_BLOCK_BYTES // max(size, 1), _FRAMES)
     for start in range(0, scan.frames, at_once):
         numbers = np.arange(start, min(start + at_once, scan.frames))
-        yield numbers, np.stack([_image(scan, int(number))[rows] for number in numbers])
+        yield numbers, np.stack([_image(scan, int(number), part) for number in numbers])
 
 
-def _image(scan: MeasuredScan, number: int) -> NDArray[Any]:
-    return read_image(scan.images[number], scan.shape).astype(scan.dtype, copy=False)
+def _image(scan: MeasuredScan, number: int, part: _Rectangle) -> NDArray[Any]:
+    rows, columns = part
+    image = read_image(scan.images[number], scan.camera or scan.shape, rows)
+    return image[:, columns].astype(scan.dtype, copy=False)
 
 
 def _parts(file: h5py.File, scan: MeasuredScan, stack: ExitStack) -> list[_Part]:
@@ -186,18 +262,21 @@ def _parts(file: h5py.File, scan: MeasuredScan, stack: ExitStack) -> list[_Part]
 
 
 def _read_part(
-    part: _Part, scan: MeasuredScan, rows: slice, pool: ThreadPoolExecutor
+    part: _Part, scan: MeasuredScan, place: _Rectangle, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     stack = part.stack
     filters = _filters(stack)
-    frame_bytes = max(int(np.prod(stack.shape[1:])) * stack.dtype.itemsize, 1)
+    whole_chunks = filters in ([_SHUFFLE, _DEFLATE], [_DEFLATE])
+    by_frame = stack.chunks == (1, *stack.shape[1:]) and whole_chunks
+    pixels = math.prod(stack.shape[1:] if by_frame else _shape_of(place))
+    frame_bytes = max(pixels * stack.dtype.itemsize, 1)
     depth = stack.chunks[0] if stack.chunks else 1
     # Whole chunks, so that none is unpacked twice.
     at_once = max(_BLOCK_BYTES // frame_bytes, _FRAMES, depth) // depth * depth
     ends = [*range(0, part.length, at_once), part.length]
-    if stack.chunks != (1, *stack.shape[1:]) or filters not in ([_SHUFFLE, _DEFLATE], [_DEFLATE]):
+    if not by_frame:
         for start, end in pairwise(ends):
-            frames = _sliced(stack, scan, part.offset + start, part.offset + end, rows)
+            frames = _sliced(stack, scan, part.offset + start, part.offset + end, place)
             yield part.first + start, frames
         return
 
@@ -216,7 +295,7 @@ def _read_part(
             coming = submit(*blocks[number + 1])
         for k, future in enumerate(unpacking):
             _wait(future, scan, part.first + start + k)
-        yield part.first + start, block[:, rows]
+        yield part.first + start, block[:, place[0], place[1]]
 
 
 def _chunk(stack: h5py.Dataset, number: int) -> bytes | NDArray[Any]:
@@ -247,10 +326,10 @@ def _wait(future: Future[None], scan: MeasuredScan, number: int) -> None:
 
 
 def _sliced(
-    stack: h5py.Dataset, scan: MeasuredScan, start: int, end: int, rows: slice
+    stack: h5py.Dataset, scan: MeasuredScan, start: int, end: int, part: _Rectangle
 ) -> NDArray[Any]:
     try:
-        return np.asarray(stack[start:end, rows])
+        return np.asarray(stack[start:end, part[0], part[1]])
     except (OSError, ValueError, RuntimeError) as error:
         raise RunError(_unreadable(scan, start, error)) from None
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from weakbeam.core.memory import check_memory_for
 from weakbeam.errors import InputError
 from weakbeam.imaging.motors import MOTORS, SCANNED
+from weakbeam.io import edf
 from weakbeam.io.foreign import opened, read_still, scan_names
 from weakbeam.io.frames import read_frames_of
 from weakbeam.io.guard import attribute, numbers
@@ -84,7 +85,7 @@ class _Place:
     frame: int | None = None
 
 
-def read_images(text: str) -> ImageStack:
+def read_images(text: str, kinds: str = "fiu") -> ImageStack:
     """Read the frames of a source.
 
     Parameters
@@ -92,7 +93,9 @@ def read_images(text: str) -> ImageStack:
     text : str
         ``FILE`` or ``FILE#FRAME``; of HDF5 files also ``FILE::ENTRY`` and ``FILE::ENTRY#FRAME``
         with an entry such as 1.1 or the path of a dataset. Frames are counted from 0. The suffix
-        tells the kind: .h5, .hdf5, .nxs; .npy; .tif, .tiff; .edf, .cbf and what else fabio reads.
+        tells the kind: .h5, .hdf5, .nxs; .npy; .tif, .tiff; .edf; .cbf and what else fabio reads.
+    kinds : str
+        Letters of the kinds of values that images may have, as numpy has them.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def read_images(text: str) -> ImageStack:
         raise InputError("image", text, "there is no such file")
     suffix = place.path.suffix.lower()
     if suffix in (".h5", ".hdf5", ".nxs", ".hdf"):
-        return _from_hdf5(place)
+        return _from_hdf5(place, kinds)
     if place.entry is not None:
         raise InputError("image", text, "has no entries: that is for HDF5 files")
     try:
@@ -119,7 +122,7 @@ def read_images(text: str) -> ImageStack:
         if isinstance(error, InputError):
             raise
         raise InputError("image", text, f"cannot be read ({error})") from None
-    stack = _three_axes(frames, place)
+    stack = _three_axes(frames, place, kinds)
     numbers = _numbers(place, len(stack))
     _check_memory(len(numbers) * stack[0].nbytes, place)
     return ImageStack(text, np.array(stack[numbers]), ({},) * len(numbers))
@@ -145,10 +148,10 @@ def _numbers(place: _Place, count: int) -> list[int]:
     return [place.frame]
 
 
-def _three_axes(frames: NDArray[Any], place: _Place) -> NDArray[Any]:
+def _three_axes(frames: NDArray[Any], place: _Place, kinds: str) -> NDArray[Any]:
     array = np.asanyarray(frames)
     array = array[None] if array.ndim == 2 else array
-    if array.ndim != 3 or array.dtype.kind not in "fiu" or array.size == 0:
+    if array.ndim != 3 or array.dtype.kind not in kinds or array.size == 0:
         raise InputError(
             "image",
             place.text,
@@ -179,6 +182,16 @@ def _tiff(path: Path) -> NDArray[Any]:
         raise InputError("image", str(path), f"is too large ({error})") from None
 
 
+def _edf(path: Path) -> NDArray[Any]:
+    try:
+        (name, *_) = edf.scan_names(path)
+        scan = edf.read_edf_still(path, name)
+    except InputError:
+        # Compressed ones and those of other programs.
+        return _fabio(path)
+    return read_frames_of(scan, np.arange(scan.frames))
+
+
 def _fabio(path: Path) -> NDArray[Any]:
     try:
         import fabio
@@ -193,15 +206,20 @@ def _fabio(path: Path) -> NDArray[Any]:
         raise InputError("image", str(path), f"cannot be read by fabio ({error})") from None
 
 
-_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {".npy": _npy, ".tif": _tiff, ".tiff": _tiff}
+_READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+    ".npy": _npy,
+    ".tif": _tiff,
+    ".tiff": _tiff,
+    ".edf": _edf,
+}
 """By suffix; all others are left to fabio."""
 
 
-def _from_hdf5(place: _Place) -> ImageStack:
+def _from_hdf5(place: _Place, kinds: str) -> ImageStack:
     with opened(place.path) as file:
         whole = None if place.entry is None else dataset_at(file, place.entry)
         if whole is not None:
-            return _of_dataset(whole, place)
+            return _of_dataset(whole, place, kinds)
         if not any(re.fullmatch(r"\d+\.\d+", name) for name in file):
             raise InputError("image", place.text, _datasets_of(file, place.path))
     others: tuple[str, ...] = ()
@@ -232,15 +250,15 @@ def _from_hdf5(place: _Place) -> ImageStack:
         )
 
 
-def _of_dataset(whole: h5py.Dataset, place: _Place) -> ImageStack:
+def _of_dataset(whole: h5py.Dataset, place: _Place, kinds: str) -> ImageStack:
     """The frames of a dataset, of which only those are read that are asked for."""
     wanted = 1 if whole.ndim == 3 and place.frame is not None else max(len(whole), 1)
     _check_memory(wanted * whole.nbytes / max(len(whole), 1), place)
     if whole.ndim == 3 and place.frame is not None:
         (number,) = _numbers(place, len(whole))
-        stack = _three_axes(whole[number], place)
+        stack = _three_axes(whole[number], place, kinds)
     else:
-        stack = _three_axes(whole[()], place)
+        stack = _three_axes(whole[()], place, kinds)
         stack = stack[_numbers(place, len(stack))]
     return ImageStack(place.text, stack, ({},) * len(stack))
 

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.analysis.remarks import Remark, left_out_of
+from weakbeam.analysis.shifting import Coverage
 from weakbeam.core.arrays import Floats
 from weakbeam.io.entry import ImageAxis
+from weakbeam.io.region import Region
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,18 @@ class MeasuredScan:
         Motors that the title does not name and that moved along with those that it does.
     geometry : str
         ``"symmetric"`` or ``"oblique"`` of a simulated scan; empty of others.
+    roi : Region, optional
+        The part of the camera that is read, of which `shape` is the shape; all unless given.
+    camera : (int, int), optional
+        Rows and columns of the whole camera, where only a part is read.
+    pixel_nm : (float, float), optional
+        Distance of rows and of columns in the sample, where it was told and not in the file.
+    masked : (rows, columns) ndarray of bool, optional
+        Pixels of the part that are not to be used.
+    hot : (rows, columns) ndarray of bool, optional
+        Pixels of the part that are replaced by their neighbours in every frame.
+    shifts : (frames, 2) ndarray, optional
+        Rows and columns by which the content of each frame stands too far on, and is moved back.
     """
 
     path: Path
@@ -99,11 +113,40 @@ class MeasuredScan:
     parts: tuple[MeasuredScan, ...] = ()
     geometry: str = ""
     along: tuple[str, ...] = ()
+    roi: Region | None = None
+    camera: tuple[int, int] | None = None
+    pixel_nm: tuple[float, float] | None = None
+    masked: NDArray[np.bool_] | None = None
+    hot: NDArray[np.bool_] | None = None
+    shifts: Floats | None = None
 
     @property
     def where(self) -> str:
         """How a message calls the scan."""
         return f"{self.path}::{self.entry}"
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """Numbers that the first row and column of a frame have on the camera."""
+        return (0, 0) if self.roi is None else self.roi.first
+
+    @property
+    def counts(self) -> bool:
+        """Whether the file holds whole numbers."""
+        return self.dtype.kind in "iu"
+
+    @property
+    def frame_dtype(self) -> np.dtype[np.generic]:
+        """Type of the values that are read."""
+        return self.dtype if self.shifts is None else np.dtype(np.float32)
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """Pixels that are known in every frame: not masked, and not moved in from outside."""
+        used = np.ones(self.shape, bool) if self.masked is None else ~self.masked
+        if self.shifts is not None:
+            used = used & ~Coverage(~used).ever_unknown(self.shifts[self.valid])
+        return used
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from weakbeam.errors import RunError, naming
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.measured.background import is_of_scan, median_frame
+from weakbeam.measured.drift import GroupSums, can_drift
 
 _FRAMES_AT_ONCE = 64
 
@@ -47,6 +48,8 @@ class TakenFrames:
     positions: Mapping[str, Floats]
     grid: ScanGrid
     weights: FrameWeights
+    used: NDArray[np.bool_]
+    """Pixels that count: known in every frame."""
 
     @property
     def frames(self) -> int:
@@ -56,13 +59,16 @@ class TakenFrames:
     @property
     def itemsize(self) -> int:
         """Bytes of a value."""
-        return self.scan.dtype.itemsize
+        return self.scan.frame_dtype.itemsize
 
     def blocks(self, rows: slice, workers: int | None) -> Iterator[tuple[Ints, NDArray[Any]]]:
-        """Blocks of these frames, by their numbers among them."""
+        """Blocks of these frames, by their numbers among them; 0 in pixels that do not count."""
+        unused = None if self.used.all() else ~self.used[rows]
         place = np.full(self.scan.frames, -1)
         place[self.numbers] = np.arange(self.frames)
         for numbers, frames in read_blocks(self.scan, rows, workers):
+            if unused is not None:
+                frames[:, unused] = 0
             there = place[numbers] >= 0
             if there.all():
                 yield place[numbers], frames
@@ -78,6 +84,7 @@ class Choices:
     floor: float
     memory: int
     workers: int | None
+    align: bool = False
 
     @property
     def kind(self) -> str:
@@ -88,6 +95,11 @@ class Choices:
     def of_scan(self) -> bool:
         """Whether the background is taken from the scan itself."""
         return is_of_scan(self.background)
+
+    @property
+    def level(self) -> float | Floats | None:
+        """The background if it is known before the frames are read."""
+        return None if isinstance(self.background, str) else self.background
 
 
 class ProgressShares:
@@ -103,6 +115,11 @@ class ProgressShares:
         self._so_far += new
         if self._tell is not None and new > 0.0:
             self._tell(new)
+
+    @property
+    def left(self) -> float:
+        """What is not told of yet."""
+        return 1.0 - self._so_far
 
     def done(self) -> None:
         """Tell of all that is left."""
@@ -121,6 +138,8 @@ class Gathered:
     darkest: float
     ends: Mapping[str, Floats]
     light_medians: int
+    groups: GroupSums | None = None
+    """Images of which the drift is measured."""
 
 
 def taken_frames(scan: MeasuredScan) -> TakenFrames:
@@ -144,14 +163,27 @@ def taken_frames(scan: MeasuredScan) -> TakenFrames:
     if scan.monitor is not None:
         beam = scan.monitor[numbers]
         weights = weights.times(float(np.median(beam)) / beam)
-    return TakenFrames(scan, numbers, positions, grid, weights)
+    return TakenFrames(scan, numbers, positions, grid, weights, scan.used)
+
+
+def rows_of(taken: TakenFrames) -> Ints:
+    """Of each frame the number of its row of the fastest motor; its own where there is no grid."""
+    grid, row = taken.grid, np.zeros(taken.frames, np.int64)
+    if grid.kind in ("line", "irregular"):
+        return np.arange(taken.frames)
+    for name in list(grid.axes)[:-1]:
+        row = row * len(grid.axes[name]) + grid.index[name]
+    return row
 
 
 def gathered_maps(taken: TakenFrames, choices: Choices, shares: ProgressShares) -> Gathered:
     """Read the frames and gather everything that is mapped, in bands of rows."""
     scan, shape = taken.scan, taken.scan.shape
     noise, floor = _noise_and_floor(taken, choices)
-    survey = FrameSurvey(shape, taken.frames, scan.dtype)
+    survey = FrameSurvey(shape, taken.frames, scan.frame_dtype, taken.used)
+    groups = None
+    if can_drift(scan, taken.frames):
+        groups = GroupSums(scan, rows_of(taken), taken.numbers)
     passes = 1 + (floor > 0.0) + (choices.kind == "minimum")
     held = passes > 1 or choices.kind == "median"
     stack_bytes = taken.frames * shape[1] * taken.itemsize
@@ -162,14 +194,14 @@ def gathered_maps(taken: TakenFrames, choices: Choices, shares: ProgressShares) 
     per_row += stack_bytes if held else 0
     at_once = max(min(choices.memory // max(per_row, 1), shape[0]), 1)
     bands = [slice(k, min(k + at_once, shape[0])) for k in range(0, shape[0], at_once)]
-    share = 1.0 / (len(bands) * (1 if held else passes) * taken.frames)
+    share = shares.left / (len(bands) * (1 if held else passes) * taken.frames)
     parts, light, light_medians = [], np.zeros(taken.frames), 0
     ends: list[dict[str, Floats]] = []
     for rows in bands:
-        source = _Band(taken, rows, choices.workers, held, survey, shares, share)
+        source = _Band(taken, rows, choices.workers, held, survey, groups, shares, share)
         level = _background(choices, source, noise)
         reduction = _reduced(source, level, noise, floor, choices)
-        shot = 1.0 if scan.dtype.kind in "iu" else 0.0
+        shot = 1.0 if scan.counts else 0.0
         maps = reduction.maps(_curve_noise(taken, noise), shot)
         alive = ~survey.stuck[rows]
         parts.append(replace(maps, whole=reduction.whole_curves(maps.lit & alive)))
@@ -187,6 +219,7 @@ def gathered_maps(taken: TakenFrames, choices: Choices, shares: ProgressShares) 
         float(light.min()) / max(int((~survey.stuck).sum()), 1),
         {motor: np.concatenate([some[motor] for some in ends]) for motor in ends[0]},
         light_medians,
+        groups,
     )
 
 
@@ -200,18 +233,20 @@ class _Band:
         workers: int | None,
         held: bool,
         survey: FrameSurvey,
+        groups: GroupSums | None,
         shares: ProgressShares,
         share: float,
     ) -> None:
         self.taken, self.rows = taken, rows
         self.shape = (rows.stop - rows.start, taken.scan.shape[1])
-        self._workers, self._survey, self._shares, self._share = workers, survey, shares, share
+        self._workers, self._survey, self._groups = workers, survey, groups
+        self._shares, self._share = shares, share
         self._surveyed = False
         self.light_medians = 0
         """Pixels whose median is light, and no background."""
         self.stack: NDArray[Any] | None = None
         if held:
-            stack = np.empty((taken.frames, *self.shape), taken.scan.dtype)
+            stack = np.empty((taken.frames, *self.shape), taken.scan.frame_dtype)
             for numbers, frames in self._read():
                 stack[numbers] = frames
             self.stack = stack
@@ -230,6 +265,8 @@ class _Band:
         for numbers, frames in self.taken.blocks(self.rows, self._workers):
             if not surveyed:
                 self._survey.add(numbers, frames, self.rows)
+                if self._groups is not None:
+                    self._groups.add(numbers, frames, self.rows)
             yield numbers, frames
             self._shares.add(self._share * len(numbers))
 
@@ -271,7 +308,7 @@ def _noise_and_floor(taken: TakenFrames, choices: Choices) -> tuple[float, float
     Where even the darkest frames are lit, or no background is subtracted from a dark level, the
     floor is of no use: all values are above it.
     """
-    if taken.scan.dtype.kind not in "iu" and choices.floor == 0.0 and not choices.of_scan:
+    if not taken.scan.counts and choices.floor == 0.0 and not choices.of_scan:
         return 0.0, 0.0
     if taken.frames < FEWEST_FRAMES:
         return 0.0, 0.0
@@ -284,7 +321,7 @@ def _noise_and_floor(taken: TakenFrames, choices: Choices) -> tuple[float, float
     pairs = []
     for first in taken.numbers[every]:
         two = read_frames_of(taken.scan, [first, first + 1])[:, ::step, ::step]
-        pairs.append(two.astype(np.float64))
+        pairs.append(np.where(taken.used[::step, ::step], two, 0.0))
     stack = np.stack(pairs)
     sigma, dark = dark_noise(stack[:, 0], stack[:, 1])
     if choices.of_scan or choices.floor == 0.0:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from weakbeam.analysis.drift import Drift
 from weakbeam.analysis.noise import (
     FLOOR,
 )
@@ -18,24 +20,32 @@ from weakbeam.analysis.reduction import (
 )
 from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.analysis.scan_grid import ScanGrid
-from weakbeam.core.arrays import Floats
+from weakbeam.analysis.survey import FrameSurvey
+from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.region import Region
 from weakbeam.measured.background import BACKGROUNDS, is_of_scan
+from weakbeam.measured.drift import GroupSums, aligned_scan
 from weakbeam.measured.gathering import (
     FEWEST_FRAMES,
     Choices,
     Gathered,
     ProgressShares,
+    TakenFrames,
     gathered_maps,
+    rows_of,
     taken_frames,
 )
 from weakbeam.measured.remarks import Findings, remarks_on
 from weakbeam.measured.response import Response, response_of
-from weakbeam.measured.selection import skipped
+from weakbeam.measured.selection import selected
 from weakbeam.measured.strain import arm_of, missing_energy, strain_of, turning_motors
 
 MEMORY_BYTES = 2**30
+
+_ALIGNING = 0.4
+"""Share of the work that is done when the drift is measured."""
 
 _LARGEST_KERNEL = 99
 """Side of the square of neighbours (pixels); the time grows with its area."""
@@ -70,6 +80,8 @@ class MeasuredMaps:
         Standard deviation of the values of frames without light; 0 where it was not estimated.
     floor : float
         Times the noise by which a pixel stands out where it is lit; 0: sums over the whole scan.
+    drift : Drift or None
+        Drift of the image over the scan, before it was taken out if that was asked for.
     """
 
     scan: MeasuredScan
@@ -84,6 +96,7 @@ class MeasuredMaps:
     response: Response | None = None
     noise: float = 0.0
     floor: float = 0.0
+    drift: Drift | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -114,6 +127,11 @@ def map_scan(
     progress: Callable[[float], None] | None = None,
     floor: float | None = None,
     skip: Sequence[int] = (),
+    roi: Region | str | None = None,
+    mask: ArrayLike | None = None,
+    hot: float | None = None,
+    pixel_nm: float | tuple[float, float] | None = None,
+    align: bool = False,
 ) -> MeasuredMaps:
     """Map a measured scan; frames are read block by block.
 
@@ -149,6 +167,12 @@ def map_scan(
         and where the background is taken from the scan, whose noise it shares, and 0 otherwise.
     skip : sequence of int
         Frames to leave out, from 0.
+    roi, mask, hot, pixel_nm
+        Which pixels are taken, and how large they are: see
+        :func:`weakbeam.measured.selection.selected`.
+    align : bool
+        Whether frames are moved back by the drift of the image, if there is a significant one.
+        Pixels that then are not known in every frame have no maps.
 
     Returns
     -------
@@ -161,25 +185,26 @@ def map_scan(
     RunError
         If frames are missing or cannot be read, or hold no light.
     """
+    scan = selected(scan, skip=skip, roi=roi, mask=mask, hot=hot, pixel_nm=pixel_nm)
     if not 3 <= kernel <= _LARGEST_KERNEL or kernel % 2 == 0:
         raise InputError("kernel", kernel, f"must be odd, from 3 to {_LARGEST_KERNEL}")
     if isinstance(background, str) and background not in BACKGROUNDS:
         allowed = "must be a number or one of " + ", ".join(BACKGROUNDS)
         raise InputError("background", background, allowed)
     if not isinstance(background, str) and np.ndim(background):
-        given = np.shape(background)
-        if given != scan.shape:
-            allowed = f"must be one number or an image of {scan.shape}"
-            raise InputError("background", f"{given}", allowed)
+        background = _cut_to(np.asarray(background), scan)
     if theta is not None and not 0.0 < theta < 0.5 * math.pi:
         shown = float(f"{math.degrees(theta):g}")
         raise InputError("theta", shown, "must be a Bragg angle, above 0 and below 90 deg")
     if floor is not None and not (floor >= 0.0 and math.isfinite(floor)):
         raise InputError("floor", floor, "must be a number from 0 on")
-    usual = FLOOR if scan.dtype.kind in "iu" or is_of_scan(background) else 0.0
-    choices = Choices(background, usual if floor is None else floor, memory, workers)
-    scan = skipped(scan, skip)
+    usual = FLOOR if scan.counts or is_of_scan(background) else 0.0
+    choices = Choices(background, usual if floor is None else floor, memory, workers, align)
     shares = ProgressShares(progress)
+    camera: FrameSurvey | None = None
+    before: Drift | None = None
+    if align:
+        scan, camera, before = _aligned(scan, choices, shares)
     gathered = gathered_maps(taken_frames(scan), choices, shares)
     if not gathered.maps.lit.any():
         if floor:
@@ -187,7 +212,7 @@ def map_scan(
         # What was taken for the noise of dark frames is none.
         choices = replace(choices, floor=0.0)
         gathered = gathered_maps(taken_frames(scan), choices, shares)
-    lost = list(_lost(gathered))
+    lost = list(_lost(gathered.survey, gathered.taken))
     if lost:
         scan = scan.remarked(*lost)
         gathered = gathered_maps(taken_frames(scan), choices, shares)
@@ -203,17 +228,50 @@ def map_scan(
         text = f"{scan.where}: `theta` has no effect, since no arm was scanned"
         scan = scan.remarked(Remark("theta", text))
         gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
-    return _maps_of(gathered, choices, threshold, relative, theta, kernel)
+    mapped = _maps_of(gathered, choices, threshold, relative, theta, kernel, camera)
+    return mapped if before is None else replace(mapped, drift=before)
 
 
-def _lost(gathered: Gathered) -> Iterator[Remark]:
+def _cut_to(background: Floats, scan: MeasuredScan) -> Floats:
+    """The part of a background that belongs to the frames; of the whole camera or of that part."""
+    if background.shape == scan.camera and scan.roi is not None:
+        return background[scan.roi.rows, scan.roi.columns]
+    if background.shape != scan.shape:
+        allowed = f"must be one number or an image of {scan.camera or scan.shape}"
+        raise InputError("background", f"{background.shape}", allowed)
+    return background
+
+
+def _aligned(
+    scan: MeasuredScan, choices: Choices, shares: ProgressShares
+) -> tuple[MeasuredScan, FrameSurvey | None, Drift | None]:
+    """The scan without its drift, what its frames tell as the camera read them, and the drift."""
+    taken = taken_frames(scan)
+    survey = FrameSurvey(scan.shape, taken.frames, scan.dtype, taken.used)
+    groups = GroupSums(scan, rows_of(taken), taken.numbers, to_align=True)
+    every = slice(0, scan.shape[0])
+    for numbers, frames in taken.blocks(every, choices.workers):
+        survey.add(numbers, frames, every)
+        groups.add(numbers, frames, every)
+        shares.add(_ALIGNING * len(numbers) / taken.frames)
+    lost = list(_lost(survey, taken))
+    if lost:
+        return _aligned(scan.remarked(*lost), choices, shares)
+    drift = groups.drift(taken.used & ~survey.stuck, choices.level)
+    aligned = aligned_scan(replace(scan, masked=~taken.used | survey.stuck), drift)
+    if aligned.shifts is None:
+        return scan.remarked(aligned.remarks[-1]), None, drift
+    return aligned, survey, drift
+
+
+def _lost(survey: FrameSurvey, taken: TakenFrames) -> Iterator[Remark]:
     """What to say of frames that hold nothing, and are left out."""
-    survey, where = gathered.survey, gathered.taken.scan.where
+    where = taken.scan.where
     unknown = np.nonzero(survey.unknown)[0] if not survey.unknown.all() else np.zeros(0, np.int64)
-    empty = survey.lost_frames(gathered.taken.grid.kind == "line")
+    empty = survey.lost_frames(taken.grid.kind == "line")
     for kind, lost, what in (("empty", empty, "zeros"), ("no numbers", unknown, "NaN")):
         if len(lost):
-            numbers = tuple(int(k) for k in gathered.taken.numbers[lost])
+            numbers = tuple(int(k) for k in taken.numbers[lost])
             verb, are = ("holds", "is") if len(numbers) == 1 else ("hold", "are")
             text = f"{where}: {frames_text(numbers)} {verb} nothing but {what} and {are} left out"
             yield Remark(kind, text, numbers, left_out=True)
@@ -226,6 +284,7 @@ def _maps_of(
     relative: bool,
     theta: float | None,
     kernel: int,
+    camera: FrameSurvey | None,
 ) -> MeasuredMaps:
     """Leave out dark pixels, and derive misorientation, strain and remarks."""
     taken, maps, scan = gathered.taken, gathered.maps, gathered.taken.scan
@@ -233,7 +292,7 @@ def _maps_of(
         raise RunError(f"{scan.where} has no light above the background")
     scale, zingers = gathered.survey.scale(maps.background)
     least = threshold * scale if relative else threshold
-    unlit = int((~maps.lit).sum())
+    unlit = int((~maps.lit & taken.used).sum())
     maps = maps.masked(
         (maps.brightest > least)
         & (maps.intensity > dark_total(maps.intensity[~zingers & ~gathered.survey.stuck]))
@@ -267,6 +326,11 @@ def _maps_of(
     if turning and len({scan.units[motor] for motor in turning}) == 1:
         turned = kernel_average_misorientation(mapped.turns, kernel)
         mapped = replace(mapped, misorientation=turned)
+    drift = None
+    if gathered.groups is not None:
+        level = None if choices.kind == "none" else maps.background
+        drift = gathered.groups.drift(taken.used & ~gathered.survey.stuck, level)
+        mapped = replace(mapped, drift=drift)
     findings = Findings(
         scan=scan,
         frames=taken.numbers,
@@ -274,6 +338,9 @@ def _maps_of(
         weights=taken.weights,
         maps=maps,
         survey=gathered.survey,
+        camera=gathered.survey if camera is None else camera,
+        used=taken.used,
+        drift=drift,
         noise=gathered.noise,
         floor=gathered.floor,
         darkest=gathered.darkest,
@@ -286,4 +353,21 @@ def _maps_of(
         apparent=mapped.apparent,
         strain_shown=None if response is None else response.strain,
     )
-    return replace(mapped, remarks=(*scan.remarks, *remarks_on(findings)))
+    return replace(
+        mapped,
+        maps=_blank(maps, taken.used),
+        remarks=(*scan.remarks, *remarks_on(findings)),
+    )
+
+
+def _blank(maps: ScanMaps, used: NDArray[np.bool_]) -> ScanMaps:
+    """The maps without a value in pixels that do not count."""
+    if used.all():
+        return maps
+    level = maps.background
+    return replace(
+        maps,
+        intensity=np.where(used, maps.intensity, np.nan),
+        brightest=np.where(used, maps.brightest, np.nan),
+        background=np.where(used, level, np.nan) if np.ndim(level) else level,
+    )

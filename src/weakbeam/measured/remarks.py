@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.analysis.drift import Drift
+from weakbeam.analysis.jumps import jumps
 from weakbeam.analysis.noise import FLOOR, RECTIFIED, smallest_of
 from weakbeam.analysis.reduction import FWHM_PER_SIGMA, ScanMaps
 from weakbeam.analysis.remarks import Remark, frames_text
@@ -17,6 +19,8 @@ from weakbeam.analysis.step_weights import FrameWeights
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.measured.drift import drift_text
+from weakbeam.measured.selection import pixels_text
 
 _PEDESTAL = 0.02
 """From this share of the intensity on, a constant background is worth a remark."""
@@ -79,6 +83,10 @@ class Findings:
         Their maps.
     survey : FrameSurvey
         Their sums and extremes.
+    camera : FrameSurvey
+        Those of the frames as the camera read them, before drift was taken out.
+    used : (rows, columns) ndarray of bool
+        Pixels that count.
     noise, floor : float
         Noise of dark frames and the floor in units of it.
     darkest : float
@@ -99,6 +107,8 @@ class Findings:
         Whether the arm was scanned alone.
     strain_shown : float, optional
         Share of the strain that it shows, if the instrument is known.
+    drift : Drift, optional
+        Drift of the image that is in these maps.
     """
 
     scan: MeasuredScan
@@ -107,6 +117,8 @@ class Findings:
     weights: FrameWeights
     maps: ScanMaps
     survey: FrameSurvey
+    camera: FrameSurvey
+    used: NDArray[np.bool_]
     noise: float
     floor: float
     darkest: float
@@ -118,6 +130,7 @@ class Findings:
     no_energy: str = ""
     apparent: bool = False
     strain_shown: float | None = None
+    drift: Drift | None = None
 
 
 def remarks_on(findings: Findings) -> Iterator[Remark]:
@@ -132,7 +145,7 @@ def remarks_on(findings: Findings) -> Iterator[Remark]:
     ------
     Remark
     """
-    for part in (_of_the_grid, _of_the_counts, _of_the_background, _of_the_curves, _of_the_strain):
+    for part in _PARTS:
         for kind, text, frames, pixels in part(findings):
             yield Remark(kind, f"{findings.scan.where}: {text}", frames, pixels)
 
@@ -159,7 +172,7 @@ def _of_the_grid(findings: Findings) -> _Lines:
 
 
 def _of_the_counts(findings: Findings) -> _Lines:
-    survey, maps = findings.survey, findings.maps
+    survey, maps = findings.camera, findings.maps
     if maps.lost:
         text = f"{maps.lost} values are no finite numbers and count as the background"
         yield "no numbers", text, (), maps.lost
@@ -185,10 +198,8 @@ def _of_the_counts(findings: Findings) -> _Lines:
     count = int(findings.zingers.sum())
     if count:
         rows, columns = np.nonzero(findings.zingers)
-        places = [f"({r}, {c})" for r, c in zip(rows, columns, strict=True)][:_MOST_PIXELS]
-        more = f" and {count - len(places)} more" if count > len(places) else ""
         text = (
-            f"pixel{'' if count == 1 else 's'} {', '.join(places)}{more} (row, column): one "
+            f"{pixels_text(rows, columns, findings.scan.first)}: one "
             "frame far above all else (zinger), which `threshold` does not count"
         )
         yield "zingers", text, (), count
@@ -209,6 +220,32 @@ def _of_the_counts(findings: Findings) -> _Lines:
             "before and after (beam loss?): `skip` leaves frames out"
         )
         yield "dips", text, _numbers(frames), 0
+    leaps, factors = _jumps(findings, dips)
+    if len(leaps):
+        frames = findings.frames[leaps]
+        text = (
+            f"{frames_text(frames)} {'leaps' if len(leaps) == 1 else 'leap'} in brightness, by "
+            f"{_factors(factors)} against the frames before and after (beam, exposure time?): "
+            "`skip` leaves frames out"
+        )
+        yield "jumps", text, _numbers(frames), 0
+
+
+def _jumps(findings: Findings, dips: Ints) -> tuple[Ints, Floats]:
+    """Frames that leap in brightness, but for those without beam, and their factors."""
+    totals = findings.camera.totals - findings.camera.totals.min()
+    if findings.scan.monitor is not None:
+        beam = findings.scan.monitor[findings.frames]
+        totals = totals * float(np.median(beam)) / beam
+    numbers, factors = jumps(totals, list(_lines_of(findings.grid, len(findings.frames))))
+    others = ~np.isin(numbers, np.concatenate([dips, dips + 1, dips - 1]))
+    return numbers[others], factors[others]
+
+
+def _factors(factors: Floats) -> str:
+    shown = [f"{factor:.2f}" for factor in factors[:_MOST_PIXELS]]
+    more = ", ..." if len(factors) > len(shown) else ""
+    return f"{'factors of' if len(factors) > 1 else 'a factor of'} {', '.join(shown)}{more}"
 
 
 def _lines_of(grid: ScanGrid, frames: int) -> Iterator[Ints]:
@@ -247,11 +284,11 @@ def _of_the_background(findings: Findings) -> _Lines:
         yield "noise", text, (), 0
     if findings.floor > 0.0 and findings.unlit:
         text = (
-            f"{_pixels(findings.unlit)} of {maps.lit.size} are nowhere {findings.floor:g} times "
-            f"the noise ({findings.floor * findings.noise:.3g}) above the background: no maps "
-            "there (`floor`)"
+            f"{_pixels(findings.unlit)} of {int(findings.used.sum())} are nowhere "
+            f"{findings.floor:g} times the noise ({findings.floor * findings.noise:.3g}) above the "
+            "background: no maps there (`floor`)"
         )
-        if findings.unlit > 0.5 * maps.lit.size:
+        if findings.unlit > 0.5 * findings.used.sum():
             yield "unlit", text, (), findings.unlit
     if findings.light_medians > _SOME * maps.lit.sum():
         text = (
@@ -507,6 +544,32 @@ def _widest_gap(findings: Findings) -> tuple[str, float, float, float] | None:
         return None
     k = int(np.argmax(gaps))
     return motor, float(ends[k]), float(ends[k + 1]), width
+
+
+def _of_the_drift(findings: Findings) -> _Lines:
+    drift = findings.drift
+    if drift is None or not drift.is_significant:
+        return
+    what = f"by {drift_text(drift)}"
+    if findings.scan.shifts is None:
+        yield (
+            "drift",
+            f"the image drifts {what}; or contrast moves with the angle: see `align`",
+            (),
+            0,
+        )
+    else:
+        yield "drift", f"the image still drifts {what}", (), 0
+
+
+_PARTS = (
+    _of_the_grid,
+    _of_the_counts,
+    _of_the_background,
+    _of_the_curves,
+    _of_the_drift,
+    _of_the_strain,
+)
 
 
 def _pixels(count: int) -> str:
