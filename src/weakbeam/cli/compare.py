@@ -146,8 +146,9 @@ def compare(
       weakbeam compare measured.h5::2.1 run/ --align-peaks --pair mu=phi --frame 30
       weakbeam compare before_maps/maps.h5 after_maps/maps.h5 --json
     """  # noqa: D301 (click needs the character \b itself)
-    from weakbeam.cli.maps import _background, _threshold
+    from weakbeam.cli.maps import _threshold
     from weakbeam.cli.progress import progress
+    from weakbeam.cli.scan_options import background_level
     from weakbeam.io.targets import COMPARED, PICTURE, claim, place_bytes
     from weakbeam.measured.side_by_side import compare as compared_sides
     from weakbeam.measured.sides import Treatment
@@ -158,7 +159,7 @@ def compare(
     if clim is not None and scale == "log" and clim[0] <= 0.0:
         raise InputError("--clim", clim, "must be positive on a log scale")
     least, relative = _threshold(threshold)
-    level = None if background is None else _background(background)
+    level = None if background is None else background_level(background)
     treatment = Treatment(level, least, relative, floor, workers)
     flags = naming_flags(
         frame="--frame",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli.options import (
-    FLAGS,
     folder_option,
     format_option,
     names_only_option,
@@ -19,41 +18,20 @@ from weakbeam.cli.options import (
     text_with_flags,
     workers_option,
 )
+from weakbeam.cli.scan_options import SCAN_FLAGS, ScanChoice, scan_options
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam.core.arrays import Floats
     from weakbeam.io.foreign import Source
     from weakbeam.measured.maps import MeasuredMaps
 
 _MOST_FRAMES = 10**6
 
-_FLAGS = {
-    **FLAGS,
-    "floor": "--floor",
-    "skip": "--skip",
-    "theta": "--theta",
-    "threshold": "--threshold",
-}
-"""What remarks call the flags of this command."""
-
 
 @click.command()
 @click.argument("files", metavar="FILE [ENTRY]", nargs=-1, required=True)
 @folder_option("Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder]")
-@click.option(
-    "--background",
-    default="none",
-    show_default=True,
-    metavar="WHAT",
-    help="Subtracted from every frame: none, a number of counts, or minimum or median: of each "
-    "pixel over the scan.",
-)
-@click.option(
-    "--dark",
-    metavar="ENTRY",
-    help="An entry of the file with dark frames: their mean is subtracted.",
-)
+@scan_options
 @click.option(
     "--threshold",
     default="0",
@@ -120,8 +98,7 @@ _FLAGS = {
 def maps(
     files: tuple[str, ...],
     output: Path | None,
-    background: str,
-    dark: str | None,
+    choice: ScanChoice,
     threshold: str,
     floor: float | None,
     skip: str | None,
@@ -153,6 +130,7 @@ def maps(
       weakbeam maps run/weakbeam.h5 -o run/maps
       weakbeam maps strain.h5 --entries 1.1-9.1 --over ccmth --monitor pico4
       weakbeam maps "2017/strain/*.edf" --background median
+      weakbeam maps mosa_scan.h5 --roi 200:500,100:700 --hot 8 --align --pixel-nm 110,40
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
     from weakbeam.io.foreign import entry_range, read_scan, scan_names
@@ -177,10 +155,8 @@ def maps(
     read = [file] if isinstance(file, str | os.PathLike) else [*file]
     # Of a folder only its images are read, none of which is a file of maps.
     check_maps_target(target, overwrite, [name for name in read if not os.path.isdir(name)])
-    if dark is not None and background != "none":
-        raise InputError("--dark", dark, "cannot be combined with --background")
+    choice.check()
     least, relative = _threshold(threshold)
-    level = _background(background) if dark is None else _dark_frame(file, dark, detector)
     with naming_flags(
         motor="--motor",
         detector="--detector",
@@ -197,8 +173,8 @@ def maps(
             scan = combined_scan(
                 [read_scan(file, name, detector, motors, monitor) for name in parts], over
             )
-    if dark is not None and dark in (scan.entry, scan.entry.removesuffix(".1")):
-        raise InputError("--dark", dark, "is the scan itself: its mean is light")
+    level = choice.level(file, scan)
+    scan = choice.of(scan)
     flags = naming_flags(
         threshold="--threshold", kernel="--kernel", floor="--floor", skip="--skip", theta="--theta"
     )
@@ -214,11 +190,11 @@ def maps(
             progress=lambda share: update(100.0 * share),
             floor=floor,
             skip=() if skip is None else _frames(skip),
+            align=choice.align,
         )
     for warning in mapped.warnings:
-        click.echo(f"weakbeam: {text_with_flags(warning, _FLAGS)}", err=True)
-    noted = background if dark is None else f"mean of {dark}"
-    write_maps(target, scan.entry, stored_maps(mapped, noted, threshold), overwrite)
+        click.echo(f"weakbeam: {text_with_flags(warning, SCAN_FLAGS)}", err=True)
+    write_maps(target, scan.entry, stored_maps(mapped, choice.noted, threshold), overwrite)
     if not quiet:
         _tell(mapped)
     click.echo(str(target))
@@ -259,21 +235,6 @@ def _frames(text: str) -> list[int]:
     return numbers
 
 
-def _background(text: str) -> str | float:
-    from weakbeam.measured.background import BACKGROUNDS
-
-    if text in BACKGROUNDS:
-        return text
-    try:
-        level = float(text)
-    except ValueError:
-        level = math.nan
-    if not math.isfinite(level):
-        names = ", ".join(BACKGROUNDS)
-        raise InputError("--background", text, f"must be a number or one of {names}")
-    return level
-
-
 def _threshold(text: str) -> tuple[float, bool]:
     relative = text.endswith("%")
     try:
@@ -285,43 +246,40 @@ def _threshold(text: str) -> tuple[float, bool]:
     return value, relative
 
 
-def _dark_frame(file: Source, entry: str, detector: str | None) -> Floats:
-    from weakbeam.measured.background import mean_frame
-
-    with naming_flags(entry="--dark"):
-        return mean_frame(file, entry, detector)
-
-
 def _tell(mapped: MeasuredMaps) -> None:
     """Print what the scan is and the middle of its maps."""
     import numpy as np
+
+    from weakbeam.measured.units import printed
 
     scan, grid = mapped.scan, mapped.grid
     places = " x ".join(map(str, grid.shape))
     click.echo(f"{scan.entry}  {scan.title}")
     click.echo(
-        f"{scan.frames} frames of {scan.shape[0]} x {scan.shape[1]} pixels of {scan.detector}, "
+        f"{scan.frames} frames of {scan.shape[0]} x {scan.shape[1]} pixels of {scan.detector}"
+        f"{'' if scan.roi is None else f' ({scan.roi.name})'}, "
         f"{grid.kind}{f' of {places}' if places else ''}; "
-        f"{mapped.maps.lit.mean():.1%} of the pixels have maps"
+        f"{mapped.maps.lit.sum() / max(int(scan.used.sum()), 1):.1%} of the pixels have maps"
     )
     head = f"{'median over the pixels':24}{'centre of mass':>16}{'FWHM':>12}"
     click.echo(f"{head}{'FWHM of sum':>14}{'spread':>12}")
     for motor, by_kind in mapped.maps.motors.items():
-        unit = scan.units[motor]
+        factor, unit = printed(scan, scan.units[motor])
         name = f"{motor} ({unit})" if unit else motor
         whole = mapped.maps.whole.get(motor)
-        of_sum = "" if whole is None else f"{whole.fwhm:.4g}"
+        of_sum = "" if whole is None else f"{factor * whole.fwhm:.4g}"
         widths = by_kind["fwhm"][np.isfinite(by_kind["fwhm"])]
-        width = f"{np.median(widths):.4g}" if widths.size else "nan"
-        center, spread = np.nanmedian(by_kind["com"]), np.nanstd(by_kind["com"])
+        width = f"{factor * np.median(widths):.4g}" if widths.size else "nan"
+        center, spread = (factor * f(by_kind["com"]) for f in (np.nanmedian, np.nanstd))
         click.echo(f"{name:24}{center:16.6g}{width:>12}{of_sum:>14}{spread:12.4g}")
     if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
-        unit = scan.units[mapped.orientation[0]]
+        factor, unit = printed(scan, scan.units[mapped.orientation[0]])
         name = f"misorientation ({unit})"
         oblique = (
             "" if scan.geometry else "  (motors taken for turns across the diffraction vector)"
         )
-        click.echo(f"{name:24}{np.nanmedian(mapped.misorientation):16.4g}{oblique}")
+        middle = factor * np.nanmedian(mapped.misorientation)
+        click.echo(f"{name:24}{middle:16.4g}{oblique}")
     if mapped.strain is not None:
         name = "apparent strain, spread" if mapped.apparent else "strain, spread"
         click.echo(f"{name:24}{np.nanstd(mapped.strain):16.4g}")

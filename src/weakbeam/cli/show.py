@@ -16,7 +16,9 @@ from weakbeam.cli.options import (
     format_option,
     naming_flags,
     overwrite_option,
+    text_with_flags,
 )
+from weakbeam.cli.scan_options import SCAN_FLAGS, ScanChoice, scan_options
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from weakbeam.io.export import Exported
     from weakbeam.io.foreign import MeasuredScan, Source
-    from weakbeam.measured.pictures import Region
+    from weakbeam.io.region import Region
 
 Scale = Literal["linear", "log", "asinh"]
 
@@ -107,6 +109,7 @@ Scale = Literal["linear", "log", "asinh"]
     metavar="N",
     help="Frames per second of the movie.",
 )
+@scan_options
 @click.option(
     "--export",
     "exports",
@@ -145,6 +148,7 @@ def show(
     fps: float,
     exports: tuple[str, ...],
     overwrite: bool,
+    choice: ScanChoice,
     compare: bool,
     as_json: bool,
 ) -> None:
@@ -197,13 +201,17 @@ def show(
     # The members of a library are no scan of its experiment.
     usual = is_kernel(file) or not (file.is_file() or is_edf(file) or len(files) > 1)
     usual = usual or (file.is_file() and is_own_file(file) and not _members(file))
+    usual = usual and not choice.changes_frames
+    if choice.unit is not None and usual and not some and not is_maps(file):
+        allowed = "belongs to maps, frames, montage, curves, movie; figures of a run are in mrad"
+        raise InputError("--unit", choice.unit, allowed)
     if is_maps(file):
-        figures, numbers = _maps(file)
+        figures, numbers = _maps(file, choice)
     elif some or not (compare or usual):
         from weakbeam.measured.exports import exported_frames
         from weakbeam.measured.pictures import frame_pictures, montage_picture
 
-        scan = _scan(file if len(files) == 1 else list(files), entry)
+        scan = _scan(file if len(files) == 1 else list(files), entry, choice)
         if not some:
             frames, montage = (scan.frames // 2,), bool(scan.positions)
         if frames:
@@ -246,15 +254,22 @@ def _source(files: tuple[Path, ...]) -> Path:
     return files[0]
 
 
-def _maps(file: Path) -> tuple[dict[str, Figure], list[Exported]]:
+def _maps(file: Path, choice: ScanChoice) -> tuple[dict[str, Figure], list[Exported]]:
     """Figures of a file of maps, and what is exported of it."""
+    from dataclasses import replace
+
     from weakbeam.io.maps_file import read_maps
     from weakbeam.measured.exports import exported_maps
     from weakbeam.measured.figures import measured_figures
     from weakbeam.measured.stored import mapped_of
+    from weakbeam.measured.units import in_unit
 
+    if choice.changes_frames:
+        raise InputError("file", str(file), "is a file of maps; it has no frames")
     name, stored = read_maps(file)
-    return measured_figures(mapped_of(stored)), exported_maps(file, name, stored)
+    mapped = mapped_of(stored)
+    mapped = replace(mapped, scan=in_unit(mapped.scan, choice.unit))
+    return measured_figures(mapped), exported_maps(file, name, stored)
 
 
 def _export(
@@ -299,19 +314,26 @@ def _usual(
     return draw_file(file, entry - 1, {"scale": scale, "limits": clim, "lit_only": lit_only})
 
 
-def _scan(file: Source, entry: int) -> MeasuredScan:
+def _scan(file: Source, entry: int, choice: ScanChoice) -> MeasuredScan:
     from weakbeam.io.edf import is_edf
+    from weakbeam.measured.alignment import align_scan
+    from weakbeam.measured.background import with_level
     from weakbeam.measured.pictures import scan_or_image
 
+    choice.check()
     name: str | None = f"{entry}.1"
     if is_edf(file):
         # Scans of SPEC have numbers of their own.
         given = click.get_current_context().get_parameter_source("entry")
         name = None if given is ParameterSource.DEFAULT else str(entry)
     scan = scan_or_image(file, name)
+    level = choice.level(file, scan)
+    scan = choice.of(scan)
+    if choice.align:
+        scan, _, _ = align_scan(scan)
     for warning in scan.warnings:
-        click.echo(f"weakbeam: {warning}", err=True)
-    return scan
+        click.echo(f"weakbeam: {text_with_flags(warning, SCAN_FLAGS)}", err=True)
+    return with_level(scan, level)
 
 
 def _curves(
@@ -324,7 +346,7 @@ def _curves(
         for text in texts:
             region = read(text)
             try:
-                region.check(scan.shape)
+                region.check(scan.shape, scan.first)
             except InputError as error:
                 raise InputError(flag, text, error.allowed) from None
             wanted.append(region)
@@ -332,7 +354,7 @@ def _curves(
 
 
 def _pixel(text: str) -> Region:
-    from weakbeam.measured.pictures import Region
+    from weakbeam.io.region import Region
 
     match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
     if match is None:
@@ -342,13 +364,9 @@ def _pixel(text: str) -> Region:
 
 
 def _region(text: str) -> Region:
-    from weakbeam.measured.pictures import Region
+    from weakbeam.io.region import Region
 
-    match = re.fullmatch(r"\s*(\d+):(\d+)\s*,\s*(\d+):(\d+)\s*", text)
-    if match is None:
-        raise InputError("--region", text, "must be R0:R1,C0:C1, such as 0:20,0:50")
-    first_row, last_row, first_column, last_column = map(int, match.groups())
-    return Region(slice(first_row, last_row), slice(first_column, last_column))
+    return Region.of_text(text, "--region")
 
 
 def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:

@@ -44,6 +44,8 @@ class Exported:
         Name of the file that it comes from.
     image_axes : (ImageAxis, ImageAxis) or None
         Where the rows and the columns are (µm); numbers of pixels unless given.
+    first : (int, int)
+        Numbers of the first row and column on the camera.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Exported:
     long_name: str
     source: str
     image_axes: tuple[ImageAxis, ImageAxis] | None = None
+    first: tuple[int, int] = (0, 0)
 
     @property
     def stem(self) -> str:
@@ -64,7 +67,10 @@ class Exported:
     def axes(self) -> tuple[tuple[str, Floats], tuple[str, Floats]]:
         """Name with its unit, and values, of rows and of columns."""
         if self.image_axes is None:
-            down, along = (np.arange(n, dtype=np.float64) for n in self.values.shape)
+            down, along = (
+                start + np.arange(n, dtype=np.float64)
+                for start, n in zip(self.first, self.values.shape, strict=True)
+            )
             return ("row (pixel)", down), ("column (pixel)", along)
         rows, columns = self.image_axes
         return (f"{rows.name} (um)", rows.values_um), (f"{columns.name} (um)", columns.values_um)

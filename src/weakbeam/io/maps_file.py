@@ -36,6 +36,8 @@ class StoredMaps:
         Positions along the axes of the scan, and what was measured there of all pixels together.
     process : Fields
         Source file and entry, background, threshold and warnings.
+    first : (int, int)
+        Numbers of the first row and column on the camera.
     """
 
     title: str
@@ -43,6 +45,7 @@ class StoredMaps:
     image_axes: tuple[ImageAxis, ImageAxis] | None = None
     scan: Mapping[str, tuple[Floats, str]] = field(default_factory=dict)
     process: Fields = field(default_factory=dict)
+    first: tuple[int, int] = (0, 0)
 
 
 def write_maps(
@@ -111,13 +114,14 @@ def read_maps(path: str | os.PathLike[str], entry: str | None = None) -> tuple[s
         if name not in names:
             raise InputError("entry", name, f"{path} has the maps of {', '.join(names) or 'none'}")
         group = guard.group(file, name)
-        maps, axes = {}, None
+        maps, axes, first = {}, None, (0, 0)
         for map_name in guard.group(group, "maps"):
             inside = guard.group(group, f"maps/{map_name}")
             values = guard.numbers(inside, map_name, kinds="f", ndim=2)
             unit = guard.attribute(inside[map_name], "units", "")
             maps[map_name] = values, unit, guard.attribute(inside[map_name], "long_name", "")
             axes = _image_axes(inside, values.shape)
+            first = (0, 0) if axes is not None else _first(inside, values.shape)
         if not maps:
             raise guard.Fault(f"/{name}/maps", "has no map")
         scan = {
@@ -128,7 +132,7 @@ def read_maps(path: str | os.PathLike[str], entry: str | None = None) -> tuple[s
             for motor in guard.group(group, "scan")
         }
         process = {key: _value(group["process"], key) for key in guard.group(group, "process")}
-        return name, StoredMaps(guard.text(group, "title"), maps, axes, scan, process)
+        return name, StoredMaps(guard.text(group, "title"), maps, axes, scan, process, first)
 
 
 def is_maps(path: str | os.PathLike[str]) -> bool:
@@ -138,7 +142,7 @@ def is_maps(path: str | os.PathLike[str]) -> bool:
 
 def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, ImageAxis] | None:
     names = guard.attribute_texts(group, "axes")
-    if names == ["row", "column"]:
+    if names == ["row", "column"] and guard.attribute(group["row"], "units", "") != "um":
         return None
     if len(names) != 2:
         raise guard.Fault(f"{group.name}@axes", "does not name two axes")
@@ -151,6 +155,15 @@ def _image_axes(group: h5py.Group, shape: tuple[int, ...]) -> tuple[ImageAxis, I
         for name, length in zip(names, shape, strict=True)
     )
     return rows, columns
+
+
+def _first(group: h5py.Group, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Numbers of the first row and column on the camera."""
+    rows, columns = (
+        guard.numbers(group, name, shape=(length,))
+        for name, length in zip(("row", "column"), shape, strict=True)
+    )
+    return int(rows[0]), int(columns[0])
 
 
 def _value(group: h5py.Group, key: str) -> object:
@@ -192,8 +205,10 @@ def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:
         if stored.image_axes is not None:
             bliss.write_image_axes(group, stored.image_axes)
         else:
-            fields = zip(axes, values.shape, strict=True)
-            bliss.write_fields(group, {axis: (np.arange(n), "pixel") for axis, n in fields})
+            fields = zip(axes, stored.first, values.shape, strict=True)
+            bliss.write_fields(
+                group, {axis: (start + np.arange(n), "pixel") for axis, start, n in fields}
+            )
     scan = bliss.create_group(entry, "scan", "NXcollection")
     bliss.write_fields(scan, stored.scan)
     process = bliss.create_group(entry, "process", "NXprocess")

@@ -92,6 +92,10 @@ class MeasuredScan:
         Pixels of the part that are replaced by their neighbours in every frame.
     shifts : (frames, 2) ndarray, optional
         Rows and columns by which the content of each frame stands too far on, and is moved back.
+    level : float or (rows, columns) ndarray, optional
+        What pictures subtract from every frame; maps choose their background themselves.
+    shown_unit : str
+        ``"deg"``, ``"mrad"`` or ``"urad"`` in which figures show angles; one that fits if empty.
     """
 
     path: Path
@@ -119,6 +123,8 @@ class MeasuredScan:
     masked: NDArray[np.bool_] | None = None
     hot: NDArray[np.bool_] | None = None
     shifts: Floats | None = None
+    level: Floats | float | None = None
+    shown_unit: str = ""
 
     @property
     def where(self) -> str:

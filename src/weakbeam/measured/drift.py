@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from weakbeam.analysis.drift import Drift, find_drift
 from weakbeam.analysis.remarks import Remark
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
-from weakbeam.io.frames import read_blocks
 from weakbeam.io.measured_scan import MeasuredScan
 
 _MOST_GROUPS = 48
@@ -137,28 +136,15 @@ def aligned_scan(scan: MeasuredScan, drift: Drift | None) -> MeasuredScan:
         scan = replace(scan, shifts=drift.at(np.arange(scan.frames)))
         lost = int((~scan.used).sum()) - (0 if scan.masked is None else int(scan.masked.sum()))
         if lost:
-            text += f", and {lost} pixels that not every frame shows have no maps"
+            text += f", and {lost} pixels that not every frame shows are left out of maps"
     return scan.remarked(Remark("drift", f"{scan.where}: {text}"))
 
 
 def drift_text(drift: Drift) -> str:
     """How large a drift is, in words."""
     rows, columns = drift.ranges
-    return f"{rows:.2g} rows and {columns:.2g} columns over the scan, ± {drift.error:.1g} pixels"
-
-
-def measured_drift(scan: MeasuredScan) -> Drift | None:
-    """Read all frames of a scan and measure its drift, as well as may be."""
-    from weakbeam.measured.gathering import rows_of, taken_frames
-
-    taken = taken_frames(scan)
-    if taken.frames < _FEWEST_FRAMES:
-        return None
-    sums = GroupSums(scan, rows_of(taken), taken.numbers, to_align=True)
-    place = np.full(scan.frames, -1)
-    place[taken.numbers] = np.arange(taken.frames)
-    for numbers, frames in read_blocks(scan):
-        there = place[numbers] >= 0
-        if there.any():
-            sums.add(place[numbers][there], frames[there], slice(0, scan.shape[0]))
-    return sums.drift(scan.used)
+    first, last = round(drift.places[0]), round(drift.places[-1])
+    return (
+        f"{rows:.2g} rows and {columns:.2g} columns over frames {first} to {last}, "
+        f"± {drift.error:.1g} pixels"
+    )

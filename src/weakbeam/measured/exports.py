@@ -10,7 +10,7 @@ import numpy as np
 from weakbeam.io.export import Exported
 from weakbeam.io.maps_file import StoredMaps
 from weakbeam.io.measured_scan import MeasuredScan
-from weakbeam.measured.pictures import frame_labels
+from weakbeam.measured.pictures import frame_labels, shown_frames
 
 
 def exported_maps(path: Path, name: str, stored: StoredMaps) -> list[Exported]:
@@ -26,13 +26,15 @@ def exported_maps(path: Path, name: str, stored: StoredMaps) -> list[Exported]:
         What it holds.
     """
     return [
-        Exported(map_name, name, values, unit, long_name, path.name, stored.image_axes)
+        Exported(
+            map_name, name, values, unit, long_name, path.name, stored.image_axes, stored.first
+        )
         for map_name, (values, unit, long_name) in stored.maps.items()
     ]
 
 
 def exported_frames(scan: MeasuredScan, numbers: Sequence[int]) -> list[Exported]:
-    """Frames of a scan, in the type of the file.
+    """Frames of a scan as pictures show them; in the type of the file where nothing is changed.
 
     Raises
     ------
@@ -41,11 +43,9 @@ def exported_frames(scan: MeasuredScan, numbers: Sequence[int]) -> list[Exported
     RunError
         If frames cannot be read.
     """
-    from weakbeam.io.frames import read_frames_of
-
-    frames = read_frames_of(scan, np.array(numbers, dtype=np.int64))
+    frames = shown_frames(scan, np.array(numbers, dtype=np.int64))
     labels = frame_labels(scan)
-    unit = "counts" if scan.dtype.kind in "iu" else ""
+    unit = "counts" if scan.counts else ""
     return [
         Exported(
             f"frame_{number:04d}",
@@ -55,6 +55,7 @@ def exported_frames(scan: MeasuredScan, numbers: Sequence[int]) -> list[Exported
             labels[number],
             scan.path.name,
             scan.image_axes,
+            scan.first,
         )
         for number, frame in zip(numbers, frames, strict=True)
     ]

@@ -15,6 +15,7 @@ from weakbeam.imaging.motors import MOTORS
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.scan_motors import base_name
 from weakbeam.measured.maps import MeasuredMaps
+from weakbeam.measured.units import shown_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,8 +32,11 @@ _LONGEST = 48
 _NOTHING = 0.02
 """Part of the largest value below which the median of a map is not subtracted."""
 
-_MICRO = 0.1
-"""Angles below this many mrad are drawn in µrad, lengths below this many µm in nm."""
+_MOST_DIGITS = 6
+"""Digits after the point, at most, of what was subtracted from a map."""
+
+_POSITIONS = ("com", "peak", "second_peak")
+"""Maps of positions, which are drawn from their median."""
 
 
 def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
@@ -62,28 +66,22 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
         Panel("brightest frame of each pixel", maps.brightest, "intensity"),
     ]
     figures = {"intensity": panels_figure(light, view, title=heading)}
-    for motor, by_kind in maps.motors.items():
-        panels = [
-            _panel(motor, scan.units[motor], kind, values)
-            for kind, values in by_kind.items()
-            if kind not in ("fwhm_half", "peak_value") and np.isfinite(values).any()
-        ]
-        panels += _second_maximum(mapped, motor)
+    for motor in maps.motors:
+        panels = _motor_panels(mapped, motor)
         figures[motor] = panels_figure(panels, view, columns=2 if wide else 3, title=heading)
     if len(mapped.orientation) == 2:
         slow, fast = mapped.orientation
-        turned = mapped.turns
-        angles = [_milliradians(turned[k], scan.units[fast]) for k in (1, 0)]
-        turns = np.stack([values - np.nanmedian(values) for values in angles])
-        shown, unit = _scaled(turns, "mrad")
-        labels = (f"{symbol(fast)} ({unit})", f"{symbol(slow)} ({unit})")
+        turned = [mapped.turns[k] - np.nanmedian(mapped.turns[k]) for k in (1, 0)]
+        factor, label = shown_difference(scan, scan.units[fast], turned)
+        labels = (f"{symbol(fast)} ({label})", f"{symbol(slow)} ({label})")
         figures["mosaicity"] = mosaicity_figure(
-            shown[0], shown[1], view, labels=labels, title=short
+            factor * turned[0], factor * turned[1], view, labels=labels, title=short
         )
     if mapped.misorientation is not None:
         unit = scan.units[mapped.orientation[0]]
-        values, label = _scaled(_milliradians(mapped.misorientation, unit), "mrad")
+        factor, label = shown_difference(scan, unit, [mapped.misorientation])
         motors = ", ".join(symbol(motor) for motor in mapped.orientation)
+        values = factor * mapped.misorientation
         panel = Panel(f"kernel-average misorientation of {motors}", values, f"KAM ({label})")
         figures["misorientation"] = panels_figure([panel], view, title=short)
     if mapped.strain is not None:
@@ -96,24 +94,36 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
     return figures
 
 
-def _second_maximum(mapped: MeasuredMaps, motor: str) -> list[Panel]:
-    """Panels of the second maximum where there are pixels with one."""
-    from weakbeam.plot.panels import Panel
-
+def _motor_panels(mapped: MeasuredMaps, motor: str) -> list[Panel]:
+    """The maps of a motor, all angles in one unit; those of a second maximum where there is one."""
+    scan, by_kind = mapped.scan, mapped.maps.motors[motor]
+    drawn = {
+        kind: values
+        for kind, values in by_kind.items()
+        if kind not in ("fwhm_half", "peak_value") and np.isfinite(values).any()
+    }
     maxima = mapped.maps.maxima.get(motor)
-    if maxima is None or not (np.nan_to_num(maxima["bimodality"]) > 0.0).any():
-        return []
-    panel = _panel(motor, mapped.scan.units[motor], "second_peak", maxima["second_peak"])
-    return [Panel("bimodality: second maximum", maxima["bimodality"], "rise / peak"), panel]
+    if maxima is not None and (np.nan_to_num(maxima["bimodality"]) > 0.0).any():
+        drawn |= {kind: maxima[kind] for kind in ("bimodality", "second_peak")}
+    own = scan.units[motor]
+    middles = {kind: _middle(x) if kind in _POSITIONS else 0.0 for kind, x in drawn.items()}
+    sizes = [x - middles[kind] for kind, x in drawn.items() if kind in (*ANGULAR, "second_peak")]
+    factor, label = shown_difference(scan, own, sizes)
+    return [
+        _panel(motor, kind, values, middles[kind], factor, label) for kind, values in drawn.items()
+    ]
 
 
 def view_of(scan: MeasuredScan) -> View:
     """What the rows and columns of a scan's frames are."""
     from weakbeam.plot.view import View
 
-    if scan.image_axes is None or {axis.name for axis in scan.image_axes} != {"x", "y"}:
-        return View.of_pixels(scan.shape)
-    return View.of_axes(*scan.image_axes)
+    names = set() if scan.image_axes is None else {axis.name for axis in scan.image_axes}
+    if scan.image_axes is not None and names == {"x", "y"}:
+        return View.of_axes(*scan.image_axes)
+    if scan.image_axes is not None and names == {"row", "column"}:
+        return View.of_camera(*scan.image_axes)
+    return View.of_pixels(scan.shape, scan.first)
 
 
 def heading_of(scan: MeasuredScan) -> str:
@@ -127,24 +137,25 @@ def symbol(motor: str) -> str:
     return _SYMBOLS.get(base_name(motor), motor)
 
 
-def _panel(motor: str, unit: str, kind: str, values: Floats) -> Panel:
+def _panel(
+    motor: str, kind: str, values: Floats, middle: float, factor: float, label: str
+) -> Panel:
     from weakbeam.plot.panels import Panel
 
     name = symbol(motor)
+    title = (MAP_NAMES | MAXIMA_NAMES)[kind]
+    if kind == "bimodality":
+        return Panel("bimodality: second maximum", values, "rise / peak")
     if kind not in (*ANGULAR, "second_peak"):
-        return Panel(MAP_NAMES[kind], values, kind, kind == "skewness")
-    title, middle = (MAP_NAMES | MAXIMA_NAMES)[kind], 0.0
-    if kind in ("com", "peak", "second_peak"):
-        middle = _middle(values)
-        if middle:
-            # As short as it goes: panels stand side by side.
-            title = "peak" if kind == "peak" else title
-            title = f"{title}, {name} − {middle:.5g} {unit}".replace("− -", "+ ").strip()
-    shown, label = _scaled(
-        _milliradians(values - middle, unit), "mrad" if _is_angle(unit) else unit
-    )
-    label = f"{name} ({label})" if label else name
-    return Panel(title, shown, label, kind in ("com", "peak", "second_peak"))
+        return Panel(title, values, kind, kind == "skewness")
+    shown = factor * (values - middle)
+    if middle:
+        # As short as it goes: panels stand side by side.
+        title = "peak" if kind == "peak" else title
+        offset, shown = _rounded(factor * middle, shown)
+        title = f"{title}, {name} − {offset} {label}".replace("− -", "+ ").strip()
+    unit = f"{name} ({label})" if label else name
+    return Panel(title, shown, unit, kind in _POSITIONS)
 
 
 def _middle(values: Floats) -> float:
@@ -153,21 +164,9 @@ def _middle(values: Floats) -> float:
     return middle if abs(middle) > _NOTHING * float(np.nanmax(np.abs(values))) else 0.0
 
 
-def _scaled(values: Floats, unit: str) -> tuple[Floats, str]:
-    """Values in the unit, or in one a thousandth of it where all are small."""
-    smaller = {"mrad": "µrad", "mm": "µm", "um": "nm"}
-    finite = np.abs(values[np.isfinite(values)])
-    if unit in smaller and finite.size and float(np.percentile(finite, 99)) < _MICRO:
-        return 1e3 * values, smaller[unit]
-    return values, unit
-
-
-def _milliradians(values: Floats, unit: str) -> Floats:
-    """Angles in mrad; anything else as it is."""
-    if unit == "deg":
-        return np.asarray(1e3 * math.radians(1.0) * values)
-    return np.asarray(1e3 * values) if unit == "rad" else values
-
-
-def _is_angle(unit: str) -> bool:
-    return unit in ("deg", "rad")
+def _rounded(offset: float, differences: Floats) -> tuple[str, Floats]:
+    """The offset to a twentieth of the range or finer, as it is written, and what is left then."""
+    spread = float(np.nanpercentile(np.abs(differences), 99)) or abs(offset)
+    digits = 2 - math.floor(math.log10(spread))
+    written = f"{offset:.{max(digits, 0)}f}" if digits < _MOST_DIGITS else f"{offset:.6g}"
+    return written, differences + (offset - float(written))

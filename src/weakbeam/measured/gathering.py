@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from weakbeam.analysis.noise import DarkMean, LitParts, dark_noise, scan_places, smallest_of
 from weakbeam.analysis.reduction import ScanMaps, ScanReduction, WholeCurve, reduction_bytes
+from weakbeam.analysis.remarks import Remark, frames_text
 from weakbeam.analysis.scan_grid import ScanGrid, find_grid
 from weakbeam.analysis.step_weights import FrameWeights, frame_weights
 from weakbeam.analysis.survey import FrameSurvey
@@ -174,6 +175,19 @@ def rows_of(taken: TakenFrames) -> Ints:
     for name in list(grid.axes)[:-1]:
         row = row * len(grid.axes[name]) + grid.index[name]
     return row
+
+
+def lost_frames(survey: FrameSurvey, taken: TakenFrames) -> Iterator[Remark]:
+    """What to say of frames that hold nothing, and are left out."""
+    where = taken.scan.where
+    unknown = np.nonzero(survey.unknown)[0] if not survey.unknown.all() else np.zeros(0, np.int64)
+    empty = survey.lost_frames(taken.grid.kind == "line")
+    for kind, lost, what in (("empty", empty, "zeros"), ("no numbers", unknown, "NaN")):
+        if len(lost):
+            numbers = tuple(int(k) for k in taken.numbers[lost])
+            verb, are = ("holds", "is") if len(numbers) == 1 else ("hold", "are")
+            text = f"{where}: {frames_text(numbers)} {verb} nothing but {what} and {are} left out"
+            yield Remark(kind, text, numbers, left_out=True)
 
 
 def gathered_maps(taken: TakenFrames, choices: Choices, shares: ProgressShares) -> Gathered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,23 +18,22 @@ from weakbeam.analysis.reduction import (
     ScanMaps,
     dark_total,
 )
-from weakbeam.analysis.remarks import Remark, frames_text
+from weakbeam.analysis.remarks import Remark
 from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.region import Region
-from weakbeam.measured.background import BACKGROUNDS, is_of_scan
-from weakbeam.measured.drift import GroupSums, aligned_scan
+from weakbeam.measured.alignment import align_scan
+from weakbeam.measured.background import BACKGROUNDS, cut_to, is_of_scan
 from weakbeam.measured.gathering import (
     FEWEST_FRAMES,
     Choices,
     Gathered,
     ProgressShares,
-    TakenFrames,
     gathered_maps,
-    rows_of,
+    lost_frames,
     taken_frames,
 )
 from weakbeam.measured.remarks import Findings, remarks_on
@@ -192,7 +191,7 @@ def map_scan(
         allowed = "must be a number or one of " + ", ".join(BACKGROUNDS)
         raise InputError("background", background, allowed)
     if not isinstance(background, str) and np.ndim(background):
-        background = _cut_to(np.asarray(background), scan)
+        background = cut_to(np.asarray(background), scan)
     if theta is not None and not 0.0 < theta < 0.5 * math.pi:
         shown = float(f"{math.degrees(theta):g}")
         raise InputError("theta", shown, "must be a Bragg angle, above 0 and below 90 deg")
@@ -204,7 +203,9 @@ def map_scan(
     camera: FrameSurvey | None = None
     before: Drift | None = None
     if align:
-        scan, camera, before = _aligned(scan, choices, shares)
+        scan, camera, before = align_scan(
+            scan, choices.level, workers, lambda share: shares.add(_ALIGNING * share)
+        )
     gathered = gathered_maps(taken_frames(scan), choices, shares)
     if not gathered.maps.lit.any():
         if floor:
@@ -212,7 +213,7 @@ def map_scan(
         # What was taken for the noise of dark frames is none.
         choices = replace(choices, floor=0.0)
         gathered = gathered_maps(taken_frames(scan), choices, shares)
-    lost = list(_lost(gathered.survey, gathered.taken))
+    lost = list(lost_frames(gathered.survey, gathered.taken))
     if lost:
         scan = scan.remarked(*lost)
         gathered = gathered_maps(taken_frames(scan), choices, shares)
@@ -230,51 +231,6 @@ def map_scan(
         gathered = replace(gathered, taken=replace(gathered.taken, scan=scan))
     mapped = _maps_of(gathered, choices, threshold, relative, theta, kernel, camera)
     return mapped if before is None else replace(mapped, drift=before)
-
-
-def _cut_to(background: Floats, scan: MeasuredScan) -> Floats:
-    """The part of a background that belongs to the frames; of the whole camera or of that part."""
-    if background.shape == scan.camera and scan.roi is not None:
-        return background[scan.roi.rows, scan.roi.columns]
-    if background.shape != scan.shape:
-        allowed = f"must be one number or an image of {scan.camera or scan.shape}"
-        raise InputError("background", f"{background.shape}", allowed)
-    return background
-
-
-def _aligned(
-    scan: MeasuredScan, choices: Choices, shares: ProgressShares
-) -> tuple[MeasuredScan, FrameSurvey | None, Drift | None]:
-    """The scan without its drift, what its frames tell as the camera read them, and the drift."""
-    taken = taken_frames(scan)
-    survey = FrameSurvey(scan.shape, taken.frames, scan.dtype, taken.used)
-    groups = GroupSums(scan, rows_of(taken), taken.numbers, to_align=True)
-    every = slice(0, scan.shape[0])
-    for numbers, frames in taken.blocks(every, choices.workers):
-        survey.add(numbers, frames, every)
-        groups.add(numbers, frames, every)
-        shares.add(_ALIGNING * len(numbers) / taken.frames)
-    lost = list(_lost(survey, taken))
-    if lost:
-        return _aligned(scan.remarked(*lost), choices, shares)
-    drift = groups.drift(taken.used & ~survey.stuck, choices.level)
-    aligned = aligned_scan(replace(scan, masked=~taken.used | survey.stuck), drift)
-    if aligned.shifts is None:
-        return scan.remarked(aligned.remarks[-1]), None, drift
-    return aligned, survey, drift
-
-
-def _lost(survey: FrameSurvey, taken: TakenFrames) -> Iterator[Remark]:
-    """What to say of frames that hold nothing, and are left out."""
-    where = taken.scan.where
-    unknown = np.nonzero(survey.unknown)[0] if not survey.unknown.all() else np.zeros(0, np.int64)
-    empty = survey.lost_frames(taken.grid.kind == "line")
-    for kind, lost, what in (("empty", empty, "zeros"), ("no numbers", unknown, "NaN")):
-        if len(lost):
-            numbers = tuple(int(k) for k in taken.numbers[lost])
-            verb, are = ("holds", "is") if len(numbers) == 1 else ("hold", "are")
-            text = f"{where}: {frames_text(numbers)} {verb} nothing but {what} and {are} left out"
-            yield Remark(kind, text, numbers, left_out=True)
 
 
 def _maps_of(

@@ -3,63 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.analysis.scan_grid import find_grid
-from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.errors import InputError, naming
 from weakbeam.io.foreign import Source, read_scan, read_still, scan_names
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.region import Region
 from weakbeam.measured.figures import heading_of, symbol, view_of
+from weakbeam.measured.units import shown_position
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from weakbeam.plot.image import Scale
 
-_SMALL_DEG = 3.0
-"""Angles that stay below this are shown in mrad."""
-
 _LIT = 0.02
 """Part of the brightest frame's light, above that of the darkest, with which a frame is lit."""
 
 _DARK_FRAMES = 200
 """Frames in which each pixel's dark level is sought, at most."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """Some pixels of a frame: rows and columns from a first to one before the last.
-
-    Parameters
-    ----------
-    rows, columns : slice
-        With both ends.
-    """
-
-    rows: slice
-    columns: slice
-
-    @property
-    def name(self) -> str:
-        """What a legend calls it."""
-        rows, columns = self.rows, self.columns
-        if rows.stop - rows.start == columns.stop - columns.start == 1:
-            return f"pixel {rows.start}, {columns.start}"
-        return f"rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop}"
-
-    def check(self, shape: tuple[int, int]) -> None:
-        """Raise an `InputError` if this is not on images of a shape."""
-        for name, part, length in zip(
-            ("rows", "columns"), (self.rows, self.columns), shape, strict=True
-        ):
-            if not 0 <= part.start < part.stop <= length:
-                raise InputError("region", self.name, f"the image has {name} 0 to {length - 1}")
 
 
 def scan_or_image(
@@ -109,7 +77,7 @@ def frame_pictures(
     """
     from weakbeam.plot.image import image_figure
 
-    frames = read_frames_of(scan, np.array(numbers, dtype=np.int64))
+    frames = shown_frames(scan, np.array(numbers, dtype=np.int64))
     labels = frame_labels(scan)
     view = view_of(scan)
     figures = {}
@@ -177,9 +145,9 @@ def montage_picture(
             "column_labels": columns,
         }
     labels = frame_labels(scan, short=True)
-    units = [_axis_label(motor, _shown(scan, motor)[1]) for motor in scan.positions]
+    units = [_axis_label(motor, shown_position(scan, motor)[1]) for motor in scan.positions]
     return montage_figure(
-        read_frames_of(scan, picked),
+        shown_frames(scan, picked),
         [labels[number] or f"frame {number}" for number in picked],
         view_of(scan),
         **grid,
@@ -217,13 +185,13 @@ def curve_picture(scan: MeasuredScan, regions: Sequence[Region]) -> Figure:
             maps[name] = field
         labels = []
         for motor, axis in ((slow, rows), (fast, columns)):
-            factor, unit = _shown(scan, motor)
+            factor, unit = shown_position(scan, motor)
             labels.append((_axis_label(motor, unit), factor * axis))
         return scan_map_figure(
             maps, *labels, intensity_label=intensity_label(scan), title=heading_of(scan)
         )
     motor = list(scan.positions)[-1]
-    factor, unit = _shown(scan, motor)
+    factor, unit = shown_position(scan, motor)
     return curves_figure(
         factor * scan.positions[motor],
         named,
@@ -242,12 +210,12 @@ def region_curves(scan: MeasuredScan, regions: Sequence[Region]) -> Floats:
         If a region is not on the image.
     """
     for region in regions:
-        region.check(scan.shape)
+        region.check(scan.shape, scan.first)
     curves = np.empty((len(regions), scan.frames))
-    for numbers, frames in read_blocks(scan):
+    for numbers, frames in _blocks(scan):
         for curve, region in zip(curves, regions, strict=True):
-            pixels = frames[:, region.rows, region.columns]
-            curve[numbers] = pixels.mean(axis=(1, 2), dtype=np.float64)
+            rows, columns = region.within(scan.first)
+            curve[numbers] = _mean(frames[:, rows, columns])
     return curves
 
 
@@ -286,8 +254,8 @@ def movie_picture(
     from weakbeam.plot.image import intensity_norm, light_range
 
     means, ends = np.empty(scan.frames), np.empty((scan.frames, 2))
-    for numbers, block in read_blocks(scan):
-        means[numbers] = np.nanmean(block, axis=(1, 2), dtype=np.float64)
+    for numbers, block in _blocks(scan):
+        means[numbers] = _mean(block)
         ends[numbers] = [light_range(np.asarray(frame, dtype=np.float64)) for frame in block]
     # One that is even has no contrast, and the brightest colour of its own.
     norm = intensity_norm(np.full((1, 1), ends[:, 1].max()), scale)
@@ -295,7 +263,7 @@ def movie_picture(
     labels = frame_labels(scan)
 
     def frames() -> Iterator[tuple[NDArray[Any], str]]:
-        for numbers, block in read_blocks(scan):
+        for numbers, block in _blocks(scan):
             for number, frame in zip(numbers, block, strict=True):
                 yield frame, labels[number]
 
@@ -314,7 +282,7 @@ def movie_picture(
 
 def frame_labels(scan: MeasuredScan, short: bool = False) -> list[str]:
     """Number and motor positions of each frame, in a line."""
-    shown = {motor: _shown(scan, motor) for motor in scan.positions}
+    shown = {motor: shown_position(scan, motor) for motor in scan.positions}
     lines = []
     for number in range(scan.frames):
         settings = (
@@ -328,7 +296,8 @@ def frame_labels(scan: MeasuredScan, short: bool = False) -> list[str]:
 
 def intensity_label(scan: MeasuredScan) -> str:
     """What a pixel of the scan holds: counts, or the relative intensity of an ideal camera."""
-    return "intensity" if scan.dtype.kind == "f" else "counts (ADU)"
+    name = "counts (ADU)" if scan.counts else "intensity"
+    return name if scan.level is None else f"{name} above background"
 
 
 def _curve_axis(scan: MeasuredScan, values: Floats) -> tuple[Floats, Floats, str]:
@@ -336,7 +305,7 @@ def _curve_axis(scan: MeasuredScan, values: Floats) -> tuple[Floats, Floats, str
     if len(scan.positions) != 1:
         return np.arange(scan.frames, dtype=float), values, "frame"
     ((motor, positions),) = scan.positions.items()
-    factor, unit = _shown(scan, motor)
+    factor, unit = shown_position(scan, motor)
     return factor * positions, values, _axis_label(motor, unit)
 
 
@@ -381,7 +350,7 @@ def _margins(scan: MeasuredScan, chosen: Ints) -> tuple[list[str], list[str]]:
         grid = find_grid(scan.positions)
     labels = []
     for axis, motor in enumerate(grid.axes):
-        factor, unit = _shown(scan, motor)
+        factor, unit = shown_position(scan, motor)
         # Of each row or column any frame tells, if it has one.
         numbers = chosen.max(axis=1 - axis)
         values = factor * scan.positions[motor][numbers]
@@ -400,7 +369,7 @@ def _lit_part(scan: MeasuredScan, numbers: Ints, samples: Sequence[Ints]) -> lis
     looked_at = numbers[np.ix_(*samples)]
     there = looked_at >= 0
     light = np.full(looked_at.shape, -np.inf)
-    light[there] = _light_above_dark(read_frames_of(scan, looked_at[there]))
+    light[there] = _light_above_dark(shown_frames(scan, looked_at[there]))
     low, high = light[there].min(), light[there].max()
     lit = light >= low + _LIT * (high - low)
     parts = []
@@ -420,18 +389,40 @@ def _light_above_dark(frames: NDArray[Any]) -> Floats:
     from weakbeam.plot.image import light_range
 
     step = -(-len(frames) // _DARK_FRAMES)
-    dark = np.nanmin(frames[::step], axis=0).astype(np.float64)
+    dark = np.fmin.reduce(frames[::step], axis=0).astype(np.float64)
     return np.array(
         [light_range(frame - dark)[1] if (frame > dark).any() else 0.0 for frame in frames]
     )
 
 
-def _shown(scan: MeasuredScan, motor: str) -> tuple[float, str]:
-    """Factor and unit in which a motor is shown."""
-    values, unit = scan.positions[motor], scan.units[motor]
-    if unit == "deg" and np.abs(values).max() < _SMALL_DEG:
-        return 1e3 * np.pi / 180.0, "mrad"
-    return 1.0, unit
+def shown_frames(scan: MeasuredScan, numbers: ArrayLike) -> NDArray[Any]:
+    """Frames as pictures show them: above the background, NaN where masked."""
+    return _as_shown(scan, read_frames_of(scan, numbers))
+
+
+def _blocks(scan: MeasuredScan) -> Iterator[tuple[Ints, NDArray[Any]]]:
+    """All frames likewise, block by block."""
+    for numbers, frames in read_blocks(scan):
+        yield numbers, _as_shown(scan, frames)
+
+
+def _as_shown(scan: MeasuredScan, frames: NDArray[Any]) -> NDArray[Any]:
+    if scan.level is None and scan.masked is None:
+        return frames
+    shown = frames.astype(np.float32)
+    if scan.level is not None:
+        shown -= np.asarray(scan.level, dtype=np.float32)
+    if scan.masked is not None:
+        shown[:, scan.masked] = np.nan
+    return shown
+
+
+def _mean(pixels: NDArray[Any]) -> Floats:
+    """Mean of each frame over its pixels that are not masked; NaN where there is none."""
+    known = np.isfinite(pixels)
+    count = known.sum(axis=(1, 2))
+    total = np.where(known, pixels, 0).sum(axis=(1, 2), dtype=np.float64)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
 def _position(value: float, unit: str) -> str:

@@ -199,6 +199,7 @@ def _of_the_counts(findings: Findings) -> _Lines:
     if count:
         rows, columns = np.nonzero(findings.zingers)
         text = (
+            f"pixel{'' if count == 1 else 's'} "
             f"{pixels_text(rows, columns, findings.scan.first)}: one "
             "frame far above all else (zinger), which `threshold` does not count"
         )

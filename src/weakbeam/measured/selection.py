@@ -96,7 +96,7 @@ def skipped(scan: MeasuredScan, skip: Sequence[int]) -> MeasuredScan:
 
 
 def pixels_text(rows: ArrayLike, columns: ArrayLike, first: tuple[int, int] = (0, 0)) -> str:
-    """Pixels by their row and column on the camera: ``"pixels (3, 4), (5, 6) (row, column)"``.
+    """Where pixels are on the camera: ``"(3, 4), (5, 6) and 7 more (row, column)"``.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def pixels_text(rows: ArrayLike, columns: ArrayLike, first: tuple[int, int] = (0
     named = [f"({row + first[0]}, {column + first[1]})" for row, column in both]
     shown = named[:_MOST_PIXELS]
     more = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
-    return f"pixel{'' if len(named) == 1 else 's'} {', '.join(shown)}{more} (row, column)"
+    return f"{', '.join(shown)}{more} (row, column)"
 
 
 def _with_pixel(scan: MeasuredScan, pixel_nm: float | tuple[float, float]) -> MeasuredScan:
@@ -205,8 +205,9 @@ def _without_hot(scan: MeasuredScan, sigmas: float) -> MeasuredScan:
         masked = np.zeros(scan.shape, bool) if masked is None else masked.copy()
         masked[lost] = True
     text = (
-        f"{len(rows)} hot: {pixels_text(rows, columns, scan.first)}, {sigmas:g} σ or more above "
-        "their neighbours in most frames, replaced by these"
+        f"{len(rows)} hot pixel{' is' if len(rows) == 1 else 's are'} replaced by neighbours, "
+        f"{sigmas:g} σ or more above these in most frames: "
+        f"{pixels_text(rows, columns, scan.first)}"
     )
     mended = replace(scan, hot=hot, masked=masked)
     return mended.remarked(Remark("hot pixels", f"{scan.where}: {text}", pixels=len(rows)))

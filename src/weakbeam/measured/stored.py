@@ -14,6 +14,7 @@ from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.core.arrays import Floats
 from weakbeam.io.maps_file import StoredMaps
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.region import Region
 from weakbeam.measured.maps import MeasuredMaps
 from weakbeam.measured.response import Response
 
@@ -75,6 +76,16 @@ def stored_maps(mapped: MeasuredMaps, background: str, threshold: str) -> Stored
     turning = None if mapped.response is None else mapped.response.turning(mapped.orientation)
     if turning is not None:
         process["turning_vectors"] = turning
+    process |= _selection(scan)
+    if mapped.drift is not None:
+        places, (rows, columns) = mapped.drift.places, mapped.drift.shifts.T
+        process |= {
+            "drift_at_frame": places,
+            "drift_rows": (rows, "pixel"),
+            "drift_columns": (columns, "pixel"),
+            "drift_error": (mapped.drift.error, "pixel"),
+            "drift_taken_out": scan.shifts is not None,
+        }
     if mapped.response is not None and mapped.response.strain is not None:
         process["strain_response"] = mapped.response.strain
     for motor, curve in maps.whole.items():
@@ -85,6 +96,7 @@ def stored_maps(mapped: MeasuredMaps, background: str, threshold: str) -> Stored
         title=f"{_TITLE}{scan.title}",
         maps=stored,
         image_axes=scan.image_axes,
+        first=scan.first,
         scan=along,
         process=process,
     )
@@ -119,6 +131,7 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
     intensity = named["intensity"][0]
     warnings = _text(process, "warnings").splitlines()
     remarks = tuple(Remark("stored", line) for line in warnings)
+    roi = Region.of_text(_text(process, "roi")) if "roi" in process else None
     scan = MeasuredScan(
         path=Path(_text(process, "source_file")),
         entry=_text(process, "source_entry"),
@@ -133,6 +146,7 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
         dtype=np.dtype(np.uint16 if named["intensity"][1] else np.float64),
         image_axes=stored.image_axes,
         remarks=remarks,
+        roi=roi,
     )
     orientation = tuple(_text(process, "turning_motors").split())
     vectors = process.get("turning_vectors")
@@ -180,6 +194,22 @@ def _text(process: Mapping[str, object], key: str) -> str:
 def _number(process: Mapping[str, object], key: str) -> float:
     value = process.get(key, 0.0)
     return float(value) if isinstance(value, int | float | np.number) else 0.0
+
+
+def _selection(scan: MeasuredScan) -> dict[str, object]:
+    """Which pixels were taken, where it was not all of them."""
+    chosen: dict[str, object] = {}
+    if scan.roi is not None and scan.camera is not None:
+        chosen["roi"] = str(scan.roi)
+        chosen["camera_pixels"] = list(scan.camera)
+    if scan.pixel_nm is not None:
+        chosen["pixel_size"] = (list(scan.pixel_nm), "nm")
+    if scan.masked is not None:
+        chosen["masked_pixels"] = int(scan.masked.sum())
+    if scan.hot is not None:
+        rows, columns = np.nonzero(scan.hot)
+        chosen["hot_pixels"] = np.stack([rows, columns], axis=-1) + np.array(scan.first)
+    return chosen
 
 
 def strain_name(mapped: MeasuredMaps, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.colors import Normalize, hsv_to_rgb, to_rgb
 from matplotlib.figure import Figure
@@ -14,7 +16,6 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
-    few_ticks,
     fold_power,
     paper,
 )
@@ -22,6 +23,9 @@ from weakbeam.plot.view import View
 
 _LIMIT_PERCENTILE = 99.0
 _KEY_PIXELS = 241
+_LABEL_MM = 7.5
+"""From the middle of a label of the key to that of the next, at least."""
+
 _NOTHING = 1e-3
 """A median of this share of the range is not worth a note."""
 
@@ -77,7 +81,8 @@ def mosaicity_figure(
         extent = (-limits[0], limits[0], -limits[1], limits[1])
         transparent = np.dstack([disc, inside.astype(float)])
         key.imshow(transparent, origin="lower", extent=extent, aspect="auto")
-        few_ticks(key)
+        key.set_xticks(_key_ticks(limits[0], 0.5 * key_side, _LABEL_MM))
+        key.set_yticks(_key_ticks(limits[1], 0.5 * key_side, 0.0))
         key.spines[["top", "right"]].set_visible(False)
         key.set_xlabel(labels[0])
         key.set_ylabel(labels[1])
@@ -117,6 +122,14 @@ def mosaicity_colors(across: ArrayLike, upwards: ArrayLike) -> Floats:
     hue = np.arctan2(b, a) / (2.0 * np.pi) % 1.0
     hsv = np.stack([hue, np.minimum(np.hypot(a, b), 1.0), np.full(a.shape, 0.97)], axis=-1)
     return np.asarray(np.where(known[..., None], hsv_to_rgb(hsv), to_rgb(NAN_COLOR)))
+
+
+def _key_ticks(limit: float, length_mm: float, label_mm: float) -> list[float]:
+    """A round number on either side of 0, and 0 where there is room for its label between them."""
+    power = 10.0 ** math.floor(math.log10(limit))
+    number = max(digit * power for digit in (1.0, 2.0, 5.0) if digit * power <= limit)
+    between = [0.0] if length_mm * number / limit >= label_mm else []
+    return [-number, *between, number]
 
 
 def _deviation(values: Floats) -> Floats:

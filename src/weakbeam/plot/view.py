@@ -53,13 +53,15 @@ class View:
     y : (m,) ndarray
         That of the other axis: µm across, or numbers of columns.
     pixels : bool
-        Whether they are numbers of pixels.
+        Whether they are numbers of pixels, or µm from the first pixel of the camera.
     on_camera : bool
         Whether µm are those of the camera, as in oblique geometry.
     swapped : bool
         Whether the rows of the image follow y, on a camera turned by a quarter of a circle.
     downwards : bool
         Whether larger 2θ is lower on the camera, as on a vertical one under a beam that goes down.
+    unit : str
+        Of the numbers of pixels: ``"pixel"`` or ``"µm"``.
     """
 
     x: Floats
@@ -68,11 +70,22 @@ class View:
     on_camera: bool = False
     swapped: bool = False
     downwards: bool = False
+    unit: str = "pixel"
 
     @classmethod
-    def of_pixels(cls, shape: tuple[int, int]) -> View:
-        """The view of an image of which nothing but its shape is known."""
-        return cls(np.arange(shape[0], dtype=float), np.arange(shape[1], dtype=float), pixels=True)
+    def of_pixels(cls, shape: tuple[int, int], first: tuple[int, int] = (0, 0)) -> View:
+        """The view of an image of which nothing but its shape is known, and its first pixel."""
+        rows, columns = (
+            start + np.arange(length, dtype=float)
+            for start, length in zip(first, shape, strict=True)
+        )
+        return cls(rows, columns, pixels=True)
+
+    @classmethod
+    def of_camera(cls, rows: Axis, columns: Axis) -> View:
+        """The view of an image of which the size of its pixels is known, and no orientation."""
+        x, y = (np.asarray(axis.values_um, dtype=float) for axis in (rows, columns))
+        return cls(x, y, pixels=True, unit="µm")
 
     @classmethod
     def of_axes(cls, rows: Axis, columns: Axis) -> View:
@@ -117,7 +130,7 @@ class View:
     def labels(self) -> tuple[str, str]:
         """What stands at the horizontal and at the vertical axis."""
         if self.pixels:
-            return "column of the camera (pixel)", "row of the camera (pixel)"
+            return f"column of the camera ({self.unit})", f"row of the camera ({self.unit})"
         if self.on_camera:
             arrow = "← " if self.downwards else ""
             return "across, on the camera (µm)", f"{arrow}along 2θ (µm)"
