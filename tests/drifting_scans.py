@@ -1,7 +1,7 @@
-"""A rocking scan of a crystal that is known everywhere, as BLISS writes it, with all that spoils it.
+"""A rocking scan of a crystal that is known everywhere, with all that spoils scans.
 
-Made of formulas alone, so that a drift is exact and nothing is interpolated. Shares no code with the
-package.
+Made of formulas alone, so that a drift is exact and nothing is interpolated. Shares no code with
+the package.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def rocking_stack(crystal=None, frames=61, half_deg=0.15, drift=None, hot=(), ju
     angles = CENTRE_DEG + np.linspace(-half_deg, half_deg, frames)
     shifts = np.zeros((frames, 2)) if drift is None else np.asarray(drift)
     stack = np.empty((frames, *crystal.shape), np.uint16)
-    for number, (angle, shift) in enumerate(zip(angles, shifts)):
+    for number, (angle, shift) in enumerate(zip(angles, shifts, strict=True)):
         light = crystal.image(angle, shift) * (JUMP_FACTOR if number == jump else 1.0)
         counts = random.poisson(light) + random.normal(DARK, NOISE, light.shape)
         for row, column in hot:

@@ -33,6 +33,10 @@ lattice, too, whose contrast changes with the angle: it triples the error."""
 _LAGS, _LAGS_OF_PARTS = (1, 2, 4, 8), (1, 4)
 """Groups so far apart are compared, of the whole image and of its parts."""
 
+_SOFT = 0.7
+"""Blur before the logarithm is taken. In light that falls off by g per pixel a blur moves what is
+seen by σ²g, and g changes with the angle: the more is left for after the logarithm, the better."""
+
 _DIM = 10.0
 """Times the noise of the blurred image at which the weight is a half."""
 
@@ -55,10 +59,18 @@ _SIGNIFICANT = 6.0
 _LIT = 0.1
 """Part of the light of the brightest group from which on one is looked at; others hardly count."""
 
-_SMOOTH = 12.0
-"""A drift is smooth over this part of the groups, for the word on how large it is."""
+_DEGREE = 3
+"""Of the polynomial that tells how large a drift is, without the scatter of its points."""
 
 _SIGMA_PER_MAD = 1.4826
+_SHARP = 4
+"""Power with which the weight falls off below that."""
+
+_DARK = 0.03
+"""Part of that which is added before the logarithm is taken. More of it would flatten dim contrast,
+so that what is seen follows the light."""
+
+_TINY = 1e-6
 _ROUNDS = 6
 _CONVERGED = 1e-3
 _TURNS = 2
@@ -96,8 +108,10 @@ class Drift:
     @property
     def ranges(self) -> tuple[float, float]:
         """By how many rows and columns the image moves, by the drift without its scatter."""
-        sigma = max(len(self.shifts) / _SMOOTH, 0.5)
-        smooth = scipy.ndimage.gaussian_filter1d(self.shifts, sigma, axis=0, mode="nearest")
+        degree = min(_DEGREE, (len(self.shifts) - 1) // 3)
+        x = np.linspace(-1.0, 1.0, len(self.shifts))
+        powers = np.vander(x, degree + 1)
+        smooth = powers @ np.linalg.lstsq(powers, self.shifts, rcond=None)[0]
         rows, columns = np.ptp(smooth, axis=0)
         return float(rows), float(columns)
 
@@ -188,31 +202,32 @@ def _contrasts(
     """Local contrast of each image, and how much light it has."""
     known = np.ones(stack.shape[1:], bool) if used is None else used
     weight = known.astype(np.float32)
-    fine, coarse = (_blurred(weight, sigma) for sigma in (_FINE, _COARSE))
+    soft, fine, coarse = (_blurred(weight, sigma) for sigma in (_SOFT, _FINE, _COARSE))
     blurred = np.empty_like(stack)
     for image, smooth in zip(stack, blurred, strict=True):
         clean = np.where(known, _without_spikes(image, known), 0.0)
-        smooth[:] = _blurred(clean, _FINE) / np.maximum(fine, 1e-3)
+        smooth[:] = _blurred(clean, _SOFT) / np.maximum(soft, 1e-3)
     well = fine > 0.5
     if dark is None:
         darkest = float(np.percentile(blurred[:, well], 0.5))
         level: NDArray[np.floating] = np.full(stack.shape[1:], darkest, np.float32)
     else:
         level = np.broadcast_to(np.asarray(dark, dtype=np.float32), stack.shape[1:])
-        level = _blurred(np.where(known, level, 0.0), _FINE) / np.maximum(fine, 1e-3)
+        level = _blurred(np.where(known, level, 0.0), _SOFT) / np.maximum(soft, 1e-3)
     blurred -= level.astype(np.float32)
     noise = _noise_of(stack, known, blurred, well)
     top = float(np.percentile(blurred[:, well], 99.9))
-    least = max(_DIM * noise, 1e-3 * top, 1e-30)
+    least = max(_DIM * noise, 1e-3 * top, _TINY)
     light = np.zeros(len(stack))
     values, weights = np.empty_like(stack), np.empty_like(stack)
     for k, image in enumerate(blurred):
         lit = np.maximum(image, 0.0)
-        logarithm = np.log(lit + 0.5 * least)
-        around = _blurred(logarithm * weight, _COARSE) / np.maximum(coarse, 1e-3)
+        logarithm = np.log(lit + _DARK * least) * weight
+        near = _blurred(logarithm, _FINE) / np.maximum(fine, 1e-3)
+        around = _blurred(logarithm, _COARSE) / np.maximum(coarse, 1e-3)
         smooth = _blurred(lit * weight, _COARSE) / np.maximum(coarse, 1e-3)
-        values[k] = np.where(well, logarithm - around, 0.0)
-        weights[k] = np.where(well, smooth**2 / (smooth**2 + least**2), 0.0)
+        values[k] = np.where(well, near - around, 0.0)
+        weights[k] = np.where(well, smooth**_SHARP / (smooth**_SHARP + least**_SHARP), 0.0)
         light[k] = float((lit * weight).sum())
     return _Contrasts(values, weights), light
 
@@ -245,7 +260,7 @@ def _noise_of(
     if not some.size:
         return 0.0
     sigma = _SIGMA_PER_MAD * float(np.median(some))
-    return sigma / (2.0 * math.sqrt(math.pi) * _FINE)
+    return sigma / (2.0 * math.sqrt(math.pi) * _SOFT)
 
 
 def _window(shape: tuple[int, ...]) -> NDArray[np.float32]:
