@@ -66,7 +66,7 @@ def test_pictures_of_a_measured_file(weakbeam, measured, tmp_path):
     drawn = (tmp_path / "b/curves.svg").read_text()
     assert "pixel 1, 2" in drawn
     assert "φ (deg)" in drawn
-    assert "χ (mrad)" in drawn
+    assert "χ (deg)" in drawn
 
 
 def test_curves_are_means_over_the_region(measured):

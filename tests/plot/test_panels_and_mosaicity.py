@@ -1,5 +1,7 @@
 """Maps side by side, and two angles in one picture."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import rgb_to_hsv
@@ -104,3 +106,17 @@ def test_colours_of_the_map_are_those_of_the_key():
 @pytest.mark.parametrize("values", [np.full(ROWS.shape, np.nan), np.ones(ROWS.shape)])
 def test_maps_without_mosaicity(values):
     render(mosaicity_figure(values, values, VIEW), ".png")
+
+
+@pytest.mark.parametrize("limit", [0.8, 0.99, 1.0, 2.1, 3.3, 5.2, 0.013, 470.0])
+def test_numbers_at_the_key_do_not_touch(limit):
+    figure = mosaicity_figure(limit * ROWS, limit * COLUMNS, VIEW)
+    figure.canvas.draw()
+    key = figure.axes[1]
+    shown = [label for label in key.get_xticklabels() if label.get_text()]
+    low, high = sorted(key.get_xlim())
+    ticks = [tick for tick in key.get_xticks() if low <= tick <= high]
+    assert len(ticks) >= 2
+    boxes = sorted((label.get_window_extent() for label in shown), key=lambda box: box.x0)
+    gaps = [right.x0 - left.x1 for left, right in pairwise(boxes)]
+    assert min(gaps) > 0.7 * figure.dpi / 25.4

@@ -46,7 +46,7 @@ _FARTHEST = 0.2
 _ALIKE = 0.2
 """Correlation of two contrasts, at least, that tells a shift."""
 
-_SURE = 6.0
+_SURE = 5.0
 """Times the usual correlation at other shifts by which the maximum stands out."""
 
 _SMALLEST = 24
