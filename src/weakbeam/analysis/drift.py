@@ -169,6 +169,11 @@ def find_drift(
     at = np.asarray(places, dtype=np.float64)
     if len(stack) < 2 or min(stack.shape[1:]) < _SMALLEST:
         return None
+    first_look = _light_above_least(stack, used)
+    some = first_look >= 0.5 * _LIT
+    # The darkest tell the dark level and its noise.
+    some[np.argsort(first_look, kind="stable")[: len(stack) // 4]] = True
+    stack, at = stack[some], at[some]
     contrasts, light = _contrasts(stack, used, dark)
     lit = np.flatnonzero(light >= _LIT * light.max())
     whole = _shifts_of(contrasts.part(lit, slice(None), slice(None)))
@@ -179,6 +184,16 @@ def find_drift(
     shifts = shifts - shifts[np.flatnonzero(known == reference)[0]]
     error = _error(contrasts, known, shifts)
     return Drift(at[known], shifts, float(at[reference]), error)
+
+
+def _light_above_least(stack: NDArray[np.float32], used: NDArray[np.bool_] | None) -> Floats:
+    """Light of each image over that of the brightest, above the darkest: a first look."""
+    pixels = stack.reshape(len(stack), -1) if used is None else stack[:, used]
+    totals = pixels.sum(axis=1, dtype=np.float64)
+    above = totals - totals.min()
+    # Where all images are bright, all are looked at.
+    even = above.max() <= 0.5 * abs(float(totals.max()))
+    return np.ones(len(stack)) if even or not above.any() else above / above.max()
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,8 @@ from weakbeam.analysis.remarks import Remark
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.io.measured_scan import MeasuredScan
 
-_MOST_GROUPS = 48
-_PIXELS = 2**16
-"""Pixels of the images that are compared, at most, to tell whether there is a drift."""
-
-_PIXELS_TO_ALIGN = 2**18
-"""The same where it is to be taken out."""
+_TO_TELL, _TO_ALIGN = (24, 2**16), (48, 2**18)
+"""Groups and pixels of their images, at most, to tell whether there is a drift, or take it out."""
 
 _FEWEST_FRAMES = 5
 
@@ -46,11 +42,11 @@ class GroupSums:
     ) -> None:
         starts = np.concatenate([[0], np.cumsum(np.diff(rows) != 0)])
         count = int(starts[-1]) + 1
-        self._group = starts * min(count, _MOST_GROUPS) // count
+        groups, most = _TO_ALIGN if to_align else _TO_TELL
+        self._group = starts * min(count, groups) // count
         self._frames = np.bincount(self._group).astype(float)
         self._numbers = numbers
         pixels = scan.shape[0] * scan.shape[1]
-        most = _PIXELS_TO_ALIGN if to_align else _PIXELS
         self.bin = max(math.ceil(math.sqrt(pixels / most)), 1)
         """Rows and columns that are taken together."""
         shape = tuple(length // self.bin for length in scan.shape)
