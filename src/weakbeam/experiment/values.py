@@ -24,6 +24,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from weakbeam.core.material_names import table_name
+from weakbeam.experiment.index_text import indices_of
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -90,6 +93,7 @@ Indices = Annotated[
         "three integers from -99 to 99, not all 0",
         lambda v: any(v) and all(-99 <= n <= 99 for n in v),
     ),
+    BeforeValidator(indices_of),
 ]
 Direction = Annotated[
     tuple[StrictFloat, StrictFloat, StrictFloat],
@@ -116,7 +120,9 @@ Samples = Annotated[
 ]
 MilliradianPositions = Annotated[tuple[StrictFloat, ...], numbers(-1000, 1000)]
 MicrometrePositions = Annotated[tuple[StrictFloat, ...], numbers(-1e6, 1e6)]
-MaterialName = Annotated[StrictStr, text('the name of a material, such as "Al"')]
+MaterialName = Annotated[
+    StrictStr, text('the name of a material, such as "Al"'), BeforeValidator(table_name)
+]
 FileName = Annotated[
     StrictStr,
     Allowed("the name of a file", lambda s: 0 < len(s) <= 4096 and s.isprintable()),

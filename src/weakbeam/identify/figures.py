@@ -87,7 +87,7 @@ def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list
     for condition in conditions:
         parts = []
         if several:
-            hkl = reflections[condition.reflection].reflection.hkl
+            hkl = reflections[condition.reflection].reflection.plane
             parts.append(f"({' '.join(map(str, hkl))})")
         for name in moving:
             motor = MOTORS[name]

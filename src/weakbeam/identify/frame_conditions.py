@@ -82,7 +82,7 @@ def _appearance(experiment: Experiment, hkl: Sequence[int] | None) -> dict[str, 
         keys |= {f"{table}.{key}": value for key, value in getattr(experiment, table)}
     if hkl is not None:
         for described in reflections_of(experiment):
-            if tuple(described.reflection.hkl) == tuple(hkl):
+            if described.reflection.plane == tuple(hkl):
                 keys |= {f"reflection.{key}": value for key, value in described.reflection}
     return keys
 
@@ -92,7 +92,7 @@ def _text(value: object) -> str:
 
 
 def _hkls(library: Library) -> list[tuple[int, ...]]:
-    return [tuple(described.reflection.hkl) for described in reflections_of(library.experiment)]
+    return [described.reflection.plane for described in reflections_of(library.experiment)]
 
 
 def with_conditions(
