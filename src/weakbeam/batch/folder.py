@@ -20,6 +20,7 @@ from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import is_running
 from weakbeam.io.targets import INDEX, NOTE, TASKS, claim, claim_folder
+from weakbeam.run.kept_inputs import kept_files
 
 _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
@@ -116,12 +117,26 @@ class SweepFolder:
             self.shards.mkdir(exist_ok=True)
             if not plan.exists():
                 self._write_kept(sweep, self._ids_elsewhere(sweep))
-                self._write(plan, sweep.to_toml().encode())
+                self._write(plan, self._with_copies(sweep).to_toml().encode())
             elif kept := self.kept(sweep.digest):
                 self._forget_lost(sweep, kept)
             self._write(self.path / "sweep.txt", f"{plan.name}\n".encode())
         except OSError as error:
             raise creation_error(self.path, error) from None
+
+    def _with_copies(self, sweep: Sweep) -> Sweep:
+        """Copy the files that a sweep reads, and give the sweep their names from a plan."""
+        groups = [group for group in sweep.groups if group[0] in sweep.hashes]
+        files = kept_files(groups, sweep.hashes, self.path)
+        for file in files.values():
+            file.write(self.path)
+
+        def from_plan(name: str) -> str:
+            file = files.get(name)
+            inside = file is not None and file.is_inside
+            return f"../{file.stored}" if inside and file is not None else name
+
+        return sweep.with_files(from_plan)
 
     def remove_drafts(self) -> None:
         """Remove what processes of this computer have left that are gone."""

@@ -76,6 +76,9 @@ def _print(result: Rerun) -> None:
         click.echo(f"{change.name}: {change.then} then, {change.now} now")
     for change in result.inputs:
         click.echo(f"{change.name}: is not the file that it was (SHA-256 {change.then[:12]}… then)")
+    for original in result.originals:
+        state = "is gone" if original.is_gone else "is not the file that it was"
+        click.echo(f"{original.name}: {state}; the copy beside the images is")
     if result.missing:
         click.echo(f"{result.file}: lacks {result.missing} frames, as its run ended early")
     if not result.compared:

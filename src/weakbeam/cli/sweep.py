@@ -165,13 +165,14 @@ def _ask(manifest: Path, described: Sweep, yes: bool) -> None:
 def _name_what_is_outside(manifest: Path, described: Sweep, options: ExecutorOptions) -> None:
     """Tell which files and commands a manifest, which may come from anybody, brings in."""
     from weakbeam.core.notices import notice
+    from weakbeam.experiment import Experiment
+    from weakbeam.experiment.files import files_named, keys_of_files
     from weakbeam.io.guard import outside_of
-    from weakbeam.run.stored import FILE_KEYS, files_named
 
-    named = dict(files_named(described.base.model_dump(exclude_none=True)))
+    named = dict(files_named(described.base))
     for axis in described.manifest.axes:
         for number, key in enumerate(axis.names):
-            if axis.values is not None and key.rpartition(".")[2] in FILE_KEYS:
+            if axis.values is not None and key.rpartition(".")[2] in keys_of_files(Experiment):
                 values = [axis.at(place)[number] for place in range(axis.count)]
                 named |= {f"{key}, value {k}": str(v) for k, v in enumerate(values, 1)}
     if described.manifest.base is not None:

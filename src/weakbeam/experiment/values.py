@@ -123,10 +123,10 @@ MicrometrePositions = Annotated[tuple[StrictFloat, ...], numbers(-1e6, 1e6)]
 MaterialName = Annotated[
     StrictStr, text('the name of a material, such as "Al"'), BeforeValidator(table_name)
 ]
-FileName = Annotated[
-    StrictStr,
-    Allowed("the name of a file", lambda s: 0 < len(s) <= 4096 and s.isprintable()),
-]
+NAME_OF_FILE = Allowed("the name of a file", lambda s: 0 < len(s) <= 4096 and s.isprintable())
+FileName = Annotated[StrictStr, NAME_OF_FILE]
+"""The name of a file: in an experiment file it counts from the folder of that file, elsewhere from
+the current one. A run keeps copies of what keys of this kind name."""
 WholeNumber = Annotated[
     StrictInt,
     # 1e8 is a number with a decimal point to TOML, and the usual way to write a number of rays.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -80,6 +81,9 @@ def _appearance(experiment: Experiment, hkl: Sequence[int] | None) -> dict[str, 
     keys: dict[str, object] = {f"camera.{key}": getattr(camera, key) for key in _CAMERA}
     for table in _TABLES:
         keys |= {f"{table}.{key}": value for key, value in getattr(experiment, table)}
+    if experiment.crystal.cif is not None:
+        # Runs and libraries keep copies of their own.
+        keys["crystal.cif"] = Path(experiment.crystal.cif).name
     if hkl is not None:
         for described in reflections_of(experiment):
             if described.reflection.plane == tuple(hkl):

@@ -53,6 +53,7 @@ from weakbeam.io.lock import alone_in
 from weakbeam.io.targets import TRAINING_INDEX, place_bytes
 from weakbeam.plot.drawing import Artist
 from weakbeam.plot.files import save_pictures
+from weakbeam.run.kept_inputs import text_in
 
 TRAINING_FILE = "training.h5"
 INDEX_FILE = "training.json"
@@ -146,7 +147,7 @@ def _aside(
     *_, aside = left
     stored = None
     if resume:
-        configuration = plan.candidates.renderer.experiment.to_toml()
+        configuration = text_in(plan.candidates.renderer.experiment, aside.parent)
         found = [
             stored_training(path, configuration, plan.table.labels)
             for path in left
@@ -170,7 +171,7 @@ def _check_unfinished(
         beside = folder / EXPERIMENT_FILE
         if not there or not beside.exists():
             raise InputError("resume", str(folder), "has no training set that is unfinished")
-        if beside.read_bytes() != experiment.to_toml().encode():
+        if beside.read_bytes() != text_in(experiment, folder).encode():
             raise InputError("resume", str(folder), "has a training set of another experiment")
     elif there and not overwrite:
         raise InputError(
