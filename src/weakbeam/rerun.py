@@ -99,6 +99,7 @@ def rerun(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] | None = None,
     *,
+    overwrite: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Rerun:
@@ -111,6 +112,8 @@ def rerun(
     folder : path-like, optional
         Keeps what is simulated; a temporary folder unless given. Not for a file of a sweep, whose
         images are compared in memory.
+    overwrite : bool
+        Whether a run that is in `folder` may be replaced; not the one that is repeated.
     workers : int, optional
         Threads; as many as there are cores unless given. The images do not depend on it.
     progress : callable, optional
@@ -146,13 +149,20 @@ def rerun(
             target = until_the_end.enter_context(TemporaryDirectory(prefix="weakbeam-rerun-"))
         else:
             target = os.fspath(folder)
+            if os.path.realpath(target) == os.path.realpath(path.parent):
+                allowed = "holds the file that is repeated; give another folder"
+                raise InputError("folder", target, allowed)
         if kind == "library":
             from weakbeam.identify.library.writing import generate_images
 
-            made = generate_images(experiment, target, workers=workers, progress=progress)
+            made = generate_images(
+                experiment, target, overwrite=overwrite, workers=workers, progress=progress
+            )
             repeated = made.file
         else:
-            repeated = record(experiment, target, workers=workers, progress=progress).file
+            repeated = record(
+                experiment, target, overwrite=overwrite, workers=workers, progress=progress
+            ).file
         frames = tuple(compare_frames(path, repeated))
         stored = frames_done(path)
         is_complete = all(read_entry(path, name).end_reason == "SUCCESS" for name in stored)

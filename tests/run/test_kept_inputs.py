@@ -180,6 +180,14 @@ def test_no_file_is_replaced_by_a_copy(home, away):
     assert rerun(file).is_identical
 
 
+def test_a_run_that_is_refused_leaves_no_copies(home, away):
+    record(Experiment().replace(camera={"pixels": (6, 8)}, output={"figures": False}), away / "run")
+    before = sorted((away / "run").rglob("*"))
+    with pytest.raises(InputError, match="exists"):
+        record(Experiment.from_toml(home / "iron.toml"), away / "run")
+    assert sorted((away / "run").rglob("*")) == before
+
+
 def test_copies_of_a_run_go_with_it(home, away):
     run = away / "run"
     experiment = Experiment.from_toml(home / "iron.toml")

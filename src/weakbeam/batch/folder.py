@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
 
 _ID_BYTES = 32
+
+_PLAN_NAME = re.compile(rf"[0-9a-f]{{{_LETTERS}}}\.(toml|kept)")
+_SHARD_NAME = re.compile(rf"[0-9a-f]{{{_LETTERS}}}-\d{{6}}\.(json|h5|tar|zarr\.zip)")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,9 @@ class SweepFolder:
             claim(self.path / name, kind, overwrite=True)
         if not resume and (self.plans.exists() or self.shards.exists()):
             raise InputError(
-                "folder", str(self.path), "holds a sweep; `resume` goes on with it or extends it"
+                "folder",
+                str(self.path),
+                "holds a sweep; `resume` goes on with it or extends it, `overwrite` replaces it",
             )
         try:
             self.plans.mkdir(parents=True, exist_ok=True)
@@ -137,6 +143,13 @@ class SweepFolder:
             return f"../{file.stored}" if inside and file is not None else name
 
         return sweep.with_files(from_plan)
+
+    def clear(self) -> None:
+        """Remove the sweep that the folder holds, and nothing else; it must be locked."""
+        for place, names in ((self.shards, _SHARD_NAME), (self.plans, _PLAN_NAME)):
+            for path in place.iterdir() if place.is_dir() else ():
+                if names.fullmatch(path.name) and path.is_file():
+                    path.unlink()
 
     def remove_drafts(self) -> None:
         """Remove what processes of this computer have left that are gone."""

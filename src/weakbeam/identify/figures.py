@@ -17,6 +17,9 @@ from weakbeam.run.render import Condition
 _RANKED = 10
 _TITLE = 88
 
+FIGURES = ("match", "ranking")
+"""Their names."""
+
 
 def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     """Describe the pictures of a match.

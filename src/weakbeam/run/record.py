@@ -155,12 +155,12 @@ def record(
             for plan in firsts:
                 number = frame_to_show(plan.acquisition)
                 artist.submit(_named(setting_drawings(plan.acquisition, number), plan, firsts))
-        kept.write()
         digest = fingerprint.digest
         with _opened(kept, setups, plans, digest, resume, overwrite, workers) as file:
             if overwrite:
                 remove_results(experiment, target, len(plans))
                 remove_copies(before, kept)
+            kept.write()
             write_experiment(kept.experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(plan.index).sum() for plan in plans)))
@@ -177,7 +177,7 @@ def record(
                 heading = reflection_heading(experiment, plan.setup)
                 drawings = frame_drawings(plan.acquisition, data, heading)
                 artist.submit(_named(drawings, plan, firsts))
-            drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
+            drawn = save_pictures(_in_order(artist.finish()), target / FIGURES, overwrite=True)
     deformations = list(written.deformations.values())
     return Record(
         folder=target,
@@ -250,7 +250,7 @@ def _complete(
         with alone_in(folder):
             if lacking:
                 artist.submit(lacking)
-                save_pictures(_in_order(artist.finish()), folder / FIGURES)
+                save_pictures(_in_order(artist.finish()), folder / FIGURES, overwrite=True)
     figures = _figure_paths(firsts, folder)
     return Record(
         folder=folder,
