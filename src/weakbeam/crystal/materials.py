@@ -92,6 +92,37 @@ def material(name: str) -> Material:
     raise ValueError(f"material {name!r} is unknown: {hint}known are {', '.join(MATERIALS)}")
 
 
+def find_materials(text: str) -> list[Material]:
+    """The materials that a name, the beginning of one or a structure stands for.
+
+    Parameters
+    ----------
+    text : str
+        Such as "copper", "Cu" or "hcp".
+
+    Returns
+    -------
+    list of Material
+        The one of that name; else all with that structure, or whose names begin so.
+
+    Raises
+    ------
+    ValueError
+        If there is none; see `material`.
+    """
+    if table_name(text) in MATERIALS:
+        return [material(text)]
+    word = text.lower()
+    alike = [entry for entry in _TABLE if entry.structure == word]
+    alike = alike or [
+        entry
+        for entry in _TABLE
+        if len(word) > 1
+        and any(name.lower().startswith(word) for name in (entry.name, *NAMES[entry.name]))
+    ]
+    return alike or [material(text)]
+
+
 def extinction_reason(space_group: str, sites: Sequence[Site], hkl: Sequence[int]) -> str | None:
     """Say why a reflection is extinct, by symmetry or by the positions of the atoms.
 
