@@ -179,7 +179,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
     file = record(SCAN, tmp_path / "run").file
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(InputError, match="is repeated"):
         rerun(file, tmp_path / "run")
     with h5py.File(file, "r+") as opened:
         del opened["1.1/simulation/environment"]

@@ -94,3 +94,31 @@ def test_files_of_images_do_not_tell_where_the_sweep_lies(tmp_path):
         s.experiment for s in read_samples(second)
     ]
     assert [s.id for s in read_samples(first)] == [s.id for s in read_samples(second)]
+
+
+def test_files_that_are_not_copied_are_named(tmp_path, monkeypatch, caplog):
+    manifest = made(tmp_path / "home")
+    monkeypatch.setattr("weakbeam.run.kept_inputs.LARGEST_COPY", 10)
+    _, shard = computed(manifest, tmp_path / "here")
+    assert not (tmp_path / "here/inputs").exists()
+    told = [record.getMessage() for record in caplog.records]
+    for name in ("one.csv", "sub/two.csv"):
+        assert any(str(manifest.parent / name) in line and "not copied" in line for line in told)
+    assert rerun(shard).is_identical
+
+
+def test_a_sweep_is_replaced_by_another(tmp_path):
+    from weakbeam.batch.run import run_sweep
+    from weakbeam.experiment.sweep import ExecutorOptions
+
+    manifest = made(tmp_path / "home")
+    folder, alone = tmp_path / "here", ExecutorOptions(workers=1)
+    run_sweep(read_sweep(manifest), folder, alone)
+    (folder / "shards" / "notes.txt").write_text("mine")
+    before = {path.name for path in (folder / "shards").iterdir()}
+    manifest.write_text(MANIFEST.replace("400.0", "300.0"))
+    summary = run_sweep(read_sweep(manifest), folder, alone, overwrite=True)
+    assert summary.done == summary.tasks == 2
+    after = {path.name for path in (folder / "shards").iterdir()}
+    assert before & after == {"notes.txt"}
+    assert len([*(folder / "plans").glob("*.toml")]) == 1

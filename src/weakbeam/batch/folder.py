@@ -17,11 +17,12 @@ from threading import get_ident
 
 from weakbeam.batch.manifest import Sweep, read_sweep
 from weakbeam.batch.receipts import Receipt, placed, read_receipt
+from weakbeam.core.notices import notice
 from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import is_running
 from weakbeam.io.targets import INDEX, NOTE, TASKS, claim, claim_folder
-from weakbeam.run.kept_inputs import kept_files
+from weakbeam.run.kept_inputs import kept_files, too_large
 
 _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
@@ -134,6 +135,8 @@ class SweepFolder:
         """Copy the files that a sweep reads, and give the sweep their names from a plan."""
         groups = [group for group in sweep.groups if group[0] in sweep.hashes]
         files = kept_files(groups, sweep.hashes, self.path)
+        for note in too_large(files.values()):
+            notice(note)
         for file in files.values():
             file.write(self.path)
 

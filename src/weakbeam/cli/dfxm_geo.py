@@ -83,7 +83,7 @@ def _forward(context: click.Context, values: Values) -> None:
     if figures_only:
         from weakbeam.run.folder import FILE
 
-        context.invoke(show, file=values["output"] / FILE, overwrite=True)
+        context.invoke(show, files=(values["output"] / FILE,), overwrite=True)
         return
     if values["config"] is None:
         allowed = "is missing; weakbeam forward has a built-in experiment, dfxm-forward has none"

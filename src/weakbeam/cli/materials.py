@@ -76,15 +76,15 @@ def _table(listed: Sequence[Material]) -> list[str]:
     head = ("name", "also", "structure", "space group", "a (Å)", "c (Å)", "ν")
     rows = [head]
     for entry in listed:
-        cell, hexagonal = entry.cell, entry.cell.gamma != 90.0
+        cell = entry.cell
         rows.append(
             (
                 entry.name,
-                ", ".join(NAMES[entry.name][:2]),
-                entry.structure,
+                ", ".join(NAMES.get(entry.name, ())[:2]),
+                entry.structure or "",
                 entry.space_group,
                 f"{cell.a:.4f}",
-                f"{cell.c:.4f}" if hexagonal else "",
+                f"{cell.c:.4f}" if cell.c != cell.a else "",
                 f"{entry.poisson_ratio:g}",
             )
         )
@@ -99,18 +99,26 @@ def _slip(listed: Sequence[Material]) -> list[str]:
     """The slip families of the structures, those with the same together."""
     structures: dict[str, dict[str, None]] = {}
     for entry in listed:
-        structures.setdefault(", ".join(_families(entry)), {})[entry.structure] = None
+        if entry.structure is not None:
+            structures.setdefault(", ".join(_families(entry)), {})[entry.structure] = None
     return [
         f"slip families of {', '.join(names)}: {families}" for families, names in structures.items()
     ]
 
 
 def _details(entry: Material, energy: float) -> list[str]:
+    from weakbeam.crystal.stiffness import averages, zener_ratio
+
     constants = ", ".join(f"{name} {value:g}" for name, value in entry.stiffness.items())
     cell, stiffness, ratio = entry.source.split("; ")
+    matrix = entry.stiffness_matrix
+    anisotropy = f"universal {averages(matrix).universal_anisotropy:.2g}"
+    if (zener := zener_ratio(matrix)) is not None:
+        anisotropy = f"Zener ratio {zener:.3g}, {anisotropy}"
     lines = [
         f'material = "{entry.name}"  {entry.space_group}',
         f"  stiffness (GPa)  {constants}",
+        f'  anisotropy       {anisotropy}; crystal.elasticity = "anisotropic" takes it',
         f"  sources          cell {cell}; stiffness {stiffness}; Poisson ratio {ratio}",
     ]
     for name, count in _families(entry).items():
@@ -128,6 +136,8 @@ def _families(entry: Material) -> dict[str, int]:
     """The slip families of a material, and how many systems each has."""
     from weakbeam.crystal.slip import slip_families
 
+    if entry.structure is None:
+        return {}
     return {name: len(systems) for name, systems in slip_families(entry.structure).items()}
 
 
@@ -146,7 +156,7 @@ def _reflections(entry: Material, energy: float) -> list[dict[str, Any]]:
     for members in [*families.values()][:_REFLECTIONS]:
         row = max(members, key=lambda row: (sum(index >= 0 for index in row.hkl), row.hkl))
         h, k, last = row.hkl
-        hexagonal = entry.cell.gamma != 90.0
+        hexagonal = entry.cell.gamma == 120.0
         found.append(
             {
                 "hkl": [h, k, -h - k, last] if hexagonal else [h, k, last],
@@ -163,7 +173,7 @@ def _record(entry: Material, energy: float) -> dict[str, Any]:
 
     return {
         "name": entry.name,
-        "names": [*NAMES[entry.name]],
+        "names": [*NAMES.get(entry.name, ())],
         "structure": entry.structure,
         "space_group": entry.space_group,
         "a_angstrom": entry.cell.a,

@@ -86,7 +86,9 @@ def material(name: str) -> Material:
     name = table_name(name)
     if name in MATERIALS:
         return MATERIALS[name]
-    by_lower = {text.lower(): text for known in MATERIALS for text in (known, *NAMES.get(known, ()))}
+    by_lower = {
+        text.lower(): text for known in MATERIALS for text in (known, *NAMES.get(known, ()))
+    }
     nearest = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
     hint = f"did you mean {by_lower[nearest[0]]!r}? " if nearest else ""
     raise ValueError(f"material {name!r} is unknown: {hint}known are {', '.join(MATERIALS)}")
@@ -118,7 +120,7 @@ def find_materials(text: str) -> list[Material]:
         entry
         for entry in _TABLE
         if len(word) > 1
-        and any(name.lower().startswith(word) for name in (entry.name, *NAMES[entry.name]))
+        and any(name.lower().startswith(word) for name in (entry.name, *NAMES.get(entry.name, ())))
     ]
     return alike or [material(text)]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def save_all(
-    figures: Mapping[str, Figure], folder: Path, suffix: str = ".png", *, overwrite: bool
+    figures: Mapping[str, Figure], folder: Path, suffix: str = ".png", *, overwrite: bool = False
 ) -> list[Path]:
     """Write figures as ``folder/NAME.suffix``; the folder is made if need be.
 
@@ -54,7 +54,7 @@ def save_all(
 
 
 def save_pictures(
-    pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT, *, overwrite: bool
+    pictures: Mapping[str, bytes], folder: Path, suffix: str = FORMAT, *, overwrite: bool = False
 ) -> list[Path]:
     """Write figures that are drawn already, as :func:`save_all` does."""
     claim_folder(folder)

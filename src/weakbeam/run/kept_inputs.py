@@ -93,12 +93,7 @@ class KeptInputs:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is too large for a copy."""
-        return tuple(
-            f"{file.original} is larger than {LARGEST_COPY >> 20} MiB and not copied: the run can "
-            "be repeated where it is found"
-            for file in self.files
-            if not file.is_inside
-        )
+        return too_large(self.files)
 
     def of(self, experiment: Experiment) -> KeptInputs:
         """The same of an experiment that names some of these files."""
@@ -142,6 +137,16 @@ def kept_inputs(experiment: Experiment, fingerprint: Fingerprint, folder: Path) 
     files = kept_files(groups_of(experiment), fingerprint.files, folder)
     stored = with_files(experiment, lambda name: files[name].stored)
     return KeptInputs(stored, tuple(files.values()), folder)
+
+
+def too_large(files: Iterable[KeptFile]) -> tuple[str, ...]:
+    """Say which files are not copied."""
+    return tuple(
+        f"{file.original} is not copied, as it is larger than {LARGEST_COPY >> 20} MiB or leads to "
+        "what is: repeat this where it is found"
+        for file in files
+        if not file.is_inside
+    )
 
 
 def kept_files(
