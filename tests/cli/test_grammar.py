@@ -229,7 +229,13 @@ def test_materials_are_listed(weakbeam):
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("copper", ["Cu"]), ("CU", ["Cu"]), ("wurtzite", ["GaN"]), ("alu", ["Al"]), ("v", ["V"])],
+    [
+        ("copper", ["Cu"]),
+        ("CU", ["Cu"]),
+        ("wurtzite", ["GaN", "ZnO"]),
+        ("alu", ["Al"]),
+        ("v", ["V"]),
+    ],
 )
 def test_materials_are_found_by_name(weakbeam, name, found):
     result = weakbeam("materials", name, "--json")

@@ -213,9 +213,10 @@ def show(
     elif not compare:
         figures |= _usual(file, entry, scale, clim, zoom == "lit")
     # Figures of the other entries stay.
-    figures = {named(name, entry): figure for name, figure in figures.items()}
+    place = "" if entry == 1 else f"{entry}_" if is_edf(file) else f"{entry}.1_"
+    figures = {f"{place}{name}": figure for name, figure in figures.items()}
     if movie:
-        claim_pictures([named("movie", entry)], folder, f".{movie}", overwrite=overwrite)
+        claim_pictures([f"{place}movie"], folder, f".{movie}", overwrite=overwrite)
     paths = []
     if exports:
         paths += _export(file, entry, numbers, folder, exports, overwrite)
@@ -236,15 +237,9 @@ def show(
                 limits=clim,
                 progress=update,
             )
-        name = named("movie", entry)
-        paths += save_pictures({name: picture}, folder, f".{movie}", overwrite=overwrite)
+        paths += save_pictures({f"{place}movie": picture}, folder, f".{movie}", overwrite=overwrite)
     for path in paths:
         click.echo(str(path), err=as_json)
-
-
-def named(figure: str, entry: int) -> str:
-    """The name of a figure, with the entry where it is not the first."""
-    return figure if entry == 1 else f"{entry}.1_{figure}"
 
 
 def _source(files: tuple[Path, ...]) -> Path:
