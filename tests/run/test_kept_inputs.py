@@ -262,3 +262,21 @@ def test_every_key_with_a_file_is_known_by_its_kind():
     ]
     assert with_files(renamed, str.upper) is renamed
     assert with_files(Experiment(), str.upper).model_fields_set == set()
+
+
+@pytest.mark.parametrize("mode", ["single", "multi"])
+def test_libraries_and_training_sets_keep_copies_too(home, away, mode):
+    from weakbeam.identify.library.writing import generate_images
+
+    keys = [f"identify.mode={mode}", "identify.character_step_deg=90", "scan.phi.value_mrad=0.1"]
+    keys += ["identify.images=3"] * (mode == "multi")
+    experiment = Experiment.from_toml(home / "iron.toml").with_settings(
+        [*keys, "crystal.structure=bcc", "crystal.slip_families=['{110}<111>']"]
+    )
+    made = generate_images(experiment, away / "set", workers=1).file
+    shutil.move(away / "set", home.parent / "moved")
+    shutil.rmtree(home)
+    assert (home.parent / "moved/inputs/camera.toml").exists()
+    result = rerun(home.parent / "moved" / made.name, workers=1)
+    assert result.is_identical
+    assert {Path(original.name).name for original in result.originals} >= {"iron.cif"}
