@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library.writing import generate_images
 from weakbeam.io.file_comparison import FrameDifference, kind_of
-from weakbeam.rerun import Change, repeated_amount, rerun
+from weakbeam.rerun import Change, Original, repeated_amount, rerun
 from weakbeam.run.record import record
 
 SCAN = Experiment().with_settings(
@@ -105,11 +107,19 @@ def test_inputs_that_changed_are_named(tmp_path, monkeypatch):
     moved = SCAN.with_settings(["defects[0].position_um=[0.3, 0.2, 0]"])
     record(moved, "first", overwrite=True)
     result = rerun(second)
-    assert [change.name for change in result.inputs] == ["first/weakbeam.h5"]
+    assert result.is_identical
+    assert result.inputs == ()
+    assert result.originals == (Original(str(tmp_path / "first/weakbeam.h5"), is_gone=False),)
+    # The copy itself is changed: the images are those of what it is now.
+    copy = Path("second/inputs/weakbeam.h5")
+    copy.write_bytes(first.read_bytes())
+    result = rerun(second)
+    assert [change.name for change in result.inputs] == ["second/inputs/weakbeam.h5"]
     assert result.inputs[0].then != result.inputs[0].now
     assert result.differing > 0
+    copy.unlink()
     first.unlink()
-    with pytest.raises(InputError, match=r"first/weakbeam.h5.*rerun where the run was started"):
+    with pytest.raises(InputError, match=r"second/inputs/weakbeam.h5.*no copy of it is left"):
         rerun(second)
 
 
@@ -169,7 +179,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
     file = record(SCAN, tmp_path / "run").file
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(InputError, match="is repeated"):
         rerun(file, tmp_path / "run")
     with h5py.File(file, "r+") as opened:
         del opened["1.1/simulation/environment"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from weakbeam.batch.shard import task_id
 from weakbeam.core.notices import notice
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.files import files_named, with_files
 from weakbeam.io.file_comparison import (
     FrameDifference,
+    InputFile,
     compare_frames,
     kind_of,
     other_differences,
@@ -25,7 +27,7 @@ from weakbeam.io.reading import frames_done, read_configuration, read_entry
 from weakbeam.io.shard_reading import read_samples, sample_count
 from weakbeam.run.record import record
 from weakbeam.run.simulate import simulate
-from weakbeam.run.stored import files_named, stored_experiment
+from weakbeam.run.stored import stored_experiment
 
 Progress = Callable[[float], None]
 
@@ -37,6 +39,14 @@ class Change:
     name: str
     then: str
     now: str
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file whose copy beside the run was read: it has changed since, or is gone."""
+
+    name: str
+    is_gone: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,9 @@ class Rerun:
     versions : tuple of Change
         Programs and platform, where they are not the same.
     inputs : tuple of Change
-        Files that the experiment names whose contents have changed, with their hashes.
+        Files that were read whose contents have changed, with their hashes.
+    originals : tuple of Original
+        Files of which the copies beside the run were read, and that are not as they were.
     """
 
     file: Path
@@ -65,6 +77,7 @@ class Rerun:
     others: tuple[str, ...] = ()
     versions: tuple[Change, ...] = ()
     inputs: tuple[Change, ...] = ()
+    originals: tuple[Original, ...] = ()
 
     @property
     def compared(self) -> int:
@@ -86,6 +99,7 @@ def rerun(
     path: str | os.PathLike[str],
     folder: str | os.PathLike[str] | None = None,
     *,
+    overwrite: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Rerun:
@@ -98,6 +112,8 @@ def rerun(
     folder : path-like, optional
         Keeps what is simulated; a temporary folder unless given. Not for a file of a sweep, whose
         images are compared in memory.
+    overwrite : bool
+        Whether a run that is in `folder` may be replaced; not the one that is repeated.
     workers : int, optional
         Threads; as many as there are cores unless given. The images do not depend on it.
     progress : callable, optional
@@ -124,7 +140,7 @@ def rerun(
         return _rerun_shard(path, workers, progress)
     origin = read_provenance(path)
     experiment = _experiment(read_configuration(path), path)
-    inputs = _changed_inputs(origin.inputs, experiment, path)
+    experiment, inputs, originals = _with_inputs(experiment, origin.inputs, path)
     with ExitStack() as until_the_end:
         if folder is None:
             # Nobody sees the figures of a temporary folder.
@@ -133,13 +149,20 @@ def rerun(
             target = until_the_end.enter_context(TemporaryDirectory(prefix="weakbeam-rerun-"))
         else:
             target = os.fspath(folder)
+            if os.path.realpath(target) == os.path.realpath(path.parent):
+                allowed = "holds the file that is repeated; give another folder"
+                raise InputError("folder", target, allowed)
         if kind == "library":
             from weakbeam.identify.library.writing import generate_images
 
-            made = generate_images(experiment, target, workers=workers, progress=progress)
+            made = generate_images(
+                experiment, target, overwrite=overwrite, workers=workers, progress=progress
+            )
             repeated = made.file
         else:
-            repeated = record(experiment, target, workers=workers, progress=progress).file
+            repeated = record(
+                experiment, target, overwrite=overwrite, workers=workers, progress=progress
+            ).file
         frames = tuple(compare_frames(path, repeated))
         stored = frames_done(path)
         is_complete = all(read_entry(path, name).end_reason == "SUCCESS" for name in stored)
@@ -151,6 +174,7 @@ def rerun(
         others=others,
         versions=_changed_versions(origin.version, origin.environment),
         inputs=inputs,
+        originals=originals,
     )
 
 
@@ -200,21 +224,37 @@ def _changed_versions(version: str, then: Mapping[str, str]) -> tuple[Change, ..
     return tuple(Change(*pair) for pair in pairs if pair[1] != pair[2])
 
 
-def _changed_inputs(
-    then: Mapping[str, str], experiment: Experiment, path: Path
-) -> tuple[Change, ...]:
-    changes = []
-    files_of_experiment = {
-        name for _, name in files_named(experiment.model_dump(exclude_none=True))
-    }
-    for name, stored in then.items():
-        if name not in files_of_experiment:
+def _with_inputs(
+    experiment: Experiment, inputs: Sequence[InputFile], path: Path
+) -> tuple[Experiment, tuple[Change, ...], tuple[Original, ...]]:
+    """The experiment with the files that are read, and what is not as it was."""
+    changes, originals, taken = [], [], {}
+    named = {os.path.abspath(name) for _, name in files_named(experiment)}
+    for file in inputs:
+        copy = os.path.join(path.parent, file.kept_as) if file.kept_as else ""
+        name = copy or file.original
+        if name != copy or os.path.abspath(copy) not in named:
             notice(f"{path} compares the file {name} with what it was")
-        try:
-            now = file_sha256(name)
-        except OSError as error:
-            allowed = f"cannot be read ({error.strerror}); rerun where the run was started"
-            raise InputError("simulation/inputs", name, allowed) from None
-        if now != stored:
-            changes.append(Change(name, stored, now))
-    return tuple(changes)
+        now = _hash_of(name)
+        if copy and os.path.abspath(copy) != file.original:
+            notice(f"{path} compares the file {file.original} with what it was")
+            original = _hash_of(file.original)
+            if now is None and original == file.sha256:
+                taken[os.path.abspath(copy)], now = file.original, original
+            elif original != file.sha256:
+                originals.append(Original(file.original, is_gone=original is None))
+        if now is None:
+            allowed = "cannot be read, and no copy of it is left; put it back to repeat the run"
+            raise InputError("simulation/inputs", name, allowed)
+        if now != file.sha256:
+            changes.append(Change(name, file.sha256, now))
+    found = with_files(experiment, lambda name: taken.get(os.path.abspath(name), name))
+    return found, tuple(changes), tuple(originals)
+
+
+def _hash_of(name: str) -> str | None:
+    """The hash of a regular file; None where there is none that can be read."""
+    try:
+        return file_sha256(name) if os.path.isfile(name) else None
+    except OSError:
+        return None

@@ -182,7 +182,7 @@ def test_pictures_of_edf_images(weakbeam, edf, tmp_path, how):
     choice = ["--entry", 4, "--frame", 3, "--export", "npy", "--pixel", "1,2"]
     result = weakbeam("show", *named, "-o", tmp_path / "other", *choice)
     assert result.status == 0, result.err
-    assert names(result) == ["4_frame_0003_counts.npy", "curves.png", "frame_0003.png"]
+    assert names(result) == ["4_curves.png", "4_frame_0003.png", "4_frame_0003_counts.npy"]
     frame = np.load(tmp_path / "other/4_frame_0003_counts.npy")
     np.testing.assert_array_equal(frame, np.arange(12).reshape(3, 4) + 300)
 

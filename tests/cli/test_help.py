@@ -40,9 +40,42 @@ def test_version(weakbeam):
     assert result.out.startswith("weakbeam, version ")
 
 
-@pytest.mark.parametrize("arguments", [(), ("sweep",), ("identify",)])
-def test_a_group_that_is_given_nothing_shows_its_help(weakbeam, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "heading"), [((), "Simulate"), (("sweep",), "Commands"), (("identify",), "Comm")]
+)
+def test_a_group_that_is_given_nothing_shows_its_help(weakbeam, arguments, heading):
     result = weakbeam(*arguments)
     assert result.status == 2
     assert result.err.startswith("Usage: ")
-    assert "\nCommands:\n" in result.err
+    assert f"\n{heading}" in result.err
+
+
+def test_commands_stand_in_groups_with_whole_sentences(weakbeam):
+    from weakbeam.cli.program import SECTIONS
+
+    lines = weakbeam("--help").out.splitlines()
+    headings = [line.rstrip(":") for line in lines if line.endswith(":") and line[0] != " "]
+    assert headings == ["Options", *SECTIONS]
+    assert [command.name for group in SECTIONS.values() for command in group] == [*program.commands]
+    text = " ".join(" ".join(lines).split())
+    for command in program.commands.values():
+        paragraph = " ".join((command.help or "").partition("\n\n")[0].split())
+        sentence = paragraph.partition(". ")[0].rstrip(".") + "."
+        assert f"{command.name} {sentence}" in text
+    assert "..." not in text.replace("[ARGS]...", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("mpas",), "No such command 'mpas'; did you mean 'maps'?"),
+        (("identify", "genrate"), "No such command 'genrate'; did you mean 'generate'?"),
+        (("xyzzy",), "No such command 'xyzzy'; there are init, forward, "),
+        (("--color", "red"), "No such option"),
+    ],
+)
+def test_a_misspelt_command_is_told_the_one_that_was_meant(weakbeam, words, told):
+    result = weakbeam(*words)
+    assert result.status == 2
+    (line,) = result.err.splitlines()
+    assert told in line

@@ -100,7 +100,6 @@ def test_drawing(tmp_path) -> None:
         ("--magnification 3 --distance-m 1", "--magnification"),
         ("--set beam.energy_keV=900", "beam.energy_keV"),
         ("-o layout.jpg", "--output"),
-        ("-o no/such/folder/layout.png", "path"),
     ],
 )
 def test_mistakes_are_told_in_one_line_that_names_the_key(arguments: str, key: str) -> None:

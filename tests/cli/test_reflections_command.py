@@ -260,7 +260,6 @@ def test_drawing(tmp_path, arguments, settings) -> None:
         (["--set", "defects=[{ burgers = [1, 0, 0], plane = [1, 1, 1], character_deg = 0 }]"],
          "defects[0].burgers"),
         (["-o", "reflections.jpg"], "--output"),
-        (["-o", "no/such/folder/reflections.png"], "path"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line_that_names_the_key(arguments, key: str) -> None:

@@ -145,7 +145,7 @@ def test_a_library_is_shown_as_a_montage(weakbeam, tmp_path):
         "show", tmp_path / "lib/library.h5", "--entry", 2, "-o", tmp_path / "pictures"
     )
     assert result.status == 0
-    assert names(result)[-1] == "montage.png"
+    assert names(result)[-1] == "2.1_montage.png"
     with pytest.raises(InputError, match="show frames or a montage"):
         draw_file(tmp_path / "lib/library.h5")
 

@@ -110,7 +110,7 @@ def test_long_lists_of_numbers_are_no_keys():
 @pytest.mark.parametrize(
     ("group", "commands"),
     [
-        ((), "bootstrap, compare, convert, forward, "),
+        ((), "init, forward, rerun, "),
         (("identify",), "generate, match, study"),
         (("sweep",), "run"),
     ],

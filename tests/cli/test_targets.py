@@ -26,12 +26,12 @@ TYPES = ["--set=camera.pixels=[6, 8]", "--set=identify.character_step_deg=90"]
 class Command:
     """A command that writes; `{o}` stands for its output, which `files` lie in, if it is a folder.
 
-    `overwrite` is its flag, None where figures are drawn anew without asking.
+    `is_same` tells that what comes out the same is no replacement.
     """
 
     arguments: tuple[str, ...]
     files: tuple[str, ...] = ()
-    overwrite: str | None = "--overwrite"
+    is_same: bool = False
     option: str = "-o"
 
     @property
@@ -39,7 +39,7 @@ class Command:
         return " ".join(self.arguments[:2]).split(" {")[0]
 
     def line(self, output: object, *, overwrite: bool = False) -> list[str]:
-        flag = [self.overwrite] if overwrite and self.overwrite else []
+        flag = ["--overwrite"] if overwrite else []
         return [*self.arguments, self.option, str(output), *flag]
 
 
@@ -61,27 +61,26 @@ COMMANDS = [
     ),
     Command(("bootstrap", "--rays", "1000", "--bins", "4", "4", "4")),
     Command(("maps", "run/weakbeam.h5"), ("maps.h5",)),
-    Command(("show", "run/weakbeam.h5", "--frame", "1"), ("frame_0001.png",), None),
-    Command(("show", "run/weakbeam.h5", "--movie", "gif"), ("movie.gif",), None),
-    Command(("reflections", "--theta-max", "10"), (), None),
-    Command(("optics",), (), None),
+    Command(("show", "run/weakbeam.h5", "--frame", "1"), ("frame_0001.png",), True),
+    Command(("show", "run/weakbeam.h5", "--movie", "gif"), ("movie.gif",)),
+    Command(("reflections", "--theta-max", "10")),
+    Command(("optics",)),
     Command(("identify", "generate", *TYPES), ("library.h5", "experiment.toml", "weakbeam.lock")),
     Command(
         ("identify", "match", "run/weakbeam.h5#1", "--library", "library", "--max-shift", "1"),
-        ("match.json",),
+        ("match.json", "ranking.png"),
     ),
     Command(
         ("identify", "study", *TYPES, "--set=camera.pixels=[12, 16]", "--max-shift", "1"),
-        ("study.json", "types.csv"),
+        ("study.json", "types.csv", "exposure.png"),
     ),
     Command(
         ("sweep", "run", "sweep.toml", "--workers", "1", "-q"),
         ("sweep.txt", "tasks.csv", "sweep.h5", "plans", "shards", "sweep.lock"),
-        "--resume",
     ),
-    Command(("convert", "old.toml"), (), "--force"),
-    Command(("init", "--template", "default"), ("default.toml",), "--force", "--dest"),
-    Command(("rerun", "run/weakbeam.h5"), ("weakbeam.h5", "experiment.toml"), None),
+    Command(("convert", "old.toml")),
+    Command(("init", "--template", "default"), ("default.toml",), option="--dest"),
+    Command(("rerun", "run/weakbeam.h5"), ("weakbeam.h5", "experiment.toml")),
 ]
 FIGURES = ("reflections", "optics")
 IN_FOLDERS = [(command, name) for command in COMMANDS for name in command.files]
@@ -117,6 +116,11 @@ def named(command):
 
 def output_of(command: Command) -> Path:
     return Path("new.png" if command.name.startswith(FIGURES) else "new")
+
+
+def contents(output: Path) -> dict[Path, bytes]:
+    files = output.rglob("*") if output.is_dir() else [output]
+    return {path: path.read_bytes() for path in files if path.is_file()}
 
 
 def refused(result, path):
@@ -193,7 +197,7 @@ def test_what_is_read_is_not_written(weakbeam, here, inputs):
     read = [
         (("maps", "run/weakbeam.h5", "-o", "linked", "--overwrite"), "reads"),
         (("maps", "linked/maps.h5", "-o", "linked", "--overwrite"), "reads"),
-        (("rerun", "run/weakbeam.h5", "-o", "run"), "exists"),
+        (("rerun", "run/weakbeam.h5", "-o", "run", "--overwrite"), "is repeated"),
         (("identify", "match", "run/weakbeam.h5#1", "-l", "library", "-o", "library"), "reads"),
         (("identify", "match", "run/weakbeam.h5#1", "-l", "library", "-o", "library/x"), "reads"),
         (("convert", "old.toml", "-o", "old.toml", "--force"), "reads"),
@@ -212,17 +216,57 @@ def test_what_is_read_is_not_written(weakbeam, here, inputs):
     assert {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c.arguments[0] not in ("sweep", "rerun")], ids=named
-)
-def test_what_a_command_has_written_it_replaces(weakbeam, here, command):
-    output = output_of(command)
+@pytest.mark.parametrize("command", COMMANDS, ids=named)
+def test_what_a_command_has_written_it_replaces_when_told_to(weakbeam, here, command):
+    output = Path("deep/down") / output_of(command)
     assert weakbeam(*command.line(output)).status == 0
-    if command.overwrite:
-        assert weakbeam(*command.line(output)).status == 2
+    before = contents(output)
+    assert before
+    again = weakbeam(*command.line(output))
+    assert again.status == (0 if command.is_same else 2)
+    assert command.is_same or "overwrite" in again.err
+    assert contents(output) == before
     result = weakbeam(*command.line(output, overwrite=True))
     assert result.status == 0, result.err
     assert not list(here.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "main", "figure"),
+    [
+        (("maps", "run/weakbeam.h5"), "maps.h5", "intensity.png"),
+        (
+            ("identify", "match", "run/weakbeam.h5#1", "--library", "library", "--max-shift", "1"),
+            "match.json",
+            "match.png",
+        ),
+        (("forward", *SET), "weakbeam.h5", "figures/image.png"),
+    ],
+)
+def test_a_figure_alone_is_not_replaced_unasked(weakbeam, here, arguments, main, figure):
+    """Nor is anything else written."""
+    assert weakbeam("optics", "-o", f"new/{figure}").status == 0
+    before = contents(here / "new")
+    result = weakbeam(*arguments, "-o", "new")
+    assert result.status == 2
+    assert Path(figure).name in result.err
+    assert "--overwrite replaces it" in result.err
+    assert contents(here / "new") == before
+    assert weakbeam(*arguments, "-o", "new", "--overwrite").status == 0
+    assert (here / "new" / main).exists()
+
+
+def test_another_picture_of_a_scan_needs_a_word(weakbeam, here):
+    assert weakbeam("show", "run/weakbeam.h5", "-o", "new").status == 0
+    before = contents(here / "new")
+    assert weakbeam("show", "run/weakbeam.h5", "-o", "new").status == 0
+    result = weakbeam("show", "run/weakbeam.h5", "-o", "new", "--scale", "log")
+    assert result.status == 2
+    assert "image.png': exists: --overwrite replaces it" in result.err
+    assert contents(here / "new") == before
+    weakbeam("show", "run/weakbeam.h5", "-o", "new", "--scale", "log", "--overwrite")
+    changed = {path.name for path, data in contents(here / "new").items() if data != before[path]}
+    assert changed == {"image.png"}
 
 
 def test_kinds_of_files_are_told_from_each_other(weakbeam, here):

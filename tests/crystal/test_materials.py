@@ -185,8 +185,8 @@ def test_every_source_is_used():
 
 
 def test_unknown_material_names_the_nearest_and_all():
-    with pytest.raises(ValueError, match="did you mean 'Al'") as error:
-        material("al")
+    with pytest.raises(ValueError, match="did you mean 'aluminum'") as error:
+        material("Alumin")
     assert all(name in str(error.value) for name in MATERIALS)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="'Unobtainium' is unknown: known are"):

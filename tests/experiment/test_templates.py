@@ -145,7 +145,7 @@ class TestInit:
         mine.write_text("mine")
         result = CliRunner().invoke(init, ["--dest", str(tmp_path)])
         assert isinstance(result.exception, InputError)
-        told = "exists: use --force or another --dest"
+        told = "exists: use --overwrite or another --dest"
         assert str(result.exception) == f"--dest = {str(mine)!r}: {told}"
         assert mine.read_text() == "mine"
         assert list(tmp_path.iterdir()) == [mine]

@@ -409,7 +409,8 @@ def orientation_of(
     """
     reflection = reflection or experiment.reflection
     assert reflection is not None
-    table, hkl = experiment.crystal, reflection.hkl
+    table, cell = experiment.crystal, crystal.cell
+    hkl = plane_of(reflection.hkl, cell, f"{key}.hkl")
     if reflection.geometry == "symmetric":
         own, shared = reflection.x_axis, table.x_axis
         if own is not None and shared is None:
@@ -421,8 +422,9 @@ def orientation_of(
             axis_key = "crystal.x_axis" if own is None else f"{key}.x_axis"
             axis = own or shared
             assert axis is not None
+            direction = direction_of(axis, cell, axis_key)
             with naming(axis_key, list(axis)):
-                return symmetric_orientation(crystal.cell, hkl, axis)
+                return symmetric_orientation(cell, hkl, direction)
     elif table.x_axis is not None:
         raise InputError(
             "crystal.mount",
@@ -430,10 +432,10 @@ def orientation_of(
             f'missing; geometry = "{reflection.geometry}" needs a fixed orientation: mount, ub, '
             "euler_deg or quaternion in place of x_axis",
         )
-    name, value, orientation = _fixed_orientation(table, crystal.cell)
+    name, value, orientation = _fixed_orientation(table, cell)
     if reflection.geometry != "symmetric":
         return orientation
-    angle = math.degrees(tilt(orientation, crystal.cell, hkl))
+    angle = math.degrees(tilt(orientation, cell, hkl))
     if angle > LEVEL_DEG:
         raise InputError(
             name,
@@ -441,15 +443,16 @@ def orientation_of(
             f"leaves the normal of {list(hkl)} {angle:.4g} deg from z of the sample, where the "
             'symmetric geometry needs it; give crystal.x_axis instead, or geometry = "oblique"',
         )
-    return turned_upright(orientation, crystal.cell, hkl)
+    return turned_upright(orientation, cell, hkl)
 
 
 def _fixed_orientation(table: Crystal, cell: UnitCell) -> tuple[str, object, Floats]:
     """Return the key, its value for messages, and the orientation."""
     if table.mount is not None:
         shown: object = [list(normal) for normal in table.mount]
+        x, y, z = (plane_of(normal, cell, "crystal.mount") for normal in table.mount)
         with naming("crystal.mount", shown):
-            return "crystal.mount", shown, sample_from_crystal_mount(cell, *table.mount)
+            return "crystal.mount", shown, sample_from_crystal_mount(cell, x, y, z)
     if table.ub is not None:
         with naming("crystal.ub", None):
             return "crystal.ub", None, sample_from_crystal_ub(cell, table.ub)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of, plane_of
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction.geometry import DiffractionGeometry
@@ -97,9 +97,10 @@ def _all_of(
     energy, eta = experiment.beam.energy_keV, None
     if table.in_group_of is not None:
         key, value = "all_reflections.in_group_of", list(table.in_group_of)
-        if reason := crystal.extinction_reason(table.in_group_of):
+        group_of = plane_of(table.in_group_of, crystal.cell, key)
+        if reason := crystal.extinction_reason(group_of):
             raise InputError(key, value, f"extinct ({reason})")
-        named = Reflection(hkl=table.in_group_of, geometry="oblique")
+        named = Reflection(hkl=group_of, geometry="oblique")
         try:
             geometry = geometry_of(named, orientation, crystal.cell, energy).geometry
         except InputError as error:
@@ -119,7 +120,7 @@ def _all_of(
             sample_from_crystal=orientation,
         )
     if table.in_group_of is not None:
-        group = next(row.group for row in rows if row.hkl == table.in_group_of)
+        group = next(row.group for row in rows if row.hkl == group_of)
         rows = [row for row in rows if row.group == group]
     rows = [row for row in rows if _leaves_the_beam(row)]
     if not rows:
@@ -179,8 +180,9 @@ def geometry_of(
         fulfil the Laue condition: by how much, and what would.
     """
     hkl = list(reflection.hkl)
+    plane = plane_of(reflection.hkl, cell, f"{key}.hkl")
     with naming(f"{key}.hkl", hkl):
-        theta = bragg_angle(float(cell.d_spacing(hkl)), energy_kev)
+        theta = bragg_angle(float(cell.d_spacing(plane)), energy_kev)
     if theta >= math.pi / 4:
         raise InputError(
             f"{key}.hkl",
@@ -188,7 +190,7 @@ def geometry_of(
             f"scatters backwards at {energy_kev:g} keV (2θ = {math.degrees(2 * theta):.4g} deg); "
             "the objective stands downstream, so 2θ must be less than 90 deg",
         )
-    q = np.asarray(sample_from_crystal, dtype=np.float64) @ cell.plane_normal(hkl)
+    q = np.asarray(sample_from_crystal, dtype=np.float64) @ cell.plane_normal(plane)
     notes: tuple[str, ...] = ()
     if reflection.geometry == "symmetric":
         setting = _symmetric(q, theta, energy_kev, key)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble.camera import detector_of, upright
-from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.crystal import CrystalModel, plane_of
 from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble.placed import PlacedDislocation
@@ -280,9 +280,10 @@ def assemble_all(experiment: Experiment | Resolved) -> tuple[Setup, ...]:
 def _assembled(resolved: Resolved) -> Iterator[Setup]:
     experiment, crystal = resolved.experiment, resolved.crystal
     for part in resolved.reflections:
-        reason = crystal.extinction_reason(part.reflection.hkl)
+        hkl = part.reflection.hkl
+        reason = crystal.extinction_reason(plane_of(hkl, crystal.cell, f"{part.key}.hkl"))
         if reason is not None:
-            raise InputError(f"{part.key}.hkl", list(part.reflection.hkl), f"extinct ({reason})")
+            raise InputError(f"{part.key}.hkl", list(hkl), f"extinct ({reason})")
     first = resolved.reflections[0]
     reference = first.sample_from_crystal
     view = field_of_view(experiment, first.setting.geometry)
@@ -300,7 +301,7 @@ def _setup(resolved: ResolvedReflection, defects: Defects) -> Setup:
     table = experiment.acceptance
     tracing = table.method == "ray-trace"
     setup = Setup(
-        hkl=reflection.hkl,
+        hkl=reflection.plane,
         geometry_name=reflection.geometry,
         energy_kev=experiment.beam.energy_keV,
         crystal=resolved.of.crystal,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.crystal import CrystalModel, direction_of
 from weakbeam.crystal.in_plane import nearest_in_plane, out_of_plane_deg
 from weakbeam.errors import InputError
 from weakbeam.experiment import Crystal, Experiment, Reflection
@@ -43,12 +43,12 @@ def x_axis_notes(
     axis = reflection.x_axis or experiment.crystal.x_axis
     if reflection.geometry != "symmetric" or axis is None:
         return ()
-    hkl = reflection.hkl
-    lean = out_of_plane_deg(crystal.cell, hkl, axis)
+    hkl, own = reflection.plane, f"{key}.x_axis"
+    direction = direction_of(axis, crystal.cell, own if reflection.x_axis else "crystal.x_axis")
+    lean = out_of_plane_deg(crystal.cell, hkl, direction)
     if lean == 0.0:
         return ()
-    (best, off), *others = nearest_in_plane(crystal.cell, hkl, axis)
-    own = f"{key}.x_axis"
+    (best, off), *others = nearest_in_plane(crystal.cell, hkl, direction)
     if reflection.x_axis is None and axis == Crystal().x_axis:
         way = "" if off < 1e-6 else f" but for {off:.2g} deg"
         which = "crystal.x_axis" if key == "reflection" else own

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,20 @@ from threading import get_ident
 
 from weakbeam.batch.manifest import Sweep, read_sweep
 from weakbeam.batch.receipts import Receipt, placed, read_receipt
+from weakbeam.core.notices import notice
 from weakbeam.errors import InputError
 from weakbeam.io.diskerrors import creation_error
 from weakbeam.io.lock import is_running
 from weakbeam.io.targets import INDEX, NOTE, TASKS, claim, claim_folder
+from weakbeam.run.kept_inputs import kept_files, too_large
 
 _LETTERS = 12
 """Digits of a sweep's digest in the names of its files."""
 
 _ID_BYTES = 32
+
+_PLAN_NAME = re.compile(rf"[0-9a-f]{{{_LETTERS}}}\.(toml|kept)")
+_SHARD_NAME = re.compile(rf"[0-9a-f]{{{_LETTERS}}}-\d{{6}}\.(json|h5|tar|zarr\.zip)")
 
 
 @dataclass(frozen=True)
@@ -109,19 +115,44 @@ class SweepFolder:
             claim(self.path / name, kind, overwrite=True)
         if not resume and (self.plans.exists() or self.shards.exists()):
             raise InputError(
-                "folder", str(self.path), "holds a sweep; `resume` goes on with it or extends it"
+                "folder",
+                str(self.path),
+                "holds a sweep; `resume` goes on with it or extends it, `overwrite` replaces it",
             )
         try:
             self.plans.mkdir(parents=True, exist_ok=True)
             self.shards.mkdir(exist_ok=True)
             if not plan.exists():
                 self._write_kept(sweep, self._ids_elsewhere(sweep))
-                self._write(plan, sweep.to_toml().encode())
+                self._write(plan, self._with_copies(sweep).to_toml().encode())
             elif kept := self.kept(sweep.digest):
                 self._forget_lost(sweep, kept)
             self._write(self.path / "sweep.txt", f"{plan.name}\n".encode())
         except OSError as error:
             raise creation_error(self.path, error) from None
+
+    def _with_copies(self, sweep: Sweep) -> Sweep:
+        """Copy the files that a sweep reads, and give the sweep their names from a plan."""
+        groups = [group for group in sweep.groups if group[0] in sweep.hashes]
+        files = kept_files(groups, sweep.hashes, self.path)
+        for note in too_large(files.values()):
+            notice(note)
+        for file in files.values():
+            file.write(self.path)
+
+        def from_plan(name: str) -> str:
+            file = files.get(name)
+            inside = file is not None and file.is_inside
+            return f"../{file.stored}" if inside and file is not None else name
+
+        return sweep.with_files(from_plan)
+
+    def clear(self) -> None:
+        """Remove the sweep that the folder holds, and nothing else; it must be locked."""
+        for place, names in ((self.shards, _SHARD_NAME), (self.plans, _PLAN_NAME)):
+            for path in place.iterdir() if place.is_dir() else ():
+                if names.fullmatch(path.name) and path.is_file():
+                    path.unlink()
 
     def remove_drafts(self) -> None:
         """Remove what processes of this computer have left that are gone."""

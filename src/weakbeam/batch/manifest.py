@@ -6,17 +6,27 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weakbeam.assemble.inputs import input_files
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.experiment.sweep import Manifest
+from weakbeam.experiment.files import (
+    beside,
+    files_named,
+    keys_of_files,
+    renamed_values,
+    with_files,
+)
+from weakbeam.experiment.sweep import Axis, Manifest
 from weakbeam.experiment.toml_text import read_toml, toml_value
 from weakbeam.io.provenance import file_sha256
+from weakbeam.run.kept_inputs import groups_of
 
 _SHARD_BYTES = 128e6
 """Largest file of images, before compression."""
@@ -189,16 +199,44 @@ class Sweep:
         """SHA-256 of all that decides what is stored in which file, hexadecimal."""
         neutral = self.manifest.model_dump(exclude={"base", "executor"}, exclude_none=True)
         neutral["output"]["tasks_per_shard"] = self.tasks_per_shard
-        parts = [toml_value(neutral), self.base.to_toml(), *self._inputs()]
+        by_content = self.with_files(lambda name: self.hashes.get(name, name))
+        neutral["axes"] = [axis.model_dump(exclude_none=True) for axis in by_content.manifest.axes]
+        parts = [toml_value(neutral), by_content.base.to_toml()]
+        parts += [self.hashes[name] for name in self._led_to if name in self.hashes]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _inputs(self) -> Iterator[str]:
-        """Hashes of the files that the base experiment or an axis names."""
-        named = set(_strings(self.base.model_dump()))
-        named |= {text for axis in self.manifest.axes for text in _strings(axis.values)}
-        for name in sorted(named):
-            if "\0" not in name and len(name) < 4096 and Path(name).is_file():
-                yield file_sha256(name)
+    # ------------------------------------------------------------------ files that are read
+
+    @cached_property
+    def _led_to(self) -> list[str]:
+        """The files to which those lead that the base experiment names."""
+        named = {name for _, name in files_named(self.base)}
+        return [name for name in input_files(self.base) if name not in named]
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file that the base experiment or an axis names, if it can be read."""
+        found: dict[str, None] = dict.fromkeys(input_files(self.base))
+        self.with_files(lambda name: found.setdefault(name) or name)
+        hashes = {}
+        for name in found:
+            with suppress(OSError):
+                if os.path.isfile(name):
+                    hashes[name] = file_sha256(name)
+        return hashes
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """The files that are read, each with those to which it leads."""
+        groups = [*groups_of(self.base)]
+        led_to = {*self._led_to, *(group[0] for group in groups)}
+        return groups + [[name] for name in self.hashes if name not in led_to]
+
+    def with_files(self, renamed: Callable[[str], str]) -> Sweep:
+        """The sweep with other names of the files that it reads."""
+        axes = tuple(_with_files(axis, renamed) for axis in self.manifest.axes)
+        manifest = self.manifest.model_copy(update={"axes": axes})
+        return Sweep(with_files(self.base, renamed), manifest)
 
 
 def read_sweep(path: str | os.PathLike[str]) -> Sweep:
@@ -207,7 +245,8 @@ def read_sweep(path: str | os.PathLike[str]) -> Sweep:
     Parameters
     ----------
     path : path-like
-        The manifest (TOML). Its ``base`` is looked for beside it.
+        The manifest (TOML). Its ``base`` is looked for beside it, and so are the files that
+        ``[experiment]`` and the axes name; those of ``base`` are looked for beside that.
 
     Raises
     ------
@@ -230,10 +269,11 @@ def parse_sweep(data: Mapping[str, Any], folder: Path = Path(".")) -> Sweep:
     if manifest.base is not None:
         base = Experiment.from_toml(folder / manifest.base)
     else:
-        base = _inline_experiment(inline or {})
-    sweep = Sweep(base, manifest)
+        base = with_files(_inline_experiment(inline or {}), beside(folder))
+    # Workers may be started elsewhere.
+    sweep = Sweep(with_files(base, os.path.abspath), manifest)
     _check(sweep)
-    return sweep
+    return sweep.with_files(lambda name: os.path.abspath(folder / name))
 
 
 def _inline_experiment(data: Mapping[str, Any]) -> Experiment:
@@ -303,12 +343,18 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _strings(item)
+def _with_files(axis: Axis, renamed: Callable[[str], str]) -> Axis:
+    """An axis with other names of the files among its values."""
+    if axis.values is None:
+        return axis
+    keys = keys_of_files(Experiment)
+    rows = []
+    for place in range(axis.count):
+        named = zip(axis.names, axis.at(place), strict=True)
+        # The last part of a key tells what its value is, as in a table.
+        row = [
+            renamed_values({key.rpartition(".")[2]: value}, renamed, keys) for key, value in named
+        ]
+        values = [value for pair in row for value in pair.values()]
+        rows.append(values if axis.keys is not None else values[0])
+    return axis if rows == [*axis.values] else axis.model_copy(update={"values": tuple(rows)})

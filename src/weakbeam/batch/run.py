@@ -106,6 +106,7 @@ def run_sweep(
     options: ExecutorOptions | None = None,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     part: Part = Part(),
     watch: Watch | None = None,
 ) -> Summary:
@@ -121,6 +122,8 @@ def run_sweep(
         Where it is computed; as the manifest says unless given. The files do not depend on it.
     resume : bool
         Go on with a sweep that is in the folder, or extend it.
+    overwrite : bool
+        Remove the sweep that is in the folder, and begin anew.
     part : Part
         Which of several runs this is that share the sweep.
     watch : callable, optional
@@ -137,6 +140,9 @@ def run_sweep(
     RunError
         If a disk is full, or a cluster is lost. What is complete stays.
     """
+    if overwrite and (resume or part.of > 1):
+        allowed = "cannot go with `resume`, nor with a part of a sweep that others share"
+        raise InputError("overwrite", None, allowed)
     options = options or sweep.manifest.executor
     place = SweepFolder(Path(folder))
     claim_folder(place.path)
@@ -155,7 +161,9 @@ def run_sweep(
 
     with locked(place.path, part.lock):
         # Parts start at about the same time: each finds the folder as another has left it.
-        place.prepare(sweep, resume or part.of > 1)
+        if overwrite:
+            place.clear()
+        place.prepare(sweep, resume or overwrite or part.of > 1)
         place.remove_drafts()
         try:
             for event in executor(_missing(place, sweep, part, tell)):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from weakbeam.assemble import Resolved, assemble_all, input_files, resolve
+from weakbeam.assemble import Resolved, assemble_all, resolve
+from weakbeam.assemble.inputs import digest_of
 from weakbeam.batch.folder import SweepFolder
 from weakbeam.batch.manifest import Sweep, Task, read_sweep
 from weakbeam.batch.receipts import (
@@ -24,8 +25,9 @@ from weakbeam.batch.receipts import (
 )
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.files import with_files
 from weakbeam.io.diskerrors import disk_reason
-from weakbeam.io.provenance import file_sha256, text_sha256
+from weakbeam.io.provenance import file_sha256
 from weakbeam.io.sample import Sample
 from weakbeam.io.shards import SUFFIXES, ShardWriter, shard_writer
 from weakbeam.run.estimate import check_memory
@@ -55,14 +57,15 @@ def task_id(experiment: Experiment, text: str | None = None) -> str:
     RunError
         If a file cannot be read.
     """
-    parts = [experiment.digest if text is None else text_sha256(text)]
     try:
-        for name in input_files(experiment):
-            status = os.stat(name)
-            parts.append(_file_hash(name, status.st_mtime_ns, status.st_size))
+        return digest_of(experiment, _hash_now, text)
     except OSError as error:
         raise RunError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    return parts[0] if len(parts) == 1 else text_sha256("".join(parts))
+
+
+def _hash_now(name: str) -> str:
+    status = os.stat(name)
+    return _file_hash(name, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=1000)
@@ -169,7 +172,7 @@ class _Shard:
         identity = ""
         try:
             experiment = task.experiment(self._sweep.base)
-            text = experiment.to_toml()
+            text = self._as_stored(experiment).to_toml()
             identity = task_id(experiment, text)
             if bytes.fromhex(identity) in self._kept:
                 self._known.append(Kept(task.number, identity))
@@ -190,6 +193,18 @@ class _Shard:
             task.number, identity, task.settings, text, values, images.coords, images.units
         )
         self._add(sample, experiment.output.compression)
+
+    def _as_stored(self, experiment: Experiment) -> Experiment:
+        """The experiment with names of files that hold wherever the folder is."""
+        home = self._folder.path
+        return with_files(
+            experiment,
+            lambda name: (
+                Path(os.path.relpath(name, self._folder.shards)).as_posix()
+                if Path(name).is_relative_to(home)
+                else name
+            ),
+        )
 
     def _add(self, sample: Sample, compression: str) -> None:
         form = self._sweep.manifest.output.format

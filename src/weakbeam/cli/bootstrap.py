@@ -85,6 +85,7 @@ def bootstrap(
     from weakbeam.diffraction.raytrace import trace
     from weakbeam.errors import InputError
     from weakbeam.io.kernel_file import check_writable, write_kernel
+    from weakbeam.run.kept_inputs import with_whole_paths
 
     if if_missing and output.is_file():
         return
@@ -112,7 +113,11 @@ def bootstrap(
             raise InputError("--ranges", list(ranges or ()), str(error)) from None
     seconds = time.monotonic() - started
     write_kernel(
-        output, kernel, overwrite=overwrite, configuration=experiment.to_toml(), workers=workers
+        output,
+        kernel,
+        overwrite=overwrite,
+        configuration=with_whole_paths(experiment).to_toml(),
+        workers=workers,
     )
     if not quiet:
         voxels = " x ".join(map(str, kernel.shape))

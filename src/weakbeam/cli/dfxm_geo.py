@@ -70,7 +70,7 @@ def _read(config: Path) -> Experiment:
     if conversion is None:
         return Experiment.from_toml(config)
     if not (context.params.get("quiet") or _SILENT in context.meta):
-        for line in conversion.notes.lines:
+        for line in conversion.notes.grouped():
             click.echo(f"note: {text_with_flags(line)}", err=True)
     return conversion.experiment
 
@@ -83,7 +83,7 @@ def _forward(context: click.Context, values: Values) -> None:
     if figures_only:
         from weakbeam.run.folder import FILE
 
-        context.invoke(show, file=values["output"] / FILE)
+        context.invoke(show, files=(values["output"] / FILE,), overwrite=True)
         return
     if values["config"] is None:
         allowed = "is missing; weakbeam forward has a built-in experiment, dfxm-forward has none"

@@ -71,7 +71,11 @@ def _keep_what_is_read(config: Path, experiment: Experiment, output: Path) -> No
     from weakbeam.run.folder import EXPERIMENT_FILE
 
     beside = output / EXPERIMENT_FILE
-    if beside.is_file() and beside.read_bytes() != experiment.to_toml().encode():
+    if not beside.is_file():
+        return
+    from weakbeam.run.kept_inputs import text_in
+
+    if beside.read_bytes() != text_in(experiment, output).encode():
         claim_place(beside, inputs=[config])
 
 

@@ -6,6 +6,8 @@ from importlib import import_module
 
 import click
 
+from weakbeam.cli.groups import CommandGroup
+
 _COMMANDS = {
     "generate": "Make a library of candidates, or a training set.",
     "match": "Rank the candidates of a library for measured images.",
@@ -13,7 +15,7 @@ _COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(CommandGroup):
     """A group whose commands are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -26,9 +28,8 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+    def sentence(self, ctx: click.Context, name: str) -> str:
+        return _COMMANDS[name]
 
 
 @click.group(cls=_LazyGroup)

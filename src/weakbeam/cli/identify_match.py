@@ -11,9 +11,11 @@ import click
 
 from weakbeam.cli.options import (
     Number,
+    check_figures,
     check_target,
     choice_option,
     count_option,
+    file_and_entry,
     folder_option,
     format_option,
     names_only_option,
@@ -53,6 +55,9 @@ _SHOWN_AS: dict[str, Callable[[Any], object]] = {
     show_default=True,
     metavar="PATH",
     help="The library of weakbeam identify generate: its folder or file.",
+)
+@click.option(
+    "--entry", metavar="ENTRY", help="The entry of images that name none, such as 2 or 2.1."
 )
 @folder_option("Folder for match.json and the figures.", "match")
 @click.option(
@@ -140,6 +145,7 @@ _SHOWN_AS: dict[str, Callable[[Any], object]] = {
 def match(
     images: tuple[str, ...],
     library: Path,
+    entry: str | None,
     output: Path,
     phi_mrad: tuple[float, ...],
     pixel_nm: float | None,
@@ -172,7 +178,7 @@ def match(
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
     from weakbeam.fit.observation import Noise
-    from weakbeam.identify.figures import match_drawings
+    from weakbeam.identify.figures import FIGURES, match_drawings
     from weakbeam.identify.library.writing import read_library
     from weakbeam.identify.match import match as match_images
     from weakbeam.identify.match_options import MatchOptions
@@ -182,8 +188,10 @@ def match(
     from weakbeam.plot.drawing import FORMAT, Artist
     from weakbeam.plot.files import save_pictures
 
+    images = tuple(_with_entry(text, entry) for text in images)
     read = [library, *(Path(re.split("::|#", text)[0]) for text in images)]
     target = check_target(output, "match.json", overwrite, MATCH, read)
+    check_figures(output, FIGURES, suffix, overwrite)
     if turn and not refine:
         raise InputError("--turn", None, "needs --refine")
     with Artist() as artist:
@@ -240,8 +248,17 @@ def match(
             pictures = artist.finish()
         else:
             pictures = {name: drawing.picture(f".{suffix}") for name, drawing in drawings.items()}
-    for path in save_pictures(pictures, output, f".{suffix}"):
+    for path in save_pictures(pictures, output, f".{suffix}", overwrite=overwrite):
         click.echo(str(path))
+
+
+def _with_entry(image: str, entry: str | None) -> str:
+    """The image with the entry that it is to be taken from, unless it names one."""
+    file, said = file_and_entry(image)
+    if entry is None or said is not None:
+        return image
+    name, hash_sign, frame = str(file).partition("#")
+    return f"{name}::{f'{entry}.1' if entry.isdecimal() else entry}{hash_sign}{frame}"
 
 
 def _dark(text: str) -> float | Floats:

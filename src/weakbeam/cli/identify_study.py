@@ -10,6 +10,7 @@ import click
 
 from weakbeam.cli.options import (
     Number,
+    check_figures,
     check_target,
     count_option,
     experiment_of,
@@ -88,11 +89,13 @@ def study(
       weakbeam identify study -c weak-beam.toml -o study
       weakbeam identify study --set scan.phi.half_range_mrad=0.2 --set scan.phi.steps=9
     """  # noqa: D301 (click needs the character \b itself)
+    from weakbeam.identify.study.report import FIGURES
     from weakbeam.io.targets import STUDY, TYPES, place_bytes
 
     read = [] if config is None else [config]
     target = check_target(output, "study.json", overwrite, STUDY, read)
     table = check_target(output, "types.csv", overwrite, TYPES, read)
+    check_figures(output, FIGURES, suffix, overwrite)
     from weakbeam.cli.progress import progress
     from weakbeam.identify.study.report import (
         check_choice,
@@ -128,7 +131,7 @@ def study(
     if suffix != "none":
         figures = figures_of(study_result, choice).items()
         pictures = {name: drawing.picture(f".{suffix}") for name, drawing in figures}
-        for path in save_pictures(pictures, output, f".{suffix}"):
+        for path in save_pictures(pictures, output, f".{suffix}", overwrite=overwrite):
             click.echo(str(path))
 
 

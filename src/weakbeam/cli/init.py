@@ -24,7 +24,7 @@ from weakbeam.cli.options import OutputPath
     metavar="NAME",
     help="Write this template; may be given several times.  [default: all experiments]",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--overwrite", "--force", "force", is_flag=True, help="Replace files that are there.")
 @click.option("--list", "list_only", is_flag=True, help="Only list the templates.")
 def init(dest: Path, names: tuple[str, ...], force: bool, list_only: bool) -> None:
     """Write commented experiment files to start from, and files for sweeps.
@@ -85,7 +85,7 @@ def write_templates(dest: Path, names: tuple[str, ...], *, force: bool = False) 
     files = {name: (f"{name}.toml", t.text) for name, t in TEMPLATES.items()}
     files |= {name: (script.file, script.text) for name, script in SCRIPTS.items()}
     paths = {name: dest / files[name][0] for name in names}
-    advice = "use --force or another --dest"
+    advice = "use --overwrite or another --dest"
     for path in paths.values():
         claim(path, TEMPLATE, overwrite=force, key="--dest", advice=advice)
     for name, path in paths.items():

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli.options import (
+    file_and_entry,
     folder_option,
     format_option,
     names_only_option,
     naming_flags,
+    one_entry,
     overwrite_option,
     text_with_flags,
     workers_option,
@@ -30,7 +32,10 @@ _MOST_FRAMES = 10**6
 
 @click.command()
 @click.argument("files", metavar="FILE [ENTRY]", nargs=-1, required=True)
-@folder_option("Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder]")
+@folder_option(
+    "Folder for maps.h5 and the figures.  [default: STEM_maps in the current folder, or "
+    "STEM_ENTRY_maps]"
+)
 @scan_options
 @click.option(
     "--threshold",
@@ -57,6 +62,9 @@ _MOST_FRAMES = 10**6
     "--monitor",
     metavar="NAME",
     help="A counter of the beam, such as pico4, by which the frames are divided.",
+)
+@click.option(
+    "--entry", metavar="ENTRY", help="The entry to map; FILE::ENTRY and FILE ENTRY say the same."
 )
 @click.option(
     "--entries",
@@ -103,6 +111,7 @@ def maps(
     floor: float | None,
     skip: str | None,
     monitor: str | None,
+    entry: str | None,
     entries: str | None,
     over: str | None,
     motors: tuple[str, ...],
@@ -139,9 +148,9 @@ def maps(
     from weakbeam.measured.figures import measured_figures
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.stored import stored_maps
-    from weakbeam.plot.files import save_all
+    from weakbeam.plot.files import claim_pictures, save_all
 
-    file, entry = _source(files)
+    file, entry = _source(files, entry)
     if only_list:
         for name, title in scan_names(file).items():
             click.echo(f"{name}  {title}")
@@ -150,7 +159,8 @@ def maps(
         raise InputError("--entries", entries, "goes together with --over")
     if entries is not None and entry is not None:
         raise InputError("--entries", entries, f"cannot be combined with the entry {entry}")
-    folder = Path(f"{_stem(file)}_maps") if output is None else output
+    number = "" if entry in (None, "1", "1.1") else f"_{entry}"
+    folder = Path(f"{_stem(file)}{number}_maps") if output is None else output
     target = folder / "maps.h5"
     read = [file] if isinstance(file, str | os.PathLike) else [*file]
     # Of a folder only its images are read, none of which is a file of maps.
@@ -194,24 +204,28 @@ def maps(
         )
     for warning in mapped.warnings:
         click.echo(f"weakbeam: {text_with_flags(warning, SCAN_FLAGS)}", err=True)
+    figures = {} if suffix == "none" else measured_figures(mapped)
+    claim_pictures(figures, folder, f".{suffix}", overwrite=overwrite)
     write_maps(target, scan.entry, stored_maps(mapped, choice.noted, threshold), overwrite)
     if not quiet:
         _tell(mapped)
     click.echo(str(target))
-    if suffix != "none":
-        for path in save_all(measured_figures(mapped), folder, f".{suffix}"):
+    if figures:
+        for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
             click.echo(str(path))
 
 
-def _source(files: tuple[str, ...]) -> tuple[Source, str | None]:
+def _source(files: tuple[str, ...], option: str | None) -> tuple[Source, str | None]:
     """What is mapped, and which entry of it."""
     from weakbeam.io.edf import is_edf
 
     if len(files) > 1 and all(is_edf(name) for name in files):
-        return list(files), None
+        return list(files), option
     if len(files) > 2:
         raise InputError("FILE", " ".join(files), "must be one file, or EDF images")
-    return Path(files[0]), files[1] if len(files) == 2 else None
+    file, entry = file_and_entry(files[0])
+    beside = files[1] if len(files) == 2 else None
+    return file, one_entry({"FILE::ENTRY": entry, "ENTRY": beside, "--entry": option})
 
 
 def _stem(file: Source) -> str:

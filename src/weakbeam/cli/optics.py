@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from weakbeam.cli.options import experiment_of, experiment_options, output_option
+from weakbeam.cli.options import (
+    experiment_of,
+    experiment_options,
+    output_option,
+    overwrite_option,
+)
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -42,11 +47,13 @@ class Quantity(NamedTuple):
 @click.option("--magnification", type=float, help="Instead of the distance.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @output_option("Also draw the layout of the beam path: .png, .svg or .pdf.")
+@overwrite_option("a figure that is there")
 def optics(
     config: Path | None,
     settings: tuple[str, ...],
     as_json: bool,
     output: Path | None,
+    overwrite: bool,
     **lens_options: object,
 ) -> None:
     """Print what the objective lens does: focus, image, acceptance, sharpness.
@@ -61,7 +68,7 @@ def optics(
     experiment = experiment_of(config, settings)
     lens, material = lens_of(experiment, lens_options)
     if output is not None:
-        draw_layout(output, lens, experiment, material)
+        draw_layout(output, lens, experiment, material, overwrite=overwrite)
         click.echo(f"wrote {output}", err=True)
     groups = quantities(lens, experiment, material)
     click.echo(_json(groups.values()) if as_json else _table(groups))
@@ -226,14 +233,20 @@ def quantities(
 
 
 def draw_layout(
-    path: Path, lens: CompoundRefractiveLens, experiment: Experiment, material: str
+    path: Path,
+    lens: CompoundRefractiveLens,
+    experiment: Experiment,
+    material: str,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Draw the beam path to the edge of the camera's field and write it.
 
     Raises
     ------
     InputError
-        If the file cannot be written, or has another ending than .png, .svg or .pdf.
+        If the file cannot be written or may not be replaced, or has another ending than .png,
+        .svg or .pdf.
     """
     from weakbeam.errors import InputError
     from weakbeam.plot.optics import layout_figure
@@ -246,7 +259,7 @@ def draw_layout(
         f"{lens.energy:g} keV, M = {lens.magnification:.4g}"
     )
     try:
-        save(layout_figure(lens, field_height, title=title), path)
+        save(layout_figure(lens, field_height, title=title), path, overwrite=overwrite)
     except InputError:
         raise
     except ValueError as error:

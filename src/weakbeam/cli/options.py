@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from weakbeam.errors import InputError
 
@@ -145,6 +147,15 @@ def check_target(
     return claim(folder / name, kind, overwrite=overwrite, inputs=inputs)
 
 
+def check_figures(folder: Path, names: Iterable[str], suffix: str, overwrite: bool) -> None:
+    """Refuse figures that a command may not write, before anything is computed."""
+    if suffix == "none":
+        return
+    from weakbeam.plot.files import claim_pictures
+
+    claim_pictures(names, folder, f".{suffix}", overwrite=overwrite)
+
+
 FLAGS = {
     "background": "--background",
     "folder": "--output",
@@ -190,14 +201,32 @@ def naming_flags(
         raise with_flags(error, flags) from None
 
 
+_FILE = f"{__name__}._FILE"
+_ENTRY = f"{__name__}._ENTRY"
+"""Keys of click's ``meta`` for what an argument says that an option may say as well."""
+
+
 def experiment_options(command: F) -> F:
-    """Add ``--config`` and ``--set``, from which :func:`experiment_of` makes the experiment."""
+    """Add FILE, ``--config`` and ``--set``, from which :func:`experiment_of` makes the experiment.
+
+    The command gets FILE as `config` where that is how the experiment was given.
+    """
+    # Eager, so that it is known when the option is looked at.
+    file = click.argument(
+        "file",
+        type=click.Path(path_type=Path),
+        required=False,
+        is_eager=True,
+        expose_value=False,
+        callback=_remember,
+    )
     config = click.option(
         "-c",
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="The experiment (TOML).  [default: the built-in one]",
+        callback=_file_or_option,
+        help="The experiment (TOML), the same as FILE alone.  [default: the built-in one]",
     )
     settings = click.option(
         "--set",
@@ -206,7 +235,113 @@ def experiment_options(command: F) -> F:
         metavar="KEY=VALUE",
         help="Change a key of the experiment; may be given several times.",
     )
-    return config(settings(command))
+    return file(config(settings(command)))
+
+
+def _remember(context: click.Context, argument: click.Parameter, value: Path | None) -> None:
+    context.meta[_FILE] = value
+
+
+def _file_or_option(
+    context: click.Context, option: click.Parameter, value: Path | None
+) -> Path | None:
+    given: Path | None = context.meta.get(_FILE)
+    if value is None or given is None:
+        return given if value is None else value
+    if os.path.realpath(given) != os.path.realpath(value):
+        raise InputError("--config", str(value), f"and FILE = {str(given)!r} differ; give one")
+    return value
+
+
+# ------------------------------------------------------------------ files with entries
+
+
+class EntryNumber(click.ParamType):  # type: ignore[type-arg]
+    """A detector scan by its number, N or N.1."""
+
+    name = "entry"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the value of an option, or fail with what it may be."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"0*([1-9]\d{0,8})(\.1)?", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no entry, such as 2 or 2.1.", param, ctx)
+        return int(match[1])
+
+
+def entry_options(command: F) -> F:
+    """Add FILE, which may be FILE::ENTRY, and ``--entry``: a command gets `files` and `entry`."""
+    file = click.argument(
+        "files",
+        metavar="FILE",
+        nargs=-1,
+        required=True,
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        callback=_files_of_entry,
+    )
+    entry = click.option(
+        "--entry",
+        type=EntryNumber(),
+        default=1,
+        metavar="N",
+        callback=_entry_or_option,
+        help="Detector scan of the file, 2 or 2.1; FILE::2.1 says the same.  [default: 1]",
+    )
+    return file(entry(command))
+
+
+def file_and_entry(text: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Split FILE::ENTRY; the entry is None where there is none."""
+    name = os.fspath(text)
+    file, colons, entry = name.rpartition("::")
+    if not colons or not file or os.path.lexists(name):
+        return Path(name), None
+    return Path(file), entry
+
+
+def one_entry(said: Mapping[str, str | None]) -> str | None:
+    """The entry that an argument or an option names.
+
+    Parameters
+    ----------
+    said : mapping of str to str
+        What each way of naming one says, by what messages call it.
+
+    Raises
+    ------
+    InputError
+        If two of them differ.
+    """
+    given = {name: value for name, value in said.items() if value is not None}
+    (first, value), *others = given.items() or [("", None)]
+    for other, another in others:
+        if f"{another}.1" != value != another != f"{value}.1":
+            raise InputError(other, another, f"and {first} = {value!r} differ; give one")
+    return value
+
+
+def _files_of_entry(
+    context: click.Context, argument: click.Parameter, values: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    if len(values) != 1:
+        return values
+    file, entry = file_and_entry(values[0])
+    context.meta[_ENTRY] = None if entry is None else EntryNumber()(entry, argument, context)
+    return (file,)
+
+
+def _entry_or_option(context: click.Context, option: click.Parameter, value: int) -> int:
+    named: int | None = context.meta.get(_ENTRY)
+    is_given = context.get_parameter_source(str(option.name)) != ParameterSource.DEFAULT
+    if is_given and named is not None and value != named:
+        raise InputError("--entry", value, f"and FILE::{named} differ; give one")
+    if is_given or named is None:
+        return value
+    context.set_parameter_source(str(option.name), ParameterSource.COMMANDLINE)
+    return named
 
 
 def experiment_of(config: Path | None, settings: tuple[str, ...]) -> Experiment:

@@ -15,9 +15,11 @@ from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.compare import compare
 from weakbeam.cli.convert import convert
 from weakbeam.cli.forward import forward
+from weakbeam.cli.groups import CommandGroup
 from weakbeam.cli.identify import identify
 from weakbeam.cli.init import init
 from weakbeam.cli.maps import maps
+from weakbeam.cli.materials import materials
 from weakbeam.cli.optics import optics
 from weakbeam.cli.options import text_with_flags, with_flags
 from weakbeam.cli.reflections import reflections
@@ -28,31 +30,31 @@ from weakbeam.core.interrupts import telling_interrupts
 from weakbeam.core.notices import listening
 from weakbeam.errors import InputError, RunError
 
+SECTIONS = {
+    "Simulate": (init, forward, rerun, bootstrap),
+    "Look": (show, maps, compare),
+    "Plan": (reflections, optics, materials),
+    "Identify": (identify,),
+    "Many experiments": (sweep,),
+    "Convert": (convert,),
+}
+"""The commands by the headings of the help."""
+
 
 @click.group(
+    cls=CommandGroup,
+    sections=SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: weakbeam forward -o first-image",
 )
 @click.version_option(__version__, prog_name="weakbeam")
 def weakbeam() -> None:
-    """Forward model of dark-field X-ray microscopy images of dislocations."""
+    """Forward model of dark-field X-ray microscopy images of dislocations.
 
-
-for command in (
-    init,
-    forward,
-    bootstrap,
-    optics,
-    reflections,
-    show,
-    maps,
-    compare,
-    identify,
-    sweep,
-    convert,
-    rerun,
-):
-    weakbeam.add_command(command)
+    Every command has --help with examples. An experiment is a TOML file, FILE or -c FILE; without
+    one it is the default, an edge dislocation in aluminium. Nothing is replaced without
+    --overwrite.
+    """
 
 
 def run(name: str, arguments: Sequence[str] | None = None) -> None:

@@ -74,6 +74,8 @@ def _parameters(command: click.Command) -> Iterator[str]:
 
 
 def _requirement(parameter: click.Parameter) -> str:
+    if not parameter.expose_value:
+        return "the experiment, the same as `--config FILE`"
     return "required" if parameter.required else "optional"
 
 

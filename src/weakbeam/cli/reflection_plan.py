@@ -124,9 +124,11 @@ def _settings(
 
 
 def _level_orientation(experiment: Experiment, cell: UnitCell, hkl: Miller) -> Floats:
+    from weakbeam.assemble.crystal import direction_of
     from weakbeam.crystal.orientation import symmetric_orientation
 
-    axes = [experiment.crystal.x_axis or (1, 0, 0), (1, 0, 0), (0, 1, 0)]
+    given = experiment.crystal.x_axis or (1, 0, 0)
+    axes = [direction_of(given, cell, "crystal.x_axis"), (1, 0, 0), (0, 1, 0)]
     for x_axis in axes[:-1]:
         try:
             return symmetric_orientation(cell, hkl, x_axis)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from weakbeam.cli import reflection_plan, reflection_table
-from weakbeam.cli.options import choice_option, experiment_of, experiment_options, output_option
+from weakbeam.cli.options import (
+    choice_option,
+    experiment_of,
+    experiment_options,
+    output_option,
+    overwrite_option,
+)
 from weakbeam.cli.reflection_search import Limits, Search, tabulate, with_absorption
 from weakbeam.cli.reflection_table import Table, spaced
 
@@ -84,6 +90,7 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values instead.")
 @output_option("Also draw the reflections: .png, .svg or .pdf.")
+@overwrite_option("a figure that is there")
 @click.option(
     "--plan",
     "size",
@@ -113,6 +120,7 @@ def reflections(
     as_json: bool,
     as_csv: bool,
     output: Path | None,
+    overwrite: bool,
     size: int | None,
     motors: str | None,
 ) -> None:
@@ -167,7 +175,7 @@ def reflections(
     if size is not None and not table.rows:
         raise InputError("--plan", size, "no reflection lies within these limits")
     if output is not None and table.rows:
-        draw(output, table)
+        draw(output, table, overwrite=overwrite)
         click.echo(f"wrote {output}", err=True)
     if not table.rows:
         click.echo("no reflection lies within these limits", err=True)
@@ -183,13 +191,14 @@ def reflections(
         click.echo(written.as_text(shown))
 
 
-def draw(path: Path, table: Table) -> None:
+def draw(path: Path, table: Table, *, overwrite: bool = False) -> None:
     """Draw the table, as beams on a screen or as sticks over 2θ, and write the figure.
 
     Raises
     ------
     InputError
-        If the file cannot be written, or has another ending than .png, .svg or .pdf.
+        If the file cannot be written or may not be replaced, or has another ending than .png,
+        .svg or .pdf.
     """
     from weakbeam.errors import InputError
     from weakbeam.plot.reflections import polar_figure, stick_figure
@@ -213,7 +222,7 @@ def draw(path: Path, table: Table) -> None:
             title=table.title,
         )
     try:
-        save(figure, path)
+        save(figure, path, overwrite=overwrite)
     except InputError:
         raise
     except ValueError as error:

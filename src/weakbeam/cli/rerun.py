@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from weakbeam.cli.options import folder_option, naming_flags, quiet_option, workers_option
+from weakbeam.cli.options import (
+    folder_option,
+    naming_flags,
+    overwrite_option,
+    quiet_option,
+    workers_option,
+)
 from weakbeam.errors import RunError
 
 if TYPE_CHECKING:
@@ -20,6 +26,7 @@ _NAMES = 5
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @folder_option("Keep the repeated run in this folder.  [default: nothing is kept]")
+@overwrite_option("a run that is there")
 @workers_option
 @click.option(
     "--requirements",
@@ -28,7 +35,12 @@ _NAMES = 5
 )
 @quiet_option
 def rerun(
-    file: Path, output: Path | None, workers: int | None, requirements: bool, quiet: bool
+    file: Path,
+    output: Path | None,
+    overwrite: bool,
+    workers: int | None,
+    requirements: bool,
+    quiet: bool,
 ) -> None:
     """Repeat a run from the experiment and the seeds in its own file, and compare.
 
@@ -52,7 +64,7 @@ def rerun(
     try:
         flags = naming_flags(folder="--output")
         with flags, progress(repeated_amount(file), "frame", "repeating", quiet) as update:
-            result = repeat(file, output, workers=workers, progress=update)
+            result = repeat(file, output, overwrite=overwrite, workers=workers, progress=update)
     except KeyboardInterrupt:
         raise click.Abort from None
     if not quiet:
@@ -76,6 +88,9 @@ def _print(result: Rerun) -> None:
         click.echo(f"{change.name}: {change.then} then, {change.now} now")
     for change in result.inputs:
         click.echo(f"{change.name}: is not the file that it was (SHA-256 {change.then[:12]}… then)")
+    for original in result.originals:
+        state = "is gone" if original.is_gone else "is not the file that it was"
+        click.echo(f"{original.name}: {state}; the copy beside the images is")
     if result.missing:
         click.echo(f"{result.file}: lacks {result.missing} frames, as its run ended early")
     if not result.compared:

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from weakbeam.cli.options import (
     choice_option,
     count_option,
+    entry_options,
     folder_option,
     format_option,
     naming_flags,
@@ -32,14 +33,9 @@ Scale = Literal["linear", "log", "asinh"]
 
 
 @click.command()
-@click.argument("files", metavar="FILE", nargs=-1, required=True, type=click.Path(path_type=Path))
+@entry_options
 @folder_option("Folder for the figures.  [default: figures beside the file]")
 @format_option("none")
-@count_option(
-    "--entry",
-    default=1,
-    help="Detector scan N.1 of the file.",
-)
 @click.option(
     "--frame",
     "frames",
@@ -118,7 +114,7 @@ Scale = Literal["linear", "log", "asinh"]
     help="Write as numbers, too: the maps of the file and each --frame; may be given several "
     "times.",
 )
-@overwrite_option("what was exported before")
+@overwrite_option("figures and numbers that are there")
 @click.option(
     "--compare",
     is_flag=True,
@@ -177,7 +173,7 @@ def show(
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.maps_file import is_maps
     from weakbeam.io.reading import is_own_file
-    from weakbeam.plot.files import save_all, save_pictures
+    from weakbeam.plot.files import claim_pictures, save_all, save_pictures
 
     file = _source(files)
     folder = file.parent / "figures" if output is None else output
@@ -224,19 +220,32 @@ def show(
         figures |= _curves(scan, pixels, regions)
     elif not compare:
         figures |= _usual(file, entry, scale, clim, zoom == "lit")
+    # Figures of the other entries stay.
+    place = "" if entry == 1 else f"{entry}_" if is_edf(file) else f"{entry}.1_"
+    figures = {f"{place}{name}": figure for name, figure in figures.items()}
+    if movie:
+        claim_pictures([f"{place}movie"], folder, f".{movie}", overwrite=overwrite)
     paths = []
     if exports:
         paths += _export(file, entry, numbers, folder, exports, overwrite)
     if suffix != "none":
-        paths += save_all(figures, folder, f".{suffix}")
+        paths += save_all(figures, folder, f".{suffix}", overwrite=overwrite)
     if movie:
+        from weakbeam.cli.progress import progress
         from weakbeam.measured.pictures import movie_picture
 
-        with naming_flags(kind="--movie"):
+        flags = naming_flags(kind="--movie")
+        with flags, progress(scan.frames, "frame", "drawing the movie") as update:
             picture = movie_picture(
-                scan, movie, fps, scale, own_range=not common_range, limits=clim
+                scan,
+                movie,
+                fps,
+                scale,
+                own_range=not common_range,
+                limits=clim,
+                progress=update,
             )
-        paths += save_pictures({"movie": picture}, folder, f".{movie}")
+        paths += save_pictures({f"{place}movie": picture}, folder, f".{movie}", overwrite=overwrite)
     for path in paths:
         click.echo(str(path), err=as_json)
 

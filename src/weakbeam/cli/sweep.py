@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weakbeam.cli.options import folder_option, naming_flags
+from weakbeam.cli.groups import CommandGroup
+from weakbeam.cli.options import folder_option, naming_flags, overwrite_option
 from weakbeam.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _REASONS = 5
 """Reasons of failures that are printed."""
 
 
-class _SweepGroup(click.Group):
+class _SweepGroup(CommandGroup):
     """``weakbeam sweep MANIFEST`` is short for ``weakbeam sweep run MANIFEST``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -63,6 +64,7 @@ def sweep() -> None:
     help="Compute the K-th of N equal parts, as a job of an array.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a sweep, or extend it.")
+@overwrite_option("a sweep that is there")
 @click.option("--yes", is_flag=True, help="Start also what has more than a million tasks.")
 @click.option("--dry-run", is_flag=True, help="Only print what the sweep is.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -73,6 +75,7 @@ def run(
     workers: int | None,
     part: str | None,
     resume: bool,
+    overwrite: bool,
     yes: bool,
     dry_run: bool,
     quiet: bool,
@@ -97,7 +100,7 @@ def run(
         return
     _ask(manifest, described, yes)
     _name_what_is_outside(manifest, described, options)
-    _run(described, output, options, resume, share, quiet)
+    _run(described, output, options, resume, overwrite, share, quiet)
 
 
 @sweep.command()
@@ -165,13 +168,14 @@ def _ask(manifest: Path, described: Sweep, yes: bool) -> None:
 def _name_what_is_outside(manifest: Path, described: Sweep, options: ExecutorOptions) -> None:
     """Tell which files and commands a manifest, which may come from anybody, brings in."""
     from weakbeam.core.notices import notice
+    from weakbeam.experiment import Experiment
+    from weakbeam.experiment.files import files_named, keys_of_files
     from weakbeam.io.guard import outside_of
-    from weakbeam.run.stored import FILE_KEYS, files_named
 
-    named = dict(files_named(described.base.model_dump(exclude_none=True)))
+    named = dict(files_named(described.base))
     for axis in described.manifest.axes:
         for number, key in enumerate(axis.names):
-            if axis.values is not None and key.rpartition(".")[2] in FILE_KEYS:
+            if axis.values is not None and key.rpartition(".")[2] in keys_of_files(Experiment):
                 values = [axis.at(place)[number] for place in range(axis.count)]
                 named |= {f"{key}, value {k}": str(v) for k, v in enumerate(values, 1)}
     if described.manifest.base is not None:
@@ -215,6 +219,7 @@ def _run(
     output: Path,
     options: ExecutorOptions,
     resume: bool,
+    overwrite: bool,
     part: Part,
     quiet: bool,
 ) -> None:
@@ -231,7 +236,15 @@ def _run(
     try:
         flags = naming_flags(executor="--executor")
         with telling_interrupts(), flags, closing(table):
-            summary = run_sweep(described, output, options, resume=resume, part=part, watch=table)
+            summary = run_sweep(
+                described,
+                output,
+                options,
+                resume=resume,
+                overwrite=overwrite,
+                part=part,
+                watch=table,
+            )
     except KeyboardInterrupt:
         click.echo("weakbeam: interrupted; --resume goes on with the sweep", err=True)
         raise click.exceptions.Exit(130) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,14 @@ class Conversion:
     def toml(self) -> str:
         """The experiment as a file: only keys that dfxm-geo has a value for."""
         return toml_of(self.tree)
+
+    def toml_in(self, folder: Path) -> str:
+        """The same as it stands in a folder, from which names of files count there."""
+        crystal = self.tree["crystal"]
+        if "cif" not in crystal or os.path.isabs(crystal["cif"]):
+            return self.toml
+        cif = Path(os.path.relpath(crystal["cif"], folder)).as_posix()
+        return toml_of(self.tree | {"crystal": crystal | {"cif": cif}})
 
 
 def is_dfxm_geo(data: Mapping[str, Any]) -> bool:
@@ -251,7 +260,7 @@ def _output(keys: Keys, identify: bool) -> Section:
     asked = "write_strain_provenance" in io
     if io.flag("write_strain_provenance", True) and asked and not identify:
         output["field"] = True
-        io.notes.change(
+        io.notes.restate(
             "io.write_strain_provenance: output.field, the deformation q of every pixel instead of "
             "a tensor for every point"
         )

@@ -122,7 +122,7 @@ def centered(table: Keys) -> list[Section]:
             table.name("t"), list(t), f"must be along b x n = {line.tolist()}, a pure edge"
         )
     if given and np.dot(line, t) < 0:
-        table.notes.change(
+        table.notes.restate(
             f"{table.name('t')} = {list(t)}: the line is b x n = {line.tolist()}; dfxm-geo makes "
             "the same field of both, which belong to Burgers vectors of opposite sign"
         )
@@ -166,7 +166,7 @@ def random_dislocations(table: Keys, frame: Frame, simple: bool) -> list[Section
         population |= {"sigma_um": rounded(sigma), "minimum_distance_um": distance}
         return [population | {"character_deg": 0.0, "seed": seed or 0}]
     points, systems = draw(count, sigma, distance, seed)
-    table.notes.change(
+    table.notes.restate(
         "crystal.random_dislocations: listed one by one, as dfxm-geo draws them from that seed"
     )
     in_sample = np.c_[points, np.zeros(count)] @ frame.sample_from_lab.T

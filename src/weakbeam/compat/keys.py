@@ -18,23 +18,54 @@ class Notes:
     """What a reader should know about a conversion, one line each."""
 
     changes: list[str] = field(default_factory=list)
-    """What has another meaning or another value."""
+    """What changes the image."""
+    restated: list[str] = field(default_factory=list)
+    """What is the same, and written or arranged in another way."""
+    unknown: list[str] = field(default_factory=list)
+    """Which keys the other program does not have either."""
     ignored: list[str] = field(default_factory=list)
     """Which keys have no counterpart, and why."""
 
     def change(self, line: str) -> None:
-        """Note a change; the same line is noted once."""
+        """Note what changes the image; the same line is noted once."""
         if line not in self.changes:
             self.changes.append(line)
 
+    def restate(self, line: str) -> None:
+        """Note what is the same, written in another way; the same line is noted once."""
+        if line not in self.restated:
+            self.restated.append(line)
+
     def ignore(self, line: str) -> None:
-        """Note an ignored key."""
+        """Note an ignored key, which stands before the first colon."""
         self.ignored.append(line)
 
     @property
     def lines(self) -> list[str]:
-        """All notes: the changes, then the ignored keys."""
-        return [*self.changes, *self.ignored]
+        """All notes: what changes the image first, what is ignored last."""
+        return [*self.changes, *self.restated, *self.unknown, *self.ignored]
+
+    def grouped(self, reasons: bool = False) -> list[str]:
+        """The notes under headings.
+
+        Parameters
+        ----------
+        reasons : bool
+            Whether each ignored key has a line with its reason, rather than all of them one line.
+        """
+        lines = list(self.unknown)
+        for heading, notes in (
+            ("changes the image:", self.changes),
+            ("the same, in another form:", self.restated),
+        ):
+            if notes:
+                lines += [heading, *(f"  {note}" for note in notes)]
+        if reasons:
+            lines += self.ignored
+        elif self.ignored:
+            keys = [line.partition(":")[0] for line in self.ignored]
+            lines.append(f"ignored: {', '.join(dict.fromkeys(keys))}")
+        return lines
 
 
 class Keys:
@@ -150,7 +181,9 @@ class Keys:
         for name in self._left:
             near = difflib.get_close_matches(name, self._known, n=1, cutoff=0.75)
             meant = f"; did you mean {self.name(near[0])}?" if near else ""
-            self.notes.ignore(f"{self.name(name)}: ignored: dfxm-geo has no such key{meant}")
+            self.notes.unknown.append(
+                f"{self.name(name)}: ignored: dfxm-geo has no such key{meant}"
+            )
         self._left = {}
 
     def _take(self, name: str, default: Any, fits: Callable[[Any], bool], allowed: str) -> Any:

@@ -132,7 +132,7 @@ def geometry_of_camera(table: Keys, notes: Notes) -> Section:
         camera["pixel_nm"] = rounded(1e9 * table.positive("object_psize", 4.0e-8))
     camera["oversampling"] = table.integer("Nsub", 1, least=1)
     table.finish()
-    notes.change(
+    notes.restate(
         "images: rows run along 2theta and columns along y; dfxm-geo writes them transposed, and "
         "2theta backwards"
     )
@@ -157,5 +157,5 @@ def detector_of(table: Keys, old: bool, notes: Notes) -> Section:
             'detector: counts of a PCO camera, the default of dfxm-geo 3; camera.model = "ideal" '
             "gives intensities, as dfxm-geo 2 did"
         )
-    notes.change("detector.rng_seed: the same noise model, but other random numbers")
+    notes.restate("detector.rng_seed: the same noise model, but other random numbers")
     return {"model": "pco_edge", "exposure_s": exposure, "counts_per_s": counts, "seed": seed}

@@ -65,7 +65,7 @@ def _axis(table: Keys, name: str, notes: Notes, degrees: bool) -> dict[str, Any]
     if name == "two_dtheta" and (value or half_range):
         scale = -scale
         reversed_order = "; frames come in reversed order" if half_range else ""
-        notes.change(
+        notes.restate(
             "scan.two_dtheta: scan.two_theta with the opposite sign, positive is the larger angle"
             + reversed_order
         )

@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.core import event
 from numba.np import linalg
+
+from weakbeam.core.compiling import tell_compiling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +36,19 @@ def _take_scipy_for_granted() -> None:
 
 
 _take_scipy_for_granted()
+
+
+class _Compilation(event.Listener):
+    """Tells when a loop is compiled that is not on disk."""
+
+    def on_start(self, event: event.Event) -> None:
+        tell_compiling()
+
+    def on_end(self, event: event.Event) -> None:
+        return
+
+
+event.register("numba:compile", _Compilation())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: F) -> F:

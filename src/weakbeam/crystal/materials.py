@@ -16,6 +16,7 @@ import gemmi
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.core.material_names import NAMES, table_name
 from weakbeam.crystal.atoms import AtomicStructure, Site, expand_sites
 from weakbeam.crystal.lattice import UnitCell, miller
 from weakbeam.crystal.stiffness import averages, completed, zener_ratio
@@ -75,20 +76,53 @@ class Material:
 
 
 def material(name: str) -> Material:
-    """Look a material up by name, which is case-sensitive.
+    """Look a material up by the name in the table, or by another one that people use.
 
     Raises
     ------
     ValueError
         If it is not in the table; the message lists all, and names one that is close.
     """
+    name = table_name(name)
     if name in MATERIALS:
         return MATERIALS[name]
-    # Compared in one case so that "al" finds "Al".
-    by_lower = {known.lower(): known for known in MATERIALS}
-    nearest = get_close_matches(name.lower(), by_lower, n=1)
+    by_lower = {
+        text.lower(): text for known in MATERIALS for text in (known, *NAMES.get(known, ()))
+    }
+    nearest = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
     hint = f"did you mean {by_lower[nearest[0]]!r}? " if nearest else ""
     raise ValueError(f"material {name!r} is unknown: {hint}known are {', '.join(MATERIALS)}")
+
+
+def find_materials(text: str) -> list[Material]:
+    """The materials that a name, the beginning of one or a structure stands for.
+
+    Parameters
+    ----------
+    text : str
+        Such as "copper", "Cu" or "hcp".
+
+    Returns
+    -------
+    list of Material
+        The one of that name; else all with that structure, or whose names begin so.
+
+    Raises
+    ------
+    ValueError
+        If there is none; see `material`.
+    """
+    if table_name(text) in MATERIALS:
+        return [material(text)]
+    word = text.lower()
+    alike = [entry for entry in _TABLE if entry.structure == word]
+    alike = alike or [
+        entry
+        for entry in _TABLE
+        if len(word) > 1
+        and any(name.lower().startswith(word) for name in (entry.name, *NAMES.get(entry.name, ())))
+    ]
+    return alike or [material(text)]
 
 
 def extinction_reason(space_group: str, sites: Sequence[Site], hkl: Sequence[int]) -> str | None:

@@ -22,7 +22,6 @@ from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
     Allowed,
     FileName,
-    Indices,
     MaterialName,
     SpaceGroup,
     between,
@@ -203,7 +202,7 @@ class Crystal(Table):
     core_radius_nm: Annotated[StrictFloat, number(0, 1e4)] | None = Field(
         None, description="core of the dislocations; default: |b|; 0: none", examples=[0.286]
     )
-    x_axis: Indices | None = Field(
+    x_axis: IndicesOrFour | None = Field(
         (1, 0, -1), description="crystal direction [uvw] along x of the sample"
     )
     mount: Mount | None = Field(
@@ -241,4 +240,12 @@ class Crystal(Table):
             raise InputError("atoms", None, "need a cell; a material has its own")
         if all(getattr(self, key) is None for key in ("x_axis", *ORIENTATIONS)):
             raise InputError("x_axis", None, f"missing; give x_axis, {', '.join(ORIENTATIONS)}")
+        check_four_indices(self, "x_axis")
+        for normal in self.mount or ():
+            if len(normal) == 4 and sum(normal[:3]) != 0:
+                raise InputError(
+                    "mount",
+                    list(map(list, self.mount or ())),
+                    f"the first three of {list(normal)} must add up to 0",
+                )
         return self

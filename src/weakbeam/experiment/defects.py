@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.files import files_named
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table, Variant
 from weakbeam.experiment.values import Position, number
@@ -22,8 +23,12 @@ class DefectTable(Variant):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Files that it names, by which images change."""
-        return ()
+        """Files that it names, by which images change.
+
+        A table whose file leads to further ones adds these, in the folder of the one that it names
+        or below it.
+        """
+        return tuple(name for _, name in files_named(self))
 
 
 def from_edge(angle_deg: float | None) -> float | None:

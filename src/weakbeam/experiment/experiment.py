@@ -17,6 +17,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from weakbeam.experiment.camera import Camera
 from weakbeam.experiment.crystal import Crystal
 from weakbeam.experiment.defects import DEFAULT_DEFECT
+from weakbeam.experiment.files import beside, with_files
 from weakbeam.experiment.identify import Identify
 from weakbeam.experiment.instrument import (
     Acceptance,
@@ -132,7 +133,8 @@ class Experiment(Table):
         Parameters
         ----------
         path : path-like
-            The file; an empty one is the default experiment.
+            The file; an empty one is the default experiment. Names of files in it count from its
+            own folder.
 
         Raises
         ------
@@ -140,11 +142,15 @@ class Experiment(Table):
             If the file cannot be read or a value is not allowed: one line that names the key, the
             value and what is allowed.
         """
-        return cls.model_validate(read_toml(path))
+        experiment = cls.model_validate(read_toml(path))
+        return with_files(experiment, beside(os.path.dirname(os.fspath(path))))
 
     @classmethod
     def from_toml_text(cls, text: str, source: str = "experiment") -> Self:
-        """Read an experiment from TOML text; `source` names it in messages about syntax."""
+        """Read an experiment from TOML text; `source` names it in messages about syntax.
+
+        Names of files in it count from the current folder.
+        """
         return cls.model_validate(parse_toml(text, source))
 
     def to_toml(self, comments: bool = False) -> str:

@@ -6,11 +6,12 @@ import math
 import re
 from typing import Annotated, Any
 
-from pydantic import StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, StrictFloat, StrictInt, StrictStr
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.index_text import indices_of
 from weakbeam.experiment.tables import Table
-from weakbeam.experiment.values import Allowed, Indices
+from weakbeam.experiment.values import Allowed
 
 ZERO_SUM = 1e-6
 """Largest sum of the first three of four components, for directions that are no integers."""
@@ -27,10 +28,13 @@ def check_four_indices(table: Table, *keys: str) -> None:
     for key in keys:
         value = getattr(table, key)
         if value is not None and len(value) == 4 and abs(sum(value[:3])) > ZERO_SUM:
+            first, second, _, last = value
+            meant = [first, second, -first - second, last]
             raise InputError(
                 key,
                 list(value),
-                f"the first three of four indices must add up to 0, not {sum(value[:3]):g}",
+                f"the first three of four indices must add up to 0, not {sum(value[:3]):g}; did "
+                f"you mean {meant}?",
             )
 
 
@@ -57,6 +61,7 @@ IndicesOrFour = Annotated[
         "three integers from -99 to 99, or four on hexagonal axes, not all 0",
         _are_indices,
     ),
+    BeforeValidator(indices_of),
 ]
 DirectionOrFour = Annotated[
     tuple[StrictFloat, ...],
@@ -64,13 +69,14 @@ DirectionOrFour = Annotated[
         "three numbers from -1e6 to 1e6, or four on hexagonal axes, not all 0",
         _is_direction,
     ),
+    BeforeValidator(indices_of),
 ]
 Fraction = Annotated[
     StrictStr,
     Allowed('a fraction of numbers from 1 to 99 in quotes, such as "1/6"', _is_fraction),
 ]
 Mount = Annotated[
-    tuple[Indices, Indices, Indices],
+    tuple[IndicesOrFour, IndicesOrFour, IndicesOrFour],
     Allowed("three planes, each of three integers from -99 to 99, not all 0", lambda v: True),
 ]
 _Row = tuple[StrictFloat, StrictFloat, StrictFloat]

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from weakbeam.errors import InputError
-from weakbeam.experiment.schema import Schema, allowed, nested_table, nested_tables
+from weakbeam.experiment.schema import Schema, allowed, choices, nested_table, nested_tables
 from weakbeam.experiment.toml_text import toml_key
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 _NOTHING = object()
 _LONG_LIST = 3
+_LONGEST_WORD = 60
 
 
 def input_error(errors: Sequence[ErrorDetails], data: Any, root: type[Schema]) -> InputError:
@@ -104,7 +106,17 @@ def _mistake(error: ErrorDetails, data: Any, root: type[Schema], is_first: bool)
         return InputError(path, _showable(value), f"must be {form}")
     if field is None:
         return InputError(root.__name__, _showable(value), "must be a table")
-    return InputError(path, _showable(value), f"must be {allowed(field)}")
+    return InputError(path, _showable(value), f"must be {allowed(field)}{_meant(value, field)}")
+
+
+def _meant(value: Any, field: FieldInfo) -> str:
+    """The word that a misspelt one may have stood for, of the few that a key may hold."""
+    words = [word for word in choices(field.annotation) if isinstance(word, str)]
+    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
+        return ""
+    by_lower = {word.lower(): word for word in words}
+    near = difflib.get_close_matches(value.lower(), by_lower, n=1)
+    return f'; did you mean "{by_lower[near[0]]}"?' if near else ""
 
 
 def _unknown(key: str, path: str, table: type[Schema], root: type[Schema]) -> str:

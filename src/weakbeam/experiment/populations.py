@@ -296,11 +296,6 @@ class StoredDislocations(DefectTable):
         """Known when the file is read."""
         return None
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The file of the earlier run."""
-        return (self.file,)
-
 
 class LineTable(DefectTable):
     """Straight dislocations that a table in a file lists."""
@@ -324,11 +319,6 @@ class LineTable(DefectTable):
     def line_count(self) -> None:
         """Known when the file is read."""
         return None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The table."""
-        return (self.file,)
 
 
 def _with_kind(tables: object) -> object:

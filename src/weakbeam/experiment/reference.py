@@ -27,6 +27,13 @@ an empty file is valid: one image of one edge dislocation in aluminium, reflecti
 17 keV. Unknown keys are errors. Units stand in the names of the keys. A whole number is accepted
 where a number is wanted; text, `true` and `nan` are not.
 
+Indices are a list, or a text as people write it: `hkl = [2, 2, 0]`, `"2 2 0"`, `"220"`, `"-1 1 -1"`
+and `"(1 1 -2 0)"`, four of them on hexagonal axes, of which the first three add up to 0. Materials
+have their symbols or their English names, `"Cu"` or `"copper"`.
+
+Names of files count from the folder of the experiment file; in `--set` and in Python from the
+current one.
+
 `weakbeam init` writes commented files to start from:
 
 {templates}

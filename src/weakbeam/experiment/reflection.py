@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.indices import IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
-from weakbeam.experiment.values import Allowed, Indices, between, integer, number
+from weakbeam.experiment.values import Allowed, between, integer, number
 
 Geometry = Literal["symmetric", "oblique", "goniometer"]
 Tilt = Annotated[StrictFloat, number(-90, 90)]
@@ -22,15 +23,21 @@ _KEYS: dict[Geometry, tuple[str, ...]] = {
 """The keys that belong to each geometry, beside hkl."""
 
 
+def three_of(hkil: tuple[int, ...]) -> tuple[int, int, int]:
+    """Three indices of a plane (hkl) or (hkil), whose third one follows from the first two."""
+    h, k, *_, last = hkil
+    return h, k, last
+
+
 class Reflection(Table):
     """The reflection that forms the image."""
 
-    hkl: Indices = Field((-1, 1, -1), description="Miller indices")
+    hkl: IndicesOrFour = Field((-1, 1, -1), description="Miller indices")
     geometry: Geometry = Field(
         "symmetric",
         description='planes flat; "oblique": omega solved; "goniometer": any setting',
     )
-    x_axis: Indices | None = Field(
+    x_axis: IndicesOrFour | None = Field(
         None, description="symmetric: in place of crystal.x_axis for this reflection"
     )
     solution: Annotated[StrictInt, integer(1, 2)] | None = Field(
@@ -55,7 +62,13 @@ class Reflection(Table):
                     raise InputError(key, shown, f'needs geometry = "{geometry}"')
         if self.solution is not None and self.omega_deg is not None:
             raise InputError("solution", self.solution, "give either solution or omega_deg")
+        check_four_indices(self, "hkl", "x_axis")
         return self
+
+    @property
+    def plane(self) -> tuple[int, int, int]:
+        """The Miller indices, three of them also where four were written."""
+        return three_of(self.hkl)
 
 
 Reflections = Annotated[
@@ -72,7 +85,7 @@ class AllReflections(Table):
     theta_max_deg: Annotated[StrictFloat, between(0, 45)] | None = Field(
         None, description="all up to this Bragg angle ..."
     )
-    in_group_of: Indices | None = Field(
+    in_group_of: IndicesOrFour | None = Field(
         None, description="... or those with the theta and |eta| of this one"
     )
     solutions: Literal["one", "both"] = Field(
@@ -84,4 +97,5 @@ class AllReflections(Table):
     def _has_a_limit(self) -> Self:
         if self.theta_max_deg is None and self.in_group_of is None:
             raise InputError("theta_max_deg", None, "missing; give theta_max_deg or in_group_of")
+        check_four_indices(self, "in_group_of")
         return self

@@ -69,6 +69,14 @@ def allowed(field: FieldInfo) -> str:
     return _phrase(field.annotation)
 
 
+def choices(annotation: Any) -> tuple[Any, ...]:
+    """Return the words of which a key holds one; none where it may hold anything else."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return arguments
+    return tuple(word for argument in arguments for word in choices(argument))
+
+
 def _phrase(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:

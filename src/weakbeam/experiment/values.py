@@ -24,6 +24,9 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from weakbeam.core.material_names import table_name
+from weakbeam.experiment.index_text import indices_of
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -90,6 +93,7 @@ Indices = Annotated[
         "three integers from -99 to 99, not all 0",
         lambda v: any(v) and all(-99 <= n <= 99 for n in v),
     ),
+    BeforeValidator(indices_of),
 ]
 Direction = Annotated[
     tuple[StrictFloat, StrictFloat, StrictFloat],
@@ -116,11 +120,13 @@ Samples = Annotated[
 ]
 MilliradianPositions = Annotated[tuple[StrictFloat, ...], numbers(-1000, 1000)]
 MicrometrePositions = Annotated[tuple[StrictFloat, ...], numbers(-1e6, 1e6)]
-MaterialName = Annotated[StrictStr, text('the name of a material, such as "Al"')]
-FileName = Annotated[
-    StrictStr,
-    Allowed("the name of a file", lambda s: 0 < len(s) <= 4096 and s.isprintable()),
+MaterialName = Annotated[
+    StrictStr, text('the name of a material, such as "Al"'), BeforeValidator(table_name)
 ]
+NAME_OF_FILE = Allowed("the name of a file", lambda s: 0 < len(s) <= 4096 and s.isprintable())
+FileName = Annotated[StrictStr, NAME_OF_FILE]
+"""The name of a file: in an experiment file it counts from the folder of that file, elsewhere from
+the current one. A run keeps copies of what keys of this kind name."""
 WholeNumber = Annotated[
     StrictInt,
     # 1e8 is a number with a decimal point to TOML, and the usual way to write a number of rays.

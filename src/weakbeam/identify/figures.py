@@ -17,6 +17,9 @@ from weakbeam.run.render import Condition
 _RANKED = 10
 _TITLE = 88
 
+FIGURES = ("match", "ranking")
+"""Their names."""
+
 
 def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     """Describe the pictures of a match.
@@ -87,7 +90,7 @@ def _settings(conditions: tuple[Condition, ...], experiment: Experiment) -> list
     for condition in conditions:
         parts = []
         if several:
-            hkl = reflections[condition.reflection].reflection.hkl
+            hkl = reflections[condition.reflection].reflection.plane
             parts.append(f"({' '.join(map(str, hkl))})")
         for name in moving:
             motor = MOTORS[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -80,9 +81,12 @@ def _appearance(experiment: Experiment, hkl: Sequence[int] | None) -> dict[str, 
     keys: dict[str, object] = {f"camera.{key}": getattr(camera, key) for key in _CAMERA}
     for table in _TABLES:
         keys |= {f"{table}.{key}": value for key, value in getattr(experiment, table)}
+    if experiment.crystal.cif is not None:
+        # Runs and libraries keep copies of their own.
+        keys["crystal.cif"] = Path(experiment.crystal.cif).name
     if hkl is not None:
         for described in reflections_of(experiment):
-            if tuple(described.reflection.hkl) == tuple(hkl):
+            if described.reflection.plane == tuple(hkl):
                 keys |= {f"reflection.{key}": value for key, value in described.reflection}
     return keys
 
@@ -92,7 +96,7 @@ def _text(value: object) -> str:
 
 
 def _hkls(library: Library) -> list[tuple[int, ...]]:
-    return [tuple(described.reflection.hkl) for described in reflections_of(library.experiment)]
+    return [described.reflection.plane for described in reflections_of(library.experiment)]
 
 
 def with_conditions(

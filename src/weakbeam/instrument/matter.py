@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from weakbeam.core.material_names import table_name
 from weakbeam.instrument.elam_tables import total_cross_section
 
 ENERGY_RANGE_KEV = (0.1, 800.0)
@@ -55,13 +56,14 @@ SUBSTANCES = {
 
 
 def substance(name: str) -> Substance:
-    """Look up a substance of the table by its name, which is case-sensitive.
+    """Look up a substance of the table by its name, or by another one that people use.
 
     Raises
     ------
     ValueError
         If it is not in the table; the message names the nearest and lists all.
     """
+    name = table_name(name)
     if name in SUBSTANCES:
         return SUBSTANCES[name]
     by_lower = {known.lower(): known for known in SUBSTANCES}

@@ -28,6 +28,25 @@ Kind = Literal["run", "library", "shard"]
 
 
 @dataclass(frozen=True)
+class InputFile:
+    """A file that the experiment of another file names.
+
+    Parameters
+    ----------
+    original : str
+        Where it was.
+    sha256 : str
+        Of its content.
+    kept_as : str
+        Its place from the folder of the other file, if it lies there; else empty.
+    """
+
+    original: str
+    sha256: str
+    kept_as: str = ""
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What a file tells of its origin.
 
@@ -37,13 +56,13 @@ class Provenance:
         Version of the program.
     environment : mapping of str to str
         Versions of everything else, as from `weakbeam.io.provenance.environment`.
-    inputs : mapping of str to str
-        SHA-256 of each file that the experiment names.
+    inputs : tuple of InputFile
+        The files that the experiment names.
     """
 
     version: str
     environment: Mapping[str, str]
-    inputs: Mapping[str, str]
+    inputs: tuple[InputFile, ...]
 
 
 @dataclass(frozen=True)
@@ -123,17 +142,18 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
     first = entry_names(path)[0]
     with opened(path) as file:
         group = guard.group(file, f"{first}/simulation")
-        names, hashes = (
-            guard.texts(group, f"inputs/{column}") if "inputs" in group else []
-            for column in ("file", "sha256")
-        )
-        if len(names) != len(hashes):
+        columns = [
+            guard.texts(group, f"inputs/{column}")
+            for column in ("file", "sha256", "kept_as")
+            if f"inputs/{column}" in group
+        ]
+        if len({*map(len, columns)}) > 1:
             raise guard.Fault(f"{group.name}/inputs", "has columns of several lengths")
         programs = guard.group(group, "environment")
         return Provenance(
             version=guard.text(group, "version"),
             environment={name: guard.text(programs, name) for name in programs},
-            inputs=dict(zip(names, hashes, strict=True)),
+            inputs=tuple(map(InputFile, *columns)) if columns else (),
         )
 
 

@@ -10,7 +10,7 @@
   that the command writes, by its content: `written_by`. A file without content is nobody's.
 
 Pictures have the name of the program in them (the text ``Software`` of PNG, ``Creator`` of SVG and
-PDF, the comment of GIF and MP4), so that those of a scan can be drawn anew without asking.
+PDF, the comment of GIF and MP4), so that no picture of another one is taken for one of ours.
 """
 
 from __future__ import annotations
@@ -160,17 +160,15 @@ def claim_place(
     return target
 
 
-def place_bytes(path: Path, data: bytes, *, make_folder: bool = True) -> None:
+def place_bytes(path: Path, data: bytes) -> None:
     """Write a file that has been claimed, as a whole or not at all.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file. Its folder is made if need be.
     data : bytes
         What it will hold.
-    make_folder : bool
-        Whether its folder is made if need be.
 
     Raises
     ------
@@ -182,8 +180,7 @@ def place_bytes(path: Path, data: bytes, *, make_folder: bool = True) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         try:
-            if make_folder:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 part.unlink()
             with part.open("xb") as file:

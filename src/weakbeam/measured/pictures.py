@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -227,6 +227,7 @@ def movie_picture(
     *,
     own_range: bool = True,
     limits: tuple[float, float] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> bytes:
     """Draw all frames of a scan as a movie, over their mean intensity with a cursor.
 
@@ -244,6 +245,8 @@ def movie_picture(
         Whether each frame has a range of colours of its own, or all frames have one.
     limits : (float, float), optional
         Intensities of the darkest and the brightest colour of all frames.
+    progress : callable, optional
+        Told how many frames are newly drawn.
 
     Raises
     ------
@@ -266,6 +269,8 @@ def movie_picture(
         for numbers, block in _blocks(scan):
             for number, frame in zip(numbers, block, strict=True):
                 yield frame, labels[number]
+                if progress is not None:
+                    progress(1.0)
 
     drawn = movie.pictures(
         frames(),

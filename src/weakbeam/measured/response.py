@@ -65,13 +65,13 @@ def response_of(scan: MeasuredScan, weights: ArrayLike | None = None) -> Respons
         return None
     from weakbeam.analysis.moments import com_response
     from weakbeam.assemble import assemble_all
-    from weakbeam.experiment import Experiment
     from weakbeam.io.reading import read_configuration
     from weakbeam.run.acquisition import acquisitions_of
+    from weakbeam.run.stored import stored_experiment
 
     try:
         text = read_configuration(scan.path)
-        experiment = Experiment.from_toml_text(text, str(scan.path))
+        experiment = stored_experiment(text, scan.path)
         # The instrument answers alike whatever the defects are.
         setups = assemble_all(experiment.model_copy(update={"defects": ()}))
     except (InputError, KeyError):

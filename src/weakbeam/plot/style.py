@@ -232,7 +232,9 @@ def few_ticks(axes: Axes) -> None:
             axis.set_ticks([float(numbers[np.argmin(np.abs(numbers - middle))])])
 
 
-def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
+def save(
+    figure: Figure, path: str | PathLike[str], dpi: float = DPI, *, overwrite: bool = False
+) -> None:
     """Write a figure as PNG, SVG or PDF, after the suffix of the path, as :func:`render` does.
 
     Parameters
@@ -240,21 +242,24 @@ def save(figure: Figure, path: str | PathLike[str], dpi: float = DPI) -> None:
     figure, dpi
         As for :func:`render`.
     path : path
-        File to write, ending in .png, .svg or .pdf.
+        File to write, ending in .png, .svg or .pdf; its folder is made if need be.
+    overwrite : bool
+        Whether another figure that is there may be replaced.
 
     Raises
     ------
     ValueError
         If the suffix is another one.
     InputError
-        If the file cannot be written, or one is there that is no figure of this program.
+        If the file cannot be written, or one is there that is no figure of this program or may not
+        be replaced.
     RunError
         If the disk is full or fails.
     """
     from weakbeam.io.targets import PICTURE, claim, place_bytes
 
     picture = render(figure, Path(path).suffix, dpi)
-    place_bytes(claim(path, PICTURE, overwrite=True), picture, make_folder=False)
+    place_bytes(claim(path, PICTURE, overwrite=overwrite), picture)
 
 
 def render(figure: Figure, suffix: str, dpi: float = DPI) -> bytes:

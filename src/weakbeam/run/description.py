@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from weakbeam.assemble import Setup
-from weakbeam.assemble.inputs import Fingerprint
 from weakbeam.assemble.instrument import accepted_angles
 from weakbeam.core.arrays import Floats
 from weakbeam.experiment import Experiment
@@ -26,6 +26,7 @@ from weakbeam.io.entry import (
 )
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.estimate import frame_type
+from weakbeam.run.kept_inputs import KeptFile, KeptInputs
 from weakbeam.run.map_axes import image_axes, map_axes
 from weakbeam.run.reflection_rows import reflection_fields, reflection_rows
 
@@ -39,37 +40,36 @@ SI_111_ANGSTROM = 3.1356
 """Lattice spacing of the monochromator's crystals."""
 
 
-def describe(
-    experiment: Experiment, setups: Sequence[Setup], fingerprint: Fingerprint
-) -> Description:
+def describe(kept: KeptInputs, setups: Sequence[Setup], digest: str) -> Description:
     """Everything static that the file tells, the same for all its entries.
 
     Parameters
     ----------
-    experiment : Experiment
-        The description.
+    kept : KeptInputs
+        The description as it stands beside the file, and the files that it names.
     setups : sequence of Setup
         One for each of its reflections.
-    fingerprint : Fingerprint
-        The files that it names.
+    digest : str
+        What tells it from all others, from its fingerprint.
 
     Returns
     -------
     Description
     """
-    cell = setups[0].crystal.cell
+    experiment, cell = kept.experiment, setups[0].crystal.cell
+    cif = experiment.crystal.cif
     return Description(
         configuration=experiment.to_toml(),
-        digest=fingerprint.digest,
+        digest=digest,
         instrument=_instrument(experiment, setups[0]),
         sample={
-            "name": experiment.crystal.material or experiment.crystal.cif or "crystal",
+            "name": experiment.crystal.material or (Path(cif).name if cif else "crystal"),
             "unit_cell_abc": (np.array([cell.a, cell.b, cell.c]), "angstrom"),
             "unit_cell_alphabetagamma": (np.array([cell.alpha, cell.beta, cell.gamma]), "deg"),
             "space_group": setups[0].crystal.space_group,
             "reflections": reflection_fields(reflection_rows(setups)),
         },
-        simulation={"seed": experiment.camera.seed, **_inputs(fingerprint)},
+        simulation={"seed": experiment.camera.seed, **_inputs(kept.files)},
     )
 
 
@@ -166,12 +166,16 @@ def describe_companion(
     )
 
 
-def _inputs(fingerprint: Fingerprint) -> Fields:
-    """The files that the experiment names, with their hashes."""
-    if not fingerprint.files:
+def _inputs(files: Sequence[KeptFile]) -> Fields:
+    """The files that the experiment names: where they were, their hashes, where they are kept."""
+    if not files:
         return {}
-    names, hashes = zip(*fingerprint.files.items(), strict=True)
-    table = {"@NX_class": "NXcollection", "file": list(names), "sha256": list(hashes)}
+    table = {
+        "@NX_class": "NXcollection",
+        "file": [file.original for file in files],
+        "sha256": [file.sha256 for file in files],
+        "kept_as": [file.stored if file.is_inside else "" for file in files],
+    }
     return {"inputs": table}
 
 

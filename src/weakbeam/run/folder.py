@@ -65,7 +65,8 @@ def check_folder(
     if figures:
         claim_folder(folder / FIGURES)
     for path in figures:
-        claim(path, PICTURE, overwrite=True)
+        # Those of a run that is there go with it.
+        claim(path, PICTURE, overwrite=overwrite or (folder / FILE).exists())
     if (folder / FILE).resolve() in {Path(name).resolve() for name in inputs}:
         raise InputError(
             "folder",

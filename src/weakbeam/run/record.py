@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
-from weakbeam.assemble.inputs import Fingerprint, fingerprint_of
+from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
@@ -43,6 +43,7 @@ from weakbeam.run.folder import (
     write_experiment,
 )
 from weakbeam.run.frame_writing import Deformation, deformation_of, write_entries
+from weakbeam.run.kept_inputs import KeptInputs, kept_inputs, own_copies, remove_copies
 from weakbeam.run.map_axes import image_axes
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.run.scan_data import frame_to_show, read_scan_data
@@ -142,9 +143,11 @@ def record(
         setups = assemble_all(resolved)
         plans = entry_plans(experiment, setups)
         fingerprint = fingerprint_of(experiment)
+        kept = kept_inputs(experiment, fingerprint, target)
         firsts = [plan for plan in plans if plan.shows_its_reflection]
         figures = _figure_paths(firsts, target) if experiment.output.figures else []
-        check_folder(experiment, target, len(plans), fingerprint.files, overwrite, figures)
+        check_folder(kept.experiment, target, len(plans), fingerprint.files, overwrite, figures)
+        before = own_copies(target) if overwrite else {}
         if resume and check_resumable(target / FILE, fingerprint.digest) == "SUCCESS":
             return _complete(experiment, setups, plans, target, workers, artist)
         until_the_end.enter_context(alone_in(target))
@@ -152,18 +155,19 @@ def record(
             for plan in firsts:
                 number = frame_to_show(plan.acquisition)
                 artist.submit(_named(setting_drawings(plan.acquisition, number), plan, firsts))
-        with _opened(
-            experiment, setups, plans, fingerprint, target, resume, overwrite, workers
-        ) as file:
+        digest = fingerprint.digest
+        with _opened(kept, setups, plans, digest, resume, overwrite, workers) as file:
             if overwrite:
                 remove_results(experiment, target, len(plans))
-            write_experiment(experiment, target)
+                remove_copies(before, kept)
+            kept.write()
+            write_experiment(kept.experiment, target)
             if progress is not None:
                 progress(float(sum(file.frames_done(plan.index).sum() for plan in plans)))
             written = write_entries(plans, file, workers, progress, images)
             if experiment.output.field:
                 fields = [(plan.setup, written.deformations[plan.index].mean_q) for plan in firsts]
-                _write_fields(experiment, fields, target)
+                _write_fields(kept.experiment, fields, target)
             file.finish()
         drawn: list[Path] = []
         if experiment.output.figures:
@@ -173,36 +177,36 @@ def record(
                 heading = reflection_heading(experiment, plan.setup)
                 drawings = frame_drawings(plan.acquisition, data, heading)
                 artist.submit(_named(drawings, plan, firsts))
-            drawn = save_pictures(_in_order(artist.finish()), target / FIGURES)
+            drawn = save_pictures(_in_order(artist.finish()), target / FIGURES, overwrite=True)
     deformations = list(written.deformations.values())
     return Record(
         folder=target,
         frames=sum(plan.frames for plan in plans),
         masked=_masked(deformations),
         figures=tuple(drawn),
-        notes=_notes(setups, deformations, written.saturated),
+        notes=(*_notes(setups, deformations, written.saturated), *kept.notes),
         reflections=reflection_rows(setups),
     )
 
 
 def _opened(
-    experiment: Experiment,
+    kept: KeptInputs,
     setups: Sequence[Setup],
     plans: list[EntryPlan],
-    fingerprint: Fingerprint,
-    folder: Path,
+    digest: str,
     resume: bool,
     overwrite: bool,
     workers: int | None,
 ) -> ScanFile:
     """The file of a run, with all its entries."""
+    experiment, path = kept.experiment, kept.folder / FILE
     if resume:
         entries = described_entries(experiment, plans)
-        return ScanFile.open_for_resume(folder / FILE, fingerprint.digest, workers, entries)
+        return ScanFile.open_for_resume(path, digest, workers, entries)
     return ScanFile.create(
-        folder / FILE,
+        path,
         described_entries(experiment, plans),
-        describe(experiment, setups, fingerprint),
+        describe(kept, setups, digest),
         compression=experiment.output.compression,
         layout=experiment.output.layout,
         overwrite=overwrite,
@@ -246,7 +250,7 @@ def _complete(
         with alone_in(folder):
             if lacking:
                 artist.submit(lacking)
-                save_pictures(_in_order(artist.finish()), folder / FIGURES)
+                save_pictures(_in_order(artist.finish()), folder / FIGURES, overwrite=True)
     figures = _figure_paths(firsts, folder)
     return Record(
         folder=folder,

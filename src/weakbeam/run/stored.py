@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
 
 from weakbeam.core.notices import notice
 from weakbeam.experiment import Experiment
-
-FILE_KEYS = frozenset({"cif", "file"})
-"""Keys whose value is the name of a file."""
+from weakbeam.experiment.files import beside, files_named, with_files
+from weakbeam.io.guard import outside_of
 
 
 def stored_experiment(text: str, source: str | os.PathLike[str]) -> Experiment:
     """The experiment that a file of results holds.
 
+    Names of files in it count from the folder of the file that holds it, where runs keep copies of
+    them; a file that is not there is looked for from the current folder.
+
     A file may come from anybody, and its experiment may name any other one: a crystal, a camera, a
-    kernel, a list of defects. Each is told in a line before anything reads it.
+    kernel, a list of defects. Each outside of its folder is told in a line before anything reads
+    it.
 
     Parameters
     ----------
@@ -31,21 +33,15 @@ def stored_experiment(text: str, source: str | os.PathLike[str]) -> Experiment:
     InputError
         If it is no experiment.
     """
-    experiment = Experiment.from_toml_text(text, str(source))
-    for key, name in files_named(experiment.model_dump(exclude_none=True)):
-        notice(f"{os.fspath(source)} holds an experiment that reads the file {name} ({key})")
-    return experiment
+    source = os.fspath(source)
+    folder = Path(source).parent
+    written = Experiment.from_toml_text(text, source)
+    for key, name in files_named(written):
+        if [*outside_of(folder, [name])] or not (folder / name).exists():
+            notice(f"{source} holds an experiment that reads the file {name} ({key})")
 
+    def found(name: str) -> str:
+        place = beside(folder)(name)
+        return place if os.path.exists(place) or not os.path.exists(name) else name
 
-def files_named(table: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
-    """The files that an experiment or a manifest names, and the key of each."""
-    for key, value in table.items():
-        place = f"{where}.{key}" if where else str(key)
-        if key in FILE_KEYS and isinstance(value, str):
-            yield place, value
-        elif isinstance(value, Mapping):
-            yield from files_named(value, place)
-        elif isinstance(value, list | tuple):
-            for number, item in enumerate(value):
-                if isinstance(item, Mapping):
-                    yield from files_named(item, f"{place}[{number}]")
+    return with_files(written, found)

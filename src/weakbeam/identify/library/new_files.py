@@ -13,6 +13,7 @@ import numpy as np
 
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Ints
+from weakbeam.core.notices import notice
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library.disk_room import NOISE_PACKED, Room
@@ -26,6 +27,7 @@ from weakbeam.io.lock import alone_in
 from weakbeam.io.targets import EXPERIMENT, LIBRARY, Kind, claim, claim_folder, place_bytes
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.description import describe, describe_entry
+from weakbeam.run.kept_inputs import kept_inputs, text_in
 from weakbeam.run.render import Renderer
 
 EXPERIMENT_FILE = "experiment.toml"
@@ -137,17 +139,24 @@ def check_target(
     advice = "use `overwrite`, or another folder"
     claim(target, kind, overwrite=overwrite or exists, advice=advice)
     claim(beside, EXPERIMENT, overwrite=True)
-    text = experiment.to_toml().encode()
-    if not overwrite and beside.exists() and beside.read_bytes() != text:
+    if (
+        not overwrite
+        and beside.exists()
+        and beside.read_bytes() != text_in(experiment, target.parent).encode()
+    ):
         raise InputError(
             "folder", str(folder), f"has another {EXPERIMENT_FILE}: choose another folder"
         )
 
 
 def write_experiment(experiment: Experiment, target: Path) -> None:
-    """Write the resolved experiment beside the images."""
+    """Write the resolved experiment beside the images, with copies of the files that it names."""
     path = claim(target.parent / EXPERIMENT_FILE, EXPERIMENT, overwrite=True)
-    place_bytes(path, experiment.to_toml().encode())
+    kept = kept_inputs(experiment, fingerprint_of(experiment), target.parent)
+    for note in kept.notes:
+        notice(note)
+    kept.write()
+    place_bytes(path, kept.experiment.to_toml().encode())
 
 
 def room_for(
@@ -176,7 +185,9 @@ def new_file(
     renderer = plan.candidates.renderer
     entries = member_entries(renderer, len(plan), plan.dtype)
     compression, workers = experiment.output.compression, renderer.workers
-    about = describe(renderer.experiment, renderer.setups, fingerprint_of(renderer.experiment))
+    kept = kept_inputs(experiment, fingerprint_of(experiment), target.parent)
+    digest = fingerprint_of(renderer.experiment).digest
+    about = describe(kept.of(renderer.experiment), renderer.setups, digest)
     with (
         alone_in(target.parent),
         new_library(

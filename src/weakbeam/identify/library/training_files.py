@@ -51,8 +51,9 @@ from weakbeam.io.library_file import (
 )
 from weakbeam.io.lock import alone_in
 from weakbeam.io.targets import TRAINING_INDEX, place_bytes
-from weakbeam.plot.drawing import Artist
-from weakbeam.plot.files import save_pictures
+from weakbeam.plot.drawing import FORMAT, Artist
+from weakbeam.plot.files import claim_pictures, save_pictures
+from weakbeam.run.kept_inputs import text_in
 
 TRAINING_FILE = "training.h5"
 INDEX_FILE = "training.json"
@@ -98,6 +99,7 @@ def _record_hdf5(
     unfinished = target.with_name(f"{target.name}.new")
     left = [unfinished, unfinished.with_suffix(".old")]
     _check_unfinished(folder, left, experiment, overwrite, resume)
+    _claim_sheet(experiment, folder, overwrite or resume)
     plan = plan_training(experiment, workers)
     shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
     most = plan.table.dislocations if plan.table.labels else 0
@@ -131,7 +133,7 @@ def _record_hdf5(
         parts = None if plan.table.split is None else plan.parts
         tables = {"images": images_table(known, parts), "lines": lines_table(known, classes)}
         file.add_fields(0, TABLES, {**common_tables(plan, classes), **tables})
-        save_pictures(sheet.finish(), folder)
+        save_pictures(sheet.finish(), folder, overwrite=True)
     return _generated(plan, target, target.stat().st_size, len(plan) - kept)
 
 
@@ -146,7 +148,7 @@ def _aside(
     *_, aside = left
     stored = None
     if resume:
-        configuration = plan.candidates.renderer.experiment.to_toml()
+        configuration = text_in(plan.candidates.renderer.experiment, aside.parent)
         found = [
             stored_training(path, configuration, plan.table.labels)
             for path in left
@@ -170,7 +172,7 @@ def _check_unfinished(
         beside = folder / EXPERIMENT_FILE
         if not there or not beside.exists():
             raise InputError("resume", str(folder), "has no training set that is unfinished")
-        if beside.read_bytes() != experiment.to_toml().encode():
+        if beside.read_bytes() != text_in(experiment, folder).encode():
             raise InputError("resume", str(folder), "has a training set of another experiment")
     elif there and not overwrite:
         raise InputError(
@@ -178,6 +180,12 @@ def _check_unfinished(
             str(folder),
             "has an unfinished training set: `resume` goes on with it, `overwrite` begins anew",
         )
+
+
+def _claim_sheet(experiment: Experiment, folder: Path, overwrite: bool) -> None:
+    """Refuse a picture that is in the place of the contact sheet, before anything is computed."""
+    if experiment.output.figures:
+        claim_pictures([CONTACT_SHEET], folder, FORMAT, overwrite=overwrite)
 
 
 def _restored(plan: TrainingPlan, stored: StoredTraining | None, number: int) -> TrainingSample:
@@ -263,6 +271,7 @@ def _record_shards(
         return _complete(experiment, index, workers)
     begun = [folder / PROGRESS_FILE]
     _check_unfinished(folder, begun, experiment, overwrite, resume)
+    _claim_sheet(experiment, folder, overwrite or resume)
     plan = plan_training(experiment, workers)
     if plan.table.format == "zarr":
         load_zarr()
@@ -295,7 +304,7 @@ def _record_shards(
         for shard in left:
             writer.write(shard, sheet.watched(islice(samples, len(shard.numbers))))
             log.add(shard.name)
-        save_pictures(sheet.finish(), folder)
+        save_pictures(sheet.finish(), folder, overwrite=True)
         about = _index(plan, shards, classes, writer.names)
         place_bytes(index, json.dumps(about, indent=1, ensure_ascii=False).encode())
         begun[0].unlink()

@@ -25,6 +25,9 @@ from weakbeam.identify.study.study import (
 )
 from weakbeam.plot.drawing import Drawing
 
+FIGURES = ("correlations", "histogram", "exposure", "extra-image")
+"""Names of the figures."""
+
 _PLOT = "weakbeam.plot.study"
 _TITLE = "Correlation of the images of {count} types of dislocations, {condition}"
 
