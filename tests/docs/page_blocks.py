@@ -32,7 +32,7 @@ BLOCK = re.compile(
     r"^(?P=indent)```$",
     re.M | re.S,
 )
-SETS_UP = ("python3 -m venv", "python -m venv", ". ", "pip install", "cd ")
+SETS_UP = ("python3 -m venv", "python -m venv", ". ", "pip install", "cd ", "darfix-env/")
 
 
 @dataclass(frozen=True)
