@@ -68,7 +68,7 @@ class ImagingEngine(Protocol):
         roll_shifts : (m, 3) array_like
             Shift of q for each setting of χ.
         progress : callable, optional
-            Told how many frames are newly done.
+            Called with the number of frames newly done, a float: batches count as they go on.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class ImagingEngine(Protocol):
         wanted : callable, optional
             Told the two slices of a batch; batches for which it returns False are left out.
         progress : callable, optional
-            Told how many frames are newly done.
+            Called with the number of frames newly done, a float: batches count as they go on.
 
         Yields
         ------
@@ -119,7 +119,7 @@ class ImagingEngine(Protocol):
         rock_powers, roll_powers : (k, n) and (k, m) array_like
             Frame (j, i) enters the moment k with weight rock_powers[k, i] · roll_powers[k, j].
         progress : callable, optional
-            Told how many frames are newly done.
+            Called with the number of frames newly done, a float: batches count as they go on.
 
         Returns
         -------

@@ -65,7 +65,7 @@ def factor_sums(
     engine_at : callable
         Gives the engine for a height of the sample (µm).
     progress : callable, optional
-        Told how many frames are newly done.
+        Called with the number of frames newly done, a float: batches count as they go on.
 
     Returns
     -------

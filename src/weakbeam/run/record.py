@@ -116,7 +116,7 @@ def record(
     workers : int, optional
         Threads; as many as there are cores unless given. The images do not depend on it.
     progress : callable, optional
-        Told how many frames are newly done.
+        Called with the number of frames newly done, a float: batches count as they go on.
     images : ndarray, optional
         All frames, if they have been simulated already.
     artist : Artist, optional

@@ -108,7 +108,7 @@ def simulate(
     workers : int, optional
         Threads; as many as there are cores unless given. The result does not depend on it.
     progress : callable, optional
-        Told how many frames are newly done.
+        Called with the number of frames newly done, a float: batches count as they go on.
 
     Returns
     -------
