@@ -7,6 +7,7 @@ import pytest
 
 from weakbeam.assemble import assemble
 from weakbeam.assemble.crystal import crystal_of, orientation_of
+from weakbeam.assemble.defects import defects_of
 from weakbeam.assemble.placed import FieldOfView, Host
 from weakbeam.assemble.populations import place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate
@@ -141,6 +142,27 @@ def test_densities_count_lines():
     assert len(by_area.lines) == 50
     by_length = drawn(count=None, density_per_m2=1e12, region="box", size_um=(10.0, 10.0, 10.0))
     assert 50 < len(by_length.lines) < 400
+
+
+def random_tables(*tables):
+    experiment = EXPERIMENT.model_copy(update={"defects": tables})
+    sources = defects_of(experiment, CRYSTAL, MOUNT, HOST.view).sources
+    return [source.lines.positions for source in sources]
+
+
+@pytest.mark.parametrize("region", [{}, {"region": "box", "size_um": (4.0, 5.0, 1.0)}])
+def test_random_tables_of_one_seed_draw_different_places(region):
+    table = RandomDislocations(count=40, **region)
+    first, second, third = random_tables(table, table, RandomDislocations(count=40, **region))
+    for one, other in ((first, second), (first, third), (second, third)):
+        assert np.abs(one[:, None] - other[None]).max(axis=2).min() > 1e-6
+
+
+def test_a_random_table_with_a_seed_of_its_own_draws_the_same_wherever_it_stands():
+    own, other = RandomDislocations(count=40, seed=9), RandomDislocations(count=30)
+    edge = Dislocation(**EDGE)
+    alone, last = random_tables(own)[0], random_tables(other, edge, other, own)[-1]
+    np.testing.assert_array_equal(alone, last)
 
 
 def test_the_same_seed_draws_the_same_population():
