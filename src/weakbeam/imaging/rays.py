@@ -7,7 +7,7 @@ All points that one pixel sees lie along the diffracted beam. Around the pixel's
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -132,6 +132,17 @@ class RayGrid:
         edges = np.stack([self.rows * self.row_step, self.columns * self.column_step], axis=1)
         shares = np.linalg.lstsq(edges, direction, rcond=None)[0]
         return 1.0 / float(np.abs(shares).max())
+
+    def turned(self, rotation: Floats) -> RayGrid:
+        """Return the same rays in a sample that is turned: their directions d are ``rotation @ d``.
+
+        Parameters
+        ----------
+        rotation : (3, 3) ndarray
+            In the sample frame.
+        """
+        names = ("row_step", "column_step", "along_ray", "height_axis")
+        return replace(self, **{name: rotation @ getattr(self, name) for name in names})
 
     @property
     def on_camera(self) -> bool:
