@@ -38,7 +38,7 @@ def drawn(**keys):
 
 
 def boundary(**keys):
-    (placed,) = place_boundary(Boundary(**keys), "defects[0]", HOST)
+    placed, *_ = place_boundary(Boundary(**keys), "defects[0]", HOST)
     return placed
 
 
@@ -273,3 +273,20 @@ def test_the_core_radius_of_the_crystal_is_that_of_every_kind(given, expected):
     placed = assemble(Experiment(defects=defects).with_settings(given)).defects
     radii = [*placed.lines.core_radii, *(wall.dislocation.core_radius for wall in placed.walls)]
     assert radii == pytest.approx([expected] * (1 + 4 + 1 + 2))
+
+
+def test_an_infinite_boundary_turns_its_sides_and_does_not_strain_them():
+    """By 2 degrees: linear elasticity alone leaves a dilatation of θ²/8."""
+    table = Boundary(recipe="leds_eq14", angle_deg=2.0)
+    experiment = EXPERIMENT.model_copy(update={"defects": (table,)})
+    defects = defects_of(experiment, CRYSTAL, MOUNT, HOST.view)
+    normal = unit_of(1, 1, 1)
+    gradients = evaluate(defects.field(), np.array([3.0, -3.0])[:, None] * normal)
+    for gradient in gradients:
+        deformation = np.eye(3) + gradient
+        np.testing.assert_allclose(deformation.T @ deformation, np.eye(3), atol=1e-9)
+    upper, lower = np.eye(3) + gradients
+    turn = upper @ lower.T
+    assert math.degrees(math.acos((np.trace(turn) - 1) / 2)) == pytest.approx(2.0, rel=1e-7)
+    assert len(place_boundary(Boundary(recipe="leds_eq14", angle_deg=2.0, extent_um=50.0),
+                              "defects[0]", HOST)) == 1  # fmt: skip

@@ -199,8 +199,8 @@ def _systems(table: RandomDislocations, key: str, host: Host) -> list[GlideSyste
     ]
 
 
-def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
-    """A boundary in the sample frame.
+def place_boundary(table: Boundary, key: str, host: Host) -> tuple[Placed, ...]:
+    """A boundary in the sample frame: its walls and, if it is infinite, what its sides share.
 
     Raises
     ------
@@ -248,7 +248,10 @@ def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
     walls = tuple(
         wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
     )
-    return (PlacedWalls(table.kind, walls, host.medium, solution),)
+    placed = PlacedWalls(table.kind, walls, host.medium, solution)
+    if table.extent_um is not None:
+        return (placed,)
+    return (placed, PlacedUniform(solution.mean_gradient, table.kind))
 
 
 def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Placed, ...]:
