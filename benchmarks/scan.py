@@ -66,7 +66,7 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
     scan_setup = setup()
     scan = Acquisition(scan_setup, scan_setup.scans[0])
 
-    def engine_at(z: float) -> Any:
+    def engine_at(z: float, _: Any) -> Any:
         return scan_setup.engine(z, workers)
 
     def images() -> None:
@@ -86,7 +86,7 @@ def measure(part: str, workers: int | None, repeats: int) -> None:
 
     def oblique_images() -> None:
         oblique_scan = Acquisition(oblique, oblique.scans[0])
-        for _ in camera_frames(oblique_scan, lambda z: oblique.engine(z, workers)):
+        for _ in camera_frames(oblique_scan, lambda z, _: oblique.engine(z, workers)):
             pass
 
     works: dict[str, Callable[[], object]] = {

@@ -57,7 +57,7 @@ def engine() -> list[dict[str, Any]]:
     start = time.process_time()
     for acquisition in acquisitions_of(setups):
         for _ in camera_frames(
-            acquisition, lambda z, setup=acquisition.setup: setup.engine(z, 1), workers=1
+            acquisition, lambda z, _, setup=acquisition.setup: setup.engine(z, 1), workers=1
         ):
             pass
     bare = time.process_time()

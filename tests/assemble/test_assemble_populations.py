@@ -7,6 +7,7 @@ import pytest
 
 from weakbeam.assemble import assemble
 from weakbeam.assemble.crystal import crystal_of, orientation_of
+from weakbeam.assemble.defects import defects_of
 from weakbeam.assemble.placed import FieldOfView, Host
 from weakbeam.assemble.populations import place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate
@@ -37,7 +38,7 @@ def drawn(**keys):
 
 
 def boundary(**keys):
-    (placed,) = place_boundary(Boundary(**keys), "defects[0]", HOST)
+    placed, *_ = place_boundary(Boundary(**keys), "defects[0]", HOST)
     return placed
 
 
@@ -141,6 +142,27 @@ def test_densities_count_lines():
     assert len(by_area.lines) == 50
     by_length = drawn(count=None, density_per_m2=1e12, region="box", size_um=(10.0, 10.0, 10.0))
     assert 50 < len(by_length.lines) < 400
+
+
+def random_tables(*tables):
+    experiment = EXPERIMENT.model_copy(update={"defects": tables})
+    sources = defects_of(experiment, CRYSTAL, MOUNT, HOST.view).sources
+    return [source.lines.positions for source in sources]
+
+
+@pytest.mark.parametrize("region", [{}, {"region": "box", "size_um": (4.0, 5.0, 1.0)}])
+def test_random_tables_of_one_seed_draw_different_places(region):
+    table = RandomDislocations(count=40, **region)
+    first, second, third = random_tables(table, table, RandomDislocations(count=40, **region))
+    for one, other in ((first, second), (first, third), (second, third)):
+        assert np.abs(one[:, None] - other[None]).max(axis=2).min() > 1e-6
+
+
+def test_a_random_table_with_a_seed_of_its_own_draws_the_same_wherever_it_stands():
+    own, other = RandomDislocations(count=40, seed=9), RandomDislocations(count=30)
+    edge = Dislocation(**EDGE)
+    alone, last = random_tables(own)[0], random_tables(other, edge, other, own)[-1]
+    np.testing.assert_array_equal(alone, last)
 
 
 def test_the_same_seed_draws_the_same_population():
@@ -251,3 +273,20 @@ def test_the_core_radius_of_the_crystal_is_that_of_every_kind(given, expected):
     placed = assemble(Experiment(defects=defects).with_settings(given)).defects
     radii = [*placed.lines.core_radii, *(wall.dislocation.core_radius for wall in placed.walls)]
     assert radii == pytest.approx([expected] * (1 + 4 + 1 + 2))
+
+
+def test_an_infinite_boundary_turns_its_sides_and_does_not_strain_them():
+    """By 2 degrees: linear elasticity alone leaves a dilatation of θ²/8."""
+    table = Boundary(recipe="leds_eq14", angle_deg=2.0)
+    experiment = EXPERIMENT.model_copy(update={"defects": (table,)})
+    defects = defects_of(experiment, CRYSTAL, MOUNT, HOST.view)
+    normal = unit_of(1, 1, 1)
+    gradients = evaluate(defects.field(), np.array([3.0, -3.0])[:, None] * normal)
+    for gradient in gradients:
+        deformation = np.eye(3) + gradient
+        np.testing.assert_allclose(deformation.T @ deformation, np.eye(3), atol=1e-9)
+    upper, lower = np.eye(3) + gradients
+    turn = upper @ lower.T
+    assert math.degrees(math.acos((np.trace(turn) - 1) / 2)) == pytest.approx(2.0, rel=1e-7)
+    assert len(place_boundary(Boundary(recipe="leds_eq14", angle_deg=2.0, extent_um=50.0),
+                              "defects[0]", HOST)) == 1  # fmt: skip

@@ -205,3 +205,31 @@ def test_sets_recipes_and_walls_that_make_no_sense_are_refused():
         boundary.walls([0, 0, 0], extent=0.0)
     with pytest.raises(ValueError, match="too large"):
         solved("frankus", 2.5).walls([0, 0, 0])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("degrees", [0.5, 2.0, -8.0])
+def test_both_sides_are_turned_and_not_strained(name, degrees):
+    """Fᵀ F = 1 on either side, and one is turned by θ about the axis against the other."""
+    angle = np.radians(degrees)
+    boundary = solved(name, angle)
+    walls = boundary.walls([0, 0, 0], B)
+    near = 20 * boundary.spacings[np.isfinite(boundary.spacings)].max()
+    field, axis = WallField(walls, MEDIUM), recipe(name, CELL, FCC).axis
+    upper, lower = (
+        np.eye(3) + boundary.mean_gradient + evaluate(field, side * near * boundary.normal)
+        for side in (1, -1)
+    )
+    for side in (upper, lower):
+        np.testing.assert_allclose(side.T @ side, np.eye(3), rtol=0, atol=1e-9 * abs(angle))
+    turn = upper @ lower.T
+    assert np.arccos((np.trace(turn) - 1) / 2) == pytest.approx(abs(angle), rel=1e-7)
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    np.testing.assert_allclose((turn - turn.T) / 2, np.sin(angle) * cross, atol=1e-8 * abs(angle))
+
+
+def test_what_the_sides_share_turns_with_the_boundary():
+    boundary = solved("leds_eq14", np.radians(3.0))
+    turned = boundary.turned(TURN).mean_gradient
+    np.testing.assert_allclose(turned, TURN @ boundary.mean_gradient @ TURN.T, atol=1e-15)

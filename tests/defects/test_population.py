@@ -1,4 +1,8 @@
-"""Random populations: distributions against what was asked for, and the same from the same seed."""
+"""Random populations: distributions against what was asked for, and the same from the same seed.
+
+Kendall & Moran, Geometrical Probability (1963): lines are spread evenly if they are so over the
+plane across each direction; then any cell holds as much of them as its volume, wherever it is.
+"""
 
 import numpy as np
 import pytest
@@ -36,11 +40,96 @@ def test_glide_systems_carry_true_burgers_vectors_in_their_planes():
         np.testing.assert_allclose(other.normal, TURN @ one.normal, atol=1e-12)
 
 
-def test_points_are_spread_evenly_over_a_box():
-    positions = draw(count=5000).lines.positions
-    for axis, half in enumerate((10, 11, 0.2)):
-        assert kstest(positions[:, axis], "uniform", (-half, 2 * half)).pvalue > 1e-3
-    assert np.abs(np.corrcoef(positions.T) - np.eye(3)).max() < 0.05
+def length_within(lines, low, high):
+    """Lengths of lines in a box along the axes, plane by plane."""
+    start, end = np.full(len(lines), -np.inf), np.full(len(lines), np.inf)
+    for axis in range(3):
+        x, slope = lines.positions[:, axis], lines.lines[:, axis]
+        with np.errstate(divide="ignore"):
+            one, other = (low[axis] - x) / slope, (high[axis] - x) / slope
+        start = np.maximum(start, np.minimum(one, other))
+        end = np.minimum(end, np.maximum(one, other))
+    return np.maximum(end - start, 0.0)
+
+
+def relative_densities(lines, centre, size, turn):
+    """Length per volume in the middle, at edges and in corners of a region, and its deviations.
+
+    Both relative to that of the whole region.
+    """
+    lines = lines.turned(turn)
+    centre = turn @ centre
+    whole = length_within(lines, centre - size / 2, centre + size / 2).sum() / size.prod()
+    cell = size / 12
+    found = []
+    for place in np.ndindex(3, 3, 3):
+        at = centre + (np.array(place) - 1) * (size - cell) / 2
+        length = length_within(lines, at - cell / 2, at + cell / 2)
+        scale = cell.prod() * whole
+        found.append((length.sum() / scale, np.sqrt((length**2).sum()) / scale))
+    return np.array(found).T
+
+
+SIZES = {"plate": (20.0, 22.0, 0.4), "cube": (5.0, 6.0, 7.0)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("how", ["count", "length_per_volume"])
+@pytest.mark.parametrize("directions", ["all", "fixed"])
+def test_every_place_of_a_box_has_the_same_length_of_line_per_volume(size, how, directions):
+    size, centre = np.array(SIZES[size]), np.array([1.0, -2.0, 3.0])
+    options = {"character_deg": 20.0, "systems": FCC[4:5]} if directions == "fixed" else {}
+    options[how] = 150_000 if how == "count" else 800.0
+    lines = draw(region=Box(centre - size / 2, centre + size / 2), **options).lines
+    density, deviation = relative_densities(lines, centre, size, np.eye(3))
+    assert deviation.max() < 0.09
+    np.testing.assert_array_less(np.abs(density - 1.0), 4.0 * deviation)
+    assert density.mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_every_place_of_a_turned_slab_has_the_density_that_was_asked_for():
+    centre = np.array([3.0, -1.0, 2.0])
+    region = Slab(TURN[:, 2], width=8.0, depth=1.5, centre=centre)
+    lines = draw(region=region, length_per_volume=1000.0).lines
+    across = np.cross(TURN[:, 2], [1.0, 0.0, 0.0])
+    across /= np.linalg.norm(across)
+    frame = np.stack([np.cross(across, TURN[:, 2]), across, TURN[:, 2]])
+    size = np.array([8.0, 8.0, 1.5])
+    density, deviation = relative_densities(lines, centre, size, frame)
+    np.testing.assert_array_less(np.abs(density - 1.0), 4.0 * deviation)
+    half = size / 2
+    turned = lines.turned(frame)
+    whole = length_within(turned, frame @ centre - half, frame @ centre + half).sum()
+    assert whole / size.prod() == pytest.approx(1000.0, rel=1e-4)
+    points = (lines.positions - centre) @ frame.T
+    assert np.all(np.abs(points) <= half + 1e-12)
+
+
+def test_weights_are_shares_of_the_number_or_of_the_length_per_volume():
+    # Lines along x hardly ever meet a plate, but run far in it.
+    along, through = ([1, 0, 0], [0, 1, 0]), ([0, 0, 1], [0, 1, 0])
+    systems = [
+        GlideSystem(b, normal, weight)
+        for (b, normal), weight in zip((along, through), (1.0, 3.0), strict=True)
+    ]
+    region, corner = Box([0, 0, 0], [8, 9, 0.5]), np.array([8.0, 9.0, 0.5])
+    by_number = draw(region=region, systems=systems, count=20_000, character_deg=90.0)
+    assert np.mean(by_number.system) == pytest.approx(0.75, abs=0.012)
+    by_length = draw(region=region, systems=systems, length_per_volume=900.0, character_deg=90.0)
+    length = length_within(by_length.lines, np.zeros(3), corner)
+    assert length[by_length.system == 1].sum() / length.sum() == pytest.approx(0.75, abs=0.02)
+
+
+def test_lines_along_a_flat_region_cross_it_evenly():
+    flat = Box([0, 0, 1], [10, 3, 1])
+    system = [GlideSystem([1, 1, 0], [0, 0, 1])]
+    positions = draw(region=flat, systems=system, count=4000, character_deg=90.0).lines.positions
+    assert np.all(positions[:, 2] == 1.0)
+    # Their distances from the diagonal through the origin, from that of one corner to the other's.
+    assert kstest(positions[:, 1] - positions[:, 0], "uniform", (-10, 13)).pvalue > 1e-3
+    upright = draw(region=flat, count=4000).lines.positions
+    for axis, size in ((0, 10), (1, 3)):
+        assert kstest(upright[:, axis], "uniform", (0, size)).pvalue > 1e-3
 
 
 def test_points_are_spread_normally_over_a_gaussian():
@@ -49,15 +138,6 @@ def test_points_are_spread_normally_over_a_gaussian():
     for axis in (0, 1):
         assert kstest(positions[:, axis] / 5.0, "norm").pvalue > 1e-3
     assert kstest(positions[:, 2], "uniform", (-1, 2)).pvalue > 1e-3
-
-
-def test_a_slab_stands_across_its_normal():
-    normal, centre = TURN[:, 2], np.array([3.0, -1.0, 2.0])
-    region = Slab(normal, width=8.0, depth=0.5, centre=centre)
-    along = (draw(region=region, count=4000).lines.positions - centre) @ TURN
-    assert np.abs(along[:, 2]).max() <= 0.25 + 1e-12
-    assert kstest(along[:, 2], "uniform", (-0.25, 0.5)).pvalue > 1e-3
-    assert 5.5 < np.linalg.norm(along[:, :2], axis=1).max() <= 4 * np.sqrt(2)
 
 
 @pytest.mark.parametrize("psi", [0.0, 30.0, 90.0, 150.0])
@@ -109,13 +189,31 @@ def test_the_same_seed_draws_the_same_lines():
     assert np.abs(one.lines.positions - third.lines.positions).max() > 0.1
 
 
+@pytest.mark.parametrize("region", [BOX, Gaussian(6.0)])
 @pytest.mark.parametrize("distance", [0.0, 0.4])
-def test_points_do_not_depend_on_other_choices_or_on_the_count(distance):
-    base = draw(count=500, minimum_distance=distance)
-    other = draw(
-        count=300, minimum_distance=distance, systems=FCC[:2], character_deg=0.0, excess=1.0
-    )
-    np.testing.assert_array_equal(other.lines.positions, base.lines.positions[:300])
+def test_a_larger_count_adds_to_the_lines_of_a_smaller(region, distance):
+    many = draw(region=region, count=500, minimum_distance=distance)
+    few = draw(region=region, count=300, minimum_distance=distance)
+    for name in ("positions", "lines"):
+        np.testing.assert_array_equal(getattr(few.lines, name), getattr(many.lines, name)[:300])
+    np.testing.assert_array_equal(few.system, many.system[:300])
+
+
+def test_a_larger_density_adds_to_the_lines_of_a_smaller():
+    few, many = (draw(length_per_volume=density).lines for density in (3.0, 5.0))
+    assert len(few) < len(many)
+    np.testing.assert_array_equal(few.positions, many.positions[: len(few)])
+
+
+def test_points_of_a_cloud_do_not_depend_on_what_the_lines_are():
+    base = draw(region=Gaussian(6.0), count=300)
+    other = draw(region=Gaussian(6.0), count=300, systems=FCC[:2], character_deg=0.0, excess=1.0)
+    np.testing.assert_array_equal(other.lines.positions, base.lines.positions)
+
+
+def test_streams_of_one_seed_share_no_place():
+    places = [draw(stream=stream, count=200).lines.positions for stream in (0, 1, 2)]
+    assert pdist(np.concatenate(places)).min() > 1e-4
 
 
 @pytest.mark.parametrize("region", [BOX, Gaussian(6.0), Slab([0, 1, 1], 20.0, 3.0)])

@@ -73,8 +73,9 @@ def test_positions_of_phi_follow_an_arm_that_stands_elsewhere_in_each_scan():
         np.testing.assert_array_equal(scan.motor_positions("phi"), np.tile(expected, 2))
         (layer,) = scan.layers(GEOMETRY)
         settings = np.column_stack([expected, np.zeros(4), np.full(4, arm)])
+        # To second order in the motors; tests/physics/test_finite_turns.py has the rest.
         np.testing.assert_allclose(
-            layer.rock_shifts, settings @ GEOMETRY.motor_vectors, rtol=0, atol=1e-18
+            layer.rock_shifts, settings @ GEOMETRY.motor_vectors, rtol=0, atol=1e-6
         )
 
 
@@ -103,5 +104,28 @@ def test_layers_hold_the_shifts_of_their_frames(moving, zigzag):
                     assert scan.motor_positions("z")[frame] == layer.z
                     shift = layer.rock_shifts[i] + layer.roll_shifts[j]
                     expected = settings[frame] @ GEOMETRY.motor_vectors
-                    np.testing.assert_allclose(shift, expected, rtol=0, atol=1e-18)
+                    np.testing.assert_allclose(shift, expected, rtol=0, atol=1e-6)
         assert sorted(numbers) == list(range(scan.frames))
+
+
+def test_motors_that_move_far_are_taken_about_several_settings():
+    far = {"z": [0.0, 1.0], "two_theta": [0.0], "chi": [1e-3, 2.4e-3, 7e-3], "phi": [0.0, -4e-3]}
+    scan, _ = detector_scans(far)
+    layers = list(scan.layers(GEOMETRY))
+    assert [layer.reference for layer in layers] == [
+        (0.0, 0.0, 0.0), (-5e-3, 0.0, 0.0), (0.0, 5e-3, 0.0), (-5e-3, 5e-3, 0.0),
+    ]  # fmt: skip
+    for layer in layers:
+        np.testing.assert_array_equal(layer.roll_settings, scan.positions["chi"][layer.roll_places])
+        np.testing.assert_array_equal(
+            layer.rock_settings[:, 0], scan.positions["phi"][layer.rock_places]
+        )
+        for j, chi in enumerate(layer.roll_settings):
+            for i, (phi, _) in enumerate(layer.rock_settings):
+                frame = layer.frames[j, i]
+                assert scan.motor_positions("chi")[frame] == chi
+                assert scan.motor_positions("phi")[frame] == phi
+                assert abs(chi - layer.reference[1]) <= 2.5e-3
+                assert abs(phi - layer.reference[0]) <= 2.5e-3
+    frames = np.concatenate([layer.frames.ravel() for layer in layers])
+    assert sorted(frames) == list(range(scan.frames))

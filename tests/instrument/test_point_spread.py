@@ -46,14 +46,30 @@ def fwhm(x, values):
     return right - left
 
 
+def spots(width, elongation=1.0):
+    """Averages over pixels of an image of Gaussian spots, by error functions."""
+    x = np.arange(61) - 30 - 0.5
+
+    def line(centre, sigma):
+        return np.diff(ndtr((x - centre) / sigma))
+
+    places = np.random.default_rng(5).uniform(-20, 20, (40, 2))
+    return sum(np.outer(line(u, width * elongation), line(v, width)) for u, v in places)
+
+
+def relative_error(found, wanted):
+    inside = slice(6, -6), slice(6, -6)
+    return np.linalg.norm((found - wanted)[inside]) / np.linalg.norm(wanted[inside])
+
+
 class TestGaussian:
-    @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.7])
+    @pytest.mark.parametrize("sigma", [1.0, 2.7])
     @pytest.mark.parametrize("shape", [(40, 60), (3, 5), (1, 1), (1, 30)])
     def test_equals_that_of_scipy(self, sigma, shape):
         frames = np.random.default_rng(0).random((3, *shape))
         reach = math.ceil(4 * sigma)
         expected = ndimage.gaussian_filter(frames, (0, sigma, sigma), mode="reflect", radius=reach)
-        np.testing.assert_allclose(gaussian_spread(sigma).blur(frames), expected, rtol=1e-12)
+        np.testing.assert_allclose(gaussian_spread(sigma).blur(frames), expected, rtol=1e-6)
 
     def test_keeps_the_light_and_flat_fields(self):
         blurred = gaussian_spread(1.3).blur(np.ones((2, 17, 9), np.float32))
@@ -61,6 +77,22 @@ class TestGaussian:
         np.testing.assert_allclose(blurred, 1.0, rtol=1e-6)
         frame = np.random.default_rng(1).random((30, 40))
         assert gaussian_spread(2.0).blur(frame).sum() == pytest.approx(frame.sum(), rel=1e-12)
+
+    @pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 3.0])
+    def test_has_the_variance_that_was_asked_for(self, sigma):
+        (line,) = gaussian_spread(sigma).rows
+        x = np.arange(len(line)) - len(line) // 2
+        assert line.min() > 0.0
+        # Cut at four standard deviations, which takes 0.1 % of its variance.
+        assert line @ x**2 == pytest.approx(sigma**2, rel=1.5e-3)
+
+    @pytest.mark.parametrize("sigma", [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0])
+    @pytest.mark.parametrize(("spot", "allowed"), [(0.8, 0.02), (1.2, 0.005)])
+    def test_averages_over_pixels_become_those_of_the_blurred_light(self, sigma, spot, allowed):
+        sharp, blurred = (spots(width) for width in (spot, math.hypot(spot, sigma)))
+        found = gaussian_spread(sigma).blur(sharp)
+        assert relative_error(found, blurred) < allowed
+        assert relative_error(found, blurred) < 0.4 * relative_error(sharp, blurred)
 
     def test_two_make_one_with_the_sum_of_the_variances(self):
         both = combined(gaussian_spread(1.5), gaussian_spread(2.0)).image
@@ -76,14 +108,31 @@ class TestGaussian:
 
 
 class TestLens:
-    def test_gaussian_acceptance_gives_a_gaussian_image(self):
-        """σ = λ/(4πσ_a), and the light of a pixel that falls on each one."""
-        sigma, pixel = WAVELENGTH / (4 * math.pi * 3.1e-4), 0.01
-        image = spread(pixel, aperture=math.inf).image
-        n = len(image) // 2
-        edges = (np.arange(-n, n + 2) - 0.5) * pixel / sigma
-        line = np.diff(ndtr(edges))
-        np.testing.assert_allclose(image, np.outer(line, line), atol=4e-3 * image.max())
+    @pytest.mark.parametrize("pixel", [0.01, 0.025, 0.04, 0.075, 0.15])
+    def test_a_gaussian_acceptance_blurs_averages_by_a_gaussian(self, pixel):
+        """σ = λ/(4πσ_a): 1.9, 0.75, 0.47, 0.25 and 0.12 pixels."""
+        sigma = WAVELENGTH / (4 * math.pi * 3.1e-4) / pixel
+        point = spread(pixel, aperture=math.inf)
+        assert point.image.min() > 0.0
+        sharp, blurred = (spots(width) for width in (0.8, math.hypot(0.8, sigma)))
+        assert relative_error(point.blur(sharp), blurred) < 0.015
+
+    @pytest.mark.parametrize("pixel", [0.04, 0.15, 0.3])
+    def test_a_square_aperture_blurs_averages_by_the_pattern_of_a_square(self, pixel):
+        fine, reach, half_width = 9, 25, 2e-4
+        x = np.arange(-reach * fine, reach * fine + 1) / fine
+        pattern = np.sinc(2 * half_width * pixel * x / WAVELENGTH) ** 2
+        pattern /= pattern.sum()
+        x = (np.arange(61 * fine) - 30 * fine - fine // 2) / fine
+        line = np.exp(-0.5 * np.subtract.outer(x, [-9.3, 0.2, 4.1]) ** 2 / 0.8**2).sum(axis=1)
+
+        def average(values):
+            return values.reshape(61, fine).mean(axis=1)
+
+        sharp = np.outer(average(line), average(line))
+        wanted = average(np.convolve(line, pattern, "same"))
+        found = spread(pixel, lens=1e3, stops=(SquareOpening(half_width),)).blur(sharp)
+        assert relative_error(found, np.outer(wanted, wanted)) < 0.03
 
     def test_square_aperture_gives_the_width_of_diffraction(self):
         """FWHM = 0.443 λ/NA of sinc² for a half width NA."""
@@ -135,7 +184,7 @@ class TestLens:
     def test_blurs_as_its_own_image_does(self, stops):
         point = spread(0.04, stops=stops)
         assert point.image.sum() == pytest.approx(1.0, rel=1e-12)
-        assert point.image.min() > -1e-5 * point.image.max()
+        assert point.image.min() > -2e-5 * point.image.max()
         frame = np.random.default_rng(0).random((50, 61))
         expected = ndimage.convolve(frame, point.image, mode="reflect")
         np.testing.assert_allclose(point.blur(frame), expected, rtol=1e-9)

@@ -160,7 +160,7 @@ def test_maps_from_the_factors_equal_those_of_the_stack():
     experiment = SMALL.with_settings([*ranges, *steps])
     setup = assemble(experiment)
     acquisition = Acquisition(setup, setup.scans[0])
-    sums = factor_sums(acquisition, lambda z: setup.engine(z, 1))
+    sums = factor_sums(acquisition, lambda z, at: setup.engine(z, 1, reference=at))
     stored, factors = scan_maps(acquisition, sums), sums.moments
     images = simulate(experiment).images
     chi, phi = np.meshgrid(images.coords["chi"], images.coords["phi"], indexing="ij")

@@ -85,8 +85,8 @@ def expected(setup, pixel, plane="vertical"):
     if not setup.grids[0].on_camera:
         return lab[[1, 0]]
     if plane == "vertical":
-        # Whoever looks from downstream sees y to the right; 2θ grows the way the beam goes.
-        return np.array([lab[1] - lab[0] * k[1] / k[0], -lab[0] * abs(k[2]) / k[0]])
+        # Whoever looks from downstream sees y to the right and z upwards.
+        return np.array([lab[1] - lab[0] * k[1] / k[0], -lab[0] * k[2] / k[0]])
     _, roll, two_theta = setup.geometry.lab_from_imaging.T
     return np.array([lab @ roll, lab @ two_theta])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -139,8 +138,7 @@ def _across(geometry: DiffractionGeometry, plane: str) -> Floats:
     if plane == "normal":
         return np.eye(2)
     _, roll, two_theta = geometry.lab_from_imaging.T
-    up = math.copysign(1.0, geometry.k_out_lab[2])
-    row, column = np.array([0.0, 0.0, up]), np.array([0.0, 1.0, 0.0])
+    row, column = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
     return np.array([[two_theta @ row, two_theta @ column], [roll @ row, roll @ column]])
 
 

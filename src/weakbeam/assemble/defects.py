@@ -180,7 +180,9 @@ def defects_of(
     placed = [
         (defect, number)
         for number, table in enumerate(experiment.defects)
-        for defect in PLACING[type(table)](table, f"defects[{number}]", host)
+        for defect in PLACING[type(table)](
+            table, f"defects[{number}]", replace(host, number=number)
+        )
     ]
     return Defects(tuple(defect for defect, _ in placed), tuple(number for _, number in placed))
 

@@ -61,12 +61,15 @@ class Host:
         How the crystal is mounted: in this sample frame positions are given.
     view : FieldOfView
         What the camera sees of it.
+    number : int
+        Number of the table that is being placed.
     """
 
     experiment: Experiment
     crystal: CrystalModel
     sample_from_crystal: Floats
     view: FieldOfView
+    number: int = 0
 
     @property
     def medium(self) -> Medium:

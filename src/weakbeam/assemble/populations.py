@@ -161,10 +161,21 @@ def place_random(table: RandomDislocations, key: str, host: Host) -> tuple[Place
             character_deg=table.psi_deg,
             excess=table.excess,
             minimum_distance=table.minimum_distance_um,
+            stream=_stream(table, host),
         )
     lines = replace(drawn.lines, core_radii=host.crystal.core_radii(drawn.lines.burgers_vectors))
     labels = tuple(system.label for system in systems)
     return (PlacedLines(table.kind, lines, drawn.system, labels, host.medium),)
+
+
+def _stream(table: RandomDislocations, host: Host) -> int:
+    """How many random tables of the same seed stand before this one.
+
+    So tables that all leave out the seed draw different lines, and one whose seed is its own draws
+    the same wherever it stands.
+    """
+    before = host.experiment.defects[: host.number]
+    return sum(isinstance(t, RandomDislocations) and t.seed == table.seed for t in before)
 
 
 def _systems(table: RandomDislocations, key: str, host: Host) -> list[GlideSystem]:
@@ -188,8 +199,8 @@ def _systems(table: RandomDislocations, key: str, host: Host) -> list[GlideSyste
     ]
 
 
-def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
-    """A boundary in the sample frame.
+def place_boundary(table: Boundary, key: str, host: Host) -> tuple[Placed, ...]:
+    """A boundary in the sample frame: its walls and, if it is infinite, what its sides share.
 
     Raises
     ------
@@ -237,7 +248,10 @@ def place_boundary(table: Boundary, key: str, host: Host) -> tuple[PlacedWalls]:
     walls = tuple(
         wall.with_core(float(crystal.core_radii(wall.dislocation.burgers_vector))) for wall in walls
     )
-    return (PlacedWalls(table.kind, walls, host.medium, solution),)
+    placed = PlacedWalls(table.kind, walls, host.medium, solution)
+    if table.extent_um is not None:
+        return (placed,)
+    return (placed, PlacedUniform(solution.mean_gradient, table.kind))
 
 
 def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Placed, ...]:

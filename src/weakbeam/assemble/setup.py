@@ -34,6 +34,7 @@ from weakbeam.diffraction.strength import (
     absorption_length,
     diffraction_strength,
 )
+from weakbeam.diffraction.turned import AT_BRAGG, Reference, perfect_q, turned_reflection
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
@@ -158,9 +159,9 @@ class Setup:
         """Least angle of the scan off the peak of the rocking curve (rad), in its plane."""
         phi, chi, two_theta = (self.positions[name] for name in ("phi", "chi", "two_theta"))
         phi = np.add.outer(phi, self.scans[0].phi_per_two_theta * two_theta)
-        per_phi, per_chi, _ = self.geometry.motor_vectors[:, 0]
-        rock = np.add.outer(phi * per_phi, chi * per_chi)
-        return float(np.abs(rock).min()) / math.cos(self.geometry.theta)
+        turns = np.meshgrid(phi, chi, indexing="ij")
+        rock = perfect_q(self.geometry, np.stack([*turns, np.zeros_like(turns[0])], axis=-1))
+        return float(np.abs(rock[..., 0]).min()) / math.cos(self.geometry.theta)
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -203,13 +204,15 @@ class Setup:
         """
         return replace(self, **_instrument_of(experiment, self.geometry, self.geometry_name))
 
-    def field_at(self, z: float = 0.0, workers: int | None = None) -> DisplacementGradientField:
+    def field_at(
+        self, z: float = 0.0, workers: int | None = None, reference: Reference = AT_BRAGG
+    ) -> DisplacementGradientField:
         """The deformation of the crystal, in the sample frame.
 
-        Made anew for what is seen with the sample at height `z` (µm); of many dislocations that
-        takes seconds.
+        Made anew for what is seen with the sample at height `z` (µm) and turned to a reference; of
+        many dislocations that takes seconds.
         """
-        grids = [replace(grid, lift=z) for grid in self.grids]
+        grids = [self._placed(grid, z, reference) for grid in self.grids]
         corners = np.array([0, self.grids[0].columns - 1])
         corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
         bounds = visible_bounds(
@@ -227,25 +230,39 @@ class Setup:
         perfect: bool = False,
         tolerance: float = 1.0,
         machine: str = CPU,
+        reference: Reference = AT_BRAGG,
     ) -> ImagingEngine:
         """The engine for the sample at height `z` (µm), with its defects or without.
+
+        Sample and arm are turned to the `reference` (φ, χ, 2θ from the Bragg setting, rad), which
+        the shifts of a :class:`weakbeam.imaging.scan.Layer` count from.
 
         `tolerance` tells how many times larger than usual steps of q along a ray may be, `machine`
         which of `weakbeam.imaging.engines` it is.
         """
-        grids = [replace(grid, lift=z) for grid in self.grids]
-        field = Superposition() if perfect else self.field_at(z, workers)
+        grids = [self._placed(grid, z, reference) for grid in self.grids]
+        field = Superposition() if perfect else self.field_at(z, workers, reference)
+        turned = reference != AT_BRAGG
         return engine_builder(machine)(
             field,
-            self.geometry,
+            turned_reflection(self.geometry, reference) if turned else self.geometry,
             grids,
             self.acceptance,
             workers,
             kernel=self.traced().kernel,
             vignetting=self.vignetting,
-            smooth=None if self.smooth_grid is None else replace(self.smooth_grid, lift=z),
+            smooth=None
+            if self.smooth_grid is None
+            else self._placed(self.smooth_grid, z, reference),
             tolerance=tolerance,
         )
+
+    def _placed(self, grid: RayGrid, z: float, reference: Reference) -> RayGrid:
+        """Rays through the sample at a height and a setting."""
+        lifted = replace(grid, lift=z)
+        if reference == AT_BRAGG:
+            return lifted
+        return lifted.turned(turned_reflection(self.geometry, reference).sample_turn)
 
 
 def assemble(experiment: Experiment | Resolved) -> Setup:

@@ -5,7 +5,8 @@ For sets i of Burgers vector b_i and line ξ_i in a plane of normal n, with ρ_i
     Σ ρ_i b_i [(ξ_i × n)·V] = Δω × V   for every V in the plane,   Δω = 2 sin(θ/2) â,
 
 where Δω turns the side to which n points against the other side. A boundary that satisfies it has
-no stress far away (Frank 1950; Hirth & Lothe 1982, 19-4; docs/explanation/physics.md, D5).
+no stress far away (Frank 1950; Hirth & Lothe 1982, 19-4; docs/explanation/physics.md, D5). The
+lattice in between is the reference, from which the sides are turned by ±θ/2.
 """
 
 from __future__ import annotations
@@ -119,6 +120,20 @@ class FrankBoundary:
     def stacking(self) -> Floats:
         """Unit vectors n × ξ along which the lines of each set follow each other, (n, 3)."""
         return np.array([np.cross(self.normal, lines.line) for lines in self.sets])
+
+    @property
+    def mean_gradient(self) -> Floats:
+        """Displacement gradient that both sides share if they are turned and not strained, (3, 3).
+
+        The dislocations of an infinite boundary leave ±[Δω]/2 far from it, with [Δω] r = Δω × r.
+        Rotations by ±θ/2 differ by [Δω], too, and from that by (cos(θ/2) - 1)(1 - ââᵀ) on either
+        side: by what a boundary cannot make, but the crystal that it is in has.
+        """
+        square = float(self.rotation @ self.rotation)
+        # 1 - cos(θ/2), from sin(θ/2) = |Δω|/2.
+        shrinks = 0.25 * square / (1.0 + np.sqrt(1.0 - 0.25 * square))
+        axis = self.rotation / np.sqrt(square)
+        return np.asarray(shrinks * (np.outer(axis, axis) - np.eye(3)))
 
     def turned(self, rotation: ArrayLike) -> FrankBoundary:
         """Return the boundary in another frame: vectors v become ``rotation @ v``."""

@@ -139,39 +139,44 @@ def draw_population(
     excess: float = 0.0,
     minimum_distance: float = 0.0,
     core_radius: float = 0.0,
+    stream: int = 0,
 ) -> Population:
-    """Draw straight dislocations through random points of a region.
+    """Draw straight dislocations at random places of a region.
 
-    The points are distributed over the region, and each line runs through its point without end.
-    Points, systems, characters and signs come from streams of their own: another weight or
-    character leaves every point where it was, and a larger count adds to the points of a smaller.
+    Boxes and slabs are crossed evenly: wherever in the region, there is as much line per volume.
+    Through each point of a Gaussian cloud runs one line. All lines run on without end. A larger
+    count adds to the lines of a smaller one.
 
     Parameters
     ----------
     seed : int
-        The same seed gives the same population; not negative.
+        The same seed and stream give the same population; not negative.
     region : Region
         A :class:`~weakbeam.defects.regions.Box`, `Slab` or `Gaussian`.
     systems : sequence of GlideSystem
-        What to choose from, in proportion to the weights.
+        What to choose from, in proportion to the weights: those are shares of the number of lines,
+        or of their length per volume if that is given.
     count : int, optional
         Number of lines. Exactly one of this and the two densities is to be given.
     lines_per_area : float, optional
-        Points per µm² of the region's face; of a Gaussian at its centre.
+        Lines per µm² of the region's face; of a Gaussian at its centre.
     length_per_volume : float, optional
         Length of line inside the region over its volume, in µm/µm³ (10¹² m/m³): lines are drawn
         until their lengths add up to this, to the nearest line.
     character_deg : float or sequence of float, optional
-        ψ of all lines, or values to choose from with equal chance; uniform in [0, 180) unless
+        ψ of all lines, or values to choose from with equal shares; uniform in [0, 180) unless
         given. ψ turns the line from pure edge (0) to pure screw (90) about the plane normal
         (docs/explanation/physics.md, D2).
     excess : float
         (n₊ − n₋)/n, from −1 to 1, for the numbers of lines with the systems' own and with the
         reversed Burgers vectors; met to the nearest line.
     minimum_distance : float
-        Least distance between the points, in µm.
+        Least distance between the points by which lines are drawn, in µm: one inside the region
+        for each line.
     core_radius : float
         As of a :class:`~weakbeam.defects.lines.StraightLine`.
+    stream : int
+        Number of the population among several of one seed, which share no random number.
 
     Returns
     -------
@@ -192,7 +197,15 @@ def draw_population(
         raise ValueError(f"excess {excess} is not between -1 and 1")
     if not 0.0 <= minimum_distance < np.inf:
         raise ValueError(f"minimum_distance {minimum_distance} is negative or not finite")
-    draws = _Draws(seed, region, tuple(systems), _characters(character_deg), minimum_distance)
+    draws = _Draws(
+        seed,
+        stream,
+        region,
+        tuple(systems),
+        _characters(character_deg),
+        minimum_distance,
+        by_length=length_per_volume is not None,
+    )
     if length_per_volume is not None:
         number = draws.number_of_length(length_per_volume)
     else:
@@ -208,39 +221,70 @@ def draw_population(
 
 @dataclass(frozen=True)
 class _Draws:
-    """Endless sequences of points, systems and characters; each asks for the first so many."""
+    """Endless sequences of lines; each asks for the first so many.
+
+    Places, systems, characters and signs have streams of their own, whose numbers are taken in one
+    order whatever the size of the blocks. A line that comes too close to others, or is too rare, is
+    left out with all that it is.
+    """
 
     seed: int
+    population: int
     region: Region
     systems: tuple[GlideSystem, ...]
     characters: Floats | None
     distance: float
+    by_length: bool
 
     def stream(self, number: int) -> np.random.Generator:
-        """One of four independent streams, from its start."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed).spawn(4)[number])
+        """One of five independent streams, from its start."""
+        key = (self.population, number) if self.population else (number,)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def first(self, number: int) -> tuple[Floats, Ints, Floats, Floats]:
         """Points, indices of systems, characters and directions of the first `number` lines."""
-        if self.distance > 0.0:
-            local = self._apart(number)
-        else:
-            local = self.region.local(self.stream(0).random((number, 3)))
         weights = np.array([s.weight for s in self.systems], dtype=np.float64)
         if not weights.sum() > 0.0:
             raise ValueError("systems needs at least one glide system with a weight above 0")
         shares = np.cumsum(weights) / weights.sum()
-        system = np.searchsorted(shares, self.stream(1).random(number), side="right")
-        turns = self.stream(2).random(number)
-        if self.characters is None:
-            psi = 180.0 * turns
-        else:
-            psi = self.characters[(turns * self.characters.size).astype(np.int64)]
+        places, systems, turns, chances = (self.stream(k) for k in (0, 1, 2, 4))
         b = unit([s.burgers_vector for s in self.systems])
         edge = np.cross(b, [s.normal for s in self.systems])
-        angle = np.radians(psi)[:, None]
-        directions = np.cos(angle) * edge[system] + np.sin(angle) * b[system]
-        return self.region.positions(local), system, psi, directions
+        room = _Room(self.region, self.distance, number)
+        largest = self._largest_shadow(edge[weights > 0.0], b[weights > 0.0])
+        system = np.empty(number, np.int64)
+        psi, directions = np.empty(number), np.empty((number, 3))
+        while room.placed < number:
+            drawn = np.searchsorted(shares, systems.random(number), side="right")
+            turn = turns.random(number)
+            if self.characters is None:
+                angle = 180.0 * turn
+            else:
+                angle = self.characters[(turn * self.characters.size).astype(np.int64)]
+            radians = np.radians(angle)[:, None]
+            lines = np.cos(radians) * edge[drawn] + np.sin(radians) * b[drawn]
+            uniform = places.random((number, 3))
+            if self.by_length:
+                # Of a direction in which the region is small fewer lines meet it.
+                meets = chances.random(number) * largest < self.region.shadows(lines)
+                drawn, angle = drawn[meets], angle[meets]
+                lines, uniform = lines[meets], uniform[meets]
+            before = room.placed
+            chosen = room.add(self.region.local(uniform, lines))
+            new = slice(before, room.placed)
+            system[new], psi[new], directions[new] = drawn[chosen], angle[chosen], lines[chosen]
+        return self.region.positions(room.points), system, psi, directions
+
+    def _largest_shadow(self, edge: Floats, b: Floats) -> float:
+        """An area that the region has along no direction that is drawn."""
+        if not self.by_length:
+            return 0.0
+        if self.characters is None:
+            # That along cosψ e + sinψ b is no more than |cosψ| times that along e, and so on.
+            return float(np.hypot(self.region.shadows(edge), self.region.shadows(b)).max())
+        angles = np.radians(self.characters)[:, None, None]
+        lines = np.cos(angles) * edge + np.sin(angles) * b
+        return float(self.region.shadows(lines.reshape(-1, 3)).max()) * (1.0 + 1e-12)
 
     def number_of_length(self, length_per_volume: float) -> int:
         """How many lines bring their length per volume closest to what is wanted."""
@@ -261,29 +305,67 @@ class _Draws:
             guess = number * length_per_volume / max(float(density[-1]), 1e-12 * length_per_volume)
             number = _checked(max(min(1.1 * guess, 4.0 * MOST_LINES), number + 64))
 
-    def _apart(self, number: int) -> Floats:
-        """Coordinates of points that keep their distance: those too close are drawn again."""
-        low, high = self.region.spread
-        size = high - low
+
+class _Room:
+    """Places in a region that keep a distance from each other.
+
+    Parameters
+    ----------
+    region : Region
+        Where they are.
+    distance : float
+        Least distance (µm); 0 for none.
+    number : int
+        How many there is to be room for.
+    """
+
+    def __init__(self, region: Region, distance: float, number: int) -> None:
+        self.points = np.empty((number, 3))
+        self.placed = 0
+        self._tried = 0
+        self._distance = distance
+        self._low, high = region.spread
+        size = high - self._low
         # Cells of a grid, not smaller than the distance: only neighbours need to be looked at.
-        most = math.ceil(math.sqrt(number)) + 1
-        cells = np.clip(size // self.distance, 1, most).astype(np.int64)
-        stream = self.stream(0)
-        points = np.empty((number, 3))
-        heads = np.full(cells, -1)
-        links = np.full(number, -1)
-        placed = tried = 0
-        while placed < number:
-            if tried > _TRIES * number + 10_000:
-                raise ValueError(
-                    f"a minimum distance of {self.distance:g} um leaves room for about {placed} of "
-                    f"{number} lines only"
-                )
-            candidates = self.region.local(stream.random((number, 3)))
-            scale = cells / np.where(size > 0.0, size, 1.0)
-            placed = _place(candidates, self.distance**2, low, scale, points, heads, links, placed)
-            tried += number
-        return points
+        most = math.ceil(math.sqrt(number)) + 1 if distance > 0.0 else 1
+        cells = np.clip(size // (distance or np.inf), 1, most).astype(np.int64)
+        self._scale = cells / np.where(size > 0.0, size, 1.0)
+        self._heads = np.full(cells, -1)
+        self._links = np.full(number, -1)
+
+    def add(self, candidates: Floats) -> Ints:
+        """Take points (n, 3) one by one as long as there is room; the numbers of those taken.
+
+        Raises
+        ------
+        ValueError
+            If there is hardly any room left.
+        """
+        number, before = len(self.points), self.placed
+        if self._distance == 0.0:
+            chosen = np.arange(min(len(candidates), number - before))
+            self.placed += len(chosen)
+            self.points[before : self.placed] = candidates[chosen]
+            return chosen
+        if self._tried > _TRIES * number + 10_000:
+            raise ValueError(
+                f"a minimum distance of {self._distance:g} um leaves room for about {before} of "
+                f"{number} lines only"
+            )
+        chosen = np.empty(number, np.int64)
+        self.placed = _place(
+            candidates,
+            self._distance**2,
+            self._low,
+            self._scale,
+            self.points,
+            self._heads,
+            self._links,
+            before,
+            chosen,
+        )
+        self._tried += len(candidates)
+        return chosen[before : self.placed]
 
 
 def _characters(character_deg: float | Sequence[float] | None) -> Floats | None:
@@ -315,8 +397,11 @@ def _place(
     heads: Ints,
     links: Ints,
     placed: int,
+    chosen: Ints,
 ) -> int:
     """Add candidates one by one unless a point is too close; how many points there are then.
+
+    Which candidate became each point is written to `chosen`.
 
     The points of a cell form a chain: `heads` holds its last one, `links` what came before each.
     """
@@ -346,5 +431,6 @@ def _place(
             points[placed, 0], points[placed, 1], points[placed, 2] = x, y, z
             links[placed] = heads[cell[0], cell[1], cell[2]]
             heads[cell[0], cell[1], cell[2]] = placed
+            chosen[placed] = c
             placed += 1
     return placed

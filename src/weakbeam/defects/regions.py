@@ -1,4 +1,10 @@
-"""Where the dislocations of a population are placed: a box, a slab, or a Gaussian cloud."""
+"""Where the dislocations of a population are placed: a box, a slab, or a Gaussian cloud.
+
+Boxes and slabs are crossed by lines evenly: those of one direction are spread evenly over the plane
+across it, as far as they meet the region, so that all its places have as much line per volume.
+Lines through evenly spread points would not do: the longer a line is inside, the more points it
+would have, which crowds the middle and leaves the corners empty (Kendall & Moran 1963).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,9 @@ from weakbeam.crystal.lattice import unit
 from weakbeam.defects.lines import axes_across
 from weakbeam.defects.vectors import three_numbers
 
+_THINNEST = 1e-9
+"""Thickness of a flat region relative to its width, as lines that run along it see it."""
+
 
 class Region(Protocol):
     """A place with a face: what a population needs to know of it."""
@@ -24,11 +33,27 @@ class Region(Protocol):
     def spread(self) -> tuple[Floats, Floats]:
         """Lowest and highest coordinates (µm) that points can have in the region's frame."""
 
-    def local(self, uniform: Floats) -> Floats:
-        """Coordinates (n, 3) in the region's frame of points drawn by uniform numbers (n, 3)."""
+    def local(self, uniform: Floats, lines: Floats) -> Floats:
+        """Points of random lines in the region's frame.
+
+        Parameters
+        ----------
+        uniform : (n, 3) ndarray
+            Uniform random numbers, three for each line.
+        lines : (n, 3) ndarray
+            Directions in the sample frame, unit vectors.
+
+        Returns
+        -------
+        (n, 3) ndarray
+            A point of each line inside the region, in µm.
+        """
 
     def positions(self, local: Floats) -> Floats:
         """Points (n, 3) of given coordinates, in µm."""
+
+    def shadows(self, lines: Floats) -> Floats:
+        """Areas (n,) in µm² of the region as it is seen along lines."""
 
     def chords(self, positions: Floats, lines: Floats) -> Floats:
         """Lengths (n,) in µm of lines inside the region."""
@@ -73,13 +98,17 @@ class Box:
         """The corners."""
         return self.low, self.high
 
-    def local(self, uniform: Floats) -> Floats:
-        """Points spread evenly over the box."""
-        return np.asarray(self.low + (self.high - self.low) * uniform)
+    def local(self, uniform: Floats, lines: Floats) -> Floats:
+        """Points of lines that are spread evenly across their directions."""
+        return points_of_even_lines(uniform, lines, self.low, self.high)
 
     def positions(self, local: Floats) -> Floats:
         """Return the points themselves: the box has the frame of the sample."""
         return local
+
+    def shadows(self, lines: Floats) -> Floats:
+        """Areas (µm²) of the box as it is seen along lines."""
+        return np.asarray(_shadows(lines, self.high - self.low).sum(axis=1))
 
     def chords(self, positions: Floats, lines: Floats) -> Floats:
         """Lengths (µm) of lines inside the box."""
@@ -132,13 +161,18 @@ class Slab:
         half = 0.5 * np.array([self.width, self.width, self.depth])
         return -half, half
 
-    def local(self, uniform: Floats) -> Floats:
-        """Points spread evenly over the plate."""
-        return np.asarray((uniform - 0.5) * [self.width, self.width, self.depth])
+    def local(self, uniform: Floats, lines: Floats) -> Floats:
+        """Points of lines that are spread evenly across their directions."""
+        return points_of_even_lines(uniform, lines @ _frame(self.normal).T, *self.spread)
 
     def positions(self, local: Floats) -> Floats:
         """From the plate's frame to that of the sample."""
         return np.asarray(self.centre + local @ _frame(self.normal))
+
+    def shadows(self, lines: Floats) -> Floats:
+        """Areas (µm²) of the plate as it is seen along lines."""
+        low, high = self.spread
+        return np.asarray(_shadows(lines @ _frame(self.normal).T, high - low).sum(axis=1))
 
     def chords(self, positions: Floats, lines: Floats) -> Floats:
         """Lengths (µm) of lines inside the plate."""
@@ -193,8 +227,8 @@ class Gaussian:
         half = np.array([9.0 * self.sigma, 9.0 * self.sigma, 0.5 * self.depth])
         return -half, half
 
-    def local(self, uniform: Floats) -> Floats:
-        """Points after Box and Muller (1958)."""
+    def local(self, uniform: Floats, lines: Floats) -> Floats:
+        """Points after Box and Muller (1958), whatever the directions."""
         radius = self.sigma * np.sqrt(-2.0 * np.log1p(-uniform[:, 0]))
         angle = 2.0 * np.pi * uniform[:, 1]
         height = self.depth * (uniform[:, 2] - 0.5)
@@ -203,6 +237,10 @@ class Gaussian:
     def positions(self, local: Floats) -> Floats:
         """From the cloud's frame to that of the sample."""
         return np.asarray(self.centre + local @ _frame(self.normal))
+
+    def shadows(self, lines: Floats) -> Floats:
+        """Refuse, as `chords` does."""
+        return self.chords(lines, lines)
 
     def chords(self, positions: Floats, lines: Floats) -> Floats:
         """Refuse: a cloud has no surface.
@@ -219,6 +257,49 @@ def _frame(normal: Floats) -> Floats:
     """Rows: two unit vectors across the normal, and the normal; the axes for a normal along z."""
     x, y = axes_across(np.eye(3)[0 if abs(normal[0]) < 0.9 else 1], normal)
     return np.stack([x, y, normal])
+
+
+def points_of_even_lines(uniform: Floats, lines: Floats, low: Floats, high: Floats) -> Floats:
+    """Points of lines that cross a box along the axes evenly.
+
+    A line enters through one of three faces. Of lines that are spread evenly over the plane across
+    them each face lets in as many as it has area across the line; where they enter a face, and
+    where along the line the point lies, is even as well.
+
+    Parameters
+    ----------
+    uniform : (n, 3) ndarray
+        Uniform random numbers from 0 to 1: of where the line enters, and of the point along it.
+    lines : (n, 3) ndarray
+        Unit vectors.
+    low, high : (3,) ndarray
+        Corners of the box. A flat one is a sheet, which lines along it enter through its edges.
+
+    Returns
+    -------
+    (n, 3) ndarray
+        In the box.
+    """
+    shares = _shadows(lines, high - low)
+    ends = np.cumsum(shares, axis=1)
+    mark = uniform[:, 0] * ends[:, 2]
+    face = np.sum(mark[:, None] >= ends[:, :2], axis=1)
+    row = np.arange(len(lines))
+    within = 1.0 - (ends[row, face] - mark) / shares[row, face]
+    fraction = np.empty_like(lines)
+    fraction[row, face] = lines[row, face] < 0.0
+    fraction[row, (face + 1) % 3] = within
+    fraction[row, (face + 2) % 3] = uniform[:, 1]
+    entry = low + (high - low) * fraction
+    _, leave = ends_inside(entry, lines, low, high)
+    along = (uniform[:, 2] * leave)[:, None] * lines
+    return np.asarray(np.clip(entry + along, low, high))
+
+
+def _shadows(lines: Floats, size: Floats) -> Floats:
+    """Areas of a box's faces across x, y and z as they are seen along lines, (n, 3)."""
+    solid = np.maximum(size, _THINNEST * size.max())
+    return np.asarray(np.abs(lines) * (np.prod(solid) / solid))
 
 
 def ends_inside(

@@ -106,7 +106,7 @@ class Wall(DefectTable, LineOfDislocation):
 
 
 class RandomDislocations(DefectTable):
-    """Straight dislocations through random points."""
+    """Straight dislocations at random places."""
 
     exclusive = (("count", "lines_per_um2", "density_per_m2"), ("angle_deg", "character_deg"))
     own_keys: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -115,12 +115,12 @@ class RandomDislocations(DefectTable):
         "box": ("size_um",),
     }
 
-    kind: Literal["random"] = Field("random", description="straight lines through random points")
+    kind: Literal["random"] = Field("random", description="straight lines at random places")
     count: Annotated[WholeNumber, integer(1, MOST_LINES)] | None = Field(
         None, description="how many", examples=[100]
     )
     lines_per_um2: Density | None = Field(
-        None, description="instead of count: points per area of the region's face"
+        None, description="instead of count: lines per area of the region's face"
     )
     density_per_m2: Annotated[StrictFloat, number(1, 1e20)] | None = Field(
         None, description="instead of count: length of line per volume, m/m3; not for a gaussian"
@@ -150,7 +150,7 @@ class RandomDislocations(DefectTable):
         (0.0, 0.0, 0.0), description="centre of the region in the sample frame"
     )
     minimum_distance_um: Annotated[StrictFloat, number(0, 1e4)] = Field(
-        0.0, description="least distance between the points"
+        0.0, description="least distance between the points by which lines are drawn"
     )
     slip_families: (
         Annotated[tuple[StrictStr, ...], Allowed("a list of names, at least one", bool)] | None
@@ -158,7 +158,8 @@ class RandomDislocations(DefectTable):
         None, description="default: all slip systems of the crystal", examples=[("{111}<110>",)]
     )
     weights: Annotated[tuple[StrictFloat, ...], numbers(0, 1e9)] | None = Field(
-        None, description="how often each slip system is drawn; default: all alike"
+        None,
+        description="how often each slip system is drawn; default: all alike",
     )
     angle_deg: Angle | Angles | None = Field(
         None,
@@ -172,7 +173,8 @@ class RandomDislocations(DefectTable):
         0.0, description="excess of one sign: (n+ - n-) / n"
     )
     seed: Annotated[StrictInt, integer(0, 2**63 - 1)] = Field(
-        0, description="the same seed draws the same dislocations"
+        0,
+        description="same seed, same dislocations; tables that share one differ",
     )
 
     @model_validator(mode="after")

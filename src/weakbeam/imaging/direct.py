@@ -11,6 +11,7 @@ from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.defects.field import DisplacementGradientField, evaluate
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.geometry import DiffractionGeometry, diffraction_vector_change
+from weakbeam.diffraction.turned import AT_BRAGG, motor_shifts
 from weakbeam.imaging.rays import RayGrid
 
 
@@ -59,14 +60,14 @@ def direct_images(
     acceptance : AcceptanceDensity
         The instrument.
     settings : (n, 3) array_like
-        φ, χ, 2θ offsets in rad.
+        φ, χ, 2θ offsets in rad, small ones.
 
     Returns
     -------
     (n, rows, columns) ndarray
         Intensity relative to the perfect crystal at its Bragg setting.
     """
-    shifts = np.asarray(settings, dtype=np.float64) @ geometry.motor_vectors
+    shifts = np.add(*motor_shifts(geometry, AT_BRAGG, settings))
     return shifted_images(q_imaging, rays, acceptance, shifts)
 
 

@@ -7,7 +7,7 @@ All points that one pixel sees lie along the diffracted beam. Around the pixel's
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class RayGrid:
     lift : float
         Height (µm) by which the sample is raised above the beam's centre.
     downwards : bool
-        Whether larger 2θ is lower on a camera that stands upright: the diffracted beam goes down.
+        Whether the diffracted beam goes down.
     """
 
     rows: int
@@ -133,6 +133,17 @@ class RayGrid:
         shares = np.linalg.lstsq(edges, direction, rcond=None)[0]
         return 1.0 / float(np.abs(shares).max())
 
+    def turned(self, rotation: Floats) -> RayGrid:
+        """Return the same rays in a sample that is turned: their directions d are ``rotation @ d``.
+
+        Parameters
+        ----------
+        rotation : (3, 3) ndarray
+            In the sample frame.
+        """
+        names = ("row_step", "column_step", "along_ray", "height_axis")
+        return replace(self, **{name: rotation @ getattr(self, name) for name in names})
+
     @property
     def on_camera(self) -> bool:
         """Whether `row_positions` are those on the camera: the scattering plane leans.
@@ -143,16 +154,29 @@ class RayGrid:
         return across > 1e-9 * float(np.linalg.norm(self.row_step) * self.pixel)
 
     @property
+    def _forwards(self) -> Floats:
+        """The way of the incident beam, x of the laboratory, of some length."""
+        level = self.along_ray - (self.along_ray @ self.height_axis) * self.height_axis
+        # Per height: upstream where the beam goes down. Sideways parts fall out below.
+        return np.asarray(-level if self.downwards else level)
+
+    @property
+    def against_two_theta(self) -> bool:
+        """Whether 2θ falls from row to row, as on an upright camera below a beam that goes down."""
+        return bool(self.row_step @ self._forwards > 0.0)
+
+    @property
     def row_positions(self) -> Floats:
         """Where each row looks (µm).
 
         In a vertical scattering plane the coordinate along the beam of the point that it sees at
-        height 0, which decreases with 2θ; else the coordinate along 2θ on the camera.
+        height 0, which decreases with 2θ; else the coordinate along the columns of the camera.
         """
         rows = np.arange(self.rows) - (self.rows - 1) / 2.0
         if self.on_camera:
             return np.asarray(rows * self.pixel)
-        return np.asarray(-rows * float(np.linalg.norm(self.row_step)))
+        step = float(np.linalg.norm(self.row_step))
+        return np.asarray(rows * (step if self.against_two_theta else -step))
 
     @property
     def column_positions(self) -> Floats:
@@ -160,17 +184,16 @@ class RayGrid:
         columns = (np.arange(self.columns) - (self.columns - 1) / 2.0) * self.pixel
         if self.on_camera:
             return np.asarray(columns)
-        # Rows run against the beam, so that y = z × x is their step times z. Those of a normal
-        # camera below a beam that goes down run along -y.
-        along_y = float(self.column_step @ np.cross(self.row_step, self.height_axis))
+        # Those of a normal camera below a beam that goes down run along -y.
+        along_y = float(self.column_step @ np.cross(self.height_axis, self._forwards))
         return np.asarray(math.copysign(1.0, along_y) * columns)
 
     @property
     def axis_labels(self) -> tuple[str, str]:
         """What the two coordinates are."""
         if self.on_camera:
-            down = ", downwards" if self.downwards else ""
-            return f"along 2θ on the camera{down} (µm)", "across, on the camera (µm)"
+            way = "against" if self.against_two_theta else "along"
+            return f"{way} 2θ on the camera (µm)", "across, on the camera (µm)"
         return "x, along the beam (µm)", "y (µm)"
 
 
@@ -195,7 +218,7 @@ def ray_grid(
     geometry : DiffractionGeometry
         The reflection.
     shape : (int, int)
-        Rows along 2θ, columns along y.
+        Rows and columns.
     pixel : float
         Pixel size in the object plane (µm).
     depths, weights : (n,) ndarray
@@ -220,9 +243,11 @@ def ray_grid(
 
     Notes
     -----
-    Rows follow increasing 2θ and so run against the beam (docs/explanation/physics.md, B4, E1 and
-    E2). A point at height 0 is seen at :math:`(r\cdot\hat e_{2\theta}, r\cdot\hat e_{roll})` on
-    a normal camera, and on a vertical one at :math:`(-x k_z/k_x, y - x k_y/k_x)`.
+    Row and column of a point at height 0 follow :math:`(r\cdot\hat e_{2\theta},
+    r\cdot\hat e_{roll})` on a normal camera, which turns with η, and on a vertical one
+    :math:`(-x k_z/k_x, y - x k_y/k_x)`: upwards and along y. So rows follow increasing 2θ and run
+    against the beam, but on a vertical camera below a beam that goes down (docs/explanation/
+    physics.md, B4, E1 and E2).
     """
     k = geometry.k_out_lab
     if abs(k[2]) < LEAST_SLOPE:
@@ -231,9 +256,7 @@ def ray_grid(
             f"{math.degrees(math.asin(k[2])):.2g} deg): every pixel would look along the whole beam"
         )
     if plane == "vertical":
-        # Whoever moves up on the camera follows 2θ, unless the diffracted beam goes down.
-        up = math.copysign(pixel, k[2])
-        row = np.array([-up * k[0] / k[2], -up * k[1] / k[2], 0.0])
+        row = np.array([-pixel * k[0] / k[2], -pixel * k[1] / k[2], 0.0])
         column = np.array([0.0, pixel, 0.0])
     elif plane == "normal":
         _, roll, two_theta = geometry.lab_from_imaging.T
@@ -255,5 +278,5 @@ def ray_grid(
         weights=weights,
         oversampling=oversampling,
         lift=lift,
-        downwards=plane == "vertical" and bool(k[2] < 0.0),
+        downwards=bool(k[2] < 0.0),
     )

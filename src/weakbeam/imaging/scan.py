@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.diffraction.geometry import DiffractionGeometry
+from weakbeam.diffraction.turned import Reference, motor_shifts, nearest_references
 
 SCAN_ORDER = ("z", "two_theta", "chi", "phi")
 """Axes of a scan from the slowest to the fastest."""
@@ -20,12 +21,15 @@ SCAN_ORDER = ("z", "two_theta", "chi", "phi")
 
 @dataclass(frozen=True)
 class Layer:
-    """Frames at one height of the sample, as a grid of two kinds of settings.
+    """Frames at one height of the sample, about one setting, as a grid of two kinds of settings.
 
     Parameters
     ----------
     z : float
         Height of the sample (µm).
+    reference : tuple of 3 float
+        φ, χ and 2θ (rad) from the Bragg setting about which the shifts are; engines are turned to
+        it.
     rock_shifts : (n, 3) ndarray
         Shift of q for each setting of φ and 2θ.
     roll_shifts : (m, 3) ndarray
@@ -36,14 +40,22 @@ class Layer:
         φ (its own position) and 2θ (rad) of each setting.
     roll_settings : (m,) ndarray
         χ (rad) of each setting.
+    height : int
+        Which height it is of those of the scan.
+    rock_places, roll_places : (n,) and (m,) ndarray of int
+        Which settings they are of all those of the scan at one height.
     """
 
     z: float
+    reference: Reference
     rock_shifts: Floats
     roll_shifts: Floats
     frames: Ints
     rock_settings: Floats
     roll_settings: Floats
+    height: int
+    rock_places: Ints
+    roll_places: Ints
 
 
 @dataclass(frozen=True)
@@ -112,27 +124,49 @@ class DetectorScan:
         return grid[self.places]
 
     def layers(self, geometry: DiffractionGeometry) -> Iterator[Layer]:
-        """The scan as grids that the engine can factorise, one for each height of the sample.
+        """The scan as grids that the engine can factorise.
+
+        There is one for each height of the sample, and more where motors move far.
 
         Parameters
         ----------
         geometry : DiffractionGeometry
             The reflection, for what the motors do.
         """
-        per_phi, per_chi, per_arm = geometry.motor_vectors
         order = _frame_numbers(self)
         phi, chi, arm = (self.positions[motor] for motor in ("phi", "chi", "two_theta"))
         rock = np.array(list(product(arm, phi)))[:, ::-1]
+        turned = np.column_stack([rock[:, 0] + self.phi_per_two_theta * rock[:, 1], rock[:, 1]])
+        roll_parts = list(_parts(nearest_references(chi)[:, None]))
+        rock_parts = list(_parts(nearest_references(turned)))
         for k, z in enumerate(self.positions["z"]):
-            yield Layer(
-                z=float(z),
-                rock_shifts=rock[:, :1] * per_phi
-                + rock[:, 1:] * (per_arm + self.phi_per_two_theta * per_phi),
-                roll_shifts=chi[:, None] * per_chi,
-                frames=order[k].transpose(1, 0, 2).reshape(len(chi), len(rock)),
-                rock_settings=rock,
-                roll_settings=chi,
-            )
+            frames = order[k].transpose(1, 0, 2).reshape(len(chi), len(rock))
+            for ((at_chi,), rolls), ((at_phi, at_arm), rocks) in product(roll_parts, rock_parts):
+                reference = (at_phi, at_chi, at_arm)
+                on_rock = np.zeros((len(rocks), 3))
+                on_rock[:, [0, 2]], on_rock[:, 1] = turned[rocks], at_chi
+                on_roll = np.tile(reference, (len(rolls), 1))
+                on_roll[:, 1] = chi[rolls]
+                rock_shifts, _ = motor_shifts(geometry, reference, on_rock)
+                _, roll_shifts = motor_shifts(geometry, reference, on_roll)
+                yield Layer(
+                    z=float(z),
+                    reference=reference,
+                    rock_shifts=rock_shifts,
+                    roll_shifts=roll_shifts,
+                    frames=frames[np.ix_(rolls, rocks)],
+                    rock_settings=rock[rocks],
+                    roll_settings=chi[rolls],
+                    height=k,
+                    rock_places=rocks,
+                    roll_places=rolls,
+                )
+
+
+def _parts(references: Floats) -> Iterator[tuple[list[float], Ints]]:
+    """Each reference (n, motors) that there is, in the order of the scan, and where it stands."""
+    for reference in dict.fromkeys(map(tuple, references.tolist())):
+        yield list(reference), np.flatnonzero((references == reference).all(axis=1))
 
 
 def detector_scans(

@@ -8,6 +8,7 @@ what an aperture lets pass whose transmission is one; a round aperture takes a f
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,25 +20,21 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
 from weakbeam.instrument.optics import Optics
-from weakbeam.instrument.stops import (
-    AXES,
-    AbsorbingWire,
-    CentralBlock,
-    KnifeBlade,
-    RoundOpening,
-    SquareOpening,
-    Stop,
-)
+from weakbeam.instrument.pupil import passing_reach, pupil
 
 REACH = 4.0
 """Standard deviations after which a Gaussian counts as over."""
 
-_NODES = 513
 _SAMPLES = 340
-_MOST_WAVES = 20.0
 _MOST_PIXELS = 48
+_MOST_WAVES = 20.0
 _KEPT = 0.999
-_LEAST_TERM = 1e-3
+_LEAST_TERM = 1e-4
+_MATCHED = math.pi / 2.0
+"""Frequency (rad per pixel) that the weights let pass as the lens does: of 4 pixels."""
+
+_UNRESOLVED = 1e-3
+"""How much more of it may pass where the pixels count as resolving the intensity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,18 +86,44 @@ class PointSpread:
 
 
 def gaussian_spread(sigma: float) -> PointSpread:
-    """Gaussian point spread function, taken at the centres of the pixels.
+    """Gaussian point spread function, for images whose pixels are averages.
 
     Parameters
     ----------
     sigma : float
         Standard deviation (pixels).
+
+    Notes
+    -----
+    The weights have the variance of the Gaussian, and its shape: they are values at the centres of
+    the pixels, of a Gaussian a little wider where σ is less than a pixel. Averages over pixels are
+    blurred already by the pixel, so that light is not to be spread over pixels again; and values of
+    the Gaussian itself, which falls between the centres, have too small a variance
+    (docs/explanation/physics.md, B4).
     """
-    reach = math.ceil(REACH * sigma)
-    x = np.arange(-reach, reach + 1)
-    values = np.exp(-0.5 * (x / sigma) ** 2)
+    x = np.arange(-math.ceil(REACH * sigma), math.ceil(REACH * sigma) + 1)
+    values = np.exp(-0.5 * (x / _width_of_values(sigma)) ** 2)
     factor = (values / values.sum())[None]
     return PointSpread(factor, factor)
+
+
+def _width_of_values(sigma: float) -> float:
+    """Width of the Gaussian whose values at whole numbers have the variance σ²."""
+    squares = np.arange(1.0, 12.0 * sigma + 8.0) ** 2
+
+    def variance(width: float) -> float:
+        values = np.exp(-0.5 * squares / width**2)
+        return float(2.0 * values @ squares / (1.0 + 2.0 * values.sum()))
+
+    return _root(lambda width: variance(width) - sigma**2, 0.5 * sigma, sigma + 0.5)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where an increasing function passes zero."""
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if function(middle) > 0.0 else (middle, high)
+    return high
 
 
 def lens_spread(optics: Optics, wavelength: float, steps: Floats) -> PointSpread:
@@ -119,7 +142,7 @@ def lens_spread(optics: Optics, wavelength: float, steps: Floats) -> PointSpread
     Returns
     -------
     PointSpread
-        The light of a point in the middle of a pixel on this and the pixels around it.
+        For images whose pixels are averages.
 
     Raises
     ------
@@ -132,27 +155,62 @@ def lens_spread(optics: Optics, wavelength: float, steps: Floats) -> PointSpread
     root of the transmission at the angles α = (δ, ξ). A square aperture of half width α gives a
     full width at half maximum of 0.44 λ/α, and a Gaussian acceptance of standard deviation σ a
     Gaussian image with the standard deviation λ/(4πσ); it is not resolved where it takes less than
-    a fortieth of a pixel. Points are taken as independent sources
-    that fill the lens. Tails that hold a thousandth of the light are cut.
+    a fortieth of a pixel. Points are taken as independent sources that fill the lens. Tails that
+    hold a thousandth of the light are cut, or what lies beyond 48 pixels.
+
+    The weight of a pixel is the intensity about its centre, averaged with a Gaussian that is as
+    wide along each axis as makes variations of the image over 4 pixels fade as they do in the
+    lens: of no width where the pixels resolve the intensity (docs/explanation/physics.md, B4).
     """
-    reach = min(optics.aperture, math.sqrt(2.0) * REACH * optics.lens)
     matrix = np.asarray(steps, dtype=np.float64)
-    along = [np.linspace(-1.0, 1.0, _NODES) * reach * np.abs(matrix[:, k]).sum() for k in range(2)]
-    row, column = np.meshgrid(*along, indexing="ij")
-    delta, xi = np.tensordot(np.linalg.inv(matrix).T, np.stack([row, column]), axes=1)
-    amplitude = _amplitude(optics, delta, xi)
-    if not amplitude.any():
-        raise ValueError("the apertures and stops let nothing through")
-    waves_per_pixel = max(nodes[-1] for nodes in along) / wavelength
+    phases = 2.0 * math.pi / wavelength * matrix
+    waves_per_pixel = passing_reach(optics) * np.abs(matrix).sum(axis=0).max() / wavelength
     if waves_per_pixel > _MOST_WAVES:
         return PointSpread(np.ones((1, 1)), np.ones((1, 1)))
     fine = 2 * math.ceil(max(3.0 * waves_per_pixel, 1.0)) + 1
-    size = 2 * min(_MOST_PIXELS, max(2, _SAMPLES // fine)) + 1
-    x = (np.arange(size * fine) - (size * fine - 1) / 2.0) / fine
-    waves = [np.exp(2j * np.pi / wavelength * np.outer(x, nodes)) for nodes in along]
-    intensity = np.abs(waves[0] @ amplitude @ waves[1].T) ** 2
-    pixels = intensity.reshape(size, fine, size, fine).sum(axis=(1, 3))
-    return _separated(_cut(pixels))
+    largest = min(_MOST_PIXELS, max(2, _SAMPLES // fine))
+    for half in sorted({min(6, largest), min(16, largest), largest}):
+        samples = (fine * (2 * half + 1)) // 2
+        x = np.arange(-samples, samples + 1) / fine
+        passing = pupil(optics, phases, half + 0.5)
+        intensity = passing.intensity(samples, 1.0 / fine)
+        # All of the light falls somewhere.
+        whole = passing.light * (2.0 * math.pi * fine) ** 2
+        if intensity.sum() >= _KEPT * whole:
+            break
+    weights = [_weights(intensity.sum(axis=1 - axis), x, half) for axis in (0, 1)]
+    return _separated(
+        _cut(weights[0] @ intensity @ weights[1].T, min(_KEPT * whole / intensity.sum(), 1.0))
+    )
+
+
+def _weights(line: Floats, x: Floats, half: int) -> Floats:
+    """How much each pixel takes of the intensity between and in pixels, (pixels, samples).
+
+    Parameters
+    ----------
+    line : (n,) ndarray
+        The intensity along the axis.
+    x : (n,) ndarray
+        Places of the samples (pixels).
+    half : int
+        Pixels on either side of the middle one.
+    """
+    places = np.arange(-half, half + 1)
+    wanted = float(line @ np.cos(_MATCHED * x) / line.sum())
+
+    def windows(width: float) -> Floats:
+        # The sample at the centre alone where the Gaussian falls between the samples.
+        distance = np.subtract.outer(places, x)
+        return np.asarray(np.exp(-0.5 * (distance / width) ** 2))
+
+    def excess(width: float) -> float:
+        weights = windows(width) @ line
+        return wanted - float(weights @ np.cos(_MATCHED * places) / weights.sum())
+
+    narrowest = 0.05 * (x[1] - x[0])
+    resolved = excess(narrowest) > -_UNRESOLVED
+    return windows(narrowest if resolved else _root(excess, narrowest, 1.0))
 
 
 def combined(first: PointSpread, second: PointSpread) -> PointSpread:
@@ -164,39 +222,12 @@ def combined(first: PointSpread, second: PointSpread) -> PointSpread:
     return PointSpread(products(first.rows, second.rows), products(first.columns, second.columns))
 
 
-def _amplitude(optics: Optics, delta: Floats, xi: Floats) -> Floats:
-    """Square root of the transmission of lens, aperture and stops."""
-    amplitude = np.exp(-(delta**2 + xi**2) / (4.0 * optics.lens**2))
-    amplitude *= (np.abs(delta) <= optics.aperture) & (np.abs(xi) <= optics.aperture)
-    for stop in optics.stops:
-        amplitude *= np.sqrt(_transmission(stop, delta, xi))
-    return amplitude
-
-
-def _transmission(stop: Stop, delta: Floats, xi: Floats) -> Floats:
-    match stop:
-        case SquareOpening():
-            passes = np.maximum(np.abs(delta), np.abs(xi)) < stop.half_width
-        case RoundOpening():
-            passes = np.hypot(delta, xi) < stop.radius
-        case CentralBlock():
-            passes = np.maximum(np.abs(delta), np.abs(xi)) >= stop.half_width
-        case KnifeBlade():
-            x = (delta, xi)[AXES.index(stop.axis)]
-            passes = x > stop.position if stop.side == "above" else x < stop.position
-        case AbsorbingWire():
-            x = ((delta, xi)[AXES.index(stop.axis)] - stop.position) / stop.radius
-            chord = np.sqrt(np.maximum(1.0 - x**2, 0.0))
-            return np.exp(-np.where(chord > 0.0, stop.optical_depth * np.maximum(chord, 1e-300), 0))
-    return passes.astype(np.float64)
-
-
-def _cut(pixels: Floats) -> Floats:
-    """The middle of a point spread function, as small as holds nearly all of it; its sum is 1."""
+def _cut(pixels: Floats, share: float) -> Floats:
+    """The middle of a point spread function, as small as holds a share of it; its sum is 1."""
     middle = len(pixels) // 2
     for n in range(middle + 1):
         part = pixels[middle - n : middle + n + 1, middle - n : middle + n + 1]
-        if part.sum() >= _KEPT * pixels.sum():
+        if part.sum() >= share * pixels.sum():
             break
     return np.asarray(part / part.sum())
 

@@ -59,7 +59,10 @@ class View:
     swapped : bool
         Whether the rows of the image follow y, on a camera turned by a quarter of a circle.
     downwards : bool
-        Whether larger 2θ is lower on the camera, as on a vertical one under a beam that goes down.
+        Whether x on the camera grows downwards, as files of earlier versions have it of a vertical
+        one below a beam that goes down.
+    against : bool
+        Whether x on the camera grows against 2θ, as on such a camera.
     unit : str
         Of the numbers of pixels: ``"pixel"`` or ``"µm"``.
     """
@@ -70,6 +73,7 @@ class View:
     on_camera: bool = False
     swapped: bool = False
     downwards: bool = False
+    against: bool = False
     unit: str = "pixel"
 
     @classmethod
@@ -106,6 +110,7 @@ class View:
             on_camera="camera" in x.long_name,
             swapped=swapped,
             downwards="downwards" in x.long_name,
+            against=x.long_name.startswith("against"),
         )
 
     @property
@@ -132,8 +137,8 @@ class View:
         if self.pixels:
             return f"column of the camera ({self.unit})", f"row of the camera ({self.unit})"
         if self.on_camera:
-            arrow = "← " if self.downwards else ""
-            return "across, on the camera (µm)", f"{arrow}along 2θ (µm)"
+            arrow, way = "← " if self.downwards else "", "against" if self.against else "along"
+            return "across, on the camera (µm)", f"{arrow}{way} 2θ (µm)"
         # Read from below, so that the arrow points down the page, the way of the beam.
         return "y (µm)", "← x, along the beam (µm)"
 

@@ -13,6 +13,7 @@ from weakbeam.assemble import Setup, assemble
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel, differences
+from weakbeam.diffraction.turned import perfect_q
 from weakbeam.errors import InputError
 from weakbeam.experiment import Acceptance
 from weakbeam.plot.drawing import Drawing
@@ -58,7 +59,7 @@ def acceptance_drawing(setup: Setup, setting: Floats) -> Drawing:
         "weakbeam.plot.acceptance.acceptance_figure",
         (rock, roll, two_theta, *projections),
         {
-            "perfect_crystal": np.asarray(setting) @ setup.geometry.motor_vectors,
+            "perfect_crystal": perfect_q(setup.geometry, setting),
             "without_stop": ours.open.projections(rock, roll, two_theta) if stopped else None,
             "note": f"the stop passes {_percent(setup.optics.throughput)}" if stopped else "",
         },

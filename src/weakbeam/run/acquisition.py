@@ -11,6 +11,7 @@ import numpy as np
 from weakbeam.analysis.profiles import curve_axes
 from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats
+from weakbeam.diffraction.turned import perfect_q
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.imaging.scan import DetectorScan
 
@@ -53,7 +54,7 @@ class Acquisition:
     @property
     def q_shifts(self) -> Floats:
         """q at which the perfect crystal stands in every frame, shape (frames, 3)."""
-        return self.angle_offsets @ self.setup.geometry.motor_vectors
+        return perfect_q(self.setup.geometry, self.angle_offsets)
 
     def stored_positions(self, motor: str) -> Floats:
         """Position of a motor at every frame as files have it: deg, mm for z; shape (frames,)."""

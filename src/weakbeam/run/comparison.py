@@ -240,8 +240,12 @@ def predictions(acquisition: Acquisition, mean_q: Floats) -> dict[str, dict[str,
 
 
 def _motions(acquisition: Acquisition, motors: Iterable[str]) -> Floats:
-    """Change of q by one radian of each motor, with whatever moves along with it: (motors, 3)."""
-    scan, shifts = acquisition.scan, acquisition.q_shifts
+    """Change of q by one radian of each motor, with whatever moves along with it: (motors, 3).
+
+    About the Bragg setting.
+    """
+    scan, offsets = acquisition.scan, acquisition.angle_offsets
+    shifts = offsets @ acquisition.setup.geometry.motor_vectors
     positions = np.stack([scan.motor_positions(motor) for motor in motors], axis=1)
     centered = positions - positions.mean(axis=0)
     vectors = np.linalg.lstsq(centered, shifts - shifts.mean(axis=0), rcond=None)[0]

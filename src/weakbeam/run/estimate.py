@@ -20,6 +20,7 @@ from weakbeam.assemble.setup import Setup
 from weakbeam.core.memory import physical_memory
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field_of import ONE_BY_ONE
+from weakbeam.diffraction.turned import perfect_q
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
@@ -207,7 +208,7 @@ def lit_share_of(setup: Setup) -> float:
         positions = setup.positions[motor]
         tried.append(positions[:: max(1, len(positions) // _POSITIONS_TRIED)])
     offsets = np.stack(np.meshgrid(*tried, indexing="ij"), axis=-1).reshape(-1, 3)
-    relative = setup.acceptance.relative(offsets @ setup.geometry.motor_vectors)
+    relative = setup.acceptance.relative(perfect_q(setup.geometry, offsets))
     return float(np.mean(relative > _LIT))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from weakbeam.analysis.moments import com_response
 from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.diffraction.turned import perfect_q
 from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.acquisition import Acquisition
@@ -33,7 +34,7 @@ def camera_frames(
     acquisition : Acquisition
         The reflection and its scan.
     engine_at : callable
-        Gives the engine for a height of the sample (µm).
+        Gives the engine for a height of the sample (µm) and a setting of the motors.
     index : int
         The scan's number in the file, which tells its camera noise from that of other scans.
     workers, progress
@@ -53,7 +54,7 @@ def camera_frames(
     for layer in scan.layers(setup.geometry):
         if not wanted[layer.frames].any():
             continue
-        engine = engine_at(layer.z)
+        engine = engine_at(layer.z, layer.reference)
 
         def is_wanted(i: slice, j: slice, frames: Ints = layer.frames) -> bool:
             return bool(wanted[frames[j, i]].any())
@@ -82,8 +83,7 @@ def perfect_intensity(setup: Setup, offsets: Floats) -> Floats:
     -------
     (n,) ndarray
     """
-    q = np.asarray(offsets) @ setup.geometry.motor_vectors
-    return setup.acceptance.relative(q)
+    return setup.acceptance.relative(perfect_q(setup.geometry, offsets))
 
 
 def predicted_centers(acquisition: Acquisition, mean_q: Floats) -> dict[str, Floats]:

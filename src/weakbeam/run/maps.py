@@ -24,6 +24,7 @@ from weakbeam.core.compiled import compiled
 from weakbeam.core.workers import worker_count
 from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.motors import ANGLES, MOTORS
+from weakbeam.imaging.scan import DetectorScan, Layer
 from weakbeam.io.bliss import entry_name
 from weakbeam.io.reading import read_frames
 from weakbeam.run.acquisition import Acquisition
@@ -63,7 +64,7 @@ def factor_sums(
     acquisition : Acquisition
         The reflection and its scan; the camera is taken as one that does not count.
     engine_at : callable
-        Gives the engine for a height of the sample (µm).
+        Gives the engine for a height of the sample (µm) and a setting of the motors.
     progress : callable, optional
         Called with the number of frames newly done, a float: batches count as they go on.
 
@@ -76,7 +77,7 @@ def factor_sums(
     axes = acquisition.curve_positions
     number = 1 + ORDERS * len(scan.moving) + sum(map(len, axes.values()))
     total = np.zeros((number, *setup.detector.readout.shape))
-    for height, layer in enumerate(scan.layers(setup.geometry)):
+    for layer in scan.layers(setup.geometry):
         phi, arm = layer.rock_settings.T
         at = {
             "phi": (phi + scan.phi_per_two_theta * arm, None),
@@ -84,21 +85,27 @@ def factor_sums(
             "chi": (None, layer.roll_settings),
             "z": (np.full(len(layer.rock_shifts), layer.z), None),
         }
-        rock, roll = ([weights] for weights in layer_weights(scan, height))
+        rock, roll = ([weights] for weights in _weights(scan, layer))
         for motor, order in product(scan.moving, range(1, ORDERS + 1)):
             on_rock, on_roll = at[motor]
             rock.append(rock[0] * (1.0 if on_rock is None else (on_rock - centres[motor]) ** order))
             roll.append(roll[0] * (1.0 if on_roll is None else (on_roll - centres[motor]) ** order))
         for motor, positions in axes.items():
             on_rock, on_roll = at[motor]
-            along_rock, along_roll = layer_weights(scan, height, motor)
+            along_rock, along_roll = _weights(scan, layer, motor)
             for x in positions:
                 rock.append(along_rock * (1.0 if on_rock is None else on_rock == x))
                 roll.append(along_roll * (1.0 if on_roll is None else on_roll == x))
-        total += engine_at(layer.z).moments(
+        total += engine_at(layer.z, layer.reference).moments(
             layer.rock_shifts, layer.roll_shifts, np.array(rock), np.array(roll), progress
         )
     return _as_sums(setup.detector.image(total), centres, axes)
+
+
+def _weights(scan: DetectorScan, layer: Layer, along: str | None = None) -> tuple[Floats, Floats]:
+    """Weights of the settings of φ and 2θ, and of χ, of a layer."""
+    rock, roll = layer_weights(scan, layer.height, along)
+    return rock[layer.rock_places], roll[layer.roll_places]
 
 
 class CountedSums:

@@ -71,7 +71,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Frames of one reflection at one height of the sample."""
+    """Frames of one reflection at one height of the sample, about one setting of the motors."""
 
     engine: ImagingEngine
     layer: Layer
@@ -145,7 +145,10 @@ class Renderer:
 
     def _arrange(self, known: Sequence[_Stage] | None) -> None:
         """List the conditions and what makes their frames; engines that are known serve again."""
-        engines = {(stage.reflection, stage.layer.z): stage.engine for stage in known or ()}
+        engines = {
+            (stage.reflection, stage.layer.z, stage.layer.reference): stage.engine
+            for stage in known or ()
+        }
         conditions: list[Condition] = []
         self._stages: list[_Stage] = []
         for number, setup in enumerate(self.setups):
@@ -153,8 +156,9 @@ class Renderer:
                 at = {m: scan.motor_positions(m) for m in ("phi", "chi", "two_theta", "z")}
                 for layer in scan.layers(setup.geometry):
                     tolerance = 1.0 if self._precise else _NOISY_TOLERANCE
-                    engine = engines.get((number, layer.z)) or setup.engine(
-                        layer.z, 1, perfect=True, tolerance=tolerance
+                    at_layer = number, layer.z, layer.reference
+                    engine = engines.get(at_layer) or setup.engine(
+                        layer.z, 1, perfect=True, tolerance=tolerance, reference=layer.reference
                     )
                     numbers = len(conditions) + np.asarray(layer.frames)
                     self._stages.append(_Stage(engine, layer, setup, number, numbers))
