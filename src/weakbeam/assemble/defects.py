@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.curved import place_loop, place_polyline
 from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
 from weakbeam.assemble.line_table import place_table
 from weakbeam.assemble.placed import (
@@ -28,9 +29,11 @@ from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.field_of import field_of, superposed
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation
 from weakbeam.experiment.populations import (
     Boundary,
@@ -51,6 +54,8 @@ PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]]
     StoredDislocations: place_stored,
     LineTable: place_table,
     Uniform: place_uniform,
+    Loop: place_loop,
+    Polyline: place_polyline,
 }
 """What places a table in the sample, by the table's class: the table, its key and the host."""
 
@@ -92,7 +97,7 @@ class Defects:
 
     @property
     def count(self) -> int:
-        """How many lines, walls and other fields are to be added up at a point."""
+        """How many lines, walls, segments and other fields are to be added up at a point."""
         return sum(sources.count for sources in self.sources)
 
     def turned(self, rotation: Floats) -> Defects:
@@ -122,7 +127,8 @@ class Defects:
             sources = [s for s in self.sources if s.medium == medium]
             lines = StraightLines.joined([s.lines for s in sources])
             walls = [wall for s in sources for wall in s.walls]
-            fields.append(field_of(lines, medium, walls, bounds, points, workers))
+            segments = Segments.joined([s.segments for s in sources])
+            fields.append(field_of(lines, medium, walls, bounds, points, workers, segments))
         return superposed([*fields, *(own for s in self.sources for own in s.fields)])
 
     @cached_property

@@ -14,6 +14,7 @@ from weakbeam.assemble.crystal import (
     plane_of,
     slip_systems_of,
 )
+from weakbeam.assemble.curved import PlacedSegments
 from weakbeam.assemble.dislocations import burgers_of, place_line
 from weakbeam.assemble.placed import Host, Placed, PlacedLines, PlacedWalls, is_unity
 from weakbeam.assemble.uniform import PlacedUniform
@@ -261,6 +262,8 @@ def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Place
             )
         if part.walls:
             placed.append(PlacedWalls(table.kind, part.walls, part.medium))
+        if len(part.segments):
+            placed.append(PlacedSegments(table.kind, part.segments, table.kind, part.medium))
     placed += [PlacedUniform(gradient, table.kind) for gradient in stored.gradients]
     turn = host.sample_from_crystal @ stored.sample_from_crystal.T
     return tuple(placed if is_unity(turn) else (defect.turned(turn) for defect in placed))

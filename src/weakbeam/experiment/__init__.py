@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from weakbeam.experiment.camera import Camera
 from weakbeam.experiment.crystal import Cell, Crystal
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.experiment import Compatibility, Experiment, Output
 from weakbeam.experiment.identify import Identify
@@ -56,8 +57,10 @@ __all__ = [
     "KnifeEdge",
     "Lens",
     "LineTable",
+    "Loop",
     "Objective",
     "Output",
+    "Polyline",
     "RandomDislocations",
     "Reflection",
     "RoundAperture",

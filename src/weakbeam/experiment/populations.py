@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
@@ -349,7 +350,9 @@ AllDefects = Annotated[
             | Boundary
             | StoredDislocations
             | LineTable
-            | Uniform,
+            | Uniform
+            | Loop
+            | Polyline,
             Field(discriminator="kind"),
         ],
         ...,

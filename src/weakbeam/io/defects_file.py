@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.io import guard
@@ -39,6 +40,8 @@ class StoredPart:
         Slip systems, as plane and direction.
     walls : tuple of DislocationWall
         Walls, those of boundaries included.
+    segments : Segments
+        Pieces of loops, bowed lines and networks.
     """
 
     medium: Medium
@@ -46,6 +49,7 @@ class StoredPart:
     system: Ints
     labels: tuple[str, ...]
     walls: tuple[DislocationWall, ...]
+    segments: Segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +143,17 @@ def _media(columns: Columns, which: Mask) -> tuple[list[Medium], Ints]:
 
 def _part(columns: Columns, medium: Medium, is_wall: Mask, belongs: Mask) -> StoredPart:
     """The rows that belong to a medium."""
-    labels, system = _systems(columns, belongs & ~is_wall)
+    # A half-line is a segment too, of infinite length; lines and walls have none.
+    is_piece = ~np.isnan(columns.get("length", np.full(len(belongs), np.nan)))
+    is_line = belongs & ~is_wall & ~is_piece
+    labels, system = _systems(columns, is_line)
     return StoredPart(
         medium,
-        _lines(columns, belongs & ~is_wall),
+        _lines(columns, is_line),
         system,
         labels,
         _walls(columns, belongs & is_wall),
+        _segments(columns, belongs & is_piece),
     )
 
 
@@ -155,6 +163,19 @@ def _lines(columns: Columns, which: Mask) -> StraightLines:
         columns["line"][which],
         columns["position"][which],
         columns["core_radius"][which],
+    )
+
+
+def _segments(columns: Columns, which: Mask) -> Segments:
+    if not which.any():
+        return Segments.joined([])
+    lines = _lines(columns, which)
+    return Segments(
+        lines.burgers_vectors,
+        lines.positions,
+        lines.lines,
+        columns["length"][which],
+        lines.core_radii,
     )
 
 

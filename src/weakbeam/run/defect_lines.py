@@ -46,10 +46,13 @@ def _line(parts: Sequence[Placed]) -> str:
     sources = [part.sources for part in parts]
     lines = StraightLines.joined([part.lines for part in sources])
     walls = StraightLines.of([wall.dislocation for part in sources for wall in part.walls])
+    pieces = StraightLines.joined([part.segments.lines for part in sources])
     words = [parts[0].kind]
-    for some, name in ((lines, "lines"), (walls, "walls")):
+    for some, name in ((lines, "lines"), (walls, "walls"), (pieces, "segments")):
         words += [f"{len(some)} {name}"] if len(some) > 1 else []
-    angles = np.unique(np.concatenate([lines.angles_deg, walls.angles_deg]).round(2))
+    angles = np.unique(
+        np.concatenate([some.angles_deg for some in (lines, walls, pieces)]).round(2)
+    )
     words += [f"b∧t {_words(angles)}"] if len(angles) else []
     for part in sources:
         words += [
