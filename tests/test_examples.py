@@ -25,6 +25,11 @@ def test_five_edges(tmp_path):
 
 
 @pytest.mark.slow
+def test_loops(tmp_path):
+    assert "4 curved dislocations" in output_of("loops.py", tmp_path / "loops.png")
+
+
+@pytest.mark.slow
 def test_maps_of_walls_follow_the_deformation(tmp_path):
     printed = output_of("wall_series.py", tmp_path / "walls.png")
     rows = re.findall(

@@ -9,10 +9,13 @@ import pytest
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Experiment
 
-PAGE = (Path(__file__).parents[2] / "docs/how-to/defects.md").read_text()
+FOLDER = Path(__file__).parents[2] / "docs/how-to"
+PAGE = (FOLDER / "defects.md").read_text()
 BLOCKS = [
     block
-    for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
+    for block in re.findall(
+        r"^```toml\n(.*?)^```$", PAGE + (FOLDER / "loops.md").read_text(), re.M | re.S
+    )
     if "[[defects]]" in block and '"stored"' not in block
 ]
 HEXAGONAL = {"crystal": {"material": "Mg", "x_axis": [1, 0, 0]}, "reflection": {"hkl": [0, 0, 2]}}
