@@ -10,6 +10,7 @@ from weakbeam.defects.anisotropic_wall import AnisotropicWalls
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
+from weakbeam.defects.many_segments import ManySegments
 from weakbeam.defects.segments import IsotropicSegments, Segments
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import DislocationWall, WallField
@@ -58,7 +59,11 @@ def field_of(
     if walls:
         fields.append(_rows(walls, medium))
     if segments is not None and len(segments):
-        fields.append(_pieces(segments, medium))
+        pieces = _pieces(segments, medium)
+        if len(segments) > ONE_BY_ONE and bounds is not None:
+            fields.append(ManySegments(pieces, bounds, FAR_FIELD_TOLERANCE, points, workers))
+        else:
+            fields.append(pieces)
     return superposed(fields)
 
 

@@ -164,6 +164,11 @@ class IsotropicSegments:
         self.medium = medium
         self.constants = constants(segments, medium)
 
+    @property
+    def lines(self) -> StraightLines:
+        """The infinite lines that they are pieces of."""
+        return self.segments.lines
+
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
         every = np.arange(len(self.segments))
