@@ -7,7 +7,7 @@ the kinds that there are. What a new one touches is listed in docs/explanation/a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -110,7 +110,8 @@ class Sources:
     @property
     def count(self) -> int:
         """How many lines, walls, segments and fields are to be added up at a point."""
-        return len(self.lines) + len(self.walls) + len(self.segments) + len(self.fields)
+        fields = sum(len(own) if isinstance(own, Sized) else 1 for own in self.fields)
+        return len(self.lines) + len(self.walls) + len(self.segments) + fields
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from weakbeam.experiment.instrument import (
     SquareAperture,
     Wire,
 )
+from weakbeam.experiment.network import Network
 from weakbeam.experiment.populations import (
     Boundary,
     BoundarySet,
@@ -58,6 +59,7 @@ __all__ = [
     "Lens",
     "LineTable",
     "Loop",
+    "Network",
     "Objective",
     "Output",
     "Polyline",

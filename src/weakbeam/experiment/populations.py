@@ -18,6 +18,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.experiment.network import Network
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.uniform import Uniform
 from weakbeam.experiment.values import (
@@ -352,7 +353,8 @@ AllDefects = Annotated[
             | LineTable
             | Uniform
             | Loop
-            | Polyline,
+            | Polyline
+            | Network,
             Field(discriminator="kind"),
         ],
         ...,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,28 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
+class RepeatedSegments:
+    """Segments of a box that repeats for ever.
+
+    Parameters
+    ----------
+    segments : Segments
+        Those of one box, in the sample frame of the first reflection.
+    periods : (3, 3) ndarray
+        Its edges, one a row (µm).
+    centre : (3,) ndarray
+        Its centre (µm).
+    images : int
+        Boxes on each side of it that are summed.
+    """
+
+    segments: Segments
+    periods: Floats
+    centre: Floats
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
 class StoredPart:
     """The stored defects that lie in one medium.
 
@@ -42,6 +64,8 @@ class StoredPart:
         Walls, those of boundaries included.
     segments : Segments
         Pieces of loops, bowed lines and networks.
+    repeated : tuple of RepeatedSegments
+        Networks that repeat.
     """
 
     medium: Medium
@@ -50,6 +74,7 @@ class StoredPart:
     labels: tuple[str, ...]
     walls: tuple[DislocationWall, ...]
     segments: Segments
+    repeated: tuple[RepeatedSegments, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +171,8 @@ def _part(columns: Columns, medium: Medium, is_wall: Mask, belongs: Mask) -> Sto
     # A half-line is a segment too, of infinite length; lines and walls have none.
     is_piece = ~np.isnan(columns.get("length", np.full(len(belongs), np.nan)))
     is_line = belongs & ~is_wall & ~is_piece
+    repeats = np.isfinite(columns.get("periods", np.full((len(belongs), 1, 1), np.nan)))
+    repeats = belongs & repeats.all(axis=(1, 2))
     labels, system = _systems(columns, is_line)
     return StoredPart(
         medium,
@@ -153,7 +180,8 @@ def _part(columns: Columns, medium: Medium, is_wall: Mask, belongs: Mask) -> Sto
         system,
         labels,
         _walls(columns, belongs & is_wall),
-        _segments(columns, belongs & is_piece),
+        _segments(columns, belongs & is_piece & ~repeats),
+        tuple(_repeated(columns, repeats)),
     )
 
 
@@ -164,6 +192,19 @@ def _lines(columns: Columns, which: Mask) -> StraightLines:
         columns["position"][which],
         columns["core_radius"][which],
     )
+
+
+def _repeated(columns: Columns, which: Mask) -> Iterator[RepeatedSegments]:
+    """Networks that repeat, each of which has a table of its own."""
+    for number in np.unique(columns["defect"][which]) if which.any() else ():
+        mine = which & (columns["defect"] == number)
+        first = int(np.flatnonzero(mine)[0])
+        yield RepeatedSegments(
+            _segments(columns, mine),
+            columns["periods"][first],
+            columns["box_centre"][first],
+            int(columns["images"][first]),
+        )
 
 
 def _segments(columns: Columns, which: Mask) -> Segments:

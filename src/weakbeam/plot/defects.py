@@ -203,7 +203,10 @@ def _by_character(
     names = [f"{labels[k]}  {named.get(a, f'b∧t = {a}°')}".strip() for k, a in pairs.T.tolist()]
     # Most are of one character: its lines are drawn through.
     different.sort(key=lambda a: -int((angle == a).sum()))
-    dashes = [_DASHES[different.index(a) % len(_DASHES)] for a in pairs[1].tolist()]
+    dashes = [
+        _dashes(k) if a == _ANY else _DASHES[different.index(a) % len(_DASHES)]
+        for k, a in pairs.T.tolist()
+    ]
     # The same angle again in other dashes where there are more slip systems than colours.
     return numbers.ravel(), names, [_color(k) for k in pairs[0].tolist()], dashes
 

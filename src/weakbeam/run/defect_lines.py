@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.assemble.defects import Defects
+from weakbeam.assemble.network import PlacedNetwork
 from weakbeam.assemble.placed import Placed
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import UniformGradient
@@ -54,6 +55,15 @@ def _line(parts: Sequence[Placed]) -> str:
         np.concatenate([some.angles_deg for some in (lines, walls, pieces)]).round(2)
     )
     words += [f"b∧t {_words(angles)}"] if len(angles) else []
+    for placed in parts:
+        if isinstance(placed, PlacedNetwork) and placed.cut is None:
+            network = placed.network
+            angles = np.unique(network.segments.lines.angles_deg.round(2))
+            words += [
+                f"{len(network.arms)} segments in a box that repeats",
+                f"{network.density:.3g} per m²",
+                f"b∧t {_words(angles)}",
+            ]
     for part in sources:
         words += [
             _deformation(field.gradient)
