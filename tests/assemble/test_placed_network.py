@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+import network_texts as texts
 import numpy as np
 import pytest
 
@@ -18,9 +18,6 @@ from weakbeam.experiment import Experiment, Loop, Network, StoredDislocations
 from weakbeam.run.defect_lines import defect_lines
 from weakbeam.run.defects_figure import defects_drawing
 from weakbeam.run.record import record
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "io/networks"))
-import network_texts as texts
 
 SHARED = Path(__file__).parents[3] / "shared"
 SETTINGS = [

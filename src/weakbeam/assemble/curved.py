@@ -46,7 +46,8 @@ class PlacedSegments:
 
     def turned(self, rotation: Floats) -> PlacedSegments:
         """The same segments in a sample that is turned."""
-        return replace(self, segments=self.segments.turned(rotation))
+        medium = self.medium.turned(rotation)
+        return replace(self, segments=self.segments.turned(rotation), medium=medium)
 
     def rows(self) -> dict[str, Column]:
         """A row for each segment."""
@@ -72,7 +73,7 @@ def place_loop(table: Loop, key: str, host: Host) -> tuple[PlacedSegments]:
     else:
         corners = _corners(table.points_um, table, host)
     placed = Segments.polygon(corners + table.position_um, *_burgers(table, key, host))
-    return (PlacedSegments(table.kind, placed, _label(table), host.crystal.medium),)
+    return (PlacedSegments(table.kind, placed, _label(table), host.medium),)
 
 
 def place_polyline(table: Polyline, key: str, host: Host) -> tuple[PlacedSegments]:
@@ -90,7 +91,7 @@ def place_polyline(table: Polyline, key: str, host: Host) -> tuple[PlacedSegment
     corners = _corners(table.points_um, table, host) + table.position_um
     shape = Segments.polygon if table.closed else Segments.polyline
     placed = shape(corners, *_burgers(table, key, host))
-    return (PlacedSegments(table.kind, placed, _label(table), host.crystal.medium),)
+    return (PlacedSegments(table.kind, placed, _label(table), host.medium),)
 
 
 def _burgers(table: Loop | Polyline, key: str, host: Host) -> tuple[Floats, float]:

@@ -96,7 +96,8 @@ class PlacedNetwork:
     def turned(self, rotation: Floats) -> PlacedNetwork:
         """The same network in a sample that is turned."""
         cut = None if self.cut is None else self.cut.turned(rotation)
-        return replace(self, network=self.network.turned(rotation), cut=cut)
+        medium = self.medium.turned(rotation)
+        return replace(self, network=self.network.turned(rotation), cut=cut, medium=medium)
 
     def rows(self) -> dict[str, Column]:
         """A row for each segment; of a network that repeats, for each arm, with its box."""
@@ -152,7 +153,7 @@ def place_network(table: described.Network, key: str, host: Host) -> tuple[Place
         raise InputError(
             f"{key}.ends", "straight", "a network that repeats has no ends; give images = 0"
         )
-    return (PlacedNetwork(table.kind, network, images, cut, names, of_name, host.crystal.medium),)
+    return (PlacedNetwork(table.kind, network, images, cut, names, of_name, host.medium),)
 
 
 def network_again(

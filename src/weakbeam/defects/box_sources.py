@@ -13,7 +13,7 @@ from numba.extending import overload
 
 from weakbeam.core.arrays import Complexes, Floats, Ints
 from weakbeam.core.compiled import compiled
-from weakbeam.defects import anisotropic, segments, straight
+from weakbeam.defects import anisotropic, anisotropic_segments, segments, straight
 
 
 class Lines(NamedTuple):
@@ -36,7 +36,18 @@ class Pieces(NamedTuple):
     nu: float
 
 
-Sources = Lines | Pieces
+class AnisotropicPieces(NamedTuple):
+    """The same in an anisotropic medium: see `weakbeam.defects.anisotropic_segments.constants`."""
+
+    places: Floats
+    tensors: Floats
+    table: Floats
+    pole: float
+    nodes: Floats
+    rules: Ints
+
+
+Sources = Lines | Pieces | AnisotropicPieces
 
 
 def add_sources(gradient: Floats, points: Floats, sources: Sources, chosen: Ints) -> None:
@@ -80,6 +91,23 @@ def _add_pieces(gradient: Floats, points: Floats, pieces: Pieces, chosen: Ints) 
 
 
 @compiled
+def _add_anisotropic(
+    gradient: Floats, points: Floats, pieces: AnisotropicPieces, chosen: Ints
+) -> None:
+    anisotropic_segments.add_segments(
+        gradient,
+        points,
+        pieces.places,
+        pieces.tensors,
+        pieces.table,
+        pieces.pole,
+        pieces.nodes,
+        pieces.rules,
+        chosen,
+    )
+
+
+@compiled
 def _line_is_near(
     lines: Lines, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
@@ -112,7 +140,23 @@ def _line_is_near(
 def _piece_is_near(
     pieces: Pieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
-    place = pieces.places[i]
+    return _is_close(pieces.places[i], x, y, z, half, gaps, 1.0)
+
+
+@compiled
+def _anisotropic_is_near(
+    pieces: AnisotropicPieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
+) -> bool:
+    # The field has poles off the real directions: angles of which the pole is half of the tangent.
+    angle = 2.0 * np.arctan(pieces.pole)
+    return _is_close(pieces.places[i], x, y, z, half, gaps, np.sin(min(angle, 0.5 * np.pi)))
+
+
+@compiled
+def _is_close(
+    place: Floats, x: float, y: float, z: float, half: Floats, gaps: Floats, reach: float
+) -> bool:
+    """Whether the distance, times `reach`, is less than interpolation asks for."""
     x, y, z = x - place[0], y - place[1], z - place[2]
     along = min(max(x * place[3] + y * place[4] + z * place[5], 0.0), place[6])
     x, y, z = x - along * place[3], y - along * place[4], z - along * place[5]
@@ -128,21 +172,29 @@ def _piece_is_near(
     for axis in range(3):
         # Interpolation along an axis starts from points in the middle of it.
         own = room + half[axis] * shares[axis]
-        close = close or own <= (1.0 + gaps[axis]) * half[axis]
+        close = close or reach * own <= (1.0 + gaps[axis]) * half[axis]
     return close
 
 
-def _is_pieces(sources: Any) -> bool:
-    return getattr(sources, "instance_class", None) is Pieces
+_ADDING: dict[type, Any] = {
+    Lines: _add_lines,
+    Pieces: _add_pieces,
+    AnisotropicPieces: _add_anisotropic,
+}
+_ASKING: dict[type, Any] = {
+    Lines: _line_is_near,
+    Pieces: _piece_is_near,
+    AnisotropicPieces: _anisotropic_is_near,
+}
 
 
 @overload(add_sources, strict=False)
 def _adding(gradient: Any, points: Any, sources: Any, chosen: Any) -> Any:
-    add = _add_pieces if _is_pieces(sources) else _add_lines
+    add = _ADDING[sources.instance_class]
     return lambda gradient, points, sources, chosen: add(gradient, points, sources, chosen)
 
 
 @overload(is_near, strict=False)
 def _asking(sources: Any, i: Any, x: Any, y: Any, z: Any, half: Any, gaps: Any) -> Any:
-    ask = _piece_is_near if _is_pieces(sources) else _line_is_near
+    ask = _ASKING[sources.instance_class]
     return lambda sources, i, x, y, z, half, gaps: ask(sources, i, x, y, z, half, gaps)

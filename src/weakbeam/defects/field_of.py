@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.defects.anisotropic import AnisotropicDislocations
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments
 from weakbeam.defects.anisotropic_wall import AnisotropicWalls
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.lines import StraightLines
@@ -81,10 +82,10 @@ def _rows(walls: Sequence[DislocationWall], medium: Medium) -> WallField | Aniso
     return AnisotropicWalls(walls, medium)
 
 
-def _pieces(segments: Segments, medium: Medium) -> IsotropicSegments:
+def _pieces(segments: Segments, medium: Medium) -> IsotropicSegments | AnisotropicSegments:
     if isinstance(medium, IsotropicMedium):
         return IsotropicSegments(segments, medium)
-    raise NotImplementedError("segments in an anisotropic medium")
+    return AnisotropicSegments(segments, medium)
 
 
 def superposed(fields: Sequence[DisplacementGradientField]) -> DisplacementGradientField:

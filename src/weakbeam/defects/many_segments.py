@@ -5,10 +5,15 @@ Boxes as for straight lines (`many`); only what is far, and the field, are those
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.defects.box_sources import Pieces
+from weakbeam.crystal.elasticity import AnisotropicMedium
+from weakbeam.defects import anisotropic_segments, segments
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments
+from weakbeam.defects.box_sources import AnisotropicPieces, Pieces
 from weakbeam.defects.boxes import ORDER
 from weakbeam.defects.chebyshev import least_segment_gap
 from weakbeam.defects.many import Bounds, Boxed
@@ -23,7 +28,7 @@ class ManySegments(Boxed):
 
     Parameters
     ----------
-    exact : IsotropicSegments
+    exact : IsotropicSegments or AnisotropicSegments
         The segments in their medium, in the frame of the region.
     bounds : Bounds
         Where the field will be asked for; outside of it segments are summed one by one.
@@ -36,11 +41,11 @@ class ManySegments(Boxed):
         Threads that prepare the boxes; results do not depend on it.
     """
 
-    exact: IsotropicSegments
+    exact: IsotropicSegments | AnisotropicSegments
 
     def __init__(
         self,
-        exact: IsotropicSegments,
+        exact: IsotropicSegments | AnisotropicSegments,
         bounds: Bounds,
         tolerance: float = 1e-3,
         points: int = 1_500_000,
@@ -62,14 +67,15 @@ class ManySegments(Boxed):
     def _gaps(self, tolerance: float) -> list[float]:
         return [least_segment_gap(order, tolerance) for order in range(1, ORDER + 1)]
 
-    def _local_sources(self) -> Pieces:
+    def _local_sources(self) -> Pieces | AnisotropicPieces:
         """Constants for coordinates of the region's frame, neighbours together."""
-        places, burgers = self.exact.constants
-        segments = self.exact.segments
-        starts = (segments.starts - self._centre) @ self._frame.T
+        every, medium = self.exact.segments, self.exact.medium
+        starts = (every.starts - self._centre) @ self._frame.T
         cells = np.floor(starts / (2.0 * self._half) * _SORTING_CELLS)
         order = np.lexsort((cells[:, 2], cells[:, 1], cells[:, 0]))
-        local = places[order].copy()
-        local[:, :3] = (local[:, :3] - self._centre) @ self._frame.T
-        local[:, 3:6] = local[:, 3:6] @ self._frame.T
-        return Pieces(local, burgers[order] @ self._frame.T, self.exact.medium.poisson_ratio)
+        local = replace(every, starts=every.starts - self._centre).chosen(order).turned(self._frame)
+        if isinstance(medium, AnisotropicMedium):
+            turned = medium.turned(self._frame)
+            return AnisotropicPieces(*anisotropic_segments.constants(local, turned))
+        ratio = medium.poisson_ratio
+        return Pieces(*segments.constants(local, ratio), ratio)

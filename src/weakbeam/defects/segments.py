@@ -162,7 +162,7 @@ class IsotropicSegments:
     def __init__(self, segments: Segments, medium: IsotropicMedium) -> None:
         self.segments = segments
         self.medium = medium
-        self.constants = constants(segments, medium)
+        self.constants = constants(segments, medium.poisson_ratio)
 
     @property
     def lines(self) -> StraightLines:
@@ -175,7 +175,7 @@ class IsotropicSegments:
         add_segments(gradient, points, *self.constants, self.medium.poisson_ratio, every)
 
 
-def constants(segments: Segments, medium: IsotropicMedium) -> tuple[Floats, Floats]:
+def constants(segments: Segments, poisson_ratio: float) -> tuple[Floats, Floats]:
     """Return what the compiled sum needs to know of each segment.
 
     Returns
@@ -193,7 +193,7 @@ def constants(segments: Segments, medium: IsotropicMedium) -> tuple[Floats, Floa
             segments.core_radii**2,
         ]
     )
-    return places, segments.burgers_vectors / (8.0 * np.pi * (1.0 - medium.poisson_ratio))
+    return places, segments.burgers_vectors / (8.0 * np.pi * (1.0 - poisson_ratio))
 
 
 @compiled
