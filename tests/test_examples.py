@@ -30,6 +30,14 @@ def test_loops(tmp_path):
 
 
 @pytest.mark.slow
+def test_networks(tmp_path):
+    command = [sys.executable, str(EXAMPLES / "networks.py"), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("network.png", "network-phi.gif", "network-sections.gif"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_maps_of_walls_follow_the_deformation(tmp_path):
     printed = output_of("wall_series.py", tmp_path / "walls.png")
     rows = re.findall(

@@ -51,7 +51,7 @@ class ManySegments(Boxed):
         points: int = 1_500_000,
         workers: int | None = None,
     ) -> None:
-        super().__init__(exact, bounds, tolerance, points, workers)
+        super().__init__(exact, _right_handed(bounds), tolerance, points, workers)
         # Fields of segments come in the frame of their vectors.
         self._turn = np.kron(self._frame.T, self._frame.T)
 
@@ -79,3 +79,15 @@ class ManySegments(Boxed):
             return AnisotropicPieces(*anisotropic_segments.constants(local, turned))
         ratio = medium.poisson_ratio
         return Pieces(*segments.constants(local, ratio), ratio)
+
+
+def _right_handed(bounds: Bounds) -> Bounds:
+    """The same box, whose axes are right-handed in the order of its widths.
+
+    A circuit about a segment turns the other way in a mirror.
+    """
+    order = np.argsort(-bounds.half, kind="stable")
+    axes = bounds.axes.copy()
+    if np.linalg.det(axes[order]) < 0.0:
+        axes[order[2]] *= -1.0
+    return replace(bounds, axes=axes)

@@ -113,6 +113,7 @@ class RepeatedNetwork:
         self.network = network
         self.medium = medium
         self.segments = network.piece(images)
+        self._whole: tuple[int, RepeatedField] | None = None
 
     def __len__(self) -> int:
         """How many segments are summed."""
@@ -144,10 +145,15 @@ class RepeatedNetwork:
         signs = np.array(list(product((-1.0, 1.0), repeat=3)))
         corners = bounds.centre + (signs * bounds.half) @ bounds.axes
         shares = (corners - self.network.centre) @ np.linalg.inv(periods)
-        if np.abs(shares).max() > 0.5:
+        if np.abs(shares).max() <= 0.5:
+            return self._repeated(self._field(self.segments, bounds, points, workers))
+        # What sees more than a box sees all of it, at every height of the sample.
+        if self._whole is None or self._whole[0] != points:
             axes = np.linalg.qr(periods.T)[0].T
             bounds = Bounds.of(self.network.centre + 0.5 * signs @ periods, axes)
-        return self._repeated(self._field(self.segments, bounds, points, workers))
+            whole = self._repeated(self._field(self.segments, bounds, points, workers))
+            self._whole = points, whole
+        return self._whole[1]
 
     def _field(
         self,
