@@ -25,6 +25,19 @@ def test_five_edges(tmp_path):
 
 
 @pytest.mark.slow
+def test_loops(tmp_path):
+    assert "4 curved dislocations" in output_of("loops.py", tmp_path / "loops.png")
+
+
+@pytest.mark.slow
+def test_networks(tmp_path):
+    command = [sys.executable, str(EXAMPLES / "networks.py"), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("network.png", "network-phi.gif", "network-sections.gif"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.slow
 def test_maps_of_walls_follow_the_deformation(tmp_path):
     printed = output_of("wall_series.py", tmp_path / "walls.png")
     rows = re.findall(

@@ -49,7 +49,7 @@ def main() -> None:
             save_small(output / f"figures/{figure}.png", here / picture)
         run(["weakbeam", "bootstrap", "-o", folder / "kernel.h5"], check=True)
         run(["weakbeam", "show", folder / "kernel.h5"], check=True)
-        for example in ("five-edges.png", "wall-series.png", "anisotropy.png"):
+        for example in ("five-edges.png", "wall-series.png", "anisotropy.png", "loops.png"):
             name = example.replace("-", "_").replace(".png", ".py")
             run([sys.executable, here.parents[1] / "examples" / name, folder / example], check=True)
             save_small(folder / example, here / example)

@@ -15,6 +15,8 @@ from weakbeam.experiment import (
     Boundary,
     Dislocation,
     Experiment,
+    Loop,
+    Polyline,
     RandomDislocations,
     Reflection,
     StoredDislocations,
@@ -35,6 +37,8 @@ KINDS = {
         burgers=(1, 0, -1), line=(1, 0, -1), spacing_um=2.0, order="twist", second_burgers=(1, 0, 1)
     ),
     "boundary": Boundary(recipe="leds_eq11", angle_deg=0.01, extent_um=30.0),
+    "loop": Loop(plane=(1, 1, 1), burgers=(1, 1, 1), radius_um=0.8, segments=7),
+    "bow": Polyline(points_um=((-1, 0, 0), (0, 1, 0)), burgers=(0, 1, 1), ends="straight"),
     "line": Dislocation(**EDGE, position_um=(0.5, -0.3, 0.1)),
 }
 MIXED = tuple(KINDS[name] for name in ("wall", "random", "line", "boundary"))

@@ -9,6 +9,8 @@ from weakbeam.experiment import (
     BoundarySet,
     Dislocation,
     LineTable,
+    Loop,
+    Polyline,
     RandomDislocations,
     Uniform,
     Wall,
@@ -92,6 +94,24 @@ uniform = st.one_of(
     ),
 )
 """Uniform deformations."""
+
+corners = st.lists(positions, min_size=3, max_size=6, unique=True).map(tuple)
+
+
+@st.composite
+def curves(draw: st.DrawFn, line: Dislocation) -> Loop | Polyline:
+    """Draw a loop or a bowed line with the Burgers vector of a dislocation."""
+    keys = ("burgers", "burgers_nm", "burgers_fraction", "partial")
+    given = {key: getattr(line, key) for key in keys if getattr(line, key) is not None}
+    given["position_um"] = draw(positions)
+    if draw(st.booleans()):
+        shape = draw(st.sampled_from([{"normal": draw(directions)}, {"plane": line.plane}]))
+        if None not in shape.values():
+            size = {"radius_um": draw(st.floats(0.1, 5)), "segments": draw(st.integers(3, 30))}
+            return Loop(**given, **shape, **size)
+    ends = draw(st.sampled_from([{"closed": True}, {"ends": "straight"}]))
+    return Polyline(**given, points_um=draw(corners), axes=draw(st.sampled_from(AXES)), **ends)
+
 
 line_tables = st.builds(
     LineTable, file=st.just("lines.csv"), axes=st.sampled_from(AXES), partial=st.booleans()

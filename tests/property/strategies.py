@@ -11,7 +11,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from defect_strategies import any_population, boundaries, line_tables, populations, uniform, walls
+from defect_strategies import (
+    any_population,
+    boundaries,
+    curves,
+    line_tables,
+    populations,
+    uniform,
+    walls,
+)
 from hypothesis import strategies as st
 
 from weakbeam.crystal.materials import MATERIALS, Material
@@ -129,10 +137,12 @@ def dislocations(draw: st.DrawFn, systems: list[SlipSystem]) -> Dislocation:
 def defects(draw: st.DrawFn, systems: list[SlipSystem], structure: str) -> tuple[DefectTable, ...]:
     """Draw up to three defects: dislocations mostly, and one of the other kinds."""
     single = draw(st.lists(dislocations(systems), max_size=2))
-    kinds = ["dislocation", "none", "wall", "random", "boundary", "uniform"]
+    kinds = ["dislocation", "none", "wall", "random", "boundary", "uniform", "curve"]
     kind = draw(st.sampled_from(kinds))
     if kind == "uniform":
         return (*single, draw(uniform))
+    if kind == "curve":
+        return (*single, draw(curves(draw(dislocations(systems)))))
     if kind == "wall":
         return (*single, draw(walls(draw(dislocations(systems)))))
     if kind == "random":

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.curved import place_loop, place_polyline
 from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
 from weakbeam.assemble.line_table import place_table
+from weakbeam.assemble.network import place_network
 from weakbeam.assemble.placed import (
     Column,
     FieldOfView,
@@ -24,14 +26,17 @@ from weakbeam.assemble.placed import (
 from weakbeam.assemble.populations import place_boundary, place_random, place_stored, place_wall
 from weakbeam.assemble.uniform import place_uniform
 from weakbeam.core.arrays import Floats
-from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field import DisplacementGradientField, PreparedField
 from weakbeam.defects.field_of import field_of, superposed
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation
+from weakbeam.experiment.network import Network
 from weakbeam.experiment.populations import (
     Boundary,
     LineTable,
@@ -51,6 +56,9 @@ PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]]
     StoredDislocations: place_stored,
     LineTable: place_table,
     Uniform: place_uniform,
+    Loop: place_loop,
+    Polyline: place_polyline,
+    Network: place_network,
 }
 """What places a table in the sample, by the table's class: the table, its key and the host."""
 
@@ -92,7 +100,7 @@ class Defects:
 
     @property
     def count(self) -> int:
-        """How many lines, walls and other fields are to be added up at a point."""
+        """How many lines, walls, segments and other fields are to be added up at a point."""
         return sum(sources.count for sources in self.sources)
 
     def turned(self, rotation: Floats) -> Defects:
@@ -117,13 +125,18 @@ class Defects:
         workers : int, optional
             Threads that prepare it.
         """
-        fields = []
+        fields: list[DisplacementGradientField] = []
         for medium in dict.fromkeys(s.medium for s in self.sources if s.medium is not None):
             sources = [s for s in self.sources if s.medium == medium]
             lines = StraightLines.joined([s.lines for s in sources])
             walls = [wall for s in sources for wall in s.walls]
-            fields.append(field_of(lines, medium, walls, bounds, points, workers))
-        return superposed([*fields, *(own for s in self.sources for own in s.fields)])
+            segments = Segments.joined([s.segments for s in sources])
+            fields.append(field_of(lines, medium, walls, bounds, points, workers, segments))
+        for own in (own for s in self.sources for own in s.fields):
+            if bounds is not None and isinstance(own, PreparedField):
+                own = own.prepared(bounds, points, workers)
+            fields.append(own)
+        return superposed(fields)
 
     @cached_property
     def columns(self) -> Columns:

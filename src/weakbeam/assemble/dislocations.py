@@ -30,7 +30,11 @@ from weakbeam.crystal.symmetry import centring_vectors
 from weakbeam.defects.lines import StraightLine
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.experiment.defects import Dislocation, LineOfDislocation
+from weakbeam.experiment.defects import (
+    BurgersVectorOfDislocation,
+    Dislocation,
+    LineOfDislocation,
+)
 
 FACE_CENTRED = ("fcc", "diamond", "zincblende")
 """Structures whose dislocations have the Burgers vector of the default one."""
@@ -152,7 +156,7 @@ def place_line(
     return line, burgers, plane
 
 
-def burgers_of(table: LineOfDislocation, key: str, crystal: CrystalModel) -> Floats:
+def burgers_of(table: BurgersVectorOfDislocation, key: str, crystal: CrystalModel) -> Floats:
     """Return the Burgers vector in µm, Cartesian crystal frame.
 
     Raises

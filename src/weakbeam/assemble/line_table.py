@@ -134,7 +134,7 @@ def _burgers_in_um(
     if not 1e-3 <= length <= 100.0:
         raise InputError("bx,by,bz", list(given), f"are {length:.4g} nm long; components are in µm")
     burgers = np.asarray(sample_from_axes @ np.array(given))
-    if not table.partial and not _is_lattice_vector(crystal, host.sample_from_crystal.T @ burgers):
+    if not table.partial and not translates_lattice(crystal, host.sample_from_crystal.T @ burgers):
         raise InputError(
             "bx,by,bz",
             list(given),
@@ -144,7 +144,8 @@ def _burgers_in_um(
     return burgers
 
 
-def _is_lattice_vector(crystal: CrystalModel, in_crystal: Floats) -> bool:
+def translates_lattice(crystal: CrystalModel, in_crystal: Floats) -> bool:
+    """Whether a vector in µm, Cartesian crystal frame, is one of the lattice, but for rounding."""
     components = np.linalg.solve(crystal.cell.direct, in_crystal / UM_PER_ANGSTROM)
     if np.abs(components).max() < _LATTICE_TOLERANCE:
         return False

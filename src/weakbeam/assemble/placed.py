@@ -7,7 +7,7 @@ the kinds that there are. What a new one touches is listed in docs/explanation/a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.boundary import FrankBoundary
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.experiment import Experiment
 
@@ -81,6 +82,10 @@ def _no_lines() -> StraightLines:
     return StraightLines.of([])
 
 
+def _no_segments() -> Segments:
+    return Segments.joined([])
+
+
 @dataclass(frozen=True, eq=False)
 class Sources:
     """What a defect deforms the crystal with, in the sample frame.
@@ -88,11 +93,13 @@ class Sources:
     Parameters
     ----------
     medium : Medium, optional
-        What lines and walls lie in, in their frame; needed where there are any.
+        What lines, walls and segments lie in, in their frame; needed where there are any.
     lines : StraightLines
         Single straight lines.
     walls : tuple of DislocationWall
         Walls of them.
+    segments : Segments
+        Pieces of lines that make loops, bowed lines and networks.
     fields : tuple of DisplacementGradientField
         Fields of any other kind.
     """
@@ -100,12 +107,14 @@ class Sources:
     medium: Medium | None = None
     lines: StraightLines = field(default_factory=_no_lines)
     walls: tuple[DislocationWall, ...] = ()
+    segments: Segments = field(default_factory=_no_segments)
     fields: tuple[DisplacementGradientField, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many lines, walls and fields are to be added up at a point."""
-        return len(self.lines) + len(self.walls) + len(self.fields)
+        """How many lines, walls, segments and fields are to be added up at a point."""
+        fields = sum(len(own) if isinstance(own, Sized) else 1 for own in self.fields)
+        return len(self.lines) + len(self.walls) + len(self.segments) + fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +129,14 @@ class ShownLines:
         Number of each one's name in `labels`.
     labels : tuple of str
         Names for the key of the picture.
+    lengths : (n,) ndarray, optional
+        How far each runs from its position, in µm; all are infinite both ways unless given.
     """
 
     lines: StraightLines = field(default_factory=_no_lines)
     kind: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     labels: tuple[str, ...] = ()
+    lengths: Floats | None = None
 
 
 class Placed(Protocol):
@@ -210,7 +222,7 @@ class PlacedDislocation:
     def shown(self, centre: Floats, reach: float) -> ShownLines:
         """The line, wherever it is."""
         plane = "" if self.plane is None else f"({_words(self.plane)})"
-        label = _typeset(f"{plane}[{_words(self.burgers)}]")
+        label = typeset(f"{plane}[{_words(self.burgers)}]")
         return ShownLines(StraightLines.of([self.line]), np.zeros(1, np.int64), (label,))
 
 
@@ -257,7 +269,7 @@ class PlacedLines:
         """All lines, wherever they are."""
         # Lines of no slip system take the last name.
         kind = np.where(self.system < 0, len(self.labels), self.system)
-        return ShownLines(self.lines, kind, (*map(_typeset, self.labels), self.kind))
+        return ShownLines(self.lines, kind, (*map(typeset, self.labels), self.kind))
 
 
 @dataclass(frozen=True)
@@ -336,6 +348,11 @@ def line_columns(lines: StraightLines, medium: Medium) -> dict[str, Column]:
     return columns
 
 
+def segment_columns(segments: Segments, medium: Medium) -> dict[str, Column]:
+    """What the output file tells of every segment: where it starts, and how long it is."""
+    return {**line_columns(segments.lines, medium), "length": (segments.lengths, "um")}
+
+
 def is_unity(rotation: Floats) -> bool:
     """Whether a rotation turns nothing, but for rounding."""
     return np.allclose(rotation, np.eye(3), rtol=0.0, atol=1e-14)
@@ -354,6 +371,6 @@ def _words(indices: Sequence[int]) -> str:
     return " ".join(map(str, indices))
 
 
-def _typeset(name: str) -> str:
+def typeset(name: str) -> str:
     """Minus signs as they are printed, and thin spaces between indices."""
     return name.replace("-", "−").replace(" ", "\u2009")

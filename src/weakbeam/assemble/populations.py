@@ -14,7 +14,9 @@ from weakbeam.assemble.crystal import (
     plane_of,
     slip_systems_of,
 )
+from weakbeam.assemble.curved import PlacedSegments
 from weakbeam.assemble.dislocations import burgers_of, place_line
+from weakbeam.assemble.network import network_again
 from weakbeam.assemble.placed import Host, Placed, PlacedLines, PlacedWalls, is_unity
 from weakbeam.assemble.uniform import PlacedUniform
 from weakbeam.core.arrays import Floats
@@ -275,6 +277,12 @@ def place_stored(table: StoredDislocations, key: str, host: Host) -> tuple[Place
             )
         if part.walls:
             placed.append(PlacedWalls(table.kind, part.walls, part.medium))
+        if len(part.segments):
+            placed.append(PlacedSegments(table.kind, part.segments, table.kind, part.medium))
+        placed += [
+            network_again(table.kind, one, part.medium, stored.sample_from_crystal, host.crystal)
+            for one in part.repeated
+        ]
     placed += [PlacedUniform(gradient, table.kind) for gradient in stored.gradients]
     turn = host.sample_from_crystal @ stored.sample_from_crystal.T
     return tuple(placed if is_unity(turn) else (defect.turned(turn) for defect in placed))

@@ -1,4 +1,4 @@
-"""``weakbeam show``: pictures of a scan, simulated or measured, or of a kernel."""
+"""``weakbeam show``: pictures of a scan, simulated or measured, of a kernel or a network."""
 
 from __future__ import annotations
 
@@ -121,10 +121,18 @@ Scale = Literal["linear", "log", "asinh"]
     help="Centres of mass of a simulated scan against its deformation, as numbers and figure.",
 )
 @click.option(
+    "--burgers-length",
+    "burgers_length_nm",
+    type=float,
+    metavar="NM",
+    help="Of a network: length of the Burgers vector, the unit of most of them.",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the numbers of --compare as JSON, and the names of the files on stderr.",
+    help="Print the numbers of --compare, or of a network, as JSON, and the names of the files on "
+    "stderr.",
 )
 def show(
     files: tuple[Path, ...],
@@ -146,6 +154,7 @@ def show(
     overwrite: bool,
     choice: ScanChoice,
     compare: bool,
+    burgers_length_nm: float | None,
     as_json: bool,
 ) -> None:
     """Draw pictures of a scan; without a choice, the figures of an output file.
@@ -155,7 +164,8 @@ def show(
     a cloud of 50,000 rays. Frames, montage, curves and movie are drawn of measured BLISS files too,
     of libraries, and of EDF images: a folder, a pattern in quotes, or several files. Pictures of
     the sample are upright, however the camera was turned; of others pixels are as the camera read
-    them.
+    them. Networks of dislocation dynamics (ParaDiS, ExaDiS, OVITO .ca, tables) are counted,
+    measured and drawn in space.
 
     \b
     Examples:
@@ -168,23 +178,35 @@ def show(
       weakbeam show kernel.h5
       weakbeam show mosa_scan_maps/maps.h5 --export tiff --export csv
       weakbeam show "2017/strain/*.edf" --montage
+      weakbeam show network.data --burgers-length 0.2556
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.io.edf import is_edf
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.maps_file import is_maps
+    from weakbeam.io.networks.reading import is_network
     from weakbeam.io.reading import is_own_file
     from weakbeam.plot.files import claim_pictures, save_all, save_pictures
 
     file = _source(files)
     folder = file.parent / "figures" if output is None else output
     some = bool(frames or montage or pixels or regions or movie)
+    figures: dict[str, Figure] = {}
+    if is_network(str(file)):
+        if some or compare or exports:
+            raise InputError("file", str(file), "is a network; it has no frames")
+        with naming_flags(burgers_length_nm="--burgers-length"):
+            figures = _network(file, burgers_length_nm, as_json)
+        for path in save_all(figures, folder, f".{suffix}") if suffix != "none" else ():
+            click.echo(str(path), err=as_json)
+        return
+    if burgers_length_nm is not None:
+        raise InputError("--burgers-length", burgers_length_nm, "belongs to a network")
     if as_json and not compare:
-        raise InputError("--json", None, "belongs to --compare")
+        raise InputError("--json", None, "belongs to --compare, or to a network")
     if is_kernel(file) and (some or compare):
         raise InputError("file", str(file), "is a kernel; it has no frames")
     if is_maps(file) and (some or compare):
         raise InputError("file", str(file), "is a file of maps; it has no frames")
-    figures: dict[str, Figure] = {}
     numbers: list[Exported] = []
     if compare:
         figures |= _comparison(file, entry, as_json)
@@ -301,6 +323,24 @@ def _export(
     return write_exports(
         exported, folder, dict.fromkeys(formats), overwrite=overwrite, inputs=[file]
     )
+
+
+def _network(file: Path, burgers_length_nm: float | None, as_json: bool) -> dict[str, Figure]:
+    """Print what a network holds, and draw it."""
+    import json
+
+    from weakbeam.io.networks.reading import read_network
+    from weakbeam.run.network_statistics import network_drawing, network_statistics
+
+    network = read_network(str(file))
+    found = network_statistics(network, burgers_length_nm)
+    if as_json:
+        click.echo(json.dumps(found.numbers(), indent=2))
+    else:
+        for line in found.lines():
+            click.echo(line)
+    drawing = network_drawing(network, burgers_length_nm)
+    return {} if drawing is None else {"network": drawing.figure()}
 
 
 def _members(file: Path) -> bool:

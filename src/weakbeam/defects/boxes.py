@@ -11,27 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from weakbeam.core.arrays import Complexes, Floats, Ints
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
-from weakbeam.defects import anisotropic, straight
+from weakbeam.defects.box_sources import Sources, add_sources, is_near
 
 ORDER = 8
 """Nodes along the two wider axes of a box; the loops are written out for this number."""
 
 _WIDTH = 248
 _LANES = 8
-
-
-class Lines(NamedTuple):
-    """What the loops need to know of the lines: see `constants` in `straight` and `anisotropic`."""
-
-    across: Floats
-    core_squared: Floats
-    matrices: Floats
-    cubic: Floats
-    """(n, 6); of no width in an isotropic medium."""
-    poles: Complexes
-    """(n, 3) roots p, (n, 0) in an isotropic medium: the field is singular where x + p y = 0."""
 
 
 class Grid(NamedTuple):
@@ -57,12 +45,12 @@ class Tables(NamedTuple):
 
 
 @compiled
-def sum_far_lines(
+def sum_far_sources(
     centres: Floats,
     half: Floats,
     gaps: Floats,
     places: Floats,
-    lines: Lines,
+    sources: Sources,
     candidates: Ints,
     ranges: Ints,
     values: Floats,
@@ -80,8 +68,8 @@ def sum_far_lines(
         How many half-widths away, along each axis, a far line has to stay.
     places : (3, m) ndarray
         Nodes of interpolation relative to the centre, µm.
-    lines : Lines
-        Constants of all lines.
+    sources : Lines or Pieces
+        Constants of all lines, or of all segments.
     candidates, ranges : ndarray of int, (n, 2) for the latter
         Lines to be sorted: ``candidates[ranges[i, 0] : ranges[i, 1]]`` for box i.
     values : (n, 9, m) ndarray
@@ -103,33 +91,7 @@ def sum_far_lines(
         distant = 0
         for c in range(ranges[box, 0], ranges[box, 1]):
             i = candidates[c]
-            a, b = lines.across[i, 0], lines.across[i, 1]
-            distance = np.hypot(
-                a[0] * x + a[1] * y + a[2] * z + a[3], b[0] * x + b[1] * y + b[2] * z + b[3]
-            )
-            room = distance - np.sqrt(lines.core_squared[i])
-            needed = 0.0
-            for axis in range(3):
-                width = half[axis] * np.hypot(a[axis], b[axis])
-                room -= width
-                needed = max(needed, gaps[axis] * width)
-            close = room <= needed
-            # An anisotropic field varies with x + p y, not with the distance.
-            for pole in lines.poles[i]:
-                room = abs(
-                    a[0] * x
-                    + a[1] * y
-                    + a[2] * z
-                    + a[3]
-                    + pole * (b[0] * x + b[1] * y + b[2] * z + b[3])
-                )
-                needed = 0.0
-                for axis in range(3):
-                    width = half[axis] * abs(a[axis] + pole * b[axis])
-                    room -= width
-                    needed = max(needed, gaps[axis] * width)
-                close = close or room <= needed
-            if not close:
+            if not is_near(sources, i, x, y, z, half, gaps):
                 far[distant] = i
                 distant += 1
             else:
@@ -140,7 +102,7 @@ def sum_far_lines(
             points[0, p] = x + places[0, p]
             points[1, p] = y + places[1, p]
             points[2, p] = z + places[2, p]
-        _add_lines(values[box], points, lines, far[:distant])
+        add_sources(values[box], points, sources, far[:distant])
     return starts
 
 
@@ -152,7 +114,7 @@ def add_field(
     centre: Floats,
     grid: Grid,
     tables: Tables,
-    lines: Lines,
+    sources: Sources,
 ) -> None:
     """Add β at points of the sample: polynomials and near lines, box by box.
 
@@ -168,8 +130,8 @@ def add_field(
         The boxes.
     tables : Tables
         Their contents.
-    lines : Lines
-        Constants of all lines; at points outside of all boxes every one of them is summed.
+    sources : Lines or Pieces
+        Constants of all lines, or segments; at points outside of all boxes each of them is summed.
     """
     n = points.shape[1]
     local = np.empty((3, n))
@@ -192,7 +154,7 @@ def add_field(
             box = boxes
         links[p] = heads[box]
         heads[box] = p
-    every = np.arange(lines.across.shape[0] if heads[boxes] >= 0 else 0)
+    every = np.arange(len(sources[0]) if heads[boxes] >= 0 else 0)
     taken = np.empty(_WIDTH, np.int64)
     room = np.empty((13 + 3 * ORDER) * _WIDTH)
     for box in range(boxes + 1):
@@ -219,20 +181,10 @@ def add_field(
                 chosen = tables.near[tables.starts[box] : tables.starts[box + 1]]
             else:
                 chosen = every
-            _add_lines(total, part, lines, chosen)
+            add_sources(total, part, sources, chosen)
             for k in range(9):
                 for i in range(count):
                     gradient[k, taken[i]] += total[k, i]
-
-
-@compiled
-def _add_lines(gradient: Floats, points: Floats, lines: Lines, chosen: Ints) -> None:
-    """Add the field of the `chosen` lines, in whichever medium they lie."""
-    across, core_squared, matrices = lines.across, lines.core_squared, lines.matrices
-    if lines.poles.shape[1] == 0:
-        straight.add_lines(gradient, points, across, core_squared, matrices, chosen)
-    else:
-        anisotropic.add_lines(gradient, points, across, core_squared, matrices, lines.cubic, chosen)
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -89,12 +90,57 @@ def error_bound(order: int, gap: float, shares: Shares = ISOTROPIC) -> float:
 
 def least_gap(order: int, tolerance: float, shares: Shares = ISOTROPIC) -> float:
     """Return the gap, at least `LEAST_GAP`, from which on the error stays below `tolerance`."""
+    return _least_gap(lambda gap: error_bound(order, gap, shares), tolerance)
+
+
+def _least_gap(bound: Callable[[float], float], tolerance: float) -> float:
     low, high = LEAST_GAP, 1e3
-    while error_bound(order, high, shares) > tolerance:
+    while bound(high) > tolerance:
         high *= 1e3
     for _ in range(200):
         middle = math.sqrt(low * high)
-        low, high = (
-            (low, middle) if error_bound(order, middle, shares) < tolerance else (middle, high)
-        )
+        low, high = (low, middle) if bound(middle) < tolerance else (middle, high)
     return high
+
+
+def segment_error_bound(order: int, gap: float) -> float:
+    r"""Largest error of interpolating a segment's field, relative to b / 2π ∫ ds / R².
+
+    R are the distances from the segment to the point of the box that is nearest to it.
+
+    Parameters
+    ----------
+    order : int
+        Number of nodes along the axis.
+    gap : float
+        Least distance, less one half-width, from the segment to the middles of all lines through
+        the box along that axis, in half-widths along it.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    Along an axis of the box, the field of each point of the segment is made of
+    :math:`R_i R_j R_k/R^5` and :math:`R_i/R^3`, with branch points at a distance of at least
+    :math:`\tau = 1 + \text{gap}` from the middle of the interval. Interpolation at the zeros of
+    :math:`T_n` is worst where they are on the axis; it then leaves
+
+    .. math:: \frac{T_n(t)}{T_n(\tau)}\Bigl[\frac{T_n'(\tau)}{T_n(\tau)(\tau-t)}
+              + \frac{1}{(\tau-t)^2}\Bigr]
+
+    of :math:`1/(\tau-t)^2`. Mura's integral has three terms of the second kind, of shares up to
+    1/4 each, and one of the first, of 3/4. The interpolation along the other axes multiplies the
+    sum by the squared Lebesgue constant.
+    """
+    tau = 1.0 + gap
+    decay = math.cosh(order * math.acosh(tau)) if order * math.acosh(tau) < 700 else math.inf
+    slope = order / math.sqrt(tau * tau - 1.0)
+    lebesgue = 1.0 + 2.0 / math.pi * math.log(order + 1.0)
+    return lebesgue**2 * 1.5 * tau**2 * (slope / gap + 1.0 / gap**2) / decay
+
+
+def least_segment_gap(order: int, tolerance: float) -> float:
+    """Return the gap from which on `segment_error_bound` stays below `tolerance`."""
+    return _least_gap(lambda gap: segment_error_bound(order, gap), tolerance)

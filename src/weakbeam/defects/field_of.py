@@ -1,4 +1,4 @@
-"""Which field lines and walls make: the one place that chooses."""
+"""Which field lines, walls and segments make: the one place that chooses."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from weakbeam.crystal.elasticity import IsotropicMedium, Medium
 from weakbeam.defects.anisotropic import AnisotropicDislocations
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments
 from weakbeam.defects.anisotropic_wall import AnisotropicWalls
 from weakbeam.defects.field import DisplacementGradientField, Superposition
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds, ManyDislocations
+from weakbeam.defects.many_segments import ManySegments
+from weakbeam.defects.segments import IsotropicSegments, Segments
 from weakbeam.defects.straight import StraightDislocations
 from weakbeam.defects.wall import DislocationWall, WallField
 
@@ -27,15 +30,16 @@ def field_of(
     bounds: Bounds | None = None,
     points: int = 1,
     workers: int | None = None,
+    segments: Segments | None = None,
 ) -> DisplacementGradientField:
-    """The field of straight lines and walls in a medium.
+    """The field of straight lines, walls and segments in a medium.
 
     Parameters
     ----------
     lines : StraightLines
         Single lines.
     medium : Medium
-        What lines and walls lie in, in their frame.
+        What they all lie in, in their frame.
     walls : sequence of DislocationWall
         In the frame of the lines.
     bounds : Bounds, optional
@@ -44,6 +48,8 @@ def field_of(
         About how often.
     workers : int, optional
         Threads that prepare it; as many as there are cores unless given.
+    segments : Segments, optional
+        Pieces of lines, in the same frame; lines that they make must not end anywhere.
     """
     fields: list[DisplacementGradientField] = []
     if len(lines) > ONE_BY_ONE and bounds is not None:
@@ -53,6 +59,12 @@ def field_of(
         fields.append(_one_by_one(lines, medium))
     if walls:
         fields.append(_rows(walls, medium))
+    if segments is not None and len(segments):
+        pieces = _pieces(segments, medium)
+        if len(segments) > ONE_BY_ONE and bounds is not None:
+            fields.append(ManySegments(pieces, bounds, FAR_FIELD_TOLERANCE, points, workers))
+        else:
+            fields.append(pieces)
     return superposed(fields)
 
 
@@ -68,6 +80,12 @@ def _rows(walls: Sequence[DislocationWall], medium: Medium) -> WallField | Aniso
     if isinstance(medium, IsotropicMedium):
         return WallField(walls, medium)
     return AnisotropicWalls(walls, medium)
+
+
+def _pieces(segments: Segments, medium: Medium) -> IsotropicSegments | AnisotropicSegments:
+    if isinstance(medium, IsotropicMedium):
+        return IsotropicSegments(segments, medium)
+    return AnisotropicSegments(segments, medium)
 
 
 def superposed(fields: Sequence[DisplacementGradientField]) -> DisplacementGradientField:

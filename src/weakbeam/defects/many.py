@@ -18,7 +18,8 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.workers import worker_count
-from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
+from weakbeam.defects.box_sources import Lines, Sources
+from weakbeam.defects.boxes import ORDER, Grid, Tables, add_field, sum_far_sources
 from weakbeam.defects.chebyshev import (
     Shares,
     coefficients_from_values,
@@ -105,37 +106,43 @@ class Bounds:
         return cls(0.5 * (low + high) @ rows, rows, 0.5 * (high - low))
 
 
-class LinesOneByOne(Protocol):
-    """Straight lines in a medium, with what boxes need to know of them."""
+class SourcesOneByOne(Protocol):
+    """Straight lines, or pieces of them, in a medium."""
 
     @property
     def lines(self) -> StraightLines:
-        """The lines."""
-
-    @property
-    def box_constants(self) -> tuple[Floats, Floats, Floats, Floats, Complexes]:
-        """See :class:`weakbeam.defects.boxes.Lines`."""
-
-    def shares(self, order: int) -> Shares:
-        """What poles have in the fields, for `error_bound` at this number of nodes."""
+        """The lines, or those that they are pieces of."""
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
 
 
-class ManyDislocations:
-    r"""The summed field of many straight dislocations, fast inside a region.
+class LinesOneByOne(SourcesOneByOne, Protocol):
+    """Straight lines in a medium, with what boxes need to know of them."""
+
+    @property
+    def box_constants(self) -> tuple[Floats, Floats, Floats, Floats, Complexes]:
+        """See :class:`weakbeam.defects.box_sources.Lines`."""
+
+    def shares(self, order: int) -> Shares:
+        """What poles have in the fields, for `error_bound` at this number of nodes."""
+
+
+class Boxed:
+    """The summed field of many sources, fast inside a region.
+
+    A class of it says how far away a source has to be, and what the loops need to know.
 
     Parameters
     ----------
-    exact : LinesOneByOne
-        The lines in their medium, all in the frame of the region.
+    exact : SourcesOneByOne
+        The sources in their medium, all in the frame of the region.
     bounds : Bounds
-        Where the field will be asked for; outside of it the lines are summed one by one.
+        Where the field will be asked for; outside of it sources are summed one by one.
     tolerance : float
-        Largest error of each line's part of β, relative to :math:`b / 2\pi d` at the distance d
-        from the line. It is a bound; errors that occur are a hundred and more times smaller. In
-        addition, terms of less than 1e-8 in β are left out.
+        Largest error of each source's part of β, relative to its size. It is a bound; errors that
+        occur are a hundred and more times smaller. In addition, terms of less than 1e-8 in β are
+        left out.
     points : int
         For how many points the field will be asked, about: decides how far the region is cut.
     workers : int, optional
@@ -150,7 +157,7 @@ class ManyDislocations:
 
     def __init__(
         self,
-        exact: LinesOneByOne,
+        exact: SourcesOneByOne,
         bounds: Bounds,
         tolerance: float = 1e-3,
         points: int = 1_500_000,
@@ -169,9 +176,9 @@ class ManyDislocations:
         half = np.maximum(bounds.half[order], 1e-9 * bounds.half.max())
         self._half = half
         few = len(self.exact.lines) <= _FEW_LINES
-        levels = [] if few else _levels(half, tolerance, points, exact.shares(ORDER))
+        levels = [] if few else _levels(half, points, self._gaps(tolerance / 3.0))
         if levels:
-            self._lines = self._local_lines()
+            self._sources = self._local_sources()
             self._grid, self._tables = self._prepare(levels, points, worker_count(workers))
         self._cut = bool(levels)
 
@@ -197,27 +204,19 @@ class ManyDislocations:
             self._centre,
             self._grid,
             self._tables,
-            self._lines,
+            self._sources,
         )
 
-    def _local_lines(self) -> Lines:
-        """Constants of the lines for coordinates of the region's frame, neighbours together.
+    def _gaps(self, tolerance: float) -> list[float]:
+        """How many half-widths far sources stay away, by the number of nodes, from 1."""
+        raise NotImplementedError
 
-        Lines that are close to the same box are then close in memory too.
+    def _local_sources(self) -> Sources:
+        """Constants of the sources for coordinates of the region's frame, neighbours together.
+
+        Sources that are close to the same box are then close in memory too.
         """
-        across, core_squared, matrices, cubic, poles = self.exact.box_constants
-        local = np.empty_like(across)
-        local[:, :, :3] = across[:, :, :3] @ self._frame.T
-        local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre
-        # The point of each line that is closest to the region's centre.
-        closest = -np.sum(local[:, :, 3, None] * local[:, :, :3], axis=1)
-        direction = self.exact.lines.lines @ self._frame.T
-        steep = np.abs(direction[:, 2]) > 0.1
-        rise = np.where(steep, -closest[:, 2] / np.where(steep, direction[:, 2], 1.0), 0.0)
-        crossing = closest + rise[:, None] * direction
-        cells = np.floor(crossing[:, :2] / (2.0 * self._half[:2]) * _SORTING_CELLS)
-        order = np.lexsort((cells[:, 1], cells[:, 0]))
-        return Lines(local[order], core_squared[order], matrices[order], cubic[order], poles[order])
+        raise NotImplementedError
 
     def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[Grid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""
@@ -234,9 +233,55 @@ class ManyDislocations:
                 gained = _GAIN * len(tables.near) / (len(tables.starts) - 1)
                 if points * gained < level.nodes * (gained + _FITTING):
                     break
-                tables = _Refinement(grid, tables, level, self._lines).run(pool)
+                tables = _Refinement(grid, tables, level, self._sources).run(pool)
                 grid = level.grid
         return grid, tables
+
+
+class ManyDislocations(Boxed):
+    r"""The summed field of many straight dislocations, fast inside a region.
+
+    Parameters
+    ----------
+    exact : LinesOneByOne
+        The lines in their medium, all in the frame of the region.
+    bounds, points, workers
+        As of :class:`Boxed`.
+    tolerance : float
+        Largest error of each line's part of β, relative to :math:`b / 2\pi d` at the distance d
+        from the line.
+    """
+
+    exact: LinesOneByOne
+
+    def __init__(
+        self,
+        exact: LinesOneByOne,
+        bounds: Bounds,
+        tolerance: float = 1e-3,
+        points: int = 1_500_000,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(exact, bounds, tolerance, points, workers)
+
+    def _gaps(self, tolerance: float) -> list[float]:
+        shares = self.exact.shares(ORDER)
+        return [least_gap(order, tolerance, shares) for order in range(1, ORDER + 1)]
+
+    def _local_sources(self) -> Lines:
+        across, core_squared, matrices, cubic, poles = self.exact.box_constants
+        local = np.empty_like(across)
+        local[:, :, :3] = across[:, :, :3] @ self._frame.T
+        local[:, :, 3] = across[:, :, 3] + across[:, :, :3] @ self._centre
+        # The point of each line that is closest to the region's centre.
+        closest = -np.sum(local[:, :, 3, None] * local[:, :, :3], axis=1)
+        direction = self.exact.lines.lines @ self._frame.T
+        steep = np.abs(direction[:, 2]) > 0.1
+        rise = np.where(steep, -closest[:, 2] / np.where(steep, direction[:, 2], 1.0), 0.0)
+        crossing = closest + rise[:, None] * direction
+        cells = np.floor(crossing[:, :2] / (2.0 * self._half[:2]) * _SORTING_CELLS)
+        order = np.lexsort((cells[:, 1], cells[:, 0]))
+        return Lines(local[order], core_squared[order], matrices[order], cubic[order], poles[order])
 
 
 @dataclass(frozen=True)
@@ -255,12 +300,11 @@ class _Level:
         return int(np.prod(self.grid.counts)) * ORDER * ORDER * self.order
 
 
-def _levels(half: Floats, tolerance: float, points: int, shares: Shares) -> list[_Level]:
+def _levels(half: Floats, points: int, gaps: list[float]) -> list[_Level]:
     """Sizes of boxes from the whole region down to where nodes would outnumber the points.
 
-    The error along each axis may take a third of the tolerance.
+    The error along each axis may take a third of the tolerance; `gaps` let it do so.
     """
-    gaps = [least_gap(order, tolerance / 3.0, shares) for order in range(1, ORDER + 1)]
     counts = np.ones(3, np.int64)
     levels: list[_Level] = []
     order = 1
@@ -280,10 +324,10 @@ def _levels(half: Floats, tolerance: float, points: int, shares: Shares) -> list
 class _Refinement:
     """From boxes of one size to those of the next."""
 
-    def __init__(self, coarse: Grid, tables: Tables, level: _Level, lines: Lines) -> None:
+    def __init__(self, coarse: Grid, tables: Tables, level: _Level, sources: Sources) -> None:
         self.tables = tables
         self.level = level
-        self.lines = lines
+        self.sources = sources
         grid, self.orders = level.grid, (ORDER, ORDER, level.order)
         self.cut = grid.counts // coarse.counts
         self.boxes = np.stack(np.unravel_index(np.arange(np.prod(grid.counts)), grid.counts), 1)
@@ -320,12 +364,12 @@ class _Refinement:
         ranges = np.stack([self.tables.starts[parents], self.tables.starts[parents + 1]], axis=1)
         values = np.zeros((len(block), 9, self.places.shape[1]))
         near = np.empty(int(np.sum(ranges[:, 1] - ranges[:, 0])), np.int64)
-        starts = sum_far_lines(
+        starts = sum_far_sources(
             self.centres[block],
             self.level.grid.half,
             self.level.gaps,
             self.places,
-            self.lines,
+            self.sources,
             self.tables.near,
             ranges,
             values,

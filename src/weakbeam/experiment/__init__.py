@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from weakbeam.experiment.camera import Camera
 from weakbeam.experiment.crystal import Cell, Crystal
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.experiment import Compatibility, Experiment, Output
 from weakbeam.experiment.identify import Identify
@@ -25,6 +26,7 @@ from weakbeam.experiment.instrument import (
     SquareAperture,
     Wire,
 )
+from weakbeam.experiment.network import Network
 from weakbeam.experiment.populations import (
     Boundary,
     BoundarySet,
@@ -56,8 +58,11 @@ __all__ = [
     "KnifeEdge",
     "Lens",
     "LineTable",
+    "Loop",
+    "Network",
     "Objective",
     "Output",
+    "Polyline",
     "RandomDislocations",
     "Reflection",
     "RoundAperture",

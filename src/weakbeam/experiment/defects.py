@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, model_validator
 
@@ -36,13 +36,10 @@ def from_edge(angle_deg: float | None) -> float | None:
     return None if angle_deg is None else 90.0 - angle_deg
 
 
-class LineOfDislocation(Table):
-    """What tells the line and the Burgers vector of straight dislocations."""
+class BurgersVectorOfDislocation(Table):
+    """What tells the Burgers vector of dislocations."""
 
-    exclusive = (
-        ("line", "angle_deg", "character_deg"),
-        ("burgers_nm", "burgers_fraction"),
-    )
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("burgers_nm", "burgers_fraction"),)
 
     kind: str
     plane: IndicesOrFour | None = Field(
@@ -62,6 +59,29 @@ class LineOfDislocation(Table):
     partial: StrictBool | None = Field(
         None, description="true allows a Burgers vector that is no lattice vector"
     )
+
+    @model_validator(mode="after")
+    def _has_a_burgers_vector(self) -> Self:
+        check_four_indices(self, "plane", "burgers")
+        return self
+
+    @model_validator(mode="after")
+    def _says_which_part_a_partial_is(self) -> Self:
+        if self.partial and self.burgers_nm is None and self.burgers_fraction is None:
+            raise InputError(
+                "partial", True, "needs burgers_fraction or burgers_nm, which say how long it is"
+            )
+        return self
+
+
+class LineOfDislocation(BurgersVectorOfDislocation):
+    """What tells the line and the Burgers vector of straight dislocations."""
+
+    exclusive = (
+        ("line", "angle_deg", "character_deg"),
+        *BurgersVectorOfDislocation.exclusive,
+    )
+
     line: DirectionOrFour | None = Field(
         None, description="direction [uvw] of the line", examples=[(1.0, -2.0, 1.0)]
     )
@@ -78,8 +98,8 @@ class LineOfDislocation(Table):
     )
 
     @model_validator(mode="after")
-    def _has_vectors(self) -> Self:
-        check_four_indices(self, "plane", "burgers", "line")
+    def _has_a_line_of_three_or_four(self) -> Self:
+        check_four_indices(self, "line")
         return self
 
     @model_validator(mode="after")
@@ -95,14 +115,6 @@ class LineOfDislocation(Table):
     def psi_deg(self) -> float | None:
         """By how much the line is turned from edge towards screw, whichever key says so."""
         return from_edge(self.angle_deg) if self.character_deg is None else self.character_deg
-
-    @model_validator(mode="after")
-    def _says_which_part_a_partial_is(self) -> Self:
-        if self.partial and self.burgers_nm is None and self.burgers_fraction is None:
-            raise InputError(
-                "partial", True, "needs burgers_fraction or burgers_nm, which say how long it is"
-            )
-        return self
 
 
 class Dislocation(DefectTable, LineOfDislocation):

@@ -15,8 +15,10 @@ from pydantic import (
 )
 
 from weakbeam.errors import InputError
+from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
+from weakbeam.experiment.network import Network
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.uniform import Uniform
 from weakbeam.experiment.values import (
@@ -341,7 +343,10 @@ AllDefects = Annotated[
             | Boundary
             | StoredDislocations
             | LineTable
-            | Uniform,
+            | Uniform
+            | Loop
+            | Polyline
+            | Network,
             Field(discriminator="kind"),
         ],
         ...,

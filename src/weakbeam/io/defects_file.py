@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.io import guard
@@ -21,6 +22,28 @@ _ENTRY = "1.1"
 
 Columns = Mapping[str, NDArray[Any]]
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedSegments:
+    """Segments of a box that repeats for ever.
+
+    Parameters
+    ----------
+    segments : Segments
+        Those of one box, in the sample frame of the first reflection.
+    periods : (3, 3) ndarray
+        Its edges, one a row (µm).
+    centre : (3,) ndarray
+        Its centre (µm).
+    images : int
+        Boxes on each side of it that are summed.
+    """
+
+    segments: Segments
+    periods: Floats
+    centre: Floats
+    images: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +62,10 @@ class StoredPart:
         Slip systems, as plane and direction.
     walls : tuple of DislocationWall
         Walls, those of boundaries included.
+    segments : Segments
+        Pieces of loops, bowed lines and networks.
+    repeated : tuple of RepeatedSegments
+        Networks that repeat.
     """
 
     medium: Medium
@@ -46,6 +73,8 @@ class StoredPart:
     system: Ints
     labels: tuple[str, ...]
     walls: tuple[DislocationWall, ...]
+    segments: Segments
+    repeated: tuple[RepeatedSegments, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +168,20 @@ def _media(columns: Columns, which: Mask) -> tuple[list[Medium], Ints]:
 
 def _part(columns: Columns, medium: Medium, is_wall: Mask, belongs: Mask) -> StoredPart:
     """The rows that belong to a medium."""
-    labels, system = _systems(columns, belongs & ~is_wall)
+    # A half-line is a segment too, of infinite length; lines and walls have none.
+    is_piece = ~np.isnan(columns.get("length", np.full(len(belongs), np.nan)))
+    is_line = belongs & ~is_wall & ~is_piece
+    repeats = np.isfinite(columns.get("periods", np.full((len(belongs), 1, 1), np.nan)))
+    repeats = belongs & repeats.all(axis=(1, 2))
+    labels, system = _systems(columns, is_line)
     return StoredPart(
         medium,
-        _lines(columns, belongs & ~is_wall),
+        _lines(columns, is_line),
         system,
         labels,
         _walls(columns, belongs & is_wall),
+        _segments(columns, belongs & is_piece & ~repeats),
+        tuple(_repeated(columns, repeats)),
     )
 
 
@@ -155,6 +191,32 @@ def _lines(columns: Columns, which: Mask) -> StraightLines:
         columns["line"][which],
         columns["position"][which],
         columns["core_radius"][which],
+    )
+
+
+def _repeated(columns: Columns, which: Mask) -> Iterator[RepeatedSegments]:
+    """Networks that repeat, each of which has a table of its own."""
+    for number in np.unique(columns["defect"][which]) if which.any() else ():
+        mine = which & (columns["defect"] == number)
+        first = int(np.flatnonzero(mine)[0])
+        yield RepeatedSegments(
+            _segments(columns, mine),
+            columns["periods"][first],
+            columns["box_centre"][first],
+            int(columns["images"][first]),
+        )
+
+
+def _segments(columns: Columns, which: Mask) -> Segments:
+    if not which.any():
+        return Segments.joined([])
+    lines = _lines(columns, which)
+    return Segments(
+        lines.burgers_vectors,
+        lines.positions,
+        lines.lines,
+        columns["length"][which],
+        lines.core_radii,
     )
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.defects.regions import ends_inside
@@ -28,12 +29,17 @@ from weakbeam.plot.style import (
 )
 from weakbeam.plot.view import View, fit_box
 
+Mask = NDArray[np.bool_]
+
 _FIELD_MM = 78.0
 _LEFT_MM, _RIGHT_MM = 12.0, 54.0
 _LAYER_MM = 22.0
 _DASHES = ("-", (0, (4.0, 1.5)), (0, (1.2, 1.2)), (0, (6.0, 1.2, 1.2, 1.2)))
 _MOST_CHARACTERS = 14
 """With more pairs of kind and angle between Burgers vector and line, these are not told apart."""
+
+_ANY = -1
+"""Stands for the angle between b and the line where there are many."""
 
 _UNDER_LINES = "gray"
 """Colours of an image under lines."""
@@ -55,12 +61,13 @@ def defects_figure(
     labels: Sequence[str] = (),
     burgers_lab: ArrayLike | None = None,
     normals_lab: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
     image: ArrayLike | None = None,
     view: View | None = None,
     picture_from_lab: ArrayLike | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw the parts of straight dislocations that lie in the illuminated layer.
+    """Draw the parts of dislocations that lie in the illuminated layer.
 
     Above, the layer is seen from above: y to the right, x, the way of the beam, down the page; or,
     where there is one, the lines lie over the image, where it shows them: seen along the diffracted
@@ -81,6 +88,9 @@ def defects_figure(
         Names for the key.
     burgers_lab, normals_lab : array_like, shape (n, 3), optional
         Burgers vectors and normals of glide planes, of any length.
+    lengths : array_like, shape (n,), optional
+        How far each runs from its point in its direction (µm), for segments; NaN for a line that
+        is infinite both ways, which all are unless given.
     image : array_like, shape (rows, columns), optional
         The image that shows them.
     view : View, optional
@@ -99,10 +109,10 @@ def defects_figure(
     positions = _rows("positions", positions_lab, None)
     count = len(positions)
     lines = _rows("lines", lines_lab, count)
-    lengths = np.linalg.norm(lines, axis=1, keepdims=True)
-    if np.any(lengths == 0.0):
+    norms = np.linalg.norm(lines, axis=1, keepdims=True)
+    if np.any(norms == 0.0):
         raise ValueError("a line is zero: every dislocation needs a direction")
-    lines = lines / lengths
+    lines = lines / norms
     low, high = np.asarray(low_lab, dtype=float), np.asarray(high_lab, dtype=float)
     if low.shape != (3,) or high.shape != (3,) or not np.all(high > low):
         raise ValueError("the layer must reach from its low to its high corner along x, y and z")
@@ -110,6 +120,9 @@ def defects_figure(
     if kind.shape != (count,):
         raise ValueError(f"kinds of shape {kind.shape} do not fit {count} lines")
     enter, leave = ends_inside(positions, lines, low, high)
+    ends_at = np.full(count, np.nan) if lengths is None else np.asarray(lengths, dtype=float)
+    endless = np.isnan(ends_at)
+    enter, leave = np.where(endless, enter, np.maximum(enter, 0.0)), np.fmin(leave, ends_at)
     inside = np.flatnonzero(leave > enter)
     spans = np.stack([enter, leave], 1)[inside, :, None] * lines[inside, None]
     ends = positions[inside, None] + spans
@@ -119,7 +132,7 @@ def defects_figure(
     dashes: list[Any] = [_dashes(which) for which in range(known)]
     colors = [_color(which) for which in range(len(dashes))]
     if burgers is not None and names:
-        kind, names, colors, dashes = _by_character(kind, names, burgers, lines)
+        kind, names, colors, dashes = _by_character(kind, names, burgers, lines, endless)
         burgers = burgers[inside]
     look = _Look(colors, dashes)
     normals = None if normals_lab is None else _rows("normals", normals_lab, count)[inside]
@@ -169,25 +182,31 @@ class _Look:
 
 
 def _by_character(
-    kind: Ints, labels: Sequence[str], burgers: Floats, lines: Floats
+    kind: Ints, labels: Sequence[str], burgers: Floats, lines: Floats, straight: Mask
 ) -> tuple[Ints, list[str], list[str], list[Any]]:
     """Kinds told apart by the angle between Burgers vector and line, if there are few of them.
+
+    Those that are not `straight` are pieces of curves, whose angle says nothing of the whole.
 
     Returns the kind of each line, and name, colour and dashes of each kind. Colours stay those of
     the labels.
     """
     along = np.abs(np.sum(_unit(burgers) * _unit(lines), axis=1))
     angle = np.degrees(np.arccos(np.clip(along, 0.0, 1.0))).round().astype(np.int64)
+    angle[~straight] = _ANY
     pairs, numbers = np.unique(np.stack([kind, angle]), axis=1, return_inverse=True)
     if pairs.shape[1] > _MOST_CHARACTERS:
         every = range(len(labels))
         return kind, list(labels), [_color(k) for k in every], [_dashes(k) for k in every]
     different = np.unique(angle).tolist()
-    named = {0: "screw", 90: "edge"}
-    names = [f"{labels[k]}  {named.get(a, f'b∧t = {a}°')}" for k, a in pairs.T.tolist()]
+    named = {0: "screw", 90: "edge", _ANY: ""}
+    names = [f"{labels[k]}  {named.get(a, f'b∧t = {a}°')}".strip() for k, a in pairs.T.tolist()]
     # Most are of one character: its lines are drawn through.
     different.sort(key=lambda a: -int((angle == a).sum()))
-    dashes = [_DASHES[different.index(a) % len(_DASHES)] for a in pairs[1].tolist()]
+    dashes = [
+        _dashes(k) if a == _ANY else _DASHES[different.index(a) % len(_DASHES)]
+        for k, a in pairs.T.tolist()
+    ]
     # The same angle again in other dashes where there are more slip systems than colours.
     return numbers.ravel(), names, [_color(k) for k in pairs[0].tolist()], dashes
 

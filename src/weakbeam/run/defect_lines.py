@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.assemble.defects import Defects
+from weakbeam.assemble.network import PlacedNetwork
 from weakbeam.assemble.placed import Placed
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import UniformGradient
@@ -46,11 +47,23 @@ def _line(parts: Sequence[Placed]) -> str:
     sources = [part.sources for part in parts]
     lines = StraightLines.joined([part.lines for part in sources])
     walls = StraightLines.of([wall.dislocation for part in sources for wall in part.walls])
+    pieces = StraightLines.joined([part.segments.lines for part in sources])
     words = [parts[0].kind]
-    for some, name in ((lines, "lines"), (walls, "walls")):
+    for some, name in ((lines, "lines"), (walls, "walls"), (pieces, "segments")):
         words += [f"{len(some)} {name}"] if len(some) > 1 else []
-    angles = np.unique(np.concatenate([lines.angles_deg, walls.angles_deg]).round(2))
+    angles = np.unique(
+        np.concatenate([some.angles_deg for some in (lines, walls, pieces)]).round(2)
+    )
     words += [f"b∧t {_words(angles)}"] if len(angles) else []
+    for placed in parts:
+        if isinstance(placed, PlacedNetwork) and placed.cut is None:
+            network = placed.network
+            angles = np.unique(network.segments.lines.angles_deg.round(2))
+            words += [
+                f"{len(network.arms)} segments in a box that repeats",
+                f"{network.density:.3g} per m²",
+                f"b∧t {_words(angles)}",
+            ]
     for part in sources:
         words += [
             _deformation(field.gradient)

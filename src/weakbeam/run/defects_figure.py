@@ -42,6 +42,9 @@ def defects_drawing(setup: Setup, z: float) -> Drawing | None:
     across = np.linalg.norm(np.cross(burgers, axes[:, 2]), axis=1)
     normals = axes[:, 1] * (across > 1e-6 * np.linalg.norm(burgers, axis=1))[:, None]
     positions = np.concatenate([some.lines.positions for some in shown])
+    lengths = [
+        np.full(len(some.lines), np.nan) if some.lengths is None else some.lengths for some in shown
+    ]
     return Drawing(
         "weakbeam.plot.defects.defects_figure",
         (
@@ -55,6 +58,7 @@ def defects_drawing(setup: Setup, z: float) -> Drawing | None:
             "labels": labels,
             "burgers_lab": burgers @ lab_from_sample.T,
             "normals_lab": normals @ lab_from_sample.T,
+            "lengths": np.concatenate(lengths),
         },
     )
 

@@ -1,0 +1,93 @@
+"""Thousands of segments at a cost that grows far slower than segments times points.
+
+Boxes as for straight lines (`many`); only what is far, and the field, are those of a segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.crystal.elasticity import AnisotropicMedium
+from weakbeam.defects import anisotropic_segments, segments
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments
+from weakbeam.defects.box_sources import AnisotropicPieces, Pieces
+from weakbeam.defects.boxes import ORDER
+from weakbeam.defects.chebyshev import least_segment_gap
+from weakbeam.defects.many import Bounds, Boxed
+from weakbeam.defects.segments import IsotropicSegments
+
+_SORTING_CELLS = 64
+"""Strips of the region, along each axis, by which segments are put in order."""
+
+
+class ManySegments(Boxed):
+    r"""The summed field of many segments, fast inside a region.
+
+    Parameters
+    ----------
+    exact : IsotropicSegments or AnisotropicSegments
+        The segments in their medium, in the frame of the region.
+    bounds : Bounds
+        Where the field will be asked for; outside of it segments are summed one by one.
+    tolerance : float
+        Largest error of each segment's part of β, relative to :math:`b / 2\pi \int ds / R^2` at the
+        point of a box that is nearest to it. Beside that, terms of less than 1e-8 are left out.
+    points : int
+        For how many points the field will be asked, about.
+    workers : int, optional
+        Threads that prepare the boxes; results do not depend on it.
+    """
+
+    exact: IsotropicSegments | AnisotropicSegments
+
+    def __init__(
+        self,
+        exact: IsotropicSegments | AnisotropicSegments,
+        bounds: Bounds,
+        tolerance: float = 1e-3,
+        points: int = 1_500_000,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(exact, _right_handed(bounds), tolerance, points, workers)
+        # Fields of segments come in the frame of their vectors.
+        self._turn = np.kron(self._frame.T, self._frame.T)
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """See :meth:`.DisplacementGradientField.add_to`."""
+        if not self._cut:
+            super().add_to(gradient, points)
+            return
+        local = np.zeros_like(gradient)
+        super().add_to(local, points)
+        gradient += self._turn @ local
+
+    def _gaps(self, tolerance: float) -> list[float]:
+        return [least_segment_gap(order, tolerance) for order in range(1, ORDER + 1)]
+
+    def _local_sources(self) -> Pieces | AnisotropicPieces:
+        """Constants for coordinates of the region's frame, neighbours together."""
+        every, medium = self.exact.segments, self.exact.medium
+        starts = (every.starts - self._centre) @ self._frame.T
+        cells = np.floor(starts / (2.0 * self._half) * _SORTING_CELLS)
+        order = np.lexsort((cells[:, 2], cells[:, 1], cells[:, 0]))
+        local = replace(every, starts=every.starts - self._centre).chosen(order).turned(self._frame)
+        if isinstance(medium, AnisotropicMedium):
+            turned = medium.turned(self._frame)
+            return AnisotropicPieces(*anisotropic_segments.constants(local, turned))
+        ratio = medium.poisson_ratio
+        return Pieces(*segments.constants(local, ratio), ratio)
+
+
+def _right_handed(bounds: Bounds) -> Bounds:
+    """The same box, whose axes are right-handed in the order of its widths.
+
+    A circuit about a segment turns the other way in a mirror.
+    """
+    order = np.argsort(-bounds.half, kind="stable")
+    axes = bounds.axes.copy()
+    if np.linalg.det(axes[order]) < 0.0:
+        axes[order[2]] *= -1.0
+    return replace(bounds, axes=axes)

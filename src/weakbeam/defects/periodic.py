@@ -1,0 +1,337 @@
+"""What is missing when a network that repeats for ever is cut off after a few boxes.
+
+The field of some boxes around the central one, with everything that leads out of them running on
+straight, differs inside of the central box from that of the endless network by a field without
+sources there: a smooth one. It is found as a polynomial that balances forces and makes opposite
+faces of the box agree. Its mean is such that the mean distortion of the box is zero: a crystal
+without load, whose orientation is that of its mean lattice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import combinations_with_replacement, product
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.crystal.elasticity import AnisotropicMedium, Medium
+from weakbeam.defects.field import DisplacementGradientField, Superposition, evaluate
+from weakbeam.defects.field_of import field_of
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.many import Bounds
+from weakbeam.defects.network import DislocationNetwork
+from weakbeam.defects.segments import Segments
+
+DEGREE = 6
+"""Of the displacement whose gradient is the correction."""
+
+_FACE = 7
+"""Points along each edge of a face at which opposite faces are compared."""
+
+_GRID = 10
+"""Points along each edge of the box that its mean distortion is taken over."""
+
+SMEARED = 0.125
+"""Core radius, in edges of the box, for that mean: it leaves the mean as it is."""
+
+_LEVI_CIVITA = np.zeros((3, 3, 3))
+for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+    _LEVI_CIVITA[_i, _j, _k], _LEVI_CIVITA[_i, _k, _j] = 1.0, -1.0
+
+
+class PolynomialGradient:
+    """A displacement gradient that is a polynomial of the place.
+
+    Parameters
+    ----------
+    centre : (3,) ndarray
+        Where its variables are zero (µm).
+    scale : float
+        Their unit (µm).
+    powers : (n, 3) ndarray of int
+        Of the variables in each term.
+    coefficients : (9, n) ndarray
+        Of the components xx, xy, xz, yx ... of β.
+    """
+
+    def __init__(self, centre: Floats, scale: float, powers: Ints, coefficients: Floats) -> None:
+        self.centre = centre
+        self.scale = scale
+        self.powers = powers
+        self.coefficients = coefficients
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """See :meth:`.DisplacementGradientField.add_to`."""
+        terms = _terms((points - self.centre[:, None]) / self.scale, self.powers)
+        gradient += self.coefficients @ terms
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedField:
+    """A field that is known in a box and repeats with it.
+
+    Parameters
+    ----------
+    field : DisplacementGradientField
+        Asked inside of the box only.
+    periods : (3, 3) ndarray
+        Edges of the box, one a row (µm).
+    centre : (3,) ndarray
+        Its centre (µm).
+    """
+
+    field: DisplacementGradientField
+    periods: Floats
+    centre: Floats
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """See :meth:`.DisplacementGradientField.add_to`."""
+        self.field.add_to(gradient, np.ascontiguousarray(self.folded(points)))
+
+    def folded(self, points: Floats) -> Floats:
+        """The place inside of the box that each of the points (3, n) repeats."""
+        shares = np.linalg.solve(self.periods.T, points - self.centre[:, None])
+        return np.asarray(points - self.periods.T @ np.round(shares))
+
+
+class RepeatedNetwork:
+    """The field of a network that repeats for ever, with no mean distortion.
+
+    Parameters
+    ----------
+    network : DislocationNetwork
+        With three periods.
+    images : int
+        Boxes on each side of the central one that are summed as they are.
+    medium : Medium
+        What it lies in.
+    """
+
+    def __init__(self, network: DislocationNetwork, images: int, medium: Medium) -> None:
+        self.network = network
+        self.medium = medium
+        self.segments = network.piece(images)
+        self._whole: tuple[int, RepeatedField] | None = None
+
+    def __len__(self) -> int:
+        """How many segments are summed."""
+        return len(self.segments)
+
+    @cached_property
+    def correction(self) -> tuple[PolynomialGradient, float]:
+        """See :func:`correction`."""
+        smallest = float(np.linalg.norm(self.network.periods, axis=1).min())
+        smeared = replace(self.segments, core_radii=np.full(len(self.segments), SMEARED * smallest))
+        return correction(
+            self._field(self.segments),
+            self._field(smeared),
+            self.network.periods,
+            self.network.centre,
+            self.network.nye_tensor,
+            stiffness_of(self.medium),
+        )
+
+    def add_to(self, gradient: Floats, points: Floats) -> None:
+        """See :meth:`.DisplacementGradientField.add_to`."""
+        self._repeated(self._field(self.segments)).add_to(gradient, points)
+
+    def prepared(
+        self, bounds: Bounds, points: int, workers: int | None
+    ) -> DisplacementGradientField:
+        """See :meth:`.PreparedField.prepared`."""
+        periods = self.network.periods
+        signs = np.array(list(product((-1.0, 1.0), repeat=3)))
+        corners = bounds.centre + (signs * bounds.half) @ bounds.axes
+        shares = (corners - self.network.centre) @ np.linalg.inv(periods)
+        if np.abs(shares).max() <= 0.5:
+            return self._repeated(self._field(self.segments, bounds, points, workers))
+        # What sees more than a box sees all of it, at every height of the sample.
+        if self._whole is None or self._whole[0] != points:
+            axes = np.linalg.qr(periods.T)[0].T
+            bounds = Bounds.of(self.network.centre + 0.5 * signs @ periods, axes)
+            whole = self._repeated(self._field(self.segments, bounds, points, workers))
+            self._whole = points, whole
+        return self._whole[1]
+
+    def _field(
+        self,
+        segments: Segments,
+        bounds: Bounds | None = None,
+        points: int = 1,
+        workers: int | None = None,
+    ) -> DisplacementGradientField:
+        none = StraightLines.of([])
+        return field_of(none, self.medium, (), bounds, points, workers, segments)
+
+    def _repeated(self, field: DisplacementGradientField) -> RepeatedField:
+        both = Superposition([field, self.correction[0]])
+        return RepeatedField(both, self.network.periods, self.network.centre)
+
+
+def stiffness_of(medium: Medium) -> Floats:
+    """C_ijkl (3, 3, 3, 3) of a medium, in a unit of its own."""
+    if isinstance(medium, AnisotropicMedium):
+        return medium.stiffness
+    delta, nu = np.eye(3), medium.poisson_ratio
+    shear = np.einsum("ik,jl->ijkl", delta, delta) + np.einsum("il,jk->ijkl", delta, delta)
+    lame = 2.0 * nu / (1.0 - 2.0 * nu)
+    return np.asarray(lame * np.einsum("ij,kl->ijkl", delta, delta) + shear)
+
+
+def correction(
+    field: DisplacementGradientField,
+    smeared: DisplacementGradientField,
+    periods: Floats,
+    centre: Floats,
+    nye_tensor: Floats,
+    stiffness: Floats,
+) -> tuple[PolynomialGradient, float]:
+    """What a few boxes lack of the endless network.
+
+    Parameters
+    ----------
+    field : DisplacementGradientField
+        Of the boxes.
+    smeared : DisplacementGradientField
+        The same with cores of `SMEARED` edges, whose mean over a box is the same.
+    periods, centre
+        Edges of the box, one a row, and its centre (µm).
+    nye_tensor : (3, 3) ndarray
+        Mean of b_i t_j over the box (1/µm). An endless network with a mean has no field that
+        repeats: the crystal bends. The bending is taken away.
+    stiffness : (3, 3, 3, 3) ndarray
+        C_ijkl of the medium, in any unit.
+
+    Returns
+    -------
+    PolynomialGradient
+        To be added to `field` inside of the box.
+    float
+        By how much β still differs between opposite faces, root mean square.
+    """
+    scale = 0.5 * float(np.linalg.norm(periods, axis=1).max())
+    powers = _powers(DEGREE - 1)
+    linear = _bending(nye_tensor * scale, stiffness)
+    basis = _balanced(stiffness)
+    low, high = _face_points(periods / scale)
+    design = _values(basis, high, powers) - _values(basis, low, powers)
+
+    def fitted(of: DisplacementGradientField) -> tuple[Floats, Floats]:
+        gap = evaluate(of, centre + scale * high) - evaluate(of, centre + scale * low)
+        gap += np.einsum("ilk,nk->nil", linear, high - low)
+        rows = gap.reshape(-1)
+        shares, *_ = np.linalg.lstsq(design, -rows, rcond=None)
+        coefficients = np.tensordot(shares, basis, 1)
+        for k, power in enumerate(np.eye(3, dtype=np.int64)):
+            coefficients[:, _place(powers, power)] += linear[:, :, k].reshape(9)
+        return coefficients, rows + design @ shares
+
+    coefficients, left = fitted(field)
+    for_mean, _ = fitted(smeared)
+    even = (np.arange(_GRID) + 0.5) / _GRID - 0.5
+    places = np.stack(np.meshgrid(even, even, even, indexing="ij"), axis=-1).reshape(-1, 3)
+    places = centre + places @ periods
+    mean = evaluate(smeared, places) + evaluate(
+        PolynomialGradient(centre, scale, powers, for_mean), places
+    )
+    coefficients[:, _place(powers, np.zeros(3, np.int64))] -= mean.mean(axis=0).reshape(9)
+    found = PolynomialGradient(centre, scale, powers, coefficients)
+    return found, float(np.sqrt(np.mean(left**2)))
+
+
+@cache
+def _power_list(degree: int) -> tuple[tuple[int, int, int], ...]:
+    found = []
+    for total in range(degree + 1):
+        for axes in combinations_with_replacement(range(3), total):
+            found.append((axes.count(0), axes.count(1), axes.count(2)))
+    return tuple(found)
+
+
+def _powers(degree: int) -> Ints:
+    """Powers (n, 3) of all monomials up to a degree."""
+    return np.array(_power_list(degree), dtype=np.int64)
+
+
+def _place(powers: Ints, power: Ints) -> int:
+    return int(np.flatnonzero((powers == power).all(axis=1))[0])
+
+
+def _terms(variables: Floats, powers: Ints) -> Floats:
+    """Monomials (m, n) at points (3, n)."""
+    most = int(powers.max(initial=0))
+    table = np.ones((most + 1, *variables.shape))
+    for k in range(1, most + 1):
+        table[k] = table[k - 1] * variables
+    x, y, z = powers.T
+    return np.asarray(table[x, 0] * table[y, 1] * table[z, 2])
+
+
+def _bending(nye_tensor: Floats, stiffness: Floats) -> Floats:
+    """The least linear field β_il = c_ilk x_k with curl −α and without forces."""
+    rows, right = [], []
+    for i in range(3):
+        for j in range(3):
+            row = np.zeros((3, 3, 3))
+            # ε_jkl ∂_k β_il
+            row[i] = _LEVI_CIVITA[j].T
+            rows.append(row.ravel())
+            right.append(-nye_tensor[i, j])
+        # C_ijkl ∂_j β_kl
+        rows.append(np.einsum("jkl->klj", stiffness[i] / np.abs(stiffness).max()).ravel())
+        right.append(0.0)
+    found, *_ = np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)
+    return np.asarray(found.reshape(3, 3, 3))
+
+
+def _balanced(stiffness: Floats) -> Floats:
+    """Gradients (m, 9, n) of all polynomial displacements of degree 2 and more without forces."""
+    displacement = _powers(DEGREE)
+    displacement = displacement[displacement.sum(axis=1) >= 2]
+    gradient, force = _powers(DEGREE - 1), _powers(DEGREE - 2)
+    count = len(displacement)
+    at = {tuple(power): k for k, power in enumerate(gradient.tolist())}
+    at_force = {tuple(power): k for k, power in enumerate(force.tolist())}
+    # First derivatives of each monomial as (3, n) coefficients, and second ones.
+    first = np.zeros((count, 3, len(gradient)))
+    second = np.zeros((count, 3, 3, len(force)))
+    for m, power in enumerate(displacement.tolist()):
+        for j in range(3):
+            if not power[j]:
+                continue
+            once = list(power)
+            once[j] -= 1
+            first[m, j, at[tuple(once)]] = power[j]
+            for k in range(3):
+                if once[k]:
+                    twice = list(once)
+                    twice[k] -= 1
+                    second[m, j, k, at_force[tuple(twice)]] = power[j] * once[k]
+    forces = np.einsum("ijkl,mjlf->ifkm", stiffness / np.abs(stiffness).max(), second)
+    matrix = forces.reshape(3 * len(force), 3 * count)
+    _, sizes, vectors = np.linalg.svd(matrix)
+    rank = int(np.sum(sizes > 1e-10 * sizes[0]))
+    free = vectors[rank:].reshape(-1, 3, count)
+    gradients = np.einsum("skm,mjg->skjg", free, first)
+    return np.asarray(gradients.reshape(len(free), 9, len(gradient)))
+
+
+def _face_points(periods: Floats) -> tuple[Floats, Floats]:
+    """Points of three faces, and those across the box from them; the centre is the origin."""
+    even = (np.arange(_FACE) + 0.5) / _FACE - 0.5
+    across = np.stack(np.meshgrid(even, even, indexing="ij"), axis=-1).reshape(-1, 2)
+    low, high = [], []
+    for axis in range(3):
+        shares = np.insert(across, axis, -0.5, axis=1)
+        low.append(shares @ periods)
+        shares[:, axis] = 0.5
+        high.append(shares @ periods)
+    return np.concatenate(low), np.concatenate(high)
+
+
+def _values(basis: Floats, points: Floats, powers: Ints) -> Floats:
+    """Values (9 n, m) of fields (m, 9, terms) at points (n, 3)."""
+    values = basis @ _terms(points.T, powers)
+    return np.asarray(np.moveaxis(values, 0, -1).transpose(1, 0, 2).reshape(-1, len(basis)))

@@ -1,0 +1,1 @@
+"""Networks of dislocations that other programs have computed: a reader for each format."""

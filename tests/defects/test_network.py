@@ -1,0 +1,112 @@
+"""Pieces of networks: whatever is cut out of one, no line ends in it."""
+
+import numpy as np
+import pytest
+from networks import PERIODS, B, chains
+
+from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.field import evaluate
+from weakbeam.defects.network import DislocationNetwork
+from weakbeam.defects.regions import Box
+from weakbeam.defects.segments import IsotropicSegments, Segments
+
+MEDIUM = IsotropicMedium(0.3)
+
+
+def loose_ends(segments):
+    """Σ b of what ends at each place, largest component; half-lines end at one place only."""
+    finite = np.isfinite(segments.lengths)
+    places = np.concatenate([segments.starts, segments.ends[finite]])
+    burgers = np.concatenate([segments.burgers_vectors, -segments.burgers_vectors[finite]])
+    _, which = np.unique(np.round(places, 6), axis=0, return_inverse=True)
+    total = np.zeros((which.max() + 1, 3))
+    np.add.at(total, which.ravel(), burgers)
+    return np.abs(total).max()
+
+
+@pytest.mark.parametrize("images", [0, 1, 2])
+def test_a_few_boxes_have_no_loose_ends(images):
+    network = chains()
+    assert np.abs(network.imbalance).max() < 1e-15
+    piece = network.piece(images)
+    assert loose_ends(piece) < 1e-15
+    assert np.isinf(piece.lengths).any()
+    finite = np.isfinite(piece.lengths).sum()
+    assert finite <= (2 * images + 1) ** 3 * len(network.arms)
+
+
+def test_every_arm_is_there_once_in_each_box():
+    network = chains()
+    piece = network.piece(2)
+    inside = network.piece(1)
+    # The inner boxes of the larger piece are those of the smaller one.
+    rows = {
+        tuple(np.round([*s, *d], 6)) for s, d in zip(piece.starts, piece.directions, strict=True)
+    }
+    finite = np.isfinite(inside.lengths)
+    some = zip(inside.starts[finite], inside.directions[finite], strict=True)
+    assert all(tuple(np.round([*s, *d], 6)) in rows for s, d in some)
+
+
+@pytest.mark.parametrize("half", [0.3, 0.8, 2.5])
+def test_what_is_cut_out_has_no_loose_ends_and_is_right_inside(half):
+    network = chains()
+    region = Box([-half, -half, -half], [half, half, half])
+    piece = network.piece(3, region)
+    assert loose_ends(piece) < 1e-15
+    full = IsotropicSegments(network.piece(3), MEDIUM)
+    random = np.random.default_rng(1)
+    points = random.uniform(-half, half, (2000, 3))
+    exact = evaluate(full, points)
+    # Close to a line its own field is all that counts.
+    close = np.abs(exact).max(axis=(1, 2)) > 0.02 * B / 0.01
+    assert close.sum() > 5
+    found = evaluate(IsotropicSegments(piece, MEDIUM), points)
+    difference = np.abs(found - exact).max(axis=(1, 2))
+    assert difference[close].max() < 0.3 * np.abs(exact[close]).max()
+
+
+def test_an_arm_that_only_passes_through_a_region_is_an_infinite_line():
+    network = chains(loops=0)
+    start = network.nodes[0]
+    middle = start + 0.25 * network.steps[0]
+    region = Box(middle - 0.01, middle + 0.01)
+    piece = network.piece(0, region)
+    assert len(piece) == 2
+    assert np.isinf(piece.lengths).all()
+    np.testing.assert_allclose(piece.directions[0], -piece.directions[1])
+    np.testing.assert_allclose(piece.burgers_vectors[0], -piece.burgers_vectors[1])
+
+
+def test_straight_ends_carry_on():
+    open_line = DislocationNetwork(
+        np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0]]),
+        np.array([[0, 1], [1, 2]]),
+        np.array([[1.0, 0, 0], [0, 1, 0]]),
+        np.tile([0.0, 0.0, B], (2, 1)),
+        np.full(2, 0.0),
+        np.zeros((0, 3)),
+        np.zeros(3),
+    )
+    assert open_line.degrees.tolist() == [1, 2, 1]
+    ends = open_line.with_straight_ends()
+    expected = Segments.polyline(open_line.nodes, [0.0, 0.0, B])
+    found = Segments.joined([open_line.piece(), ends])
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    np.testing.assert_allclose(
+        evaluate(IsotropicSegments(found, MEDIUM), points),
+        evaluate(IsotropicSegments(expected, MEDIUM), points),
+        atol=1e-18,
+    )
+
+
+def test_density_and_nye_tensor_are_per_volume_of_the_box():
+    network = chains()
+    volume = np.linalg.det(PERIODS)
+    length = np.linalg.norm(network.steps, axis=1).sum()
+    assert network.density == pytest.approx(1e12 * length / volume)
+    # Only the line without an opposite one counts: it goes once along the second period.
+    lonely = network.burgers[19]
+    np.testing.assert_allclose(
+        network.nye_tensor, np.outer(lonely, PERIODS[1]) / volume, atol=1e-18
+    )

@@ -1,0 +1,114 @@
+"""Networks that repeat for ever: opposite faces agree, nothing has been added that strains."""
+
+import numpy as np
+import pytest
+from mura import LEVI_CIVITA, isotropic_stiffness
+from networks import PERIODS, B, chains
+
+from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.field import Superposition, evaluate
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.many import Bounds
+from weakbeam.defects.network import DislocationNetwork
+from weakbeam.defects.periodic import RepeatedNetwork
+from weakbeam.defects.segments import IsotropicSegments
+from weakbeam.defects.straight import StraightDislocations
+
+NU = 0.3
+MEDIUM = IsotropicMedium(NU)
+
+
+def in_box(network, count, seed=0, share=1.0):
+    shares = np.random.default_rng(seed).uniform(-0.5, 0.5, (count, 3)) * share
+    return network.centre + shares @ network.periods
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_opposite_faces_agree_and_more_boxes_change_little(seed):
+    network = chains(seed)
+    near, wide = (RepeatedNetwork(network, images, MEDIUM) for images in (1, 2))
+    assert near.correction[1] < 2e-3 * B
+    assert wide.correction[1] < 0.2 * near.correction[1]
+    points = in_box(network, 200, seed)
+    size = np.sqrt(np.mean(evaluate(near, points) ** 2))
+    change = evaluate(near, points) - evaluate(wide, points)
+    assert np.sqrt(np.mean(change**2)) < 2e-3 * size
+    # Without folding, the sums themselves agree across the box.
+    summed = Superposition([IsotropicSegments(near.segments, MEDIUM), near.correction[0]])
+    for axis in range(3):
+        low = in_box(network, 40, seed + axis)
+        shares = (low - network.centre) @ np.linalg.inv(PERIODS)
+        low -= np.outer(shares[:, axis] + 0.5, PERIODS[axis])
+        gap = evaluate(summed, low + PERIODS[axis]) - evaluate(summed, low)
+        assert np.abs(gap).max() < 2e-2 * B
+
+
+def test_the_field_repeats_everywhere_and_has_no_mean():
+    network = chains(core=0.3)
+    field = RepeatedNetwork(network, 1, MEDIUM)
+    points = in_box(network, 20, share=0.9)
+    for turns in ([1, 0, 0], [0, -2, 5], [40, 3, 1]):
+        moved = evaluate(field, points + turns @ PERIODS)
+        np.testing.assert_allclose(moved, evaluate(field, points), atol=1e-12)
+    even = (np.arange(14) + 0.5) / 14 - 0.5
+    shares = np.stack(np.meshgrid(even, even, even), axis=-1).reshape(-1, 3)
+    values = evaluate(field, network.centre + shares @ PERIODS)
+    assert np.abs(values.mean(axis=0)).max() < 2e-2 * np.abs(values).mean()
+
+
+def test_what_is_added_has_no_sources_and_no_forces():
+    network = chains()
+    correction, _ = RepeatedNetwork(network, 1, MEDIUM).correction
+    points, step = in_box(network, 20), 1e-3
+    change = np.stack(
+        [
+            (evaluate(correction, points + step * e) - evaluate(correction, points - step * e))
+            / (2 * step)
+            for e in np.eye(3)
+        ],
+        axis=-1,
+    )
+    curl = np.einsum("jkl,nilk->nij", LEVI_CIVITA, change)
+    # But for the bending of a box whose Burgers vectors do not add up to zero.
+    np.testing.assert_allclose(curl, np.tile(-network.nye_tensor, (20, 1, 1)), atol=1e-3 * B)
+    forces = np.einsum("ijkl,nklj->ni", isotropic_stiffness(NU), change)
+    assert np.abs(forces).max() < 1e-3 * B
+
+
+def test_a_lattice_of_straight_lines_is_the_sum_over_many():
+    # A line of opposite sign in the middle: the sum over squares of lines converges quickly.
+    periods = 2.0 * np.eye(3)
+    b = np.array([0.0, B, 0.5 * B])
+    nodes = np.array([[-0.5, -0.5, -0.9], [0.5, 0.5, -0.9]])
+    network = DislocationNetwork(
+        nodes,
+        np.array([[0, 0], [1, 1]]),
+        np.array([[0, 0, 2.0], [0, 0, 2.0]]),
+        np.array([b, -b]),
+        np.full(2, 0.01),
+        periods,
+        np.zeros(3),
+    )
+    found = evaluate(RepeatedNetwork(network, 1, MEDIUM), in_box(network, 50))
+    shifts = [2.0 * np.array([i, j, 0]) for i in range(-40, 41) for j in range(-40, 41)]
+    places = (np.array(shifts)[:, None] + nodes).reshape(-1, 3)
+    burgers = np.tile([b, -b], (len(shifts), 1))
+    lines = StraightLines(burgers, np.tile([0.0, 0.0, 1.0], (len(places), 1)), places, 0.01)
+    direct = StraightDislocations(lines, MEDIUM)
+    expected = evaluate(direct, in_box(network, 50))
+    # The sum over squares has a constant of its own.
+    offset = (found - expected).mean(axis=0)
+    np.testing.assert_allclose(found - expected, np.tile(offset, (50, 1, 1)), atol=2e-3 * B)
+
+
+def test_a_prepared_field_is_the_same_in_the_box_and_beyond():
+    network = chains(3)
+    field = RepeatedNetwork(network, 1, MEDIUM)
+    for half in ([0.3, 0.3, 0.1], [4.0, 4.0, 0.3]):
+        bounds = Bounds(network.centre, np.eye(3), half)
+        points = network.centre + np.random.default_rng(2).uniform(-1, 1, (300, 3)) * half
+        prepared = field.prepared(bounds, 40_000, 1)
+        # A bound of a thousandth of each segment's part, of which much less is seen.
+        np.testing.assert_allclose(
+            evaluate(prepared, points), evaluate(field, points), rtol=0, atol=1e-3 * B
+        )
