@@ -34,13 +34,18 @@ class Lines(NamedTuple):
     """(n, 3) roots p, (n, 0) in an isotropic medium: the field is singular where x + p y = 0."""
 
 
-class Grid(NamedTuple):
+class BoxGrid(NamedTuple):
     """Equal boxes that fill a region."""
 
     half: Floats
     """(3,) half-widths of a box, µm."""
     counts: Ints
     """(3,) boxes along each axis."""
+
+
+Grid = BoxGrid
+"""Its former name: machine code that is kept on disk is looked through by the names in it, before
+it is found to be old."""
 
 
 class Tables(NamedTuple):
@@ -150,7 +155,7 @@ def add_field(
     points: Floats,
     frame: Floats,
     centre: Floats,
-    grid: Grid,
+    grid: BoxGrid,
     tables: Tables,
     lines: Lines,
 ) -> None:
@@ -164,7 +169,7 @@ def add_field(
         µm, in the frame of the sample.
     frame, centre : (3, 3) and (3,) ndarray
         The region's axes as rows, and its centre (µm).
-    grid : Grid
+    grid : BoxGrid
         The boxes.
     tables : Tables
         Their contents.
@@ -240,7 +245,7 @@ def _add_polynomials(
     total: Floats,
     points: Floats,
     box: int,
-    grid: Grid,
+    grid: BoxGrid,
     coefficients: Floats,
     terms: Ints,
     basis: Floats,

@@ -18,7 +18,7 @@ import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.workers import worker_count
-from weakbeam.defects.boxes import ORDER, Grid, Lines, Tables, add_field, sum_far_lines
+from weakbeam.defects.boxes import ORDER, BoxGrid, Lines, Tables, add_field, sum_far_lines
 from weakbeam.defects.chebyshev import (
     Shares,
     coefficients_from_values,
@@ -219,7 +219,7 @@ class ManyDislocations:
         order = np.lexsort((cells[:, 1], cells[:, 0]))
         return Lines(local[order], core_squared[order], matrices[order], cubic[order], poles[order])
 
-    def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[Grid, Tables]:
+    def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[BoxGrid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""
         count = len(self.exact.lines)
         grid = levels[0].grid
@@ -243,7 +243,7 @@ class ManyDislocations:
 class _Level:
     """One size of boxes."""
 
-    grid: Grid
+    grid: BoxGrid
     order: int
     """Nodes along the thinnest axis."""
     gaps: Floats
@@ -269,7 +269,9 @@ def _levels(half: Floats, tolerance: float, points: int, shares: Shares) -> list
         # in larger boxes, so that polynomials are handed down without loss.
         while order < ORDER and gaps[order - 1] * half[2] > gaps[-1] * half.max():
             order += 1
-        level = _Level(Grid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]]))
+        level = _Level(
+            BoxGrid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]])
+        )
         if level.nodes > points or 72 * level.nodes > _LARGEST_TABLE:
             return levels
         levels.append(level)
@@ -280,7 +282,7 @@ def _levels(half: Floats, tolerance: float, points: int, shares: Shares) -> list
 class _Refinement:
     """From boxes of one size to those of the next."""
 
-    def __init__(self, coarse: Grid, tables: Tables, level: _Level, lines: Lines) -> None:
+    def __init__(self, coarse: BoxGrid, tables: Tables, level: _Level, lines: Lines) -> None:
         self.tables = tables
         self.level = level
         self.lines = lines
