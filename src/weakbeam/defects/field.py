@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Floats
+
+if TYPE_CHECKING:
+    from weakbeam.defects.many import Bounds
 
 
 class DisplacementGradientField(Protocol):
@@ -41,6 +44,26 @@ class FieldAlongRays(metaclass=_HasRayConstants):
 
     ray_constants: tuple[Floats, Floats, Floats]
     """What :func:`weakbeam.defects.straight.add_lines` needs to know of each line."""
+
+
+@runtime_checkable
+class PreparedField(Protocol):
+    """A field that is faster, or less memory, where it is known where it will be asked for."""
+
+    def prepared(
+        self, bounds: Bounds, points: int, workers: int | None
+    ) -> DisplacementGradientField:
+        """The same field for a region, as those of lines are made by `field_of`.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            Where it will be asked for.
+        points : int
+            About how often.
+        workers : int, optional
+            Threads that prepare it.
+        """
 
 
 class Superposition:
