@@ -11,6 +11,7 @@ import numpy as np
 
 from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
+from weakbeam.assemble.gridded import place_grid
 from weakbeam.assemble.line_table import place_table
 from weakbeam.assemble.placed import (
     Column,
@@ -24,7 +25,7 @@ from weakbeam.assemble.placed import (
 from weakbeam.assemble.populations import place_boundary, place_random, place_stored, place_wall
 from weakbeam.assemble.uniform import place_uniform
 from weakbeam.core.arrays import Floats
-from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field import DisplacementGradientField, PreparedField
 from weakbeam.defects.field_of import field_of, superposed
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds
@@ -32,6 +33,7 @@ from weakbeam.defects.wall import DislocationWall
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.defects import DefectTable, Dislocation
+from weakbeam.experiment.gridded import Grid
 from weakbeam.experiment.populations import (
     Boundary,
     LineTable,
@@ -51,6 +53,7 @@ PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]]
     StoredDislocations: place_stored,
     LineTable: place_table,
     Uniform: place_uniform,
+    Grid: place_grid,
 }
 """What places a table in the sample, by the table's class: the table, its key and the host."""
 
@@ -117,13 +120,17 @@ class Defects:
         workers : int, optional
             Threads that prepare it.
         """
-        fields = []
+        fields: list[DisplacementGradientField] = []
         for medium in dict.fromkeys(s.medium for s in self.sources if s.medium is not None):
             sources = [s for s in self.sources if s.medium == medium]
             lines = StraightLines.joined([s.lines for s in sources])
             walls = [wall for s in sources for wall in s.walls]
             fields.append(field_of(lines, medium, walls, bounds, points, workers))
-        return superposed([*fields, *(own for s in self.sources for own in s.fields)])
+        for own in (own for s in self.sources for own in s.fields):
+            if bounds is not None and isinstance(own, PreparedField):
+                own = own.prepared(bounds, points, workers)
+            fields.append(own)
+        return superposed(fields)
 
     @cached_property
     def columns(self) -> Columns:

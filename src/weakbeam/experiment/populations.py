@@ -16,6 +16,7 @@ from pydantic import (
 
 from weakbeam.errors import InputError
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
+from weakbeam.experiment.gridded import Grid
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.uniform import Uniform
@@ -349,7 +350,8 @@ AllDefects = Annotated[
             | Boundary
             | StoredDislocations
             | LineTable
-            | Uniform,
+            | Uniform
+            | Grid,
             Field(discriminator="kind"),
         ],
         ...,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.assemble.defects import Defects
-from weakbeam.assemble.placed import Placed
+from weakbeam.assemble.placed import Placed, Summarised
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import UniformGradient
 from weakbeam.defects.lines import StraightLines
@@ -51,6 +51,7 @@ def _line(parts: Sequence[Placed]) -> str:
         words += [f"{len(some)} {name}"] if len(some) > 1 else []
     angles = np.unique(np.concatenate([lines.angles_deg, walls.angles_deg]).round(2))
     words += [f"b∧t {_words(angles)}"] if len(angles) else []
+    words += [part.summary() for part in parts if isinstance(part, Summarised)]
     for part in sources:
         words += [
             _deformation(field.gradient)
