@@ -109,7 +109,7 @@ class GriddedGradient:
     -----
     Every point of the grid is the middle of a voxel, and the voxel in which a place lies tells
     whether it diffracts. Between voxels that diffract and others, and at the faces of the grid, β
-    goes on linearly (docs/explanation/physics.md, D11).
+    goes on linearly (docs/explanation/physics.md, D12).
     """
 
     def __init__(
@@ -202,7 +202,17 @@ class GriddedField:
         centre = bounds.centre @ turn
         reach = bounds.half @ np.abs(bounds.axes @ turn)
         margin = 1 + (_ORDERS[self.interpolation] + 1) // 2
-        return self._part(grid.around(centre - reach, centre + reach, margin))
+        box = grid.around(centre - reach, centre + reach, margin)
+        # Who asks again for the same region is not to wait for the file again.
+        ends = tuple((one.start, one.stop) for one in box)
+        if ends not in self._parts:
+            self._parts.clear()
+            self._parts[ends] = self._part(box)
+        return self._parts[ends]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[tuple[int, int], ...], GriddedGradient]:
+        return {}
 
     @cached_property
     def _all(self) -> GriddedGradient:
