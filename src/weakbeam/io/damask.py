@@ -150,11 +150,10 @@ def open_damask(
     result = read_result(path, file_key)
     if increment is None:
         increment = result.increments[-1]
-    elif increment not in result.increments:
-        told = f"was not written; there are {_listed(result.increments)}"
-        raise InputError(f"{key}.increment", increment, told)
+    else:
+        check_increment(result, increment, f"{key}.increment")
     names = ", ".join(result.phases)
-    _has_lattice_part(path, file_key, result, increment)
+    lattice_part(path, file_key, result, increment)
     if mask is None and len(result.phases) > 1:
         raise InputError(
             f"{key}.mask", None, f"missing; name the phase that is this crystal, of {names}"
@@ -232,11 +231,26 @@ def _lattice_name(path: str, key: str, result: DamaskResult, phase: int, increme
     return f"{group}/F_e"
 
 
-def _has_lattice_part(path: str, key: str, result: DamaskResult, increment: int) -> None:
-    """Refuse a result in which no phase has F_e."""
+def lattice_part(path: str, key: str, result: DamaskResult, increment: int) -> list[int]:
+    """The phases that have F_e at an increment; a result without any is refused."""
     have = [_mechanical(path, key, name, increment)[1] for name in result.phases]
-    if not any("F_e" in names for names in have):
+    found = [number for number, names in enumerate(have) if "F_e" in names]
+    if not found:
         raise _without_lattice_part(path, key, "", set().union(*have))
+    return found
+
+
+def phase_rows(path: str, key: str, result: DamaskResult, phase: int, increment: int) -> Rows:
+    """What reads F_e of a phase at an increment."""
+    place = _lattice_name(path, key, result, phase, increment)
+    return Rows(path, key, place, result.rows(phase), TENSOR)
+
+
+def check_increment(result: DamaskResult, increment: int, key: str) -> None:
+    """Refuse an increment that was not written."""
+    if increment not in result.increments:
+        told = f"was not written; there are {_listed(result.increments)}"
+        raise InputError(key, increment, told)
 
 
 def _mechanical(path: str, key: str, phase: str, increment: int) -> tuple[str, set[str]]:
