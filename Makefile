@@ -13,6 +13,7 @@ examples: $(VENV)/.demo
 	$(BIN)/python examples/five_edges.py examples/five-edges.png
 	$(BIN)/python examples/wall_series.py examples/wall-series.png
 	$(BIN)/python examples/anisotropy.py examples/anisotropy.png
+	$(BIN)/python examples/crystal_plasticity.py examples/crystal-plasticity.png
 
 # Tests start many processes: what they import is compiled once, also where containers say otherwise.
 test test-slow: export PYTHONDONTWRITEBYTECODE =

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble
@@ -23,6 +24,7 @@ def lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (table,) = re.findall(r"^```csv\n(.*?)^```$", PAGE, re.M | re.S)
     Path("lines.csv").write_text(table)
+    np.savez("grain.npz", beta=np.zeros((5, 5, 5, 3, 3)), spacing_um=0.5)
 
 
 @pytest.mark.parametrize("text", BLOCKS)

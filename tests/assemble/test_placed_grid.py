@@ -1,5 +1,6 @@
 """Deformation on a grid, from the file to the sample."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -283,3 +284,16 @@ def test_it_says_what_it_is():
         "defects[0]  grid, 4 × 3 × 5 points, 1 × 2 µm apart, of lattice_F in a DAMASK result, "
         "increment 10, phase B; reference orientation (mean) 0.5"
     )
+
+
+def test_the_blocks_of_the_page_are_placed():
+    page = Path(__file__).parents[2] / "docs/how-to/crystal-plasticity.md"
+    result, arrays = re.findall(r"^```toml\n(.*?)^```$", page.read_text(), re.M | re.S)
+    assert Experiment.from_toml_text(result).defects[0].grain == 3
+    number = np.zeros((6, 6, 6), int)
+    number[:3] = 1
+    turned = np.broadcast_to(TURN, (6, 6, 6, 3, 3))
+    np.savez("grain.npz", orientation=turned, grain=number, spacing_um=0.3)
+    (placed,) = assemble(Experiment.from_toml_text(arrays)).defects.placed
+    assert np.abs(evaluate(placed.field, np.zeros(3))).max() < 1e-14
+    assert np.isnan(evaluate(placed.field, [9.0, 0.0, 0.0])).all()
