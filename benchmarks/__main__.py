@@ -23,6 +23,7 @@ BENCHMARKS = {
     "scaling": ["--repeats", "{repeats}"],
     "populations": ["--repeats", "1"],
     "anisotropy": ["--repeats", "{repeats}"],
+    "grids": ["--repeats", "{repeats}"],
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
     "files": ["--repeats", "{repeats}"],

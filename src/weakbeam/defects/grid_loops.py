@@ -143,6 +143,14 @@ def fill_next(values: NDArray[Any], known: NDArray[np.bool_], filled: NDArray[np
             for k in range(nz):
                 if known[i, j, k]:
                     continue
+                # Most points that are not known are far from all that are.
+                near = False
+                for a in range(max(i - 1, 0), min(i + 2, nx)):
+                    for b in range(max(j - 1, 0), min(j + 2, ny)):
+                        for c in range(max(k - 1, 0), min(k + 2, nz)):
+                            near = near or known[a, b, c]
+                if not near:
+                    continue
                 for reach in (2, 1):
                     found = 0
                     for length in range(1, 4):
@@ -154,8 +162,9 @@ def fill_next(values: NDArray[Any], known: NDArray[np.bool_], filled: NDArray[np
                             far_i, far_j, far_k = i + reach * di, j + reach * dj, k + reach * dk
                             if not (0 <= far_i < nx and 0 <= far_j < ny and 0 <= far_k < nz):
                                 continue
-                            near = known[i + di, j + dj, k + dk]
-                            if not (near and known[far_i, far_j, far_k]):
+                            if not known[i + di, j + dj, k + dk]:
+                                continue
+                            if not known[far_i, far_j, far_k]:
                                 continue
                             found += 1
                             close, far = values[i + di, j + dj, k + dk], values[far_i, far_j, far_k]

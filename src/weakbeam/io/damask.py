@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Ints
-from weakbeam.defects.gridded import RegularGrid
+from weakbeam.defects.gridded import RegularGrid, slabs
 from weakbeam.errors import InputError
 from weakbeam.io import guard
 from weakbeam.io.field_data import TENSOR, FieldFile, Rows, refuse_extra
@@ -164,7 +164,7 @@ def open_damask(
     name = _lattice_name(path, file_key, result, number, increment)
     rows = result.rows(number)
     lit = rows >= 0
-    labels, cells, _ = grains_of(path, file_key, result, number)
+    labels, cells = grains_of(path, file_key, result, number)
     if grain is None and len(cells) > 1:
         raise InputError(
             f"{key}.grain",
@@ -188,9 +188,7 @@ def open_damask(
     )
 
 
-def grains_of(
-    path: str, key: str, result: DamaskResult, phase: int
-) -> tuple[Ints, list[int], NDArray[Any]]:
+def grains_of(path: str, key: str, result: DamaskResult, phase: int) -> tuple[Ints, list[int]]:
     """Grains of a phase: cells that had one orientation at the first increment.
 
     Returns
@@ -199,28 +197,22 @@ def grains_of(
         Number of each cell's grain, in the order in which they come in the file; -1: other phases.
     cells : list of int
         How many each has.
-    lattice_f : (n, 3, 3) ndarray
-        F_e of a cell of each at the first increment.
     """
-    place = _lattice_name(path, key, result, phase, result.increments[0])
-    rows = result.rows(phase)
-    lattice_f = Rows(path, key, place, rows, TENSOR)(result.grid.whole)
-    mine = (rows >= 0).ravel(order="F")
-    flat = lattice_f.transpose(2, 1, 0, 3, 4).reshape(-1, 9)[mine]
-    whole = np.rint(flat / _SAME_ORIENTATION).astype(np.int64)
+    read = phase_rows(path, key, result, phase, result.increments[0])
     # One number for the nine; that two orientations share one is as good as impossible.
-    mixed = whole @ np.random.default_rng(1).integers(1, 2**62, 9)
+    factors = np.random.default_rng(1).integers(1, 2**62, 9)
+    mixed = np.zeros(result.grid.shape, np.int64)
+    for box in slabs(result.grid):
+        values = np.nan_to_num(read(box) / _SAME_ORIENTATION).reshape(-1, 9)
+        mixed[box] = (np.rint(values).astype(np.int64) @ factors).reshape(mixed[box].shape)
+    mine = (read.index >= 0).ravel(order="F")
     _, first, member, counts = np.unique(
-        mixed, return_index=True, return_inverse=True, return_counts=True
+        mixed.ravel(order="F")[mine], return_index=True, return_inverse=True, return_counts=True
     )
     order = np.argsort(first)
-    labels = np.full(rows.size, -1)
+    labels = np.full(mixed.size, -1)
     labels[mine] = np.argsort(order)[member]
-    return (
-        labels.reshape(rows.shape, order="F"),
-        counts[order].tolist(),
-        flat[first[order]].reshape(-1, 3, 3),
-    )
+    return labels.reshape(mixed.shape, order="F"), counts[order].tolist()
 
 
 def _lattice_name(path: str, key: str, result: DamaskResult, phase: int, increment: int) -> str:

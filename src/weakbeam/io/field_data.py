@@ -101,16 +101,19 @@ class Rows:
         """Read the rows of a part, no more of the data set than between the first and the last."""
         wanted = self.index[box]
         there = wanted >= 0
-        out = np.full((*wanted.shape, *self.shape), np.nan)
         if not there.any():
-            return out
+            return np.full((*wanted.shape, *self.shape), np.nan)
         first, last = int(wanted[there].min()), int(wanted.max())
         with guard.reading(self.path, self.key) as file:
             data = guard.dataset(file, self.place, kinds="fiu")
             if last >= data.shape[0] or np.prod(data.shape[1:]) != np.prod(self.shape):
                 raise guard.Fault(f"/{self.place}", f"has the shape {data.shape}")
             rows = part_of(data, slice(first, last + 1))
-        out[there] = rows.reshape(-1, *self.shape)[wanted[there] - first]
+        found = rows.reshape(-1, *self.shape)
+        if there.all():
+            return np.asarray(found[wanted - first], dtype=np.float64)
+        out = np.full((*wanted.shape, *self.shape), np.nan)
+        out[there] = found[wanted[there] - first]
         return out
 
 

@@ -279,7 +279,7 @@ class _Phase:
 
     def __init__(self, path: str, result: DamaskResult, number: int, increment: int) -> None:
         self._read = phase_rows(path, "file", result, number, increment)
-        self._labels, counts, _ = grains_of(path, "file", result, number)
+        self._labels, counts = grains_of(path, "file", result, number)
         means = np.zeros((len(counts), 9))
         for box in slabs(result.grid):
             labels = self._labels[box].ravel()
