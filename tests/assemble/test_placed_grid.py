@@ -297,3 +297,32 @@ def test_the_blocks_of_the_page_are_placed():
     (placed,) = assemble(Experiment.from_toml_text(arrays)).defects.placed
     assert np.abs(evaluate(placed.field, np.zeros(3))).max() < 1e-14
     assert np.isnan(evaluate(placed.field, [9.0, 0.0, 0.0])).all()
+
+
+def test_a_grain_has_the_image_of_a_crystal_that_is_turned_rigidly():
+    """F_e of an undeformed grain is its orientation; seen from another one it is turned."""
+    _, grain, _ = write_damask("result.hdf5")
+    # The middle of a voxel of the grain is looked at, large as the field of view.
+    voxel = np.argwhere(grain == 1)[3]
+    size = 40.0
+    axis, angle = np.array([0.2, 0.9, -0.3]), 1.5e-4
+    axis = axis / np.linalg.norm(axis)
+    reference = rotation(axis, angle) @ GRAINS[1]
+    table = Grid(
+        file="result.hdf5",
+        mask="B",
+        grain=0,
+        increment=0,
+        axes="crystal",
+        reference=tuple(quaternion_of(reference)),
+        spacing_um=size,
+        origin_um=tuple((-size * voxel).tolist()),
+        outside="dark",
+    )
+    back = -1e3 * angle * reference.T @ axis
+    turned = Uniform(rotation_mrad=tuple(back.tolist()), axes="crystal")
+    image, expected, flat = (
+        simulate(experiment(*defects)).images.values for defects in ((table,), (turned,), ())
+    )
+    np.testing.assert_allclose(image, expected, rtol=1e-6)
+    assert np.abs(expected - flat).max() > 0.05
