@@ -203,7 +203,7 @@ def grains_of(path: str, key: str, result: DamaskResult, phase: int) -> tuple[In
     factors = np.random.default_rng(1).integers(1, 2**62, 9)
     mixed = np.zeros(result.grid.shape, np.int64)
     for box in slabs(result.grid):
-        values = np.nan_to_num(read(box) / _SAME_ORIENTATION).reshape(-1, 9)
+        values = np.nan_to_num(read(box)).clip(-1e3, 1e3).reshape(-1, 9) / _SAME_ORIENTATION
         mixed[box] = (np.rint(values).astype(np.int64) @ factors).reshape(mixed[box].shape)
     mine = (read.index >= 0).ravel(order="F")
     _, first, member, counts = np.unique(

@@ -137,7 +137,10 @@ class _Npz:
         except OSError as error:
             reason = error.strerror or error
             raise InputError(self.key, self.path, f"cannot be read: {reason}") from None
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, NotImplementedError) as error:
+        except InputError:
+            raise
+        except Exception as error:
+            # Of damaged heads numpy tells in many ways, those of Python's own parser among them.
             raise InputError(self.key, self.path, f"is no readable .npz ({error})") from None
 
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
