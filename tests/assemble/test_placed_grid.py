@@ -326,3 +326,15 @@ def test_a_grain_has_the_image_of_a_crystal_that_is_turned_rigidly():
     )
     np.testing.assert_allclose(image, expected, rtol=1e-6)
     assert np.abs(expected - flat).max() > 0.05
+
+
+def test_edges_of_what_diffracts_leave_other_rays_their_samples():
+    """Where every ray crosses many of them, samples are spared at the edges alone."""
+    lit = np.zeros((2, 2, 40), int)
+    lit[:, :, ::2] = 1
+    np.savez("a.npz", beta=np.zeros((2, 2, 40, 3, 3)), spacing_um=(20.0, 20.0, 0.1), lit=lit)
+    settings = ["camera.pixels=[64, 80]", "beam.height_fwhm_um=0.6"]
+    engine = assemble(experiment(Grid(file="a.npz", mask="lit"), settings=settings)).engine()
+    assert engine.loosened < 20.0
+    image = engine.images(np.zeros((1, 3)), np.zeros((1, 3)))
+    np.testing.assert_allclose(image, 0.5, atol=0.03)
