@@ -15,6 +15,7 @@ examples: $(VENV)/.demo
 	$(BIN)/python examples/anisotropy.py examples/anisotropy.png
 	$(BIN)/python examples/loops.py examples/loops.png
 	$(BIN)/python examples/networks.py examples/networks
+	$(BIN)/python examples/crystal_plasticity.py examples/crystal-plasticity.png
 
 # Tests start many processes: what they import is compiled once, also where containers say otherwise.
 test test-slow: export PYTHONDONTWRITEBYTECODE =

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "populations": ["--repeats", "1"],
     "anisotropy": ["--repeats", "{repeats}"],
     "networks": ["--repeats", "{repeats}"],
+    "grids": ["--repeats", "{repeats}"],
     "raytrace": ["--repeats", "{repeats}", "--rays", "1e7"],
     "compression": ["--frames", "122"],
     "files": ["--repeats", "{repeats}"],

@@ -60,3 +60,14 @@ def test_anisotropy_matters_where_the_zener_ratio_is_far_from_one(tmp_path):
     assert changes["Cu"] == (3.21, pytest.approx(27, abs=1))
     assert changes["Al"] == (1.22, pytest.approx(5, abs=1))
     assert changes["W"][1] < 1
+
+
+@pytest.mark.slow
+def test_maps_of_a_grain_follow_its_deformation(tmp_path):
+    printed = output_of("crystal_plasticity.py", tmp_path / "grain.png")
+    told = r"^(phi|chi)  correlation ([\d.]+), rms difference ([\d.]+) µrad$"
+    rows = re.findall(told, printed, re.M)
+    assert [name for name, *_ in rows] == ["phi", "chi"]
+    for _, correlation, rms in rows:
+        assert float(correlation) > 0.999
+        assert float(rms) < 10.0

@@ -49,8 +49,8 @@ def main() -> None:
             save_small(output / f"figures/{figure}.png", here / picture)
         run(["weakbeam", "bootstrap", "-o", folder / "kernel.h5"], check=True)
         run(["weakbeam", "show", folder / "kernel.h5"], check=True)
-        for example in ("five-edges.png", "wall-series.png", "anisotropy.png", "loops.png"):
-            name = example.replace("-", "_").replace(".png", ".py")
+        for name in ("five-edges", "wall-series", "anisotropy", "loops", "crystal-plasticity"):
+            example, name = f"{name}.png", f"{name.replace('-', '_')}.py"
             run([sys.executable, here.parents[1] / "examples" / name, folder / example], check=True)
             save_small(folder / example, here / example)
         for figure in ("kernel", "rays"):

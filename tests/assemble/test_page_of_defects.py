@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from runpy import run_path
 
+import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble
@@ -28,6 +29,7 @@ def lines(tmp_path, monkeypatch):
     Path("lines.csv").write_text(table)
     example = run_path(str(FOLDER.parents[1] / "examples/networks.py"))
     Path("network.data").write_text(example["paradis"](*example["network"]()))
+    np.savez("grain.npz", beta=np.zeros((5, 5, 5, 3, 3)), spacing_um=0.5)
 
 
 @pytest.mark.parametrize("text", BLOCKS)

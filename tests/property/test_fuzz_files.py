@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from field_files import write_damask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +22,11 @@ from weakbeam.experiment import Experiment
 from weakbeam.identify.library.writing import generate_images
 from weakbeam.io import foreign, kernel_file, reading
 from weakbeam.io.defects_file import read_defects
+from weakbeam.io.field_file import is_field, open_field
 from weakbeam.io.file_comparison import kind_of, read_provenance
 from weakbeam.io.library_file import read_tables
 from weakbeam.io.shard_reading import read_samples, sample_count
+from weakbeam.run.field_slices import shown_field
 from weakbeam.run.record import record
 
 SMALL = Experiment().with_settings(
@@ -83,7 +87,27 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     "kernel": [kernel_file.read_kernel, kernel_file.read_configuration, kernel_file.is_kernel],
     "library": [lambda path: read_tables(path)[2][:]],
     "shard": [lambda path: list(read_samples(path)), sample_count],
+    "result": [
+        is_field,
+        lambda path: shown_field(str(path)),
+        lambda path: read_field(str(path), mask="B", grain=0),
+    ],
+    "arrays.h5": [
+        is_field,
+        lambda path: shown_field(str(path)),
+        lambda path: read_field(str(path)),
+    ],
+    "arrays.npz": [
+        is_field,
+        lambda path: shown_field(str(path)),
+        lambda path: read_field(str(path)),
+    ],
 }
+
+
+def read_field(path: str, **options: object) -> None:
+    file = open_field(path, "defects[0]", **options)
+    file.read(file.grid.whole)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +138,15 @@ def sound(tmp_path_factory) -> dict[str, bytes]:
         "library": generate_images(library, folder / "library").file,
         "shard": shard,
     }
+    write_damask(folder / "result.hdf5")
+    beta = np.zeros((5, 4, 3, 3, 3))
+    np.savez(folder / "arrays.npz", beta=beta, spacing_um=0.1)
+    with h5py.File(folder / "arrays.h5", "w") as arrays:
+        arrays["beta"], arrays["spacing_um"] = beta, 0.1
+    files |= {
+        "result": folder / "result.hdf5",
+        **{name: folder / name for name in ("arrays.h5", "arrays.npz")},
+    }
     return {kind: path.read_bytes() for kind, path in files.items()}
 
 
@@ -136,7 +169,7 @@ def check(kind: str, content: bytes, path: Path) -> None:
 )
 @given(damage=damages)
 def test_damaged_files_are_read_or_refused_in_one_line(sound, tmp_path, kind, damage):
-    check(kind, damaged(sound[kind], damage), tmp_path / "damaged.h5")
+    check(kind, damaged(sound[kind], damage), tmp_path / f"damaged{Path(kind).suffix or '.h5'}")
 
 
 @pytest.mark.slow
@@ -146,7 +179,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(sound, tmp_path, kind, da
 )
 @given(damage=damages)
 def test_very_many_damaged_files(sound, tmp_path, kind, damage):
-    check(kind, damaged(sound[kind], damage), tmp_path / "damaged.h5")
+    check(kind, damaged(sound[kind], damage), tmp_path / f"damaged{Path(kind).suffix or '.h5'}")
 
 
 def test_a_kernel_is_right_or_refused(sound, tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.assemble.curved import place_loop, place_polyline
 from weakbeam.assemble.dislocations import example_of_defect, has_defects, place_dislocation
+from weakbeam.assemble.gridded import place_grid
 from weakbeam.assemble.line_table import place_table
 from weakbeam.assemble.network import place_network
 from weakbeam.assemble.placed import (
@@ -36,6 +37,7 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation
+from weakbeam.experiment.gridded import Grid
 from weakbeam.experiment.network import Network
 from weakbeam.experiment.populations import (
     Boundary,
@@ -59,6 +61,7 @@ PLACING: dict[type[DefectTable], Callable[[Any, str, Host], tuple[Placed, ...]]]
     Loop: place_loop,
     Polyline: place_polyline,
     Network: place_network,
+    Grid: place_grid,
 }
 """What places a table in the sample, by the table's class: the table, its key and the host."""
 

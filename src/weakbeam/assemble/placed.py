@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,6 +162,14 @@ class Placed(Protocol):
 
     def shown(self, centre: Floats, reach: float) -> ShownLines:
         """What a picture shows of it, as far as it may come within `reach` (µm) of `centre`."""
+
+
+@runtime_checkable
+class Summarised(Protocol):
+    """A placed defect that tells in a few words what its lines and angles do not."""
+
+    def summary(self) -> str:
+        """What is said of it before a run."""
 
 
 @dataclass(frozen=True)

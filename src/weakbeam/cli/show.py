@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -128,11 +128,28 @@ Scale = Literal["linear", "log", "asinh"]
     help="Of a network: length of the Burgers vector, the unit of most of them.",
 )
 @click.option(
+    "--increment",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Increment of a DAMASK result.  [default: the last]",
+)
+@click.option(
+    "--phase",
+    metavar="NAME",
+    help="Phase of a DAMASK result; of other grids, the array of what diffracts.",
+)
+@click.option(
+    "--grain",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Of deformation on a grid: the grain in it.  [default: all]",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the numbers of --compare, or of a network, as JSON, and the names of the files on "
-    "stderr.",
+    help="Print the numbers of --compare, of a network or of a grid, as JSON, and the names of "
+    "the files on stderr.",
 )
 def show(
     files: tuple[Path, ...],
@@ -155,6 +172,9 @@ def show(
     choice: ScanChoice,
     compare: bool,
     burgers_length_nm: float | None,
+    increment: int | None,
+    phase: str | None,
+    grain: int | None,
     as_json: bool,
 ) -> None:
     """Draw pictures of a scan; without a choice, the figures of an output file.
@@ -165,7 +185,9 @@ def show(
     of libraries, and of EDF images: a folder, a pattern in quotes, or several files. Pictures of
     the sample are upright, however the camera was turned; of others pixels are as the camera read
     them. Networks of dislocation dynamics (ParaDiS, ExaDiS, OVITO .ca, tables) are counted,
-    measured and drawn in space.
+    measured and drawn in space. Of deformation on a grid (DAMASK results, XDMF, arrays in .npz or
+    HDF5) slices of the displacement gradient, of rotation and of strain are drawn, and phases and
+    grains are listed.
 
     \b
     Examples:
@@ -179,6 +201,7 @@ def show(
       weakbeam show mosa_scan_maps/maps.h5 --export tiff --export csv
       weakbeam show "2017/strain/*.edf" --montage
       weakbeam show network.data --burgers-length 0.2556
+      weakbeam show result.hdf5 --increment 40 --phase Al --grain 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.io.edf import is_edf
     from weakbeam.io.kernel_file import is_kernel
@@ -201,8 +224,19 @@ def show(
         return
     if burgers_length_nm is not None:
         raise InputError("--burgers-length", burgers_length_nm, "belongs to a network")
+    of_grid = {"increment": increment, "phase": phase, "grain": grain}
+    if _is_grid(file):
+        if some or compare or exports:
+            raise InputError("file", str(file), "is deformation on a grid; it has no frames")
+        figures = _grid(file, of_grid, as_json)
+        for path in save_all(figures, folder, f".{suffix}") if suffix != "none" else ():
+            click.echo(str(path), err=as_json)
+        return
+    for name, value in of_grid.items():
+        if value is not None:
+            raise InputError(f"--{name}", value, "belongs to deformation on a grid")
     if as_json and not compare:
-        raise InputError("--json", None, "belongs to --compare, or to a network")
+        raise InputError("--json", None, "belongs to --compare, to a network or a grid")
     if is_kernel(file) and (some or compare):
         raise InputError("file", str(file), "is a kernel; it has no frames")
     if is_maps(file) and (some or compare):
@@ -283,6 +317,34 @@ def _source(files: tuple[Path, ...]) -> Path:
 
         return named_file(files[0])
     return files[0]
+
+
+def _is_grid(file: Path) -> bool:
+    """Whether a file holds deformation on a grid, and is none of our own."""
+    from weakbeam.io.field_file import is_field
+    from weakbeam.io.kernel_file import is_kernel
+    from weakbeam.io.maps_file import is_maps
+    from weakbeam.io.reading import is_own_file
+
+    if not file.is_file() or is_kernel(file) or is_maps(file) or is_own_file(file):
+        return False
+    return is_field(file)
+
+
+def _grid(file: Path, options: dict[str, Any], as_json: bool) -> dict[str, Figure]:
+    """Print what a file with deformation on a grid holds, and draw slices of it."""
+    import json
+
+    from weakbeam.run.field_slices import shown_field
+
+    with naming_flags(increment="--increment", mask="--phase", grain="--grain"):
+        found = shown_field(str(file), mask=options.pop("phase"), **options)
+    if as_json:
+        click.echo(json.dumps(found.numbers(), indent=2))
+    else:
+        for line in found.lines():
+            click.echo(line)
+    return {name: drawing.figure() for name, drawing in found.drawings().items()}
 
 
 def _maps(file: Path, choice: ScanChoice) -> tuple[dict[str, Figure], list[Exported]]:

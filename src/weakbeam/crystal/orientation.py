@@ -198,6 +198,30 @@ def sample_from_crystal_quaternion(quaternion: ArrayLike) -> Floats:
     )
 
 
+def rotations_of_quaternions(quaternions: ArrayLike) -> Floats:
+    """Many rotations at once, as :func:`sample_from_crystal_quaternion` has one.
+
+    Parameters
+    ----------
+    quaternions : (..., 4) array_like
+        w, x, y, z, of any length.
+
+    Returns
+    -------
+    (..., 3, 3) ndarray
+        NaN where a quaternion is zero or not finite.
+    """
+    q = np.asarray(quaternions, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    rows = (
+        (w * w + x * x - y * y - z * z, 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)),
+        (2.0 * (x * y + w * z), w * w - x * x + y * y - z * z, 2.0 * (y * z - w * x)),
+        (2.0 * (x * z - w * y), 2.0 * (y * z + w * x), w * w - x * x - y * y + z * z),
+    )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
 def turned_upright(sample_from_crystal: ArrayLike, cell: UnitCell, hkl: Sequence[int]) -> Floats:
     """Turn a crystal by the smallest rotation that brings the normal of (hkl) along z.
 

@@ -157,7 +157,7 @@ def symmetrised(matrix: ArrayLike, space_group: str, cell: UnitCell) -> Floats:
         If the crystal's symmetry changes a constant by more than `SYMMETRY_TOLERANCE`.
     """
     given = _symmetric(np.asarray(matrix, dtype=np.float64))
-    bond = _bond(_point_group(space_group, cell))
+    bond = _bond(point_group(space_group, cell))
     wanted = _symmetric((bond @ given @ np.swapaxes(bond, -1, -2)).mean(axis=0))
     if np.abs(wanted - given).max() > SYMMETRY_TOLERANCE * np.abs(given).max():
         places = tuple(zip(*_PLACES, strict=True))
@@ -262,7 +262,7 @@ def _matrix(constants: Floats) -> Floats:
 
 
 @lru_cache(maxsize=32)
-def _point_group(space_group: str, cell: UnitCell) -> Floats:
+def point_group(space_group: str, cell: UnitCell) -> Floats:
     """Rotations of the crystal class (n, 3, 3) in the Cartesian crystal frame.
 
     A tensor of fourth rank does not tell a rotation from its product with the inversion.
@@ -277,7 +277,7 @@ def _point_group(space_group: str, cell: UnitCell) -> Floats:
 @lru_cache(maxsize=32)
 def _invariants(space_group: str, cell: UnitCell) -> Floats:
     """Basis (21, n) of the constants that are unchanged by the crystal's symmetry."""
-    bond = _bond(_point_group(space_group, cell))
+    bond = _bond(point_group(space_group, cell))
     images = np.empty((21, 21))
     places = tuple(zip(*_PLACES, strict=True))
     for k, unit in enumerate(np.eye(21)):

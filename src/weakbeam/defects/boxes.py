@@ -13,6 +13,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
+from weakbeam.defects.box_sources import Lines as Lines  # where older machine code looks for it
 from weakbeam.defects.box_sources import Sources, add_sources, is_near
 
 ORDER = 8
@@ -22,13 +23,18 @@ _WIDTH = 248
 _LANES = 8
 
 
-class Grid(NamedTuple):
+class BoxGrid(NamedTuple):
     """Equal boxes that fill a region."""
 
     half: Floats
     """(3,) half-widths of a box, µm."""
     counts: Ints
     """(3,) boxes along each axis."""
+
+
+Grid = BoxGrid
+"""Its former name: machine code that is kept on disk is looked through by the names in it, before
+it is found to be old."""
 
 
 class Tables(NamedTuple):
@@ -112,7 +118,7 @@ def add_field(
     points: Floats,
     frame: Floats,
     centre: Floats,
-    grid: Grid,
+    grid: BoxGrid,
     tables: Tables,
     sources: Sources,
 ) -> None:
@@ -126,7 +132,7 @@ def add_field(
         µm, in the frame of the sample.
     frame, centre : (3, 3) and (3,) ndarray
         The region's axes as rows, and its centre (µm).
-    grid : Grid
+    grid : BoxGrid
         The boxes.
     tables : Tables
         Their contents.
@@ -192,7 +198,7 @@ def _add_polynomials(
     total: Floats,
     points: Floats,
     box: int,
-    grid: Grid,
+    grid: BoxGrid,
     coefficients: Floats,
     terms: Ints,
     basis: Floats,

@@ -19,7 +19,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.box_sources import Lines, Sources
-from weakbeam.defects.boxes import ORDER, Grid, Tables, add_field, sum_far_sources
+from weakbeam.defects.boxes import ORDER, BoxGrid, Tables, add_field, sum_far_sources
 from weakbeam.defects.chebyshev import (
     Shares,
     coefficients_from_values,
@@ -218,7 +218,7 @@ class Boxed:
         """
         raise NotImplementedError
 
-    def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[Grid, Tables]:
+    def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[BoxGrid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""
         count = len(self.exact.lines)
         grid = levels[0].grid
@@ -288,7 +288,7 @@ class ManyDislocations(Boxed):
 class _Level:
     """One size of boxes."""
 
-    grid: Grid
+    grid: BoxGrid
     order: int
     """Nodes along the thinnest axis."""
     gaps: Floats
@@ -313,7 +313,9 @@ def _levels(half: Floats, points: int, gaps: list[float]) -> list[_Level]:
         # in larger boxes, so that polynomials are handed down without loss.
         while order < ORDER and gaps[order - 1] * half[2] > gaps[-1] * half.max():
             order += 1
-        level = _Level(Grid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]]))
+        level = _Level(
+            BoxGrid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]])
+        )
         if level.nodes > points or 72 * level.nodes > _LARGEST_TABLE:
             return levels
         levels.append(level)
@@ -324,7 +326,7 @@ def _levels(half: Floats, points: int, gaps: list[float]) -> list[_Level]:
 class _Refinement:
     """From boxes of one size to those of the next."""
 
-    def __init__(self, coarse: Grid, tables: Tables, level: _Level, sources: Sources) -> None:
+    def __init__(self, coarse: BoxGrid, tables: Tables, level: _Level, sources: Sources) -> None:
         self.tables = tables
         self.level = level
         self.sources = sources

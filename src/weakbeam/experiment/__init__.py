@@ -13,6 +13,7 @@ from weakbeam.experiment.crystal import Cell, Crystal
 from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.experiment.experiment import Compatibility, Experiment, Output
+from weakbeam.experiment.gridded import Grid
 from weakbeam.experiment.identify import Identify
 from weakbeam.experiment.instrument import (
     Acceptance,
@@ -53,6 +54,7 @@ __all__ = [
     "Crystal",
     "Dislocation",
     "Experiment",
+    "Grid",
     "HeightAxis",
     "Identify",
     "KnifeEdge",

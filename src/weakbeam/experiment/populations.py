@@ -17,6 +17,7 @@ from pydantic import (
 from weakbeam.errors import InputError
 from weakbeam.experiment.curved import Loop, Polyline
 from weakbeam.experiment.defects import DefectTable, Dislocation, LineOfDislocation, from_edge
+from weakbeam.experiment.gridded import Grid
 from weakbeam.experiment.indices import DirectionOrFour, Fraction, IndicesOrFour, check_four_indices
 from weakbeam.experiment.network import Network
 from weakbeam.experiment.tables import Table
@@ -346,7 +347,8 @@ AllDefects = Annotated[
             | Uniform
             | Loop
             | Polyline
-            | Network,
+            | Network
+            | Grid,
             Field(discriminator="kind"),
         ],
         ...,

@@ -12,6 +12,10 @@ from weakbeam.imaging.gradient_loops import NOWHERE, change_of_q
 _TILE = 256
 """Rays at once: what compiled loops keep of them fits in the fastest memory."""
 
+STEEPEST = 64.0
+"""Largest step that is told: from what diffracts to what does not there is no finite one, and the
+finest grid, 64 times as fine, is enough for any."""
+
 
 @compiled
 def block_points(
@@ -367,7 +371,7 @@ def steepest_steps(
             n1, n2, n3 = q[0, k + 1], q[1, k + 1], q[2, k + 1]
             for p in range(step.size):
                 change = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
-                step[p] = change + abs(n3[p] - q3[p]) * two_theta
+                step[p] = min(change + abs(n3[p] - q3[p]) * two_theta, STEEPEST)
             for n in range(max(k - 1, start), min(k + 2, start + samples - 1) + 1):
                 row = about[n]
                 for p in range(step.size):

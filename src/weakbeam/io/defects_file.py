@@ -118,6 +118,13 @@ def read_defects(path: str, key: str) -> StoredDefects:
     if not len(columns.get("kind", ())):
         raise InputError(key, path, "lists no defects")
     with guard.telling_damage(path, key):
+        others = {"grid", "field"} & {_word(kind) for kind in columns["kind"]}
+        if others:
+            raise InputError(
+                key,
+                path,
+                f"lists a {min(others)}, whose deformation it does not hold; give that again",
+            )
         unknown = np.full(len(columns["kind"]), np.nan)
         is_wall = np.isfinite(columns.get("spacing", unknown))
         gradients, is_uniform = _gradients(columns, len(unknown))
@@ -129,6 +136,10 @@ def read_defects(path: str, key: str) -> StoredDefects:
             _part(columns, medium, is_wall, number == place) for place, medium in enumerate(media)
         )
     return StoredDefects(parts, orientation, gradients)
+
+
+def _word(kind: object) -> str:
+    return kind.decode() if isinstance(kind, bytes) else str(kind)
 
 
 def _gradients(columns: Columns, count: int) -> tuple[tuple[Floats, ...], Mask]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from weakbeam.assemble.defects import Defects
 from weakbeam.assemble.network import PlacedNetwork
-from weakbeam.assemble.placed import Placed
+from weakbeam.assemble.placed import Placed, Summarised
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import UniformGradient
 from weakbeam.defects.lines import StraightLines
@@ -64,6 +64,7 @@ def _line(parts: Sequence[Placed]) -> str:
                 f"{network.density:.3g} per m²",
                 f"b∧t {_words(angles)}",
             ]
+    words += [part.summary() for part in parts if isinstance(part, Summarised)]
     for part in sources:
         words += [
             _deformation(field.gradient)

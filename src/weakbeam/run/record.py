@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
+from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
 from weakbeam.instrument.passage import approximations
@@ -47,6 +49,10 @@ from weakbeam.run.kept_inputs import KeptInputs, kept_inputs, own_copies, remove
 from weakbeam.run.map_axes import image_axes
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.run.scan_data import frame_to_show, read_scan_data
+from weakbeam.run.unseen import unseen_notes
+
+GIVEN = "field of a program"
+"""What stands in place of the hash of an experiment where a field was given besides."""
 
 _PERCENT_PER_LOOSENING = 0.1
 """Rms error of the image of a population in the weak beam, per tolerated step of q."""
@@ -99,6 +105,8 @@ def record(
     progress: Progress | None = None,
     images: NDArray[Any] | None = None,
     artist: Artist | None = None,
+    field: GivenField | None = None,
+    field_axes: FieldAxes = "sample",
 ) -> Record:
     """Simulate an experiment into a folder.
 
@@ -121,6 +129,9 @@ def record(
         All frames, if they have been simulated already.
     artist : Artist, optional
         Draws the figures; one is made unless given. Its process ends with the run.
+    field, field_axes
+        As for :func:`weakbeam.simulate`. The file tells the name of the field only, so that such a
+        run can neither be resumed nor repeated from its file.
 
     Returns
     -------
@@ -136,13 +147,17 @@ def record(
     """
     resolved, target = resolve(experiment), Path(folder)
     experiment = resolved.experiment
+    if resume and field is not None:
+        raise InputError("resume", True, "not with a `field`: nothing tells whether it is the same")
     with artist or Artist() as artist, ExitStack() as until_the_end:
         if experiment.output.figures:
             artist.start()
         check_resources(resolved, target, workers)
-        setups = assemble_all(resolved)
+        setups = with_field(assemble_all(resolved), field, field_axes)
         plans = entry_plans(experiment, setups)
         fingerprint = fingerprint_of(experiment)
+        if field is not None:
+            fingerprint = replace(fingerprint, digest=GIVEN)
         kept = kept_inputs(experiment, fingerprint, target)
         firsts = [plan for plan in plans if plan.shows_its_reflection]
         figures = _figure_paths(firsts, target) if experiment.output.figures else []
@@ -272,9 +287,10 @@ def _notes(
     notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
     notes += approximations(setups[0].optics.stops)
     notes += validity_notes(setups, scanned=True)
+    notes += unseen_notes(setups)
     if masked:
         notes.append(
-            f"{masked} rays pass where the crystal is folded or its field infinite; "
+            f"{masked} rays pass where the crystal is folded, its field infinite, or a grid dark; "
             "they do not diffract"
         )
     if loosened > 1.0:

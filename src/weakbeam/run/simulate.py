@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from weakbeam.analysis.moments import DARK, DARK_COUNTS, ScanMoments
 from weakbeam.analysis.step_weights import step_weights
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.camera import sharp_detector_of
+from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -51,10 +52,14 @@ class Run:
         intensity, or counts of a camera model. Of several reflections a further axis
         ``reflection`` comes first, in the order of the experiment, and the last two are ``row``
         and ``column`` of the camera, which sees other places of the sample in each.
+    field, field_axes
+        As they were given to :func:`simulate`.
     """
 
     experiment: Experiment
     images: LabelledArray
+    field: GivenField | None = field(default=None, repr=False)
+    field_axes: FieldAxes = "sample"
 
     def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Write the run's folder: HDF5 file, experiment and figures.
@@ -73,7 +78,14 @@ class Run:
         """
         from weakbeam.run.record import record
 
-        record(self.experiment, path, overwrite=overwrite, images=self.images.values)
+        record(
+            self.experiment,
+            path,
+            overwrite=overwrite,
+            images=self.images.values,
+            field=self.field,
+            field_axes=self.field_axes,
+        )
 
     def plot(self) -> dict[str, Figure]:
         """Draw the figures of the run: name -> matplotlib Figure."""
@@ -98,6 +110,9 @@ def simulate(
     experiment: Experiment | Resolved,
     workers: int | None = None,
     progress: Progress | None = None,
+    *,
+    field: GivenField | None = None,
+    field_axes: FieldAxes = "sample",
 ) -> Run:
     """Simulate all frames of an experiment in memory.
 
@@ -109,6 +124,13 @@ def simulate(
         Threads; as many as there are cores unless given. The result does not depend on it.
     progress : callable, optional
         Called with the number of frames newly done, a float: batches count as they go on.
+    field : object with add_to, or callable, optional
+        A deformation that is added to that of the defects: ``add_to(gradient, points)`` adds β to
+        (9, n) gradients at (3, n) points, in µm, in place; or a function gives β (n, 3, 3) at
+        points (n, 3). NaN where nothing diffracts.
+    field_axes : {"sample", "crystal"}
+        Axes of its points and components: of the sample, at the first reflection, or of the
+        crystal, Cartesian: x along a, z along c*.
 
     Returns
     -------
@@ -117,7 +139,7 @@ def simulate(
     Raises
     ------
     InputError
-        If the experiment contradicts physics, or its frames do not fit in memory:
+        If the experiment contradicts physics, the field is none, or frames do not fit in memory:
         ``weakbeam forward`` streams them to a file instead.
 
     Examples
@@ -126,11 +148,21 @@ def simulate(
     >>> run = wb.simulate(wb.Experiment().with_settings(["camera.pixels=[40, 120]"]))
     >>> run.images.dims, run.images.shape
     (('x', 'y'), (40, 120))
+
+    A lattice that turns about y along x, in an otherwise perfect crystal:
+
+    >>> def bent(points):
+    ...     beta = np.zeros((len(points), 3, 3))
+    ...     beta[:, 0, 2] = 1e-5 * points[:, 0]
+    ...     beta[:, 2, 0] = -beta[:, 0, 2]
+    ...     return beta
+    >>> perfect = wb.Experiment(defects=())
+    >>> run = wb.simulate(perfect, field=bent)
     """
     resolved = resolve(experiment)
     experiment = resolved.experiment
     check_memory(resolved)
-    setups = assemble_all(resolved)
+    setups = with_field(assemble_all(resolved), field, field_axes)
     positions = setups[0].positions
     moving = [motor for motor in SCAN_ORDER if len(positions[motor]) > 1]
     shape = [len(positions[motor]) for motor in moving]
@@ -146,7 +178,7 @@ def simulate(
     labelled = LabelledArray(
         images.reshape([len(axis) for axis in coords.values()]), tuple(coords), coords, AXIS_UNITS
     )
-    return Run(experiment, labelled)
+    return Run(experiment, labelled, field, field_axes)
 
 
 def _image_coords(
@@ -209,7 +241,13 @@ def center_of_mass(run: Run) -> Maps:
     return Maps(**{motor: moments.center_of_mass(motor, dark) for motor in motors})
 
 
-def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray:
+def q_field(
+    experiment: Experiment,
+    workers: int | None = None,
+    *,
+    field: GivenField | None = None,
+    field_axes: FieldAxes = "sample",
+) -> LabelledArray:
     """Projection of the deformation on the imaging axes, averaged over each pixel's ray.
 
     Parameters
@@ -218,6 +256,8 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
         The scan is ignored but for a fixed height z of the sample.
     workers : int, optional
         Threads.
+    field, field_axes
+        As for :func:`simulate`.
 
     Returns
     -------
@@ -225,7 +265,7 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
         Axes ``component`` (0: q_rock', 1: q_roll, 2: q_2θ), x and y; dimensionless; NaN where
         nothing diffracts. Of several reflections ``reflection`` comes first, as in :class:`Run`.
     """
-    setups = assemble_all(experiment)
+    setups = with_field(assemble_all(experiment), field, field_axes)
     z = float(setups[0].positions["z"][0])
     q = np.stack(
         [setup.detector.readout.mean(setup.engine(z, workers).mean_q()[0]) for setup in setups]
@@ -237,7 +277,7 @@ def q_field(experiment: Experiment, workers: int | None = None) -> LabelledArray
 
 def draw_run(run: Run) -> dict[str, Figure]:
     """Draw the figures of a run in memory; of several scans of a reflection, the first one's."""
-    setups = assemble_all(run.experiment)
+    setups = with_field(assemble_all(run.experiment), run.field, run.field_axes)
     images = run.images.values.reshape(len(setups), -1, *run.images.shape[-2:])
     if len(setups) == 1:
         return _draw_reflection(run.experiment, setups[0], images[0])

@@ -1,0 +1,76 @@
+"""What is said of lattices that no setting of a scan shows, and of grids that end in the image."""
+
+import numpy as np
+import pytest
+
+from weakbeam.assemble import assemble, assemble_all
+from weakbeam.experiment import Experiment, Grid, Uniform
+from weakbeam.run.record import record
+from weakbeam.run.simulate import simulate
+from weakbeam.run.unseen import unseen, unseen_notes
+
+SETTINGS = [
+    "camera.pixels=[8, 12]",
+    "camera.pixel_nm=100",
+    "beam.height_fwhm_um=0.4",
+    "output.figures=false",
+]
+
+
+def experiment(*defects, settings=("scan.phi.value_mrad=0.0",)):
+    return Experiment(defects=defects).with_settings([*SETTINGS, *settings])
+
+
+def turned(*mrad):
+    return Uniform(rotation_mrad=mrad)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lit", "dark"),
+    [
+        # φ turns about y and χ about x; about z, the diffraction vector, nothing is to be seen.
+        (["scan.phi.value_mrad=0.0"], turned(0.0, 0.05, 50.0), turned(0.0, 2.0, 0.0)),
+        (["scan.phi.values_mrad=[-3.0, 3.0]"], turned(0.0, 2.9, 0.0), turned(0.0, 5.0, 0.0)),
+        (["scan.chi.values_mrad=[0.0, 9.0]"], turned(0.5, 0.0, 0.0), turned(30.0, 0.0, 0.0)),
+    ],
+)
+def test_lattices_beyond_the_scan_are_told(settings, lit, dark):
+    for table, share in ((lit, 0.0), (dark, 1.0)):
+        one = experiment(table, settings=settings)
+        assert unseen(assemble(one), 0.0).beyond == share
+        brightest = simulate(one).images.values.max()
+        assert (brightest < 1e-9) == bool(share)
+    (note,) = unseen_notes(assemble_all(one))
+    assert note.startswith("all of the rays pass a lattice that is turned")
+
+
+def test_the_side_of_a_scan_counts():
+    settings = ["scan.phi.values_mrad=[2.5, 3.0]"]
+    shares = [
+        unseen(assemble(experiment(turned(0.0, angle, 0.0), settings=settings)), 0.0).beyond
+        for angle in (2.5, -2.5)
+    ]
+    bright = [
+        simulate(experiment(turned(0.0, angle, 0.0), settings=settings)).images.values.max()
+        for angle in (2.5, -2.5)
+    ]
+    assert [share == 0.0 for share in shares] == [light > 1e-9 for light in bright]
+    assert sorted(shares) == [0.0, 1.0]
+
+
+def test_grids_that_end_in_the_image_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", beta=np.zeros((3, 3, 3, 3, 3)), spacing_um=(8.0, 0.2, 2.0))
+    grid = Grid(file="a.npz", outside="dark")
+    result = record(experiment(grid), "run")
+    outside, masked = result.notes
+    assert outside == "50 % of the rays pass outside of a grid, where nothing diffracts"
+    assert masked.endswith("or a grid dark; they do not diffract")
+    found = unseen(assemble(experiment(grid)), 0.0)
+    assert (found.dark, found.outside, found.beyond) == (0.5, 0.5, 0.0)
+    # Raised by more than the grid is high.
+    assert unseen(assemble(experiment(grid)), 5.0).outside == 1.0
+
+
+def test_lines_alone_are_not_asked():
+    assert unseen_notes(assemble_all(Experiment().with_settings(SETTINGS))) == []
