@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 from bliss_files import write_bliss
 from PIL import Image
 
-from weakbeam import Experiment, record, simulate
+from weakbeam import Experiment, map_scan, read_scan, record, simulate
+from weakbeam.io.maps_file import write_maps
+from weakbeam.measured.stored import stored_maps
 
-DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests/data"
 SMALL = ["camera.pixels=[20, 30]"]
 
 DFXM_GEO = """
@@ -48,6 +52,7 @@ def scans_of_a_beamline(folder: Path) -> None:
     motors = {"chi": chi, "phi": phi}
     stack = mosaic_stack(chi, phi, (50, 40))
     write_bliss(folder / "mosa_scan.h5", title, motors, stack, entry="2.1")
+    np.save(folder / "mask.npy", np.arange(50 * 40).reshape(50, 40) == 777)
     fast = np.linspace(-0.1, 0.1, 41)
     stack = mosaic_stack(0 * fast, fast, (20, 30))
     title = "fscan phi -0.1 0.005 41 0.5"
@@ -62,7 +67,7 @@ def scans_of_a_beamline(folder: Path) -> None:
             file[f"{entry}/measurement/pico4"] = np.full(fast.size, 1e-7)
     stack = mosaic_stack(0 * fast, fast, (20, 30))
     write_strain_scan(folder / "2017/strain", fast[::4], stack[::4])
-    a_mosaicity_scan(folder)
+    a_mosaicity_scan(folder, 21)
 
 
 def write_edf(path: Path, frames: list[np.ndarray], keys: dict[str, object] | None = None) -> None:
@@ -106,13 +111,39 @@ def frames_to_identify(folder: Path) -> None:
     write_bliss(folder / "frame.h5", "loopscan 5 1", {}, dark, entry="7.1")
 
 
+def sides_to_compare(folder: Path) -> None:
+    scan = [*SMALL, "scan.phi.half_range_mrad=0.3", "scan.phi.steps=31", "output.figures=false"]
+    rocking = Experiment().with_settings(scan)
+    both = rocking.replace(reflections=[{"hkl": (-1, 1, -1)}, {"hkl": (1, -1, 1)}])
+    record(both, folder / "run")
+    record(rocking, folder / "edge")
+    record(rocking.with_settings(["defects[0].angle_deg=0"]), folder / "screw")
+    for name in ("before", "after"):
+        mapped = map_scan(read_scan(folder / "edge/weakbeam.h5"))
+        write_maps(folder / f"{name}_maps/maps.h5", "1.1", stored_maps(mapped, "none", "0"))
+    phi = 17 + np.degrees(np.linspace(-0.3e-3, 0.3e-3, 31))
+    stack = mosaic_stack(0 * phi, 2 * (phi - 17), (20, 30))
+    write_bliss(folder / "measured.h5", "fscan phi", {"phi": phi}, stack, entry="2.1")
+    Image.fromarray(stack[15]).save(folder / "image.tif")
+
+
+def a_network(folder: Path) -> None:
+    example = runpy.run_path(str(ROOT / "examples/networks.py"))
+    (folder / "network.data").write_text(example["paradis"](*example["network"]()))
+
+
+def a_run_and_a_grid(folder: Path) -> None:
+    a_small_run(folder)
+    np.savez(folder / "grain.npz", beta=np.zeros((5, 5, 5, 3, 3)), spacing_um=0.5)
+
+
 def a_small_run(folder: Path) -> None:
     record(Experiment().with_settings(SMALL), folder / "run")
 
 
-def a_mosaicity_scan(folder: Path) -> None:
-    settings = [*SMALL, "scan.phi.half_range_mrad=0.6", "scan.phi.steps=61"]
-    settings += ["scan.chi.half_range_mrad=2", "scan.chi.steps=61"]
+def a_mosaicity_scan(folder: Path, steps: int = 61) -> None:
+    settings = [*SMALL, "scan.phi.half_range_mrad=0.6", f"scan.phi.steps={steps}"]
+    settings += ["scan.chi.half_range_mrad=2", f"scan.chi.steps={steps}"]
     record(Experiment().with_settings(settings), folder / "run")
 
 
@@ -138,12 +169,14 @@ def crystals(folder: Path) -> None:
 
 
 GIVEN: dict[str, Callable[[Path], None]] = {
+    "docs/how-to/compare.md": sides_to_compare,
     "docs/how-to/crystals.md": crystals,
-    "docs/how-to/defects.md": a_small_run,
+    "docs/how-to/defects.md": a_run_and_a_grid,
     "docs/how-to/from-dfxm-geo.md": a_file_of_dfxm_geo,
     "docs/how-to/identify-match.md": frames_to_identify,
     "docs/how-to/long-runs.md": an_experiment("scan.toml"),
     "docs/how-to/maps.md": scans_of_a_beamline,
+    "docs/how-to/networks.md": a_network,
     "docs/how-to/ray-tracing.md": a_stop,
     "docs/how-to/repeat-a-run.md": a_mosaicity_scan,
     "docs/how-to/sweeps.md": an_experiment("experiment.toml"),

@@ -15,8 +15,10 @@ PAGES = sorted(
 )
 #: Pages that simulate large scans or libraries, as their readers do.
 SLOW = {
+    "docs/how-to/compare.md",
     "docs/how-to/identify-library.md",
     "docs/how-to/identify-match.md",
+    "docs/how-to/maps.md",
     "docs/how-to/ray-tracing.md",
     "docs/how-to/read-files.md",
     "docs/tutorials/first-image.md",
