@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weakbeam.errors import InputError, RunError
     from weakbeam.experiment import Experiment
+    from weakbeam.fit.calibrate import calibrate
     from weakbeam.imaging.labelled import LabelledArray
     from weakbeam.io.foreign import read_scan
     from weakbeam.measured.maps import map_scan
@@ -29,6 +30,7 @@ _HOMES = {
     "Record": "weakbeam.run.record",
     "Run": "weakbeam.run.simulate",
     "RunError": "weakbeam.errors",
+    "calibrate": "weakbeam.fit.calibrate",
     "center_of_mass": "weakbeam.run.simulate",
     "compare": "weakbeam.measured.side_by_side",
     "map_scan": "weakbeam.measured.maps",
@@ -46,6 +48,7 @@ __all__ = [
     "Record",
     "Run",
     "RunError",
+    "calibrate",
     "center_of_mass",
     "compare",
     "map_scan",

@@ -12,6 +12,7 @@ import click
 
 from weakbeam import __version__
 from weakbeam.cli.bootstrap import bootstrap
+from weakbeam.cli.calibrate import calibrate
 from weakbeam.cli.compare import compare
 from weakbeam.cli.convert import convert
 from weakbeam.cli.forward import forward
@@ -34,7 +35,7 @@ SECTIONS = {
     "Simulate": (init, forward, rerun, bootstrap),
     "Look": (show, maps, compare),
     "Plan": (reflections, optics, materials),
-    "Identify": (identify,),
+    "Identify": (calibrate, identify),
     "Many experiments": (sweep,),
     "Convert": (convert,),
 }

@@ -1,0 +1,504 @@
+r"""Zero offsets and optics from the curves of a region that is nearly perfect.
+
+A perfect crystal shows the acceptance of the instrument itself: block b of the region has in frame
+f, with the motors at :math:`x_f`, the counts
+
+.. math:: \mu_{bf} = a_b \, \langle p(M^T (x_f + x_0 + t)) \rangle_b + d_b
+
+with the motor vectors M, zero offsets :math:`x_0`, a slight tilt t of the lattice, a polynomial of
+degree 2 over the region that is averaged over the block (two Gauss points along either edge), and
+brightness and dark level of each block, in which the model is linear: they are eliminated exactly.
+(docs/explanation/physics.md, C4 and A3.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.core.arrays import Floats
+from weakbeam.diffraction.closed_acceptance import ClosedAcceptance
+from weakbeam.fit.ascent import ClimbOptions, climb
+from weakbeam.instrument.optics import Optics
+
+ANGLES = ("phi", "chi", "two_theta")
+WIDTHS = ("clip", "divergence_vertical", "bandwidth", "lens", "aperture")
+"""Widths of the optics that may be fitted, on a logarithmic scale."""
+
+_STEPS = (5e-7, 5e-6, 5e-6)
+"""Of φ, χ and 2θ (rad) for derivatives: small against the sharpest edges of p."""
+
+_WIDTH_STEP = 1e-3
+_GAUSS = 1.0 / math.sqrt(3.0)
+_TILT_TERMS = 5
+_UNTOLD = 0.5
+"""Share of the prior variance from which on a parameter is not determined."""
+
+_OUTLYING, _SIGMAS = 1.5, 6.0
+_MOST_LEFT_OUT = 0.4
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Standard deviations of what is known beforehand.
+
+    Parameters
+    ----------
+    offset : float
+        Zero offsets of the motors (rad); of one that moves, half of its range if that is more.
+    clip, divergence_vertical, bandwidth, lens, aperture : float
+        Relative, of the widths of the optics.
+    tilt : float
+        Of each term of the lattice's tilt over the region (rad).
+    """
+
+    offset: float = 20e-6
+    clip: float = 0.2
+    divergence_vertical: float = 0.2
+    bandwidth: float = 0.3
+    lens: float = 0.1
+    aperture: float = 0.1
+    tilt: float = 30e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Curves of the blocks of a region.
+
+    Parameters
+    ----------
+    counts : (blocks, frames) ndarray
+        Mean counts of the pixels of each block.
+    variance : (blocks, frames) ndarray
+        Of these means.
+    places : (blocks, 2) ndarray
+        Where the middle of each block is, rows and columns, both from -1 to 1 over the region.
+    size : (blocks, 2) ndarray
+        Edges of the blocks in the same unit.
+    pixels : (blocks,) ndarray
+        How many pixels are in each.
+    """
+
+    counts: Floats
+    variance: Floats
+    places: Floats
+    size: Floats
+    pixels: Floats
+
+    def kept(self, which: NDArray[np.bool_]) -> Blocks:
+        """Some of them."""
+        parts = (self.counts, self.variance, self.places, self.size, self.pixels)
+        return Blocks(*(part[which] for part in parts))
+
+    @property
+    def tilt_terms(self) -> Floats:
+        """Values of the terms of the tilt at four points of every block, (blocks, 4, 5).
+
+        Legendre polynomials, so that none has a mean over the region: what is common to all of it
+        belongs to the zero offsets.
+        """
+        corners = 0.5 * _GAUSS * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+        u, v = np.moveaxis(self.places[:, None, :] + corners * self.size[:, None, :], -1, 0)
+        return np.stack([u, v, 1.5 * u * u - 0.5, u * v, 1.5 * v * v - 0.5], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class CurveModel:
+    """The curves of a perfect crystal as a function of parameters.
+
+    All parameters are in units of the width of their prior, from its middle.
+
+    Parameters
+    ----------
+    acceptance : ClosedAcceptance
+        As it is given.
+    motors : (3, 3) ndarray
+        Change of q per rad of φ, χ and 2θ.
+    positions : (frames, 3) ndarray
+        Where these stand, from the Bragg setting (rad), as written.
+    start : (3,) ndarray
+        Offsets in the middle of their priors.
+    moving : tuple of str
+        Which of them move.
+    priors : Priors
+        The widths.
+    """
+
+    acceptance: ClosedAcceptance
+    motors: Floats
+    positions: Floats
+    start: Floats
+    moving: tuple[str, ...]
+    priors: Priors
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters: offsets, widths, and terms of the tilt along moving motors."""
+        optics = self.acceptance.optics
+        widths = [name for name in WIDTHS if math.isfinite(getattr(optics, name))]
+        if optics.spectrum:
+            widths.remove("bandwidth")
+        tilts = [f"tilt_{motor}_{k}" for motor in self.moving for k in range(_TILT_TERMS)]
+        return (*(f"offset_{motor}" for motor in ANGLES), *widths, *tilts)
+
+    @property
+    def scales(self) -> Floats:
+        """Widths of the priors: rad, of the optics' widths relative."""
+        ranges = 0.5 * np.ptp(self.positions, axis=0)
+        offsets = dict(zip(ANGLES, np.maximum(self.priors.offset, ranges), strict=True))
+        return np.array([self._scale(name, offsets) for name in self.names])
+
+    def _scale(self, name: str, offsets: dict[str, float]) -> float:
+        if name.startswith("offset_"):
+            return float(offsets[name.removeprefix("offset_")])
+        return self.priors.tilt if name.startswith("tilt_") else float(getattr(self.priors, name))
+
+    def offsets(self, z: Floats) -> Floats:
+        """Zero offsets (rad) of parameters."""
+        return self.start + (self.scales * z)[:3]
+
+    def optics(self, z: Floats) -> Optics:
+        """Optics of parameters."""
+        given = self.acceptance.optics
+        values = dict(zip(self.names, self.scales * z, strict=True))
+        changed = {name: getattr(given, name) * math.exp(values[name]) for name in self._widths}
+        return replace(given, **changed)
+
+    @property
+    def _widths(self) -> list[str]:
+        return [name for name in self.names if name in WIDTHS]
+
+    def curves(self, z: Floats, terms: Floats) -> Floats:
+        """Intensity relative to the peak of each block in each frame, (blocks, frames)."""
+        return self._relative(self._q(z, terms), self.optics(z)).mean(axis=1)
+
+    def _q(self, z: Floats, terms: Floats) -> Floats:
+        """q at the points of the blocks in every frame, (blocks, points, frames, 3)."""
+        values = self.scales * z
+        angles = self.positions + self.start + values[:3]
+        q = np.broadcast_to(angles @ self.motors, (*terms.shape[:2], *self.positions.shape))
+        first = len(self.names) - _TILT_TERMS * len(self.moving)
+        for k, motor in enumerate(self.moving):
+            some = slice(first + k * _TILT_TERMS, first + (k + 1) * _TILT_TERMS)
+            tilt = terms @ values[some]
+            q = q + tilt[..., None, None] * self.motors[ANGLES.index(motor)]
+        return np.asarray(q)
+
+    def _relative(self, q: Floats, optics: Optics) -> Floats:
+        acceptance = replace(self.acceptance, optics=optics)
+        return acceptance.density(q) / acceptance.peak
+
+    def derivatives(self, z: Floats, terms: Floats) -> tuple[Floats, Floats]:
+        """Curves, and their derivatives by all parameters, (parameters, blocks, frames)."""
+        q, optics, scales = self._q(z, terms), self.optics(z), self.scales
+        here = self._relative(q, optics)
+        columns: list[Floats] = []
+        slopes = {}
+        for motor, vector, step in zip(ANGLES, self.motors, _STEPS, strict=True):
+            up, down = (self._relative(q + way * step * vector, optics) for way in (1, -1))
+            slopes[motor] = (up - down) / (2.0 * step)
+            columns.append(slopes[motor].mean(axis=1))
+        for name in self._widths:
+            columns.append(self._by_width(name, q, optics, here).mean(axis=1))
+        for motor in self.moving:
+            columns += [
+                (slopes[motor] * terms[..., k, None]).mean(axis=1) for k in range(_TILT_TERMS)
+            ]
+        return here.mean(axis=1), np.stack(columns) * scales[:, None, None]
+
+    def _by_width(self, name: str, q: Floats, optics: Optics, here: Floats) -> Floats:
+        """Derivative by the logarithm of a width.
+
+        Where nothing blurs ξ the density jumps at the aperture along roll: no derivative tells of
+        that, and one that met a frame by chance would tell falsely. It is taken on the axis.
+        """
+        share: Floats | float = 1.0
+        if name == "aperture" and self.acceptance.factors is not None:
+            axis = q * np.array([1.0, 0.0, 1.0])
+            peak = self._relative(axis, optics)
+            share = np.divide(here, peak, out=np.zeros_like(here), where=peak > 0.0)
+            q = axis
+        value = getattr(optics, name)
+        up, down = (
+            self._relative(q, replace(optics, **{name: value * math.exp(way * _WIDTH_STEP)}))
+            for way in (1, -1)
+        )
+        return share * (up - down) / (2.0 * _WIDTH_STEP)
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    z: Floats
+    log_likelihood: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    gradient: Floats
+    expected: Floats
+    observed: None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CurveFit:
+    """What a fit of curves has found.
+
+    Parameters
+    ----------
+    model : CurveModel
+        The model.
+    z : (n,) ndarray
+        Parameters, in units of the widths of their priors; 0 of those that are not determined.
+    fisher : (n, n) ndarray
+        Information of the curves on the parameters, in the same units, by the noise of the counts.
+    determined : (n,) ndarray of bool
+        Of which parameters the curves tell at least as much as the prior.
+    blocks : Blocks
+        The curves.
+    used : (blocks,) ndarray of bool
+        Which of them are in the fit.
+    curves : (blocks, frames) ndarray
+        Counts of the model.
+    brightness, dark : (blocks,) ndarray
+        Counts at the peak above the dark level, and that.
+    dark_error : float
+        Standard error of the mean dark level.
+    chi2 : float
+        Sum of squares of the residuals over degrees of freedom.
+    freedom : int
+        Degrees of freedom.
+    converged : bool
+        Whether the fit has ended at a maximum.
+    """
+
+    model: CurveModel
+    z: Floats
+    fisher: Floats
+    determined: NDArray[np.bool_]
+    blocks: Blocks
+    used: NDArray[np.bool_]
+    curves: Floats
+    brightness: Floats
+    dark: Floats
+    dark_error: float
+    chi2: float
+    freedom: int
+    converged: bool
+
+    @property
+    def inflation(self) -> float:
+        """By which variances grow because the model does not explain the curves; 1 if it does."""
+        return max(1.0, self.chi2)
+
+    @property
+    def covariance(self) -> Floats:
+        r"""Covariance of the errors of the parameters, in units of their priors.
+
+        Notes
+        -----
+        Those U that the curves do not determine stay where they were, with errors of their prior.
+        They move the others D by :math:`G = P_{DD}^{-1} F_{DU}`, where P is the information F with
+        that of the prior, so that D has the covariance :math:`P_{DD}^{-1} + G G^T`.
+        """
+        fisher, told = self.fisher / self.inflation, self.determined
+        n = len(fisher)
+        matrix = np.eye(n)
+        inner = np.linalg.inv(fisher[np.ix_(told, told)] + np.eye(int(told.sum())))
+        moved = inner @ fisher[np.ix_(told, ~told)]
+        matrix[np.ix_(told, told)] = inner + moved @ moved.T
+        matrix[np.ix_(told, ~told)] = -moved
+        matrix[np.ix_(~told, told)] = -moved.T
+        return matrix
+
+    @property
+    def errors(self) -> Floats:
+        """Standard errors of the parameters, in units of their priors."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def information(self) -> tuple[tuple[str, ...], Floats, Floats]:
+        """Eigenvalues of the information on offsets and widths, and their directions.
+
+        Returns
+        -------
+        names : tuple of str
+            Of the parameters: all but the tilt, which is averaged over.
+        values : (m,) ndarray
+            Increasing; below 1 the prior tells more than the curves.
+        vectors : (m, m) ndarray
+            A column each, in units of the priors.
+        """
+        fisher = self.fisher / self.inflation
+        m = sum(not name.startswith("tilt_") for name in self.model.names)
+        inner = fisher[m:, m:] + np.eye(len(fisher) - m)
+        schur = fisher[:m, :m] - fisher[:m, m:] @ np.linalg.solve(inner, fisher[m:, :m])
+        values, vectors = np.linalg.eigh(schur)
+        return self.model.names[:m], values, vectors
+
+
+def fit_curves(
+    model: CurveModel,
+    blocks: Blocks,
+    variance: Callable[[Floats], Floats],
+    start: Floats | None = None,
+) -> CurveFit:
+    """Fit the curves of blocks.
+
+    Parameters
+    ----------
+    model : CurveModel
+        The model.
+    blocks : Blocks
+        The curves, with variances to begin with.
+    variance : callable
+        Variances of pixels with curves (blocks, frames), by which those of the blocks are then
+        computed anew from the model, so that frames do not count for more where noise made them
+        darker.
+    start : (n,) ndarray, optional
+        Parameters from which to climb; by default the middle of the priors.
+
+    Returns
+    -------
+    CurveFit
+    """
+    used = np.ones(len(blocks.counts), bool)
+    z, told = np.zeros(len(model.names)), np.ones(len(model.names), bool)
+    z = z if start is None else start
+    # Once from the variances that are given, then from those of the model without the blocks
+    # that stand out, then with what is not determined back where it was.
+    for number in range(4):
+        fitted = _Fitted(model, blocks.kept(used), told)
+        point, converged = climb(
+            fitted.point(z),
+            fitted.slopes,
+            fitted.moved,
+            ClimbOptions(least_gain=1e-4, most_steps=40),
+            longest=np.full(len(z), 2.0),
+        )
+        z = point.z
+        if number == 3:
+            break
+        every = _Fitted(model, blocks, told)
+        curves, _, _ = every.counts(z)
+        blocks = replace(blocks, variance=variance(curves) / blocks.pixels[:, None])
+        if number < 2:
+            used = _alike(blocks, curves)
+        else:
+            slopes = _Fitted(model, blocks.kept(used), told).slopes(point)
+            fisher = slopes.expected - np.eye(len(z))
+            freed = _freedom(model, used, told)
+            chi2 = float((_squares(blocks, curves)[used]).sum()) / freed
+            scaled = fisher / max(1.0, chi2)
+            told = np.diag(np.linalg.inv(scaled + np.eye(len(z)))) < _UNTOLD
+            z = np.where(told, z, 0.0)
+    everything = np.ones(len(z), bool)
+    curves, brightness, dark = _Fitted(model, blocks, everything).counts(z)
+    inside = _Fitted(model, blocks.kept(used), everything)
+    fisher = inside.slopes(point).expected - np.eye(len(z))
+    freedom = _freedom(model, used, told)
+    return CurveFit(
+        model=model,
+        z=z,
+        fisher=fisher,
+        determined=told,
+        blocks=blocks,
+        used=used,
+        curves=curves,
+        brightness=brightness,
+        dark=dark,
+        dark_error=inside.dark_error(z),
+        chi2=float(_squares(blocks, curves)[used].sum()) / freedom,
+        freedom=freedom,
+        converged=converged,
+    )
+
+
+def _squares(blocks: Blocks, curves: Floats) -> Floats:
+    """Squares of the residuals over their variances."""
+    return (blocks.counts - curves) ** 2 / blocks.variance
+
+
+def _freedom(model: CurveModel, used: NDArray[np.bool_], told: NDArray[np.bool_]) -> int:
+    frames = len(model.positions)
+    return max(int(used.sum()) * (frames - 2) - int(told.sum()), 1)
+
+
+def _alike(blocks: Blocks, curves: Floats) -> NDArray[np.bool_]:
+    """Which blocks are explained about as well as most are."""
+    frames = curves.shape[1]
+    chi2 = _squares(blocks, curves).sum(axis=1) / max(frames - 2, 1)
+    middle = float(np.median(chi2))
+    most = middle * max(_OUTLYING, 1.0 + _SIGMAS * math.sqrt(2.0 / max(frames - 2, 1)))
+    limit = max(most, float(np.quantile(chi2, 1.0 - _MOST_LEFT_OUT)))
+    return np.asarray(chi2 <= limit)
+
+
+class _Fitted:
+    """The log-likelihood of some blocks over some free parameters."""
+
+    def __init__(self, model: CurveModel, blocks: Blocks, free: NDArray[np.bool_]) -> None:
+        self.model, self.blocks, self.free = model, blocks, free
+        self.terms = blocks.tilt_terms
+        self.weight = 1.0 / blocks.variance
+        # Brightness and dark level may be anything; only a scan that never leaves the peak, or
+        # never reaches it, needs this for a solution.
+        largest = float(np.abs(blocks.counts).max())
+        self.ridge = (1e-3 / max(largest, 1e-300)) ** 2
+
+    def _linear(self, curves: Floats) -> tuple[Floats, Floats, Floats]:
+        """Inverse of the normal equations of each block, its brightness and dark level."""
+        w, y = self.weight, self.blocks.counts
+        matrix = np.empty((len(y), 2, 2))
+        matrix[:, 0, 0] = (w * curves**2).sum(axis=1) + self.ridge
+        matrix[:, 0, 1] = matrix[:, 1, 0] = (w * curves).sum(axis=1)
+        matrix[:, 1, 1] = w.sum(axis=1) + self.ridge
+        inverse = np.linalg.inv(matrix)
+        right = np.stack([(w * y * curves).sum(axis=1), (w * y).sum(axis=1)], axis=1)
+        brightness, dark = np.einsum("bij,bj->ib", inverse, right)
+        return inverse, brightness, dark
+
+    def counts(self, z: Floats) -> tuple[Floats, Floats, Floats]:
+        """Counts of the model, brightness and dark level of each block."""
+        curves = self.model.curves(z, self.terms)
+        _, brightness, dark = self._linear(curves)
+        return brightness[:, None] * curves + dark[:, None], brightness, dark
+
+    def dark_error(self, z: Floats) -> float:
+        """Standard error of the mean dark level."""
+        inverse, _, _ = self._linear(self.model.curves(z, self.terms))
+        return float(np.sqrt(inverse[:, 1, 1].sum())) / len(inverse)
+
+    def point(self, z: Floats) -> _Point:
+        """Where these parameters are."""
+        try:
+            curves, _, _ = self.counts(z)
+        except ValueError:
+            return _Point(z, -math.inf)
+        squares = float((self.weight * (self.blocks.counts - curves) ** 2).sum())
+        return _Point(z, -0.5 * squares - 0.5 * float(z @ z))
+
+    def moved(self, point: _Point, step: Floats) -> _Point:
+        """The point a step further, whatever is not free staying."""
+        return self.point(point.z + np.where(self.free, step, 0.0))
+
+    def slopes(self, point: _Point) -> _Slopes:
+        """Derivatives with brightness and dark level at their best (variable projection)."""
+        curves, jacobian = self.model.derivatives(point.z, self.terms)
+        inverse, brightness, dark = self._linear(curves)
+        root = np.sqrt(self.weight)[:, None, :]
+        # Block by block: small products, for which no other threads are woken.
+        jacobian = np.moveaxis(jacobian, 0, 1) * (brightness[:, None, None] * root)
+        linear = np.stack([curves, np.ones_like(curves)], axis=1) * root
+        overlap = jacobian @ linear.transpose(0, 2, 1)
+        jacobian = jacobian - (overlap @ inverse) @ linear
+        rest = self.blocks.counts - brightness[:, None] * curves - dark[:, None]
+        gradient = (jacobian @ (rest[:, None, :] * root).transpose(0, 2, 1)).sum(axis=(0, 2))
+        gradient = gradient - point.z
+        expected = (jacobian @ jacobian.transpose(0, 2, 1)).sum(axis=0) + np.eye(len(gradient))
+        free = self.free
+        gradient = np.where(free, gradient, 0.0)
+        expected = np.where(np.outer(free, free), expected, np.eye(len(free)))
+        return _Slopes(gradient, expected)
