@@ -9,6 +9,7 @@ turned or mirrored. Symmetric geometry. Lengths in µm, angles in rad.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -53,6 +54,8 @@ class World:
         Whether the frames are flipped left to right, before they are turned.
     subpixels : int
         Points along either edge of a pixel.
+    shadow : float, optional
+        Column, between those of pixels, beyond which a sharp edge takes the light away.
     """
 
     optics: dict[str, Any] = field(default_factory=lambda: dict(DEFAULT))
@@ -71,6 +74,7 @@ class World:
     turns: int = 0
     mirrored: bool = False
     subpixels: int = 2
+    shadow: float | None = None
 
 
 def theta_of(p: dict[str, Any]) -> float:
@@ -169,6 +173,21 @@ def _bilinear(table, low1, step1, low3, step3, q1, q3, roll, weight, out):
         out[pixel] = total
 
 
+TABULATED = ("zeta_v", "clip", "acceptance", "aperture", "bandwidth")
+
+
+@lru_cache(maxsize=32)
+def density_table(theta: float, *widths: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grid of (q_rock', q_2θ), and the density on it up to a factor."""
+    p, s, c = dict(zip(TABULATED, widths, strict=True)), np.sin(theta), np.cos(theta)
+    flank = min(s * p["bandwidth"], 2e-5)
+    reach1 = 1.3 * c * (p["clip"] or 4 * p["zeta_v"]) + 8 * s * p["bandwidth"]
+    reach3 = (1.05 * (p["aperture"] or 5 * p["acceptance"]) + 4 * p["zeta_v"]) / (2 * s)
+    first = np.arange(-reach1, reach1, flank / 20)
+    third = np.arange(-reach3, reach3, p["acceptance"] / (2 * s) / 100)
+    return first, third, p_rock(*np.meshgrid(first, third, indexing="ij"), theta, p)
+
+
 def ideal_stack(world: World, positions: np.ndarray) -> np.ndarray:
     """Intensities of frames at (n, 3) written positions of φ, χ, 2θ; (n, rows, columns).
 
@@ -178,12 +197,7 @@ def ideal_stack(world: World, positions: np.ndarray) -> np.ndarray:
     p, theta = world.optics, theta_of(world.optics)
     s, c = np.sin(theta), np.cos(theta)
     weight, q = q_of(world)
-    flank = min(s * p["bandwidth"], 2e-5)
-    reach1 = 1.3 * c * (p["clip"] or 4 * p["zeta_v"]) + 8 * s * p["bandwidth"]
-    reach3 = (1.05 * (p["aperture"] or 5 * p["acceptance"]) + 4 * p["zeta_v"]) / (2 * s)
-    first = np.arange(-reach1, reach1, flank / 20)
-    third = np.arange(-reach3, reach3, p["acceptance"] / (2 * s) / 100)
-    table = p_rock(*np.meshgrid(first, third, indexing="ij"), theta, p)
+    first, third, table = density_table(theta, *(p[name] for name in TABULATED))
     peak = p_rock(np.zeros(1), np.zeros(1), theta, p)[0] * p_roll(np.zeros(1), theta, p)[0]
     (rows, columns), m = p["shape"], world.subpixels
     frames = np.empty((len(positions), rows, columns))
@@ -205,6 +219,8 @@ def expected_counts(world: World, positions: np.ndarray) -> np.ndarray:
     rows, columns = frames.shape[1:]
     t = np.linspace(-1, 1, columns)
     frames *= polynomial(world.illumination, np.ones_like(t), t, t * t)
+    if world.shadow is not None:
+        frames *= np.clip(np.arange(columns) + 0.5 - world.shadow, 0, 1)
     if world.blur_px:
         frames = gaussian_filter(frames, (0, world.blur_px, world.blur_px), mode="nearest")
     row, column = np.meshgrid(np.linspace(-1, 1, rows), t, indexing="ij")
