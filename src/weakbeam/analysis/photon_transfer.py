@@ -17,11 +17,12 @@ from weakbeam.core.arrays import Floats, Ints
 _DARKEST = 0.05
 
 _ROUNDS = 4
+_LEAST = 0.01
 _FAR = 6.0
 """Deviations beyond which a difference is no noise: rays of other origin, pixels that fail."""
 
-_NONE = 1e-9
-"""Share of the largest counts, squared, below which a variance is none."""
+_NONE, _NONE_OF_COUNTS = 1e-5, 1e-12
+"""Share of the largest signal, squared, below which a variance is none; of whole numbers too."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class PhotonTransfer:
         Variance at the least light.
     covariance : float
         Of gain and floor.
+    least : float
+        Variances are never less than this: a hundredth of their mean.
     noiseless : bool
         Whether the frames hold no noise at all; gain and floor are then 0.
     """
@@ -48,11 +51,12 @@ class PhotonTransfer:
     floor: float
     floor_error: float
     covariance: float
+    least: float = 0.0
     noiseless: bool = False
 
     def variance(self, signal: Floats) -> Floats:
-        """Variance of single pixels; never less than that of a hundredth of a photon."""
-        return np.maximum(self.gain * signal + self.floor, 0.01 * max(self.gain, 1e-15) ** 2)
+        """Variance of single pixels."""
+        return np.asarray(np.maximum(self.gain * signal + self.floor, self.least))
 
     def read_noise(self, least: float) -> tuple[float, float]:
         """Standard deviation without light, and its error, where the least signal is known."""
@@ -64,12 +68,13 @@ class PhotonTransfer:
 
 def darkest_frames(curve: Floats) -> Ints:
     """The frames, a twentieth of them or three, in which a curve over the scan has least light."""
-    return np.argsort(curve, kind="stable")[: max(3, round(_DARKEST * len(curve)))]
+    few = max(3, round(_DARKEST * len(curve)))
+    return np.asarray(np.argsort(curve, kind="stable")[:few])
 
 
 def above_least(curves: Floats, darkest: Ints, axis: int) -> Floats:
     """Curves above their mean in the darkest frames; these are along an axis."""
-    return curves - curves.take(darkest, axis=axis).mean(axis=axis, keepdims=True)
+    return np.asarray(curves - curves.take(darkest, axis=axis).mean(axis=axis, keepdims=True))
 
 
 def photon_transfer(pairs: Floats, curves: Floats, changes: Floats) -> PhotonTransfer:
@@ -95,15 +100,16 @@ def photon_transfer(pairs: Floats, curves: Floats, changes: Floats) -> PhotonTra
     counts = 0.5 * (pairs[:, 0] + pairs[:, 1]).T
     deviation = np.ones_like(difference)
     line, covariance = np.zeros(2), np.zeros((2, 2))
+    none = _NONE_OF_COUNTS if (pairs == np.rint(pairs)).all() else _NONE
     for _ in range(_ROUNDS):
         # Whitened, so that no noise of bright frames gets into the residuals of dark ones.
         fitted, _, freedom = _fitted(difference, design, deviation)
         square = 0.5 * (difference - fitted) ** 2
         _, share, _ = _fitted(counts, design, deviation)
         mean = share[:, :1] * design[..., 0]
-        if float(np.mean(square)) <= _NONE * float(np.abs(mean).max()) ** 2:
+        if float(np.median(square.mean(axis=1))) <= none * float(mean.max()) ** 2:
             return PhotonTransfer(0.0, 0.0, 0.0, 0.0, 0.0, noiseless=True)
-        least = 1e-3 * float(np.mean(square))
+        least = _LEAST * float(np.mean(square))
         line, covariance = _straight_line(mean, square, freedom, line, least)
         deviation = np.sqrt(np.maximum(line[0] * mean + line[1], least))
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
@@ -113,6 +119,7 @@ def photon_transfer(pairs: Floats, curves: Floats, changes: Floats) -> PhotonTra
         float(line[1]),
         float(errors[1]),
         float(covariance[0, 1]),
+        _LEAST * float(np.mean(square)),
     )
 
 

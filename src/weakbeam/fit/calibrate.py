@@ -11,20 +11,21 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from weakbeam.assemble import Setup, assemble_all
-from weakbeam.core.arrays import Floats, Ints
-from weakbeam.diffraction.closed_acceptance import ClosedAcceptance
-from weakbeam.errors import InputError, RunError
-from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import ANGLES, Blocks, CurveModel, Priors, fit_curves
-from weakbeam.fit.calibration_result import Calibration, ScanOfMotors
-from weakbeam.fit.frame_noise import IDEAL_SIGMA
 from weakbeam.analysis.photon_transfer import (
     PhotonTransfer,
     above_least,
     darkest_frames,
     photon_transfer,
 )
+from weakbeam.assemble import Setup, assemble_all
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
+from weakbeam.errors import InputError, RunError
+from weakbeam.experiment import Experiment
+from weakbeam.fit.calibration import ANGLES, Blocks, CurveModel, Priors, fit_curves
+from weakbeam.fit.calibration_result import Calibration, ScanOfMotors
+from weakbeam.fit.frame_noise import IDEAL_SIGMA
 from weakbeam.fit.sharp_edge import find_sharp_edge
 from weakbeam.io.foreign import Source, read_scan
 from weakbeam.io.frames import read_blocks, read_frames_of
@@ -34,6 +35,8 @@ from weakbeam.measured.perfect_region import FoundRegion, find_perfect_region
 
 THEIRS = {"phi": ("phi", "mu"), "chi": ("chi",), "two_theta": ("obpitch",)}
 """Names of the motors at the beamline; in the symmetric geometry μ rocks as φ does."""
+
+USUAL = Priors()
 
 _POINTS = 80_000
 """Values of the acceptance that one evaluation of the curves takes, about."""
@@ -49,7 +52,7 @@ def calibrate(
     experiment: Experiment | None = None,
     region: tuple[int, int, int, int] | None = None,
     *,
-    priors: Priors = Priors(),
+    priors: Priors = USUAL,
     motors: Mapping[str, str] | None = None,
     workers: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -90,8 +93,8 @@ def calibrate(
     """
     measured = scan if isinstance(scan, MeasuredScan) else read_scan(scan)
     if measured.along and not measured.parts:
-        names = (*measured.positions, *measured.along)
-        measured = read_scan(measured.path, measured.entry, measured.detector or None, names)
+        moving = (*measured.positions, *measured.along)
+        measured = read_scan(measured.path, measured.entry, measured.detector or None, moving)
     own = own_experiment(measured)
     experiment = experiment or own or Experiment()
     setup = _setup(experiment, measured, own is not None)
@@ -124,7 +127,7 @@ def calibrate_frames(
     positions: Floats,
     experiment: Experiment,
     region: tuple[int, int, int, int] | None = None,
-    priors: Priors = Priors(),
+    priors: Priors = USUAL,
 ) -> Calibration:
     """The same of frames in memory.
 
@@ -209,10 +212,12 @@ def calibrate_cells(
     moving = tuple(name for name, x in zip(ANGLES, positions.T, strict=True) if np.ptp(x) > 0.0)
     if len(positions) < _FEWEST_FRAMES or not moving:
         raise InputError(
-            "scan", f"{len(positions)} frames", f"must be {_FEWEST_FRAMES} or more of a moving motor"
+            "scan",
+            f"{len(positions)} frames",
+            f"must be {_FEWEST_FRAMES} or more of a moving motor",
         )
     acceptance = setup.acceptance
-    assert isinstance(acceptance, ClosedAcceptance)
+    assert isinstance(acceptance, SymmetricAcceptance | ObliqueAcceptance)
     everywhere = slice(0, cells.shape[0]), slice(0, cells.shape[1])
     darkest = darkest_frames(np.median(cells.counts, axis=(1, 2)))
     noise = _noise(cells, everywhere, np.zeros((0, len(positions))), darkest)
@@ -289,7 +294,7 @@ def _peak_of(curve: Floats, positions: Floats) -> Floats:
 
 def _far(peak: Floats, positions: Floats) -> NDArray[np.bool_]:
     """Whether a motor's readings have nothing to do with the Bragg setting that is known."""
-    return np.abs(peak) > np.maximum(0.5 * np.ptp(positions, axis=0), 1e-4)
+    return np.asarray(np.abs(peak) > np.maximum(0.5 * np.ptp(positions, axis=0), 1e-4))
 
 
 def _expected(model: CurveModel, start: Floats) -> tuple[Floats, Floats]:
@@ -316,7 +321,7 @@ def _noise(cells: CellScan, part: Region, changes: Floats, darkest: Ints) -> Pho
 
 def _blocks(cells: CellScan, part: Region, noise: PhotonTransfer, darkest: Ints) -> Blocks:
     """Put the cells of a region together in blocks."""
-    rows, columns = (np.arange(some.start, some.stop) for some in part)
+    rows, columns = (np.arange(edges.start, edges.stop) for edges in part)
     frames = len(cells.counts)
     most = int(np.clip(_POINTS // (4 * frames), _FEWEST_BLOCKS, _MOST_BLOCKS))
     share = math.sqrt(most / (len(rows) * len(columns)))
@@ -330,8 +335,8 @@ def _blocks(cells: CellScan, part: Region, noise: PhotonTransfer, darkest: Ints)
             here = np.ix_(r, c)
             weight = cells.pixels[here]
             total = float(weight.sum())
-            some = cells.counts[(slice(None), *here)]
-            counts.append((some * weight).sum(axis=(1, 2)) / total)
+            curves = cells.counts[:, r[:, None], c]
+            counts.append((curves * weight).sum(axis=(1, 2)) / total)
             pixels.append(total)
             places.append([_middle(r, rows), _middle(c, columns)])
             size.append([2.0 * len(r) / len(rows), 2.0 * len(c) / len(columns)])

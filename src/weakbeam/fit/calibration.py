@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
-from weakbeam.diffraction.closed_acceptance import ClosedAcceptance
+from weakbeam.diffraction.acceptance import SymmetricAcceptance
+from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.fit.ascent import ClimbOptions, climb
 from weakbeam.instrument.optics import Optics
 
@@ -38,6 +39,7 @@ _TILT_TERMS = 5
 _UNTOLD = 0.5
 """Share of the prior variance from which on a parameter is not determined."""
 
+_SURE = 4.0
 _OUTLYING, _SIGMAS = 1.5, 6.0
 _MOST_LEFT_OUT = 0.4
 
@@ -114,7 +116,7 @@ class CurveModel:
 
     Parameters
     ----------
-    acceptance : ClosedAcceptance
+    acceptance : SymmetricAcceptance or ObliqueAcceptance
         As it is given.
     motors : (3, 3) ndarray
         Change of q per rad of φ, χ and 2θ.
@@ -128,7 +130,7 @@ class CurveModel:
         The widths.
     """
 
-    acceptance: ClosedAcceptance
+    acceptance: SymmetricAcceptance | ObliqueAcceptance
     motors: Floats
     positions: Floats
     start: Floats
@@ -174,7 +176,7 @@ class CurveModel:
 
     def curves(self, z: Floats, terms: Floats) -> Floats:
         """Intensity relative to the peak of each block in each frame, (blocks, frames)."""
-        return self._relative(self._q(z, terms), self.optics(z)).mean(axis=1)
+        return np.asarray(self._relative(self._q(z, terms), self.optics(z)).mean(axis=1))
 
     def _q(self, z: Floats, terms: Floats) -> Floats:
         """q at the points of the blocks in every frame, (blocks, points, frames, 3)."""
@@ -190,7 +192,7 @@ class CurveModel:
 
     def _relative(self, q: Floats, optics: Optics) -> Floats:
         acceptance = replace(self.acceptance, optics=optics)
-        return acceptance.density(q) / acceptance.peak
+        return np.asarray(acceptance.density(q) / acceptance.peak)
 
     def derivatives(self, z: Floats, terms: Floats) -> tuple[Floats, Floats]:
         """Curves, and their derivatives by all parameters, (parameters, blocks, frames)."""
@@ -271,6 +273,9 @@ class CurveFit:
         Sum of squares of the residuals over degrees of freedom.
     freedom : int
         Degrees of freedom.
+    chi2_of_mean, freedom_of_mean
+        The same of the mean over all blocks, which shows what all of them have in common: light
+        that comes and goes, or another instrument than the model's.
     converged : bool
         Whether the fit has ended at a maximum.
     """
@@ -287,12 +292,19 @@ class CurveFit:
     dark_error: float
     chi2: float
     freedom: int
+    chi2_of_mean: float
+    freedom_of_mean: int
     converged: bool
 
     @property
     def inflation(self) -> float:
         """By which variances grow because the model does not explain the curves; 1 if it does."""
-        return max(1.0, self.chi2)
+        return max(1.0, self.chi2, self.chi2_of_mean if self.mean_deviates else 0.0)
+
+    @property
+    def mean_deviates(self) -> bool:
+        """Whether the mean curve differs from the model by more than its noise."""
+        return self.chi2_of_mean > 1.0 + _SURE * math.sqrt(2.0 / self.freedom_of_mean)
 
     @property
     def covariance(self) -> Floats:
@@ -375,7 +387,7 @@ def fit_curves(
             fitted.point(z),
             fitted.slopes,
             fitted.moved,
-            ClimbOptions(least_gain=1e-4, most_steps=40),
+            ClimbOptions(least_gain=1e-3, most_steps=20),
             longest=np.full(len(z), 2.0),
         )
         z = point.z
@@ -399,6 +411,9 @@ def fit_curves(
     inside = _Fitted(model, blocks.kept(used), everything)
     fisher = inside.slopes(point).expected - np.eye(len(z))
     freedom = _freedom(model, used, told)
+    weight = 1.0 / blocks.variance[used]
+    common = (weight * (blocks.counts - curves)[used]).sum(axis=0)
+    freedom_of_mean = max(len(common) - 2 - sum(told[: len(told) - _tilts(model)]), 1)
     return CurveFit(
         model=model,
         z=z,
@@ -412,8 +427,14 @@ def fit_curves(
         dark_error=inside.dark_error(z),
         chi2=float(_squares(blocks, curves)[used].sum()) / freedom,
         freedom=freedom,
+        chi2_of_mean=float((common**2 / weight.sum(axis=0)).sum()) / freedom_of_mean,
+        freedom_of_mean=freedom_of_mean,
         converged=converged,
     )
+
+
+def _tilts(model: CurveModel) -> int:
+    return _TILT_TERMS * len(model.moving)
 
 
 def _squares(blocks: Blocks, curves: Floats) -> Floats:
@@ -458,7 +479,7 @@ class _Fitted:
         inverse = np.linalg.inv(matrix)
         right = np.stack([(w * y * curves).sum(axis=1), (w * y).sum(axis=1)], axis=1)
         brightness, dark = np.einsum("bij,bj->ib", inverse, right)
-        return inverse, brightness, dark
+        return np.asarray(inverse, np.float64), brightness, dark
 
     def counts(self, z: Floats) -> tuple[Floats, Floats, Floats]:
         """Counts of the model, brightness and dark level of each block."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import Floats, Ints
 from weakbeam.fit.calibration import ANGLES
 from weakbeam.fit.calibration_result import Calibration, Parameter
 from weakbeam.imaging.motors import MOTORS
@@ -70,7 +70,7 @@ def region_curves(result: Calibration) -> list[CalibrationCurve]:
         x, place = _levels(true[:, k])
         many = np.maximum(np.bincount(place, minlength=len(x)), 1)
 
-        def mean(values: Floats, place: Floats = place, many: Floats = many) -> Floats:
+        def mean(values: Floats, place: Ints = place, many: Ints = many) -> Floats:
             return np.bincount(place, values, len(many)) / many
 
         label = MOTORS[motor].label.replace(" (", ", with its zero offset (")
@@ -79,7 +79,7 @@ def region_curves(result: Calibration) -> list[CalibrationCurve]:
     return curves
 
 
-def _levels(x: Floats) -> tuple[Floats, Floats]:
+def _levels(x: Floats) -> tuple[Floats, Ints]:
     """Distinct positions, increasing, and which of them each frame has."""
     order = np.argsort(x, kind="stable")
     new = np.concatenate([[0], np.cumsum(np.diff(x[order]) > _LEVEL)])
@@ -105,7 +105,9 @@ def _lines(result: Calibration) -> list[str]:
     """What was found, a line each."""
     lines = [parameter_line(parameter) for parameter in result.parameters]
     if not result.noise.noiseless:
-        lines.append(f"gain  {with_error(result.noise.gain, result.noise.gain_error)} counts/photon")
+        lines.append(
+            f"gain  {with_error(result.noise.gain, result.noise.gain_error)} counts/photon"
+        )
     if (dark := result.dark) is not None:
         lines.append(f"dark level  {with_error(*dark)} counts")
     if (read := result.read_noise) is not None:

@@ -35,7 +35,7 @@ _MODEL_ERROR = 0.05
 _EVEN = 1e-3
 _MANY = 0.25
 _SHOWN = 0.3
-_DARK_TOLD = 0.05
+_DARK_TOLD = 0.005
 """Share of the peak up to which the error of a dark level may be."""
 
 
@@ -161,9 +161,7 @@ class Calibration:
                 given = factor * float(getattr(fit.model.acceptance.optics, name))
                 value = given * math.exp(scale * float(fit.z[k]))
                 error = value * scale * float(errors[k])
-                found.append(
-                    Parameter(name, key, unit, given, given * scale, value, error, told)
-                )
+                found.append(Parameter(name, key, unit, given, given * scale, value, error, told))
         return tuple(found)
 
     def parameter(self, name: str) -> Parameter:
@@ -206,9 +204,7 @@ class Calibration:
                 break
             vector = vector * math.copysign(1.0, vector[np.abs(vector).argmax()])
             order = np.argsort(-np.abs(vector))
-            found.append(
-                {names[k]: float(vector[k]) for k in order if abs(vector[k]) >= _SHOWN}
-            )
+            found.append({names[k]: float(vector[k]) for k in order if abs(vector[k]) >= _SHOWN})
         return tuple(found)
 
     @property
@@ -305,11 +301,11 @@ class Calibration:
                 "curves are cut off and all numbers wrong"
             )
         limit = 1.0 + _MODEL_ERROR + _SURE * math.sqrt(2.0 / fit.freedom)
-        if fit.chi2 > limit and not self.noise.noiseless:
+        if (fit.chi2 > limit or fit.mean_deviates) and not self.noise.noiseless:
             told.append(
                 f"the model does not explain the curves: chi2 is {fit.chi2:.3g} per degree of "
-                f"freedom; errors are stated {math.sqrt(fit.inflation):.2g} times larger for it, "
-                "and what they leave out may be more"
+                f"freedom, {fit.chi2_of_mean:.3g} of the mean curve; errors are stated "
+                f"{math.sqrt(fit.inflation):.2g} times larger for it, and may be larger still"
             )
         out = int((~fit.used).sum())
         if out:
@@ -380,7 +376,7 @@ class Calibration:
         """All of it for JSON."""
         r0, r1, c0, c1 = self.region
         fit = self.fit
-        names, values, vectors = fit.information()
+        _, values, vectors = fit.information()
         dark, read = self.dark, self.read_noise
         return {
             "kind": "calibration",
@@ -438,6 +434,7 @@ class Calibration:
             },
             "chi2": fit.chi2,
             "degrees_of_freedom": fit.freedom,
+            "chi2_of_mean_curve": fit.chi2_of_mean,
             "errors_multiplied_by": math.sqrt(fit.inflation),
             "explained": self.explained,
             "remarks": list(self.remarks),

@@ -127,7 +127,7 @@ class _Slopes:
 
 
 class _EdgeCurve:
-    """A normal integral between two levels, in which the curve is linear, fitted to values."""
+    """A normal integral between two levels, fitted to values."""
 
     def __init__(self, distance: Floats, values: Floats) -> None:
         self.distance, self.values = distance, values
@@ -141,12 +141,16 @@ class _EdgeCurve:
         return ndtr(u), np.stack([-density, -density * u * math.exp(2.0 * log_sigma) / width])
 
     def _rest(self, shift: float, log_sigma: float) -> tuple[Floats, Floats]:
-        """Derivatives by both parameters, and residuals, with the levels at their best."""
+        """Derivatives by both parameters, and residuals, with all that is linear at its best.
+
+        That are the two levels, and a slope of the brighter one.
+        """
         curve, slopes = self._curve(shift, log_sigma)
-        basis = np.linalg.qr(np.stack([curve, np.ones_like(curve)], axis=1))[0]
-        step = float(np.polyfit(curve, self.values, 1)[0])
-        slopes = step * (slopes - (slopes @ basis) @ basis.T)
-        return slopes, self.values - basis @ (basis.T @ self.values)
+        linear = np.stack([curve, np.ones_like(curve), curve * self.distance], axis=1)
+        shares = np.linalg.lstsq(linear, self.values, rcond=None)[0]
+        slopes = slopes * (shares[0] + shares[2] * self.distance)
+        basis = np.linalg.qr(linear)[0]
+        return slopes - (slopes @ basis) @ basis.T, self.values - linear @ shares
 
     def _point(self, shift: float, log_sigma: float) -> _Point:
         rest = self._rest(shift, log_sigma)[1]

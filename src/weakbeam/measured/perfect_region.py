@@ -51,7 +51,7 @@ class FoundRegion:
 
 
 def find_perfect_region(
-    scan: CellScan, positions: Floats, variance: Floats, pixels: float
+    scan: CellScan, positions: Floats, variance: Floats, pixels: Floats
 ) -> FoundRegion:
     """Find the largest rectangle of lit cells whose curves are alike.
 
@@ -63,8 +63,8 @@ def find_perfect_region(
         Of the motors that move (rad).
     variance : (frames, rows, columns) ndarray
         Of single pixels.
-    pixels : float
-        Pixels of a cell.
+    pixels : (rows, columns) ndarray
+        Pixels of each cell.
 
     Returns
     -------

@@ -168,7 +168,9 @@ def _draw_region(
     drawn = view.draw(axes, values, norm, INTENSITY_MAP)
     for block in left_out:
         axes.add_patch(
-            Polygon(_corners(view, block), facecolor="none", edgecolor="white", hatch="////", lw=0.0)
+            Polygon(
+                _corners(view, block), facecolor="none", edgecolor="white", hatch="////", lw=0.0
+            )
         )
     edge = Polygon(_corners(view, region), facecolor="none", edgecolor=COLORS[5], linewidth=1.2)
     # A region as large as the image is seen, too.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from measured_world import World, counted, expected_counts, ray_points
-from reference_cases import DEFAULT, B
+from reference_cases import DEFAULT
 
 from weakbeam.experiment import Experiment
 from weakbeam.fit.calibrate import calibrate_frames
@@ -66,7 +66,7 @@ def mean_offsets(world):
     x, y = ray_points(world)[2].T
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y]).mean(axis=1)
     bends = [np.dot(bend, terms[: len(bend)]) for bend in (world.bend_rock, world.bend_roll)]
-    return np.array(world.offsets) + [*bends, 0.0]
+    return np.add(world.offsets, [*bends, 0.0])
 
 
 def bound(world, positions):
