@@ -31,6 +31,7 @@ BENCHMARKS = {
     "identification": ["--draws", "400"],
     "sweeps": ["--tasks", "500"],
     "identify": ["--repeats", "1"],
+    "calibration": ["--repeats", "{repeats}"],
 }
 OTHER = "against_dfxm_geo"
 

@@ -30,6 +30,7 @@ from weakbeam.fit.sharp_edge import find_sharp_edge
 from weakbeam.io.foreign import Source, read_scan
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.scan_motors import base_name
 from weakbeam.measured.cells import Block, CellScan, Region, gather_cells
 from weakbeam.measured.perfect_region import FoundRegion, find_perfect_region
 
@@ -87,9 +88,10 @@ def calibrate(
     Raises
     ------
     InputError
-        If the scan cannot be read or moves none of these motors, or the region is not in the image.
+        If the scan cannot be read or moves none of these motors, the region is not in the image, or
+        none is given and none is nearly perfect.
     RunError
-        If no region is nearly perfect, or frames cannot be read.
+        If frames cannot be read, or hold no light.
     """
     measured = scan if isinstance(scan, MeasuredScan) else read_scan(scan)
     if measured.along and not measured.parts:
@@ -175,7 +177,7 @@ def motor_positions(
         wanted = named.get(name)
         way = -1 if wanted is not None and wanted.startswith("-") else 1
         theirs = THEIRS[name] if wanted is None else (wanted.lstrip("-"),)
-        found = next((motor for motor in theirs if motor in scan.positions), None)
+        found = next((m for m in scan.positions if m in theirs or base_name(m) in theirs), None)
         if found is None:
             if wanted is not None:
                 there = ", ".join(scan.positions)

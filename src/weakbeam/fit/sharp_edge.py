@@ -85,8 +85,11 @@ def _edge_across(lines: Floats, axis: str) -> SharpEdge | None:
     if not span > 0.0 or abs(last - first) < _FALL * span:
         return None
     x = np.arange(low, high, dtype=np.float64)
-    part = lines[:, low:high] if last > first else -lines[:, low:high]
-    level = 0.5 * (first + last) * (1.0 if last > first else -1.0)
+    part = lines[:, low:high]
+    if last < first:
+        # Seen from the other side, so that all edges rise.
+        x, part = -x[::-1], part[:, ::-1]
+    level = 0.5 * (first + last)
     places = np.array([_crossing(x, line, level) for line in part])
     known, number = np.isfinite(places), np.arange(count)
     if int(known.sum()) < max(_FEWEST_LINES, count // 2):
@@ -99,7 +102,8 @@ def _edge_across(lines: Floats, axis: str) -> SharpEdge | None:
     shift, sigma, error = curve.fitted()
     if not 0.0 < sigma < _WIDEST or not error < sigma:
         return None
-    return SharpEdge(axis, float(straight.mean() + shift), sigma, error)
+    place = float(straight.mean() + shift)
+    return SharpEdge(axis, place if last > first else -place, sigma, error)
 
 
 def _crossing(x: Floats, line: Floats, level: float) -> float:

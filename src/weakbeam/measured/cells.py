@@ -23,7 +23,7 @@ _LEAST_SIDE = 2
 _PAIR_VALUES = 2**19
 """Differences of pixels, about, from which the noise is estimated."""
 
-_ODD = 8.0
+_ODD, _ODD_SHARE = 8.0, 0.01
 _FULL_SHARE = 1e-3
 _FEWEST_FULL = 16
 
@@ -91,7 +91,10 @@ def odd_pixels(frames: NDArray[Any]) -> NDArray[np.bool_]:
     around = scipy.ndimage.median_filter(mean, 3, mode="nearest")
     rest = mean - around
     usual = 1.4826 * scipy.ndimage.median_filter(np.abs(rest), 15, mode="nearest")
-    return np.asarray(np.abs(rest) > _ODD * np.maximum(usual, 1.4826 * np.median(np.abs(rest))))
+    usual = np.maximum(usual, 1.4826 * np.median(np.abs(rest)))
+    # Images without noise have no usual deviation.
+    least = _ODD_SHARE * float(np.ptp(np.quantile(mean, [0.01, 0.99])))
+    return np.asarray(np.abs(rest) > np.maximum(_ODD * usual, least))
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
-from weakbeam.errors import RunError
+from weakbeam.errors import InputError
 from weakbeam.measured.cells import CellScan, Region
 
 _SIGMAS = 5.0
@@ -72,7 +72,7 @@ def find_perfect_region(
 
     Raises
     ------
-    RunError
+    InputError
         If there is none of 4 by 4 cells.
 
     Notes
@@ -82,7 +82,8 @@ def find_perfect_region(
     does not, as it changes fast from cell to cell.
     """
     curves = scan.counts - np.quantile(scan.counts, 0.1, axis=0)
-    whole = np.median(curves, axis=(1, 2))
+    # Of bent crystals the brightest cells, so that no curve is cut off.
+    whole = np.quantile(curves, 0.95, axis=(1, 2))
     some = whole > _SIGNAL * whole.max()
     curves, positions = np.maximum(curves[some], 0.0), positions[:, some]
     noise = variance[some] / pixels
@@ -96,15 +97,17 @@ def find_perfect_region(
         error = np.sqrt((((x - com) ** 2) * noise).sum(axis=0)) / safe
         alike &= _smooth(com, np.hypot(_SIGMAS * error, _COM), lit)
         second = (((x - com) ** 2) * curves).sum(axis=0) / safe
-        width = np.sqrt(np.maximum(second, 1e-300))
+        width = np.sqrt(np.maximum(second, 1e-20))
         spread = np.sqrt((((x - com) ** 2 - second) ** 2 * noise).sum(axis=0)) / (2 * safe * width)
         alike &= _smooth(width, np.hypot(_SIGMAS * spread, _WIDTH * width), lit)
     cells = largest_rectangle(alike)
     rows, columns = (part.stop - part.start for part in cells)
     if rows < min(_FEWEST, alike.shape[0]) or columns < min(_FEWEST, alike.shape[1]):
-        raise RunError(
-            "no region of the scan is nearly perfect: its curves differ from place to place; "
-            "give a `region`"
+        raise InputError(
+            "region",
+            None,
+            "must be given: no part of the image is nearly perfect, its curves differ from place "
+            "to place",
         )
     return FoundRegion(cells, alike)
 
