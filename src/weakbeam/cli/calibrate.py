@@ -76,7 +76,7 @@ def calibrate(
     \b
     Examples:
       weakbeam calibrate measured.h5::2.1 -c experiment.toml
-      weakbeam calibrate measured.h5::2.1 -c experiment.toml --region 0:60,200:500 --pair phi=mu
+      weakbeam calibrate measured.h5::2.1 -c known.toml --region 0:60,200:500
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
     from weakbeam.cli.show import _region
