@@ -121,19 +121,22 @@ def told(result):
 
 
 def deviations(kind, draws):
-    """Deviations of determined offsets in stated errors, and errors over the bound."""
+    """Deviations of determined offsets in stated errors, and errors over the bound.
+
+    Of three draws the middle one: what a prior of the lens leaves open of 2θ follows its estimate.
+    """
     found, ratios, positions = [], [], SCANS[kind]
     for number in draws:
         world = drawn(number)
         result = calibrate_frames(counted(world, positions, number), positions, Experiment(), WHOLE)
         values, errors, determined = told(result)
         found.append(((values - mean_offsets(world)) / errors[:3])[determined[:3]])
-        if number == draws[0]:
-            ratios = (errors / bound(world, positions))[determined]
-    return np.concatenate(found), ratios
+        if len(ratios) < 3:
+            ratios.append(np.where(determined, errors / bound(world, positions), 1.0))
+    return np.concatenate(found), np.median(ratios, axis=0)
 
 
-@pytest.mark.parametrize(("kind", "many"), [("phi", 8), ("phi-chi", 4)])
+@pytest.mark.parametrize(("kind", "many"), [("phi", 6), ("phi-chi", 3)])
 def test_offsets_are_those_of_the_world_within_stated_errors_near_the_bound(kind, many):
     found, ratios = deviations(kind, range(many))
     assert np.abs(found).max() < 3.5
