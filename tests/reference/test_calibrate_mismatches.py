@@ -64,11 +64,10 @@ def test_dislocation_in_a_region_that_was_given_is_said():
     "more",
     [
         {"illumination": (1, 0.3, -0.4)},
-        {"background": (30, 12, -10)},
         {"hot": 9, "dead": 6},
         {"mirrored": True, "bend_rock": ()},
     ],
-    ids=["light", "background", "hot", "mirrored"],
+    ids=["light", "hot", "mirrored"],
 )
 def test_what_changes_no_curve_changes_no_offset(more):
     result, off = calibrated(replace(WORLD, **more))
@@ -109,6 +108,22 @@ def test_blur_is_not_told_where_nothing_is_sharp():
     assert result.edge is None
     assert result.calibrated().camera.psf_px is None
     assert any("nothing in the image is sharp" in remark for remark in result.remarks)
+
+
+def test_aperture_is_seen_where_a_scan_over_chi_reaches_it():
+    for half, steps, seen in ((4e-3, 61, True), (1.5e-3, 31, False)):
+        chi = np.linspace(-half, half, steps)
+        positions = np.stack([0 * chi, chi, 0 * chi], axis=1)
+        world = replace(WORLD, optics=OPTICS | {"aperture": 0.6e-3}, offsets=(0, 3e-5, 0))
+        frames = counted(world, positions, 5)
+        result = calibrate_frames(frames, positions, Experiment(), WHOLE)
+        aperture, lens = result.parameter("aperture"), result.parameter("lens")
+        assert aperture.determined == seen
+        assert aperture.value == (pytest.approx(0.6, abs=0.02) if seen else 1.0323)
+        assert aperture.error == pytest.approx(0.0065 if seen else 0.10323, rel=0.1)
+        assert abs(lens.value - 0.731) < 3.5 * lens.error < 0.02
+        assert result.explained
+        assert result.calibrated().objective.aperture_mrad == pytest.approx(aperture.value)
 
 
 def test_scan_that_never_gets_dark_has_no_dark_level():

@@ -23,7 +23,7 @@ from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import ANGLES, Blocks, CurveModel, Priors, fit_curves
+from weakbeam.fit.calibration import ANGLES, Blocks, CurveModel, Priors, aperture_cut, fit_curves
 from weakbeam.fit.calibration_result import Calibration, ScanOfMotors
 from weakbeam.fit.frame_noise import IDEAL_SIGMA
 from weakbeam.fit.sharp_edge import find_sharp_edge
@@ -46,6 +46,8 @@ _FEWEST_BLOCKS, _MOST_BLOCKS = 16, 144
 _FEWEST_FRAMES = 5
 _SOME = 12
 _NEAR_PX = 20
+_CUTS = 3
+"""How often the aperture is looked for, each time with the fit of the one before."""
 
 
 def calibrate(
@@ -245,13 +247,25 @@ def calibrate_cells(
     darkest = darkest_frames(curve)
     noise = _noise(cells, found.cells, changes, darkest)
     blocks = _blocks(cells, found.cells, noise, darkest)
-    fit = fit_curves(
-        model, blocks, lambda counts: noise.variance(above_least(counts, darkest, 1)), start
-    )
+
+    def variance_of(counts: Floats) -> Floats:
+        return noise.variance(above_least(counts, darkest, 1))
+
+    fit, cut = fit_curves(model, blocks, variance_of, start), None
+    for _ in range(_CUTS):
+        found_cut = aperture_cut(fit)
+        if found_cut is None or found_cut == cut:
+            break
+        cut = found_cut
+        narrow = model.with_aperture(cut[0], cut[1] / cut[0])
+        fit = fit_curves(narrow, blocks, variance_of, start)
     return Calibration(
         fit=fit,
         noise=noise,
         darkest=darkest,
+        cut=cut,
+        given=acceptance.optics,
+        priors=priors,
         edge=find_sharp_edge(cells.image),
         cells=cells,
         found=found,

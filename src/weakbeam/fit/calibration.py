@@ -40,6 +40,9 @@ _UNTOLD = 0.5
 """Share of the prior variance from which on a parameter is not determined."""
 
 _SURE = 4.0
+_SEEN = 8.0
+"""Log-likelihood by which the edge of an aperture must explain curves better than none."""
+
 _OUTLYING, _SIGMAS = 1.5, 6.0
 _MOST_LEFT_OUT = 0.4
 
@@ -173,6 +176,15 @@ class CurveModel:
     @property
     def _widths(self) -> list[str]:
         return [name for name in self.names if name in WIDTHS]
+
+    def with_aperture(self, aperture: float, prior: float) -> CurveModel:
+        """The same with another aperture of the lens (rad), and the relative width of its prior."""
+        optics = replace(self.acceptance.optics, aperture=aperture)
+        return replace(
+            self,
+            acceptance=replace(self.acceptance, optics=optics),
+            priors=replace(self.priors, aperture=prior),
+        )
 
     def curves(self, z: Floats, terms: Floats) -> Floats:
         """Intensity relative to the peak of each block in each frame, (blocks, frames)."""
@@ -435,6 +447,42 @@ def fit_curves(
 
 def _tilts(model: CurveModel) -> int:
     return _TILT_TERMS * len(model.moving)
+
+
+def aperture_cut(fit: CurveFit) -> tuple[float, float] | None:
+    """Half width of the aperture of the lens, where the curves over χ end as if cut by a knife.
+
+    Parameters
+    ----------
+    fit : CurveFit
+        A fit of the curves, whatever aperture it was given.
+
+    Returns
+    -------
+    (float, float) or None
+        The middle between the last setting of χ that passes and the first that does not, and the
+        standard deviation of a uniform distribution over that interval (rad). None where the scan
+        does not reach it, or something blurs it so that :func:`fit_curves` can fit it.
+    """
+    model, optics = fit.model, fit.model.acceptance.optics
+    sharp = model.acceptance.factors is not None and optics.divergence_horizontal == 0.0
+    if not sharp or "chi" not in model.moving or math.isinf(optics.aperture):
+        return None
+    chi = model.positions[:, 1] + model.offsets(fit.z)[1]
+    x = 2.0 * math.sin(model.acceptance.theta) * np.abs(chi * model.motors[1, 1])
+    ends = np.unique(np.round(x[x > 0.3 * optics.aperture], 9))
+    if len(ends) < 2:
+        return None
+    heights = []
+    middles = 0.5 * (ends[1:] + ends[:-1])
+    for aperture in (*middles, 1.01 * ends[-1]):
+        cut = model.with_aperture(float(aperture), model.priors.aperture)
+        inside = _Fitted(cut, fit.blocks.kept(fit.used), fit.determined)
+        heights.append(inside.point(fit.z).log_likelihood)
+    best = int(np.argmax(heights))
+    if best == len(middles) or heights[best] - heights[-1] < _SEEN * fit.inflation:
+        return None
+    return float(middles[best]), float(ends[best + 1] - ends[best]) / math.sqrt(12.0)
 
 
 def _squares(blocks: Blocks, curves: Floats) -> Floats:

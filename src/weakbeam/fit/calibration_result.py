@@ -15,9 +15,10 @@ from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import ANGLES, WIDTHS, CurveFit
+from weakbeam.fit.calibration import ANGLES, WIDTHS, CurveFit, Priors
 from weakbeam.fit.sharp_edge import SharpEdge
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
+from weakbeam.instrument.optics import Optics
 from weakbeam.measured.cells import CellScan
 from weakbeam.measured.perfect_region import FoundRegion
 
@@ -96,6 +97,10 @@ class Calibration:
         Gain and noise of its pixels.
     darkest : (n,) ndarray of int
         The frames with the least light.
+    cut : (float, float) or None
+        Half width of the aperture (rad) and its error, where curves over χ end at it.
+    given, priors
+        What was known of the optics, and how well.
     edge : SharpEdge or None
         The sharpest edge in the image.
     cells : CellScan
@@ -119,6 +124,9 @@ class Calibration:
     fit: CurveFit
     noise: PhotonTransfer
     darkest: Ints
+    cut: tuple[float, float] | None
+    given: Optics
+    priors: Priors
     edge: SharpEdge | None
     cells: CellScan
     found: FoundRegion
@@ -158,9 +166,12 @@ class Calibration:
                 )
             elif name in WIDTHS:
                 key, unit, factor = KEYS[name]
-                given = factor * float(getattr(fit.model.acceptance.optics, name))
-                value = given * math.exp(scale * float(fit.z[k]))
+                given = factor * float(getattr(self.given, name))
+                value = factor * float(getattr(fit.model.acceptance.optics, name))
+                value *= math.exp(scale * float(fit.z[k]))
                 error = value * scale * float(errors[k])
+                if name == "aperture" and self.cut is not None:
+                    told, scale = True, self.priors.aperture
                 found.append(Parameter(name, key, unit, given, given * scale, value, error, told))
         return tuple(found)
 
@@ -202,6 +213,8 @@ class Calibration:
         for value, vector in zip(values, vectors.T, strict=True):
             if value >= 1.0:
                 break
+            if self.cut is not None and names[int(np.abs(vector).argmax())] == "aperture":
+                continue
             vector = vector * math.copysign(1.0, vector[np.abs(vector).argmax()])
             order = np.argsort(-np.abs(vector))
             found.append({names[k]: float(vector[k]) for k in order if abs(vector[k]) >= _SHOWN})
