@@ -123,7 +123,7 @@ def told(result):
 def deviations(kind, draws, bounds=3):
     """Deviations of determined offsets in stated errors, and errors over the bound.
 
-    Of several draws the middle one: what a prior of the lens leaves open of 2θ follows its estimate.
+    Of several draws the middle one: the error that a prior leaves to 2θ follows its estimate.
     """
     found, ratios = [], []
     positions = SCANS[kind]

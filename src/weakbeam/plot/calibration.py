@@ -105,7 +105,8 @@ def calibration_figure(
             left = number * (width + _EDGE_MM + 2.0) + _EDGE_MM
             above = add_axes(figure, left, low + _REST_MM + 3.0, width, _CURVE_MM)
             below = add_axes(figure, left, low, width, _REST_MM)
-            _draw_curve(above, below, curve, first=number == 0)
+            label = "intensity / peak" if len(curves) == 1 else "mean intensity / peak"
+            _draw_curve(above, below, curve, "" if number else label)
         _draw_region(figure, image, view, region, left_out, image_label, bottom)
         for number, line in enumerate(lines):
             add_text(
@@ -119,7 +120,7 @@ def calibration_figure(
     return figure
 
 
-def _draw_curve(above: Axes, below: Axes, curve: CalibrationCurve, first: bool) -> None:
+def _draw_curve(above: Axes, below: Axes, curve: CalibrationCurve, label: str) -> None:
     x = curve.positions
     above.errorbar(
         x,
@@ -132,7 +133,7 @@ def _draw_curve(above: Axes, below: Axes, curve: CalibrationCurve, first: bool) 
         label="measured",
     )
     above.plot(x, curve.fitted, color=INK, linewidth=0.9, label="fit")
-    above.set_ylabel("intensity / peak" if first else "")
+    above.set_ylabel(label)
     above.tick_params(labelbottom=False)
     above.legend(loc="lower left", bbox_to_anchor=(0.0, 1.01), ncols=2, borderaxespad=0.0)
     rest = (curve.measured - curve.fitted) / curve.sigma
@@ -144,7 +145,7 @@ def _draw_curve(above: Axes, below: Axes, curve: CalibrationCurve, first: bool) 
     below.set_ylim(-most, most)
     below.set_xlim(above.get_xlim())
     below.locator_params(axis="y", nbins=4)
-    below.set_ylabel("residual (σ)" if first else "")
+    below.set_ylabel("residual (σ)" if label else "")
     below.set_xlabel(curve.label)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
