@@ -16,7 +16,7 @@ PAGE = (FOLDER / "defects.md").read_text()
 PAGES = PAGE + (FOLDER / "loops.md").read_text() + (FOLDER / "networks.md").read_text()
 BLOCKS = [
     block
-    for block in re.findall(r"^```toml\n(.*?)^```$", PAGES, re.M | re.S)
+    for block in re.findall(r"^```toml[^\n]*\n(.*?)^```$", PAGES, re.M | re.S)
     if "[[defects]]" in block and '"stored"' not in block
 ]
 HEXAGONAL = {"crystal": {"material": "Mg", "x_axis": [1, 0, 0]}, "reflection": {"hkl": [0, 0, 2]}}
@@ -25,7 +25,7 @@ HEXAGONAL = {"crystal": {"material": "Mg", "x_axis": [1, 0, 0]}, "reflection": {
 @pytest.fixture(autouse=True)
 def lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (table,) = re.findall(r"^```csv\n(.*?)^```$", PAGE, re.M | re.S)
+    (table,) = re.findall(r"^```csv[^\n]*\n(.*?)^```$", PAGE, re.M | re.S)
     Path("lines.csv").write_text(table)
     example = run_path(str(FOLDER.parents[1] / "examples/networks.py"))
     Path("network.data").write_text(example["paradis"](*example["network"]()))

@@ -64,6 +64,9 @@ _RESOLVED = 2.0
 
 _SAME_PLACE = 1e-6
 
+_BY_ZINGERS = 1.2
+"""Times what zingers are above the rest that the light of a frame leaps for another reason."""
+
 _MOST_PIXELS = 4
 
 
@@ -240,6 +243,10 @@ def _jumps(findings: Findings, dips: Ints) -> tuple[Ints, Floats]:
         totals = totals * float(np.median(beam)) / beam
     numbers, factors = jumps(totals, list(_lines_of(findings.grid, len(findings.frames))))
     others = ~np.isin(numbers, np.concatenate([dips, dips + 1, dips - 1]))
+    # A zinger alone makes its frame brighter, and has a line of its own.
+    of_zingers = float(np.ptp(findings.camera.highest, axis=0)[findings.zingers].sum())
+    excess = totals[numbers] * (1.0 - 1.0 / np.maximum(factors, 1e-9))
+    others &= (excess < 0.0) | (excess > _BY_ZINGERS * of_zingers)
     return numbers[others], factors[others]
 
 
