@@ -236,6 +236,7 @@ def test_one_zinger_does_not_set_the_scale(tmp_path):
     found = mapped(scan.write(tmp_path / "a.h5"), 100.0, 0.05, True)
     assert found.maps.lit.sum() == clean.maps.lit.sum() == 120
     assert "pixel (3, 4)" in " ".join(found.warnings)
+    assert "jumps" not in kinds(found)
     assert "zingers" not in kinds(clean)
 
 
