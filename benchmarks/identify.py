@@ -31,7 +31,7 @@ VARY = (
 
 def read(library: str, repeats: int) -> None:
     """Read all images of a library, in this process."""
-    from weakbeam.identify.library.writing import read_library
+    from weakbeam.identify.library.library_files import read_library
 
     read_library(library)
     cost = timing.time_calls(lambda: read_library(library), repeats)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from weakbeam.cli.main import dfxm_identify
-from weakbeam.identify.library.writing import read_library
+from weakbeam.identify.library.library_files import read_library
 from weakbeam.io.library_file import read_tables
 
 SMALL = [

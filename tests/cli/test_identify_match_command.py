@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from weakbeam.experiment import Experiment
-from weakbeam.identify.library.writing import record_library
+from weakbeam.identify.library.library_files import record_library
 from weakbeam.run.record import record
 
 SMALL = [

@@ -179,7 +179,7 @@ def match(
     from weakbeam.cli.progress import progress
     from weakbeam.fit.observation import Noise
     from weakbeam.identify.figures import FIGURES, match_drawings
-    from weakbeam.identify.library.writing import read_library
+    from weakbeam.identify.library.library_files import read_library
     from weakbeam.identify.match import match as match_images
     from weakbeam.identify.match_options import MatchOptions
     from weakbeam.identify.preparation import ImageOptions, prepare

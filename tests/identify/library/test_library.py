@@ -9,12 +9,8 @@ from weakbeam.experiment import Reflection
 from weakbeam.fit.frame_noise import IDEAL_SIGMA, FrameNoise, shortened
 from weakbeam.identify.library.candidates import candidates_of, types_of
 from weakbeam.identify.library.library import make_library, plan_library
-from weakbeam.identify.library.writing import (
-    count_images,
-    generate_images,
-    read_library,
-    record_library,
-)
+from weakbeam.identify.library.library_files import read_library, record_library
+from weakbeam.identify.library.writing import count_images, generate_images
 from weakbeam.instrument.detector import Detector, Readout
 from weakbeam.io.foreign import read_scan
 from weakbeam.run.render import Renderer

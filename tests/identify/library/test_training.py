@@ -5,13 +5,10 @@ import weakbeam as wb
 from weakbeam.defects.types import UNSEEN
 from weakbeam.errors import InputError
 from weakbeam.fit.frame_noise import FrameNoise
+from weakbeam.identify.library.library_files import read_library
 from weakbeam.identify.library.training import plan_training
-from weakbeam.identify.library.writing import (
-    count_images,
-    generate_images,
-    read_library,
-    record_training,
-)
+from weakbeam.identify.library.training_files import record_training
+from weakbeam.identify.library.writing import count_images, generate_images
 from weakbeam.io.library_file import read_labels, read_tables, read_traces
 
 BASE = [

@@ -15,9 +15,8 @@ import pytest
 import weakbeam as wb
 from weakbeam.errors import InputError
 from weakbeam.identify.library.training import plan_training
-from weakbeam.identify.library.training_files import shards_of
+from weakbeam.identify.library.training_files import record_training, shards_of
 from weakbeam.identify.library.twins import classes_of
-from weakbeam.identify.library.writing import record_training
 from weakbeam.io.library_file import read_labels, read_tables
 
 BASE = [
@@ -180,7 +179,7 @@ KILL = """
 import os, signal, sys
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library import new_files, training
-from weakbeam.identify.library.writing import record_training
+from weakbeam.identify.library.training_files import record_training
 new_files._BATCH_BYTES = 4000
 make = training.TrainingPlan.make
 def dies(plan, number):

@@ -12,8 +12,8 @@ import pytest
 
 import weakbeam as wb
 from weakbeam.identify.library.training import plan_training
+from weakbeam.identify.library.training_files import record_training
 from weakbeam.identify.library.twins import classes_of
-from weakbeam.identify.library.writing import record_training
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/identify-library.md"
 SETTINGS = [

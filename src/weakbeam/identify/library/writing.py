@@ -1,4 +1,4 @@
-"""Libraries and training sets in folders: made, as an experiment asks for, and read."""
+"""Libraries or training sets in folders, as an experiment asks for."""
 
 from __future__ import annotations
 
@@ -8,18 +8,9 @@ from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.identify.library.candidates import identify_table, types_of
 from weakbeam.identify.library.library import Progress
-from weakbeam.identify.library.library_files import read_library, record_library
+from weakbeam.identify.library.library_files import record_library
 from weakbeam.identify.library.new_files import Generated
 from weakbeam.identify.library.training_files import record_training
-
-__all__ = [
-    "Generated",
-    "count_images",
-    "generate_images",
-    "read_library",
-    "record_library",
-    "record_training",
-]
 
 
 def generate_images(
