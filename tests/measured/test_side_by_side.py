@@ -17,7 +17,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.measured.labels import differing_keys, labels_of
 from weakbeam.measured.side_by_side import compare
 from weakbeam.measured.side_figures import side_figures
-from weakbeam.measured.sides import Treatment
+from weakbeam.measured.treatment import Treatment
 from weakbeam.run.record import record
 from weakbeam.run.view import view_of as rays_of
 

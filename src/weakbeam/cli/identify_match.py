@@ -15,7 +15,6 @@ from weakbeam.cli.options import (
     check_target,
     choice_option,
     count_option,
-    file_and_entry,
     folder_option,
     format_option,
     names_only_option,
@@ -24,6 +23,7 @@ from weakbeam.cli.options import (
     workers_option,
 )
 from weakbeam.errors import InputError
+from weakbeam.io.places import place_of
 
 if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
@@ -254,11 +254,11 @@ def match(
 
 def _with_entry(image: str, entry: str | None) -> str:
     """The image with the entry that it is to be taken from, unless it names one."""
-    file, said = file_and_entry(image)
-    if entry is None or said is not None:
+    place = place_of(image)
+    if entry is None or place.entry is not None:
         return image
-    name, hash_sign, frame = str(file).partition("#")
-    return f"{name}::{f'{entry}.1' if entry.isdecimal() else entry}{hash_sign}{frame}"
+    frame = "" if place.frame is None else f"#{place.frame}"
+    return f"{place.path}::{f'{entry}.1' if entry.isdecimal() else entry}{frame}"
 
 
 def _dark(text: str) -> float | Floats:

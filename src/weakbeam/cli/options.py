@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from weakbeam.errors import InputError
+from weakbeam.io.places import place_of
 
 if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
@@ -295,11 +296,10 @@ def entry_options(command: F) -> F:
 
 def file_and_entry(text: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Split FILE::ENTRY; the entry is None where there is none."""
-    name = os.fspath(text)
-    file, colons, entry = name.rpartition("::")
-    if not colons or not file or os.path.lexists(name):
-        return Path(name), None
-    return Path(file), entry
+    place = place_of(text)
+    if place.entry is None:
+        return Path(text), None
+    return place.path, place.entry if place.frame is None else f"{place.entry}#{place.frame}"
 
 
 def one_entry(said: Mapping[str, str | None]) -> str | None:

@@ -22,6 +22,7 @@ from weakbeam.io.frames import read_frames_of
 from weakbeam.io.guard import attribute, numbers
 from weakbeam.io.guard import text as guard_text
 from weakbeam.io.members import dataset_at, group_at
+from weakbeam.io.places import Place, place_of
 from weakbeam.io.scan_motors import motor_positions, motor_unit
 
 _UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0}
@@ -75,22 +76,12 @@ class ImageStack:
         return len(self.frames)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A source as the user names it: ``FILE``, ``FILE::ENTRY``, ``FILE::ENTRY#FRAME``."""
-
-    text: str
-    path: Path
-    entry: str | None = None
-    frame: int | None = None
-
-
-def read_images(text: str, kinds: str = "fiu") -> ImageStack:
+def read_images(source: str | Place, kinds: str = "fiu") -> ImageStack:
     """Read the frames of a source.
 
     Parameters
     ----------
-    text : str
+    source : str or Place
         ``FILE`` or ``FILE#FRAME``; of HDF5 files also ``FILE::ENTRY`` and ``FILE::ENTRY#FRAME``
         with an entry such as 1.1 or the path of a dataset. Frames are counted from 0. The suffix
         tells the kind: .h5, .hdf5, .nxs; .npy; .tif, .tiff; .edf; .cbf and what else fabio reads.
@@ -106,7 +97,8 @@ def read_images(text: str, kinds: str = "fiu") -> ImageStack:
     InputError
         If there is no such file, entry or frame, it cannot be read, or holds no images.
     """
-    place = _place(text)
+    place = source if isinstance(source, Place) else place_of(source)
+    text = place.text
     if place.path.is_dir():
         raise InputError("image", text, "is a folder: name a file in it")
     if not place.path.is_file():
@@ -128,19 +120,12 @@ def read_images(text: str, kinds: str = "fiu") -> ImageStack:
     return ImageStack(text, np.array(stack[numbers]), ({},) * len(numbers))
 
 
-def _check_memory(needed: float, place: _Place) -> None:
+def _check_memory(needed: float, place: Place) -> None:
     """Refuse what does not fit, in its type and as the floats that it is worked on as."""
     check_memory_for(3.0 * needed, "image", place.text, "name single frames, as FILE#FRAME")
 
 
-def _place(text: str) -> _Place:
-    parts = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text)
-    assert parts is not None
-    path, entry, frame = parts.groups()
-    return _Place(text, Path(path), entry or None, None if frame is None else int(frame))
-
-
-def _numbers(place: _Place, count: int) -> list[int]:
+def _numbers(place: Place, count: int) -> list[int]:
     if place.frame is None:
         return list(range(count))
     if place.frame >= count:
@@ -148,7 +133,7 @@ def _numbers(place: _Place, count: int) -> list[int]:
     return [place.frame]
 
 
-def _three_axes(frames: NDArray[Any], place: _Place, kinds: str) -> NDArray[Any]:
+def _three_axes(frames: NDArray[Any], place: Place, kinds: str) -> NDArray[Any]:
     array = np.asanyarray(frames)
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or array.dtype.kind not in kinds or array.size == 0:
@@ -215,7 +200,7 @@ _READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 """By suffix; all others are left to fabio."""
 
 
-def _from_hdf5(place: _Place, kinds: str) -> ImageStack:
+def _from_hdf5(place: Place, kinds: str) -> ImageStack:
     with opened(place.path) as file:
         whole = None if place.entry is None else dataset_at(file, place.entry)
         if whole is not None:
@@ -250,7 +235,7 @@ def _from_hdf5(place: _Place, kinds: str) -> ImageStack:
         )
 
 
-def _of_dataset(whole: h5py.Dataset, place: _Place, kinds: str) -> ImageStack:
+def _of_dataset(whole: h5py.Dataset, place: Place, kinds: str) -> ImageStack:
     """The frames of a dataset, of which only those are read that are asked for."""
     wanted = 1 if whole.ndim == 3 and place.frame is not None else max(len(whole), 1)
     _check_memory(wanted * whole.nbytes / max(len(whole), 1), place)

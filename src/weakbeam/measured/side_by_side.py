@@ -16,7 +16,8 @@ from weakbeam.errors import InputError
 from weakbeam.measured.common_pixels import placed, shares_of
 from weakbeam.measured.matching import Match, brightened, found_shifts, paired
 from weakbeam.measured.side_rows import Row, rows_of
-from weakbeam.measured.sides import Side, Treatment, read_sides
+from weakbeam.measured.sides import Side, read_sides
+from weakbeam.measured.treatment import Treatment
 
 __all__ = ["Compared", "Match", "Row", "Side", "Treatment", "compare"]
 

@@ -21,11 +21,14 @@ from weakbeam.io.frames import read_frames_of
 from weakbeam.io.images import read_images
 from weakbeam.io.maps_file import is_maps, read_maps
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.places import Place, place_of
 from weakbeam.measured.figures import view_of
 from weakbeam.measured.labels import file_name, labels_of
 from weakbeam.measured.maps import MeasuredMaps, map_scan
 from weakbeam.measured.pictures import frame_labels, scan_or_image
 from weakbeam.measured.stored import mapped_of
+from weakbeam.measured.treatment import Treatment, scan_of_image
+from weakbeam.measured.units import in_unit
 from weakbeam.plot.view import View
 
 _HDF5 = (".h5", ".hdf5", ".nxs", ".hdf")
@@ -36,32 +39,6 @@ _ENTRY = re.compile(r"\d+(\.\d+)?")
 _POWERS = ("", "", "²", "³")
 _FEW_FRAMES = 16
 """With fewer frames the median of a pixel is no background."""
-
-
-@dataclass(frozen=True)
-class Treatment:
-    """How scans are mapped before they are compared.
-
-    Parameters
-    ----------
-    background : str or float, optional
-        Subtracted from frames of counts, as of :func:`weakbeam.measured.maps.map_scan`; by default
-        the median of each pixel, or its minimum where there are fewer than 16 frames.
-    threshold : float
-        Pixels that are nowhere brighter have no maps.
-    relative : bool
-        Whether that is a share of the brightest pixel's value.
-    floor : float, optional
-        Times the noise, likewise.
-    workers : int, optional
-        Threads.
-    """
-
-    background: str | float | None = None
-    threshold: float = 0.0
-    relative: bool = False
-    floor: float | None = None
-    workers: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +101,8 @@ class Side:
             others = [name for name in grid.axes if name != motor] if grid.kind != "line" else []
             step = math.prod(_step(self.mapped, name) for name in others)
             if len(whole.positions) > 1:
-                curves[motor] = Curve(whole.positions, whole.intensity * (step / self.image.size))
+                used = int(np.isfinite(self.mapped.maps.intensity).sum())
+                curves[motor] = Curve(whole.positions, whole.intensity * (step / used))
         return curves
 
     def curve_unit(self, motor: str) -> str:
@@ -168,7 +146,7 @@ class Side:
             raise InputError("frame", number, f"{self.name} has no frames")
         (frame,) = read_frames_of(self.scan, np.array([number], dtype=np.int64))
         level = 0.0 if self.mapped is None else self.mapped.maps.background
-        image = np.asarray(frame, dtype=np.float64) - level
+        image = np.where(self.scan.used, np.asarray(frame, dtype=np.float64) - level, np.nan)
         return replace(self, image=image, shows=frame_labels(self.scan)[number], mapped=None)
 
 
@@ -202,10 +180,11 @@ def read_sides(
         If frames are missing or hold no light.
     """
     treatment = treatment or Treatment()
-    places = [_place(os.fspath(source)) for source in sources]
-    paths = [place[0].resolve() for place in places]
+    named = [place_of(source) for source in sources]
+    places = [replace(place, path=named_file(place.path)) for place in named]
+    paths = [place.path.resolve() for place in places]
     several = [
-        paths.count(path) > 1 or place[1] is not None
+        paths.count(path) > 1 or place.entry is not None
         for path, place in zip(paths, places, strict=True)
     ]
 
@@ -213,9 +192,15 @@ def read_sides(
         if progress is not None:
             progress(share / len(places))
 
-    sides = []
-    for (path, entry, frame), more in zip(places, several, strict=True):
-        sides.append(_read(path, entry, frame, more, treatment, told))
+    sides: list[Side] = []
+    cameras: list[MeasuredScan | None] = []
+    for place, more in zip(places, several, strict=True):
+        side, camera = _read(place, more, treatment, cameras[0] if cameras else None, told)
+        sides.append(side)
+        cameras.append(camera)
+    stated = [camera for camera in cameras if camera is not None and camera.image_axes is not None]
+    if treatment.pixel_nm is not None and len(stated) == len(sides):
+        raise InputError("pixel_nm", treatment.pixel_nm, "all of the files state the pixel")
     names = _unlike([side.name for side in sides], paths)
     labels = labels_of(names, [side.experiment for side in sides])
     return [
@@ -240,14 +225,6 @@ def _unlike(names: list[str], paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _place(text: str) -> tuple[Path, str | None, int | None]:
-    """File, entry and frame of ``FILE``, ``FILE::ENTRY``, ``FILE::ENTRY#FRAME``."""
-    parts = re.fullmatch(r"(.*?)(?:::(.*?))?(?:#(\d+))?", text, re.S)
-    assert parts is not None
-    name, entry, frame = parts.groups()
-    return named_file(Path(name)), entry or None, None if frame is None else int(frame)
-
-
 def named_file(path: Path) -> Path:
     """The file that is meant by the folder of a run or of maps; any other path as it is."""
     if not path.is_dir():
@@ -256,29 +233,34 @@ def named_file(path: Path) -> Path:
 
 
 def _read(
-    path: Path,
-    entry: str | None,
-    frame: int | None,
+    place: Place,
     several: bool,
     treatment: Treatment,
+    first: MeasuredScan | None,
     progress: Callable[[float], None],
-) -> Side:
+) -> tuple[Side, MeasuredScan | None]:
+    """A side, and its scan before anything was done to it."""
+    path, entry, frame = place.path, place.entry, place.frame
     if not is_edf(path) and path.suffix.lower() not in _HDF5:
-        return _image(path, entry, frame, progress)
+        return _image(place, treatment, first, progress)
     if path.suffix.lower() in _HDF5 and is_maps(path):
         if frame is not None:
             raise InputError("source", str(path), "is a file of maps; it has no frames")
+        treatment.check_maps(path.name)
         found, stored = read_maps(path, _full(entry))
         progress(1.0)
-        return _of_maps(mapped_of(stored), file_name(path, found, several), None, None)
+        mapped = mapped_of(stored)
+        mapped = replace(mapped, scan=in_unit(mapped.scan, treatment.unit))
+        return _of_maps(mapped, file_name(path, found, several), None, None), None
     edf = is_edf(path)
     if not edf and (entry is not None and _ENTRY.fullmatch(entry) is None):
-        return _image(path, entry, frame, progress)
+        return _image(place, treatment, first, progress)
     source: Source = path
     name = entry if edf else _full(entry)
-    scan = scan_or_image(source, name)
-    called = file_name(path, scan.entry, several or (entry is None and len(scan_names(path)) > 1))
-    experiment = _experiment(scan)
+    whole = scan_or_image(source, name)
+    called = file_name(path, whole.entry, several or (entry is None and len(scan_names(path)) > 1))
+    experiment = _experiment(whole)
+    scan = treatment.of(whole, first, simulated=experiment is not None)
     if frame is not None or not scan.positions:
         side = Side(
             called,
@@ -294,7 +276,7 @@ def _read(
             allowed = f"has {scan.frames} frames and moves no motor; name one, as FILE#0"
             raise InputError("source", f"{path}::{scan.entry}", allowed)
         progress(1.0)
-        return side.with_frame(frame or 0)
+        return side.with_frame(frame or 0), whole
     counts = scan.dtype.kind in "iu"
     background = treatment.background
     if background is None:
@@ -306,9 +288,10 @@ def _read(
         treatment.relative,
         workers=treatment.workers,
         floor=treatment.floor,
+        align=treatment.align and experiment is None,
         progress=progress,
     )
-    return _of_maps(mapped, called, scan, experiment)
+    return _of_maps(mapped, called, mapped.scan, experiment), whole
 
 
 def _of_maps(
@@ -353,26 +336,27 @@ def _integrated(counts: bool, units: Sequence[str]) -> str:
 
 
 def _image(
-    path: Path, entry: str | None, frame: int | None, progress: Callable[[float], None]
-) -> Side:
+    place: Place,
+    treatment: Treatment,
+    first: MeasuredScan | None,
+    progress: Callable[[float], None],
+) -> tuple[Side, MeasuredScan]:
     """An image of a file that holds nothing else."""
-    text = "".join(
-        [
-            os.fspath(path),
-            f"::{entry}" if entry is not None else "",
-            f"#{frame}" if frame is not None else "",
-        ]
-    )
-    stack = read_images(text)
+    stack = read_images(place)
     if len(stack) > 1:
         allowed = f"holds {len(stack)} images; name one, as FILE#0"
-        raise InputError("source", text, allowed)
+        raise InputError("source", place.text, allowed)
     progress(1.0)
     image = np.asarray(stack.frames[0], dtype=np.float64)
     shape: tuple[int, int] = (int(image.shape[0]), int(image.shape[1]))
-    shows = "image" if frame is None else f"frame {frame}"
-    counts = stack.frames.dtype.kind in "iu"
-    return Side(path.name, path.name, View.of_pixels(shape), image, shows, counts)
+    whole = scan_of_image(place.path, shape, stack.frames.dtype)
+    scan = treatment.of(whole, first, simulated=True)
+    if scan.roi is not None:
+        image = image[scan.roi.rows, scan.roi.columns]
+    image = np.where(scan.used, image, np.nan)
+    shows = "image" if place.frame is None else f"frame {place.frame}"
+    name = place.path.name
+    return Side(name, name, view_of(scan), image, shows, scan.counts), whole
 
 
 def _full(entry: str | None) -> str | None:
