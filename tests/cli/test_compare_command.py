@@ -137,3 +137,23 @@ def test_mistakes(weakbeam, runs, tmp_path, arguments, said):
     assert result.status == 2
     assert said in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_pixels_background_and_unit_are_those_of_maps(weakbeam, scan, runs, tmp_path):
+    mask = np.zeros((10, 16), np.uint8)
+    mask[3, 5] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    chosen = ("--roi", "2:8,4:14", "--mask", tmp_path / "mask.npy", "--background", "100")
+    unit = ("--unit", "mrad", "--align-peaks")
+    result = weakbeam("compare", scan, runs[0], "-o", tmp_path / "out", *chosen, *unit)
+    assert result.status == 0, result.err
+    assert "1 pixel is masked" in result.err
+    rows = {line.split()[0]: line.split() for line in result.out.splitlines() if " " in line}
+    assert rows["image"][1] == "59"
+    assert rows["mu_com"][-1] == rows["mu_fwhm"][-1] == "mrad"
+    wrong = weakbeam("compare", scan, runs[0], "-o", tmp_path / "no", "--roi", "2:80,4:14")
+    assert wrong.status != 0
+    assert wrong.err.startswith("weakbeam: --roi")
+    own = weakbeam("compare", *runs, "-o", tmp_path / "no", "--pixel-nm", "40")
+    assert own.err.startswith("weakbeam: --pixel-nm = '40'")
+    assert not (tmp_path / "no").exists()

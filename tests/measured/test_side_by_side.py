@@ -6,17 +6,23 @@ The measured scans are written here, as BLISS writes them, from curves and field
 from __future__ import annotations
 
 import math
+import re
 
 import h5py
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.io.foreign import read_scan
+from weakbeam.io.maps_file import write_maps
 from weakbeam.measured.labels import differing_keys, labels_of
+from weakbeam.measured.maps import map_scan
 from weakbeam.measured.side_by_side import compare
 from weakbeam.measured.side_figures import side_figures
+from weakbeam.measured.stored import stored_maps
 from weakbeam.measured.treatment import Treatment
 from weakbeam.run.record import record
 from weakbeam.run.view import view_of as rays_of
@@ -331,3 +337,90 @@ def test_names_of_files_differ(tmp_path):
     assert len(set(names)) == 4
     assert names[1] == "two/scan.h5"
     assert [side.letter for side in compared.sides] == ["A", "B", "C", "D"]
+
+
+class TestPixels:
+    """Regions, masks and units of what is compared."""
+
+    def test_of_all_scans_of_one_camera_the_same_part_is_compared(self, tmp_path):
+        paths = [
+            measured(tmp_path / f"{name}.h5", 0.01, gain=g) for name, g in ((1, 600), (2, 900))
+        ]
+        mask = np.zeros(SHAPE, bool)
+        mask[3, 4] = True
+        whole = compare(paths)
+        part = compare(paths, treatment=Treatment(roi="2:6,3:9", mask=mask))
+        for number in (0, 1):
+            image = part.image(number)
+            assert image.shape == (4, 6)
+            assert np.isnan(image[1, 1])
+            np.testing.assert_allclose(
+                np.where(mask, np.nan, whole.image(number))[2:6, 3:9], image, rtol=1e-12
+            )
+            assert part.sides[number].view.x[0] == 2.0
+        assert row_of(part, "image").agreement.pixels == 23
+
+    def test_masked_pixels_do_not_darken_the_curve(self, tmp_path):
+        paths = [measured(tmp_path / f"{n}.h5", 0.01, tilt=0.0) for n in (1, 2)]
+        mask = np.zeros(SHAPE, bool)
+        mask[:, :6] = True
+        tops = [
+            compare(paths, treatment=chosen).curve(0, "phi").intensity.max()
+            for chosen in (
+                Treatment(100.0),
+                Treatment(100.0, mask=mask),
+                Treatment(100.0, roi="0:4,0:6"),
+            )
+        ]
+        assert tops == pytest.approx([1200.0] * 3, rel=0.02)
+
+    def test_a_simulation_on_other_pixels_is_taken_whole(self, tmp_path, run):
+        other = simulated(tmp_path / "run", "defects=[]", "camera.pixel_nm=80", shape=(6, 6))
+        compared = compare([run, other], treatment=Treatment(roi="2:6,3:9"))
+        assert [side.image.shape for side in compared.sides] == [(4, 6), (6, 6)]
+        assert "another camera" in " ".join(compared.sides[1].mapped.warnings)
+        assert row_of(compared, "image").agreement.pixels == 24
+
+    def test_sizes_of_pixels_are_those_of_files_without(self, tmp_path, run):
+        path = measured(tmp_path / "m.h5", 0.01)
+        compared = compare([path, path], treatment=Treatment(pixel_nm=(110.0, 40.0)))
+        np.testing.assert_allclose(compared.sides[1].view.x, 0.11 * np.arange(SHAPE[0]))
+        with pytest.raises(InputError, match="state the pixel"):
+            compare([run, run.parent], treatment=Treatment(pixel_nm=40.0))
+
+    def test_files_of_maps_have_no_pixels_to_choose(self, tmp_path):
+        path = measured(tmp_path / "m.h5", 0.01)
+        mapped = map_scan(read_scan(path), "median")
+        write_maps(tmp_path / "maps.h5", "2.1", stored_maps(mapped, "median", "0"))
+        with pytest.raises(InputError, match="is a file of maps"):
+            compare([path, tmp_path / "maps.h5"], treatment=Treatment(roi="0:4,0:4"))
+
+    def test_a_frame_and_an_image_lose_the_background_and_the_mask(self, tmp_path):
+        path = measured(tmp_path / "m.h5", 0.01)
+        with h5py.File(path) as file:
+            frame = file["2.1/instrument/pco_ff/image"][22]
+        np.save(tmp_path / "frame.npy", frame)
+        mask = np.zeros(SHAPE, bool)
+        mask[0, 0] = True
+        chosen = Treatment(100.0, roi="0:4,0:6", mask=mask)
+        compared = compare([f"{path}#22", tmp_path / "frame.npy"], treatment=chosen)
+        expected = np.where(mask, np.nan, frame - 100.0)[:4, :6]
+        for number in (0, 1):
+            np.testing.assert_array_equal(compared.image(number), expected)
+
+    @pytest.mark.parametrize(
+        ("unit", "label"), [("deg", "deg"), ("mrad", "mrad"), ("urad", "µrad")]
+    )
+    def test_one_unit_in_every_figure(self, tmp_path, unit, label):
+        path = measured(tmp_path / "m.h5", 8.0, motor="mu")
+        compared = compare([path, path], treatment=Treatment(unit=unit))
+        drawn = side_figures(compared)
+        for name in ("curves", "maps_mu"):
+            texts = [t.get_text() for t in drawn[name].findobj(Text)]
+            named = [t for t in texts if "µ " in t or "µ\u2009" in t]
+            assert named
+            for text in named:
+                assert f"({label}" in text
+                # What is taken off is in the same unit.
+                assert len(re.findall(r"\b(?:µrad|mrad|deg)\b", text)) in (1, 2)
+                assert set(re.findall(r"\b(?:µrad|mrad|deg)\b", text)) == {label}

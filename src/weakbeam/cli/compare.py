@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from weakbeam.cli.options import (
-    FLAGS,
     check_target,
     choice_option,
     folder_option,
@@ -23,6 +22,7 @@ from weakbeam.cli.options import (
     text_with_flags,
     workers_option,
 )
+from weakbeam.cli.scan_options import SCAN_FLAGS, PixelChoice, background_level, pixel_options
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ if TYPE_CHECKING:
 
 _TABLE = "comparison.csv"
 
-_FLAGS = {
-    **FLAGS,
-    "align_peaks": "--align-peaks",
-    "floor": "--floor",
-    "threshold": "--threshold",
-}
+_FLAGS = {**SCAN_FLAGS, "align_peaks": "--align-peaks", "background": "--background"}
 
 
 @click.command()
@@ -73,6 +68,7 @@ _FLAGS = {
     help="Subtracted from frames of counts: none, a number, minimum or median of each pixel over "
     "the scan.  [default: median; minimum of fewer than 16 frames]",
 )
+@pixel_options
 @click.option(
     "--threshold",
     default="0",
@@ -117,6 +113,7 @@ def compare(
     match_brightness: bool | None,
     pairs: tuple[str, ...],
     frame: int | None,
+    choice: PixelChoice,
     background: str | None,
     threshold: str,
     floor: float | None,
@@ -144,14 +141,15 @@ def compare(
       weakbeam compare run/weakbeam.h5::1.1 run/weakbeam.h5::2.1 --scale log
       weakbeam compare measured.h5::2.1 run/ --align-peaks
       weakbeam compare measured.h5::2.1 run/ --align-peaks --pair mu=phi --frame 30
+      weakbeam compare before.h5::2.1 after.h5::2.1 --roi 200:500,100:700 --mask mask.npy
       weakbeam compare before_maps/maps.h5 after_maps/maps.h5 --json
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.maps import _threshold
     from weakbeam.cli.progress import progress
-    from weakbeam.cli.scan_options import background_level
+    from weakbeam.io.stills import read_mask
     from weakbeam.io.targets import COMPARED, PICTURE, claim, place_bytes
     from weakbeam.measured.side_by_side import compare as compared_sides
-    from weakbeam.measured.sides import Treatment
+    from weakbeam.measured.treatment import Treatment
 
     target = check_target(output, _TABLE, overwrite, COMPARED)
     if clim is not None and not clim[0] < clim[1]:
@@ -160,13 +158,34 @@ def compare(
         raise InputError("--clim", clim, "must be positive on a log scale")
     least, relative = _threshold(threshold)
     level = None if background is None else background_level(background)
-    treatment = Treatment(level, least, relative, floor, workers)
+    sizes = choice.sizes
+    with naming_flags(mask="--mask"):
+        mask = None if choice.mask is None else read_mask(choice.mask)
+    treatment = Treatment(
+        level,
+        least,
+        relative,
+        floor,
+        workers,
+        roi=choice.roi,
+        mask=mask,
+        hot=choice.hot,
+        pixel_nm=sizes,
+        align=choice.align,
+        unit=choice.unit,
+    )
     flags = naming_flags(
+        {"pixel_nm": lambda _: choice.pixel_nm},
         frame="--frame",
         pairs="--pair",
         align_peaks="--align-peaks",
         threshold="--threshold",
         floor="--floor",
+        roi="--roi",
+        mask="--mask",
+        hot="--hot",
+        pixel_nm="--pixel-nm",
+        align="--align",
         sources="A B",
     )
     with flags, progress(100.0, "percent", "scans", quiet) as update:
@@ -224,6 +243,9 @@ def _table(compared: Compared) -> str:
 
 def _tell(compared: Compared) -> None:
     """Print what was done, and the numbers."""
+    from weakbeam.measured.units import printed
+
+    first = compared.sides[0].mapped
     for side in compared.sides:
         name = "" if side.label.endswith(f": {side.name}") else f"  ({side.name})"
         click.echo(f"{side.label}{name}")
@@ -239,9 +261,11 @@ def _tell(compared: Compared) -> None:
         click.echo(f"{head}{'offset':>12}{'rms':>11}  unit")
         for row in rows:
             found = row.agreement
+            factor, unit = (1.0, row.unit) if first is None else printed(first.scan, row.unit)
+            offset, rms = factor * found.offset, factor * found.rms
             click.echo(
                 f"{row.quantity:20}{found.pixels:9}{found.correlation:9.4f}{row.relative_l2:11.4g}"
-                f"{found.slope:11.4g}{found.offset:12.4g}{found.rms:11.4g}  {row.unit}".rstrip()
+                f"{found.slope:11.4g}{offset:12.4g}{rms:11.4g}  {unit}".rstrip()
             )
         for row in rows:
             if row.place_unit and math.isfinite(row.x_shift):

@@ -38,17 +38,34 @@ SCAN_FLAGS = {
 
 
 @dataclass(frozen=True)
-class ScanChoice:
-    """What the options of :func:`scan_options` ask for."""
+class PixelChoice:
+    """What the options of :func:`pixel_options` ask for."""
 
     roi: str | None
     mask: str | None
     hot: float | None
     pixel_nm: str | None
-    background: str
-    dark: str | None
     align: bool
     unit: str | None
+
+    @property
+    def sizes(self) -> tuple[float, float] | None:
+        """Size of a pixel along rows and columns (nm).
+
+        Raises
+        ------
+        InputError
+            If the text is no number, or two.
+        """
+        return _sizes(self.pixel_nm)
+
+
+@dataclass(frozen=True)
+class ScanChoice(PixelChoice):
+    """What the options of :func:`scan_options` ask for."""
+
+    background: str
+    dark: str | None
 
     @property
     def changes_frames(self) -> bool:
@@ -105,15 +122,13 @@ class ScanChoice:
             return mean_frame(file, self.dark, scan.detector if scan.stack else None)
 
 
+def pixel_options(command: F) -> F:
+    """Add the options of :class:`PixelChoice`, which the command gets as its argument `choice`."""
+    return _with_options(command, PixelChoice, _pixel_options())
+
+
 def scan_options(command: F) -> F:
     """Add the options of :class:`ScanChoice`, which the command gets as its argument `choice`."""
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        names = ScanChoice.__dataclass_fields__
-        choice = ScanChoice(**{name: kwargs.pop(name) for name in names})
-        return command(*args, choice=choice, **kwargs)
-
     options: list[Callable[[Any], Any]] = [
         click.option(
             "--background",
@@ -129,6 +144,23 @@ def scan_options(command: F) -> F:
             help="Dark frames, whose mean is subtracted: an entry of the file, or another file, "
             "such as dark.npy or dark.h5::1.1.",
         ),
+    ]
+    return _with_options(command, ScanChoice, [*options, *_pixel_options()])
+
+
+def _with_options(command: F, kind: type[PixelChoice], options: list[Callable[[Any], Any]]) -> F:
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        choice = kind(**{name: kwargs.pop(name) for name in kind.__dataclass_fields__})
+        return command(*args, choice=choice, **kwargs)
+
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def _pixel_options() -> list[Callable[[Any], Any]]:
+    return [
         click.option(
             "--roi",
             metavar="R0:R1,C0:C1",
@@ -164,9 +196,6 @@ def scan_options(command: F) -> F:
             help="Unit of angles in figures and printed numbers.  [default: one that fits]",
         ),
     ]
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[return-value]
 
 
 def background_level(text: str) -> str | float:

@@ -10,7 +10,7 @@ from weakbeam.errors import InputError
 from weakbeam.io.images import read_images
 
 
-def read_mask(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def read_mask(text: str, shape: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """Read which pixels of a camera are not to be used.
 
     Parameters
@@ -19,8 +19,8 @@ def read_mask(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
         ``FILE`` (npy, TIFF, EDF and what :func:`weakbeam.io.images.read_images` reads else) or
         ``FILE::PATH`` of a dataset in an HDF5 file: an image, masked where it is not 0, or of
         several images where one of them is.
-    shape : (int, int)
-        Rows and columns of the camera.
+    shape : (int, int), optional
+        Rows and columns of the camera; any unless given.
 
     Returns
     -------
@@ -61,12 +61,12 @@ def read_dark(text: str, shape: tuple[int, int]) -> Floats:
     return np.asarray(frames.mean(axis=0, dtype=np.float64))
 
 
-def _frames(text: str, shape: tuple[int, int], key: str, kinds: str) -> NDArray[np.generic]:
+def _frames(text: str, shape: tuple[int, int] | None, key: str, kinds: str) -> NDArray[np.generic]:
     try:
         frames = read_images(text, kinds).frames
     except InputError as error:
         raise InputError(key, error.value, error.allowed) from None
-    if frames.shape[1:] != shape:
+    if shape is not None and frames.shape[1:] != shape:
         given = " x ".join(map(str, frames.shape[1:]))
         wanted = " x ".join(map(str, shape))
         raise InputError(key, text, f"has {given} pixels; those of the camera are {wanted}")

@@ -114,19 +114,21 @@ def _map_row(compared: Compared, motor: str, kind: str) -> Row | None:
         return None
     unit = unit_of(compared.sides[0], motor) if kind in ANGULAR else ""
     place = kind in POSITIONS
-    middle = _rounded(float(np.nanmedian(maps[0]))) if place else 0.0
-    factor, shown = _scale([values - middle for values in maps], unit)
-    name = f"{symbol(motor)}{_less(middle, unit)}" if place else symbol(motor)
+    middle = float(np.nanmedian(maps[0])) if place else 0.0
+    wanted = _wanted(compared)
+    factor, shown = _scale([values - middle for values in maps], unit, wanted)
+    middle = _rounded(factor * middle) if place else 0.0
+    name = f"{symbol(motor)}{_less(middle, shown)}" if place else symbol(motor)
     label = f"{name} ({shown})" if shown else name
     pictures = [
-        Side(f"{side.letter}: {MAP_NAMES[kind]}", factor * (values - middle), side.view)
+        Side(f"{side.letter}: {MAP_NAMES[kind]}", factor * values - middle, side.view)
         for side, values in zip(sides, maps, strict=True)
     ]
     colors: Literal["diverging", "range"] = "diverging" if place else "range"
     if len(sides) != 2 or not compared.matches[1].comparable:
         return Row(label, pictures, colors)
     lost = compared.matches[1].on_first(maps[1]) - maps[0]
-    factor, shown = _scale([lost], unit)
+    factor, shown = _scale([lost], unit, wanted)
     panel = Side(f"{sides[1].letter} − {sides[0].letter}", factor * lost, sides[0].view)
     return Row(label, pictures, colors, panel, f"difference ({shown})" if shown else "difference")
 
@@ -140,17 +142,17 @@ def _curves(compared: Compared, motor: str) -> Curves | None:
     if len(curves) < len(sides):
         return None
     unit = unit_of(compared.sides[0], motor)
-    middle = _rounded(curves[0].middle) if unit == "deg" else 0.0
-    factor, shown = (1e3 * math.radians(1.0), "mrad") if unit == "deg" else (1.0, unit)
+    factor, shown = _angle(unit, _wanted(compared) or "mrad")
+    middle = _rounded(factor * curves[0].middle) if unit == "deg" else 0.0
     lines = [
         (
             side.label,
-            factor * (curve.positions - middle),
+            factor * curve.positions - middle,
             compared.matches[number].factor * curve.intensity,
         )
         for number, (side, curve) in enumerate(zip(sides, curves, strict=True))
     ]
-    name = f"{symbol(motor)}{_less(middle, unit)}"
+    name = f"{symbol(motor)}{_less(middle, shown)}"
     of = sides[0].curve_unit(motor)
     return Curves(
         f"{name} ({shown})" if shown else name,
@@ -168,7 +170,7 @@ def _difference(
         return None
     first, second = curves
     lost = brighter * second.at(first.positions) - first.intensity
-    return factor * (first.positions - middle), lost
+    return factor * first.positions - middle, lost
 
 
 def _rounded(value: float) -> float:
@@ -181,12 +183,26 @@ def _less(middle: float, unit: str) -> str:
     return f" {'+' if middle < 0.0 else '−'} {abs(middle):.6g} {unit}".rstrip() if middle else ""
 
 
-def _scale(values: Sequence[Floats], unit: str) -> tuple[float, str]:
-    """Factor and unit in which maps are drawn: angles in mrad, or in µrad if all are small."""
-    if unit != "deg":
+def _wanted(compared: Compared) -> str:
+    """The unit of angles that was asked for, if any."""
+    mapped = compared.sides[0].mapped
+    return "" if mapped is None else mapped.scan.shown_unit
+
+
+def _angle(unit: str, wanted: str) -> tuple[float, str]:
+    """Factor and name of the unit in which angles are drawn; of others their own."""
+    if unit != "deg" or wanted == "deg":
         return 1.0, unit
     factor = 1e3 * math.radians(1.0)
+    return (factor, "mrad") if wanted == "mrad" else (1e3 * factor, "µrad")
+
+
+def _scale(values: Sequence[Floats], unit: str, wanted: str) -> tuple[float, str]:
+    """Factor and unit in which maps are drawn: angles in mrad unless all are small, or as asked."""
+    factor, shown = _angle(unit, wanted or "mrad")
+    if unit != "deg" or wanted:
+        return factor, shown
     together = np.concatenate([np.abs(array[np.isfinite(array)]).ravel() for array in values])
     if together.size and factor * float(np.percentile(together, 99)) < _SMALL:
-        return 1e3 * factor, "µrad"
-    return factor, "mrad"
+        return _angle(unit, "urad")
+    return factor, shown

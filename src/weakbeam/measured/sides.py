@@ -22,6 +22,7 @@ from weakbeam.io.images import read_images
 from weakbeam.io.maps_file import is_maps, read_maps
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.places import Place, place_of
+from weakbeam.measured.background import with_level
 from weakbeam.measured.figures import view_of
 from weakbeam.measured.labels import file_name, labels_of
 from weakbeam.measured.maps import MeasuredMaps, map_scan
@@ -145,8 +146,14 @@ class Side:
         if self.scan is None:
             raise InputError("frame", number, f"{self.name} has no frames")
         (frame,) = read_frames_of(self.scan, np.array([number], dtype=np.int64))
-        level = 0.0 if self.mapped is None else self.mapped.maps.background
-        image = np.where(self.scan.used, np.asarray(frame, dtype=np.float64) - level, np.nan)
+        level: Floats | float | None = self.scan.level
+        if self.mapped is not None:
+            level = self.mapped.maps.background
+        image = np.where(
+            self.scan.used,
+            np.asarray(frame, dtype=np.float64) - (0.0 if level is None else level),
+            np.nan,
+        )
         return replace(self, image=image, shows=frame_labels(self.scan)[number], mapped=None)
 
 
@@ -276,6 +283,8 @@ def _read(
             allowed = f"has {scan.frames} frames and moves no motor; name one, as FILE#0"
             raise InputError("source", f"{path}::{scan.entry}", allowed)
         progress(1.0)
+        if side.counts and treatment.background is not None:
+            side = replace(side, scan=with_level(scan, treatment.background))
         return side.with_frame(frame or 0), whole
     counts = scan.dtype.kind in "iu"
     background = treatment.background
@@ -353,7 +362,8 @@ def _image(
     scan = treatment.of(whole, first, simulated=True)
     if scan.roi is not None:
         image = image[scan.roi.rows, scan.roi.columns]
-    image = np.where(scan.used, image, np.nan)
+    level = treatment.background if scan.counts else None
+    image = np.where(scan.used, image - (level if isinstance(level, float) else 0.0), np.nan)
     shows = "image" if place.frame is None else f"frame {place.frame}"
     name = place.path.name
     return Side(name, name, view_of(scan), image, shows, scan.counts), whole
