@@ -114,6 +114,12 @@ FIGURES = {
     "panels": lambda: panels_figure(
         [Panel("centre of mass, φ − 12.345 deg", 1e-9 * FIELD, LABEL)] * 3, VIEW, title=LONG
     ),
+    "panels, three beside each other": lambda: panels_figure(
+        [Panel("second maximum, ccmth − 122.1730 mrad", FIELD, "ccmth (mrad)")] * 4,
+        VIEW,
+        columns=3,
+        title=LONG,
+    ),
     "side by side": lambda: pictures_figure(
         [
             Row(LABEL, [Side(LONG, FIELD, VIEW)] * 2, "intensity", Side(LONG, FIELD, VIEW), LABEL),

@@ -150,10 +150,8 @@ def _panel(
         return Panel(title, values, kind, kind == "skewness")
     shown = factor * (values - middle)
     if middle:
-        # As short as it goes: panels stand side by side.
-        title = "peak" if kind == "peak" else title
         offset, shown = _rounded(factor * middle, shown)
-        title = f"{title}, {name} − {offset} {label}".replace("− -", "+ ").strip()
+        name = f"{name} − {offset}".replace("− -", "+ ")
     unit = f"{name} ({label})" if label else name
     return Panel(title, shown, unit, kind in _POSITIONS)
 

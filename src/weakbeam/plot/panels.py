@@ -17,6 +17,7 @@ from weakbeam.plot.style import (
     SINGLE_COLUMN_MM,
     add_axes,
     add_text,
+    fit_text,
     label_bar,
     paper,
 )
@@ -94,11 +95,12 @@ def panels_figure(
             low, high = color_limits(array, panel.diverging)
             colors = DIVERGING_MAP if panel.diverging else INTENSITY_MAP
             drawn = view.draw(axes, array, Normalize(low, high), colors)
-            axes.set_title(panel.title)
             bar_axes = add_axes(figure, corner + width + 2.0, bottom, 2.5, height)
             color_bar = figure.colorbar(drawn, cax=bar_axes)
             label_bar(color_bar, panel.label)
             color_bar.outline.set_linewidth(0.6)
+            # Up to the label of the panel beside it.
+            fit_text(axes.set_title(panel.title), page / columns - left)
         add_text(figure, left, rows * row_height + 2.0, title, size=8)
     return figure
 
