@@ -205,3 +205,14 @@ def test_one_or_two_frames_are_a_scan_too(weakbeam, tmp_path):
         assert result.status == 0
         assert "curves do not fall off inside the scan of phi" in result.err
         assert len(result.err.splitlines()) == 1
+
+
+def test_a_center_at_zero_is_printed_as_zero(weakbeam, tmp_path):
+    mu = np.linspace(-0.3, 0.3, 61)
+    light = np.exp(-0.5 * (mu / 0.05) ** 2)[:, None, None] * np.linspace(0.5, 2.0, 30)
+    path = write_bliss(
+        tmp_path / "even.h5", "fscan mu -0.3 0.01 61 0.1", {"mu": mu}, light * np.ones((61, 6, 30))
+    )
+    result = weakbeam("maps", path, "-o", tmp_path / "maps", "--format", "none")
+    (line,) = (line for line in result.out.splitlines() if line.startswith("mu (deg)"))
+    assert line.split()[2] == "0"

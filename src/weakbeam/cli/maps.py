@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from weakbeam.measured.maps import MeasuredMaps
 
 _MOST_FRAMES = 10**6
+_NOTHING = 1e-12
 
 
 @click.command()
@@ -285,6 +286,9 @@ def _tell(mapped: MeasuredMaps) -> None:
         widths = by_kind["fwhm"][np.isfinite(by_kind["fwhm"])]
         width = f"{factor * np.median(widths):.4g}" if widths.size else "nan"
         center, spread = (factor * f(by_kind["com"]) for f in (np.nanmedian, np.nanstd))
+        # What sums of positions leave of 0.
+        if abs(center) < _NOTHING * factor * np.ptp(grid.axes.get(motor, (0.0, 1.0))):
+            center = 0.0
         click.echo(f"{name:24}{center:16.6g}{width:>12}{of_sum:>14}{spread:12.4g}")
     if mapped.misorientation is not None and np.isfinite(mapped.misorientation).any():
         factor, unit = printed(scan, scan.units[mapped.orientation[0]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,11 @@ _LIT = 0.02
 
 _DARK_FRAMES = 200
 """Frames in which each pixel's dark level is sought, at most."""
+
+_FEWEST_DIGITS, _MOST_DIGITS = 3, 7
+"""Of positions, behind the point."""
+
+_MOST_STEPS, _ROUNDING = 1000, 1e-6
 
 
 def scan_or_image(
@@ -287,13 +293,12 @@ def movie_picture(
 
 def frame_labels(scan: MeasuredScan, short: bool = False) -> list[str]:
     """Number and motor positions of each frame, in a line."""
-    shown = {motor: shown_position(scan, motor) for motor in scan.positions}
+    shown = {motor: _positions(scan, motor) for motor in scan.positions}
     lines = []
     for number in range(scan.frames):
         settings = (
-            f"{symbol(motor)} = {_position(factor * scan.positions[motor][number], unit)}"
-            + ("" if short else f" {unit}").rstrip()
-            for motor, (factor, unit) in shown.items()
+            f"{symbol(motor)} = {texts[number]}" + ("" if short else f" {unit}").rstrip()
+            for motor, (texts, unit) in shown.items()
         )
         lines.append(", ".join(([] if short else [f"frame {number}"]) + list(settings)))
     return [line.replace("-", "−") for line in lines]
@@ -355,11 +360,10 @@ def _margins(scan: MeasuredScan, chosen: Ints) -> tuple[list[str], list[str]]:
         grid = find_grid(scan.positions)
     labels = []
     for axis, motor in enumerate(grid.axes):
-        factor, unit = shown_position(scan, motor)
+        positions, _ = _positions(scan, motor)
         # Of each row or column any frame tells, if it has one.
         numbers = chosen.max(axis=1 - axis)
-        values = factor * scan.positions[motor][numbers]
-        texts = [f"{symbol(motor)} = {_position(v, unit)}".replace("-", "−") for v in values]
+        texts = [f"{symbol(motor)} = {positions[n]}".replace("-", "−") for n in numbers]
         labels.append([text if n >= 0 else "" for text, n in zip(texts, numbers, strict=True)])
     return labels[0], labels[1]
 
@@ -430,9 +434,20 @@ def _mean(pixels: NDArray[Any]) -> Floats:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def _position(value: float, unit: str) -> str:
-    """A position as one reads it; members of a library have numbers."""
-    return f"{value:.3f}" if unit else f"{value:.6g}"
+def _positions(scan: MeasuredScan, motor: str) -> tuple[list[str], str]:
+    """Positions of a motor with the digits that tell its steps apart, and their unit."""
+    factor, unit = shown_position(scan, motor)
+    values = factor * scan.positions[motor]
+    if not unit:
+        # Members of a library have numbers.
+        return [f"{value:.6g}" for value in values], unit
+    digits, known = _FEWEST_DIGITS, values[np.isfinite(values)]
+    if (span := float(np.ptp(known)) if known.size else 0.0) > 0.0:
+        # Motors do not come back to the digit to where they were.
+        levels = len(np.unique(np.round(_MOST_STEPS * (known - known.min()) / span)))
+        needed = math.ceil(-math.log10(span / (levels - 1)) - _ROUNDING)
+        digits = min(max(digits, needed), _MOST_DIGITS)
+    return [f"{value:.{digits}f}" for value in values], unit
 
 
 def _axis_label(motor: str, unit: str) -> str:
