@@ -264,6 +264,24 @@ def test_a_window_that_cuts_the_curve_is_no_background(tmp_path):
     assert kinds(pedestal) == ["background"]
 
 
+@pytest.mark.parametrize("light", ["in every frame", "in half of the pixels"])
+def test_pixels_that_never_change_tell_a_background(tmp_path, light):
+    narrow = np.linspace(-0.06, 0.06, 61)
+    shown = curves(narrow)
+    if light == "in half of the pixels":
+        shown[:, :, : SHAPE[1] // 2] = 0.0
+    stack = Camera(dark=2500, read=3).counts(shown)
+    path = Scan({"mu": narrow}, stack).write(tmp_path / "a.h5")
+    found = [remark for remark in mapped(path).remarks if remark.kind == "background"]
+    if light == "in every frame":
+        assert not found
+        return
+    assert found[0].pixels == SHAPE[0] * SHAPE[1] // 2
+    assert "about 2500 in every frame" in found[0].text
+    assert "see `background`" in found[0].text
+    assert "background" not in kinds(mapped(path, 2500.0))
+
+
 def test_steps_wider_than_the_curve_are_named(tmp_path):
     x = np.arange(-5, 6) * FWHM
     found = mapped(rocking(x).write(tmp_path / "a.h5"))

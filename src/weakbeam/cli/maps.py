@@ -285,7 +285,7 @@ def _tell(mapped: MeasuredMaps) -> None:
         of_sum = "" if whole is None else f"{factor * whole.fwhm:.4g}"
         widths = by_kind["fwhm"][np.isfinite(by_kind["fwhm"])]
         width = f"{factor * np.median(widths):.4g}" if widths.size else "nan"
-        center, spread = (factor * f(by_kind["com"]) for f in (np.nanmedian, np.nanstd))
+        center, spread = (float(factor * f(by_kind["com"])) for f in (np.nanmedian, np.nanstd))
         # What sums of positions leave of 0.
         if abs(center) < _NOTHING * factor * np.ptp(grid.axes.get(motor, (0.0, 1.0))):
             center = 0.0

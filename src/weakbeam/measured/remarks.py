@@ -31,6 +31,9 @@ _RECTIFIED = 0.1
 _OPEN = 0.1
 """A curve that is above this share of its peak at an end of the scan is cut."""
 
+_LEVEL = 0.01
+"""Part of the scan to which centre and width of a flat curve are those of its positions."""
+
 _SOME = 0.02
 """Share of the lit pixels from which something is worth a remark."""
 
@@ -304,9 +307,19 @@ def _of_the_background(findings: Findings) -> _Lines:
             "the median is light; their darkest frames are taken instead: better a dark frame"
         )
         yield "median", text, (), findings.light_medians
-    if findings.background in ("minimum", "median") or (
-        findings.grid.kind == "line" and _cut(findings)
-    ):
+    if findings.background in ("minimum", "median"):
+        return
+    if findings.grid.kind == "line" and _cut(findings):
+        # No frame is dark. Pixels may be, in all of them.
+        flat = _flat(findings)
+        if findings.background == "none" and flat.sum() > _SOME * maps.lit.sum():
+            level = float(np.median(maps.intensity[flat])) / len(findings.frames)
+            text = (
+                f"{_pixels(int(flat.sum()))} have about {level:.4g} in every frame, as of a "
+                "background, which draws centres of mass to the middle of the scan: see "
+                "`background`"
+            )
+            yield "background", text, (), int(flat.sum())
         return
     # The darkest of many frames is darker than their mean by noise alone.
     intensity = maps.intensity[~findings.survey.stuck]
@@ -407,6 +420,15 @@ def _of_the_strain(findings: Findings) -> _Lines:
     else:
         text += "; with the lens and bandwidth of ID06 it is half (docs/how-to/maps.md)"
     yield "apparent strain", text, (), 0
+
+
+def _flat(findings: Findings) -> NDArray[np.bool_]:
+    """Pixels that have maps although they are as bright in all frames of a scan of one motor."""
+    ((motor, maps),) = findings.maps.motors.items()
+    positions = findings.scan.positions[motor][findings.frames]
+    like_none = np.abs(maps["com"] - positions.mean()) < _LEVEL * np.ptp(positions)
+    same_width = np.abs(maps["fwhm"] / (FWHM_PER_SIGMA * positions.std()) - 1.0) < _LEVEL
+    return np.asarray(findings.maps.lit & like_none & same_width)
 
 
 def _cut(findings: Findings) -> dict[str, float]:
