@@ -407,6 +407,7 @@ class TestPixels:
         expected = np.where(mask, np.nan, frame - 100.0)[:4, :6]
         for number in (0, 1):
             np.testing.assert_array_equal(compared.image(number), expected)
+        assert compared.notes[0].startswith("A: frame 22, φ = 0.182 mrad")
 
     @pytest.mark.parametrize(
         ("unit", "label"), [("deg", "deg"), ("mrad", "mrad"), ("urad", "µrad")]

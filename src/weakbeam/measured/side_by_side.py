@@ -123,7 +123,9 @@ def compare(
     if len(sources) < 2:
         raise InputError("sources", " ".join(map(str, sources)), "must be two or more to compare")
     sides = read_sides(sources, treatment, progress)
-    first, notes = sides[0], list[str]()
+    first = sides[0]
+    # Titles of pictures may have no room for where the motors stood.
+    notes = [f"{s.letter}: {s.shows}" for s in sides if s.mapped is None and s.scan is not None]
     matches = [Match(motors={motor: (motor, 1) for motor in first.motors})]
     for side in sides[1:]:
         motors = paired(first, side, pairs or {}, notes)
