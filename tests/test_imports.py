@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import weakbeam
+from weakbeam.experiment.defects import DefectTable
 
 PACKAGE = Path(weakbeam.__file__).parent
 
@@ -255,3 +256,12 @@ def test_every_public_name_has_a_home():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = weakbeam.nonsense
     assert set(weakbeam.__all__) <= set(dir(weakbeam))
+
+
+def test_every_kind_of_defect_can_be_described_from_the_face():
+    kinds, rest = set(), [DefectTable]
+    while rest:
+        rest += (table := rest.pop()).__subclasses__()
+        if "kind" in table.model_fields and not table.__name__.startswith("_"):
+            kinds.add(table.__name__)
+    assert {"Dislocation", "Loop", "Network"} <= kinds <= set(weakbeam.__all__)

@@ -31,6 +31,8 @@ from weakbeam.run.stored import stored_experiment
 
 Progress = Callable[[float], None]
 
+_OF_FOLDERS = ("weakbeam.h5", "library.h5", "training.h5")
+
 
 @dataclass(frozen=True)
 class Change:
@@ -108,7 +110,8 @@ def rerun(
     Parameters
     ----------
     path : path-like
-        The file of a run, a library or training set, or a file of images of a sweep.
+        The file of a run, a library or training set, or a file of images of a sweep; or the
+        folder of a run, library or training set.
     folder : path-like, optional
         Keeps what is simulated; a temporary folder unless given. Not for a file of a sweep, whose
         images are compared in memory.
@@ -131,7 +134,7 @@ def rerun(
     RunError
         If a frame cannot be read, or the disk fails.
     """
-    path = Path(path)
+    path = repeated_file(path)
     kind = kind_of(path)
     if kind == "shard":
         if folder is not None:
@@ -178,15 +181,23 @@ def rerun(
     )
 
 
+def repeated_file(path: str | os.PathLike[str]) -> Path:
+    """The file meant by the folder of a run, library or training set; any other path as it is."""
+    path = Path(path)
+    named = (path / name for name in _OF_FOLDERS) if path.is_dir() else ()
+    return next((file for file in named if file.is_file()), path)
+
+
 def repeated_amount(path: str | os.PathLike[str]) -> int:
     """How much :func:`rerun` will tell its progress: frames, members or experiments."""
+    path = repeated_file(path)
     kind = kind_of(path)
     if kind == "shard":
         return sample_count(path)
     if kind == "library":
         from weakbeam.identify.library.writing import count_images
 
-        return count_images(_experiment(read_configuration(path), Path(path)))
+        return count_images(_experiment(read_configuration(path), path))
     return sum(done.size for done in frames_done(path).values())
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager, redirect_stderr
 import pytest
 
 from weakbeam.cli import progress as shown
-from weakbeam.cli.progress import COMPILING, amount_text, progress
-from weakbeam.core.compiling import tell_compiling, watching_compiler
+from weakbeam.cli.progress import amount_text, progress
+from weakbeam.core.preparing import COMPILING, tell_preparing, watching_preparations
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def on_terminal():
 
 def test_a_bar_says_that_loops_are_compiled():
     with on_terminal() as terminal, progress(41.0, "frame", "simulating") as update:
-        tell_compiling()
+        tell_preparing(COMPILING)
         assert terminal()[-1] == f"{COMPILING}, 0 s"
         update(5.0)
         bar = terminal()
@@ -60,10 +60,22 @@ def test_a_bar_says_that_loops_are_compiled():
 
 def test_a_bar_tells_amounts():
     with on_terminal() as terminal, progress(1e8, "ray", "tracing") as update:
-        tell_compiling()
+        tell_preparing(COMPILING)
         terminal()
         update(2.6e7)
         assert "| 26 of 100 million rays," in terminal()[-1]
+
+
+def test_nothing_is_said_of_the_time_that_is_left_before_there_is_something_done():
+    with on_terminal() as terminal, progress(1.0, "frame", "simulating") as update:
+        tell_preparing("preparing the far field")
+        assert terminal()[-1] == "preparing the far field, 0 s"
+        update(1e-6)
+        assert terminal()[-1].endswith("| 0 of 1 frame")
+        update(0.5)
+        tell_preparing("again")
+        update(0.1)
+        assert terminal()[-1].endswith(" left")
 
 
 def test_a_log_has_a_line_now_and_then(monkeypatch, capsys):
@@ -72,9 +84,12 @@ def test_a_log_has_a_line_now_and_then(monkeypatch, capsys):
         update(2.6e7)
     with progress(100.0, "percent", "maps") as update:
         update(40.0)
-    first, second = capsys.readouterr().err.splitlines()
+    with progress(1.0, "frame", "simulating") as update:
+        update(1e-6)
+    first, second, third = capsys.readouterr().err.splitlines()
     assert first.startswith("tracing: 26 of 100 million rays, about ")
     assert second.startswith("maps: 40%, about ")
+    assert third == "simulating: 0 of 1 frame"
 
 
 def test_quiet_shows_nothing():
@@ -82,7 +97,7 @@ def test_quiet_shows_nothing():
         on_terminal() as terminal,
         progress(1.0, "frame", "simulating", quiet=True) as update,
     ):
-        tell_compiling()
+        tell_preparing(COMPILING)
         update(1.0)
         assert terminal() == []
 
@@ -93,7 +108,7 @@ def test_the_compiler_is_watched(tmp_path):
 
     seen = []
     twice = numba.njit(lambda x: 2 * x)
-    with watching_compiler(lambda: seen.append(1)):
+    with watching_preparations(lambda what: seen.append(1)):
         assert twice(3) == 6
         first = len(seen)
         twice(4)

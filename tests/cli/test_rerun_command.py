@@ -22,6 +22,15 @@ def test_a_run_that_comes_out_the_same(weakbeam, file, tmp_path):
     assert (tmp_path / "again" / "weakbeam.h5").is_file()
 
 
+def test_the_folder_of_a_run_is_its_file(weakbeam, file):
+    result = weakbeam("rerun", file.parent)
+    assert result.out == f"{file}: 2 frames, the same bit for bit\n"
+    assert weakbeam("rerun", file.parent, "--requirements").out.startswith("# Python 3.")
+    result = weakbeam("rerun", file.parent.parent)
+    assert result.status == 2
+    assert "is a folder; give a file" in result.err
+
+
 def test_a_run_that_does_not(weakbeam, file):
     with h5py.File(file, "r+") as opened:
         opened["1.1/instrument/pco_ff/image"][1] += 1.0

@@ -146,6 +146,8 @@ def test_a_library_is_shown_as_a_montage(weakbeam, tmp_path):
     )
     assert result.status == 0
     assert names(result)[-1] == "2.1_montage.png"
+    result = weakbeam("show", tmp_path / "lib", "--frame", 0, "-o", tmp_path / "pictures")
+    assert names(result) == ["frame_0000.png"]
     with pytest.raises(InputError, match="show frames or a montage"):
         draw_file(tmp_path / "lib/library.h5")
 

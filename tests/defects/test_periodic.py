@@ -5,6 +5,7 @@ import pytest
 from mura import LEVI_CIVITA, isotropic_stiffness
 from networks import PERIODS, B, chains
 
+from weakbeam.core.preparing import watching_preparations
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.field import Superposition, evaluate
 from weakbeam.defects.lines import StraightLines
@@ -112,3 +113,13 @@ def test_a_prepared_field_is_the_same_in_the_box_and_beyond():
         np.testing.assert_allclose(
             evaluate(prepared, points), evaluate(field, points), rtol=0, atol=1e-3 * B
         )
+
+
+def test_what_takes_long_is_told():
+    network = chains(1)
+    told = []
+    with watching_preparations(told.append):
+        field = RepeatedNetwork(network, 1, MEDIUM)
+        field.prepared(Bounds.of(in_box(network, 50)), 1_000_000, 1)
+    assert f"making a box of {len(network.arms)} segments repeat" in told
+    assert any(text.startswith("preparing the far field of ") for text in told)

@@ -322,6 +322,15 @@ def test_labels_are_the_keys_that_differ():
         "defects[0].burgers",
         "camera.seed",
     ]
+    wire, thick = (
+        base | {"objective": {"stop": {"kind": "wire", "axis": "chi", "diameter_um": size}}}
+        for size in (50.0, 80.0)
+    )
+    assert labels_of(["a", "b"], [base, wire]) == ("stop = none", "stop = wire")
+    assert [*differing_keys([base, wire, thick])] == [
+        "objective.stop.diameter_um",
+        "objective.stop",
+    ]
     assert labels_of(["a", "b"], [base, base]) == ("a", "b")
     assert labels_of(["a", "b", "c"], [base, base, warm]) == ("a", "b", "c")
 

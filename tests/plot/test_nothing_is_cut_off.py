@@ -22,6 +22,7 @@ from weakbeam.plot.match import match_figure, ranking_figure
 from weakbeam.plot.montage import montage_figure
 from weakbeam.plot.mosaicity import mosaicity_figure
 from weakbeam.plot.movie import Curve, movie_figure, pictures
+from weakbeam.plot.network import network_figure
 from weakbeam.plot.optics import layout_figure
 from weakbeam.plot.panels import Panel, panels_figure
 from weakbeam.plot.rays import rays_figure
@@ -58,6 +59,15 @@ NAMES = [f"a dislocation with a long name, number {k}: (1 1 −1)[−1 0 1] 123.
 def movie():
     norm = intensity_norm(FIELD, "linear")
     return movie_figure(FIELD, VIEW, CURVE, 1, norm, title=LONG, label=LABEL)
+
+
+def network(height):
+    corners = np.random.default_rng(1).uniform(-1.0, 1.0, (20, 2, 3))
+    ends = 30000.0 * corners * [1.0, 0.6, height]
+    kinds, labels = np.arange(20) % 4, ["[1 −1 0], 0.2556 nm"] * 4
+    return network_figure(
+        ends, kinds, labels, characters_deg=np.linspace(0.0, 90.0, 20), unit="b", title=LONG[:80]
+    )
 
 
 FIGURES = {
@@ -110,6 +120,8 @@ FIGURES = {
     ),
     "mosaicity": lambda: mosaicity_figure(FIELD + 1.234567, FIELD - 2.345678, VIEW, title=LONG),
     "movie": movie,
+    "network": lambda: network(1.0),
+    "network in a plane": lambda: network(0.0),
     "optics": lambda: layout_figure(LENS, 1234.5, title=LONG),
     "panels": lambda: panels_figure(
         [Panel("centre of mass, φ − 12.345 deg", 1e-9 * FIELD, LABEL)] * 3, VIEW, title=LONG

@@ -45,6 +45,19 @@ def test_curves_of_a_scan_are_named_points() -> None:
     assert linear.get_ylim()[1] > 1.5
 
 
+def test_no_points_of_the_scan_lie_under_the_width() -> None:
+    scan = np.linspace(-0.6, 0.6, 61)
+    two_peaks = 0.5 * np.exp(-0.5 * ((np.abs(scan) - 0.2) / 0.08) ** 2)
+    figure = rocking_figure(
+        FINE, PERFECT, positions_mrad=scan, curves={"mean": two_peaks}, setting_mrad=0.15
+    )
+    figure.canvas.draw()
+    linear = figure.axes[0]
+    (box,) = [text.get_window_extent() for text in linear.texts if "FWHM" in text.get_text()]
+    points = linear.transData.transform(np.column_stack([scan, two_peaks]))
+    assert not any(box.contains(*point) for point in points)
+
+
 def test_setting_is_marked_where_the_curve_is() -> None:
     linear, log = rocking_figure(FINE, PERFECT, setting_mrad=0.15).axes
     (mark,) = [line for line in linear.lines if line.get_marker() == "o"]

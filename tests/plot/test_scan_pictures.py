@@ -59,6 +59,15 @@ def test_montage_shows_each_frame_on_a_range_of_its_own(scale):
     render(figure, ".png")
 
 
+def test_numbers_above_narrow_frames_have_no_digits_cut_off():
+    frames = 101.234 + 883.7 * np.random.default_rng(0).uniform(size=(10, 60, 18))
+    labels = [str(k) for k in range(10)]
+    figure = montage_figure(frames, labels, View.of_pixels((60, 18)), columns=10)
+    said = [text.get_text() for text in figure.texts if " to " in text.get_text()]
+    assert len(said) == 10
+    assert not any("…" in text for text in said)
+
+
 def test_montage_of_nothing_draws():
     figure = montage_figure(np.zeros((2, 6, 10)), ["a", "b"], VIEW, note="φ (mrad)")
     render(figure, ".png")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import network_texts as texts
 import pytest
 
 from weakbeam.assemble import assemble
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, RandomDislocations, Wall
 from weakbeam.experiment.templates import TEMPLATES
-from weakbeam.run.estimate import check_memory, check_resources, estimate, lit_share_of
+from weakbeam.run.estimate import (
+    FieldParts,
+    check_memory,
+    check_resources,
+    estimate,
+    lit_share_of,
+)
 from weakbeam.run.record import record
+
+EDGE = {"plane": [1, 1, 1], "burgers": [1, 0, -1], "angle_deg": 90}
 
 
 def quick(experiment):
@@ -106,7 +115,7 @@ def test_many_lines_take_longer_and_a_wall_does_not():
     # Ten times the lines take less than ten times as long.
     assert times[3] < times[4] < 6.0 * times[3]
     assert of(RandomDislocations(count=10_000)).memory < 2e9
-    known = estimate(one, workers=1, lines=10_000)
+    known = estimate(one, workers=1, parts=FieldParts(lines=10_000))
     assert known.seconds > 0.9 * times[4]
 
 
@@ -124,3 +133,33 @@ def test_many_lines_take_about_what_was_measured(pixels, lines, measured):
 def test_a_million_lines_in_a_small_field_take_minutes():
     keys = ["camera.pixels=[20, 60]", "defects=[{kind='random', count=1000000}]"]
     assert 0.8 * 179.0 < estimate(Experiment().with_settings(keys), workers=2).seconds < 2.0 * 179.0
+
+
+def test_what_the_field_is_made_of(tmp_path):
+    (tmp_path / "network.data").write_text(texts.paradis())
+    network = {"kind": "network", "file": f"{tmp_path}/network.data", "burgers_length_nm": 0.28634}
+    loop = {"kind": "loop", "plane": [-1, 1, -1], "burgers": [1, 0, -1], "radius_um": 1.0}
+    experiment = Experiment(
+        crystal={"material": "Al", "elasticity": "anisotropic"},
+        defects=[network, loop, {"kind": "wall", **EDGE, "spacing_um": 1.0}],
+    )
+    parts = FieldParts.of(assemble(experiment).defects)
+    assert (parts.lines, parts.walls, parts.segments) == (0, 1, 11 + 24)
+    assert parts.repeated > 20 * 11
+    assert parts.is_anisotropic
+    only = experiment.model_copy(update={"defects": experiment.defects[:1]})
+    assert FieldParts.of(assemble(only).defects).is_anisotropic
+    guessed = FieldParts.guessed(experiment)
+    assert (guessed.lines, guessed.walls, guessed.is_anisotropic) == (0, 1, True)
+    assert guessed.segments > 24
+
+
+def test_anisotropic_walls_and_segments_take_longer_and_images_of_boxes_hardly():
+    def seconds(**parts):
+        return estimate(TEMPLATES["weak-beam"].experiment, 1, parts=FieldParts(**parts)).seconds
+
+    assert seconds(walls=9, is_anisotropic=True) > 2.5 * seconds(walls=9)
+    assert seconds(segments=30, is_anisotropic=True) > 10.0 * seconds(segments=30)
+    assert seconds(lines=30, is_anisotropic=True) == seconds(lines=30)
+    one, endless = seconds(segments=5000), seconds(segments=5000, repeated=130_000)
+    assert one < endless < 2.0 * one

@@ -82,7 +82,7 @@ def _keep_what_is_read(config: Path, experiment: Experiment, output: Path) -> No
 def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> None:
     from weakbeam.assemble import assemble_all, resolve
     from weakbeam.run.defect_lines import defect_lines
-    from weakbeam.run.estimate import check_resources, estimate, lit_share_of
+    from weakbeam.run.estimate import FieldParts, check_resources, estimate, lit_share_of
     from weakbeam.run.reflection_rows import reflection_rows, reflection_table, validity_notes
 
     resolved = resolve(experiment)
@@ -90,7 +90,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     setups = assemble_all(resolved)
     lit = sum(map(lit_share_of, setups)) / len(setups)
     defects = setups[0].defects
-    needs = estimate(resolved, workers, lit, defects.count)
+    needs = estimate(resolved, workers, lit, FieldParts.of(defects))
     rows, columns = setups[0].detector.shape
     pixels = setups[0].grid.pixels
     click.echo(experiment.to_toml().rstrip())

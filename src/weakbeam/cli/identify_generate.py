@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from weakbeam.experiment import Experiment
 
 
-class Shares(click.ParamType[str]):
+class Shares(click.ParamType):  # type: ignore[type-arg]
     """Three numbers with slashes between them, as the value of a key."""
 
     name = "shares"

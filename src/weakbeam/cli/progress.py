@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import click
 
 LINE_EVERY_SECONDS = 60.0
 
-COMPILING = "compiling (first run only)"
+_LEAST_SHARE = 0.01
+"""Share of the work from which on the time that is left is told."""
 
 
 class Update(Protocol):
@@ -56,9 +57,10 @@ def progress(total: float, unit: str, description: str, quiet: bool = False) -> 
             done += amount
             if (now := time.monotonic()) >= due:
                 due = now + LINE_EVERY_SECONDS
-                left = (now - start) * (total / done - 1.0) if done else float("nan")
                 shown = amount_text(done, total, unit) or f"{done / total:.0%}"
-                click.echo(f"{description}: {shown}, about {left:.0f} s left", err=True)
+                if done >= _LEAST_SHARE * total:
+                    shown += f", about {(now - start) * (total / done - 1.0):.0f} s left"
+                click.echo(f"{description}: {shown}", err=True)
 
         yield update
 
@@ -88,40 +90,46 @@ def _short(number: float) -> str:
 
 @contextmanager
 def _bar(total: float, unit: str, description: str) -> Iterator[Update]:
-    """A bar on the terminal, which says so while the first run has its loops compiled."""
+    """A bar on the terminal, which says so while loops are compiled or far fields prepared."""
     from tqdm import tqdm
 
-    from weakbeam.core.compiling import watching_compiler
+    from weakbeam.core.preparing import watching_preparations
 
     class Bar(tqdm):  # type: ignore[misc]
         """A bar that can tell its amounts in words."""
 
         @property
-        def format_dict(self) -> dict[str, object]:
+        def format_dict(self) -> dict[str, Any]:
             """What the form of the bar may name."""
-            known: dict[str, object] = super().format_dict
+            known: dict[str, Any] = super().format_dict
             text = amount_text(float(self.n), total, unit)
-            return {**known, "amount": f" {text}," if text else ""}
+            amount, left = f" {text}" if text else "", ""
+            if self.n >= _LEAST_SHARE * total and (
+                rate := known["rate"] or self.n / max(known["elapsed"], 1e-9)
+            ):
+                left = f"{tqdm.format_interval((total - self.n) / rate)} left"
+                amount += "," if text else ""
+            return {**known, "amount": amount, "left": left}
 
-    form = "{desc} {percentage:3.0f}% |{bar}|{amount} {remaining} left"
+    form = "{desc} {percentage:3.0f}% |{bar}|{amount} {left}"
     with Bar(total=total, desc=description, bar_format=form, delay=0.5, leave=False) as bar:
-        compiling, start = False, time.monotonic()
+        is_preparing, start = False, time.monotonic()
 
-        def compile_first() -> None:
-            nonlocal compiling
-            compiling = True
-            bar.bar_format = f"{COMPILING}, {time.monotonic() - start:.0f} s"
+        def prepare(what: str) -> None:
+            nonlocal is_preparing
+            is_preparing = True
+            bar.bar_format = f"{what}, {time.monotonic() - start:.0f} s"
             bar.refresh()
 
         def update(amount: float) -> None:
-            nonlocal compiling
+            nonlocal is_preparing
             bar.update(amount)
-            if compiling:
-                compiling = False
+            if is_preparing:
+                is_preparing = False
                 bar.bar_format = form
-                # What compiling took says nothing of the time that is left.
+                # What preparing took says nothing of the time that is left.
                 bar.unpause()
                 bar.refresh()
 
-        with watching_compiler(compile_first):
+        with watching_preparations(prepare):
             yield update

@@ -44,23 +44,23 @@ def rerun(
 ) -> None:
     """Repeat a run from the experiment and the seeds in its own file, and compare.
 
-    FILE is the file of a run, of a library or training set, or of images of a sweep. Frames are
-    compared bit for bit; versions and inputs that are not as they were are listed. The status is 1
-    where something differs.
+    FILE is the file of a run, of a library or training set, or its folder, or the file of images of
+    a sweep. Frames are compared bit for bit; versions and inputs that are not as they were are
+    listed. The status is 1 where something differs.
 
     \b
     Examples:
-      weakbeam rerun weak-beam/weakbeam.h5
+      weakbeam rerun weak-beam
       weakbeam rerun weak-beam/weakbeam.h5 --requirements > requirements.txt
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
+    from weakbeam.rerun import repeated_amount, repeated_file
+    from weakbeam.rerun import rerun as repeat
 
+    file = repeated_file(file)
     if requirements:
         _print_requirements(file)
         return
-    from weakbeam.rerun import repeated_amount
-    from weakbeam.rerun import rerun as repeat
-
     try:
         flags = naming_flags(folder="--output")
         with flags, progress(repeated_amount(file), "frame", "repeating", quiet) as update:

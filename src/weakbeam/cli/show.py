@@ -204,6 +204,7 @@ def show(
       weakbeam show result.hdf5 --increment 40 --phase Al --grain 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.io.edf import is_edf
+    from weakbeam.io.guard import is_hdf5
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.maps_file import is_maps
     from weakbeam.io.networks.reading import is_network
@@ -219,9 +220,13 @@ def show(
             raise InputError("file", str(file), "is a network; it has no frames")
         with naming_flags(burgers_length_nm="--burgers-length"):
             figures = _network(file, burgers_length_nm, as_json)
-        for path in save_all(figures, folder, f".{suffix}") if suffix != "none" else ():
-            click.echo(str(path), err=as_json)
+        if suffix != "none":
+            for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
+                click.echo(str(path), err=as_json)
         return
+    if file.is_file() and file.stat().st_size and not (is_edf(file) or is_hdf5(file)):
+        allowed = "is neither HDF5, nor EDF, nor a network of ParaDiS, ExaDiS, OVITO or a table"
+        raise InputError("file", str(file), allowed)
     if burgers_length_nm is not None:
         raise InputError("--burgers-length", burgers_length_nm, "belongs to a network")
     of_grid = {"increment": increment, "phase": phase, "grain": grain}

@@ -14,7 +14,7 @@ import numba
 from numba.core import event
 from numba.np import linalg
 
-from weakbeam.core.compiling import tell_compiling
+from weakbeam.core.preparing import COMPILING, tell_preparing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +42,7 @@ class _Compilation(event.Listener):
     """Tells when a loop is compiled that is not on disk."""
 
     def on_start(self, event: event.Event) -> None:
-        tell_compiling()
+        tell_preparing(COMPILING)
 
     def on_end(self, event: event.Event) -> None:
         return

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
+from weakbeam.core.preparing import tell_preparing
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.box_sources import Lines, Sources
 from weakbeam.defects.boxes import ORDER, BoxGrid, Tables, add_field, sum_far_sources
@@ -178,6 +179,7 @@ class Boxed:
         few = len(self.exact.lines) <= _FEW_LINES
         levels = [] if few else _levels(half, points, self._gaps(tolerance / 3.0))
         if levels:
+            tell_preparing(f"preparing the far field of {len(self.exact.lines):,} lines")
             self._sources = self._local_sources()
             self._grid, self._tables = self._prepare(levels, points, worker_count(workers))
         self._cut = bool(levels)

@@ -16,6 +16,7 @@ from itertools import combinations_with_replacement, product
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.preparing import tell_preparing
 from weakbeam.crystal.elasticity import AnisotropicMedium, Medium
 from weakbeam.defects.field import DisplacementGradientField, Superposition, evaluate
 from weakbeam.defects.field_of import field_of
@@ -122,6 +123,7 @@ class RepeatedNetwork:
     @cached_property
     def correction(self) -> tuple[PolynomialGradient, float]:
         """See :func:`correction`."""
+        tell_preparing(f"making a box of {len(self.network.arms):,} segments repeat")
         smallest = float(np.linalg.norm(self.network.periods, axis=1).min())
         smeared = replace(self.segments, core_radii=np.full(len(self.segments), SMEARED * smallest))
         return correction(

@@ -103,6 +103,11 @@ class Fault(ValueError):
 # ---------------------------------------------------------------------------- opening
 
 
+def is_hdf5(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as HDF5 does; it may be damaged still."""
+    return bool(h5py.is_hdf5(path))
+
+
 @contextmanager
 def reading(path: str | os.PathLike[str], key: str = "file") -> Iterator[h5py.File]:
     """Open an HDF5 file for reading only, also while another process writes it.

@@ -16,6 +16,8 @@ _FIRST = ("defects", "crystal", "reflection", "beam", "objective", "scan")
 
 _NUMBER = "number of "
 
+_KIND = ".kind"
+
 _LAST = ("seed",)
 """Keys that are told after all others."""
 
@@ -56,6 +58,16 @@ def differing_keys(experiments: Sequence[Mapping[str, Any]]) -> dict[str, list[A
             if all(value == there[0] for value in there):
                 del found[below]
         del found[key]
+    for key in [name for name in found if name.endswith(_KIND) and None in found[name]]:
+        # A stop, say, that only some of them have: what it is tells it, not all that it has.
+        table = key.removesuffix(_KIND)
+        for below in [name for name in found if name.startswith(f"{table}.")]:
+            if (
+                not below.endswith(_KIND)
+                and len({str(value) for value in found[below] if value is not None}) == 1
+            ):
+                del found[below]
+        found[table] = found.pop(key)
     return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
 
 

@@ -33,7 +33,7 @@ from weakbeam.measured.units import in_unit
 from weakbeam.plot.view import View
 
 _HDF5 = (".h5", ".hdf5", ".nxs", ".hdf")
-_OF_RUNS = ("weakbeam.h5", "maps.h5")
+_OF_RUNS = ("weakbeam.h5", "maps.h5", "library.h5", "training.h5")
 """Files that are meant where their folder is named."""
 
 _ENTRY = re.compile(r"\d+(\.\d+)?")
@@ -233,7 +233,7 @@ def _unlike(names: list[str], paths: Sequence[Path]) -> list[str]:
 
 
 def named_file(path: Path) -> Path:
-    """The file that is meant by the folder of a run or of maps; any other path as it is."""
+    """The file meant by the folder of a run, of maps or of a library; any other path as it is."""
     if not path.is_dir():
         return path
     return next((path / file for file in _OF_RUNS if (path / file).is_file()), path)

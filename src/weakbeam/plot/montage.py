@@ -128,8 +128,7 @@ def montage_figure(
             )
             above = bottom + height + 0.8
             if own_range:
-                ends = f"{norm.vmin:.4g} to {norm.vmax:.4g}".replace("-", "\u2212")
-                add_text(figure, corner, above, ends, size=_SMALL, room_mm=width + 0.5)
+                _write_ends(figure, corner, above, norm, width + 0.5)
                 above += 2.1
             if not margins:
                 add_text(figure, corner, above, text, size=_SMALL, color=FAINT, room_mm=width + 0.5)
@@ -162,6 +161,16 @@ def montage_figure(
         noted = page_height - top + 1.0 + (3.0 if column_labels else 0.0)
         add_text(figure, 4.5, noted, note, size=6.5, color=FAINT)
     return figure
+
+
+def _write_ends(figure: Figure, left: float, bottom: float, norm: Normalize, room: float) -> None:
+    """Write the ends of the colours with fewer digits rather than with some left out."""
+    for digits in (4, 3, 2):
+        ends = f"{norm.vmin:.{digits}g} to {norm.vmax:.{digits}g}".replace("-", "\u2212")
+        written = add_text(figure, left, bottom, ends, size=_SMALL, room_mm=room)
+        if written.get_text() == ends or digits == 2:
+            return
+        written.remove()
 
 
 def _inner(ticks: Floats, first: float, last: float) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
@@ -29,6 +29,12 @@ _WIDTH, _HEIGHT = 178.0, 112.0
 _SIDE = 100.0
 _BINS = 18
 _MANY = 2000
+_LEAST_EXTENT = 0.4
+"""Of the space that is drawn, along each axis, relative to the longest: labels need room."""
+
+_RIM = 0.08
+"""Share of an axis at either end that has no ticks."""
+
 _DECADE = 10.0
 """Lengths are spread out on a logarithmic scale if the longest is so many times the shortest."""
 
@@ -87,6 +93,10 @@ def network_figure(
         top.set(xlabel=f"length of a segment ({unit})", ylabel="share of all line")
         if lengths.max() > _DECADE * lengths.min():
             top.set_xscale("log")
+            if lengths.max() < _DECADE**2 * lengths.min():
+                top.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                top.xaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
+            top.xaxis.set_minor_formatter(NullFormatter())
         low = add_axes(figure, left, 13.0, wide, 20.0)
         _stacked(low, angles, lengths, kind, labels, np.linspace(0.0, 90.0, _BINS + 1))
         low.set(xlabel="b∧t (°): 0 screw, 90 edge", ylabel="share of all line", xlim=(0.0, 90.0))
@@ -141,16 +151,21 @@ def _draw_space(
             )
         )
     low, high = points.min(axis=0), points.max(axis=0)
-    thin = 0.02 * float((high - low).max())
-    low, high = low - thin, high + thin
+    middle, longest = 0.5 * (low + high), float((high - low).max())
+    half = 0.5 * np.maximum(1.04 * (high - low), _LEAST_EXTENT * longest)
+    low, high = middle - half, middle + half
     space.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     space.set_box_aspect(high - low, zoom=0.82)
     space.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})")
-    for axis in (space.xaxis, space.yaxis, space.zaxis):
+    for axis, start, end in zip((space.xaxis, space.yaxis, space.zaxis), low, high, strict=True):
+        # Labels at the corners, where two axes meet, would lie on each other.
+        rim = _RIM * (end - start)
+        ticks = MaxNLocator(4).tick_values(start, end)
+        axis.set_ticks(ticks[(ticks >= start + rim) & (ticks <= end - rim)])
         axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
         axis._axinfo["grid"]["linewidth"] = 0.0
-        axis.set_major_locator(MaxNLocator(4))
     space.tick_params(labelsize=5.5, pad=-1.0)
+    space.tick_params(axis="z", pad=2.0)
     for label in (space.xaxis.label, space.yaxis.label, space.zaxis.label):
         label.set_size(6.5)
 

@@ -14,7 +14,7 @@ from weakbeam.imaging.motors import MOTORS
 from weakbeam.plot.style import COLORS, DOUBLE_COLUMN_MM, FAINT, INK, add_axes, add_text, paper
 
 _LOG_FLOOR = 1e-5
-_LABEL_SHARE = 0.22
+_LABEL_SHARE, _LABEL_HEIGHT = 0.22, 0.09
 _SMALL: dict[str, Any] = {"size": 6.5, "color": FAINT}
 
 
@@ -81,7 +81,7 @@ def rocking_figure(
             axes.set_ylabel("intensity / perfect crystal at peak")
             axes.set_xlim(*_span(fine, positions, setting_mrad))
             axes.spines[["top", "right"]].set_visible(False)
-        _mark_half_maximum(linear, fine, line, setting_mrad)
+        _mark_half_maximum(linear, fine, line, setting_mrad, positions, list(points.values()))
         log.legend(
             loc="lower right", bbox_to_anchor=(1.0, 1.01), ncols=3, borderaxespad=0.0, borderpad=0.0
         )
@@ -153,7 +153,14 @@ def _mark_setting(axes: Axes, fine: Floats, line: Floats, setting_mrad: float, n
     )
 
 
-def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats, setting_mrad: float | None) -> None:
+def _mark_half_maximum(
+    axes: Axes,
+    fine: Floats,
+    line: Floats,
+    setting_mrad: float | None,
+    positions: Floats,
+    curves: list[Floats],
+) -> None:
     crossings = half_maximum(fine, line)
     if crossings is None:
         return
@@ -174,10 +181,14 @@ def _mark_half_maximum(axes: Axes, fine: Floats, line: Floats, setting_mrad: flo
     low, high = axes.get_xlim()
     text = f"FWHM\n{right - left:.3g} mrad"
     needed = _LABEL_SHARE * (high - low)
-    # Beside the arrow, where the line of the setting does not cross the text; else above it.
+    # Beside the arrow, where neither the line of the setting nor points of the scan cross the text;
+    # else above it.
+    tall = _LABEL_HEIGHT * float(np.ptp(axes.get_ylim()))
+    beside = [positions[np.abs(values - half) < tall] for values in curves]
+    marks = np.concatenate([*beside, [] if setting_mrad is None else [setting_mrad]])
     places = [(left - needed, left, "right"), (right, right + needed, "left")]
     for start, end, alignment in places:
-        crossed = setting_mrad is not None and start < setting_mrad < end
+        crossed = bool(((start < marks) & (marks < end)).any())
         if start > low and end < high and not crossed:
             at = (end, half) if alignment == "right" else (start, half)
             offset = (-3, 0) if alignment == "right" else (3, 0)

@@ -13,16 +13,19 @@ import numpy as np
 from weakbeam.analysis.profiles import CURVE_BYTES
 from weakbeam.analysis.reduction import MAP_NAMES
 from weakbeam.assemble.camera import readout_of
+from weakbeam.assemble.defects import Defects
 from weakbeam.assemble.instrument import profile_of
 from weakbeam.assemble.rays import slices_of
 from weakbeam.assemble.resolved import Resolved, resolve
 from weakbeam.assemble.setup import Setup
 from weakbeam.core.memory import physical_memory
 from weakbeam.core.workers import worker_count
+from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.defects.field_of import ONE_BY_ONE
+from weakbeam.defects.periodic import RepeatedNetwork
 from weakbeam.diffraction.turned import perfect_q
 from weakbeam.errors import InputError
-from weakbeam.experiment import Experiment
+from weakbeam.experiment import Boundary, Experiment, Loop, Network, Polyline, Wall
 from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
 from weakbeam.imaging.planning import MOST_SAMPLES
 from weakbeam.imaging.refinement import SMOOTH_NODES
@@ -42,6 +45,15 @@ _NODES_OF_BOX, _MOST_NODES = 1200, 5.6e6
 _BOXES_APART, _NEAR_POWER = 28.0, 0.7
 _NS_PER_BOX_AND_LINE = 430.0
 _POINTS_PER_RAY = 2.0
+# Segments end, so that fewer of them are near, and their images in periodic boxes never are.
+_SEGMENTS_NEAR_POWER = 0.9
+_NS_PER_POINT_NEAR_SEGMENT = 17.0
+_NS_PER_BOX_AND_SEGMENT = 3500.0
+_ANISOTROPIC_SEGMENT = 75.0
+"""How many times as long as in an isotropic crystal a segment takes."""
+
+_NS_PER_RAY_AND_WALL, _NS_PER_RAY_AND_ANISOTROPIC_WALL = 250.0, 1300.0
+
 _BYTES_OF_BOXES = 100e6
 _BYTES_PER_LINE = 2e3
 _BYTES_PER_POINT = 14.0
@@ -98,11 +110,64 @@ class Estimate:
     seconds: float
 
 
+@dataclass(frozen=True)
+class FieldParts:
+    """What the deformation is added up from.
+
+    Parameters
+    ----------
+    lines, walls, segments : int
+        How many there are; of networks that repeat only the segments of one box.
+    repeated : int
+        Segments in the boxes around those of networks that repeat.
+    is_anisotropic : bool
+        Whether they lie in an anisotropic crystal.
+    """
+
+    lines: int = 0
+    walls: int = 0
+    segments: int = 0
+    repeated: int = 0
+    is_anisotropic: bool = False
+
+    @classmethod
+    def of(cls, defects: Defects) -> FieldParts:
+        """Those of defects in the sample."""
+        segments = sum(len(sources.segments) for sources in defects.sources)
+        fields = [own for sources in defects.sources for own in sources.fields]
+        networks = [own for own in fields if isinstance(own, RepeatedNetwork)]
+        boxes = sum(len(own.network.arms) for own in networks)
+        media = [sources.medium for sources in defects.sources]
+        media += [own.medium for own in networks]
+        return cls(
+            len(defects.lines),
+            len(defects.walls),
+            segments + boxes,
+            sum(map(len, networks)) - boxes,
+            any(isinstance(medium, AnisotropicMedium) for medium in media),
+        )
+
+    @classmethod
+    def guessed(cls, experiment: Experiment) -> FieldParts:
+        """What the tables of the defects speak of."""
+        counts = dict.fromkeys(("lines", "walls", "segments"), 0)
+        for table in experiment.defects:
+            part = "segments" if isinstance(table, (Loop, Polyline, Network)) else "lines"
+            part = "walls" if isinstance(table, (Wall, Boundary)) else part
+            counts[part] += table.line_count or _LINES_BY_DENSITY
+        return cls(**counts, is_anisotropic=experiment.crystal.elasticity == "anisotropic")
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.lines + self.walls + self.segments + self.repeated
+
+
 def estimate(
     experiment: Experiment | Resolved,
     workers: int | None = None,
     lit_share: float = 1.0,
-    lines: int | None = None,
+    parts: FieldParts | None = None,
 ) -> Estimate:
     """Estimate what a run will take, without computing anything.
 
@@ -114,8 +179,8 @@ def estimate(
         Threads; as many as there are cores unless given.
     lit_share : float
         Share of the frames that are not black, see :func:`lit_share_of`.
-    lines : int, optional
-        Dislocations and walls, where it is known how many are drawn; guessed unless given.
+    parts : FieldParts, optional
+        What makes the deformation, where that is known; guessed unless given.
 
     Returns
     -------
@@ -126,7 +191,8 @@ def estimate(
     experiment = resolved.experiment
     camera, scan, output = experiment.camera, experiment.scan, experiment.output
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
-    lines = _line_count(experiment) if lines is None else lines
+    parts = FieldParts.guessed(experiment) if parts is None else parts
+    lines = parts.count
     rays = pixels * _samples(experiment, lines)
     reflections = [part.reflection for part in resolved.reflections]
     twins = 2 if output.perfect_crystal else 1
@@ -151,7 +217,7 @@ def estimate(
     symmetric = all(reflection.geometry == "symmetric" for reflection in reflections)
     per_frame = _NS_PER_RAY_AND_FRAME if symmetric else _NS_PER_RAY_AND_FRAME_ANYWHERE
     nanoseconds = rays * (frames * per_frame + len(reflections) * layers * factors * _NS_PER_FACTOR)
-    nanoseconds += len(reflections) * layers * _ns_of_field(lines, rays)
+    nanoseconds += len(reflections) * layers * _ns_of_field(parts, rays)
     if camera.is_counting:
         nanoseconds += (frames + companions) * pixels * _NS_PER_COUNT
     if camera.psf or camera.psf_px:
@@ -177,22 +243,40 @@ def estimate(
     )
 
 
-def _line_count(experiment: Experiment) -> int:
-    """Dislocations and walls that the tables of the defects speak of."""
-    return sum(table.line_count or _LINES_BY_DENSITY for table in experiment.defects)
-
-
-def _ns_of_field(lines: int, rays: float) -> float:
-    """Time for the deformation on all rays, by how many lines and walls make it."""
-    if lines <= ONE_BY_ONE:
-        return rays * (_NS_PER_POINT + lines * _NS_PER_POINT_AND_LINE)
-    sizes = [1 << k for k in range(40) if _NODES_OF_BOX << k <= min(rays, _MOST_NODES)] or [1]
-    near = [lines * math.pow(1.0 + boxes / _BOXES_APART, -_NEAR_POWER) for boxes in sizes]
-    prepared = sum(
-        boxes * before * _NS_PER_BOX_AND_LINE
-        for boxes, before in zip(sizes[1:], near, strict=False)
+def _ns_of_field(parts: FieldParts, rays: float) -> float:
+    """Time for the deformation on all rays, by what makes it."""
+    slower = _ANISOTROPIC_SEGMENT if parts.is_anisotropic else 1.0
+    wall = _NS_PER_RAY_AND_ANISOTROPIC_WALL if parts.is_anisotropic else _NS_PER_RAY_AND_WALL
+    nanoseconds = rays * (_NS_PER_POINT + parts.walls * wall)
+    if parts.lines <= ONE_BY_ONE:
+        nanoseconds += rays * parts.lines * _NS_PER_POINT_AND_LINE
+    else:
+        nanoseconds += _ns_of_boxes(
+            parts.lines, 0, rays, _NEAR_POWER, _NS_PER_BOX_AND_LINE, _NS_PER_POINT_NEAR
+        )
+    if parts.segments + parts.repeated <= ONE_BY_ONE:
+        return nanoseconds + rays * parts.segments * _NS_PER_POINT_AND_LINE * slower
+    return nanoseconds + _ns_of_boxes(
+        parts.segments,
+        parts.repeated,
+        rays,
+        _SEGMENTS_NEAR_POWER,
+        _NS_PER_BOX_AND_SEGMENT * slower,
+        _NS_PER_POINT_NEAR_SEGMENT * slower,
     )
-    per_point = _NS_PER_POINT_IN_BOXES + _NS_PER_POINT_NEAR * near[-1]
+
+
+def _ns_of_boxes(
+    lines: int, far: int, rays: float, power: float, ns_per_box: float, ns_near: float
+) -> float:
+    """Time for many lines, and others that are far from all boxes but the largest."""
+    sizes = [1 << k for k in range(40) if _NODES_OF_BOX << k <= min(rays, _MOST_NODES)] or [1]
+    near = [lines * math.pow(1.0 + boxes / _BOXES_APART, -power) for boxes in sizes]
+    before = [near[0] + far, *near[1:]]
+    prepared = sum(
+        boxes * count * ns_per_box for boxes, count in zip(sizes[1:], before, strict=False)
+    )
+    per_point = _NS_PER_POINT_IN_BOXES + ns_near * near[-1]
     return prepared + _POINTS_PER_RAY * rays * per_point
 
 
@@ -264,7 +348,7 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
     if depths == "auto":
         depths = slices_of(profile_of(experiment))
     most = depths * _sub_pixels(experiment) ** 2
-    points = math.prod(camera.pixels) * _samples(experiment, _line_count(experiment))
+    points = math.prod(camera.pixels) * _samples(experiment, FieldParts.guessed(experiment).count)
     bytes_of_points = 0.0
     if "auto" in (camera.depth_samples, camera.oversampling):
         bytes_of_points = _BYTES_PER_POINT * points

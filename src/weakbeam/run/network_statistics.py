@@ -263,15 +263,16 @@ def burgers_directions(file: NetworkFile) -> tuple[tuple[str, ...], Ints]:
 
 def _name(vector: Floats, file: NetworkFile) -> str:
     length = float(np.linalg.norm(vector))
-    unit = {"burgers vectors": " b", "lattice constants": " a", "um": " µm"}[file.burgers_unit]
+    unit = {"burgers vectors": " b", "lattice constants": " a", "um": " nm"}[file.burgers_unit]
+    shown = 1e3 * length if file.burgers_unit == "um" else length
     smallest = np.abs(vector)[np.abs(vector) > _SAME * length].min()
     for factor in range(1, _LARGEST_INDEX + 1):
         whole = factor * vector / smallest
         if np.abs(whole - np.round(whole)).max() < 0.02 * factor and np.abs(whole).max() < 10:
             text = " ".join(str(int(n)) for n in np.round(whole))
-            return f"[{text}], {length:.4g}{unit}"
+            return f"[{text}], {shown:.4g}{unit}"
     text = " ".join(f"{x:.3f}" for x in vector / length)
-    return f"[{text}], {length:.4g}{unit}"
+    return f"[{text}], {shown:.4g}{unit}"
 
 
 def _unit_um(file: NetworkFile, burgers_length_nm: float | None) -> tuple[float | None, str]:

@@ -11,7 +11,7 @@ from weakbeam.io.networks.dxa import read_dxa
 from weakbeam.io.networks.exadis import read_restart, read_vtk
 from weakbeam.io.networks.network_file import NetworkFile
 from weakbeam.io.networks.paradis import read_paradis
-from weakbeam.io.networks.table import COLUMNS, read_csv, read_hdf5
+from weakbeam.io.networks.table import COLUMNS, holds_segments, read_csv, read_hdf5
 from weakbeam.io.networks.text import TextFile
 
 Format = Literal["auto", "paradis", "exadis", "dxa", "table"]
@@ -55,9 +55,11 @@ def read_network(path: str, key: str = "file", form: Format = "auto") -> Network
 
 
 def is_network(path: str) -> bool:
-    """Whether a file begins as a network, other than HDF5 does."""
+    """Whether a file begins as a network, or is a table of segments in HDF5."""
     try:
         start = _begins(path, "file", 4096)
+        if start.startswith(_HDF5):
+            return holds_segments(path)
     except InputError:
         return False
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,24 @@ def read_hdf5(path: str, key: str) -> NetworkFile:
     if len(bad):
         raise InputError(key, path, f"row {bad[0]} has a value that is no number from -1e6 to 1e6")
     return _network(file, values, np.zeros(len(values), np.int64))
+
+
+def holds_segments(path: str) -> bool:
+    """Whether an HDF5 file is a table of segments, and neither ours nor one of scans.
+
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    from weakbeam.io import guard
+
+    with guard.reading(path, "file") as opened, guard.telling_damage(path, "file"):
+        if guard.attribute(opened, "creator", ""):
+            return False
+        if any(re.fullmatch(r"\d+\.\d+", name) for name in opened):
+            return False
+        return _columns(opened, guard) is not None
 
 
 def _columns(parent: Any, guard: Any) -> dict[str, Any] | None:
