@@ -20,7 +20,6 @@ from benchmarks._measure import ROOT
 BENCHMARKS = {
     "startup": ["--repeats", "{repeats}"],
     "scan": ["--repeats", "{repeats}"],
-    "accuracy": ["--repeats", "1"],
     "scaling": ["--repeats", "{repeats}"],
     "populations": ["--repeats", "1"],
     "anisotropy": ["--repeats", "{repeats}"],
