@@ -262,6 +262,8 @@ def test_every_kind_of_defect_can_be_described_from_the_face():
     kinds, rest = set(), [DefectTable]
     while rest:
         rest += (table := rest.pop()).__subclasses__()
-        if "kind" in table.model_fields and not table.__name__.startswith("_"):
+        # Tests define kinds of their own.
+        ours = table.__module__.startswith("weakbeam.") and not table.__name__.startswith("_")
+        if "kind" in table.model_fields and ours:
             kinds.add(table.__name__)
     assert {"Dislocation", "Loop", "Network"} <= kinds <= set(weakbeam.__all__)

@@ -224,9 +224,6 @@ def show(
             for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
                 click.echo(str(path), err=as_json)
         return
-    if file.is_file() and file.stat().st_size and not (is_edf(file) or is_hdf5(file)):
-        allowed = "is neither HDF5, nor EDF, nor a network of ParaDiS, ExaDiS, OVITO or a table"
-        raise InputError("file", str(file), allowed)
     if burgers_length_nm is not None:
         raise InputError("--burgers-length", burgers_length_nm, "belongs to a network")
     of_grid = {"increment": increment, "phase": phase, "grain": grain}
@@ -234,9 +231,16 @@ def show(
         if some or compare or exports:
             raise InputError("file", str(file), "is deformation on a grid; it has no frames")
         figures = _grid(file, of_grid, as_json)
-        for path in save_all(figures, folder, f".{suffix}") if suffix != "none" else ():
-            click.echo(str(path), err=as_json)
+        if suffix != "none":
+            for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
+                click.echo(str(path), err=as_json)
         return
+    if file.is_file() and file.stat().st_size and not (is_edf(file) or is_hdf5(file)):
+        allowed = (
+            "is neither HDF5, nor EDF, nor a network of ParaDiS, ExaDiS, OVITO or a table, nor "
+            "deformation on a grid"
+        )
+        raise InputError("file", str(file), allowed)
     for name, value in of_grid.items():
         if value is not None:
             raise InputError(f"--{name}", value, "belongs to deformation on a grid")
