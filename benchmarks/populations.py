@@ -50,12 +50,12 @@ def field(table: str) -> list[dict[str, Any]]:
     prepared = time.perf_counter()
     engine = setup.engine(0.0)
     planned = time.perf_counter()
-    samples = engine.grids[0].pixels * len(engine.grids[0].depths)
+    samples = engine.rays
     return [
         {
             "prepare": prepared - start,
             "point": (planned - prepared) / samples,
-            "samples": engine.rays / engine.grids[0].pixels,
+            "samples": engine.rays / engine.grid.pixels,
         }
     ]
 

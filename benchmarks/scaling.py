@@ -99,7 +99,7 @@ def plain_sum(repeats: int) -> list[dict[str, Any]]:
     from weakbeam.imaging.direct import direct_images, q_of_rays
 
     scan_setup = setup([f"camera.pixels=[{PIXELS[0]}, {PIXELS[1]}]"])
-    grid, geometry = scan_setup.grids[0], scan_setup.geometry
+    grid, geometry = scan_setup.grid, scan_setup.geometry
     q = q_of_rays(scan_setup.field_at(), geometry, grid)
     settings = np.zeros((2, 3))
 

@@ -107,7 +107,7 @@ def direct_sum(scan_setup: Setup) -> Callable[[], object]:
 
     from weakbeam.imaging.direct import direct_images, q_of_rays
 
-    grid, geometry = scan_setup.grids[0], scan_setup.geometry
+    grid, geometry = scan_setup.grid, scan_setup.geometry
     settings = np.zeros((DIRECT_FRAMES, 3))
     settings[:, 0] = np.linspace(-2e-4, 2e-4, DIRECT_FRAMES)
 

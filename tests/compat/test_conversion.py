@@ -147,7 +147,7 @@ def test_pixels(text, pixels, pixel_um, oversampling):
     camera = experiment(f"[detector_geometry]\n{text}\n").camera
     assert camera.pixels == pixels
     assert camera.pixel_um == pytest.approx(pixel_um)
-    assert camera.oversampling == oversampling
+    assert camera.oversampling == ("point" if oversampling == 1 else oversampling)
 
 
 def test_counts():
@@ -434,6 +434,6 @@ def test_reproducing_asks_for_points_burgers_vectors_and_cores():
     assert found.crystal.core_radius_nm == 0.0
     assert found.defects[0].burgers_nm == 0.2862
     assert found.camera.depth_samples == 17
-    assert assemble(found).grids[0].along_ray == pytest.approx(assemble(found).grids[0].height_axis)
+    assert assemble(found).grid.along_ray == pytest.approx(assemble(found).grid.height_axis)
     with pytest.raises(InputError, match="cannot be reproduced"):
         conversion(OBLIQUE.format(eta=0.35314), reproduce=True)

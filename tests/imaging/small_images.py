@@ -12,6 +12,7 @@ from weakbeam.defects.straight import StraightDislocations
 from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.geometry import diffraction_vector_change, symmetric_geometry
 from weakbeam.imaging.rays import ray_grid
+from weakbeam.imaging.refinement import Refinement
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.optics import Optics
 
@@ -30,18 +31,16 @@ SINGULAR = line([0.8, 0.6, 0.0], [0.0, 1.0, 0.0], core=0.0)
 
 
 def make(
-    lines=(EDGE,), shape=(12, 17), slices=(11,), height=0.15, oversampling=1, plane="vertical",
-    clip=0.14e-3, aperture=1.0323e-3, horizontal=0.0,
+    lines=(EDGE,), shape=(12, 17), slices=11, height=0.15, oversampling=1, plane="vertical",
+    clip=0.14e-3, aperture=1.0323e-3, horizontal=0.0, accuracy=None, pixels=True,
 ):  # fmt: skip
-    """Field, geometry, ray grids and acceptance of a small image."""
+    """Field, geometry, rays, refinement and acceptance of a small image."""
     geometry = symmetric_geometry(THETA)
     beam = BeamProfile(height)
-    rays = []
-    for count in slices:
-        depths, weights = beam.samples(count)
-        # Rounded, so that the middle depth of an odd number is 0 and meets the origin exactly.
-        depths = np.round(depths, 12)
-        rays.append(ray_grid(geometry, shape, 0.04, depths, weights, plane, oversampling))
+    depths, weights = beam.samples(slices)
+    # Rounded, so that the middle depth of an odd number is 0 and meets the origin exactly.
+    depths = np.round(depths, 12)
+    rays = ray_grid(geometry, shape, 0.04, depths, weights, plane, oversampling)
     acceptance = SymmetricAcceptance(
         THETA, Optics(6e-5, 2.25e-4, clip, horizontal, 3.1e-4, aperture)
     )
@@ -49,8 +48,17 @@ def make(
         field=StraightDislocations(lines, IsotropicMedium(0.334)),
         geometry=geometry,
         rays=rays,
+        refinement=refined(beam, accuracy, pixels),
         acceptance=acceptance,
     )
+
+
+def refined(beam, accuracy, pixels=True):
+    """A refinement to an accuracy, if there is one."""
+    if accuracy is None:
+        return None
+    below = np.append(0.0, np.cumsum(beam.samples(4096)[1]))
+    return Refinement(accuracy, pixels, np.linspace(*beam.ends, 4097), below)
 
 
 def plain_images(case, engine, settings):

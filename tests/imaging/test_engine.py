@@ -12,6 +12,7 @@ from weakbeam.imaging import engine as engine_module
 from weakbeam.imaging import tiles
 from weakbeam.imaging.direct import q_of_rays
 from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.refinement import SMOOTH_NODES
 
 PHI = np.array([-4e-4, -1.5e-4, 0.0, 1.4e-4, 3e-4])
 CHI = np.array([-2e-3, 0.0, 0.4e-3])
@@ -27,10 +28,18 @@ def shifts(geometry, phi=PHI, chi=CHI, arm=(0.0,)):
     return rock, roll, settings
 
 
+def engine_of(case, workers=None):
+    shifts_of_frames = shifts(case.geometry)[:2]
+    return Engine(
+        case.field, case.geometry, case.rays, case.acceptance, workers,
+        refinement=case.refinement, shifts=shifts_of_frames,
+    )  # fmt: skip
+
+
 def both(case, **mesh):
     """Frames of the engine and of the direct sum, (frames, rows, columns)."""
     rock, roll, settings = shifts(case.geometry, **mesh)
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     frames = fast.images(rock, roll).reshape(-1, *fast.shape)
     return frames, plain_images(case, fast, settings), fast
 
@@ -42,7 +51,7 @@ def assert_same(frames, expected):
 
 CASES = {
     "edge": {},
-    "mixed, thick beam": {"lines": (MIXED,), "height": 0.6, "slices": (40,)},
+    "mixed, thick beam": {"lines": (MIXED,), "height": 0.6, "slices": 40},
     "three lines": {"lines": (EDGE, MIXED, line([0, 0, 1], [0, 1, 1], (0, 0.1, 0)))},
     "no core, points on the line": {"lines": (SINGULAR,), "shape": (9, 15)},
     "oversampling": {"oversampling": 3},
@@ -53,7 +62,8 @@ CASES = {
     "no aperture": {"aperture": math.inf},
     "no cuts, divergence": {"clip": math.inf, "aperture": math.inf, "horizontal": 2e-4},
     "aperture below the clip": {"aperture": 5e-5},
-    "refined": {"slices": (7, 28, 112), "lines": (MIXED,), "shape": (30, 41), "height": 0.6},
+    "refined": {"accuracy": 0.005, "lines": (MIXED,), "shape": (23, 29), "height": 0.6},
+    "refined in depth": {"accuracy": 5e-3, "pixels": False, "lines": (MIXED,), "oversampling": 2},
     "one pixel": {"shape": (1, 1)},
     "3 × 7 pixels": {"shape": (3, 7)},
     "129 × 5 pixels": {"shape": (129, 5)},
@@ -68,70 +78,82 @@ def test_engine_equals_the_direct_sum(arguments):
     assert_same(frames, expected)
 
 
+def samples_of(engine):
+    """Samples of each pixel."""
+    count = np.zeros(math.prod(engine.shape), int)
+    for block in (block for blocks in engine.sampling.blocks for block in blocks):
+        used = (block.weights[:, : block.count] > 0.0).sum(axis=0)
+        np.add.at(count, block.pixels, used)
+    return count.reshape(engine.shape)
+
+
 def test_refinement_is_used_near_the_line_and_only_there():
-    case = make(slices=(15, 60, 240), shape=(61, 9))
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
-    slices = fast.sampling.levels.reshape(15, 61, 9)
-    levels = slices.max(axis=0)
-    assert levels[30].min() == 2
-    assert levels[[0, -1]].max() == 0
-    assert np.all(np.diff(levels[:31, 4]) >= 0)
-    assert np.all(np.diff(levels[30:, 4]) <= 0)
-    # The line runs along y through the middle of the beam: only there a ray is cut finely.
-    assert slices[[0, -1], 30].max() < 2
-    assert slices[7, 30].min() == 2
-    perfect = Engine(Superposition(), case.geometry, case.rays, case.acceptance)
-    assert perfect.sampling.levels.max() == 0
-    assert perfect.rays == 61 * 9 * 15
+    case = make(slices=15, shape=(61, 9), accuracy=0.005)
+    samples = samples_of(engine_of(case))
+    assert samples[30].min() > 100
+    assert samples[[0, -1]].max() == SMOOTH_NODES
+    case.field = Superposition()
+    perfect = engine_of(case)
+    assert np.all(samples_of(perfect) == SMOOTH_NODES)
+    assert perfect.rays == 61 * 9 * SMOOTH_NODES
 
 
 @pytest.mark.parametrize("oversampling", [1, 3])
-def test_samples_of_every_pixel_cover_the_whole_beam_once(oversampling):
-    case = make(lines=(EDGE, MIXED), slices=(15, 60, 240), shape=(11, 9), oversampling=oversampling)
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+@pytest.mark.parametrize("pixels", [True, False])
+def test_samples_of_every_pixel_cover_the_whole_beam_and_pixel_once(oversampling, pixels):
+    case = make(
+        lines=(EDGE, MIXED), slices=15, shape=(11, 9), oversampling=oversampling,
+        accuracy=0.005, pixels=pixels,
+    )  # fmt: skip
+    fast = engine_of(case)
     up = case.geometry.lab_from_sample[2]
-    centre = case.rays[-1].weights @ case.rays[-1].depths
+    across = np.linalg.pinv(np.stack([case.rays.row_step, case.rays.column_step]).T)
+    fine = 0
     for pixel in range(99):
         points, weights = fast.sampling.of_pixel(pixel)
         assert weights.min() >= 0.0
         assert weights.sum() == pytest.approx(1.0, abs=1e-12)
-        # A slice stands at its middle, whatever its weight within.
-        assert weights @ points @ up == pytest.approx(centre, abs=1e-3)
+        assert weights @ points @ up == pytest.approx(0.0, abs=2e-3)
+        heights = points @ up
+        place = points - case.rays.centres(pixel) - heights[:, None] * case.rays.along_ray
+        place = place @ across.T
+        assert np.abs(place).max() < 0.5
+        np.testing.assert_allclose(weights @ place, 0.0, atol=0.02)
+        if len(weights) > 200 and pixels:
+            fine += 1
+            # That of a uniform distribution over the pixel; less where slices have one sample.
+            variance = weights @ place**2
+            assert np.all((variance > 0.04) & (variance < 1.01 / 12))
+    assert fine > 10 or not pixels
     assert sum(len(fast.sampling.of_pixel(p)[0]) for p in range(99)) >= fast.rays
 
 
 def test_arrays_of_a_block_have_the_pixel_last_in_memory():
-    case = make(lines=(EDGE, MIXED), slices=(15, 60, 240), shape=(11, 9))
-    sampling = Engine(case.field, case.geometry, case.rays, case.acceptance).sampling
+    case = make(lines=(EDGE, MIXED), slices=15, shape=(11, 9), accuracy=0.005)
+    sampling = engine_of(case).sampling
     for block in (block for blocks in sampling.blocks for block in blocks):
-        assert sampling.weights(block).flags.c_contiguous
+        assert block.weights.flags.c_contiguous
         assert sampling.points(block).flags.c_contiguous
 
 
-def test_grids_must_cut_each_other_evenly():
-    case = make(slices=(7, 15))
-    with pytest.raises(ValueError, match="evenly"):
-        Engine(case.field, case.geometry, case.rays, case.acceptance)
-
-
 def test_points_on_a_singular_core_are_dark_and_counted():
-    case = make(lines=(SINGULAR,), shape=(3, 3), slices=(5,))
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    case = make(lines=(SINGULAR,), shape=(3, 3), slices=5)
+    fast = engine_of(case)
     q, masked = fast.mean_q()
-    plain = q_of_rays(case.field, case.geometry, case.rays[0])
+    plain = q_of_rays(case.field, case.geometry, case.rays)
     dark = np.isnan(plain).any(axis=-1)
     assert masked == dark.sum() == 3
-    weights = np.where(dark, 0.0, case.rays[0].sample_weights)
+    weights = np.where(dark, 0.0, case.rays.sample_weights)
     mean = np.einsum("psc,ps->cp", np.nan_to_num(plain), weights) / weights.sum(axis=1)
     np.testing.assert_allclose(q.reshape(3, -1), mean, rtol=1e-9, atol=1e-15)
 
 
 def images(case, workers=2):
     rock, roll, _ = shifts(case.geometry, arm=ARM)
-    return Engine(case.field, case.geometry, case.rays, case.acceptance, workers).images(rock, roll)
+    return engine_of(case, workers).images(rock, roll)
 
 
-REFINED = {"slices": (7, 28), "lines": (MIXED,), "shape": (23, 37), "height": 0.6}
+REFINED = {"accuracy": 0.02, "lines": (MIXED,), "shape": (23, 37), "height": 0.6}
 
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
@@ -147,7 +169,7 @@ def test_images_do_not_depend_on_the_size_of_batches(monkeypatch, frames_at_once
     monkeypatch.setattr(engine_module, "BATCH_BYTES", frames_at_once * 4 * 23 * 37)
     np.testing.assert_array_equal(images(case), whole)
     rock, roll, _ = shifts(case.geometry, arm=ARM)
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     sizes = [batch.shape[0] * batch.shape[1] for _, _, batch in fast.batches(rock, roll)]
     assert max(sizes) <= frames_at_once
     assert sum(sizes) == whole.shape[0] * whole.shape[1]
@@ -160,11 +182,23 @@ def test_images_do_not_depend_on_whether_q_is_kept(monkeypatch):
     np.testing.assert_array_equal(images(case), whole)
 
 
+def test_q_of_the_smooth_part_of_a_block_stays_with_its_pixels(monkeypatch):
+    # So few pixels leave the block that it keeps its width.
+    weak = line([0.0, 0.08, 0.0], [1.0, 0.0, 0.2], (0.0, 0.02, 0.0))
+    case = make(lines=(weak,), shape=(1, 1600), slices=15, accuracy=0.005)
+    engine = engine_of(case)
+    assert 1600 - 16 < np.count_nonzero(samples_of(engine) == SMOOTH_NODES) < 1600
+    rock, roll, _ = shifts(case.geometry)
+    kept = engine.images(rock, roll)
+    monkeypatch.setattr(engine_module, "STORE_BYTES", 0)
+    np.testing.assert_array_equal(engine_of(case).images(rock, roll), kept)
+
+
 def test_only_wanted_batches_are_computed(monkeypatch):
     case = make()
     rock, roll, _ = shifts(case.geometry)
     monkeypatch.setattr(engine_module, "BATCH_BYTES", 1)
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     whole = fast.images(rock, roll)
     found = [
         (i, j, batch.copy())
@@ -177,7 +211,7 @@ def test_only_wanted_batches_are_computed(monkeypatch):
 def test_progress_adds_up_to_the_number_of_frames():
     case, told = make(**REFINED), []
     rock, roll, _ = shifts(case.geometry)
-    Engine(case.field, case.geometry, case.rays, case.acceptance).images(rock, roll, told.append)
+    engine_of(case).images(rock, roll, told.append)
     assert sum(told) == pytest.approx(len(rock) * len(roll))
 
 
@@ -188,7 +222,7 @@ def test_moments_equal_sums_over_frames():
     rock_powers = np.array([np.ones(len(rock)), phi, arm, phi**2, np.ones(len(rock)), phi * arm])
     ones = np.ones(len(roll))
     roll_powers = np.array([ones, ones, ones, ones, CHI, CHI**2])
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     frames = fast.images(rock, roll).astype(float)
     expected = np.einsum("mj,mi,jirc->mrc", roll_powers, rock_powers, frames)
     found = fast.moments(rock, roll, rock_powers, roll_powers)
@@ -201,7 +235,7 @@ def test_long_scans_are_cut_into_pieces_that_fit_together(monkeypatch):
     case = make(shape=(2, 3))
     phi, chi = np.linspace(-5e-4, 5e-4, 23), np.linspace(-2e-3, 2e-3, 19)
     rock, roll, _ = shifts(case.geometry, phi, chi)
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     powers = np.array([np.ones(23), phi]), np.array([np.ones(19), np.ones(19)])
     whole, moments = fast.images(rock, roll), fast.moments(rock, roll, *powers)
     monkeypatch.setattr(tiles, "SETTINGS_AT_ONCE", 5)
@@ -211,8 +245,8 @@ def test_long_scans_are_cut_into_pieces_that_fit_together(monkeypatch):
 
 def test_a_lifted_sample_shows_what_a_lowered_beam_sees():
     case = make(lines=(MIXED,))
-    lifted = [replace(rays, lift=0.25) for rays in case.rays]
-    moved = line([0.6, 0.0, 0.8], [0.5, 0.2, 0.8], MIXED.position + case.rays[0].height_axis * 0.25)
+    lifted = replace(case.rays, lift=0.25)
+    moved = line([0.6, 0.0, 0.8], [0.5, 0.2, 0.8], MIXED.position + case.rays.height_axis * 0.25)
     rock, roll, _ = shifts(case.geometry)
     one = Engine(case.field, case.geometry, lifted, case.acceptance).images(rock, roll)
     other = make(lines=(moved,))
@@ -223,7 +257,7 @@ def test_a_lifted_sample_shows_what_a_lowered_beam_sees():
 
 def test_shifts_of_a_wrong_shape_are_refused():
     case = make()
-    fast = Engine(case.field, case.geometry, case.rays, case.acceptance)
+    fast = engine_of(case)
     with pytest.raises(ValueError, match=r"shape \(n, 3\), not \(3,\)"):
         fast.images(np.zeros(3), np.zeros((1, 3)))
 
@@ -250,11 +284,12 @@ def test_any_field_may_offer_its_lines_to_the_rays():
         def add_to(self, gradient, points):
             raise AssertionError("asked point by point")
 
-    case = make(lines=(MIXED,), slices=(7, 28))
+    case = make(lines=(MIXED,), accuracy=0.01)
     rock, roll, _ = shifts(case.geometry)
     images = []
     for field in (case.field, OnlyAlongRays(case.field), Superposition([case.field])):
-        engine = Engine(field, case.geometry, case.rays, case.acceptance)
+        case.field = field
+        engine = engine_of(case)
         images.append(engine.images(rock, roll))
     np.testing.assert_array_equal(images[1], images[0])
     np.testing.assert_allclose(images[2], images[0], rtol=1e-6, atol=1e-12)

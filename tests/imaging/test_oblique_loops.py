@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small_images import EDGE, MIXED, line, make, plain_images
+from small_images import EDGE, MIXED, line, make, plain_images, refined
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
@@ -33,30 +33,33 @@ def setting(hkl=(-1, -1, 3), solution=0, energy=19.1):
 
 
 def build(
-    lines=(EDGE,), hkl=(-1, -1, 3), solution=0, shape=(12, 17), slices=(11,), oversampling=1,
-    plane="normal", **optics,
+    lines=(EDGE,), hkl=(-1, -1, 3), solution=0, shape=(12, 17), slices=11, oversampling=1,
+    plane="normal", accuracy=None, **optics,
 ):  # fmt: skip
     """Field, geometry, ray grids and acceptance of a small oblique image."""
     bragg = setting(hkl, solution)
     geometry = bragg.geometry
-    rays = [
-        ray_grid(geometry, shape, 0.04, *BeamProfile(0.15).samples(count), plane, oversampling)
-        for count in slices
-    ]
+    beam = BeamProfile(0.15)
+    rays = ray_grid(geometry, shape, 0.04, *beam.samples(slices), plane, oversampling)
     widths = {"clip": 0.14e-3, "divergence_horizontal": 0.0, "aperture": 1.0323e-3} | optics
     instrument = Optics(bandwidth=6e-5, divergence_vertical=2.25e-4, lens=3.1e-4, **widths)
     return SimpleNamespace(
         field=StraightDislocations(lines, IsotropicMedium(0.334)),
         geometry=geometry,
         rays=rays,
+        refinement=refined(beam, accuracy),
         acceptance=oblique_acceptance(instrument, geometry),
     )
 
 
 def frames_of(case, workers=2, kernel=None):
     per_phi, per_chi, _ = case.geometry.motor_vectors
-    engine = Engine(case.field, case.geometry, case.rays, case.acceptance, workers, kernel)
-    return engine.images(np.outer(PHI, per_phi), np.outer(CHI, per_chi)), engine
+    shifts = np.outer(PHI, per_phi), np.outer(CHI, per_chi)
+    engine = Engine(
+        case.field, case.geometry, case.rays, case.acceptance, workers, kernel,
+        refinement=case.refinement, shifts=shifts,
+    )  # fmt: skip
+    return engine.images(*shifts), engine
 
 
 def plain_frames(case, engine):
@@ -84,7 +87,7 @@ CASES = {
     "round and central stop": {"stops": (RoundOpening(2e-4), CentralBlock(6e-5))},
     "two lines": {"spectrum": ((1.0, -4e-5, 5e-5), (0.4, 9e-5, 3e-5))},
     "horizontal divergence": {"divergence_horizontal": 3e-5, "shape": (6, 9)},
-    "refined, oversampled": {"slices": (7, 28), "lines": (MIXED,), "oversampling": 2},
+    "refined, oversampled": {"accuracy": 0.01, "lines": (MIXED,), "oversampling": 2},
     "one pixel": {"shape": (1, 1)},
     "no dislocation": {"lines": ()},
 }
@@ -104,12 +107,12 @@ def test_perfect_crystal_at_its_bragg_setting_is_one():
 
 
 def test_symmetric_geometry_by_either_route():
-    case = make(lines=(MIXED,), slices=(11,))
+    case = make(lines=(MIXED,), slices=11)
     general = oblique_acceptance(case.acceptance.optics, case.geometry)
     settings = [(p, c, t) for p in PHI for c in CHI for t in (0.0, 4e-4)]
-    q = q_of_rays(case.field, case.geometry, case.rays[0])
+    q = q_of_rays(case.field, case.geometry, case.rays)
     plain = [
-        direct_images(q, case.rays[0], case.geometry, acceptance, settings)
+        direct_images(q, case.rays, case.geometry, acceptance, settings)
         for acceptance in (case.acceptance, general)
     ]
     np.testing.assert_allclose(plain[1], plain[0], rtol=0, atol=1e-8 * plain[0].max())
@@ -121,7 +124,7 @@ def test_symmetric_geometry_by_either_route():
 
 @pytest.mark.parametrize("workers", [1, 3, 8])
 def test_images_do_not_depend_on_the_number_of_threads(workers):
-    case = build(slices=(7, 28), lines=(MIXED,), shape=(23, 37))
+    case = build(accuracy=0.01, lines=(MIXED,), shape=(23, 37))
     np.testing.assert_array_equal(frames_of(case, workers)[0], frames_of(case, 2)[0])
 
 
@@ -152,7 +155,7 @@ def test_vignetting_moves_the_centre_of_the_lens():
     per_phi, per_chi, _ = case.geometry.motor_vectors
     engine = Engine(case.field, case.geometry, case.rays, case.acceptance, vignetting=per_um)
     ours = engine.images(np.outer(PHI, per_phi), np.outer(CHI, per_chi))
-    rays = case.rays[0]
+    rays = case.rays
     q = q_of_rays(case.field, case.geometry, rays).reshape(9, 11, -1, 3)
     v, u = (np.arange(9) - 4) * 0.04, (np.arange(11) - 5) * 0.04
     per_angle = 1 / (2 * math.sin(case.acceptance.theta))

@@ -82,7 +82,7 @@ def expected(setup, pixel, plane="vertical"):
     """Where a picture must show a stored pixel: coordinates to the right and upwards."""
     lab = setup.geometry.lab_from_sample @ rays_of(setup, setup, 0.0).point(pixel)
     k = setup.geometry.k_out_lab
-    if not setup.grids[0].on_camera:
+    if not setup.grid.on_camera:
         return lab[[1, 0]]
     if plane == "vertical":
         # Whoever looks from downstream sees y to the right and z upwards.
@@ -161,7 +161,7 @@ def test_no_picture_is_a_mirror_image(setup):
     lab = setup.geometry.lab_from_sample
     page = lab @ np.column_stack([rays.row_step, rays.column_step]) @ np.linalg.inv(across)
     # The layer is seen from above in a vertical scattering plane, wherever the beam goes.
-    eye = setup.geometry.k_out_lab if setup.grids[0].on_camera else np.array([0.0, 0.0, 1.0])
+    eye = setup.geometry.k_out_lab if setup.grid.on_camera else np.array([0.0, 0.0, 1.0])
     assert np.cross(page[:, 0], page[:, 1]) @ eye > 0.0
     assert ("← " in view.labels[1]) == (bottom > top)
 

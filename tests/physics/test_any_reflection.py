@@ -107,7 +107,7 @@ def defect(position) -> str:
 
 
 def q_of_all_rays(setup: Setup) -> np.ndarray:
-    grid = setup.grids[0]
+    grid = setup.grid
     beta = evaluate(setup.field_at(), grid.points(np.arange(grid.pixels)))
     change = diffraction_vector_change(beta, setup.geometry.q0_sample)
     return change @ setup.geometry.imaging_from_sample.T

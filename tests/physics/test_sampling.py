@@ -1,66 +1,103 @@
-"""Depth samples chosen from the beam leave images converged to 0.5 %."""
+"""What is averaged over pixels and the beam, and what is given and taken as it is."""
 
 import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.engine import Engine
-from weakbeam.imaging.rays import ray_grid
-from weakbeam.instrument.beam import BeamProfile
-
-LINES = {"edge": "[1, -2, 1]", "mixed": "[2, -1, -1]", "screw-like": "[3, -1, -2]"}
-PHI = np.array([0.0, 0.14e-3, 0.15e-3])
+from weakbeam.imaging.direct import direct_images, q_of_rays
 
 
-def setup_of(line, height, *settings):
+def setup_of(*settings):
     return assemble(
         Experiment().with_settings(
             [
-                f"defects[0].line={LINES[line]}",
-                "defects[0].position_um=[0.3, -0.2, 0.1]",
-                f"beam.height_fwhm_um={height}",
-                "camera.pixels=[24, 60]",
+                "defects[0].line=[2, -1, -1]",
+                "defects[0].position_um=[0.03, -0.02, 0.01]",
+                "camera.pixels=[14, 12]",
+                "camera.pixel_nm=75.0",
+                "scan.phi.value_mrad=0.15",
                 *settings,
             ]
         )
     )
 
 
-def images(setup, grids=None):
-    engine = Engine(setup.field_at(), setup.geometry, grids or setup.grids, setup.acceptance)
-    return engine.images(np.outer(PHI, setup.geometry.motor_vectors[0]), np.zeros((1, 3)))[0]
+def image_of(*settings):
+    setup = setup_of(*settings)
+    engine = setup.engine(0.0, 1)
+    return engine.images(*setup.shifts)[0, 0], engine
 
 
-@pytest.mark.parametrize("line", LINES)
-@pytest.mark.parametrize("height", [0.15, 0.6])
-def test_automatic_sampling_is_converged(line, height):
-    setup = setup_of(line, height)
-    finest = 4 * len(setup.grids[-1].depths)
-    limit = images(setup, [_grid(setup, height, min(finest, 4000))])
-    error = np.linalg.norm(images(setup) - limit, axis=(1, 2)) / np.linalg.norm(limit, axis=(1, 2))
-    assert error.max() < 5e-3
+def difference(image, truth):
+    return float(np.linalg.norm(image - truth) / np.linalg.norm(truth))
 
 
-def test_a_single_depth_would_not_do():
-    setup = setup_of("edge", 0.6)
-    limit, coarse = images(setup), images(setup, [_grid(setup, 0.6, 7)])
-    assert np.linalg.norm(limit - coarse) / np.linalg.norm(limit) > 0.02
+def plain(setup):
+    """The direct sum over the points that a setup gives."""
+    q = q_of_rays(setup.field_at(), setup.geometry, setup.grid)
+    settings = [[0.15e-3, 0.0, 0.0]]
+    return direct_images(q, setup.grid, setup.geometry, setup.acceptance, settings)[0]
 
 
-def _grid(setup, height, count):
-    depths, weights = BeamProfile(height).samples(count)
-    return ray_grid(setup.geometry, (24, 60), 0.04, depths, weights)
+def test_an_integer_is_a_number_of_sub_pixels():
+    settings = ["camera.oversampling=3", "camera.depth_samples=300"]
+    setup = setup_of(*settings)
+    assert setup.refinement is None
+    assert (setup.grid.oversampling, len(setup.grid.depths)) == (3, 300)
+    image, engine = image_of(*settings)
+    expected = plain(setup)
+    np.testing.assert_allclose(image, expected, atol=2e-5 * expected.max())
+    assert np.isnan(engine.reached)
+    # Depths are still chosen where they are not given.
+    image, engine = image_of("camera.oversampling=3")
+    assert difference(image, expected) < 0.005
+    assert engine.rays < 0.2 * image.size * 9 * 300
 
 
-def test_samples_follow_the_beam_and_not_the_pixels():
-    few, many = setup_of("edge", 0.6), setup_of("edge", 0.6, "camera.pixels=[3, 201]")
-    assert [len(g.depths) for g in few.grids] == [len(g.depths) for g in many.grids]
-    assert len(few.grids[0].depths) > len(setup_of("edge", 0.15).grids[0].depths)
-    thickest = np.diff(few.grids[0].depths).max()
-    assert thickest <= 0.06
+def test_one_sub_pixel_and_a_point_are_the_same():
+    one, point = (image_of(f"camera.oversampling={n}")[0] for n in (1, "point"))
+    np.testing.assert_array_equal(one, point)
+    assert difference(point, image_of()[0]) > 0.01
+
+
+def test_given_depths_are_taken_and_pixels_averaged():
+    image, engine = image_of("camera.depth_samples=40")
+    heights = np.unique(np.round(setup_of("camera.depth_samples=40").grid.depths, 12))
+    up = setup_of().geometry.lab_from_sample[2]
+    points, _ = engine.sampling.of_pixel(77)
+    assert len(np.unique(np.round(points @ up, 9))) == len(heights) == 40
+    many, _ = image_of("camera.depth_samples=40", "camera.oversampling=40")
+    point, _ = image_of("camera.depth_samples=40", "camera.oversampling=point")
+    assert difference(image, many) < 0.005 < difference(point, many)
+
+
+@pytest.mark.parametrize("profile", ["box", "gaussian"])
+def test_every_profile_is_averaged(profile):
+    settings = ["beam.height_fwhm_um=0.3", f"beam.profile={profile}"]
+    truth, _ = image_of(*settings, "camera.oversampling=20", "camera.depth_samples=400")
+    assert difference(image_of(*settings)[0], truth) < 0.005
+
+
+def test_a_scan_is_accurate_in_the_mean_of_its_frames():
+    settings = ["scan.phi={half_range_mrad=0.2, steps=9}"]
+    setup = setup_of(*settings)
+    frames = setup.engine(0.0, 1).images(*setup.shifts)[0]
+    fine = setup_of(*settings, "camera.oversampling=16", "camera.depth_samples=200")
+    truth = fine.engine(0.0, 1).images(*setup.shifts)[0]
+    # Relative to each frame, or to a tenth of the brightest.
+    norms = np.linalg.norm(truth, axis=(1, 2))
+    off = np.linalg.norm(frames - truth, axis=(1, 2)) / np.maximum(norms, 0.1 * norms.max())
+    assert np.sqrt(np.mean(np.square(off))) < 0.005
+
+
+def test_samples_follow_the_beam_and_not_the_number_of_pixels():
+    few, many = setup_of(), setup_of("camera.pixels=[3, 201]")
+    assert few.grid.depths.size == many.grid.depths.size
+    high = setup_of("beam.height_fwhm_um=1.2").grid.depths
+    assert np.diff(high).max() <= 0.2
 
 
 def test_a_given_number_of_samples_is_taken():
-    setup = setup_of("edge", 0.6, "camera.depth_samples=33")
-    assert [len(grid.depths) for grid in setup.grids] == [33]
+    setup = setup_of("camera.depth_samples=33")
+    assert len(setup.grid.depths) == 33

@@ -268,12 +268,16 @@ def from_experiment(p, depth_samples="auto"):
                 f"camera.pixels={p['shape']}",
                 f"camera.pixel_nm={1e3 * p['pixel']}",
                 f"camera.depth_samples={depth_samples}",
+                "camera.oversampling=point",
                 "objective.aperture_mrad=inf",
             ]
         )
     )
     field, geometry, acceptance = parts(p)
     np.testing.assert_allclose(setup.acceptance.covariance(), acceptance.covariance(), rtol=1e-9)
-    engine = Engine(field, geometry, setup.grids, setup.acceptance)
     per_phi, per_chi, _ = geometry.motor_vectors
-    return engine.images([p["phi"] * per_phi], [p["chi"] * per_chi])[0, 0]
+    shifts = [p["phi"] * per_phi], [p["chi"] * per_chi]
+    engine = Engine(
+        field, geometry, setup.grid, setup.acceptance, refinement=setup.refinement, shifts=shifts
+    )
+    return engine.images(*shifts)[0, 0]

@@ -42,7 +42,7 @@ def test_the_deformation_of_a_layer_is_that_of_all_lines():
     setup = assemble(LAYERS)
     for z in (-1.0, 1.5):
         lower = setup.geometry.lab_from_sample.T @ np.array([0.0, 0.0, -z])
-        points = setup.grids[0].points(np.arange(20)).reshape(-1, 3) + lower
+        points = setup.grid.points(np.arange(20)).reshape(-1, 3) + lower
         np.testing.assert_allclose(
             evaluate(setup.field_at(z), points),
             evaluate(setup.defects.field(), points),
@@ -81,11 +81,19 @@ def test_layers_of_a_rocking_scan_are_entries_of_their_own(tmp_path):
     np.testing.assert_array_equal(first, last)
 
 
-def test_a_crowded_image_says_that_samples_are_far_apart(tmp_path, monkeypatch):
+def test_an_image_that_is_less_accurate_than_asked_for_says_so(tmp_path, monkeypatch):
     # Let an image of few pixels be none that may have more samples.
-    monkeypatch.setattr("weakbeam.imaging.sampling.SMALL_IMAGE", 1)
+    monkeypatch.setattr("weakbeam.imaging.planning.SMALL_IMAGE", 1)
+    monkeypatch.setattr("weakbeam.imaging.planning.MOST_SAMPLES", 10)
     crowded = LAYERS.with_settings(["defects[0].count=3000", "scan.z.value_um=0"])
-    notes = record(crowded, tmp_path / "crowded").notes
-    assert any("camera.depth_samples = 576" in note for note in notes), notes
+    file = record(crowded, tmp_path / "crowded")
+    (note,) = (note for note in file.notes if "camera.accuracy = 0.005" in note)
+    with h5py.File(file.file) as opened:
+        off = float(opened["1.1/sampling_error"][()])
+    assert off > 0.01
+    assert f"off by {100 * off:.2g} %" in note
     single = Experiment().with_settings(["output.figures=false", "camera.pixels=[20, 60]"])
-    assert not record(single, tmp_path / "single").notes
+    quiet = record(single, tmp_path / "single")
+    assert not quiet.notes
+    with h5py.File(quiet.file) as opened:
+        assert 0.0 < opened["1.1/sampling_error"][()] < 0.0075

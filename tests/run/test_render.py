@@ -11,7 +11,14 @@ from weakbeam.experiment.reflection import Reflection
 from weakbeam.run.render import Renderer
 
 SMALL = Experiment().with_settings(
-    ["camera.pixels=[24, 30]", "camera.pixel_nm=80", "scan.phi.values_mrad=[-0.14, 0.16]"]
+    [
+        "camera.pixels=[24, 30]",
+        "camera.pixel_nm=80",
+        "scan.phi.values_mrad=[-0.14, 0.16]",
+        # Where samples are chosen they follow the size of the image.
+        "camera.oversampling=2",
+        "camera.depth_samples=40",
+    ]
 )
 
 
@@ -116,12 +123,13 @@ def test_up_is_across_the_sheet():
 
 
 def test_less_precise_images_differ_by_less_than_noise():
-    experiment = SMALL.with_settings(["camera.pixels=[40, 48]", "camera.pixel_nm=40"])
+    experiment = Experiment().with_settings(
+        ["camera.pixels=[24, 30]", "camera.pixel_nm=80", "scan.phi.value_mrad=0.14"]
+    )
     fine, rough = Renderer(experiment, 1), Renderer(experiment, 1, precise=False)
-    samples = [len(r.setups[0].grids[-1].depths) for r in (fine, rough)]
-    assert samples[0] == 4 * samples[1]
+    assert [r.setups[0].refinement.accuracy for r in (fine, rough)] == [0.005, 0.02]
     for character in (0.0, 60.0):
         lines = fine.lines_of((1, 1, 1), (1, 0, -1), character, (0.1, -0.05, 0.0))
         difference = fine.image(lines) - rough.image(lines)
-        assert 0.0 < np.abs(difference).max() < 0.015
-        assert difference.std() < 1e-3
+        assert 0.0 < np.abs(difference).max() < 0.1
+        assert difference.std() < 0.02 * np.sqrt((fine.image(lines) ** 2).mean())

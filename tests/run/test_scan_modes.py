@@ -14,7 +14,9 @@ from weakbeam.imaging.engine import Engine
 from weakbeam.run.record import record
 from weakbeam.run.simulate import simulate
 
-SMALL = Experiment().with_settings(["camera.pixels=[9, 12]", "camera.depth_samples=9"])
+SMALL = Experiment().with_settings(
+    ["camera.pixels=[9, 12]", "camera.depth_samples=9", "camera.oversampling=point"]
+)
 OBLIQUE = SMALL.with_settings(
     [
         "crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
@@ -88,7 +90,7 @@ def test_a_strain_scan_finds_the_strain_of_a_homogeneous_crystal(strain):
     setup = assemble(experiment)
     (layer,) = setup.scans[0].layers(setup.geometry)
     field = UniformGradient(strain * np.eye(3))
-    engine = Engine(field, setup.geometry, setup.grids, setup.acceptance)
+    engine = Engine(field, setup.geometry, setup.grid, setup.acceptance)
     curve = engine.images(layer.rock_shifts, layer.roll_shifts)[0, :, 0, 0].astype(float)
     arm = setup.positions["two_theta"]
     # The curve is even about its peak.

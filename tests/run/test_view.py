@@ -28,7 +28,7 @@ def test_pixels_see_what_the_rays_of_the_camera_see(turn, binning, geometry):
     region = ["camera.region=[1, 2, 6, 7]"]
     settings = [f"camera.rotation_deg={turn}", f"camera.binning={binning}", *region, *geometry]
     seen, setup = view(*settings)
-    grid = setup.grids[0]
+    grid = setup.grid
     # The sample point of each pixel, sent through the camera like an image.
     image = np.moveaxis(grid.centres(np.arange(grid.pixels)).reshape(20, 44, 3), -1, 0)
     points = np.moveaxis(setup.detector.readout.mean(image), 0, -1)
@@ -43,7 +43,7 @@ def test_pixels_see_what_the_rays_of_the_camera_see(turn, binning, geometry):
 
 def test_a_single_row_of_pixels():
     seen, setup = view("camera.pixels=[1, 9]")
-    np.testing.assert_allclose(seen.pixel(setup.grids[0].centres(4)), [0, 4], atol=1e-12)
+    np.testing.assert_allclose(seen.pixel(setup.grid.centres(4)), [0, 4], atol=1e-12)
 
 
 def test_a_raised_sample_is_seen_lower():
@@ -63,7 +63,7 @@ def test_a_remounted_reflection_sees_the_same_crystal():
     ).with_settings(["camera.pixels=[20, 44]"])
     setups = assemble_all(experiment)
     second = view_of(setups[1], setups[0], 0.0)
-    own = setups[1].grids[0].centres(3 * 44 + 5)
+    own = setups[1].grid.centres(3 * 44 + 5)
     crystal = setups[1].sample_from_crystal.T @ own
     np.testing.assert_allclose(
         second.pixel(setups[0].sample_from_crystal @ crystal), [3, 5], atol=1e-9

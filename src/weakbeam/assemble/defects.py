@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -220,8 +220,8 @@ def _missing(model: np.ndarray, length: int) -> np.ndarray:
     return np.full((length, *model.shape[1:]), np.nan)
 
 
-def visible_bounds(corners: Sequence[Floats], axes: Floats) -> Bounds:
-    """The box along `axes` (rows) around points (n, 3) of several grids, a little widened."""
-    local = np.concatenate(corners) @ axes.T
+def visible_bounds(corners: Floats, axes: Floats) -> Bounds:
+    """The box along `axes` (rows) around points (n, 3), a little widened."""
+    local = corners @ axes.T
     low, high = local.min(axis=0), local.max(axis=0)
     return Bounds(0.5 * (low + high) @ axes, axes, 0.5 * (high - low) * (1.0 + 1e-6) + 1e-6)

@@ -184,7 +184,7 @@ def with_field(
 
 def _try(setup: Setup, name: str) -> None:
     """Ask for the field at some of the points that are seen."""
-    rays = setup.grids[0]
+    rays = setup.grid
     points = rays.points(np.linspace(0, rays.pixels - 1, _TRIED).astype(np.int64)).reshape(-1, 3)
     chosen = points[:: max(1, len(points) // _TRIED)]
     gradient = np.zeros((9, len(chosen)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,42 +11,27 @@ from weakbeam.assemble.placed import FieldOfView
 from weakbeam.diffraction.geometry import DiffractionGeometry
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.rays import RayGrid, ray_grid
+from weakbeam.imaging.refinement import Refinement
 from weakbeam.instrument.beam import BeamProfile
 
+FEWEST_SLICES = 15
+"""Slices of a ray along which q varies, before they are cut again."""
 
-@dataclass(frozen=True)
-class DepthSampling:
-    """How finely rays are sampled through the beam where the experiment leaves it open.
+THICKEST_UM = 0.2
+"""No slice is thicker than this (µm)."""
 
-    Parameters
-    ----------
-    fewest : int
-        A ray has at least so many samples, unless q hardly varies along it.
-    thickest_um : float
-        No sample stands for a thicker slice of the beam (µm).
-    smooth_cut : int
-        Where q hardly varies along a ray it has so many times fewer samples.
-    refinements : int
-        So often may the samples of a ray become four times as many near a defect.
-    """
-
-    fewest: int = 15
-    thickest_um: float = 0.06
-    smooth_cut: int = 3
-    refinements: int = 3
-
-    def slices(self, profile: BeamProfile) -> float:
-        """Into how many slices the beam is cut for a ray that passes no defect closely."""
-        return max(self.fewest, 2.0 * profile.half_reach / self.thickest_um)
+_THIN_SLICES = 4096
 
 
-DEPTH_SAMPLING = DepthSampling()
-"""As measured in docs/explanation/physics.md, E1."""
+def slices_of(profile: BeamProfile) -> int:
+    """Into how many slices the beam is cut where q varies along a ray."""
+    low, high = profile.ends
+    return max(FEWEST_SLICES, math.ceil((high - low) / THICKEST_UM))
 
 
-def ray_grids(
+def ray_grid_of(
     experiment: Experiment, geometry: DiffractionGeometry
-) -> tuple[RayGrid | None, tuple[RayGrid, ...]]:
+) -> tuple[RayGrid, Refinement | None]:
     """The sampling points of a reflection's image.
 
     Parameters
@@ -59,10 +43,10 @@ def ray_grids(
 
     Returns
     -------
-    smooth : RayGrid or None
-        For rays that pass far from all defects; None where the number of samples is given.
-    grids : tuple of RayGrid
-        For the other rays, from coarse to fine.
+    grid : RayGrid
+        Those that there are before anything is cut.
+    refinement : Refinement or None
+        How it is cut; None where the experiment gives the samples.
 
     Raises
     ------
@@ -70,23 +54,24 @@ def ray_grids(
         If the diffracted beam stays in the sheet of the line beam.
     """
     camera, profile = experiment.camera, profile_of(experiment)
-
-    def grid(samples: int) -> RayGrid:
-        return ray_grid(
-            geometry,
-            camera.pixels,
-            camera.pixel_um,
-            *profile.samples(samples),
-            plane=camera.plane,
-            oversampling=camera.oversampling,
-        )
-
-    if camera.depth_samples != "auto":
-        return None, (grid(camera.depth_samples),)
-    sampling = DEPTH_SAMPLING
-    smooth = math.ceil(math.ceil(sampling.slices(profile)) / sampling.smooth_cut)
-    cuts = [sampling.smooth_cut * 4**k for k in range(sampling.refinements + 1)]
-    return grid(smooth), tuple(grid(smooth * cut) for cut in cuts)
+    deep, wide = camera.depth_samples == "auto", camera.oversampling == "auto"
+    grid = ray_grid(
+        geometry,
+        camera.pixels,
+        camera.pixel_um,
+        *profile.samples(
+            slices_of(profile) if camera.depth_samples == "auto" else camera.depth_samples
+        ),
+        plane=camera.plane,
+        oversampling=camera.oversampling if isinstance(camera.oversampling, int) else 1,
+    )
+    if not deep and not wide:
+        return grid, None
+    heights = below = None
+    if deep:
+        heights = np.linspace(*profile.ends, _THIN_SLICES + 1)
+        below = np.append(0.0, np.cumsum(profile.samples(_THIN_SLICES)[1]))
+    return grid, Refinement(camera.accuracy, wide, heights, below)
 
 
 def field_of_view(experiment: Experiment, geometry: DiffractionGeometry) -> FieldOfView:

@@ -18,7 +18,7 @@ from weakbeam.assemble.crystal import CrystalModel, plane_of
 from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble.placed import PlacedDislocation
-from weakbeam.assemble.rays import field_of_view, ray_grids
+from weakbeam.assemble.rays import field_of_view, ray_grid_of
 from weakbeam.assemble.resolved import Resolved, ResolvedReflection, resolve
 from weakbeam.assemble.x_axis import x_axis_notes
 from weakbeam.core.arrays import Floats
@@ -40,8 +40,9 @@ from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.engines import CPU, engine_builder
 from weakbeam.imaging.motors import ANGLES, MOTORS
+from weakbeam.imaging.planning import MOST_SAMPLES
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.sampling import MOST_SAMPLES
+from weakbeam.imaging.refinement import Refinement
 from weakbeam.imaging.scan import DetectorScan, detector_scans
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.detector import Detector
@@ -107,10 +108,10 @@ class Setup:
     """Angle by which the centre of the acceptance moves across the field of view (rad/µm)."""
     defects: Defects
     """The defects in the sample frame of this reflection."""
-    grids: tuple[RayGrid, ...]
-    """Sampling points of the rays, from coarse to fine; rays take finer ones near defects."""
-    smooth_grid: RayGrid | None
-    """A still coarser grid, for rays that pass far from all defects."""
+    grid: RayGrid
+    """Sampling points of the rays, before anything is cut."""
+    refinement: Refinement | None
+    """How accurate images shall be; None where the samples are given."""
     positions: Mapping[str, Floats]
     """Offsets of each motor from the Bragg setting over the whole scan: rad, µm for z."""
     scans: tuple[DetectorScan, ...]
@@ -150,7 +151,7 @@ class Setup:
             self.optics,
             self.geometry.eta,
             self.beam.height,
-            self.grids[0].length_along(self.geometry.lab_from_sample[0]),
+            self.grid.length_along(self.geometry.lab_from_sample[0]),
             absorption_length(atoms, self.energy_kev),
         )
 
@@ -212,15 +213,15 @@ class Setup:
         Made anew for what is seen with the sample at height `z` (µm) and turned to a reference; of
         many dislocations that takes seconds.
         """
-        grids = [self._placed(grid, z, reference) for grid in self.grids]
-        corners = np.array([0, self.grids[0].columns - 1])
-        corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
-        bounds = visible_bounds(
-            [grid.points(corners).reshape(-1, 3) for grid in grids],
-            self.geometry.lab_from_sample,
-        )
-        # As many as refinement near many defects asks for.
-        points = grids[0].pixels * max(MOST_SAMPLES, len(grids[0].sample_weights))
+        grid, refinement = self._placed(self.grid, z, reference), self.refinement
+        heights, most = grid.depths, len(grid.sample_weights)
+        if refinement is not None:
+            # As many as refinement near many defects asks for.
+            most = max(most, MOST_SAMPLES)
+            if refinement.heights is not None:
+                heights = refinement.heights
+        bounds = visible_bounds(grid.corners(heights[[0, -1]]), self.geometry.lab_from_sample)
+        points = grid.pixels * most
         return self.defects.field(bounds, points, workers)
 
     def engine(
@@ -228,7 +229,6 @@ class Setup:
         z: float = 0.0,
         workers: int | None = None,
         perfect: bool = False,
-        tolerance: float = 1.0,
         machine: str = CPU,
         reference: Reference = AT_BRAGG,
     ) -> ImagingEngine:
@@ -237,24 +237,36 @@ class Setup:
         Sample and arm are turned to the `reference` (φ, χ, 2θ from the Bragg setting, rad), which
         the shifts of a :class:`weakbeam.imaging.scan.Layer` count from.
 
-        `tolerance` tells how many times larger than usual steps of q along a ray may be, `machine`
-        which of `weakbeam.imaging.engines` it is.
+        `machine` tells which of `weakbeam.imaging.engines` it is.
         """
-        grids = [self._placed(grid, z, reference) for grid in self.grids]
         field = Superposition() if perfect else self.field_at(z, workers, reference)
         turned = reference != AT_BRAGG
         return engine_builder(machine)(
             field,
             turned_reflection(self.geometry, reference) if turned else self.geometry,
-            grids,
+            self._placed(self.grid, z, reference),
             self.acceptance,
             workers,
             kernel=self.traced().kernel,
             vignetting=self.vignetting,
-            smooth=None
-            if self.smooth_grid is None
-            else self._placed(self.smooth_grid, z, reference),
-            tolerance=tolerance,
+            refinement=self.refinement,
+            shifts=self.shifts_about(reference),
+        )
+
+    @property
+    def shifts(self) -> tuple[Floats, Floats]:
+        """Those about the Bragg setting; see `shifts_about`."""
+        return self.shifts_about(AT_BRAGG)
+
+    def shifts_about(self, reference: Reference) -> tuple[Floats, Floats]:
+        """Shifts of q of all frames about a setting, by φ and 2θ (n, 3) and by χ (m, 3)."""
+        layers = [layer for scan in self.scans for layer in scan.layers(self.geometry)]
+        mine = [one for one in layers if one.reference == reference and one.height == 0]
+        if not mine:
+            return np.zeros((1, 3)), np.zeros((1, 3))
+        return (
+            np.concatenate([layer.rock_shifts for layer in mine]),
+            np.concatenate([layer.roll_shifts for layer in mine]),
         )
 
     def _placed(self, grid: RayGrid, z: float, reference: Reference) -> RayGrid:
@@ -346,16 +358,16 @@ def _instrument_of(
     if geometry_name != "symmetric":
         acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
     positions, strained = _positions(experiment), experiment.scan.strain.moving
-    smooth, grids = ray_grids(experiment, geometry)
+    grid, refinement = ray_grid_of(experiment, geometry)
     if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
-        smooth, grids = None, (upright(experiment, geometry_name, grids[0]),)
+        grid, refinement = upright(experiment, geometry_name, grid), None
     return {
         "beam": profile_of(experiment),
         "optics": optics,
         "acceptance": acceptance,
         "vignetting": vignetting_of(experiment),
-        "grids": grids,
-        "smooth_grid": smooth,
+        "grid": grid,
+        "refinement": refinement,
         "positions": positions,
         "scans": tuple(
             detector_scans(

@@ -92,7 +92,7 @@ def _print_plan(experiment: Experiment, output: Path, workers: int | None) -> No
     defects = setups[0].defects
     needs = estimate(resolved, workers, lit, FieldParts.of(defects))
     rows, columns = setups[0].detector.shape
-    pixels = setups[0].grids[0].pixels
+    pixels = setups[0].grid.pixels
     click.echo(experiment.to_toml().rstrip())
     click.echo()
     for line in reflection_table(reflection_rows(setups)).splitlines():

@@ -6,7 +6,7 @@ know nothing else. :mod:`weakbeam.imaging.engines` names the engines that there 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from weakbeam.core.arrays import ArrayLike, Floats, Floats32
@@ -14,6 +14,7 @@ from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.refinement import Refinement
 
 Progress = Callable[[float], None]
 """Called with the number of frames that are newly done; fractions are possible."""
@@ -47,10 +48,10 @@ class ImagingEngine(Protocol):
         """Rows and columns of the image."""
 
     @property
-    def loosened(self) -> float:
-        """How many times larger steps of q along rays are than the engine would have them; 1 if no.
+    def reached(self) -> float:
+        """Root mean square error of the images by sampling, relative to that of the images.
 
-        More than 1 where the crystal would need too many sampling points.
+        An estimate, by more samples of some pixels. NaN where the samples are given.
         """
 
     def with_field(self, field: DisplacementGradientField) -> ImagingEngine:
@@ -145,14 +146,14 @@ class EngineBuilder(Protocol):
         self,
         field: DisplacementGradientField,
         geometry: ImagedReflection,
-        rays: Sequence[RayGrid],
+        rays: RayGrid,
         acceptance: AcceptanceDensity,
         workers: int | None = None,
         *,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
-        smooth: RayGrid | None = None,
-        tolerance: float = 1.0,
+        refinement: Refinement | None = None,
+        shifts: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> ImagingEngine:
         """Make the engine.
 
@@ -162,9 +163,8 @@ class EngineBuilder(Protocol):
             The deformation, in the sample frame.
         geometry : ImagedReflection
             The reflection.
-        rays : sequence of RayGrid
-            The sampling points, from coarse to fine; grids differ in their depth samples only, and
-            an engine may take them where q varies along a ray, or always the finest.
+        rays : RayGrid
+            The sampling points; with a refinement those that there are before it.
         acceptance : AcceptanceDensity
             The instrument. Every one has closed forms of all of q; some have factors, which are
             faster.
@@ -175,8 +175,10 @@ class EngineBuilder(Protocol):
         vignetting : float
             Angle (rad) by which the centre of the lens' acceptance moves per µm of the field of
             view; negative, towards the axis.
-        smooth : RayGrid, optional
-            A coarser grid than the others, for rays along which q hardly varies.
-        tolerance : float
-            How many times larger than usual steps of q along a ray may be.
+        refinement : Refinement, optional
+            How accurate images shall be, and what may be sampled more finely for that; an engine
+            may as well take very fine samples everywhere.
+        shifts : pair of (n, 3) and (m, 3) array_like, optional
+            Shifts of q of the frames that images will be taken for, by φ and 2θ and by χ. Those of
+            others may be less accurate. At the Bragg setting unless given.
         """

@@ -10,7 +10,7 @@ come in batches of bounded size, whatever the length of the scan.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
@@ -23,7 +23,9 @@ from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.imaging import gradient_loops, sampling_loops
 from weakbeam.imaging.contract import ImagedReflection, Progress
+from weakbeam.imaging.planning import Checked, Planner, Reach
 from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.refinement import Refinement
 from weakbeam.imaging.routes import Powers, RayBlock, Shifts, route_of
 from weakbeam.imaging.sampling import Block, Sampling
 from weakbeam.imaging.tiles import size, tiles
@@ -35,10 +37,18 @@ STORE_BYTES = 512 * 2**20
 """Largest q of all rays that is kept; above, it is computed again for every batch."""
 
 _POINTS_AT_ONCE = 4096
-_TOLERATED_STEP = 0.5
+_WIDEST = 3.0
+"""Widths of the acceptance in q_roll and q_2θ count as no more than so many of its edge."""
 
-SMOOTH = 0.2
-"""Largest step of q, in units of what an integral tolerates, between samples of the smooth grid."""
+_CORE = 2.5e-4 / (40.0 * math.pi)
+"""Step of q, times the length (µm) over which it is, that tells of a dislocation not farther away.
+
+At twice that length from a line q changes by b/8π over it; by a fifth of that where the reflection
+hardly shows the dislocation.
+"""
+
+_REACHES = 6.0
+"""Standard deviations of q from its mean beyond which it is dark."""
 
 
 class Engine:
@@ -52,9 +62,8 @@ class Engine:
         The deformation, in the sample frame.
     geometry : ImagedReflection
         The reflection.
-    rays : RayGrid or sequence of RayGrid
-        The sampling points. Of several grids, which differ in their depth samples only, each slice
-        of a ray takes the coarsest in which q varies smoothly from sample to sample.
+    rays : RayGrid
+        The sampling points.
     acceptance : AcceptanceDensity
         The instrument. Where it has factors they are used: φ and 2θ must not move q_roll then, nor
         χ the rest. Else its closed forms are taken ray by ray, for motors that may move all.
@@ -65,23 +74,24 @@ class Engine:
     vignetting : float
         Angle (rad) by which the centre of the lens' acceptance moves per µm of the field of view;
         negative, towards the axis.
-    smooth : RayGrid, optional
-        A coarser grid than the others, for rays along which q hardly varies.
-    tolerance : float
-        How many times larger than usual steps of q along a ray may be.
+    refinement : Refinement, optional
+        How accurate images shall be, and what is cut for that; without it the grid is all.
+    shifts : pair of (n, 3) and (m, 3) ndarray, optional
+        Shifts of q of the frames for which samples are chosen, of φ and 2θ and of χ; those of other
+        frames are less accurate. Only at the Bragg setting unless given.
     """
 
     def __init__(
         self,
         field: DisplacementGradientField,
         geometry: ImagedReflection,
-        rays: RayGrid | Sequence[RayGrid],
+        rays: RayGrid,
         acceptance: AcceptanceDensity,
         workers: int | None = None,
         kernel: Kernel | None = None,
         vignetting: float = 0.0,
-        smooth: RayGrid | None = None,
-        tolerance: float = 1.0,
+        refinement: Refinement | None = None,
+        shifts: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         self.field = field
         self.geometry = geometry
@@ -89,33 +99,42 @@ class Engine:
             np.ascontiguousarray(geometry.q0_sample),
             np.ascontiguousarray(geometry.imaging_from_sample),
         )
-        self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
+        self.grid = rays
         self.vignetting = vignetting
-        self._tolerated = tolerance * _smooth_steps(acceptance)
         self.workers = worker_count(workers)
         self._route = route_of(acceptance, kernel)
-        self._stored: dict[int, Floats] = {}
-        self.sampling = Sampling(self.grids, smooth)
+        rock, roll = shifts if shifts is not None else (np.zeros((1, 3)), np.zeros((1, 3)))
+        planned = Shifts(_shifts(rock), _shifts(roll))
+        self.sampling = Sampling(rays, refinement)
+        self._planner = None
+        if refinement is not None:
+            self._planner = Planner(
+                self.sampling,
+                self._route,
+                acceptance.relative,
+                planned,
+                reach_of(acceptance, kernel),
+            )
         self._plan()
 
     def with_field(self, field: DisplacementGradientField) -> Engine:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.with_field`."""
         other = copy(self)
         other.field = field
-        other._stored = {}
-        other.sampling = self.sampling.fresh()
         other._plan()
         return other
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the image."""
-        return self.grids[0].rows, self.grids[0].columns
+        return self.grid.rows, self.grid.columns
 
     @property
-    def loosened(self) -> float:
-        """See :meth:`weakbeam.imaging.contract.ImagingEngine.loosened`."""
-        return self.sampling.tolerance
+    def reached(self) -> float:
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.reached`."""
+        if self._planner is None or self._checked is None:
+            return math.nan
+        return self._planner.difference(self.sampling, self._checked, self._compute_q)
 
     @property
     def rays(self) -> int:
@@ -189,12 +208,12 @@ class Engine:
 
     def mean_q(self) -> tuple[Floats, int]:
         """See :meth:`.ImagingEngine.mean_q`."""
-        pixels = self.grids[0].pixels
+        pixels = self.grid.pixels
         mean, total, masked = np.zeros((3, pixels)), np.zeros(pixels), np.zeros(pixels, np.int64)
 
         def work(block: Block) -> None:
-            where = block.pixels[: block.count]
-            weights = self.sampling.weights(block)[:, : block.count]
+            where = block.pixels
+            weights = block.weights[:, : block.count]
             q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
             dark = q[0] >= 0.5 * gradient_loops.NOWHERE
             np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
@@ -210,8 +229,7 @@ class Engine:
 
     def _ray_block(self, block: Block) -> RayBlock:
         """A block as a route takes it."""
-        weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
-        return RayBlock(self._q(block), weights, pixels, not block.whole)
+        return RayBlock(self._q(block), block.weights, block.pixels, not block.whole)
 
     def _q(self, block: Block) -> Floats:
         """q of a block's rays, (3, samples, pixels); kept if the whole image's fits in memory."""
@@ -224,15 +242,17 @@ class Engine:
         return q
 
     def _compute_q(self, block: Block) -> Floats:
-        width = block.pixels.size
-        q = np.empty((3, block.samples, width))
+        cells = block.cells
+        q = np.empty((3, block.samples, block.width))
+        # Parts of pixels are a list of points, whole ones have the same displacements.
+        q_of_list = q if block.whole else q.reshape(3, 1, -1)
         if isinstance(self.field, FieldAlongRays):
-            rays = self.sampling.rays_of(block)
-            sampling_loops.q_of_lines(*rays, *self.field.ray_constants, *self._orientation, q)
+            constants = (*self.field.ray_constants, *self._orientation)
+            sampling_loops.q_of_lines(*self.sampling.rays_of(block), *constants, q_of_list)
         else:
             self._fill_q(self.sampling.points(block), q)
         if self.vignetting:
-            q += self._off_axis(block.pixels)[:, None]
+            q += self._off_axis(cells.pixels)[:, None]
         return q
 
     def _fill_q(self, points: Floats, q: Floats) -> None:
@@ -253,7 +273,7 @@ class Engine:
         With the centre of δ at δ₀ and of ξ at ξ₀, p(q) becomes p(q - (0, ξ₀, δ₀) / (2 sinθ))
         (docs/explanation/physics.md, B2, C1).
         """
-        grid = self.grids[0]
+        grid = self.grid
         place = (grid.centres(pixels) + grid.lift * grid.height_axis) @ (
             self.geometry.imaging_from_sample.T
         )
@@ -263,51 +283,30 @@ class Engine:
     # ------------------------------------------------------------------ plan
 
     def _plan(self) -> None:
-        """Choose the grid of each ray, and cut its slices where q varies too fast."""
-        sampling = self.sampling
-        self._keep = 24 * sampling.size <= STORE_BYTES
-        rough = np.ones(self.grids[0].pixels, np.bool_)
-        if sampling.smooth is not None:
-            _, peaks = self._steps(-1)
-            rough = peaks > SMOOTH
-            for part, block, members in sampling.divide(rough):
-                q = None if part is block else self._stored.pop(id(block), None)
-                if q is not None:
-                    self._stored[id(part)] = np.ascontiguousarray(q[:, :, members])
-        if len(self.grids) > 1:
-            steps, peaks = self._steps(0)
-            sampling.refine(steps, np.where(rough, peaks, np.float32(0.0)))
-        self._keep = 24 * sampling.size <= STORE_BYTES
+        """Choose the samples of each pixel."""
+        self._stored: dict[int, Floats] = {}
+        self.sampling = self.sampling.fresh()
+        self._keep = 24 * self.sampling.size <= STORE_BYTES
+        self._checked: Checked | None = None
+        if self._planner is None:
+            return
+
+        def moved(old: Block, new: Block, members: Ints | None) -> None:
+            q = self._stored.pop(id(old), None)
+            if q is not None and members is not None:
+                whole = np.array_equal(members, np.arange(q.shape[2]))
+                self._stored[id(new)] = q if whole else np.ascontiguousarray(q[:, :, members])
+
+        def run(work: Callable[[Block], None], blocks: list[Block]) -> None:
+            self._keep = 24 * self.sampling.size <= STORE_BYTES
+            if not self._keep:
+                self._stored.clear()
+            self._map(work, blocks, lambda _: None)
+
+        self._checked = self._planner.plan(self.sampling, self._q, moved, run)
+        self._keep = 24 * self.sampling.size <= STORE_BYTES
         if not self._keep:
             self._stored.clear()
-
-    def _steps(self, level: int) -> tuple[Floats32, Floats32]:
-        """Change of q about the samples of whole rays, in units of what an integral tolerates.
-
-        Parameters
-        ----------
-        level : int
-            Of the last blocks that there are.
-
-        Returns
-        -------
-        steps : (samples, pixels) ndarray of float32
-            Undefined where the blocks have no ray.
-        peaks : (pixels,) ndarray of float32
-            The largest of each ray.
-        """
-        coarse = self.grids[0]
-        steps = np.empty((len(self.sampling.offsets[level]), coarse.pixels), np.float32)
-        peaks = np.zeros(coarse.pixels, np.float32)
-
-        def work(block: Block) -> None:
-            where = block.pixels[: block.count]
-            sampling_loops.steepest_steps(
-                self._q(block), coarse.oversampling**2, self._tolerated, where, steps, peaks
-            )
-
-        self._map(work, self.sampling.blocks[-1], lambda _: None)
-        return steps, peaks
 
     # ------------------------------------------------------------------ work
 
@@ -342,16 +341,22 @@ class Engine:
                 raise
 
 
-def _smooth_steps(acceptance: AcceptanceDensity) -> Floats:
-    """Steps of (q_rock', q_roll, q_2θ) between samples that an integral over depth tolerates.
+def reach_of(acceptance: AcceptanceDensity, kernel: Kernel | None) -> Reach:
+    """Over which steps of (q_rock', q_roll, q_2θ) the acceptance changes, and where it is dark.
 
-    In q_rock' the acceptance changes over tanθ σ_ε, at the edges of the condenser; in the others
-    over the width of the lens.
+    In q_rock' it changes over tanθ σ_ε, at the edges of the condenser; in the others over the width
+    of the lens.
     """
     sine, optics = math.sin(acceptance.theta), acceptance.optics
     edge = sine * optics.bandwidth
-    lens = optics.lens / (2.0 * sine)
-    return _TOLERATED_STEP * np.array([edge, lens, lens])
+    # Near a core a component may be alike at two places by chance, but not all three.
+    lens = min(optics.lens / (2.0 * sine), _WIDEST * edge)
+    scales = np.array([edge, lens, lens])
+    if kernel is not None:
+        first, step = kernel.centers[0], kernel.steps[0]
+        return Reach(scales, (float(first[0] - step), float(first[-1] + step)), _CORE / edge)
+    mean, width = float(acceptance.mean()[0]), _REACHES * math.sqrt(acceptance.covariance()[0, 0])
+    return Reach(scales, (mean - width, mean + width), _CORE / edge)
 
 
 def _shifts(values: ArrayLike) -> Floats:

@@ -1,288 +1,388 @@
 """Which points of the crystal each pixel takes, and how they are gathered in blocks.
 
-A ray is cut into slices of the beam's height. Where q changes fast from one slice to the next, near
-a defect, a slice is cut again, up to as many times as the finest grid has it; elsewhere one sample
-stands for it. Rays along which q hardly varies at all take the few samples of a smooth grid. A
-block holds slices of neighbouring pixels that are all cut alike, so that compiled loops run over
-whole vectors.
+A pixel and the height of the beam span a parallelepiped in the crystal. Where q hardly varies in
+it, a few samples along its middle stand for all of it. Else it is cut into slices of the beam. A
+slice has one sample in its middle; or, where that matters, a lattice of 7 or 16 that cover it in
+all directions; or it is cut in two along those of its edges along which q varies most, each part
+has its own lattice and may be cut again. A block holds cells with the same lattice, so that
+compiled loops run over whole vectors.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.sampling_loops import block_points, weights_of_slices, weights_of_uncut
+from weakbeam.imaging.refinement import Refinement
 
-_VECTOR = 16
-"""Widths of blocks are multiples of this many pixels."""
+VECTOR = 16
+"""Widths of blocks are multiples of this many members."""
 
-MOST_SAMPLES = 64
-"""Samples of a ray, on average over the image, at which refinement ends; see `LEAST_GAIN`."""
-
-LEAST_GAIN = 4
-"""Refinement may always make this many times as many samples as the coarsest grid has."""
-
-SMALL_IMAGE = 4096
-"""Rays of an image; one of fewer may have as many samples: a line takes a larger part of it."""
+_LATTICES = {7: (2, 3), 16: (5, 7), 64: (19, 27)}
+"""Samples of a cell, and how many parts they are apart along rows and columns."""
 
 _BLOCK_WIDTH = 512
 _BLOCK_POINTS = 8192
 
 
+class Cells(NamedTuple):
+    """Parts of pixels; each an array of (n,)."""
+
+    pixels: Ints
+    """The pixel of each."""
+    middles: Floats
+    """(3, n): along rows and columns, in pixels from that pixel's centre; and height (µm)."""
+    sizes: Floats
+    """(3, n): likewise."""
+    weights: Floats
+    """Share of the pixel's light, if all were lit alike."""
+
+    def chosen(self, which: Ints) -> Cells:
+        """Some of them."""
+        return Cells(
+            self.pixels[which], self.middles[:, which], self.sizes[:, which], self.weights[which]
+        )
+
+
+class Rule(NamedTuple):
+    """Where the samples of a cell are."""
+
+    offsets: Floats
+    """(samples, 3): from the middle of the cell, in its sizes."""
+    weights: Floats | None
+    """(samples,): share of the cell's weight; None for parts of the beam as it is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Slices of rays that are computed together.
+    """Cells whose samples are computed together.
 
     Parameters
     ----------
-    level : int
-        The grid that they take their samples from; -1 for the smooth one.
-    pixels : (width,) ndarray of int
-        The pixel of each; up to level 0 whole rays, one for each pixel. The last is repeated to
-        fill up.
-    first : (width,) ndarray of int
-        Number of its first sample in the grid's list.
-    samples : int
-        Samples of each.
+    rule : Rule
+        Where their samples are.
+    cells : Cells
+        The cells. The last is repeated to fill up.
     count : int
-        Members without the repetitions.
+        Cells without the repetitions.
+    weights : (samples, width) ndarray
+        Of each sample; 0 where those of finer parts replace it.
+    whole : bool
+        Whether they are whole pixels, not parts that are added to others.
     """
 
-    level: int
-    pixels: Ints
-    first: Ints
-    samples: int
+    rule: Rule
+    cells: Cells
     count: int
+    weights: Floats
+    whole: bool
+
+    @property
+    def samples(self) -> int:
+        """Samples of each."""
+        return len(self.rule.offsets)
+
+    @property
+    def width(self) -> int:
+        """Cells with the repetitions."""
+        return self.cells.pixels.size
 
     @property
     def size(self) -> int:
         """Samples of the whole block."""
-        return self.samples * self.pixels.size
+        return self.weights.size
 
     @property
-    def whole(self) -> bool:
-        """Whether it holds whole rays, not slices that are added to them."""
-        return self.level <= 0
+    def pixels(self) -> Ints:
+        """The pixels of its cells, without the repetitions."""
+        return self.cells.pixels[: self.count]
+
+    @property
+    def used(self) -> int:
+        """Samples that count."""
+        return int(np.count_nonzero(self.weights[:, : self.count]))
 
 
 class Sampling:
-    """The sampling points of an image, refined where that is asked for.
+    """The sampling points of an image.
 
     Parameters
     ----------
-    grids : sequence of RayGrid
-        From coarse to fine; they differ in the number of their depth samples only, which is that of
-        the one before times a whole number.
-    smooth : RayGrid, optional
-        A still coarser one for rays along which q hardly varies.
-
-    Raises
-    ------
-    ValueError
-        If the grids do not follow each other so.
+    grid : RayGrid
+        Those of rays along which q varies; without a refinement, of all.
+    refinement : Refinement, optional
+        What may become finer than that, or coarser.
     """
 
-    def __init__(self, grids: Sequence[RayGrid], smooth: RayGrid | None = None) -> None:
-        self.grids, self.smooth = tuple(grids), smooth
-        every = self.grids if smooth is None else (smooth, *self.grids)
-        for coarse, fine in pairwise(every):
-            if len(fine.depths) % len(coarse.depths) or coarse.oversampling != fine.oversampling:
-                raise ValueError("every grid must cut the slices of the one before it evenly")
-        # By level; the smooth one is last, as level -1.
-        offsets = [grid.sample_offsets for grid in every]
-        # A slice has the weight of the finest samples in it, however finely it is cut.
-        finest = self.grids[-1].sample_weights
-        weights = [finest.reshape(len(o), -1).sum(axis=1) for o in offsets]
-        first = len(every) - len(self.grids)
-        self.offsets = offsets[first:] + offsets[:first]
-        self._weights = weights[first:] + weights[:first]
-        slices, self._pixels = len(offsets[first]), self.grids[0].pixels
-        self._cut = [len(o) // slices for o in offsets[first:]]
-        self._centres = np.ascontiguousarray(self.grids[0].centres(np.arange(self._pixels)).T)
-        self._first_blocks = _whole_rays(-first, np.arange(self._pixels), len(offsets[0]))
-        self._start()
-
-    def _start(self) -> None:
-        self.tolerance = 1.0
-        """Step of q that is tolerated; more than 1 where there would be too many samples."""
-        slices = len(self.offsets[0])
-        self._levels = np.zeros((slices, self._pixels), np.int8)
-        self._few = 0 if self.smooth is None else self._pixels
-        self._counts = np.zeros(len(self.grids), np.int64)
-        self._counts[0] = slices * (self._pixels - self._few)
-        self.blocks: list[list[Block]] = [self._first_blocks]
+    def __init__(self, grid: RayGrid, refinement: Refinement | None = None) -> None:
+        self.grid, self.refinement = grid, refinement
+        n, depths = grid.oversampling, len(grid.depths)
+        fractions = (np.arange(n) + 0.5) / n - 0.5
+        weights = grid.weights
+        if refinement is not None and refinement.heights is not None:
+            # What is in a slice: it may be resolved, unlike the beam by the slices.
+            low, high = float(refinement.heights[0]), float(refinement.heights[-1])
+            ends = np.linspace(low, high, depths + 1)
+            assert refinement.below is not None
+            weights = np.diff(_between(ends, refinement.heights, refinement.below))
+        self.slices = _product(fractions, grid.depths, weights)
+        self.smooth = None
+        if refinement is not None and refinement.heights is not None:
+            self.smooth = _product(fractions, *refinement.smooth_depths())
+        # The part of pixel and beam that each sample of the grid stands for.
+        height = 0.0 if depths == 1 else float(np.ptp(grid.depths)) / (depths - 1)
+        if refinement is not None and refinement.heights is not None:
+            height = float(np.ptp(refinement.heights)) / depths
+        self.part = np.array([1.0 / n, 1.0 / n, height])
+        wide, deep = refinement is not None and refinement.pixels, self.smooth is not None
+        edges = np.array([wide, wide, deep], dtype=np.float64)
+        self._lattices = {n: _lattice(n, steps, edges) for n, steps in _LATTICES.items()}
+        self.centres = np.ascontiguousarray(grid.centres(np.arange(grid.pixels)).T)
+        self.axes = np.stack([grid.row_step, grid.column_step, grid.along_ray])
+        self._filled: dict[tuple[int, int], tuple[Floats, Floats, Floats, Floats]] = {}
+        self._first = self.whole(self.smooth or self.slices)
+        self.blocks: list[list[Block]] = [self._first]
 
     def fresh(self) -> Sampling:
-        """Return the sampling of the same grids before anything is cut."""
+        """The sampling of the same image before anything is cut."""
         other = copy(self)
-        other._start()
+        other.blocks = [self._first]
         return other
-
-    @property
-    def levels(self) -> NDArray[np.int8]:
-        """Level of each slice of each pixel, (slices, pixels)."""
-        return self._levels
 
     @property
     def rays(self) -> int:
         """Number of sampling points of the image."""
-        return int(self._counts @ self._cut) + self._few * len(self.offsets[-1])
+        return sum(block.used for blocks in self.blocks for block in blocks)
 
     @property
     def size(self) -> int:
         """Number of sampling points that are computed, those that finer ones replace included."""
         return sum(block.size for blocks in self.blocks for block in blocks)
 
-    def weights(self, block: Block) -> Floats:
-        """Weight of each sample of a block, (samples, width); 0 where finer ones replace it."""
-        weights = np.empty((block.samples, block.pixels.size))
-        if block.level == 0:
-            weights_of_uncut(self._weights[0], self._levels, block.pixels, weights)
-        else:
-            weights_of_slices(self._weights[block.level], block.first, weights)
-        return weights
+    def whole(self, rule: Rule, pixels: Ints | None = None) -> list[Block]:
+        """Blocks of whole pixels, all unless some are given."""
+        if pixels is None:
+            pixels = np.arange(self.grid.pixels)
+        samples = len(rule.offsets)
+        width = _width(pixels.size, max(_BLOCK_WIDTH, _BLOCK_POINTS // samples))
+        starts = range(0, pixels.size, width)
+        return [self.of_pixels(rule, pixels[start : start + width]) for start in starts]
+
+    def of_pixels(self, rule: Rule, pixels: Ints) -> Block:
+        """One block of whole pixels."""
+        count, width = pixels.size, _width(pixels.size, pixels.size)
+        filled = np.full(width, pixels[-1])
+        filled[:count] = pixels
+        key = len(rule.offsets), width
+        if key not in self._filled:
+            ones = np.ones(width)
+            assert rule.weights is not None
+            weights = np.multiply.outer(rule.weights, ones)
+            self._filled[key] = np.zeros((3, width)), np.ones((3, width)), ones, weights
+        middles, sizes, ones, weights = self._filled[key]
+        return Block(rule, Cells(filled, middles, sizes, ones), count, weights, True)
+
+    @staticmethod
+    def some_of(block: Block, members: Ints) -> Block:
+        """Some cells of a block."""
+        padded = members[
+            np.minimum(np.arange(_width(members.size, members.size)), members.size - 1)
+        ]
+        weights = np.ascontiguousarray(block.weights[:, padded])
+        return Block(block.rule, block.cells.chosen(padded), members.size, weights, block.whole)
+
+    def lattices(self, cells: Cells, samples: int) -> list[list[tuple[Block, Ints]]]:
+        """Cells, sorted by pixel, each with a lattice of samples.
+
+        Returns
+        -------
+        list of list of (Block, (width,) ndarray of int)
+            Blocks, and which of all cells are theirs. Those of one list share no pixel.
+        """
+        rule = self._lattices[samples]
+        most = max(VECTOR, _BLOCK_POINTS // samples)
+        rounds: list[list[tuple[Block, Ints]]] = []
+        for number, part in _rounds(cells.pixels, most):
+            while len(rounds) <= number:
+                rounds.append([])
+            width = _width(part.size, part.size)
+            members = part[np.minimum(np.arange(width), part.size - 1)]
+            mine = cells.chosen(members)
+            weights = self._shares(mine, samples) * mine.weights
+            rounds[number].append((Block(rule, mine, part.size, weights, False), members))
+        return rounds
+
+    def _shares(self, cells: Cells, parts: int) -> Floats:
+        """Share of the light of cells in equal parts of their height, (parts, cells)."""
+        refinement = self.refinement
+        if refinement is None or refinement.heights is None or refinement.below is None:
+            return np.full((parts, cells.pixels.size), 1.0 / parts)
+        low = cells.middles[2] - 0.5 * cells.sizes[2]
+        ends = low + np.arange(parts + 1)[:, None] * (cells.sizes[2] / parts)
+        shares = np.diff(_between(ends, refinement.heights, refinement.below), axis=0)
+        total = shares.sum(axis=0)
+        dark = total <= 0.0
+        return np.asarray(np.where(dark, 1.0 / parts, shares / np.where(dark, 1.0, total)))
+
+    def halved(self, cells: Cells, steps: Floats32) -> tuple[Cells, Floats32]:
+        """Cut cells in two along each edge along which q varies at least half as much as most.
+
+        Parameters
+        ----------
+        cells : Cells
+            The cells.
+        steps : (3, n) ndarray of float32
+            Change of q along each edge.
+
+        Returns
+        -------
+        cells : Cells
+            Their halves, quarters and eighths.
+        steps : (3, m) ndarray of float32
+            Of those.
+        """
+        parts, kinds = [], np.array([4, 2, 1]) @ (steps >= 0.5 * steps.max(axis=0))
+        for kind in np.unique(kinds):
+            mine = np.flatnonzero(kinds == kind)
+            some, step = cells.chosen(mine), steps[:, mine]
+            for axis in range(3):
+                if not int(kind) >> (2 - axis) & 1:
+                    continue
+                shares = self._shares(some, 2) if axis == 2 else np.full((2, some.pixels.size), 0.5)
+                middles, sizes = [some.middles.copy(), some.middles.copy()], some.sizes.copy()
+                sizes[axis] *= 0.5
+                middles[0][axis] -= 0.5 * sizes[axis]
+                middles[1][axis] += 0.5 * sizes[axis]
+                some = Cells(
+                    np.tile(some.pixels, 2),
+                    np.concatenate(middles, axis=1),
+                    np.tile(sizes, 2),
+                    np.concatenate(list(shares * some.weights)),
+                )
+                step = np.tile(step, 2)
+                step[axis] *= 0.5
+            parts.append((some, step))
+        return (
+            Cells(
+                *(
+                    np.concatenate([getattr(c, name) for c, _ in parts], axis=-1)
+                    for name in Cells._fields
+                )
+            ),
+            np.concatenate([step for _, step in parts], axis=1),
+        )
+
+    @staticmethod
+    def without(block: Block, finer: NDArray[np.bool_]) -> Block:
+        """A block without the samples (samples, width) that finer ones replace."""
+        return replace(block, weights=np.where(finer, 0.0, block.weights))
+
+    def parts_of(self, block: Block, sample: Ints, member: Ints) -> Cells:
+        """The parts that some samples of a block of whole pixels stand for."""
+        cells = block.cells
+        sizes = cells.sizes[:, member]
+        middles = cells.middles[:, member] + block.rule.offsets[sample].T * sizes
+        sizes = self.part[:, None] * np.ones(sizes.shape)
+        return Cells(cells.pixels[member], middles, sizes, block.weights[sample, member])
 
     def points(self, block: Block) -> Floats:
         """Sampling points of a block in the sample frame (µm), (3, samples, width)."""
-        points = np.empty((3, block.samples, block.pixels.size))
-        block_points(*self.rays_of(block), points)
-        return points
+        cells = block.cells
+        place = cells.middles[:, None] + block.rule.offsets.T[:, :, None] * cells.sizes[:, None]
+        displacements = np.einsum("ac,akp->ckp", self.axes, place)
+        return np.ascontiguousarray(self.centres[:, None, cells.pixels] + displacements)
 
     def rays_of(self, block: Block) -> tuple[Floats, Ints, Floats, Ints]:
-        """Rays of a block.
+        """Sampling points of a block as :func:`.sampling_loops.q_of_lines` takes them.
 
-        Returns
-        -------
-        centres : (3, pixels of the image) ndarray
-            Where each pixel looks at height 0 (µm, sample frame).
-        pixels : (width,) ndarray of int
-            The pixel of each ray.
-        offsets : (n, 3) ndarray
-            Displacements of a pixel's samples, in a list.
-        first : (width,) ndarray of int
-            Where in the list each ray begins.
+        Whole pixels with their samples, or each sample of parts alone.
         """
-        return self._centres, block.pixels, self.offsets[block.level], block.first
-
-    def divide(self, rough: NDArray[np.bool_]) -> list[tuple[Block, Block, Ints]]:
-        """Keep the smooth grid for some rays; the others take the coarsest of the grids.
-
-        Parameters
-        ----------
-        rough : (pixels,) ndarray of bool
-            Those that the smooth grid does not do for.
-
-        Returns
-        -------
-        list of (Block, Block, (width,) ndarray of int)
-            Each block of smooth rays that is left, the one that it is a part of, and which members
-            of that one it has.
-        """
-        parts = []
-        for block in self.blocks[0]:
-            mine = np.flatnonzero(~rough[block.pixels[: block.count]])
-            if mine.size == block.count:
-                parts.append((block, block, np.arange(block.pixels.size)))
-            elif mine.size:
-                part = _filled(-1, block.pixels[mine], block.first[:1], block.samples)
-                members = np.concatenate([mine, np.repeat(mine[-1:], part.pixels.size - mine.size)])
-                parts.append((part, block, members))
-        others = np.flatnonzero(rough)
-        slices = len(self.offsets[0])
-        self._few = self._pixels - others.size
-        self._counts[0] = slices * others.size
-        self.blocks = [[part for part, _, _ in parts], _whole_rays(0, others, slices)]
-        return parts
-
-    def refine(self, steps: Floats32, peaks: Floats32) -> None:
-        """Cut slices, so that steps become less than 1 where that takes no excessive number.
-
-        Parameters
-        ----------
-        steps : (slices, pixels) ndarray of float32
-            Change of q about each slice of each pixel, in units of what an integral tolerates.
-        peaks : (pixels,) ndarray of float32
-            The largest of each pixel; 0 for those of the smooth grid.
-        """
-        most = max(MOST_SAMPLES, LEAST_GAIN * len(self.grids[0].depths))
-        most *= max(self.grids[0].pixels * self.grids[0].oversampling ** 2, SMALL_IMAGE)
-        self.tolerance = 1.0
-        # Most pixels are far from any defect.
-        rough = np.flatnonzero(peaks > self._cut[0])
-        chosen = np.ascontiguousarray(steps[:, rough].T)
-        while True:
-            thresholds = self.tolerance * np.array(self._cut[:-1], dtype=np.float32)
-            levels = np.searchsorted(thresholds, chosen).astype(np.int8)
-            self._counts = np.bincount(levels.ravel(), minlength=len(self._cut))
-            self._counts[0] += steps.size - chosen.size - self._few * len(steps)
-            if self.rays <= most:
-                break
-            self.tolerance *= 1.25
-        self._levels[:] = 0
-        self._levels[:, rough] = levels.T
-        for level in range(1, len(self.grids)):
-            members, slices = np.nonzero(levels == level)
-            self.blocks.append(_slices(level, self._cut[level], rough[members], slices))
+        if block.whole:
+            first = np.zeros(block.width, np.int64)
+            return self.centres, block.cells.pixels, block.rule.offsets @ self.axes, first
+        points = self.points(block).reshape(3, -1)
+        count = points.shape[1]
+        return points, np.arange(count), np.zeros((1, 3)), np.zeros(count, np.int64)
 
     def of_pixel(self, pixel: int) -> tuple[Floats, Floats]:
         """Points (n, 3) of a pixel in the sample frame (µm), and weights (n,) that add up to 1."""
         points, weights = [], []
         for blocks in self.blocks:
             for block in blocks:
-                mine = np.flatnonzero(block.pixels[: block.count] == pixel)
+                mine = np.flatnonzero(block.pixels == pixel)
                 if mine.size:
                     points.append(self.points(block)[:, :, mine].reshape(3, -1).T)
-                    weights.append(self.weights(block)[:, mine].ravel())
+                    weights.append(block.weights[:, mine].ravel())
         return np.concatenate(points), np.concatenate(weights)
 
 
-def _whole_rays(level: int, pixels: Ints, samples: int) -> list[Block]:
-    """Whole rays of some pixels with all slices, in blocks of neighbours."""
-    width = _width(pixels.size, max(_BLOCK_WIDTH, _BLOCK_POINTS // samples))
-    starts = range(0, pixels.size, width)
-    first = np.zeros(1, np.int64)
-    return [_filled(level, pixels[start : start + width], first, samples) for start in starts]
+def _product(fractions: Floats, depths: Floats, weights: Floats) -> Rule:
+    """Every sub-pixel at every depth; sub-pixel rows and columns slow, depths fast."""
+    mesh = np.meshgrid(fractions, fractions, depths, indexing="ij")
+    offsets = np.stack([part.ravel() for part in mesh], axis=1)
+    share = np.tile(weights, fractions.size**2) / fractions.size**2
+    return Rule(offsets, share)
 
 
-def _slices(level: int, samples: int, pixels: Ints, slices: Ints) -> list[Block]:
-    """Slices that are cut alike; those of one pixel stay in one block, which adds them in order."""
-    if pixels.size == 0:
-        return []
-    _, starts, counts = np.unique(pixels, return_index=True, return_counts=True)
-    width = _width(pixels.size, max(_BLOCK_POINTS // samples, int(counts.max())))
-    ends = starts + counts
-    blocks, start = [], 0
-    while start < pixels.size:
-        # As many whole pixels as fit.
-        stop = int(ends[np.searchsorted(ends, start + width, side="right") - 1])
-        part = slice(start, stop)
-        blocks.append(_filled(level, pixels[part], slices[part] * samples, samples))
-        start = stop
-    return blocks
+def _lattice(samples: int, steps: tuple[int, int], edges: Floats) -> Rule:
+    """Samples in a cell that differ from each other along every edge, and across it.
+
+    Parameters
+    ----------
+    samples : int
+        Number of samples; each is in a part of its own of the height, from low to high.
+    steps : pair of int
+        From one to the next along rows and columns, in parts.
+    edges : (3,) ndarray
+        1, or 0 for an edge along which all are in the middle.
+    """
+    k = np.arange(samples)
+    places = np.stack([k * steps[0] % samples, k * steps[1] % samples, k], axis=1)
+    return Rule(edges * ((places + 0.5) / samples - 0.5), None)
+
+
+def _between(z: Floats, heights: Floats, below: Floats) -> Floats:
+    """Share of the beam below the heights `z`."""
+    at = (z - heights[0]) * ((heights.size - 1) / (heights[-1] - heights[0]))
+    whole = np.clip(at.astype(np.int64), 0, heights.size - 2)
+    rest = np.clip(at - whole, 0.0, 1.0)
+    return np.asarray(below[whole] + rest * (below[whole + 1] - below[whole]))
+
+
+def _rounds(pixels: Ints, most: int) -> list[tuple[int, Ints]]:
+    """Parts of a sorted list of pixels, each with the number of its round.
+
+    Within a round no pixel comes in two parts. A pixel with more than `most` members goes on in the
+    next round.
+    """
+    starts = np.flatnonzero(np.diff(pixels, prepend=-1))
+    within = np.arange(pixels.size) - np.repeat(starts, np.diff(np.append(starts, pixels.size)))
+    parts = []
+    for number in range(int(within.max(initial=-1)) // most + 1):
+        members = np.flatnonzero(within // most == number)
+        mine = pixels[members]
+        first = np.flatnonzero(np.diff(mine, prepend=-1))
+        ends = np.append(first[1:], mine.size)
+        start = 0
+        while start < mine.size:
+            # As many whole pixels as fit.
+            stop = int(ends[max(int(np.searchsorted(ends, start + most, side="right")) - 1, 0)])
+            parts.append((number, members[start:stop]))
+            start = stop
+    return parts
 
 
 def _width(members: int, most: int) -> int:
-    """A whole number of vectors, and no wider than a small image needs."""
-    return _VECTOR * math.ceil(max(min(members, most), 1) / _VECTOR)
-
-
-def _filled(level: int, pixels: Ints, first: Ints, samples: int) -> Block:
-    """A block filled up with its last member to whole vectors.
+    """A whole number of vectors, and no wider than a small image needs.
 
     Full blocks keep every pixel in the vector part of the compiled loops, so that its value does
     not depend on where in a block it stands.
     """
-    count = pixels.size
-    members = np.empty((2, _width(count, count)), np.int64)
-    members[0, :count], members[1, :count] = pixels, first
-    members[:, count:] = members[:, count - 1 : count]
-    return Block(level, members[0], members[1], samples, count)
+    return VECTOR * math.ceil(max(min(members, most), 1) / VECTOR)

@@ -1,88 +1,37 @@
-"""Compiled loops over the rays of a block: its samples, q at them, and how fast q varies."""
+"""Compiled loops over the cells of a block: q at their samples, and how far these may be off."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
-from weakbeam.core.compiled import compiled
+from weakbeam.core.compiled import compiled, inlined
 from weakbeam.imaging.gradient_loops import NOWHERE, change_of_q
 
 _TILE = 256
-"""Rays at once: what compiled loops keep of them fits in the fastest memory."""
+"""Points at once: what compiled loops keep of them fits in the fastest memory."""
 
-STEEPEST = 64.0
-"""Largest step that is told: from what diffracts to what does not there is no finite one, and the
-finest grid, 64 times as fine, is enough for any."""
+BENT = 0.5
+"""Step of q that may hide behind a second difference of one of its components.
 
+A ray that passes a core closely may find all of one component between two samples; the others then
+change all the more.
+"""
 
-@compiled
-def block_points(
-    centres: Floats, pixels: Ints, offsets: Floats, first: Ints, points: Floats
-) -> None:
-    """Sampling points of a block.
+REGULAR = 2.0
+"""Step of q, in widths of the acceptance's edge, up to which it is taken as linear in a cell."""
 
-    Parameters
-    ----------
-    centres : (3, pixels of the image) ndarray
-        Where each pixel looks at height 0 (µm, sample frame).
-    pixels : (width,) ndarray of int64
-        The pixel of each ray.
-    offsets : (n, 3) ndarray
-        Displacements of a pixel's samples.
-    first : (width,) ndarray of int64
-        The displacement of each ray's first sample.
-    points : (3, samples, width) ndarray
-        Filled in.
-    """
-    for c in range(3):
-        for k in range(points.shape[1]):
-            row = points[c, k]
-            for p in range(row.size):
-                row[p] = centres[c, pixels[p]] + offsets[first[p] + k, c]
+MARGIN = 1.5
+"""How many times the step of q that is seen may be within a cell."""
 
+SPREAD = 0.5
+"""Error of a lattice of n samples, relative to their standard deviation over n^(3/4)."""
 
-@compiled
-def weights_of_slices(weights: Floats, first: Ints, chosen: Floats) -> None:
-    """Weights of the samples of a block.
+SMOOTHER = 0.5
+"""How much less it is where q takes small steps from one to the next."""
 
-    Parameters
-    ----------
-    weights : (n,) ndarray
-        Weight of each sample of a pixel.
-    first : (width,) ndarray of int64
-        The first sample of each member of the block.
-    chosen : (samples, width) ndarray
-        Filled in.
-    """
-    for k in range(chosen.shape[0]):
-        row = chosen[k]
-        for p in range(row.size):
-            row[p] = weights[first[p] + k]
-
-
-@compiled
-def weights_of_uncut(
-    weights: Floats, levels: NDArray[np.int8], pixels: Ints, chosen: Floats
-) -> None:
-    """Weights of the slices of whole rays; none for those that are cut.
-
-    Parameters
-    ----------
-    weights : (slices,) ndarray
-        Weight of each slice.
-    levels : (slices, pixels of the image) ndarray of int8
-        0 where a slice is not cut.
-    pixels : (width,) ndarray of int64
-        The pixel of each ray.
-    chosen : (slices, width) ndarray
-        Filled in.
-    """
-    for k in range(weights.size):
-        row, level = chosen[k], levels[k]
-        for p in range(pixels.size):
-            row[p] = weights[k] if level[pixels[p]] == 0 else 0.0
+CROSSED = 0.3
+"""Error of a single sample, relative to the change of the intensity in its cell."""
 
 
 @compiled
@@ -231,8 +180,14 @@ def q_of_lines(
 
     Parameters
     ----------
-    centres, pixels, offsets, first
-        As for :func:`block_points`.
+    centres : (3, n) ndarray
+        Points (µm, sample frame).
+    pixels : (width,) ndarray of int64
+        The point that each member of the block is about.
+    offsets : (m, 3) ndarray
+        Displacements, in a list.
+    first : (width,) ndarray of int64
+        The displacement of each member's first sample; the others follow.
     across, core_squared, matrices
         The lines; see :func:`~weakbeam.defects.straight.constants`.
     q0, rotation
@@ -339,11 +294,20 @@ def q_of_lines(
                     row[p] = out[i, p]
 
 
+@inlined
+def _bend(q: Floats, k: int, p: int) -> float:
+    """Largest second difference of a component of q, about a sample of a ray."""
+    bend = abs(q[0, k + 1, p] - 2.0 * q[0, k, p] + q[0, k - 1, p])
+    bend = max(bend, abs(q[1, k + 1, p] - 2.0 * q[1, k, p] + q[1, k - 1, p]))
+    bend = max(bend, abs(q[2, k + 1, p] - 2.0 * q[2, k, p] + q[2, k - 1, p]))
+    return bend  # type: ignore[no-any-return]
+
+
 @compiled
-def steepest_steps(
-    q: Floats, runs: int, scales: Floats, pixels: Ints, steps: Floats32, peaks: Floats32
+def steps_along_rays(
+    q: Floats, runs: int, scales: Floats, pixels: Ints, steps: Floats32, middles: Floats
 ) -> None:
-    """Largest change of q from each sample of each pixel to its neighbours, and theirs to others.
+    """Largest change of q from a sample of a ray to the next, and q along the middle of each pixel.
 
     Parameters
     ----------
@@ -354,33 +318,232 @@ def steepest_steps(
     scales : (3,) ndarray
         Change of each component that counts as 1.
     pixels : (n,) ndarray of int64
-        Where the first n ≤ width members of the block lie in the image.
-    steps : (samples, pixels of the image) ndarray of float32
+        The first n ≤ width pixels of the block.
+    steps : (pixels of the image,) ndarray of float32
         Filled in at `pixels`.
-    peaks : (pixels of the image,) ndarray of float32
-        Filled in with the largest of each pixel.
+    middles : (3, samples, pixels of the image) ndarray
+        Filled in at `pixels`, with samples of the run in the middle.
     """
     samples = q.shape[1] // runs
     rock, roll, two_theta = 1.0 / scales[0], 1.0 / scales[1], 1.0 / scales[2]
-    step = np.empty(q.shape[2], np.float32)
-    about = np.zeros(q.shape[1:], np.float32)
-    highest = np.zeros(q.shape[2], np.float32)
+    largest = np.zeros(q.shape[2])
     for start in range(0, q.shape[1], samples):
         for k in range(start, start + samples - 1):
             q1, q2, q3 = q[0, k], q[1, k], q[2, k]
             n1, n2, n3 = q[0, k + 1], q[1, k + 1], q[2, k + 1]
-            for p in range(step.size):
-                change = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
-                step[p] = min(change + abs(n3[p] - q3[p]) * two_theta, STEEPEST)
-            for n in range(max(k - 1, start), min(k + 2, start + samples - 1) + 1):
-                row = about[n]
-                for p in range(step.size):
-                    row[p] = max(row[p], step[p])
-            for p in range(step.size):
-                highest[p] = max(highest[p], step[p])
-    for k in range(q.shape[1]):
-        row, all_of_image = about[k], steps[k]
-        for p in range(pixels.size):
-            all_of_image[pixels[p]] = row[p]
+            for p in range(largest.size):
+                step = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
+                largest[p] = max(largest[p], step + abs(n3[p] - q3[p]) * two_theta)
+            if k > start:
+                for c in range(3):
+                    before, here, after = q[c, k - 1], q[c, k], q[c, k + 1]
+                    for p in range(largest.size):
+                        bend = BENT * rock * abs(after[p] - 2.0 * here[p] + before[p])
+                        largest[p] = max(largest[p], bend)
+    first = (runs // 2) * samples
     for p in range(pixels.size):
-        peaks[pixels[p]] = highest[p]
+        steps[pixels[p]] = largest[p]
+    for c in range(3):
+        for k in range(samples):
+            here, row = q[c, first + k], middles[c, k]
+            for p in range(pixels.size):
+                row[pixels[p]] = here[p]
+
+
+@compiled
+def steps_across(middles: Floats, columns: int, scales: Floats, steps: Floats32) -> None:
+    """Largest change of q from a pixel to the next along rows, and along columns.
+
+    Parameters
+    ----------
+    middles : (3, samples, pixels of the image) ndarray
+        q along the middle of each pixel.
+    columns : int
+        Of the image.
+    scales
+        As for :func:`steps_along_rays`.
+    steps : (2, samples, pixels of the image) ndarray of float32
+        Filled in: to the pixels in the next rows, and columns.
+    """
+    rock, roll, two_theta = 1.0 / scales[0], 1.0 / scales[1], 1.0 / scales[2]
+    steps[:] = 0.0
+    count = middles.shape[2]
+    for k in range(middles.shape[1]):
+        q1, q2, q3 = middles[0, k], middles[1, k], middles[2, k]
+        for axis in range(2):
+            apart, row = columns if axis == 0 else 1, steps[axis, k]
+            for p in range(count - apart):
+                n = p + apart
+                step = abs(q1[n] - q1[p]) * rock + abs(q2[n] - q2[p]) * roll
+                step = step + abs(q3[n] - q3[p]) * two_theta
+                if axis == 1 and n % columns == 0:
+                    step = 0.0
+                row[p] = max(row[p], np.float32(step))
+                row[n] = np.float32(step)
+
+
+@inlined
+def _step(q: Floats, k: int, n: int, p: int, scales: Floats) -> float:
+    """Change of q from one sample of a cell to another."""
+    step = abs(q[0, n, p] - q[0, k, p]) / scales[0] + abs(q[1, n, p] - q[1, k, p]) / scales[1]
+    step += abs(q[2, n, p] - q[2, k, p]) / scales[2]
+    return step  # type: ignore[no-any-return]
+
+
+@inlined
+def _looked_up(table: Floats, grid: tuple[float, float, float], q: float, step: float) -> float:
+    """Value of a table at a middle q_rock' and a step, in scales; see :class:`Edges`."""
+    first, density, finest = grid
+    # Steps double from row to row; below the first one values fall with the square of the step.
+    row = min(max(np.log2(max(step, 1e-9) / finest), 0.0), table.shape[0] - 1.001)
+    at = (q - first) * density
+    inside = 0.0 < at < table.shape[1] - 1.001
+    at = at if inside else 0.0
+    a, b = int(row), int(at)
+    x, y = row - a, at - b
+    low = (1.0 - y) * table[a, b] + y * table[a, b + 1]
+    high = (1.0 - y) * table[a + 1, b] + y * table[a + 1, b + 1]
+    value = ((1.0 - x) * low + x * high) * min(1.0, (step / finest) ** 2)
+    return value if inside else 0.0
+
+
+@compiled
+def rate_slices(
+    q: Floats,
+    weights: Floats,
+    runs: int,
+    scales: Floats,
+    bent: Floats,
+    change: Floats,
+    grid: tuple[float, float, float],
+    shape: Floats,
+    wild: Floats,
+    unknown: float,
+    pixels: Ints,
+    across: Floats32,
+    nearest: Ints,
+    steps: Floats32,
+    errors: Floats32,
+) -> None:
+    """How far the slices of whole rays may be off, each with one sample.
+
+    Parameters
+    ----------
+    q : (3, samples, width) ndarray
+        Imaging frame.
+    weights : (samples, width) ndarray
+        Of the samples.
+    runs, scales
+        As for :func:`steps_along_rays`.
+    bent, change, grid
+        See :class:`~weakbeam.imaging.edges.Edges`.
+    shape : (3,) ndarray
+        Length of a cell along rows and columns relative to that along the ray, in the crystal;
+        and 1, or 0 for edges that are not cut.
+    wild : (3,) ndarray
+        Step of q along each edge from which a defect may be within the cell.
+    unknown : float
+        Change of the intensity in such a cell.
+    pixels : (width,) ndarray of int64
+        Of the rays.
+    across : (2, n, pixels of the image) ndarray of float32
+        Change of q across a sub-pixel, along rows and columns, at some depths.
+    nearest : (samples of a run,) ndarray of int64
+        Which of those depths each sample is nearest to.
+    steps : (3, samples, width) ndarray of float32
+        Filled in: change of q along each edge of a cell.
+    errors : (samples, width) ndarray of float32
+        Filled in.
+    """
+    samples, width = q.shape[1] // runs, q.shape[2]
+    step, rock = np.zeros(width), np.zeros(width)
+    for start in range(0, q.shape[1], samples):
+        for k in range(start, start + samples):
+            step[:] = 0.0
+            rock[:] = 0.0
+            for n in range(max(k - 1, start), min(k + 2, start + samples)):
+                if n == k:
+                    continue
+                for p in range(width):
+                    step[p] = max(step[p], _step(q, k, n, p, scales))
+                    rock[p] = max(rock[p], abs(q[0, n, p] - q[0, k, p]) / scales[0])
+            for n in range(max(k - 1, start + 1), min(k + 2, start + samples - 1)):
+                for p in range(width):
+                    step[p] = max(step[p], BENT / scales[0] * _bend(q, n, p))
+            for p in range(width):
+                whole, squares, is_wild = 0.0, 0.0, False
+                for axis in range(3):
+                    # Across the ray it may change as along it, or as to the next pixel.
+                    along, of_rock = step[p] * shape[axis], rock[p] * shape[axis]
+                    if axis < 2 and shape[axis] > 0.0:
+                        seen = across[axis, nearest[k - start], pixels[p]]
+                        along, of_rock = max(along, seen), max(of_rock, seen)
+                    steps[axis, k, p] = along
+                    whole += along
+                    squares += of_rock * of_rock
+                    is_wild = is_wild or along > wild[axis]
+                middle = q[0, k, p]
+                if is_wild:
+                    error = CROSSED * max(unknown, _looked_up(change, grid, middle, MARGIN * whole))
+                elif whole > REGULAR:
+                    error = CROSSED * _looked_up(change, grid, middle, MARGIN * whole)
+                else:
+                    error = _looked_up(bent, grid, middle, np.sqrt(squares))
+                errors[k, p] = weights[k, p] * error
+
+
+@compiled
+def rate_lattices(
+    q: Floats,
+    weights: Floats,
+    scales: Floats,
+    varied: Floats,
+    grid: tuple[float, float, float],
+    before: Floats32,
+    wild: Floats,
+    unknown: float,
+    steps: Floats32,
+    errors: Floats32,
+) -> None:
+    """How far cells may be off whose samples lie on a lattice.
+
+    Parameters
+    ----------
+    q, scales, grid, unknown
+        As for :func:`rate_slices`.
+    weights : (width,) ndarray
+        Of the cells.
+    varied : (n, m) ndarray
+        See :class:`~weakbeam.imaging.edges.Edges`.
+    before : (3, width) ndarray of float32
+        Change of q along each edge that was expected.
+    wild : (3, width) ndarray
+        Step of q along each edge from which a defect may be within a cell.
+    steps : (3, width) ndarray of float32
+        Filled in: change of q along each edge.
+    errors : (width,) ndarray of float32
+        Filled in.
+    """
+    samples, width = q.shape[1], q.shape[2]
+    scale = scales[0]
+    total, largest = np.zeros(width), np.zeros(width)
+    for k in range(samples):
+        n = (k + 1) % samples
+        for p in range(width):
+            largest[p] = max(largest[p], _step(q, k, n, p, scales))
+            middle = 0.5 * (q[0, n, p] + q[0, k, p])
+            apart = abs(q[0, n, p] - q[0, k, p]) / scale
+            total[p] += _looked_up(varied, grid, middle, apart)
+    shrunk = samples**-0.75
+    for p in range(width):
+        expected = before[0, p] + before[1, p] + before[2, p]
+        more = max(1.0, largest[p] / max(expected, 1e-30))
+        is_wild = False
+        for axis in range(3):
+            steps[axis, p] = min(before[axis, p] * more, 1e30)
+            is_wild = is_wild or steps[axis, p] > wild[axis, p]
+        resolved = min(1.0, SMOOTHER * max(expected, largest[p]) / np.sqrt(samples))
+        error = SPREAD * shrunk * resolved * np.sqrt(total[p] / samples)
+        if is_wild:
+            error = max(error, CROSSED * unknown / samples)
+        errors[p] = weights[p] * error

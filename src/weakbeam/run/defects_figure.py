@@ -65,7 +65,7 @@ def defects_drawing(setup: Setup, z: float) -> Drawing | None:
 
 def _layer(setup: Setup, z: float) -> tuple[Floats, Floats]:
     """Corners of what is seen, along the axes of the laboratory (µm)."""
-    grid = replace(setup.grids[0], lift=z)
+    grid = replace(setup.grid, lift=z)
     ends = np.array([0, grid.columns - 1])
     corners = grid.points(np.concatenate([ends, ends + grid.pixels - grid.columns]))
     points = corners.reshape(-1, 3) @ setup.geometry.lab_from_sample.T + [0.0, 0.0, z]

@@ -11,7 +11,7 @@ from weakbeam.run.acquisition import Acquisition
 
 def image_axes(setup: Setup) -> tuple[ImageAxis, ImageAxis]:
     """Axes of an image: where in the sample its rows and columns look, in µm."""
-    grid = setup.grids[0]
+    grid = setup.grid
     readout = setup.detector.readout
     rows, columns, swapped = readout.axes(grid.row_positions, grid.column_positions)
     x, y = grid.axis_labels

@@ -56,7 +56,7 @@ def unseen(setup: Setup, height: float) -> Unseen:
     height : float
         Of the sample (µm).
     """
-    rays = setup.grids[0]
+    rays = setup.grid
     count = max(1, _POINTS // len(rays.sample_offsets))
     pixels = np.unique(np.linspace(0, rays.pixels - 1, count).astype(np.int64))
     points = rays.points(pixels).reshape(-1, 3) - height * rays.height_axis

@@ -143,7 +143,7 @@ def view_of(setup: Setup, first: Setup, z: float) -> View:
     z : float
         Height of the sample (µm).
     """
-    grid, readout = setup.grids[0], setup.detector.readout
+    grid, readout = setup.grid, setup.detector.readout
     rows, columns = readout.shape
     centres = np.moveaxis(grid.centres(np.arange(grid.pixels)).reshape(rows, columns, 3), -1, 0)
     corner = readout.mean(centres)[:, 0, 0] - z * grid.height_axis
