@@ -74,7 +74,7 @@ def test_the_default_is_as_accurate_as_it_says(kind, pixel, beam, phi):
     assert difference(image, averaged(p, 16, 160)) < 0.005
     assert engine.reached < 0.0075
     point, _ = image_of(p, "camera.oversampling=point")
-    assert difference(point, averaged(p, 1, 400)) < 0.005
+    assert difference(point, averaged(p, 1, 6001)) < 0.005
     if phi > 0.15:
         assert difference(point, image) > 0.02
 
