@@ -195,7 +195,8 @@ line = [1, 1, 2]
 def test_experiment_with_automatic_sampling_equals_the_stored_oblique_image(p):
     """The whole route from a file: mount, solved ω, sampling, engine."""
     experiment = Experiment.from_toml_text(OBLIQUE_FILE).replace(
-        camera={"pixels": p["shape"], "oversampling": "point"}, scan={"phi": {"value_mrad": 1e3 * p["phi"]}}
+        camera={"pixels": p["shape"], "oversampling": "point"},
+        scan={"phi": {"value_mrad": 1e3 * p["phi"]}},
     )
     assert relative_difference(simulate(experiment).images.values, p["image"]) < 5e-3
 

@@ -105,24 +105,32 @@ class Engine:
         self._route = route_of(acceptance, kernel)
         rock, roll = shifts if shifts is not None else (np.zeros((1, 3)), np.zeros((1, 3)))
         planned = Shifts(_shifts(rock), _shifts(roll))
-        self.sampling = Sampling(rays, refinement)
+        self._first = Sampling(rays, refinement)
         self._planner = None
         if refinement is not None:
             self._planner = Planner(
-                self.sampling,
+                self._first,
                 self._route,
                 acceptance.relative,
                 planned,
                 reach_of(acceptance, kernel),
             )
-        self._plan()
+        self._sampling: Sampling | None = None
 
     def with_field(self, field: DisplacementGradientField) -> Engine:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.with_field`."""
         other = copy(self)
         other.field = field
-        other._plan()
+        other._sampling = None
         return other
+
+    @property
+    def sampling(self) -> Sampling:
+        """The samples of each pixel; chosen when they are first asked for."""
+        if self._sampling is None:
+            self._plan()
+            assert self._sampling is not None
+        return self._sampling
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -132,9 +140,10 @@ class Engine:
     @property
     def reached(self) -> float:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.reached`."""
+        sampling = self.sampling
         if self._planner is None or self._checked is None:
             return math.nan
-        return self._planner.difference(self.sampling, self._checked, self._compute_q)
+        return self._planner.difference(sampling, self._checked, self._compute_q)
 
     @property
     def rays(self) -> int:
@@ -285,8 +294,8 @@ class Engine:
     def _plan(self) -> None:
         """Choose the samples of each pixel."""
         self._stored: dict[int, Floats] = {}
-        self.sampling = self.sampling.fresh()
-        self._keep = 24 * self.sampling.size <= STORE_BYTES
+        sampling = self._sampling = self._first.fresh()
+        self._keep = 24 * sampling.size <= STORE_BYTES
         self._checked: Checked | None = None
         if self._planner is None:
             return

@@ -24,7 +24,7 @@ SMOOTH_ALONG = 1.0
 SMOOTH_ACROSS = 0.35
 """Largest step of q across a pixel on the smooth grid, for an accuracy of 0.005."""
 
-AIM = 0.7
+AIM = 0.85
 """Share of the accuracy that the estimated errors of the cells may add up to."""
 
 MOST_SAMPLES = 256
@@ -46,13 +46,14 @@ FEW, MANY, CHECKED = 7, 16, 64
 """Samples of a cell, after one; beyond the second number it is cut. The third tells what is off."""
 
 _LITTLE = 0.03
-_BISECTIONS = 8
+_BISECTIONS = 6
 _USUAL = 0.005
 _MOST_WAVES = 24
 _MOST_ROCK, _MOST_ROLL = 16, 3
 _FEW_FRAMES = 4
 _FAINT = 0.1
 _BLACK = 1e-6
+_SETTLED = 0.05
 _BLOCKS_TRIED = 8
 _PIXELS_TRIED = 128
 
@@ -445,7 +446,12 @@ class _Plan:
         for block in blocks:
             for image, light in zip(self._image, lights[id(block)], strict=True):
                 np.add.at(image, block.pixels, light)
+        before = self._norm
         self._weigh()
+        if abs(self._norm - before) < _SETTLED * before:
+            # Finer samples will not change how bright it is.
+            self._squares = self._squares + (self._image**2).sum(axis=1)
+            self._image = None
 
     def _limit(self, rated: list[_Rated]) -> float:
         """Largest error of a cell that is not cut.
@@ -456,15 +462,15 @@ class _Plan:
         count = sum(r.errors.size for r in rated)
         # The many that do not matter need not be looked at.
         pixels, errors, alike = _listed(rated, _LITTLE * float(np.sqrt(wanted / max(count, 1))))
-        room = (self._of.most - self._sampling.rays) // MANY
-        if self._total(pixels, errors, alike) <= wanted or room <= 0 or not errors.size:
+        pixels = pixels - pixels.min(initial=self._sampling.grid.pixels)
+        room = (self._of.most - self._sampling.size) // MANY
+        if not errors.size or room <= 0 or self._total(pixels, errors, alike) <= wanted:
             return np.inf
         # A part of it is left for what finer ones will be off.
         low, high = float(errors.min()), float(errors.max())
         for _ in range(_BISECTIONS):
-            limit = np.sqrt(low * high)
-            kept = errors < limit
-            if self._total(pixels[kept], errors[kept], alike[kept]) > KEPT * wanted:
+            limit = float(np.sqrt(low * high))
+            if self._total(pixels, errors, alike, limit) > KEPT * wanted:
                 high = limit
             else:
                 low = limit
@@ -472,13 +478,10 @@ class _Plan:
             low = float(np.partition(errors, errors.size - room)[errors.size - room])
         return low
 
-    @staticmethod
-    def _total(pixels: Ints, errors: Floats, alike: Floats) -> float:
-        """Sum of the squares of the errors of all pixels."""
-        if not errors.size:
-            return 0.0
-        sums = np.bincount(pixels, alike * errors)
-        return float(errors @ errors + sums @ sums)
+    def _total(self, pixels: Ints, errors: Floats, alike: Floats, limit: float = np.inf) -> float:
+        """Sum of the squares of the errors of all pixels, by cells with errors below a limit."""
+        sums = np.zeros(int(pixels.max(initial=0)) + 1)
+        return sampling_loops.sum_of_squares(pixels, errors, alike, limit, sums)
 
     def _cut(self, rated: list[_Rated], limit: float) -> tuple[list[Block], dict[int, Floats32]]:
         """Sample the cells with larger errors more finely; the new blocks, and their steps of q."""
@@ -536,12 +539,14 @@ def _listed(rated: list[_Rated], least: float) -> tuple[Ints, Floats, Floats]:
     pixels, errors = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     alike = [np.zeros(0)]
     for r in rated:
-        part, member = np.nonzero(r.errors > least)
-        pixels.append(r.block.cells.pixels[member])
-        errors.append(r.errors[part, member])
-        alike.append(np.full(member.size, SLICES_ALIKE if r.block.whole else ALIKE))
-    every = np.concatenate(errors).astype(np.float64)
-    return np.concatenate(pixels), every, np.concatenate(alike)
+        every = r.errors.ravel()
+        mine = np.flatnonzero(every > least)
+        if not mine.size:
+            continue
+        pixels.append(r.block.cells.pixels[mine % r.block.width])
+        errors.append(every[mine])
+        alike.append(np.full(mine.size, SLICES_ALIKE if r.block.whole else ALIKE))
+    return np.concatenate(pixels), np.concatenate(errors).astype(np.float64), np.concatenate(alike)
 
 
 def _spread(shifts: Floats, most: int) -> Floats:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.imaging import sampling_loops
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.refinement import Refinement
 
@@ -294,10 +295,11 @@ class Sampling:
 
     def points(self, block: Block) -> Floats:
         """Sampling points of a block in the sample frame (µm), (3, samples, width)."""
-        cells = block.cells
-        place = cells.middles[:, None] + block.rule.offsets.T[:, :, None] * cells.sizes[:, None]
-        displacements = np.einsum("ac,akp->ckp", self.axes, place)
-        return np.ascontiguousarray(self.centres[:, None, cells.pixels] + displacements)
+        points = np.empty((3, block.samples, block.width))
+        sampling_loops.points_of_cells(
+            self.centres, self.axes, *block.cells[:3], block.rule.offsets, points
+        )
+        return points
 
     def rays_of(self, block: Block) -> tuple[Floats, Ints, Floats, Ints]:
         """Sampling points of a block as :func:`.sampling_loops.q_of_lines` takes them.

@@ -35,6 +35,46 @@ CROSSED = 0.3
 
 
 @compiled
+def points_of_cells(
+    centres: Floats,
+    axes: Floats,
+    pixels: Ints,
+    middles: Floats,
+    sizes: Floats,
+    offsets: Floats,
+    points: Floats,
+) -> None:
+    """Sampling points of cells.
+
+    Parameters
+    ----------
+    centres : (3, pixels of the image) ndarray
+        Where each pixel looks at height 0 (µm, sample frame).
+    axes : (3, 3) ndarray
+        Rows: steps along rows, columns and height (sample frame).
+    pixels, middles, sizes
+        The cells; see :class:`~weakbeam.imaging.sampling.Cells`.
+    offsets : (samples, 3) ndarray
+        Where the samples of a cell are, in its sizes.
+    points : (3, samples, width) ndarray
+        Filled in.
+    """
+    m0, m1, m2 = middles[0], middles[1], middles[2]
+    s0, s1, s2 = sizes[0], sizes[1], sizes[2]
+    here = np.empty(pixels.size)
+    for c in range(3):
+        a, b, d = axes[0, c], axes[1, c], axes[2, c]
+        seen = centres[c]
+        for p in range(here.size):
+            here[p] = seen[pixels[p]] + a * m0[p] + b * m1[p] + d * m2[p]
+        for k in range(offsets.shape[0]):
+            e, f, g = offsets[k, 0] * a, offsets[k, 1] * b, offsets[k, 2] * d
+            row = points[c, k]
+            for p in range(here.size):
+                row[p] = here[p] + e * s0[p] + f * s1[p] + g * s2[p]
+
+
+@compiled
 def _dot(a: Floats, b: Floats) -> float:
     product: float = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
     return product
@@ -405,6 +445,33 @@ def _looked_up(table: Floats, grid: tuple[float, float, float], q: float, step: 
     high = (1.0 - y) * table[a + 1, b] + y * table[a + 1, b + 1]
     value = ((1.0 - x) * low + x * high) * min(1.0, (step / finest) ** 2)
     return value if inside else 0.0
+
+
+@compiled
+def sum_of_squares(
+    pixels: Ints, errors: Floats, alike: Floats, limit: float, sums: Floats
+) -> float:
+    """Sum of the squares of the errors of pixels.
+
+    Parameters
+    ----------
+    pixels, errors : (n,) ndarray
+        Pixel and error of each cell.
+    alike : (n,) ndarray
+        Share of it that is of one sign with others of the pixel.
+    limit : float
+        Cells with larger errors are left out.
+    sums : (pixels of the image,) ndarray
+        Zeros; scratch.
+    """
+    total = 0.0
+    for n in range(errors.size):
+        if errors[n] < limit:
+            total += errors[n] * errors[n]
+            sums[pixels[n]] += alike[n] * errors[n]
+    for p in range(sums.size):
+        total += sums[p] * sums[p]
+    return total
 
 
 @compiled

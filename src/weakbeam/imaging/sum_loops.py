@@ -30,21 +30,26 @@ def sum_products(rock: Floats32, roll: Floats32, pixels: Ints, add: bool, frames
         Filled in at `pixels`.
     """
     samples = rock.shape[0]
-    whole = samples - samples % 4
+    rest = samples % 4
     total = np.empty(rock.shape[2], np.float32)
     for j in range(roll.shape[1]):
         for i in range(rock.shape[1]):
-            for p in range(total.size):
-                total[p] = 0.0
-            for k in range(0, whole, 4):
+            if rest == 3:
+                a0, a1, a2 = rock[0, i], rock[1, i], rock[2, i]
+                b0, b1, b2 = roll[0, j], roll[1, j], roll[2, j]
+                for p in range(total.size):
+                    total[p] = a0[p] * b0[p] + a1[p] * b1[p] + a2[p] * b2[p]
+            else:
+                total[:] = 0.0
+                for k in range(rest):
+                    a0, b0 = rock[k, i], roll[k, j]
+                    for p in range(total.size):
+                        total[p] += a0[p] * b0[p]
+            for k in range(rest, samples, 4):
                 a0, a1, a2, a3 = rock[k, i], rock[k + 1, i], rock[k + 2, i], rock[k + 3, i]
                 b0, b1, b2, b3 = roll[k, j], roll[k + 1, j], roll[k + 2, j], roll[k + 3, j]
                 for p in range(total.size):
                     total[p] += (a0[p] * b0[p] + a1[p] * b1[p]) + (a2[p] * b2[p] + a3[p] * b3[p])
-            for k in range(whole, samples):
-                a0, b0 = rock[k, i], roll[k, j]
-                for p in range(total.size):
-                    total[p] += a0[p] * b0[p]
             frame = frames[j, i]
             # Rounding may leave a trace below zero where a blocked part has been taken away.
             if add:

@@ -394,4 +394,6 @@ class Renderer:
 def _what_rays_need(experiment: Experiment) -> tuple[object, ...]:
     """The tables that engines are made of; what blurs the image comes after them."""
     camera = experiment.camera.replace(psf_px=None)
-    return experiment.beam, experiment.objective, camera
+    chosen = "auto" in (camera.oversampling, camera.depth_samples)
+    # Samples are chosen for the settings of the motors.
+    return experiment.beam, experiment.objective, camera, experiment.scan if chosen else None
