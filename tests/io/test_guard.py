@@ -12,7 +12,7 @@ import pytest
 
 from weakbeam.core.notices import listening
 from weakbeam.errors import InputError
-from weakbeam.io import guard
+from weakbeam.io import file_walk, guard
 from weakbeam.io.newfiles import NewFiles
 
 on_linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes of POSIX")
@@ -107,7 +107,7 @@ def test_a_heap_that_leads_nowhere_does_not_hold_up_the_program(tmp_path, monkey
     heap = data.index(b"GCOL")
     data[heap + 16 : heap + 600] = bytes(584)
     path.write_bytes(data)
-    monkeypatch.setattr(guard, "_gone_through", getattr(guard, way))
+    monkeypatch.setattr(guard, "gone_through", getattr(file_walk, way))
     begun = time.monotonic()
     for _ in range(3):
         with pytest.raises(InputError, match="does not come to an end"), guard.reading(path):
@@ -120,15 +120,15 @@ def test_a_crash_ends_another_process(path, monkeypatch):
     def crash(file, named):
         os.kill(os.getpid(), signal.SIGSEGV)
 
-    monkeypatch.setattr(guard, "_walk", crash)
-    monkeypatch.setattr(guard, "_gone_through", guard._by_fork)
+    monkeypatch.setattr(file_walk, "_walk", crash)
+    monkeypatch.setattr(guard, "gone_through", file_walk._by_fork)
     with pytest.raises(InputError, match="crashes over it"), guard.reading(path):
         pass
 
 
 def test_a_file_is_gone_through_once(path, monkeypatch):
     calls = []
-    monkeypatch.setattr(guard, "_gone_through", lambda path: calls.append(path) or ("", []))
+    monkeypatch.setattr(guard, "gone_through", lambda path: calls.append(path) or ("", []))
     for _ in range(3):
         guard.check(path)
     assert len(calls) == 1
@@ -139,7 +139,7 @@ def test_a_file_is_gone_through_once(path, monkeypatch):
 
 def test_what_this_process_has_written_it_knows(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(guard, "_gone_through", lambda path: calls.append(path) or ("", []))
+    monkeypatch.setattr(guard, "gone_through", lambda path: calls.append(path) or ("", []))
     path = tmp_path / "own.h5"
     with NewFiles() as new:
         with new.create(path) as file:

@@ -170,7 +170,7 @@ def _name_what_is_outside(manifest: Path, described: Sweep, options: ExecutorOpt
     from weakbeam.core.notices import notice
     from weakbeam.experiment import Experiment
     from weakbeam.experiment.files import files_named, keys_of_files
-    from weakbeam.io.guard import outside_of
+    from weakbeam.io.file_walk import outside_of
 
     named = dict(files_named(described.base))
     for axis in described.manifest.axes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from weakbeam.core.notices import notice
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.files import beside, files_named, with_files
-from weakbeam.io.guard import outside_of
+from weakbeam.io.file_walk import outside_of
 
 
 def stored_experiment(text: str, source: str | os.PathLike[str]) -> Experiment:
