@@ -15,7 +15,8 @@ import pytest
 import weakbeam as wb
 from weakbeam.errors import InputError
 from weakbeam.identify.library.training import plan_training
-from weakbeam.identify.library.training_files import record_training, shards_of
+from weakbeam.identify.library.training_files import record_training
+from weakbeam.identify.library.training_shards import shards_of
 from weakbeam.identify.library.twins import classes_of
 from weakbeam.io.library_file import read_labels, read_tables
 

@@ -15,7 +15,7 @@ from weakbeam.experiment.identify import SPLIT_NAMES
 from weakbeam.identify.library.candidates import identify_table
 from weakbeam.identify.library.library import LibraryPlan, plan_library
 from weakbeam.identify.library.training import TrainingPlan, TrainingSample, plan_training
-from weakbeam.identify.library.training_files import shards_of
+from weakbeam.identify.library.training_shards import shards_of
 from weakbeam.identify.library.twins import classes_of
 from weakbeam.io.chunks import shuffle_and_deflate
 

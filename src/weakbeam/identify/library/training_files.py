@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.identify import SPLIT_NAMES
@@ -38,9 +36,14 @@ from weakbeam.identify.library.training import (
     TrainingSample,
     plan_training,
 )
+from weakbeam.identify.library.training_shards import (
+    TarWriter,
+    ZarrWriter,
+    index_of,
+    shards_of,
+)
 from weakbeam.identify.library.twins import classes_of
-from weakbeam.identify.library.variation import SHAPES, labels_of, unit_of
-from weakbeam.io.image_shards import Arrays, Column, ZarrStore, load_zarr, padded, write_tar
+from weakbeam.io.image_shards import load_zarr, padded
 from weakbeam.io.library_file import (
     LABELS,
     TABLES,
@@ -57,7 +60,6 @@ from weakbeam.run.kept_inputs import text_in
 
 TRAINING_FILE = "training.h5"
 INDEX_FILE = "training.json"
-STORE = "training.zarr"
 PROGRESS_FILE = "training.progress"
 
 
@@ -221,42 +223,6 @@ def _write_samples(file: LibraryFile, batch: Sequence[TrainingSample], labels: b
 # ---------------------------------------------------------------------- shards
 
 
-@dataclass(frozen=True)
-class Shard:
-    """Images that are stored together.
-
-    Parameters
-    ----------
-    part : str
-        The part of the split that they belong to; empty where there is none.
-    index : int
-        Its number among the shards of the part.
-    numbers : tuple of int
-        The images.
-    """
-
-    part: str
-    index: int
-    numbers: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """What it is called, such as ``train/00000``."""
-        return f"{self.part}/{self.index:05d}" if self.part else f"{self.index:05d}"
-
-
-def shards_of(plan: TrainingPlan) -> list[Shard]:
-    """The shards of a training set, by their first image."""
-    parts, size = plan.parts, plan.table.images_per_shard
-    names = [""] if plan.table.split is None else SPLIT_NAMES
-    shards = []
-    for number, name in enumerate(names):
-        mine = np.flatnonzero(parts == number).tolist()
-        for index, first in enumerate(range(0, len(mine), size)):
-            shards.append(Shard(name, index, tuple(mine[first : first + size])))
-    return sorted(shards, key=lambda shard: shard.numbers[0])
-
-
 def _record_shards(
     experiment: Experiment,
     folder: Path,
@@ -290,11 +256,11 @@ def _record_shards(
             index.unlink(missing_ok=True)
             write_experiment(experiment, index)
         log = _Log(begun[0], new=not resume)
-        writer: _TarWriter | _ZarrWriter
+        writer: TarWriter | ZarrWriter
         if plan.table.format == "zarr":
-            writer = _ZarrWriter(plan, folder, shards, classes, new=not resume)
+            writer = ZarrWriter(plan, folder, shards, classes, new=not resume)
         else:
-            writer = _TarWriter(plan, folder, classes)
+            writer = TarWriter(plan, folder, classes)
         left = [shard for shard in shards if shard.name not in log.done]
         wanted = [number for shard in left for number in shard.numbers]
         if progress is not None and len(wanted) < len(plan):
@@ -305,7 +271,7 @@ def _record_shards(
             writer.write(shard, sheet.watched(islice(samples, len(shard.numbers))))
             log.add(shard.name)
         save_pictures(sheet.finish(), folder, overwrite=True)
-        about = _index(plan, shards, classes, writer.names)
+        about = index_of(plan, shards, classes, writer.names)
         place_bytes(index, json.dumps(about, indent=1, ensure_ascii=False).encode())
         begun[0].unlink()
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -326,177 +292,6 @@ class _Log:
     def add(self, name: str) -> None:
         with self._path.open("a") as file:
             file.write(f"{name}\n")
-
-
-class _TarWriter:
-    """A tar file for each shard."""
-
-    def __init__(self, plan: TrainingPlan, folder: Path, classes: Ints) -> None:
-        self._plan, self._folder, self._classes = plan, folder, classes
-
-    def names(self, shard: Shard) -> dict[str, Any]:
-        return {"file": f"{shard.name}.tar"}
-
-    def write(self, shard: Shard, samples: Iterable[TrainingSample]) -> None:
-        write_tar(self._folder / f"{shard.name}.tar", (self._member(shard, s) for s in samples))
-
-    def _member(
-        self, shard: Shard, sample: TrainingSample
-    ) -> tuple[str, Arrays, Mapping[str, Any]]:
-        arrays: dict[str, NDArray[Any]] = {"image": sample.frames}
-        if self._plan.table.labels:
-            arrays |= {"contribution": sample.contributions, "mask": sample.masks}
-        about = _told_of(self._plan, sample.labels, self._classes)
-        if shard.part:
-            about["part"] = shard.part
-        return f"{sample.number:08d}", arrays, about
-
-
-class _ZarrWriter:
-    """One store, whose arrays have a shard of each."""
-
-    def __init__(
-        self, plan: TrainingPlan, folder: Path, shards: Sequence[Shard], classes: Ints, new: bool
-    ) -> None:
-        self._plan, self._classes = plan, classes
-        counts: dict[str, int] = {}
-        for shard in shards:
-            counts[shard.part] = counts.get(shard.part, 0) + len(shard.numbers)
-        size = plan.table.images_per_shard
-        self._store = ZarrStore(folder / STORE, counts, self._columns(), size, new)
-
-    def names(self, shard: Shard) -> dict[str, Any]:
-        first = shard.index * self._plan.table.images_per_shard
-        return {"group": shard.part, "first": first}
-
-    def write(self, shard: Shard, samples: Iterable[TrainingSample]) -> None:
-        every = [*samples]
-        rows = self._rows(every)
-        self._store.write(shard.part, shard.index * self._plan.table.images_per_shard, rows)
-
-    def _columns(self) -> dict[str, Column]:
-        plan = self._plan
-        shape, conditions = plan.candidates.renderer.shape, len(plan.candidates.renderer.conditions)
-        most, number = plan.table.dislocations, np.dtype(np.float64)
-        pixels, whole = ("row", "column"), np.dtype(np.int32)
-        columns = {
-            "number": Column((), np.dtype(np.int64)),
-            "image": Column((conditions, *shape), plan.dtype, ("condition", *pixels)),
-        }
-        if plan.table.labels:
-            dims = ("condition", "dislocation", *pixels)
-            for name, kind in (("contribution", np.float16), ("mask", np.uint8)):
-                columns[name] = Column((conditions, most, *shape), np.dtype(kind), dims)
-        each = ("dislocation",)
-        columns |= {
-            "type": Column((most,), whole, each),
-            "class": Column((most,), whole, each),
-            "position": Column((most, 3), number, (*each, "axis"), "um"),
-            "signal_to_noise": Column((most,), number, each),
-            "piercing": Column(
-                (conditions, most, 2), number, ("condition", *each, "pixel"), "pixel"
-            ),
-            "ends": Column((conditions, most, 4), number, ("condition", *each, "pixels"), "pixel"),
-        }
-        for key in plan.variation.ranges:
-            held = SHAPES.get(key, ())
-            axes = tuple(f"{key}_{axis}" for axis in range(len(held)))
-            columns[key] = Column(held, number, axes, unit_of(key))
-        return columns
-
-    def _rows(self, samples: Sequence[TrainingSample]) -> Arrays:
-        most = self._plan.table.dislocations
-        conditions = len(samples[0].frames)
-        labels = [sample.labels for sample in samples]
-        rows: dict[str, NDArray[Any]] = {
-            "number": np.array([sample.number for sample in samples]),
-            "image": np.stack([sample.frames for sample in samples]),
-        }
-        if self._plan.table.labels:
-            rows["contribution"] = np.stack([sample.contributions for sample in samples])
-            rows["mask"] = np.stack([sample.masks for sample in samples])
-        types = [one.drawn.types.astype(np.int32) for one in labels]
-        rows |= {
-            "type": padded(types, (most,), -1),
-            "class": padded([self._classes[t].astype(np.int32) for t in types], (most,), -1),
-            "position": padded([one.drawn.positions_um for one in labels], (most, 3), np.nan),
-            "signal_to_noise": padded([one.signal_to_noise for one in labels], (most,), np.nan),
-            "piercing": padded([one.piercing for one in labels], (conditions, most, 2), np.nan),
-            "ends": padded([one.ends for one in labels], (conditions, most, 4), np.nan),
-        }
-        for key in self._plan.variation.ranges:
-            rows[key] = np.array([one.values[key] for one in labels])
-        return rows
-
-
-def _told_of(plan: TrainingPlan, labels: Labels, classes: Ints) -> dict[str, Any]:
-    """What the JSON beside an image says."""
-    lines = []
-    for place, number in enumerate(labels.drawn.types.tolist()):
-        kind = plan.candidates.types[number]
-        lines.append(
-            {
-                "type": number,
-                "class": int(classes[number]),
-                "plane": list(kind.plane),
-                "burgers": list(kind.burgers),
-                "character_deg": kind.character_deg,
-                "position_um": _plain(labels.drawn.positions_um[place]),
-                "signal_to_noise": _plain(labels.signal_to_noise[place]),
-                "piercing_px": _plain(labels.piercing[:, place]),
-                "ends_px": _plain(labels.ends[:, place]),
-            }
-        )
-    about: dict[str, Any] = {"number": labels.number, "dislocations": lines}
-    if labels.values:
-        about["values"] = labels_of(labels.values)
-    return about
-
-
-def _plain(values: Floats | float) -> Any:
-    """Numbers as JSON has them; what is not a number is none."""
-    if isinstance(values, np.ndarray) and values.ndim:
-        return [_plain(value) for value in values]
-    return float(values) if np.isfinite(values) else None
-
-
-def _index(
-    plan: TrainingPlan, shards: Sequence[Shard], classes: Ints, names: Any
-) -> dict[str, Any]:
-    """What the file beside the shards says."""
-    renderer = plan.candidates.renderer
-    every = zip(plan.candidates.types, classes.tolist(), strict=True)
-    return {
-        "format": plan.table.format,
-        "images": len(plan),
-        "shape": [len(renderer.conditions), *renderer.shape],
-        "dtype": str(plan.dtype),
-        "conditions": [
-            {
-                "reflection": c.reflection,
-                "phi_rad": c.phi,
-                "chi_rad": c.chi,
-                "two_theta_rad": c.two_theta,
-                "z_um": c.z,
-            }
-            for c in renderer.conditions
-        ],
-        "types": [
-            {
-                "type": kind.number,
-                "class": number,
-                "plane": list(kind.plane),
-                "burgers": list(kind.burgers),
-                "character_deg": kind.character_deg,
-            }
-            for kind, number in every
-        ],
-        "units": {key: unit_of(key) for key in plan.variation.ranges},
-        "shards": [
-            {**names(shard), "part": shard.part or None, "images": len(shard.numbers)}
-            for shard in shards
-        ],
-    }
 
 
 def _of_other_sets(folder: Path) -> list[Path]:
