@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble, assemble_all
-from weakbeam.assemble.crystal import crystal_of, orientation_of, slip_systems_of
+from weakbeam.assemble.crystal import crystal_of, slip_systems_of
 from weakbeam.assemble.inputs import fingerprint_of
+from weakbeam.assemble.orientation import orientation_of
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import sample_from_crystal_euler
 from weakbeam.errors import InputError

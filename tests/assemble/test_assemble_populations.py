@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble
-from weakbeam.assemble.crystal import crystal_of, orientation_of
+from weakbeam.assemble.crystal import crystal_of
 from weakbeam.assemble.defects import defects_of
+from weakbeam.assemble.orientation import orientation_of
 from weakbeam.assemble.placed import FieldOfView, Host
 from weakbeam.assemble.populations import place_boundary, place_random, place_wall
 from weakbeam.defects.field import evaluate

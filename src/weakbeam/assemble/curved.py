@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weakbeam.assemble.crystal import check_in_plane, direction_of, plane_of
 from weakbeam.assemble.dislocations import burgers_of
+from weakbeam.assemble.indices import check_in_plane, direction_of, plane_of
 from weakbeam.assemble.placed import Column, Host, ShownLines, Sources, segment_columns, typeset
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.elasticity import Medium

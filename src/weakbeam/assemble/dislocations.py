@@ -7,13 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from weakbeam.assemble.crystal import (
-    CrystalModel,
-    check_hexagonal,
-    check_in_plane,
-    direction_of,
-    plane_of,
-)
+from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.indices import check_hexagonal, check_in_plane, direction_of, plane_of
 from weakbeam.assemble.placed import Host, PlacedDislocation
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.lattice import Miller, UnitCell, miller, unit

@@ -8,14 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from weakbeam.assemble.crystal import (
-    CrystalModel,
-    check_hexagonal,
-    plane_of,
-    slip_systems_of,
-)
+from weakbeam.assemble.crystal import CrystalModel, slip_systems_of
 from weakbeam.assemble.curved import PlacedSegments
 from weakbeam.assemble.dislocations import burgers_of, place_line
+from weakbeam.assemble.indices import check_hexagonal, plane_of
 from weakbeam.assemble.network import network_again
 from weakbeam.assemble.placed import Host, Placed, PlacedLines, PlacedWalls, is_unity
 from weakbeam.assemble.uniform import PlacedUniform

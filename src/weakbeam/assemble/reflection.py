@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of, plane_of
+from weakbeam.assemble.crystal import CrystalModel, crystal_of
+from weakbeam.assemble.indices import plane_of
+from weakbeam.assemble.orientation import orientation_of
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.diffraction.geometry import DiffractionGeometry

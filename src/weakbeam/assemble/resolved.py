@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from weakbeam.assemble.crystal import CrystalModel, crystal_of, orientation_of
+from weakbeam.assemble.crystal import CrystalModel, crystal_of
+from weakbeam.assemble.orientation import orientation_of
 from weakbeam.assemble.reflection import BraggSetting, geometry_of, reflections_of
 from weakbeam.core.arrays import Floats
 from weakbeam.experiment import Experiment, Reflection

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from weakbeam.assemble.camera import detector_of, upright
-from weakbeam.assemble.crystal import CrystalModel, plane_of
+from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
+from weakbeam.assemble.indices import plane_of
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble.placed import PlacedDislocation
 from weakbeam.assemble.rays import field_of_view, ray_grids

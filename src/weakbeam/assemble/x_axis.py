@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from weakbeam.assemble.crystal import CrystalModel, direction_of
+from weakbeam.assemble.crystal import CrystalModel
+from weakbeam.assemble.indices import direction_of
 from weakbeam.crystal.in_plane import nearest_in_plane, out_of_plane_deg
 from weakbeam.errors import InputError
 from weakbeam.experiment import Crystal, Experiment, Reflection

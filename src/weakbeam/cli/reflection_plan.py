@@ -124,7 +124,7 @@ def _settings(
 
 
 def _level_orientation(experiment: Experiment, cell: UnitCell, hkl: Miller) -> Floats:
-    from weakbeam.assemble.crystal import direction_of
+    from weakbeam.assemble.indices import direction_of
     from weakbeam.crystal.orientation import symmetric_orientation
 
     given = experiment.crystal.x_axis or (1, 0, 0)

@@ -165,7 +165,7 @@ def fixed_orientation(
     """
     import numpy as np
 
-    from weakbeam.assemble.crystal import orientation_of
+    from weakbeam.assemble.orientation import orientation_of
     from weakbeam.experiment import Reflection
 
     if geometry == "symmetric":

@@ -242,7 +242,8 @@ def oblique_reflection(hkl: Triple, eta: float | None, setup: Section) -> Sectio
 
 def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list[Section]:
     """Every reflection that one of both settings brings to the azimuth `eta` (rad)."""
-    from weakbeam.assemble.crystal import crystal_of, orientation_of
+    from weakbeam.assemble.crystal import crystal_of
+    from weakbeam.assemble.orientation import orientation_of
     from weakbeam.diffraction.reachable import find_reflections
     from weakbeam.experiment import Experiment, Reflection
 
@@ -272,7 +273,8 @@ def group_at(eta: float, theta_max: float, hkl_max: int, setup: Section) -> list
 
 
 def _azimuths(hkl: Triple, setup: Section) -> list[float]:
-    from weakbeam.assemble.crystal import crystal_of, orientation_of
+    from weakbeam.assemble.crystal import crystal_of
+    from weakbeam.assemble.orientation import orientation_of
     from weakbeam.diffraction.oblique import solve_oblique
     from weakbeam.experiment import Experiment, Reflection
 

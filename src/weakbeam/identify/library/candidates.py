@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from weakbeam.assemble.crystal import (
-    CrystalModel,
-    crystal_of,
-    direction_of,
-    plane_of,
-    slip_systems_of,
-)
+from weakbeam.assemble.crystal import CrystalModel, crystal_of, slip_systems_of
+from weakbeam.assemble.indices import direction_of, plane_of
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.crystal.lattice import Miller, unit
 from weakbeam.crystal.slip import SlipSystem
