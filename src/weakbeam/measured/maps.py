@@ -27,6 +27,7 @@ from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.region import Region
 from weakbeam.measured.alignment import align_scan
 from weakbeam.measured.background import BACKGROUNDS, cut_to, is_of_scan
+from weakbeam.measured.findings import Findings
 from weakbeam.measured.gathering import (
     FEWEST_FRAMES,
     Choices,
@@ -36,7 +37,7 @@ from weakbeam.measured.gathering import (
     lost_frames,
     taken_frames,
 )
-from weakbeam.measured.remarks import Findings, remarks_on
+from weakbeam.measured.remarks import remarks_on
 from weakbeam.measured.response import Response, response_of
 from weakbeam.measured.selection import selected
 from weakbeam.measured.strain import arm_of, missing_energy, strain_of, turning_motors
