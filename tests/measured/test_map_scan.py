@@ -1,6 +1,7 @@
 """Maps of measured scans, from the file to the arrays."""
 
 import math
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -15,7 +16,7 @@ from weakbeam.errors import InputError, RunError
 from weakbeam.io.foreign import read_scan
 from weakbeam.measured.background import mean_frame
 from weakbeam.measured.maps import map_scan
-from weakbeam.measured.stored import stored_maps
+from weakbeam.measured.stored import mapped_of, stored_maps
 from weakbeam.run.acquisition import Acquisition
 from weakbeam.run.maps import factor_sums, scan_maps
 
@@ -262,3 +263,12 @@ def test_strain_from_a_scan_of_the_monochromator(tmp_path):
     found = map_scan(read_scan(write_bliss(tmp_path / "zero.h5", title, moved, stack)))
     assert found.strain is None
     assert "no Bragg angle of a monochromator" in " ".join(found.warnings)
+
+
+@pytest.mark.parametrize("lost", ["intensity", "brightest", "phi_com", "chi_bimodality"])
+def test_stored_maps_of_which_some_are_gone_are_refused(scan, lost):
+    stored = stored_maps(map_scan(scan), "none", "0")
+    assert mapped_of(stored).maps.motors.keys() == {"chi", "phi"}
+    left = {name: values for name, values in stored.maps.items() if name != lost}
+    with pytest.raises(InputError, match=f"maps = {lost}: missing"):
+        mapped_of(replace(stored, maps=left))

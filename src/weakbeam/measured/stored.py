@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, ScanMaps, WholeCurve
 from weakbeam.analysis.remarks import Remark, left_out_of
 from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
 from weakbeam.io.maps_file import StoredMaps
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.region import Region
@@ -115,11 +116,17 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
     MeasuredMaps
         Of the scan it has what the file tells: name, title, units, axes of the image. Files of
         earlier versions do not tell which motors turn the sample, nor the curve of all pixels.
+
+    Raises
+    ------
+    InputError
+        If it lacks a map that all files have.
     """
     named, process = stored.maps, stored.process
     motors = _text(process, "motors").split() or [
         name.removesuffix("_com") for name in named if name.endswith("_com")
     ]
+    _check_whole(named, motors)
     by_motor: dict[str, dict[str, Floats]] = {}
     maxima: dict[str, dict[str, Floats]] = {}
     for motor in motors:
@@ -184,6 +191,18 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
         noise=_number(process, "noise"),
         floor=_number(process, "floor"),
     )
+
+
+def _check_whole(named: Mapping[str, object], motors: Sequence[str]) -> None:
+    """Refuse maps of which some are gone."""
+    needed = ["intensity", "brightest", *(f"{motor}_com" for motor in motors)]
+    for motor in motors:
+        kinds = [f"{motor}_{kind}" for kind in MAXIMA_NAMES]
+        if any(kind in named for kind in kinds):
+            needed += kinds
+    lacking = [name for name in needed if name not in named]
+    if lacking or not motors:
+        raise InputError("maps", ", ".join(lacking or ["no motor"]), "missing; the file is damaged")
 
 
 def _text(process: Mapping[str, object], key: str) -> str:
