@@ -77,7 +77,7 @@ def calls(tmp_path_factory):
     return int(out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.97])
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.97])
 def test_one_line_at_any_call(tmp_path, calls, share):
     child = start(tmp_path, "-c", PROGRAM, str(int(share * calls)), *LAYERS)
     _, said = child.communicate(timeout=120)

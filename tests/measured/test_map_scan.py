@@ -270,5 +270,5 @@ def test_stored_maps_of_which_some_are_gone_are_refused(scan, lost):
     stored = stored_maps(map_scan(scan), "none", "0")
     assert mapped_of(stored).maps.motors.keys() == {"chi", "phi"}
     left = {name: values for name, values in stored.maps.items() if name != lost}
-    with pytest.raises(InputError, match=f"maps = {lost}: missing"):
+    with pytest.raises(InputError, match=f"the file lacks {lost}"):
         mapped_of(replace(stored, maps=left))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import click
 
@@ -84,7 +85,7 @@ def _run(command: click.Command, arguments: Sequence[str] | None) -> NoReturn:
         # Outside of its standalone mode click returns the status of --help or of an `Exit`.
         given = None if arguments is None else list(arguments)
         with listening(tell), telling_interrupts():
-            status = command.main(given, standalone_mode=False)
+            status = _PastClick(command).main(given, standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -98,13 +99,43 @@ def _run(command: click.Command, arguments: Sequence[str] | None) -> NoReturn:
         _end(text_with_flags(str(error)), 1)
     except MemoryError:
         _end("out of memory", 1)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, _Interrupted):
         _end("interrupted", 130)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _end(f"{where}{error.strerror or error}", 1)
+
+
+class _Interrupted(BaseException):
+    """Ctrl-C on its way past click."""
+
+
+class _PastClick(click.Command):
+    """A command of which click does not see Ctrl-C: it would answer with an empty line."""
+
+    def __init__(self, command: click.Command) -> None:
+        super().__init__(command.name)
+        self._command = command
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Context of the command itself."""
+        with _past_click():
+            return self._command.make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command itself."""
+        with _past_click():
+            return self._command.invoke(ctx)
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _Interrupted from None
 
 
 def _commands_of(context: click.Context | None) -> str:

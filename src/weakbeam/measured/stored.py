@@ -202,7 +202,9 @@ def _check_whole(named: Mapping[str, object], motors: Sequence[str]) -> None:
             needed += kinds
     lacking = [name for name in needed if name not in named]
     if lacking or not motors:
-        raise InputError("maps", ", ".join(lacking or ["no motor"]), "missing; the file is damaged")
+        raise InputError(
+            "maps", None, f"the file lacks {', '.join(lacking) or 'motors'}: it is damaged"
+        )
 
 
 def _text(process: Mapping[str, object], key: str) -> str:
