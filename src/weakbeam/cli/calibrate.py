@@ -79,11 +79,11 @@ def calibrate(
       weakbeam calibrate measured.h5::2.1 -c known.toml --region 0:60,200:500
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.cli.show import _region
     from weakbeam.fit.calibrate import calibrate as calibrated_by
     from weakbeam.fit.calibrate import own_experiment
     from weakbeam.fit.calibration_figure import calibration_drawing
     from weakbeam.io.foreign import read_scan
+    from weakbeam.io.region import Region
     from weakbeam.io.targets import CALIBRATION, EXPERIMENT, PICTURE, claim, place_bytes
     from weakbeam.measured.figures import view_of
 
@@ -96,7 +96,7 @@ def calibrate(
     table = claim(output.with_suffix(".json"), CALIBRATION, overwrite=overwrite, inputs=inputs)
     region = None
     if region_text is not None:
-        part = _region(region_text)
+        part = Region.of_text(region_text, "--region")
         region = (part.rows.start, part.rows.stop, part.columns.start, part.columns.stop)
     motors = dict(map(_pair, pairs))
     with naming_flags(motors="--pair", region="--region", scan="SCAN", entry="SCAN"):

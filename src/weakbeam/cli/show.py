@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
-from click.core import ParameterSource
 
 from weakbeam.cli.options import (
     choice_option,
@@ -17,19 +15,27 @@ from weakbeam.cli.options import (
     format_option,
     naming_flags,
     overwrite_option,
-    text_with_flags,
 )
-from weakbeam.cli.scan_options import SCAN_FLAGS, ScanChoice, scan_options
+from weakbeam.cli.scan_options import ScanChoice, scan_options
+from weakbeam.cli.shown import (
+    Scale,
+    comparison_figures,
+    curve_figures,
+    exported_files,
+    grid_figures,
+    holds_members,
+    is_grid,
+    map_figures,
+    network_figures,
+    scan_of,
+    usual_figures,
+)
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from weakbeam.io.export import Exported
-    from weakbeam.io.foreign import MeasuredScan, Source
-    from weakbeam.io.region import Region
-
-Scale = Literal["linear", "log", "asinh"]
 
 
 @click.command()
@@ -215,25 +221,27 @@ def show(
     folder = file.parent / "figures" if output is None else output
     some = bool(frames or montage or pixels or regions or movie)
     figures: dict[str, Figure] = {}
+
+    def save() -> None:
+        if suffix != "none":
+            for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
+                click.echo(str(path), err=as_json)
+
     if is_network(str(file)):
         if some or compare or exports:
             raise InputError("file", str(file), "is a network; it has no frames")
         with naming_flags(burgers_length_nm="--burgers-length"):
-            figures = _network(file, burgers_length_nm, as_json)
-        if suffix != "none":
-            for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
-                click.echo(str(path), err=as_json)
+            figures = network_figures(file, burgers_length_nm, as_json)
+        save()
         return
     if burgers_length_nm is not None:
         raise InputError("--burgers-length", burgers_length_nm, "belongs to a network")
     of_grid = {"increment": increment, "phase": phase, "grain": grain}
-    if _is_grid(file):
+    if is_grid(file):
         if some or compare or exports:
             raise InputError("file", str(file), "is deformation on a grid; it has no frames")
-        figures = _grid(file, of_grid, as_json)
-        if suffix != "none":
-            for path in save_all(figures, folder, f".{suffix}", overwrite=overwrite):
-                click.echo(str(path), err=as_json)
+        figures = grid_figures(file, of_grid, as_json)
+        save()
         return
     if file.is_file() and file.stat().st_size and not (is_edf(file) or is_hdf5(file)):
         allowed = (
@@ -252,7 +260,7 @@ def show(
         raise InputError("file", str(file), "is a file of maps; it has no frames")
     numbers: list[Exported] = []
     if compare:
-        figures |= _comparison(file, entry, as_json)
+        figures |= comparison_figures(file, entry, as_json)
     if common_range and not (montage or movie):
         raise InputError("--common-range", None, "belongs to --montage or --movie")
     if clim is not None and not clim[0] < clim[1]:
@@ -261,18 +269,18 @@ def show(
         raise InputError("--clim", clim, "must be positive on a log scale")
     # The members of a library are no scan of its experiment.
     usual = is_kernel(file) or not (file.is_file() or is_edf(file) or len(files) > 1)
-    usual = usual or (file.is_file() and is_own_file(file) and not _members(file))
+    usual = usual or (file.is_file() and is_own_file(file) and not holds_members(file))
     usual = usual and not choice.changes_frames
     if choice.unit is not None and usual and not some and not is_maps(file):
         allowed = "belongs to maps, frames, montage, curves, movie; figures of a run are in mrad"
         raise InputError("--unit", choice.unit, allowed)
     if is_maps(file):
-        figures, numbers = _maps(file, choice)
+        figures, numbers = map_figures(file, choice)
     elif some or not (compare or usual):
         from weakbeam.measured.exports import exported_frames
         from weakbeam.measured.pictures import frame_pictures, montage_picture
 
-        scan = _scan(file if len(files) == 1 else list(files), entry, choice)
+        scan = scan_of(file if len(files) == 1 else list(files), entry, choice)
         if not some:
             frames, montage = (scan.frames // 2,), bool(scan.positions)
         if frames:
@@ -282,9 +290,9 @@ def show(
             figures["montage"] = montage_picture(
                 scan, panels, scale, not common_range, numbers=frames if some else (), limits=clim
             )
-        figures |= _curves(scan, pixels, regions)
+        figures |= curve_figures(scan, pixels, regions)
     elif not compare:
-        figures |= _usual(file, entry, scale, clim, zoom == "lit")
+        figures |= usual_figures(file, entry, scale, clim, zoom == "lit")
     # Figures of the other entries stay.
     place = "" if entry == 1 else f"{entry}_" if is_edf(file) else f"{entry}.1_"
     figures = {f"{place}{name}": figure for name, figure in figures.items()}
@@ -292,7 +300,7 @@ def show(
         claim_pictures([f"{place}movie"], folder, f".{movie}", overwrite=overwrite)
     paths = []
     if exports:
-        paths += _export(file, entry, numbers, folder, exports, overwrite)
+        paths += exported_files(file, entry, numbers, folder, exports, overwrite)
     if suffix != "none":
         paths += save_all(figures, folder, f".{suffix}", overwrite=overwrite)
     if movie:
@@ -326,203 +334,3 @@ def _source(files: tuple[Path, ...]) -> Path:
 
         return named_file(files[0])
     return files[0]
-
-
-def _is_grid(file: Path) -> bool:
-    """Whether a file holds deformation on a grid, and is none of our own."""
-    from weakbeam.io.field_file import is_field
-    from weakbeam.io.kernel_file import is_kernel
-    from weakbeam.io.maps_file import is_maps
-    from weakbeam.io.reading import is_own_file
-
-    if not file.is_file() or is_kernel(file) or is_maps(file) or is_own_file(file):
-        return False
-    return is_field(file)
-
-
-def _grid(file: Path, options: dict[str, Any], as_json: bool) -> dict[str, Figure]:
-    """Print what a file with deformation on a grid holds, and draw slices of it."""
-    import json
-
-    from weakbeam.run.field_slices import shown_field
-
-    with naming_flags(increment="--increment", mask="--phase", grain="--grain"):
-        found = shown_field(str(file), mask=options.pop("phase"), **options)
-    if as_json:
-        click.echo(json.dumps(found.numbers(), indent=2))
-    else:
-        for line in found.lines():
-            click.echo(line)
-    return {name: drawing.figure() for name, drawing in found.drawings().items()}
-
-
-def _maps(file: Path, choice: ScanChoice) -> tuple[dict[str, Figure], list[Exported]]:
-    """Figures of a file of maps, and what is exported of it."""
-    from dataclasses import replace
-
-    from weakbeam.io.maps_file import read_maps
-    from weakbeam.measured.exports import exported_maps
-    from weakbeam.measured.figures import measured_figures
-    from weakbeam.measured.stored import mapped_of
-    from weakbeam.measured.units import in_unit
-
-    if choice.changes_frames:
-        raise InputError("file", str(file), "is a file of maps; it has no frames")
-    name, stored = read_maps(file)
-    mapped = mapped_of(stored)
-    mapped = replace(mapped, scan=in_unit(mapped.scan, choice.unit))
-    return measured_figures(mapped), exported_maps(file, name, stored)
-
-
-def _export(
-    file: Path,
-    entry: int,
-    exported: list[Exported],
-    folder: Path,
-    formats: tuple[str, ...],
-    overwrite: bool,
-) -> list[Path]:
-    """Write numbers: those of the pictures, or the maps of a run."""
-    from weakbeam.io.export import write_exports
-    from weakbeam.io.reading import is_own_file
-    from weakbeam.measured.exports import exported_run
-
-    if not exported and file.is_file() and is_own_file(file):
-        exported = exported_run(file, f"{entry}.1")
-    if not exported:
-        raise InputError("--export", " ".join(formats), f"{file} has no maps; name a --frame")
-    return write_exports(
-        exported, folder, dict.fromkeys(formats), overwrite=overwrite, inputs=[file]
-    )
-
-
-def _network(file: Path, burgers_length_nm: float | None, as_json: bool) -> dict[str, Figure]:
-    """Print what a network holds, and draw it."""
-    import json
-
-    from weakbeam.io.networks.reading import read_network
-    from weakbeam.run.network_statistics import network_drawing, network_statistics
-
-    network = read_network(str(file))
-    found = network_statistics(network, burgers_length_nm)
-    if as_json:
-        click.echo(json.dumps(found.numbers(), indent=2))
-    else:
-        for line in found.lines():
-            click.echo(line)
-    drawing = network_drawing(network, burgers_length_nm)
-    return {} if drawing is None else {"network": drawing.figure()}
-
-
-def _members(file: Path) -> bool:
-    """Whether the frames of a file are the members of a library."""
-    from weakbeam.io.entry import MEMBER
-    from weakbeam.io.foreign import scan_names
-
-    return any(title.split()[1:2] == [MEMBER] for title in scan_names(file).values())
-
-
-def _usual(
-    file: Path, entry: int, scale: Scale, clim: tuple[float, float] | None, lit_only: bool
-) -> dict[str, Figure]:
-    from weakbeam.io.kernel_file import is_kernel
-    from weakbeam.run.acceptance_figures import draw_kernel
-    from weakbeam.run.figures import draw_file
-
-    if is_kernel(file):
-        return draw_kernel(file)
-    return draw_file(file, entry - 1, {"scale": scale, "limits": clim, "lit_only": lit_only})
-
-
-def _scan(file: Source, entry: int, choice: ScanChoice) -> MeasuredScan:
-    from weakbeam.io.edf import is_edf
-    from weakbeam.measured.alignment import align_scan
-    from weakbeam.measured.background import with_level
-    from weakbeam.measured.pictures import scan_or_image
-
-    choice.check()
-    name: str | None = f"{entry}.1"
-    if is_edf(file):
-        # Scans of SPEC have numbers of their own.
-        given = click.get_current_context().get_parameter_source("entry")
-        name = None if given is ParameterSource.DEFAULT else str(entry)
-    scan = scan_or_image(file, name)
-    level = choice.level(file, scan)
-    scan = choice.of(scan)
-    if choice.align:
-        scan, _, _ = align_scan(scan)
-    for warning in scan.warnings:
-        click.echo(f"weakbeam: {text_with_flags(warning, SCAN_FLAGS)}", err=True)
-    return with_level(scan, level)
-
-
-def _curves(
-    scan: MeasuredScan, pixels: tuple[str, ...], regions: tuple[str, ...]
-) -> dict[str, Figure]:
-    from weakbeam.measured.pictures import curve_picture
-
-    wanted = []
-    for flag, texts, read in (("--pixel", pixels, _pixel), ("--region", regions, _region)):
-        for text in texts:
-            region = read(text)
-            try:
-                region.check(scan.shape, scan.first)
-            except InputError as error:
-                raise InputError(flag, text, error.allowed) from None
-            wanted.append(region)
-    return {"curves": curve_picture(scan, wanted)} if wanted else {}
-
-
-def _pixel(text: str) -> Region:
-    from weakbeam.io.region import Region
-
-    match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", text)
-    if match is None:
-        raise InputError("--pixel", text, "must be ROW,COLUMN, such as 85,255")
-    row, column = int(match[1]), int(match[2])
-    return Region(slice(row, row + 1), slice(column, column + 1))
-
-
-def _region(text: str) -> Region:
-    from weakbeam.io.region import Region
-
-    return Region.of_text(text, "--region")
-
-
-def _comparison(file: Path, entry: int, as_json: bool) -> dict[str, Figure]:
-    """Print the comparison with the model, and draw it."""
-    import json
-
-    from weakbeam.imaging.motors import MOTORS
-    from weakbeam.plot.comparison import comparison_figure
-    from weakbeam.run.comparison import PREDICTIONS, compare_file, comparison_table
-
-    comparison = compare_file(file, entry - 1)
-    if as_json:
-        click.echo(json.dumps(comparison.numbers(), indent=2))
-    else:
-        for line in comparison_table(comparison):
-            click.echo(line)
-    angles = {name: MOTORS[name] for name in comparison.centers}
-    figure = comparison_figure(
-        {
-            motor.offset_symbol: motor.shown(comparison.centers[name])
-            for name, motor in angles.items()
-        },
-        {
-            motor.offset_symbol: {
-                PREDICTIONS[rule]: motor.shown(center)
-                for rule, center in comparison.predicted[name].items()
-            }
-            for name, motor in angles.items()
-        },
-        {
-            motor.offset_symbol: {
-                PREDICTIONS[rule]: (a.correlation, a.slope, float(motor.shown(a.rms)))
-                for rule, a in comparison.agreement[name].items()
-            }
-            for name, motor in angles.items()
-        },
-        title=f"{file.name}, {entry}.1",
-    )
-    return {"comparison": figure}
