@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         Wall,
     )
     from weakbeam.fit.calibrate import calibrate
-    from weakbeam.imaging.labelled import LabelledArray
     from weakbeam.io.foreign import read_scan
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.side_by_side import compare
+    from weakbeam.run.labelled import LabelledArray
     from weakbeam.run.record import Record, record
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
 
@@ -54,7 +54,7 @@ _HOMES = {
     "Grid": "weakbeam.experiment",
     "HeightAxis": "weakbeam.experiment",
     "InputError": "weakbeam.errors",
-    "LabelledArray": "weakbeam.imaging.labelled",
+    "LabelledArray": "weakbeam.run.labelled",
     "LineTable": "weakbeam.experiment",
     "Loop": "weakbeam.experiment",
     "Maps": "weakbeam.run.simulate",

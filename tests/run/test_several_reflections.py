@@ -13,10 +13,10 @@ from weakbeam.assemble.reflection import reflections_of
 from weakbeam.crystal.lattice import unit
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.labelled import LabelledArray
 from weakbeam.io.reading import entry_names, read_entry, read_frames
 from weakbeam.run.estimate import estimate
 from weakbeam.run.figures import draw_file, figure_prefix, is_own_figure
+from weakbeam.run.labelled import LabelledArray
 from weakbeam.run.record import record
 from weakbeam.run.reflection_rows import validity_notes
 from weakbeam.run.simulate import Run, draw_run

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from pydantic import ValidationError, model_validator
@@ -117,6 +118,44 @@ class Table(Schema):
         (40, 120)
         """
         return self.model_validate(self._changed(changes))
+
+    @property
+    def differences(self) -> dict[str, Any]:
+        """What was given and differs from the default: path of the key -> value.
+
+        Examples
+        --------
+        >>> from weakbeam.experiment import Experiment
+        >>> Experiment().replace(camera={"pixels": (40, 120)}).differences
+        {'camera.pixels': (40, 120)}
+        """
+        found: dict[str, Any] = {}
+        for name, value in self._given_otherwise():
+            if isinstance(value, Table):
+                inner = value.differences or {"": value}
+                found |= {f"{name}.{key}" if key else name: x for key, x in inner.items()}
+            else:
+                found[name] = value
+        return found
+
+    def _given_otherwise(self) -> Iterator[tuple[str, Any]]:
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name in self.model_fields_set and value != field.get_default():
+                yield name, value
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What pydantic shows of a table: what is not the default."""
+        yield from self._given_otherwise()
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="text-align: left">{escape(key)}</th>'
+            f'<td style="text-align: left">{escape(str(value))}</td></tr>'
+            for key, value in self.differences.items()
+        )
+        rows = rows or "<tr><td>the default</td></tr>"
+        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>"
 
     def _changed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         """The keys that are given, with `changes` put into tables instead of replacing them."""

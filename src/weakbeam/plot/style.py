@@ -29,6 +29,8 @@ from matplotlib.transforms import Bbox
 SINGLE_COLUMN_MM = 89.0
 DOUBLE_COLUMN_MM = 183.0
 DPI = 200
+SCREEN_DPI = 120
+"""In a notebook."""
 
 # Okabe and Ito's palette, told apart by readers with any of the common colour-vision deficiencies.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -94,9 +96,16 @@ def style() -> AbstractContextManager[None]:
     return mpl.rc_context(_SETTINGS)
 
 
+class Page(Figure):
+    """A figure that a notebook shows as it is written to files, also without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, ".png", SCREEN_DPI)
+
+
 def new_figure(width_mm: float, height_mm: float) -> Figure:
     """Return an empty white figure of the given size in mm."""
-    figure = Figure(
+    figure = Page(
         figsize=(width_mm / _MM_PER_INCH, height_mm / _MM_PER_INCH), dpi=DPI, facecolor="white"
     )
     FigureCanvasAgg(figure)

@@ -20,7 +20,6 @@ from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
-from weakbeam.imaging.labelled import LabelledArray
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import SCAN_ORDER
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
@@ -28,17 +27,21 @@ from weakbeam.run.engines import Engines
 from weakbeam.run.estimate import check_memory, frame_type
 from weakbeam.run.figures import draw, figure_prefix, reflection_heading
 from weakbeam.run.frames import camera_frames
+from weakbeam.run.labelled import LabelledArray
 from weakbeam.run.map_axes import image_axes
+from weakbeam.run.pictures import Figures
 from weakbeam.run.scan_data import ScanData, frame_to_show
 from weakbeam.run.scan_weights import scan_weights
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_RELATIVE = "intensity / perfect crystal at peak"
+
 AXIS_UNITS = {name: MOTORS[name].unit for name in SCAN_ORDER} | {"x": "um", "y": "um"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A finished simulation.
 
@@ -87,10 +90,23 @@ class Run:
             field_axes=self.field_axes,
         )
 
-    def plot(self) -> dict[str, Figure]:
-        """Draw the figures of the run: name -> matplotlib Figure."""
-        figures: dict[str, Figure] = draw_run(self)
-        return figures
+    def plot(self) -> Figures:
+        """Draw the figures of the run: name -> matplotlib Figure; a notebook shows them."""
+        return Figures(draw_run(self))
+
+    def to_xarray(self) -> Any:
+        """The images as an `xarray.DataArray`; see :meth:`LabelledArray.to_xarray`."""
+        return self.images.to_xarray()
+
+    def to_dataset(self) -> Any:
+        """The images as an `xarray.Dataset`, with the experiment as attribute ``experiment``."""
+        return self.images.to_dataset().assign_attrs(experiment=self.experiment.to_toml())
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.experiment!r}: {self.images!r}>"
+
+    def _repr_html_(self) -> str:
+        return f"{self.images._repr_html_()}{self.experiment._repr_html_()}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +191,13 @@ def simulate(
             images[start + places[numbers]] = frames
         start += acquisition.scan.frames
     coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
+    counting = experiment.camera.is_counting
     labelled = LabelledArray(
-        images.reshape([len(axis) for axis in coords.values()]), tuple(coords), coords, AXIS_UNITS
+        images.reshape([len(axis) for axis in coords.values()]),
+        tuple(coords),
+        coords,
+        AXIS_UNITS | ({"values": "counts"} if counting else {}),
+        _long_names(setups) | {"values": "intensity" if counting else _RELATIVE},
     )
     return Run(experiment, labelled, field, field_axes)
 
@@ -195,6 +216,13 @@ def _image_coords(
         "row": np.arange(rows),
         "column": np.arange(columns),
     }
+
+
+def _long_names(setups: Sequence[Setup]) -> dict[str, str]:
+    """What the axes of images of one reflection are."""
+    if len(setups) > 1:
+        return {}
+    return {axis.name: axis.long_name for axis in image_axes(setups[0])}
 
 
 def center_of_mass(run: Run) -> Maps:
@@ -272,7 +300,8 @@ def q_field(
     )
     coords = _image_coords(setups, {"component": np.arange(3)})
     values = q if len(setups) > 1 else q[0]
-    return LabelledArray(values, tuple(coords), coords, {"x": "um", "y": "um", "values": ""})
+    names = _long_names(setups) | {"values": "deformation q"}
+    return LabelledArray(values, tuple(coords), coords, {"x": "um", "y": "um", "values": ""}, names)
 
 
 def draw_run(run: Run) -> dict[str, Figure]:

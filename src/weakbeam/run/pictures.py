@@ -1,0 +1,163 @@
+"""What a notebook shows of arrays, runs and experiments."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
+from weakbeam.imaging.motors import MOTORS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from weakbeam.plot.view import View
+    from weakbeam.run.labelled import LabelledArray
+
+_IMAGES = ({"x", "y"}, {"row", "column"})
+
+
+class Figures(dict[str, "Figure"]):
+    """Figures by their names, which a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            f"<div><b>{escape(name)}</b></div>{picture_html(figure)}"
+            for name, figure in self.items()
+        )
+
+
+def picture_html(figure: Figure) -> str:
+    """A figure as an element of a page."""
+    from weakbeam.plot.style import SCREEN_DPI, render
+
+    data = b64encode(render(figure, ".png", SCREEN_DPI)).decode()
+    return f'<img style="max-width: 100%" src="data:image/png;base64,{data}">'
+
+
+def table_html(rows: Mapping[str, str]) -> str:
+    """Names and texts as a table of a page."""
+    lines = "".join(
+        f'<tr><th style="text-align: left">{escape(name)}</th>'
+        f'<td style="text-align: left">{escape(text)}</td></tr>'
+        for name, text in rows.items()
+    )
+    return f"<table>{lines}</table>"
+
+
+def labelled_html(array: LabelledArray) -> str:
+    """The picture of an array, where it has one, and its axes."""
+    rows = {dim: array.axis_text(dim) for dim in array.dims}
+    unit = array.units.get("values", "")
+    finite = array.values[np.isfinite(array.values)]
+    if finite.size:
+        rows["values"] = f"{finite.min():.4g} … {finite.max():.4g} {unit}".rstrip()
+    try:
+        picture = picture_html(array.plot()) if finite.size else ""
+    except InputError:
+        picture = ""
+    return f"<div>{picture}{table_html(rows)}</div>"
+
+
+def labelled_figure(array: LabelledArray, most: int, **options: Any) -> Figure:
+    """Draw a curve, an image, or at most so many frames of a scan side by side.
+
+    Raises
+    ------
+    InputError
+        If the axes are neither those of a curve nor of images, or an option is none.
+    """
+    allowed = {"scale", "limits", "title"}
+    for name, value in options.items():
+        if name not in allowed:
+            raise InputError(name, value, f"allowed are {', '.join(sorted(allowed))}")
+    label = _quantity(array)
+    if array.ndim == 1:
+        return _curve(array, label, **options)
+    if array.ndim == 0 or {*array.dims[-2:]} not in _IMAGES:
+        raise InputError(
+            "axes",
+            ", ".join(array.dims) or None,
+            "are neither one nor those of images; choose a part by nearest",
+        )
+    view = _view(array)
+    if array.ndim == 2:
+        if float(np.nanmin(array.values, initial=0.0)) < 0.0:
+            return _signed(array, view, label, **options)
+        from weakbeam.plot.image import image_figure
+
+        return image_figure(array.values, view, intensity_label=label, **options)
+    from weakbeam.plot.montage import montage_figure
+
+    frames = array.values.reshape(-1, *array.shape[-2:])
+    shown = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
+    labels = [_place(array, np.unravel_index(k, array.shape[:-2])) for k in shown]
+    return montage_figure(frames[shown], labels, view, label=label, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """An axis as views want it."""
+
+    name: str
+    values_um: Floats
+    long_name: str
+
+
+def _view(array: LabelledArray) -> View:
+    from weakbeam.plot.view import View
+
+    dims = array.dims[-2:]
+    axes = [
+        _Axis(dim, np.asarray(array.coords[dim], float), array.long_names.get(dim, ""))
+        for dim in dims
+    ]
+    if {*dims} == {"x", "y"}:
+        return View.of_axes(*axes)
+    return View(axes[0].values_um, axes[1].values_um, pixels=True)
+
+
+def _quantity(array: LabelledArray) -> str:
+    name, unit = array.long_names.get("values", "value"), array.units.get("values", "")
+    return f"{name} ({unit})" if unit else name
+
+
+def _curve(array: LabelledArray, label: str, **options: Any) -> Figure:
+    from weakbeam.plot.scan_curves import curves_figure
+
+    (dim,) = array.dims
+    motor, positions = MOTORS.get(dim), array.coords[dim]
+    if motor is not None:
+        axis, positions = motor.label, motor.shown(positions)
+    else:
+        unit = array.units.get(dim, "").replace("um", "µm")
+        axis = f"{dim} ({unit})" if unit else dim
+    title = str(options.get("title", ""))
+    return curves_figure(
+        positions, {"curve": array.values}, axis_label=axis, intensity_label=label, title=title
+    )
+
+
+def _signed(array: LabelledArray, view: View, label: str, **options: Any) -> Figure:
+    from weakbeam.plot.panels import Panel, panels_figure
+
+    title = str(options.get("title", ""))
+    return panels_figure([Panel("", array.values, label, True)], view, title=title)
+
+
+def _place(array: LabelledArray, index: Any) -> str:
+    """Where a frame was taken."""
+    texts = []
+    for dim, k in zip(array.dims, index, strict=False):
+        motor, at = MOTORS.get(dim), float(array.coords[dim][k])
+        if motor is None:
+            texts.append(f"{dim} {at:g}")
+        else:
+            texts.append(f"{motor.offset_symbol} {float(motor.shown(at)):.4g} {motor.shown_unit}")
+    return ", ".join(texts)
