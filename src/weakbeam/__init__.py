@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from weakbeam.batch.sweep import sweep
     from weakbeam.errors import InputError, RunError
     from weakbeam.experiment import (
         AngleAxis,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.side_by_side import compare
     from weakbeam.run.labelled import LabelledArray
+    from weakbeam.run.lens_quantities import optics
     from weakbeam.run.record import Record, record
+    from weakbeam.run.reflection_search import find_reflections
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
 
 __version__ = "0.1.0"
@@ -73,11 +76,14 @@ _HOMES = {
     "calibrate": "weakbeam.fit.calibrate",
     "center_of_mass": "weakbeam.run.simulate",
     "compare": "weakbeam.measured.side_by_side",
+    "find_reflections": "weakbeam.run.reflection_search",
     "map_scan": "weakbeam.measured.maps",
+    "optics": "weakbeam.run.lens_quantities",
     "q_field": "weakbeam.run.simulate",
     "read_scan": "weakbeam.io.foreign",
     "record": "weakbeam.run.record",
     "simulate": "weakbeam.run.simulate",
+    "sweep": "weakbeam.batch.sweep",
 }
 
 __all__ = [
@@ -110,11 +116,14 @@ __all__ = [
     "calibrate",
     "center_of_mass",
     "compare",
+    "find_reflections",
     "map_scan",
+    "optics",
     "q_field",
     "read_scan",
     "record",
     "simulate",
+    "sweep",
 ]
 
 

@@ -8,7 +8,7 @@ import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from weakbeam.cli.reflection_table import Table, spaced
+from weakbeam.run.reflection_list import ReflectionList, spaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,14 +62,14 @@ def motors_of(text: str) -> tuple[str, ...]:
     return motors
 
 
-def plan(experiment: Experiment, table: Table, size: int, motors: tuple[str, ...]) -> Plan:
+def plan(experiment: Experiment, table: ReflectionList, size: int, motors: tuple[str, ...]) -> Plan:
     """Rank the sets of settings of a table.
 
     Parameters
     ----------
     experiment : Experiment
         Its crystal and its instrument count.
-    table : Table
+    table : ReflectionList
         The reflections to choose from, each at the settings that it has.
     size : int
         Settings in a set.
@@ -83,9 +83,9 @@ def plan(experiment: Experiment, table: Table, size: int, motors: tuple[str, ...
     """
     from weakbeam.assemble.crystal import crystal_of
     from weakbeam.assemble.instrument import acceptance_of
-    from weakbeam.cli.reflection_search import fixed_orientation
     from weakbeam.diffraction.planner import best_sets, measured_rows
     from weakbeam.errors import naming
+    from weakbeam.run.reflection_search import fixed_orientation
 
     crystal = crystal_of(experiment)
     mounted = fixed_orientation(experiment, crystal, table.geometry)

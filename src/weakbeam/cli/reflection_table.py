@@ -6,89 +6,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from weakbeam.diffraction.reachable import ReachableReflection
-    from weakbeam.instrument.optics import Optics
+from weakbeam.run.reflection_list import ReflectionList, record_of, strength_of
 
 DEFECTS_IN_TEXT = 4
 """How many dislocations the text table has columns for; JSON and CSV have them all."""
 
 
-class Table(NamedTuple):
-    """The rows and what they belong to."""
-
-    title: str
-    rows: list[ReachableReflection]
-    defects: list[str]
-    energy_kev: float
-    geometry: str
-    cell_volume: float
-    absorption_length: float | None = None
-    optics: Optics | None = None
-
-
-def spaced(indices: Sequence[int]) -> str:
-    """Write indices with spaces between them."""
-    return " ".join(str(index) for index in indices)
-
-
-class _Strength(NamedTuple):
-    """How strongly a reflection takes from the beam; None where that is not known."""
-
-    extinction_length: float | None
-    """In µm."""
-    peak_loss: float | None
-    """Share of the incident beam that is diffracted away at the peak, per µm."""
-
-
-def _strength(row: ReachableReflection, table: Table) -> _Strength:
-    """Strength for a horizontally polarised beam; both settings on a mount have the same |η|."""
-    from weakbeam.diffraction.depletion import bragg_density
-    from weakbeam.diffraction.strength import DiffractionStrength, polarization
-
-    if row.structure_factor is None:
-        return _Strength(None, None)
-    eta = next((s.eta for s in row.solutions if s), 0.0)
-    strength = DiffractionStrength(
-        row.structure_factor,
-        row.theta,
-        row.d_spacing,
-        table.cell_volume,
-        polarization(row.theta, eta),
-    )
-    if table.optics is None:
-        return _Strength(strength.extinction_length, None)
-    loss = strength.reflectivity * float(bragg_density(row.theta, eta, table.optics))
-    return _Strength(strength.extinction_length, loss)
-
-
-def _record(row: ReachableReflection, table: Table) -> dict[str, object]:
-    """A row in the units that its keys end with, without the defects."""
-    strength = _strength(row, table)
-    record: dict[str, object] = {
-        "d_angstrom": row.d_spacing,
-        "theta_deg": math.degrees(row.theta),
-        "two_theta_deg": math.degrees(2 * row.theta),
-        "structure_factor": row.structure_factor,
-        "extinction_length_um": strength.extinction_length,
-        "peak_loss_per_um": strength.peak_loss,
-        "group": row.group,
-        "multiplicity": row.multiplicity,
-    }
-    if table.geometry == "goniometer":
-        record["mu_deg"] = next(math.degrees(s.mu) for s in row.solutions if s)
-    if table.geometry != "symmetric":
-        for number, solution in enumerate(row.solutions, 1):
-            record[f"omega_{number}_deg"] = solution and math.degrees(solution.omega)
-            record[f"eta_{number}_deg"] = solution and math.degrees(solution.eta)
-    return record
-
-
-def as_json_text(table: Table) -> str:
+def as_json_text(table: ReflectionList) -> str:
     """Return the table as JSON, units in the names of the keys."""
     document = {
         "title": table.title,
@@ -99,7 +25,7 @@ def as_json_text(table: Table) -> str:
         "reflections": [
             {
                 "hkl": list(row.hkl),
-                **_record(row, table),
+                **record_of(row, table),
                 "defects": [asdict(contrast) for contrast in row.contrasts],
             }
             for row in table.rows
@@ -108,13 +34,13 @@ def as_json_text(table: Table) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def as_csv_text(table: Table) -> str:
+def as_csv_text(table: ReflectionList) -> str:
     """Return the table as comma-separated values, every dislocation by its number."""
     text = io.StringIO()
     records = []
     for row in table.rows:
         record: dict[str, object] = dict(zip("hkl", row.hkl, strict=True))
-        record |= _record(row, table)
+        record |= record_of(row, table)
         for number, contrast in enumerate(row.contrasts):
             record |= {f"{name}_{number}": value for name, value in asdict(contrast).items()}
         records.append(record)
@@ -125,7 +51,7 @@ def as_csv_text(table: Table) -> str:
     return text.getvalue()
 
 
-def as_text(table: Table) -> str:
+def as_text(table: ReflectionList) -> str:
     """Return the table with aligned columns, and what they mean above it."""
     heads = ["h", "k", "l", "d (Å)", "θ (°)", "2θ (°)", "|F| (e)", "Λ (µm)"]
     heads += ["loss (%/µm)", "group", "mult."]
@@ -142,7 +68,7 @@ def as_text(table: Table) -> str:
         cells += [f"{row.d_spacing:.4f}"]
         cells += [f"{math.degrees(angle):.3f}" for angle in (row.theta, 2 * row.theta)]
         cells += ["-" if row.structure_factor is None else f"{row.structure_factor:.2f}"]
-        length, loss = _strength(row, table)
+        length, loss = strength_of(row, table)
         cells += ["-" if length is None else f"{length:.1f}"]
         cells += ["-" if loss is None else f"{100.0 * loss:.2g}"]
         cells += [str(row.group), str(row.multiplicity)]

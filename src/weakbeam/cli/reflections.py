@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,14 +14,27 @@ from weakbeam.cli.options import (
     choice_option,
     experiment_of,
     experiment_options,
+    naming_flags,
     output_option,
     overwrite_option,
 )
-from weakbeam.cli.reflection_search import Limits, Search, tabulate, with_absorption
-from weakbeam.cli.reflection_table import Table, spaced
+from weakbeam.run.reflection_list import ReflectionList, spaced
+from weakbeam.run.reflection_search import Limits, geometry_of, search_of, tabulate, with_absorption
 
 if TYPE_CHECKING:
-    from weakbeam.experiment import Experiment, Reflection
+    from weakbeam.experiment import Experiment
+
+FLAGS = {
+    "geometry": "--geometry",
+    "theta_max_deg": "--theta-max",
+    "omega_range_deg": "--omega-range",
+    "eta_range_deg": "--eta",
+    "mu_range_deg": "--mu",
+    "chi_deg": "--chi",
+    "phi_deg": "--phi",
+    "absorption": "--absorption",
+}
+"""Options by the arguments of `weakbeam.run.reflection_search`."""
 
 SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
 
@@ -141,37 +153,25 @@ def reflections(
 
     if as_json and as_csv:
         raise InputError("--csv", None, "give either --json or --csv")
-    if not 0.0 < theta_max < 45.0:
-        raise InputError(
-            "--theta-max",
-            theta_max,
-            "must lie between 0 and 45 deg; the objective stands downstream",
-        )
     if motors is not None and size is None:
         raise InputError("--motors", motors, "needs --plan")
     planned = reflection_plan.MOTORS if motors is None else reflection_plan.motors_of(motors)
     experiment = _with_energy(experiment_of(config, settings), energy)
-    given = _reflection_of(experiment)
-    geometry = geometry or given.geometry
-    on_mount = {"--mount": mount, "--omega-range": omega_range, "--eta": eta_range}
-    if geometry == "symmetric":
-        _refuse(on_mount, "oblique")
-    if geometry != "goniometer":
-        _refuse({"--mu": mu_range, "--chi": chi, "--phi": phi}, "goniometer")
-    tilt = given.mu_deg or 0.0
-    search = Search(
-        geometry,
-        math.radians(theta_max),
-        _limits("--omega-range", omega_range, 720.0),
-        _limits("--eta", eta_range),
-        _limits("--mu", mu_range or (tilt, tilt), 90.0) or (0.0, 0.0),
-        _angle("--chi", given.chi_deg if chi is None else chi),
-        _angle("--phi", given.phi_deg if phi is None else phi),
-    )
-    experiment = _with_mount(experiment, mount)
-    table = tabulate(experiment, search, sort_key)
-    if absorption:
-        table = with_absorption(experiment, table)
+    experiment = _with_mount(experiment, mount, geometry)
+    with naming_flags(None, **FLAGS):
+        search = search_of(
+            experiment,
+            geometry=geometry,
+            theta_max_deg=theta_max,
+            omega_range_deg=omega_range,
+            eta_range_deg=eta_range,
+            mu_range_deg=mu_range,
+            chi_deg=chi,
+            phi_deg=phi,
+        )
+        table = tabulate(experiment, search, sort_key)
+        if absorption:
+            table = with_absorption(experiment, table)
     if size is not None and not table.rows:
         raise InputError("--plan", size, "no reflection lies within these limits")
     if output is not None and table.rows:
@@ -179,7 +179,7 @@ def reflections(
         click.echo(f"wrote {output}", err=True)
     if not table.rows:
         click.echo("no reflection lies within these limits", err=True)
-    shown: Table | reflection_plan.Plan = table
+    shown: ReflectionList | reflection_plan.Plan = table
     written: ModuleType = reflection_table
     if size is not None:
         shown, written = reflection_plan.plan(experiment, table, size, planned), reflection_plan
@@ -191,7 +191,7 @@ def reflections(
         click.echo(written.as_text(shown))
 
 
-def draw(path: Path, table: Table, *, overwrite: bool = False) -> None:
+def draw(path: Path, table: ReflectionList, *, overwrite: bool = False) -> None:
     """Draw the table, as beams on a screen or as sticks over 2θ, and write the figure.
 
     Raises
@@ -229,48 +229,14 @@ def draw(path: Path, table: Table, *, overwrite: bool = False) -> None:
         raise InputError("--output", str(path), str(error)) from None
 
 
-def _refuse(options: Mapping[str, object], geometry: str) -> None:
-    """Refuse options that another geometry has."""
-    from weakbeam.errors import InputError
-
-    for option, value in options.items():
-        if value is not None:
-            raise InputError(option, value, f"needs --geometry {geometry}")
-
-
-def _limits(option: str, degrees: Limits | None, largest: float = 360.0) -> Limits | None:
-    from weakbeam.errors import InputError
-
-    if degrees is None:
-        return None
-    first, last = degrees
-    if not (abs(first) <= largest and abs(last) <= largest and 0.0 <= last - first <= 360.0):
-        turn = " and at most a full turn from it" if largest > 180.0 else ""
-        raise InputError(
-            option,
-            degrees,
-            f"must be two angles from {-largest:g} to {largest:g} deg, the second not less than "
-            f"the first{turn}",
-        )
-    return math.radians(first), math.radians(last)
-
-
-def _angle(option: str, degrees: float | None) -> float:
-    from weakbeam.errors import InputError
-
-    if degrees is None:
-        return 0.0
-    if not abs(degrees) <= 360.0:
-        raise InputError(option, degrees, "must be an angle from -360 to 360 deg")
-    return math.radians(degrees)
-
-
-def _with_mount(experiment: Experiment, mount: str | None) -> Experiment:
+def _with_mount(experiment: Experiment, mount: str | None, geometry: str | None) -> Experiment:
     """The experiment mounted as in "1 0 0; 0 1 0; 0 0 1"."""
     from weakbeam.errors import InputError
 
     if mount is None:
         return experiment
+    if (geometry or geometry_of(experiment)) == "symmetric":
+        raise InputError("--mount", mount, "needs --geometry oblique")
     try:
         normals = [[int(i) for i in plane.replace(",", " ").split()] for plane in mount.split(";")]
     except ValueError:
@@ -280,15 +246,6 @@ def _with_mount(experiment: Experiment, mount: str | None) -> Experiment:
             "--mount", mount, 'must be three planes of three integers: "1 0 0; 0 1 0; 0 0 1"'
         )
     return experiment.with_settings([f"crystal.mount={normals}"])
-
-
-def _reflection_of(experiment: Experiment) -> Reflection:
-    """The reflection whose geometry and motors count: the first one."""
-    from weakbeam.experiment import Reflection
-
-    if experiment.all_reflections is not None:
-        return Reflection(geometry="oblique")
-    return experiment.reflection or (experiment.reflections or (Reflection(),))[0]
 
 
 def _with_energy(experiment: Experiment, energy: float | None) -> Experiment:

@@ -14,7 +14,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.errors import InputError
 from weakbeam.io.chunks import compression_of, shuffle_and_deflate, write_chunk
+from weakbeam.io.guard import dataset, reading
 from weakbeam.io.newfiles import Drain
 from weakbeam.io.sample import Sample, settings_text
 
@@ -52,6 +54,29 @@ def shard_writer(form: str, path: Path, compression: str = "gzip") -> ShardWrite
     from weakbeam.io.training_shards import TarWriter, ZarrWriter
 
     return TarWriter(path) if form == "webdataset" else ZarrWriter(path)
+
+
+def read_images(path: Path, group: str, row: int) -> NDArray[Any]:
+    """Images of a sample in an HDF5 file of samples.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    group : str
+        Its group.
+    row : int
+        Its place there.
+
+    Raises
+    ------
+    InputError
+        If it is no such file, or cannot be read.
+    """
+    if path.suffix != ".h5":
+        raise InputError("file", str(path), "is no HDF5 file; read its images with their own tools")
+    with reading(path) as file:
+        return np.asarray(dataset(file, f"{group}/image")[row])
 
 
 class HDF5Writer:

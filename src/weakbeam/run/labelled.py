@@ -225,15 +225,24 @@ class LabelledArray(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         shown = ", ".join(self.axis_text(dim) for dim in self.dims)
-        finite = self.values[np.isfinite(self.values)]
-        span = f"{finite.min():.4g} to {finite.max():.4g}" if finite.size else "no value"
-        unit = self.units.get("values", "")
-        return f"<LabelledArray {shown}; {span}{f' {unit}' if unit else ''}>"
+        return f"<LabelledArray {shown}; {self._span()}>"
 
     def _repr_html_(self) -> str:
-        from weakbeam.run.pictures import labelled_html
+        from weakbeam.run.pictures import picture_html, table_html
 
-        return labelled_html(self)
+        rows = {dim: self.axis_text(dim) for dim in self.dims} | {"values": self._span()}
+        try:
+            picture = picture_html(self.plot()) if np.isfinite(self.values).any() else ""
+        except InputError:  # Axes of which there is no picture.
+            picture = ""
+        return f"<div>{picture}{table_html(rows)}</div>"
+
+    def _span(self) -> str:
+        finite = self.values[np.isfinite(self.values)]
+        if not finite.size:
+            return "no value"
+        text = f"{finite.min():.4g} to {finite.max():.4g}"
+        return f"{text} {self.units.get('values', '')}".rstrip()
 
     def _part(self, keys: Mapping[str, Any]) -> LabelledArray:
         index = tuple(keys.get(dim, slice(None)) for dim in self.dims)

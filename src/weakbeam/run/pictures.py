@@ -6,9 +6,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
@@ -18,9 +19,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from weakbeam.plot.view import View
-    from weakbeam.run.labelled import LabelledArray
 
 _IMAGES = ({"x", "y"}, {"row", "column"})
+
+
+class Labelled(Protocol):
+    """What an array tells of itself (:class:`weakbeam.run.labelled.LabelledArray`)."""
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The numbers."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Name of each axis."""
+
+    @property
+    def coords(self) -> Mapping[str, NDArray[Any]]:
+        """Position of each index along each axis."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of axes and values."""
+
+    @property
+    def long_names(self) -> Mapping[str, str]:
+        """What axes and values are."""
 
 
 class Figures(dict[str, "Figure"]):
@@ -51,21 +75,7 @@ def table_html(rows: Mapping[str, str]) -> str:
     return f"<table>{lines}</table>"
 
 
-def labelled_html(array: LabelledArray) -> str:
-    """The picture of an array, where it has one, and its axes."""
-    rows = {dim: array.axis_text(dim) for dim in array.dims}
-    unit = array.units.get("values", "")
-    finite = array.values[np.isfinite(array.values)]
-    if finite.size:
-        rows["values"] = f"{finite.min():.4g} … {finite.max():.4g} {unit}".rstrip()
-    try:
-        picture = picture_html(array.plot()) if finite.size else ""
-    except InputError:
-        picture = ""
-    return f"<div>{picture}{table_html(rows)}</div>"
-
-
-def labelled_figure(array: LabelledArray, most: int, **options: Any) -> Figure:
+def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:
     """Draw a curve, an image, or at most so many frames of a scan side by side.
 
     Raises
@@ -78,16 +88,16 @@ def labelled_figure(array: LabelledArray, most: int, **options: Any) -> Figure:
         if name not in allowed:
             raise InputError(name, value, f"allowed are {', '.join(sorted(allowed))}")
     label = _quantity(array)
-    if array.ndim == 1:
+    if array.values.ndim == 1:
         return _curve(array, label, **options)
-    if array.ndim == 0 or {*array.dims[-2:]} not in _IMAGES:
+    if array.values.ndim == 0 or {*array.dims[-2:]} not in _IMAGES:
         raise InputError(
             "axes",
             ", ".join(array.dims) or None,
             "are neither one nor those of images; choose a part by nearest",
         )
     view = _view(array)
-    if array.ndim == 2:
+    if array.values.ndim == 2:
         if float(np.nanmin(array.values, initial=0.0)) < 0.0:
             return _signed(array, view, label, **options)
         from weakbeam.plot.image import image_figure
@@ -95,9 +105,9 @@ def labelled_figure(array: LabelledArray, most: int, **options: Any) -> Figure:
         return image_figure(array.values, view, intensity_label=label, **options)
     from weakbeam.plot.montage import montage_figure
 
-    frames = array.values.reshape(-1, *array.shape[-2:])
+    frames = array.values.reshape(-1, *array.values.shape[-2:])
     shown = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
-    labels = [_place(array, np.unravel_index(k, array.shape[:-2])) for k in shown]
+    labels = [_place(array, np.unravel_index(k, array.values.shape[:-2])) for k in shown]
     return montage_figure(frames[shown], labels, view, label=label, **options)
 
 
@@ -110,7 +120,7 @@ class _Axis:
     long_name: str
 
 
-def _view(array: LabelledArray) -> View:
+def _view(array: Labelled) -> View:
     from weakbeam.plot.view import View
 
     dims = array.dims[-2:]
@@ -123,12 +133,12 @@ def _view(array: LabelledArray) -> View:
     return View(axes[0].values_um, axes[1].values_um, pixels=True)
 
 
-def _quantity(array: LabelledArray) -> str:
+def _quantity(array: Labelled) -> str:
     name, unit = array.long_names.get("values", "value"), array.units.get("values", "")
     return f"{name} ({unit})" if unit else name
 
 
-def _curve(array: LabelledArray, label: str, **options: Any) -> Figure:
+def _curve(array: Labelled, label: str, **options: Any) -> Figure:
     from weakbeam.plot.scan_curves import curves_figure
 
     (dim,) = array.dims
@@ -144,14 +154,14 @@ def _curve(array: LabelledArray, label: str, **options: Any) -> Figure:
     )
 
 
-def _signed(array: LabelledArray, view: View, label: str, **options: Any) -> Figure:
+def _signed(array: Labelled, view: View, label: str, **options: Any) -> Figure:
     from weakbeam.plot.panels import Panel, panels_figure
 
     title = str(options.get("title", ""))
     return panels_figure([Panel("", array.values, label, True)], view, title=title)
 
 
-def _place(array: LabelledArray, index: Any) -> str:
+def _place(array: Labelled, index: Any) -> str:
     """Where a frame was taken."""
     texts = []
     for dim, k in zip(array.dims, index, strict=False):
