@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo examples test test-slow test-interop lint bench package clean
+.PHONY: demo docs examples test test-slow test-interop lint bench package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
@@ -16,6 +16,11 @@ examples: $(VENV)/.demo
 	$(BIN)/python examples/loops.py examples/loops.png
 	$(BIN)/python examples/networks.py examples/networks
 	$(BIN)/python examples/crystal_plasticity.py examples/crystal-plasticity.png
+
+# The site, with its gallery, in build/site.
+docs: $(VENV)/.docs
+	$(BIN)/python docs/site/build.py
+	@echo "Look at build/site/index.html."
 
 # Tests start many processes: what they import is compiled once, also where containers say otherwise.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
@@ -67,6 +72,10 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .interop demo build dist

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from weakbeam.measured.side_by_side import compare
     from weakbeam.run.labelled import LabelledArray
     from weakbeam.run.lens_quantities import optics
+    from weakbeam.run.pictures import montage
     from weakbeam.run.record import Record, record
     from weakbeam.run.reflection_search import find_reflections
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
@@ -78,6 +79,7 @@ _HOMES = {
     "compare": "weakbeam.measured.side_by_side",
     "find_reflections": "weakbeam.run.reflection_search",
     "map_scan": "weakbeam.measured.maps",
+    "montage": "weakbeam.run.pictures",
     "optics": "weakbeam.run.lens_quantities",
     "q_field": "weakbeam.run.simulate",
     "read_scan": "weakbeam.io.foreign",
@@ -118,6 +120,7 @@ __all__ = [
     "compare",
     "find_reflections",
     "map_scan",
+    "montage",
     "optics",
     "q_field",
     "read_scan",

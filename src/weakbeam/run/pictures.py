@@ -83,10 +83,7 @@ def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:
     InputError
         If the axes are neither those of a curve nor of images, or an option is none.
     """
-    allowed = {"scale", "limits", "title"}
-    for name, value in options.items():
-        if name not in allowed:
-            raise InputError(name, value, f"allowed are {', '.join(sorted(allowed))}")
+    _check_options(options)
     label = _quantity(array)
     if array.values.ndim == 1:
         return _curve(array, label, **options)
@@ -111,6 +108,61 @@ def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:
     return montage_figure(frames[shown], labels, view, label=label, **options)
 
 
+def montage(images: Mapping[str, Labelled], **options: Any) -> Figure:
+    """Draw images side by side, each under its name.
+
+    Parameters
+    ----------
+    images : mapping of str to LabelledArray
+        Images of one shape, such as those of several dislocations.
+    **options
+        ``scale`` ("linear", "log", "asinh"), ``limits`` (low, high) of all colours and ``title``.
+        Without limits every image has colours of its own.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If there is no image, or they do not have the axes of one image.
+
+    Examples
+    --------
+    >>> import weakbeam as wb
+    >>> small = wb.Experiment().replace(camera={"pixels": (20, 60)})
+    >>> weak = {
+    ...     f"φ = {phi} mrad": wb.simulate(small.replace(scan={"phi": {"value_mrad": phi}})).images
+    ...     for phi in (-0.15, 0.15)
+    ... }
+    >>> figure = wb.montage(weak)
+    """
+    from weakbeam.plot.montage import montage_figure
+
+    _check_options(options)
+    arrays = list(images.values())
+    if not arrays:
+        raise InputError("images", None, "must be one image at least")
+    first = arrays[0]
+    for name, array in images.items():
+        if array.values.ndim != 2 or {*array.dims} not in _IMAGES:
+            raise InputError(
+                "images", name, f"has the axes {', '.join(array.dims)}, not an image's"
+            )
+        if array.dims != first.dims or array.values.shape != first.values.shape:
+            raise InputError("images", name, "has another shape than the first")
+    frames = np.stack([array.values for array in arrays])
+    return montage_figure(
+        frames,
+        list(images),
+        _view(first),
+        label=_quantity(first),
+        own_range="limits" not in options,
+        **options,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Axis:
     """An axis as views want it."""
@@ -118,6 +170,13 @@ class _Axis:
     name: str
     values_um: Floats
     long_name: str
+
+
+def _check_options(options: Mapping[str, object]) -> None:
+    allowed = ("limits", "scale", "title")
+    for name, value in options.items():
+        if name not in allowed:
+            raise InputError(name, value, f"allowed are {', '.join(allowed)}")
 
 
 def _view(array: Labelled) -> View:
