@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from weakbeam.run.labelled import LabelledArray
     from weakbeam.run.lens_quantities import optics
     from weakbeam.run.pictures import montage
+    from weakbeam.run.planning import Timing, plan
     from weakbeam.run.record import Record, record
     from weakbeam.run.reflection_search import find_reflections
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
@@ -72,6 +73,7 @@ _HOMES = {
     "RunError": "weakbeam.errors",
     "Scan": "weakbeam.experiment",
     "StoredDislocations": "weakbeam.experiment",
+    "Timing": "weakbeam.run.planning",
     "Uniform": "weakbeam.experiment",
     "Wall": "weakbeam.experiment",
     "calibrate": "weakbeam.fit.calibrate",
@@ -81,6 +83,7 @@ _HOMES = {
     "map_scan": "weakbeam.measured.maps",
     "montage": "weakbeam.run.pictures",
     "optics": "weakbeam.run.lens_quantities",
+    "plan": "weakbeam.run.planning",
     "q_field": "weakbeam.run.simulate",
     "read_scan": "weakbeam.io.foreign",
     "record": "weakbeam.run.record",
@@ -113,6 +116,7 @@ __all__ = [
     "RunError",
     "Scan",
     "StoredDislocations",
+    "Timing",
     "Uniform",
     "Wall",
     "calibrate",
@@ -122,6 +126,7 @@ __all__ = [
     "map_scan",
     "montage",
     "optics",
+    "plan",
     "q_field",
     "read_scan",
     "record",

@@ -24,6 +24,7 @@ from weakbeam.cli.maps import maps
 from weakbeam.cli.materials import materials
 from weakbeam.cli.optics import optics
 from weakbeam.cli.options import text_with_flags, with_flags
+from weakbeam.cli.plan import plan
 from weakbeam.cli.reflections import reflections
 from weakbeam.cli.rerun import rerun
 from weakbeam.cli.show import show
@@ -35,7 +36,7 @@ from weakbeam.errors import InputError, RunError
 SECTIONS = {
     "Simulate": (init, forward, rerun, bootstrap),
     "Look": (show, maps, compare),
-    "Plan": (reflections, optics, materials),
+    "Plan": (plan, reflections, optics, materials),
     "Identify": (calibrate, identify),
     "Many experiments": (sweep,),
     "Convert": (convert,),

@@ -217,22 +217,48 @@ def _image(acquisition: Acquisition, data: ScanData, heading: str) -> Drawing:
     )
 
 
-def _rocking(acquisition: Acquisition, number: int, intensity: Floats | None = None) -> Drawing:
-    """The rocking curve, with the mean of each frame in the scan if it is given."""
-    setup, frames = acquisition.setup, acquisition.scan.frames
+def perfect_curve(acquisition: Acquisition, frame: int) -> tuple[str, Floats, Floats]:
+    """Rocking curve of the perfect crystal along the fastest angle that moves, else φ.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        The scan.
+    frame : int
+        Where the other motors stand.
+
+    Returns
+    -------
+    motor : str
+        The motor.
+    offsets : (n,) ndarray
+        Its offsets (rad): over the scan, and as far as there is light.
+    intensity : (n,) ndarray
+        Relative to the peak.
+    """
+    setup = acquisition.setup
     motor = (acquisition.moving_angles or ["phi"])[-1]
-    axis, shown = ANGLES.index(motor), MOTORS[motor].shown
-    offsets = acquisition.angle_offsets
-    row = along_fast_motor(acquisition)
+    axis, offsets = ANGLES.index(motor), acquisition.angle_offsets
     along = np.eye(3)[axis]
     if motor == "two_theta":
         # In a scan of the strain φ follows the arm.
         along[ANGLES.index("phi")] = acquisition.scan.phi_per_two_theta
     vector = along @ setup.geometry.motor_vectors
     width = 1.0 / np.sqrt(vector @ np.linalg.inv(setup.acceptance.covariance()) @ vector)
+    row = along_fast_motor(acquisition)
     reach = max(4.5 * width, float(np.abs(offsets[row, axis]).max(initial=0.0)))
-    steps = np.linspace(-reach, reach, 801) - offsets[row[0], axis]
-    fine = offsets[row[0]] + steps[:, None] * along
+    steps = np.linspace(-reach, reach, 801) - offsets[frame, axis]
+    fine = offsets[frame] + steps[:, None] * along
+    return motor, fine[:, axis], perfect_intensity(setup, fine)
+
+
+def _rocking(acquisition: Acquisition, number: int, intensity: Floats | None = None) -> Drawing:
+    """The rocking curve, with the mean of each frame in the scan if it is given."""
+    setup, frames = acquisition.setup, acquisition.scan.frames
+    motor, fine, light = perfect_curve(acquisition, along_fast_motor(acquisition)[0])
+    axis, shown = ANGLES.index(motor), MOTORS[motor].shown
+    offsets = acquisition.angle_offsets
+    row = along_fast_motor(acquisition)
     options = {
         "setting_mrad": float(shown(offsets[number, axis])),
         "setting_label": f"frame {number}" if frames > 1 else "this image",
@@ -247,7 +273,7 @@ def _rocking(acquisition: Acquisition, number: int, intensity: Floats | None = N
         }
     return Drawing(
         "weakbeam.plot.rocking.rocking_figure",
-        (shown(fine[:, axis]), perfect_intensity(setup, fine)),
+        (shown(fine), light),
         options,
     )
 

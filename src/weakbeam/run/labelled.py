@@ -235,7 +235,7 @@ class LabelledArray(NDArrayOperatorsMixin):
             picture = picture_html(self.plot()) if np.isfinite(self.values).any() else ""
         except InputError:  # Axes of which there is no picture.
             picture = ""
-        return f"<div>{picture}{table_html(rows)}</div>"
+        return f"<div>{picture}{table_html(rows.items())}</div>"
 
     def _span(self) -> str:
         finite = self.values[np.isfinite(self.values)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,12 +65,12 @@ def picture_html(figure: Figure) -> str:
     return f'<img style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
-def table_html(rows: Mapping[str, str]) -> str:
+def table_html(rows: Iterable[tuple[str, str]]) -> str:
     """Names and texts as a table of a page."""
     lines = "".join(
         f'<tr><th style="text-align: left">{escape(name)}</th>'
         f'<td style="text-align: left">{escape(text)}</td></tr>'
-        for name, text in rows.items()
+        for name, text in rows
     )
     return f"<table>{lines}</table>"
 
@@ -84,7 +84,7 @@ def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:
         If the axes are neither those of a curve nor of images, or an option is none.
     """
     _check_options(options)
-    label = _quantity(array)
+    label = quantity_of(array)
     if array.values.ndim == 1:
         return _curve(array, label, **options)
     if array.values.ndim == 0 or {*array.dims[-2:]} not in _IMAGES:
@@ -93,7 +93,7 @@ def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:
             ", ".join(array.dims) or None,
             "are neither one nor those of images; choose a part by nearest",
         )
-    view = _view(array)
+    view = view_of(array)
     if array.values.ndim == 2:
         if float(np.nanmin(array.values, initial=0.0)) < 0.0:
             return _signed(array, view, label, **options)
@@ -156,8 +156,8 @@ def montage(images: Mapping[str, Labelled], **options: Any) -> Figure:
     return montage_figure(
         frames,
         list(images),
-        _view(first),
-        label=_quantity(first),
+        view_of(first),
+        label=quantity_of(first),
         own_range="limits" not in options,
         **options,
     )
@@ -179,7 +179,8 @@ def _check_options(options: Mapping[str, object]) -> None:
             raise InputError(name, value, f"allowed are {', '.join(allowed)}")
 
 
-def _view(array: Labelled) -> View:
+def view_of(array: Labelled) -> View:
+    """What the last two axes of an array are."""
     from weakbeam.plot.view import View
 
     dims = array.dims[-2:]
@@ -192,7 +193,8 @@ def _view(array: Labelled) -> View:
     return View(axes[0].values_um, axes[1].values_um, pixels=True)
 
 
-def _quantity(array: Labelled) -> str:
+def quantity_of(array: Labelled) -> str:
+    """What the values of an array are, with their unit."""
     name, unit = array.long_names.get("values", "value"), array.units.get("values", "")
     return f"{name} ({unit})" if unit else name
 
