@@ -28,7 +28,7 @@ class Quantities(Records):
     --------
     >>> import weakbeam as wb
     >>> round(wb.optics(wb.Experiment())["focal_length_m"], 3)
-    0.228
+    0.266
     """
 
     def __getitem__(self, index: Any) -> Any:
