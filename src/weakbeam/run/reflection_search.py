@@ -142,7 +142,7 @@ def find_reflections(
     Examples
     --------
     >>> import weakbeam as wb
-    >>> table = wb.find_reflections(wb.Experiment(), theta_max_deg=10)
+    >>> table = wb.find_reflections(wb.Experiment(), theta_max_deg=11)
     >>> {row["hkl"] for row in table} >= {(1, 1, 1), (2, 0, 0)}
     True
     """
