@@ -12,7 +12,7 @@ import weakbeam
 from weakbeam.cli.reference import command_reference
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 MODULES = sorted(
     ["weakbeam", *(m.name for m in pkgutil.walk_packages(weakbeam.__path__, "weakbeam."))]
 )
