@@ -35,13 +35,15 @@ def sections(page):
 
 
 @pages
-def test_examples_of_pages_run(page):
+def test_examples_of_pages_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```pycon\n(.*?)^```$", page.read_text(), re.M | re.S)
     test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page.name, str(page), 0)
     assert failures(test) == ""
 
 
-def test_examples_of_docstrings_run():
+def test_examples_of_docstrings_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     finder, found = doctest.DocTestFinder(exclude_empty=True), 0
     for name in MODULES:
         for test in finder.find(importlib.import_module(name), name):
