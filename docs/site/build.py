@@ -20,6 +20,7 @@ import weakbeam
 ROOT = Path(__file__).parents[2]
 SECTIONS = {
     "Tutorials": "tutorials",
+    "Notebooks": "notebooks",
     "How to": "how-to",
     "Explained": "explanation",
     "Reference": "reference",

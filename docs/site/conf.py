@@ -18,7 +18,7 @@ copyright = "the weakbeam authors; MIT licence"
 version = release = weakbeam.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
@@ -30,6 +30,14 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 4
 # Pages are written for readers of the repository too: fences have names that the tests use.
 suppress_warnings = ["myst.header"]
+
+# Notebooks run when the site is made, in a folder of their own.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "image/png", 1)]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -54,5 +62,5 @@ html_title = "weakbeam"
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 mathjax3_config = {"tex": {"macros": {"AA": "\\text{Å}"}}}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery/*.ipynb"]
 nitpicky = False
