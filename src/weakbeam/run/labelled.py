@@ -214,7 +214,7 @@ class LabelledArray(NDArrayOperatorsMixin):
 
     def axis_text(self, dim: str) -> str:
         """Name, length and ends of an axis, such as ``"phi: 61 (-0.3 … 0.3 mrad)"``."""
-        positions, unit = self.coords[dim], self.units.get(dim, "")
+        positions, unit = self.coords[dim], self.units.get(dim, "").replace("um", "µm")
         motor = MOTORS.get(dim)
         if motor is not None:
             positions, unit = motor.shown(positions), motor.shown_unit
