@@ -40,11 +40,11 @@ class AnisotropicPieces(NamedTuple):
     """The same in an anisotropic medium: see `weakbeam.defects.anisotropic_segments.constants`."""
 
     places: Floats
+    across: Floats
+    contracted: Floats
     tensors: Floats
-    table: Floats
-    pole: float
-    nodes: Floats
-    rules: Ints
+    turned: Floats
+    tables: anisotropic_segments.MediumTables
 
 
 Sources = Lines | Pieces | AnisotropicPieces
@@ -98,11 +98,11 @@ def _add_anisotropic(
         gradient,
         points,
         pieces.places,
+        pieces.across,
+        pieces.contracted,
         pieces.tensors,
-        pieces.table,
-        pieces.pole,
-        pieces.nodes,
-        pieces.rules,
+        pieces.turned,
+        pieces.tables,
         chosen,
     )
 
@@ -148,7 +148,7 @@ def _anisotropic_is_near(
     pieces: AnisotropicPieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
     # The field has poles off the real directions: angles of which the pole is half of the tangent.
-    angle = 2.0 * np.arctan(pieces.pole)
+    angle = 2.0 * np.arctan(pieces.tables.pole)
     return _is_close(pieces.places[i], x, y, z, half, gaps, np.sin(min(angle, 0.5 * np.pi)))
 
 
