@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from media import MEDIA, isotropic, random_medium
+from mura import LEVI_CIVITA
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.anisotropic import AnisotropicDislocations
@@ -85,19 +88,80 @@ def test_circuits_close_with_b_and_forces_balance(name):
     assert (np.abs(forces).max(axis=1) / size).max() < 5e-3
 
 
+@settings(max_examples=4, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    medium=st.sampled_from([random_medium(1), random_medium(2)]),
+)
+def test_random_networks_in_random_media_leave_no_gap_and_no_force(seed, medium):
+    # Closed polygons that share nodes, each with a Burgers vector of its own.
+    random = np.random.default_rng(seed)
+    nodes = random.normal(scale=2.0, size=(7, 3))
+    network = Segments.joined(
+        [
+            Segments.polygon(nodes[random.permutation(7)[:n]], random.normal(scale=B[0], size=3))
+            for n in (3, 5)
+        ]
+    )
+    points = random.normal(scale=2.0, size=(40, 3))
+    share = np.einsum("psi,si->ps", points[:, None] - network.starts, network.directions)
+    share = np.clip(share, 0.0, network.lengths)
+    nearest = network.starts + share[:, :, None] * network.directions
+    points = points[np.linalg.norm(points[:, None] - nearest, axis=2).min(axis=1) > 0.6]
+    stencil, step = np.array([3 / 4, -3 / 20, 1 / 60]), 0.04
+    change = np.stack(
+        [
+            sum(
+                w * (beta(network, points + k * e, medium) - beta(network, points - k * e, medium))
+                for w, k in zip(stencil, (1, 2, 3), strict=True)
+            )
+            / step
+            for e in step * np.eye(3)
+        ],
+        axis=-1,
+    )
+    size = np.abs(change).max(axis=(1, 2, 3)) + 1e-9
+    curl = np.einsum("jkl,nilk->nij", LEVI_CIVITA, change)
+    assert (np.abs(curl).max(axis=(1, 2)) / size).max(initial=0.0) < 1e-3
+    stiffness = medium.stiffness / np.abs(medium.stiffness).max()
+    forces = np.einsum("ijkl,nklj->ni", stiffness, change)
+    assert (np.abs(forces).max(axis=1) / size).max(initial=0.0) < 1e-3
+
+
+def test_loops_fade_as_the_cube_of_the_distance_and_polygons_converge():
+    medium, angle = MEDIA["Cu"], np.linspace(0.0, 2.0 * np.pi, 257)[:-1, None]
+    u, v = np.array([2.0, 1.0, -2.0]) / 3.0, np.array([1.0, 2.0, 2.0]) / 3.0
+    circle = np.cos(angle) * u + np.sin(angle) * v
+    loops = [Segments.polygon(circle[:: 256 // n], B) for n in (16, 32, 64, 256)]
+    away = np.outer([20.0, 40.0, 80.0], [0.6, -0.3, 0.74])
+    sizes = np.abs(beta(loops[0], away, medium)).max(axis=(1, 2))
+    np.testing.assert_allclose(sizes[:-1] / sizes[1:], 8.0, rtol=0.02)
+    near = scattered(20)
+    near = near[np.abs(np.linalg.norm(near, axis=1) - 1.0) > 0.4]
+    fields = [beta(loop, near, medium) for loop in loops]
+    errors = [np.abs(some - fields[-1]).max() for some in fields[:-1]]
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), [4.0, 4.25], rtol=0.1)
+
+
+def test_the_field_turns_with_crystal_and_loop():
+    # As the tables are made anew: nothing of their cubes is left.
+    medium, loop, points = MEDIA["quartz"], Segments.polygon(scattered(4, 1.5, 9), B), scattered(20)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turn *= np.linalg.det(turn)
+    found = beta(loop.turned(turn), points @ turn.T, medium.turned(turn))
+    assert relative(turn.T @ found @ turn, beta(loop, points, medium)) < 1e-6
+
+
 def by_quadrature(segments, points, medium, panels=10):
     """The field by plain Gauss and Legendre over the angle, Green's function at each node."""
     c = medium.stiffness / np.abs(medium.stiffness).max()
-    levi_civita = np.zeros((3, 3, 3))
-    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        levi_civita[i, j, k], levi_civita[i, k, j] = 1.0, -1.0
     nodes, weights = np.polynomial.legendre.leggauss(10)
     edges = np.arange(panels)[:, None] / panels
     places = (edges + 0.5 * (nodes + 1.0) / panels).ravel()
     weights = np.tile(0.5 * weights / panels, panels)
     total = np.zeros((len(points), 3, 3))
     for b, start, t, length, _ in zip(*vars(segments).values(), strict=True):
-        tensor = np.einsum("jnh,pqmn,m,h->jpq", levi_civita, c, b, t)
+        tensor = np.einsum("jnh,pqmn,m,h->jpq", LEVI_CIVITA, c, b, t)
         offset = points - start
         along = offset @ t
         x = offset - np.outer(along, t)

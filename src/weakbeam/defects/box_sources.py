@@ -1,7 +1,8 @@
 """What boxes know of the sources in and around them: lines, or segments, in any medium.
 
 The loops over boxes ask two things of a source: whether it is too close to a box to be interpolated
-in it, and its field. Each kind of source is a tuple of arrays, by whose type the compiler chooses.
+in it, and its field. Each kind of source is a tuple of arrays, whose type tells what answers: in
+compiled code the compiler chooses by it, in Python the call does.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ Sources = Lines | Pieces | AnisotropicPieces
 
 def add_sources(gradient: Floats, points: Floats, sources: Sources, chosen: Ints) -> None:
     """Add the field of the `chosen` sources at `points` (3, n) to `gradient` (9, n)."""
-    raise NotImplementedError("only in compiled code")
+    _ADDING[type(sources)](gradient, points, sources, chosen)
 
 
 def is_near(
@@ -73,7 +74,7 @@ def is_near(
     gaps : (3,) ndarray
         How many of them away, along each axis, a far source has to stay.
     """
-    raise NotImplementedError("only in compiled code")
+    return bool(_ASKING[type(sources)](sources, i, x, y, z, half, gaps))
 
 
 @compiled
