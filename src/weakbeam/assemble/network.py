@@ -276,12 +276,18 @@ def _check_burgers(
         if table.partial or translates_lattice(host.crystal, vector):
             continue
         length = 1e3 * float(np.linalg.norm(vector))
+        others = (
+            f"; it tells of {file.clusters} crystals of different orientation, and a network lies "
+            "in one of them"
+            if file.clusters > 1
+            else "; a partial dislocation needs partial = true"
+        )
         raise InputError(
             f"{key}.file",
             table.file,
             f"{_where(file, arm)}: the file's axes or its unit do not fit: b = "
             f"{listed(file.burgers[arm])}, {length:.4g} nm, is no lattice vector of "
-            f"{host.crystal.name}; a partial dislocation needs partial = true",
+            f"{host.crystal.name}{others}",
         )
     sizes = np.linalg.norm(file.burgers, axis=1) * np.linalg.norm(file.planes, axis=1)
     with np.errstate(invalid="ignore"):
