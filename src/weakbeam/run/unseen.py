@@ -1,7 +1,8 @@
 """What of a deformation that is not of lines no setting of a scan can show, and what it leaves out.
 
-A grid may end inside the field of view, and lattices that are turned or strained by more than the
-instrument accepts are dark. Either is told after a run, as an image does not tell.
+A grid may end inside the field of view, have several grains, between which its values mean nothing,
+and lattices that are turned or strained by more than the instrument accepts are dark. Each is told
+after a run, as an image does not tell.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from weakbeam.assemble import Setup
 from weakbeam.assemble.gridded import PlacedGrid
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.gridded import JUMP_DEG
 from weakbeam.diffraction.geometry import diffraction_vector_change
 
 _POINTS = 20_000
@@ -39,11 +41,15 @@ class Unseen:
         Where nothing diffracts at all.
     outside : float
         Outside of at least one of the grids; NaN without any.
+    jumps : float
+        Of pairs of neighbouring voxels of the grids, as far as they are seen, not of points: those
+        between which the lattice turns so much that they may be of two grains.
     """
 
     beyond: float
     dark: float
     outside: float
+    jumps: float = 0.0
 
 
 def unseen(setup: Setup, height: float) -> Unseen:
@@ -74,7 +80,9 @@ def unseen(setup: Setup, height: float) -> Unseen:
         own = points @ placed.field.frame_from_grid
         outside |= ((own < grid.low) | (own > grid.high)).any(axis=1)
     share = float(outside.mean()) if grids else float("nan")
-    return Unseen(float(beyond.mean()), float(dark.mean()), share)
+    counts = np.array([one.field.jumps for one in grids]).reshape(-1, 2).sum(axis=0)
+    jumps = float(counts[1] / max(counts[0], 1))
+    return Unseen(float(beyond.mean()), float(dark.mean()), share, jumps)
 
 
 def unseen_notes(setups: Sequence[Setup]) -> list[str]:
@@ -92,6 +100,12 @@ def unseen_notes(setups: Sequence[Setup]) -> list[str]:
             notes.append(
                 f"{where}{_percent(found.outside)} of the rays pass outside of a grid, where "
                 + " or ".join(_RULES[rule] for rule in sorted(rules))
+            )
+        if found.jumps > 0.0:
+            notes.append(
+                f"{where}the lattice turns by more than {JUMP_DEG:g} deg between "
+                f"{_percent(found.jumps)} of the neighbouring voxels of a grid: β is interpolated "
+                "there as everywhere, also across boundaries of grains; mask and grain take one"
             )
         if found.beyond > _LEAST:
             notes.append(
