@@ -1,10 +1,11 @@
 """What is said of lattices that no setting of a scan shows, and of grids that end in the image."""
 
+import network_texts as texts
 import numpy as np
 import pytest
 
 from weakbeam.assemble import assemble, assemble_all
-from weakbeam.experiment import Experiment, Grid, Uniform
+from weakbeam.experiment import Experiment, Grid, Network, Uniform
 from weakbeam.run.record import record
 from weakbeam.run.simulate import simulate
 from weakbeam.run.unseen import unseen, unseen_notes
@@ -96,6 +97,19 @@ def test_boundaries_of_grains_are_told_unless_a_mask_takes_one(
         assert share in said[0]
     masked = Grid(**keys, mask="grain", grain=1)
     assert not [note for note in record(experiment(masked), "other").notes if "grains" in note]
+
+
+@pytest.mark.parametrize(("length_nm", "images", "told"), [(0.3, 1, 1), (0.3, 0, 0), (30.0, 1, 0)])
+def test_a_network_that_repeats_within_a_pixel_is_told(tmp_path, length_nm, images, told):
+    path = tmp_path / "network.data"
+    path.write_text(texts.paradis())
+    network = Network(file=str(path), burgers_length_nm=length_nm, images=images, partial=True)
+    notes = [note for note in unseen_notes(assemble_all(experiment(network))) if "repeats" in note]
+    assert len(notes) == told
+    if told:
+        # A box of 40 × 30 × 20 b.
+        assert notes[0].startswith("defects[0] repeats every 0.012 × 0.009 × 0.006 µm, a pixel is")
+        assert "0.1 µm wide and the beam 0.4 µm high" in notes[0]
 
 
 def test_lines_alone_are_not_asked():

@@ -14,6 +14,7 @@ import numpy as np
 
 from weakbeam.assemble import Setup
 from weakbeam.assemble.gridded import PlacedGrid
+from weakbeam.assemble.placed import Repeating
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import evaluate
 from weakbeam.defects.gridded import JUMP_DEG
@@ -87,7 +88,7 @@ def unseen(setup: Setup, height: float) -> Unseen:
 
 def unseen_notes(setups: Sequence[Setup]) -> list[str]:
     """What should be known of deformations that are not of lines, in a line for each matter."""
-    notes = []
+    notes = _small_boxes(setups[0])
     for setup in setups:
         if not any(sources.fields for sources in setup.defects.sources):
             continue
@@ -111,6 +112,26 @@ def unseen_notes(setups: Sequence[Setup]) -> list[str]:
             notes.append(
                 f"{where}{_percent(found.beyond)} of the rays pass a lattice that is turned or "
                 "strained beyond what the instrument sees at any setting of this scan"
+            )
+    return notes
+
+
+def _small_boxes(setup: Setup) -> list[str]:
+    """Which defects repeat at so short a distance that no image tells one box from the next."""
+    notes = []
+    profile = setup.beam
+    pixel = setup.grids[0].pixel
+    beam = float(np.ptp(profile.heights)) if profile.heights else profile.height
+    for number, placed in zip(setup.defects.tables, setup.defects.placed, strict=True):
+        if not isinstance(placed, Repeating) or not len(placed.periods):
+            continue
+        sizes = np.linalg.norm(placed.periods, axis=1)
+        if sizes.min() < max(pixel, beam):
+            box = " × ".join(f"{size:.3g}" for size in sizes)
+            notes.append(
+                f"defects[{number}] repeats every {box} µm, a pixel is {pixel:.3g} µm wide and the "
+                f"beam {beam:.3g} µm high: each pixel sees an average over many copies; images = 0 "
+                "shows one alone"
             )
     return notes
 
