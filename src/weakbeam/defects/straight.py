@@ -138,7 +138,7 @@ def constants(lines: StraightLines, medium: IsotropicMedium) -> tuple[Floats, Fl
 def add_functions(
     gradient: Floats, start: int, stop: int, functions: Floats, matrices: Floats, i: int
 ) -> None:
-    """Add six functions of the place, (6, stop - start), times the matrices of line i to β (9, n)."""
+    """Add six functions of the place, (6, stop - start), times the matrices of a line to β."""
     # Short loops over a tile of known width, here over the three components of each row of β, are
     # what the compiler turns into vector instructions.
     for k in range(0, 9, 3):
