@@ -208,8 +208,8 @@ def _open_arrays(path: str, key: str, selection: Selection) -> FieldFile:
     quantity, dataset, increment, mask, grain = selection
     file_key = f"{key}.file"
     arrays: _Arrays = _Npz(path, file_key) if is_npz(path) else _Hdf5(path, file_key)
-    refuse_extra(key, arrays.format, "it has no increments", increment=increment)
     shapes = arrays.shapes()
+    refuse_extra(key, arrays.format, "it has no increments", increment=increment)
     listed = ", ".join(list(shapes)[:12]) or "none"
     name, kind = _chosen(key, path, shapes, quantity, dataset, listed)
     layout = layout_of(shapes[name], kind)

@@ -45,8 +45,8 @@ def open_xdmf(path: str, key: str, selection: Selection) -> FieldFile:
     """
     quantity, dataset, increment, mask, grain = selection
     file_key = f"{key}.file"
-    refuse_extra(key, FORMAT, "it has no increments", increment=increment)
     root = _parsed(path, file_key)
+    refuse_extra(key, FORMAT, "it has no increments", increment=increment)
     geometry = root.find(".//Geometry")
     if geometry is None or geometry.get("GeometryType", "XYZ") != "XYZ":
         raise InputError(file_key, path, 'must list its points: Geometry of the type "XYZ"')
