@@ -135,6 +135,18 @@ def vtk():
     return "\n".join(lines) + "\n"
 
 
+def vtk_without_box():
+    """The closed loop alone, in a file whose cells are lines only."""
+    lines = ["# vtk DataFile Version 3.0", "Configuration exported from OpenDiS", "ASCII"]
+    lines += ["DATASET UNSTRUCTURED_GRID", "POINTS 6 FLOAT"]
+    for i, j, _ in ARMS[:3]:
+        lines += ["{:f} {:f} {:f}".format(*NODES[k]) for k in (i, j)]
+    lines += ["CELLS 3 9", "2 0 1", "2 2 3", "2 4 5", "CELL_TYPES 3", "4", "4", "4"]
+    lines += ["CELL_DATA 3", "VECTORS Burgers FLOAT"]
+    lines += ["{:f} {:f} {:f}".format(*b) for _, _, b in ARMS[:3]]
+    return "\n".join(lines) + "\n"
+
+
 def restart():
     """An ExaDiS restart file."""
     text = "# ExaDiS restart file\n\nversion 1.0\nstep 3\ncrystal type 2\n"
@@ -153,24 +165,31 @@ def restart():
     return text
 
 
-def dxa(constant=4.0, turn=None):
-    """OVITO's .ca: points in Å (a b of 1 Å here), b in lattice constants of a turned crystal."""
+def dxa(constant=4.0, turn=None, second=None):
+    """OVITO's .ca: points in Å (a b of 1 Å here), b in lattice constants of a turned crystal.
+
+    With a second orientation every other line belongs to a cluster that has it.
+    """
     turn = np.eye(3) if turn is None else turn
+    turns = [turn] if second is None else [turn, second]
     text = (
         "CA_FILE_VERSION 6\nCA_LIB_VERSION 0.0.0\nSTRUCTURE_TYPES 1\nSTRUCTURE_TYPE 1\nNAME fcc\n"
     )
     text += "FULL_NAME FCC\nCOLOR 0.4 1.0 0.4\nTYPE LATTICE\nBURGERS_VECTOR_FAMILIES 1\n"
     text += "BURGERS_VECTOR_FAMILY ID 1\n1/2<110> (Perfect)\n0.5 0.5 0.0\n0.2 0.2 1.0\n"
     text += "END_STRUCTURE_TYPE\nSIMULATION_CELL_ORIGIN -20 -15 -10\nSIMULATION_CELL_MATRIX\n"
-    text += "40 0 0\n0 30 0\n0 0 20\nPBC_FLAGS 1 1 1\nCLUSTERS 1\nCLUSTER 1\nCLUSTER_STRUCTURE 1\n"
-    text += "CLUSTER_ORIENTATION\n"
-    text += "\n".join(" ".join(f"{constant * x:.12g}" for x in row) for row in turn)
-    text += "\nCLUSTER_COLOR 1 1 1\nCLUSTER_SIZE 100\nEND_CLUSTER\nCLUSTER_TRANSITIONS 0\n"
-    text += f"DISLOCATIONS {len(ARMS)}\n"
+    text += "40 0 0\n0 30 0\n0 0 20\nPBC_FLAGS 1 1 1\n"
+    text += f"CLUSTERS {len(turns)}\n"
+    for number, own in enumerate(turns, 1):
+        text += f"CLUSTER {number}\nCLUSTER_STRUCTURE 1\nCLUSTER_ORIENTATION\n"
+        text += "\n".join(" ".join(f"{constant * x:.12g}" for x in row) for row in own)
+        text += "\nCLUSTER_COLOR 1 1 1\nCLUSTER_SIZE 100\nEND_CLUSTER\n"
+    text += f"CLUSTER_TRANSITIONS 0\nDISLOCATIONS {len(ARMS)}\n"
     for k, (i, j, b) in enumerate(ARMS):
-        local = turn.T @ np.array(b) * R
+        cluster = k % len(turns)
+        local = turns[cluster].T @ np.array(b) * R
         start = NODES[i]
-        text += f"{k}\n{local[0]:.12g} {local[1]:.12g} {local[2]:.12g}\n1\n3\n"
+        text += f"{k}\n{local[0]:.12g} {local[1]:.12g} {local[2]:.12g}\n{cluster + 1}\n3\n"
         for share in (0.0, 0.5, 1.0):
             p = start + share * step(i, j)
             text += f"{p[0]:.12g} {p[1]:.12g} {p[2]:.12g}\n"

@@ -187,6 +187,12 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path):
         rerun(file)
 
 
+def test_a_run_with_the_field_of_a_program_is_not_repeated_without_it(tmp_path):
+    file = record(SCAN, tmp_path / "run", field=lambda p: np.zeros((len(p), 3, 3))).file
+    with pytest.raises(InputError, match=r"made with a field of a program .* run that program"):
+        rerun(file)
+
+
 def test_differences_of_frames_that_are_not_finite():
     stored = np.zeros((4, 2, 2))
     repeated = stored.copy()

@@ -25,7 +25,7 @@ from weakbeam.io.file_comparison import (
 from weakbeam.io.provenance import environment, file_sha256, program_version
 from weakbeam.io.reading import frames_done, read_configuration, read_entry
 from weakbeam.io.shard_reading import read_samples, sample_count
-from weakbeam.run.record import record
+from weakbeam.run.record import GIVEN, record
 from weakbeam.run.simulate import simulate
 from weakbeam.run.stored import stored_experiment
 
@@ -129,8 +129,8 @@ def rerun(
     Raises
     ------
     InputError
-        If the file is none of these or damaged, its experiment is not possible any more, or a file
-        that it names is gone.
+        If the file is none of these or damaged, its experiment is not possible any more, a file
+        that it names is gone, or a program gave a field besides.
     RunError
         If a frame cannot be read, or the disk fails.
     """
@@ -142,6 +142,12 @@ def rerun(
             raise InputError("folder", str(folder), allowed)
         return _rerun_shard(path, workers, progress)
     origin = read_provenance(path)
+    if origin.digest == GIVEN:
+        allowed = (
+            "was made with a field of a program besides its experiment, which no file holds; run "
+            "that program again"
+        )
+        raise InputError("file", str(path), allowed)
     experiment = _experiment(read_configuration(path), path)
     experiment, inputs, originals = _with_inputs(experiment, origin.inputs, path)
     with ExitStack() as until_the_end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import network_texts as texts
@@ -13,6 +14,7 @@ from weakbeam import simulate
 from weakbeam.assemble import assemble, assemble_all, input_files
 from weakbeam.assemble.network import PlacedNetwork
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.segments import IsotropicSegments, Segments
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Loop, Network, StoredDislocations
 from weakbeam.run.defect_lines import defect_lines
@@ -103,6 +105,54 @@ def test_extracted_lines_have_the_units_of_atoms_and_the_turn_of_their_cluster(f
     np.testing.assert_allclose(turned.network.steps, expected, atol=1e-12)
     with pytest.raises(InputError, match=r"lattice constant of 4.05 Å, Cu one of 3.61"):
         placed(Network(file=files["dxa"]), crystal={"material": "Cu"})
+
+
+def test_lines_of_another_crystal_are_refused_unless_it_is_the_same(files, tmp_path):
+    path, turn = tmp_path / "two.ca", np.array([[0.6, -0.8, 0], [0.8, 0.6, 0], [0, 0, 1.0]])
+    quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    path.write_text(texts.dxa(constant=4.05, second=quarter))
+    _, plain = placed(Network(file=files["dxa"]))
+    # A quarter of a turn about a cube axis is no other crystal.
+    _, same = placed(Network(file=str(path)))
+    np.testing.assert_allclose(same.network.burgers, plain.network.burgers, atol=1e-12)
+    # What is a lattice vector there is none of the crystal that has most of the lines.
+    rows = [
+        "\n".join(" ".join(f"{4.05 * x:.12g}" for x in row) for row in r) for r in (quarter, turn)
+    ]
+    assert rows[0] in path.read_text()
+    path.write_text(path.read_text().replace(*rows))
+    with pytest.raises(InputError, match=r"no lattice vector of Al; .* 2 crystals .* one of them"):
+        placed(Network(file=str(path)))
+
+
+def test_a_file_of_lines_without_a_box_has_the_field_of_its_loop(tmp_path):
+    path = tmp_path / "loop.vtk"
+    path.write_text(texts.vtk_without_box())
+    setup, network = placed(Network(file=str(path), burgers_length_nm=AL_NM))
+    assert len(network.network.periods) == 0
+    loop = Segments.polygon(
+        1e-3 * AL_NM * texts.NODES[:3], 1e-3 * AL_NM * np.array(texts.ARMS[0][2])
+    ).turned(setup.sample_from_crystal)
+    points = np.random.default_rng(0).uniform(-0.01, 0.01, (30, 3))
+    loop = replace(loop, core_radii=network.network.core_radii)
+    expected = evaluate(IsotropicSegments(loop, network.medium), points)
+    found = evaluate(setup.field_at(), points)
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_a_box_may_repeat_along_one_of_its_edges(tmp_path):
+    path = tmp_path / "some.exadis"
+    path.write_text(texts.restart().replace("pbc 1 1 1", "pbc 1 0 0"))
+    shares = np.random.default_rng(0).uniform(-0.4, 0.4, (40, 3))
+    points, fields = 1e-3 * AL_NM * shares @ texts.CELL, []
+    for images in (1, 3):
+        table = Network(file=str(path), burgers_length_nm=AL_NM, images=images)
+        setup, network = placed(table)
+        assert len(network.network.periods) == 1
+        fields.append(evaluate(setup.field_at(), points @ setup.sample_from_crystal.T))
+    # What leads out of the boxes leaves them along the period, and its images cancel it.
+    error = np.sqrt(np.mean((fields[0] - fields[1]) ** 2) / np.mean(fields[1] ** 2))
+    assert error < 2e-2
 
 
 def test_a_table_gives_the_same_image_as_the_loop_it_lists(tmp_path):

@@ -8,8 +8,11 @@ PERIODS = np.array([[3.0, 0.0, 0.0], [0.4, 2.5, 0.0], [0.0, -0.3, 2.0]])
 B = 2.5e-4
 
 
-def chains(seed=0, core=0.01, through=True, periods=PERIODS, loops=3):
-    """Loops that cross faces of the box, and pairs of lines that run through it for ever."""
+def chains(seed=0, core=0.01, through=True, periods=PERIODS, loops=3, repeats=3):
+    """Loops that cross faces of the box, and pairs of lines that run through it for ever.
+
+    With fewer than three `repeats` it has but the first of the periods.
+    """
     random = np.random.default_rng(seed)
     nodes, arms, steps, burgers = [], [], [], []
     for _ in range(loops):
@@ -34,8 +37,9 @@ def chains(seed=0, core=0.01, through=True, periods=PERIODS, loops=3):
     # Folded, as files have them; the centre of the box is not the origin.
     centre = np.array([0.2, -0.1, 0.3])
     shares = (places - centre) @ np.linalg.inv(periods)
+    shares[:, repeats:] = 0.0
     places = places - np.round(shares) @ periods
     radii = np.full(len(arms), core)
     return DislocationNetwork(
-        places, np.array(arms), np.array(steps), np.array(burgers), radii, periods, centre
+        places, np.array(arms), np.array(steps), np.array(burgers), radii, periods[:repeats], centre
     )

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from media import MEDIA, random_medium
 
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments, constants
+from weakbeam.defects.box_sources import AnisotropicPieces, is_near
+from weakbeam.defects.boxes import ORDER
 from weakbeam.defects.chebyshev import (
     coefficients_from_values,
     least_segment_gap,
@@ -92,6 +96,47 @@ def test_random_segments_keep_below_the_bound(seed, count, half, tolerance, spre
     points = inside(bounds, 100, seed)
     error = np.abs(evaluate(many, points) - evaluate(exact, points)).max(axis=(1, 2))
     assert np.all(error <= allowed_error(segments, points, tolerance, 2.0 * max(half)) + 2e-8)
+
+
+@pytest.mark.parametrize(
+    "medium",
+    [MEDIA["Cu"], MEDIA["quartz"], random_medium(2), random_medium(5)],
+    ids=["Cu", "quartz", "random-2", "random-5"],
+)
+def test_the_criterion_of_anisotropic_segments_keeps_below_the_bound(medium):
+    # Segments that are just not too near to a box: what interpolation in it leaves of each.
+    random, tolerance, half = np.random.default_rng(3), 1e-3, np.ones(3)
+    gaps = np.full(3, least_segment_gap(ORDER, tolerance))
+    shares = [half[0] * nodes(ORDER)] * 3
+    grid = np.stack(np.meshgrid(*shares, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = random.uniform(-1.0, 1.0, (60, 3))
+    transform = coefficients_from_values(ORDER)
+    x, y, z = (np.polynomial.chebyshev.chebvander(c, ORDER - 1) @ transform for c in points.T)
+    worst = 0.0
+    for _ in range(12):
+        outwards, along = random.normal(size=(2, 3))
+        outwards /= np.linalg.norm(outwards)
+        length = random.uniform(0.05, 3.0)
+
+        def at(distance, outwards=outwards, along=along, length=length):
+            return Segments([along[::-1]], [distance * outwards], [along], [length], 0.0)
+
+        low, high = 0.0, 100.0
+        while high - low > 1e-4:
+            middle = 0.5 * (low + high)
+            sources = AnisotropicPieces(*constants(at(middle), medium))
+            near = is_near(sources, 0, 0.0, 0.0, 0.0, half, gaps)
+            low, high = (middle, high) if near else (low, middle)
+        assert high < 99.0
+        segment = at(high)
+        field = AnisotropicSegments(segment, medium)
+        values = evaluate(field, grid).reshape(ORDER, ORDER, ORDER, 3, 3)
+        found = np.einsum("pa,pb,pc,abcij->pij", x, y, z, values, optimize=True)
+        error = np.abs(found - evaluate(field, points)).max(axis=(1, 2))
+        allowed = allowed_error(segment, np.zeros((1, 3)), tolerance, np.sqrt(3.0))
+        worst = max(worst, error.max() / allowed[0])
+    # It is a bound: what is left is far less, but not if the poles of the medium were forgotten.
+    assert worst < 5e-3
 
 
 def test_near_a_segment_all_digits_are_there():

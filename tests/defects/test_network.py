@@ -6,9 +6,11 @@ from networks import PERIODS, B, chains
 
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.lines import StraightLine
 from weakbeam.defects.network import DislocationNetwork
 from weakbeam.defects.regions import Box
 from weakbeam.defects.segments import IsotropicSegments, Segments
+from weakbeam.defects.straight import displacement_gradient
 
 MEDIUM = IsotropicMedium(0.3)
 
@@ -33,6 +35,32 @@ def test_a_few_boxes_have_no_loose_ends(images):
     assert np.isinf(piece.lengths).any()
     finite = np.isfinite(piece.lengths).sum()
     assert finite <= (2 * images + 1) ** 3 * len(network.arms)
+
+
+@pytest.mark.parametrize("periods", [1, 2])
+def test_one_or_two_periods_are_summed_as_far_as_images_go(periods):
+    # Closed loops fade as R⁻³: what boxes further out add is little.
+    loops = chains(through=False, repeats=periods)
+    shares = np.random.default_rng(0).uniform(-0.5, 0.5, (60, 3))
+    points = loops.centre + shares @ PERIODS
+    one, more = (evaluate(IsotropicSegments(loops.piece(n), MEDIUM), points) for n in (1, 4))
+    assert np.sqrt(np.mean((one - more) ** 2)) < 1e-2 * np.sqrt(np.mean(more**2))
+    # Not the box alone, whose loops have no images.
+    alone = evaluate(IsotropicSegments(loops.piece(0), MEDIUM), points)
+    assert np.sqrt(np.mean((alone - more) ** 2)) > 1e-2 * np.sqrt(np.mean(more**2))
+    assert loose_ends(loops.piece(1)) < 1e-15
+
+
+def test_a_line_along_the_only_period_is_infinite():
+    b, place = np.array([B, 0.5 * B, -0.2 * B]), np.array([[0.3, -0.2, 0.1]])
+    network = DislocationNetwork(
+        place, np.array([[0, 0]]), PERIODS[:1], b[None], np.full(1, 0.01), PERIODS[:1], np.zeros(3)
+    )
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    expected = displacement_gradient(points, StraightLine(b, PERIODS[0], place[0], 0.01), MEDIUM)
+    for images in (0, 1):
+        found = evaluate(IsotropicSegments(network.piece(images), MEDIUM), points)
+        np.testing.assert_allclose(found, expected, atol=1e-13 * np.abs(expected).max())
 
 
 def test_every_arm_is_there_once_in_each_box():

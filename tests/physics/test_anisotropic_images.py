@@ -11,12 +11,16 @@ from default_instrument import (
     engine_images,
     plain_images,
 )
-from media import MEDIA
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from media import MEDIA, random_medium
 from scipy.spatial.transform import Rotation
 
 from weakbeam import Experiment, simulate
 from weakbeam.assemble import assemble
 from weakbeam.defects.anisotropic import AnisotropicDislocations, displacement_gradient
+from weakbeam.defects.anisotropic_segments import AnisotropicSegments
+from weakbeam.defects.segments import Segments
 from weakbeam.experiment import RandomDislocations, Reflection
 from weakbeam.experiment.defects import Dislocation
 from weakbeam.run.render import Renderer
@@ -157,4 +161,17 @@ def test_the_engine_equals_the_direct_sum_of_the_printed_formula(name):
     settings = [[1.4e-4, 0, 0], [-1.2e-4, 3e-4, 0]]
     expected = plain_images(PointByPoint(lines, medium), settings)
     found = engine_images(AnisotropicDislocations(lines, medium), settings)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(["Cu", "quartz", "random"]))
+def test_the_engine_equals_the_direct_sum_of_random_loops(seed, name):
+    media = MEDIA | {"random": random_medium(2)}
+    random = np.random.default_rng(seed)
+    corners, b = random.normal(scale=1.0, size=(5, 3)), random.normal(scale=2e-4, size=3)
+    field = AnisotropicSegments(Segments.polygon(corners, b, 2e-3), media[name])
+    some = [[1.4e-4, 0, 0], [-1.2e-4, 3e-4, 0]]
+    expected = plain_images(field, some)
+    found = engine_images(field, some)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())

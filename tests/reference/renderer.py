@@ -38,6 +38,22 @@ def beta_straight(points, burgers, line, nu):
     return axes @ beta @ axes.T
 
 
+def beta_segment(points, start, end, burgers, nu, nodes=48):
+    """D10: what a straight segment has in Mura's integral of an isotropic medium, (n, 3, 3)."""
+    b, t = np.asarray(burgers, float), unit(np.subtract(end, start))
+    length = np.linalg.norm(np.subtract(end, start))
+    beta = 0.0
+    for x, weight in zip(*np.polynomial.legendre.leggauss(nodes), strict=True):
+        r = points - (start + 0.5 * (x + 1) * length * t)
+        r2 = np.sum(r * r, axis=1)[:, None, None]
+        along_b, turned = (r @ b)[:, None, None], np.cross(r, t)
+        twist = np.array([[0, t[2], -t[1]], [-t[2], 0, t[0]], [t[1], -t[0], 0]])
+        pure = r[:, :, None] * np.cross(b, t) - b[:, None] * turned[:, None, :] + along_b * twist
+        mixed = 3 * r[:, :, None] * along_b * turned[:, None, :]
+        beta = beta + 0.5 * length * weight * ((1 - 2 * nu) * pure - mixed / r2) / r2**1.5
+    return beta / (8 * np.pi * (1 - nu))
+
+
 def p_rock(q1, q3, theta, p):
     """C4: joint density of (q_rock', q_2θ) up to a factor."""
     s, c = np.sin(theta), np.cos(theta)
@@ -90,6 +106,10 @@ def image(p):
     for line in p["lines"]:
         where = (points - line["position_um"]) @ orientation
         beta += beta_straight(where, np.array(line["b_um"]), line["t"], p["poisson"])
+    for one in p.get("segments", ()):
+        beta += beta_segment(
+            points @ orientation, one["from_um"], one["to_um"], one["b_um"], p["poisson"]
+        )
     change = np.linalg.inv(np.eye(3) + beta).transpose(0, 2, 1) - np.eye(3)
     q_rock, q_roll, q_par = orientation @ (change @ unit(p["hkl"])).T
 

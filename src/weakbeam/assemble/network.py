@@ -17,6 +17,7 @@ from weakbeam.assemble.placed import (
     Host,
     ShownLines,
     Sources,
+    angle_words,
     segment_columns,
     typeset,
 )
@@ -92,6 +93,21 @@ class PlacedNetwork:
         if self.cut is not None:
             return Sources(self.medium, segments=self.cut)
         return Sources(fields=(RepeatedNetwork(self.network, self.images, self.medium),))
+
+    @property
+    def periods(self) -> Floats:
+        """See :class:`weakbeam.assemble.placed.Repeating`."""
+        return self.network.periods if self.cut is None else np.zeros((0, 3))
+
+    def summary(self) -> str:
+        """What is in the box of a network that repeats."""
+        if self.cut is not None:
+            return ""
+        angles = angle_words(self.network.segments.lines.angles_deg)
+        return (
+            f"{len(self.network.arms)} segments in a box that repeats, "
+            f"{self.network.density:.3g} per m², b∧t {angles}"
+        )
 
     def turned(self, rotation: Floats) -> PlacedNetwork:
         """The same network in a sample that is turned."""
@@ -276,12 +292,18 @@ def _check_burgers(
         if table.partial or translates_lattice(host.crystal, vector):
             continue
         length = 1e3 * float(np.linalg.norm(vector))
+        others = (
+            f"; it tells of {file.clusters} crystals of different orientation, and a network lies "
+            "in one of them"
+            if file.clusters > 1
+            else "; a partial dislocation needs partial = true"
+        )
         raise InputError(
             f"{key}.file",
             table.file,
             f"{_where(file, arm)}: the file's axes or its unit do not fit: b = "
             f"{listed(file.burgers[arm])}, {length:.4g} nm, is no lattice vector of "
-            f"{host.crystal.name}; a partial dislocation needs partial = true",
+            f"{host.crystal.name}{others}",
         )
     sizes = np.linalg.norm(file.burgers, axis=1) * np.linalg.norm(file.planes, axis=1)
     with np.errstate(invalid="ignore"):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.assemble.crystal import CrystalModel
-from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.crystal.elasticity import AnisotropicMedium, IsotropicMedium, Medium
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.boundary import FrankBoundary
@@ -24,6 +24,9 @@ from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.defects.segments import Segments
 from weakbeam.defects.wall import DislocationWall
 from weakbeam.experiment import Experiment
+
+_MOST_ANGLES = 4
+"""Different angles between Burgers vector and line that are listed; of more their range is told."""
 
 _MOST_OF_A_WALL = 2000
 """Lines of one wall that are drawn at most; of a denser one every second, third ... of them."""
@@ -164,12 +167,30 @@ class Placed(Protocol):
         """What a picture shows of it, as far as it may come within `reach` (µm) of `centre`."""
 
 
+def angle_words(angles_deg: ArrayLike) -> str:
+    """Angles in words, each once, such as "= 60° and 90°" or "from 0° to 90°"."""
+    angles = np.unique(np.round(np.asarray(angles_deg, dtype=np.float64), 2))
+    if len(angles) > _MOST_ANGLES:
+        return f"from {angles[0]:g}° to {angles[-1]:g}°"
+    *most, last = (f"{angle:g}°" for angle in angles)
+    return f"= {', '.join(most)} and {last}" if most else f"= {last}"
+
+
 @runtime_checkable
 class Summarised(Protocol):
     """A placed defect that tells in a few words what its lines and angles do not."""
 
     def summary(self) -> str:
-        """What is said of it before a run."""
+        """What is said of it before a run; "" where there is nothing to be said."""
+
+
+@runtime_checkable
+class Repeating(Protocol):
+    """A placed defect that may repeat for ever."""
+
+    @property
+    def periods(self) -> Floats:
+        """Translations (k, 3) by which it repeats, in µm; none where it does not."""
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,7 @@ def _elasticity_markdown() -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *textwrap.wrap(_QUARTZ_AXES, 100)]
+    lines += ["", *textwrap.wrap(_UNCONFIRMED, 100)]
     return lines
 
 
@@ -231,6 +232,11 @@ _QUARTZ_AXES = (
     "scatter more strongly than {0 1 -1 1} and are the faces of the major rhombohedron; in these "
     "axes, those of the IRE standard of 1949, C14 is negative. With the structure P 32 2 1 and "
     "silicon at (0.4697, 0, 2/3) it is positive: give `stiffness_GPa` then."
+)
+
+_UNCONFIRMED = (
+    "No second source was found for the constants of 4H-SiC and rutile: look them up in the papers "
+    "that are named before results depend on them."
 )
 
 

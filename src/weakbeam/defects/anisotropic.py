@@ -30,13 +30,11 @@ from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.defects.chebyshev import Shares
 from weakbeam.defects.lines import StraightLine, StraightLines
+from weakbeam.defects.straight import TILE, add_functions
 
 _FEWEST_STEPS, _MOST_STEPS = 16, 2048
 _AT_ONCE = 1024
 """Lines whose constants are prepared together."""
-
-_TILE = 256
-"""Points at once: what compiled loops keep of them fits in the fastest memory."""
 
 _NOTHING = 1e-300
 """Added to a denominator, so that the field on a line of spread core is 0 and not 0/0."""
@@ -185,9 +183,9 @@ def add_lines(
     """Add the field of the `chosen` lines at `points` (3, n) to `gradient` (9, n)."""
     # Laid out as the isotropic `weakbeam.defects.straight.add_lines`, for the same reasons.
     n = points.shape[1]
-    functions = np.empty((6, _TILE))
-    for start in range(0, n, _TILE):
-        stop = min(start + _TILE, n)
+    functions = np.empty((6, TILE))
+    for start in range(0, n, TILE):
+        stop = min(start + TILE, n)
         px, py, pz = points[0, start:stop], points[1, start:stop], points[2, start:stop]
         for i in chosen:
             a2, c = core_squared[i], cubic[i]
@@ -206,19 +204,7 @@ def add_lines(
                 functions[0, p], functions[1, p] = xx * re, xx * im
                 functions[2, p], functions[3, p] = xy * re, xy * im
                 functions[4, p], functions[5, p] = yy * re, yy * im
-            for k in range(0, 9, 3):
-                u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
-                u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
-                v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
-                w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
-                x_part, y_part = gradient[k, start:stop], gradient[k + 1, start:stop]
-                z_part = gradient[k + 2, start:stop]
-                for p in range(px.size):
-                    g0, g1, g2 = functions[0, p], functions[1, p], functions[2, p]
-                    g3, g4, g5 = functions[3, p], functions[4, p], functions[5, p]
-                    x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
-                    y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
-                    z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5
+            add_functions(gradient, start, stop, functions, matrices, i)
 
 
 class Contracted(NamedTuple):

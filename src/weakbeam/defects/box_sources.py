@@ -1,7 +1,8 @@
 """What boxes know of the sources in and around them: lines, or segments, in any medium.
 
 The loops over boxes ask two things of a source: whether it is too close to a box to be interpolated
-in it, and its field. Each kind of source is a tuple of arrays, by whose type the compiler chooses.
+in it, and its field. Each kind of source is a tuple of arrays, whose type tells what answers: in
+compiled code the compiler chooses by it, in Python the call does.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ class AnisotropicPieces(NamedTuple):
     """The same in an anisotropic medium: see `weakbeam.defects.anisotropic_segments.constants`."""
 
     places: Floats
+    across: Floats
+    contracted: Floats
     tensors: Floats
-    table: Floats
-    pole: float
-    nodes: Floats
-    rules: Ints
+    turned: Floats
+    tables: anisotropic_segments.MediumTables
 
 
 Sources = Lines | Pieces | AnisotropicPieces
@@ -52,7 +53,7 @@ Sources = Lines | Pieces | AnisotropicPieces
 
 def add_sources(gradient: Floats, points: Floats, sources: Sources, chosen: Ints) -> None:
     """Add the field of the `chosen` sources at `points` (3, n) to `gradient` (9, n)."""
-    raise NotImplementedError("only in compiled code")
+    _ADDING[type(sources)](gradient, points, sources, chosen)
 
 
 def is_near(
@@ -73,7 +74,7 @@ def is_near(
     gaps : (3,) ndarray
         How many of them away, along each axis, a far source has to stay.
     """
-    raise NotImplementedError("only in compiled code")
+    return bool(_ASKING[type(sources)](sources, i, x, y, z, half, gaps))
 
 
 @compiled
@@ -98,11 +99,11 @@ def _add_anisotropic(
         gradient,
         points,
         pieces.places,
+        pieces.across,
+        pieces.contracted,
         pieces.tensors,
-        pieces.table,
-        pieces.pole,
-        pieces.nodes,
-        pieces.rules,
+        pieces.turned,
+        pieces.tables,
         chosen,
     )
 
@@ -148,7 +149,7 @@ def _anisotropic_is_near(
     pieces: AnisotropicPieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
     # The field has poles off the real directions: angles of which the pole is half of the tangent.
-    angle = 2.0 * np.arctan(pieces.pole)
+    angle = 2.0 * np.arctan(pieces.tables.pole)
     return _is_close(pieces.places[i], x, y, z, half, gaps, np.sin(min(angle, 0.5 * np.pi)))
 
 

@@ -120,6 +120,48 @@ def add_interpolated(
 
 
 @compiled
+def count_jumps(
+    values: NDArray[Any], lit: NDArray[np.bool_], margin: int, limit: float
+) -> tuple[int, int]:
+    """Pairs of neighbouring voxels that diffract, and those of them whose β differ much.
+
+    Parameters
+    ----------
+    values : (nx + 2 m, ny + 2 m, nz + 2 m, 9) ndarray
+        β, with a margin.
+    lit : (nx, ny, nz) ndarray of bool
+        Which voxels diffract; of size 0 if all do.
+    margin : int
+        m.
+    limit : float
+        Largest sum of the squared differences of the nine components that is not much.
+    """
+    nx, ny, nz = [values.shape[c] - 2 * margin for c in range(3)]
+    pairs, jumps = 0, 0
+    for i in range(nx):
+        for j in range(ny):
+            for k in range(nz):
+                if lit.size > 0 and not lit[i, j, k]:
+                    continue
+                for axis in range(3):
+                    a, b, c = i + (axis == 0), j + (axis == 1), k + (axis == 2)
+                    if a == nx or b == ny or c == nz:
+                        continue
+                    if lit.size > 0 and not lit[a, b, c]:
+                        continue
+                    pairs += 1
+                    total = 0.0
+                    for n in range(9):
+                        step = (
+                            values[a + margin, b + margin, c + margin, n]
+                            - values[i + margin, j + margin, k + margin, n]
+                        )
+                        total += step * step
+                    jumps += total > limit
+    return pairs, jumps
+
+
+@compiled
 def fill_next(values: NDArray[Any], known: NDArray[np.bool_], filled: NDArray[np.bool_]) -> None:
     """Fill the points next to known ones, so that interpolation has values on both sides.
 

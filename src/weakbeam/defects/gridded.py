@@ -28,6 +28,9 @@ _RULES = {
 }
 _ORDERS = {"linear": 1, "cubic": 3}
 
+JUMP_DEG = 2.0
+"""Turn of the lattice from voxel to voxel from which on it may be a boundary between grains."""
+
 _BYTES_PER_POINT = 2 * 9 * 8.0
 """Of a grid while its margin is added."""
 
@@ -158,6 +161,17 @@ class GriddedGradient:
             self._turn,
         )
 
+    @cached_property
+    def jumps(self) -> tuple[int, int]:
+        """Pairs of neighbouring voxels that diffract, and between how many the lattice jumps.
+
+        Across these, which turn by more than `JUMP_DEG`, β is interpolated as everywhere.
+        """
+        limit = 8.0 * math.sin(math.radians(0.5 * JUMP_DEG)) ** 2
+        margin = (self._order + 1) // 2
+        pairs, jumps = grid_loops.count_jumps(self._values, self._lit, margin, limit)
+        return int(pairs), int(jumps)
+
 
 class GridSource(Protocol):
     """Where β of a grid comes from, part by part."""
@@ -209,6 +223,12 @@ class GriddedField:
             self._parts.clear()
             self._parts[ends] = self._part(box)
         return self._parts[ends]
+
+    @property
+    def jumps(self) -> tuple[int, int]:
+        """Those of :attr:`GriddedGradient.jumps` in what was last prepared, or else everywhere."""
+        parts = [part.jumps for part in self._parts.values()]
+        return parts[0] if parts else self._all.jumps
 
     @cached_property
     def _parts(self) -> dict[tuple[tuple[int, int], ...], GriddedGradient]:

@@ -10,6 +10,7 @@ interpolation: Fong & Darve 2009.)
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -129,7 +130,7 @@ class LinesOneByOne(SourcesOneByOne, Protocol):
         """What poles have in the fields, for `error_bound` at this number of nodes."""
 
 
-class Boxed:
+class Boxed(ABC):
     """The summed field of many sources, fast inside a region.
 
     A class of it says how far away a source has to be, and what the loops need to know.
@@ -209,16 +210,16 @@ class Boxed:
             self._sources,
         )
 
+    @abstractmethod
     def _gaps(self, tolerance: float) -> list[float]:
         """How many half-widths far sources stay away, by the number of nodes, from 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _local_sources(self) -> Sources:
         """Constants of the sources for coordinates of the region's frame, neighbours together.
 
         Sources that are close to the same box are then close in memory too.
         """
-        raise NotImplementedError
 
     def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[BoxGrid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""

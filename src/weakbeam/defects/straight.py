@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
-from weakbeam.core.compiled import compiled
+from weakbeam.core.compiled import compiled, inlined
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.defects.chebyshev import ISOTROPIC, Shares
 from weakbeam.defects.lines import StraightLine, StraightLines
@@ -63,7 +63,7 @@ def displacement_gradient(
     return np.asarray(frame @ beta @ frame.T)
 
 
-_TILE = 256
+TILE = 256
 """Points at once: what compiled loops keep of them fits in the fastest memory."""
 
 
@@ -134,6 +134,28 @@ def constants(lines: StraightLines, medium: IsotropicMedium) -> tuple[Floats, Fl
     )
 
 
+@inlined
+def add_functions(
+    gradient: Floats, start: int, stop: int, functions: Floats, matrices: Floats, i: int
+) -> None:
+    """Add six functions of the place, (6, stop - start), times the matrices of a line to β."""
+    # Short loops over a tile of known width, here over the three components of each row of β, are
+    # what the compiler turns into vector instructions.
+    for k in range(0, 9, 3):
+        u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
+        u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
+        v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
+        w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
+        x_part, y_part = gradient[k, start:stop], gradient[k + 1, start:stop]
+        z_part = gradient[k + 2, start:stop]
+        for p in range(x_part.size):
+            g0, g1, g2 = functions[0, p], functions[1, p], functions[2, p]
+            g3, g4, g5 = functions[3, p], functions[4, p], functions[5, p]
+            x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
+            y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
+            z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5
+
+
 @compiled
 def add_lines(
     gradient: Floats,
@@ -144,12 +166,10 @@ def add_lines(
     chosen: Ints,
 ) -> None:
     """Add the field of the `chosen` lines at `points` (3, n) to `gradient` (9, n)."""
-    # Short loops over a tile of known width, one over the six functions and one over the three
-    # components of each row of β, are what the compiler turns into vector instructions.
     n = points.shape[1]
-    functions = np.empty((6, _TILE))
-    for start in range(0, n, _TILE):
-        stop = min(start + _TILE, n)
+    functions = np.empty((6, TILE))
+    for start in range(0, n, TILE):
+        stop = min(start + TILE, n)
         px, py, pz = points[0, start:stop], points[1, start:stop], points[2, start:stop]
         for i in chosen:
             a2 = core_squared[i]
@@ -164,16 +184,4 @@ def add_lines(
                 functions[0, p], functions[1, p] = y_q, x_q
                 functions[2, p], functions[3, p] = y_q * t, x_q * t
                 functions[4, p], functions[5, p] = y_q * a, x_q * a
-            for k in range(0, 9, 3):
-                u, v, w = matrices[i, :, k], matrices[i, :, k + 1], matrices[i, :, k + 2]
-                u0, u1, u2, u3, u4, u5 = u[0], u[1], u[2], u[3], u[4], u[5]
-                v0, v1, v2, v3, v4, v5 = v[0], v[1], v[2], v[3], v[4], v[5]
-                w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
-                x_part, y_part = gradient[k, start:stop], gradient[k + 1, start:stop]
-                z_part = gradient[k + 2, start:stop]
-                for p in range(px.size):
-                    g0, g1, g2 = functions[0, p], functions[1, p], functions[2, p]
-                    g3, g4, g5 = functions[3, p], functions[4, p], functions[5, p]
-                    x_part[p] += u0 * g0 + u1 * g1 + u2 * g2 + u3 * g3 + u4 * g4 + u5 * g5
-                    y_part[p] += v0 * g0 + v1 * g1 + v2 * g2 + v3 * g3 + v4 * g4 + v5 * g5
-                    z_part[p] += w0 * g0 + w1 * g1 + w2 * g2 + w3 * g3 + w4 * g4 + w5 * g5
+            add_functions(gradient, start, stop, functions, matrices, i)

@@ -17,7 +17,7 @@ from weakbeam.core.arrays import Ints
 from weakbeam.defects.gridded import RegularGrid, slabs
 from weakbeam.errors import InputError
 from weakbeam.io import guard
-from weakbeam.io.field_data import TENSOR, FieldFile, Rows, refuse_extra
+from weakbeam.io.field_data import TENSOR, FieldFile, Rows, Selection, refuse_extra
 
 FORMAT = "DAMASK result"
 _UM_PER_M = 1e6
@@ -117,15 +117,7 @@ def read_result(path: str, key: str) -> DamaskResult:
     )
 
 
-def open_damask(
-    path: str,
-    key: str,
-    quantity: str | None,
-    dataset: str | None,
-    increment: int | None,
-    mask: str | None,
-    grain: int | None,
-) -> FieldFile:
+def open_damask(path: str, key: str, selection: Selection) -> FieldFile:
     """The lattice part of the deformation gradient at one increment of a result.
 
     Parameters
@@ -134,14 +126,15 @@ def open_damask(
         The file.
     key : str
         What names its table, for messages.
-    quantity, dataset, increment, mask, grain
-        As in the experiment file.
+    selection : Selection
+        What of it is meant; `dataset` and other quantities than lattice_F are refused.
 
     Raises
     ------
     InputError
         If the result lacks F_e, or it is not clear which crystal of it is meant.
     """
+    quantity, dataset, increment, mask, grain = selection
     file_key = f"{key}.file"
     why = "it is read for its lattice part F_e; F holds the slip as well"
     refuse_extra(key, FORMAT, why, dataset=dataset)

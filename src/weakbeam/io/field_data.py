@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -170,6 +170,16 @@ def layout_of(shape: tuple[int, ...], quantity: Quantity) -> Layout | None:
             x, y, z = (*points, 1)[:3]
             return Layout((x, y, z), at_point, len(points) == 2)
     return None
+
+
+class Selection(NamedTuple):
+    """What of a file is meant, as the experiment file says it; None where it does not."""
+
+    quantity: Quantity | None = None
+    dataset: str | None = None
+    increment: int | None = None
+    mask: str | None = None
+    grain: int | None = None
 
 
 def refuse_extra(key: str, format: str, why: str, **given: object) -> None:

@@ -24,6 +24,7 @@ from weakbeam.io.field_data import (
     SHAPES,
     FieldFile,
     Quantity,
+    Selection,
     layout_of,
     part_of,
     refuse_extra,
@@ -70,12 +71,12 @@ def open_field(
     InputError
         If it cannot be read, or it is not clear what of it is meant.
     """
-    options = (quantity, dataset, increment, mask, grain)
+    selection = Selection(quantity, dataset, increment, mask, grain)
     if is_xdmf(path):
-        return open_xdmf(path, key, *options)
+        return open_xdmf(path, key, selection)
     if not is_npz(path) and is_damask(path):
-        return open_damask(path, key, *options)
-    return _open_arrays(path, key, *options)
+        return open_damask(path, key, selection)
+    return _open_arrays(path, key, selection)
 
 
 def is_field(path: str | os.PathLike[str]) -> bool:
@@ -203,19 +204,12 @@ class _Hdf5:
             return part_of(guard.dataset(file, name, kinds="fiub"), which)
 
 
-def _open_arrays(
-    path: str,
-    key: str,
-    quantity: Quantity | None,
-    dataset: str | None,
-    increment: int | None,
-    mask: str | None,
-    grain: int | None,
-) -> FieldFile:
+def _open_arrays(path: str, key: str, selection: Selection) -> FieldFile:
+    quantity, dataset, increment, mask, grain = selection
     file_key = f"{key}.file"
     arrays: _Arrays = _Npz(path, file_key) if is_npz(path) else _Hdf5(path, file_key)
-    refuse_extra(key, arrays.format, "it has no increments", increment=increment)
     shapes = arrays.shapes()
+    refuse_extra(key, arrays.format, "it has no increments", increment=increment)
     listed = ", ".join(list(shapes)[:12]) or "none"
     name, kind = _chosen(key, path, shapes, quantity, dataset, listed)
     layout = layout_of(shapes[name], kind)

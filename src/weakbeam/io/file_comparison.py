@@ -58,11 +58,14 @@ class Provenance:
         Versions of everything else, as from `weakbeam.io.provenance.environment`.
     inputs : tuple of InputFile
         The files that the experiment names.
+    digest : str
+        Of the experiment, or what stands for it; "" where none is told.
     """
 
     version: str
     environment: Mapping[str, str]
     inputs: tuple[InputFile, ...]
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def read_provenance(path: str | os.PathLike[str]) -> Provenance:
             version=guard.text(group, "version"),
             environment={name: guard.text(programs, name) for name in programs},
             inputs=tuple(map(InputFile, *columns)) if columns else (),
+            digest=guard.text(group, "digest") if "digest" in group else "",
         )
 
 

@@ -12,7 +12,7 @@ from weakbeam.core.arrays import Floats, Ints
 from weakbeam.defects.gridded import RegularGrid
 from weakbeam.errors import InputError
 from weakbeam.io import guard
-from weakbeam.io.field_data import NAMES, SHAPES, FieldFile, Quantity, Rows, refuse_extra
+from weakbeam.io.field_data import NAMES, SHAPES, FieldFile, Rows, Selection, refuse_extra
 
 FORMAT = "grid of points in XDMF"
 _LARGEST_TEXT = 2**22
@@ -25,15 +25,7 @@ def is_xdmf(path: str) -> bool:
     return path.lower().endswith((".xdmf", ".xmf"))
 
 
-def open_xdmf(
-    path: str,
-    key: str,
-    quantity: Quantity | None,
-    dataset: str | None,
-    increment: int | None,
-    mask: str | None,
-    grain: int | None,
-) -> FieldFile:
+def open_xdmf(path: str, key: str, selection: Selection) -> FieldFile:
     """The attribute of a quantity in a file whose points are those of a regular grid.
 
     Parameters
@@ -43,17 +35,18 @@ def open_xdmf(
         if that is gone.
     key : str
         What names its table, for messages.
-    quantity, dataset, increment, mask, grain
-        As in the experiment file; `dataset` and `mask` are names of attributes.
+    selection : Selection
+        What of it is meant; `dataset` and `mask` are names of attributes, and it has no increments.
 
     Raises
     ------
     InputError
         If it is no such file.
     """
+    quantity, dataset, increment, mask, grain = selection
     file_key = f"{key}.file"
-    refuse_extra(key, FORMAT, "it has no increments", increment=increment)
     root = _parsed(path, file_key)
+    refuse_extra(key, FORMAT, "it has no increments", increment=increment)
     geometry = root.find(".//Geometry")
     if geometry is None or geometry.get("GeometryType", "XYZ") != "XYZ":
         raise InputError(file_key, path, 'must list its points: Geometry of the type "XYZ"')
@@ -71,12 +64,12 @@ def open_xdmf(
             if name in items and quantity in (None, kind)
         }
     if len(found) != 1:
-        wanted = dataset or (" or ".join(NAMES[quantity]) if quantity else "F, beta or u")
+        meant = dataset or (" or ".join(NAMES[quantity]) if quantity else "F, beta or u")
         raise InputError(
             f"{key}.dataset",
             dataset,
             f"must name one attribute of {', '.join(items) or 'none'}; {len(found)} of them "
-            f"are {wanted}",
+            f"are {meant}",
         )
     ((name, kind),) = found.items()
     place, rows = data.shape(items[name])

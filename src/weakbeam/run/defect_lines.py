@@ -8,17 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.assemble.defects import Defects
-from weakbeam.assemble.network import PlacedNetwork
-from weakbeam.assemble.placed import Placed, Summarised
+from weakbeam.assemble.placed import Placed, Summarised, angle_words
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import UniformGradient
 from weakbeam.defects.lines import StraightLines
 
 _MOST_TABLES = 20
 """Tables that are told of; of more the number is told."""
-
-_MOST_ANGLES = 4
-"""Different angles between Burgers vector and line that are listed; of more their range is told."""
 
 
 def defect_lines(defects: Defects) -> list[str]:
@@ -51,20 +47,10 @@ def _line(parts: Sequence[Placed]) -> str:
     words = [parts[0].kind]
     for some, name in ((lines, "lines"), (walls, "walls"), (pieces, "segments")):
         words += [f"{len(some)} {name}"] if len(some) > 1 else []
-    angles = np.unique(
-        np.concatenate([some.angles_deg for some in (lines, walls, pieces)]).round(2)
-    )
-    words += [f"b∧t {_words(angles)}"] if len(angles) else []
-    for placed in parts:
-        if isinstance(placed, PlacedNetwork) and placed.cut is None:
-            network = placed.network
-            angles = np.unique(network.segments.lines.angles_deg.round(2))
-            words += [
-                f"{len(network.arms)} segments in a box that repeats",
-                f"{network.density:.3g} per m²",
-                f"b∧t {_words(angles)}",
-            ]
-    words += [part.summary() for part in parts if isinstance(part, Summarised)]
+    angles = np.concatenate([some.angles_deg for some in (lines, walls, pieces)])
+    words += [f"b∧t {angle_words(angles)}"] if len(angles) else []
+    said = [part.summary() for part in parts if isinstance(part, Summarised)]
+    words += [text for text in said if text]
     for part in sources:
         words += [
             _deformation(field.gradient)
@@ -84,10 +70,3 @@ def _deformation(gradient: Floats) -> str:
     angle = 1e3 * math.asin(min(float(np.linalg.norm(sine)), 1.0))
     parts += [f"turned by {angle:.4g} mrad"] if angle > 1e-9 else []
     return ", ".join(parts) or "nothing deformed"
-
-
-def _words(angles: Floats) -> str:
-    if len(angles) > _MOST_ANGLES:
-        return f"from {angles[0]:g}° to {angles[-1]:g}°"
-    *most, last = (f"{angle:g}°" for angle in angles)
-    return f"= {', '.join(most)} and {last}" if most else f"= {last}"

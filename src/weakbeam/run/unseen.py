@@ -1,7 +1,8 @@
 """What of a deformation that is not of lines no setting of a scan can show, and what it leaves out.
 
-A grid may end inside the field of view, and lattices that are turned or strained by more than the
-instrument accepts are dark. Either is told after a run, as an image does not tell.
+A grid may end inside the field of view, have several grains, between which its values mean nothing,
+and lattices that are turned or strained by more than the instrument accepts are dark. Each is told
+after a run, as an image does not tell.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 
 from weakbeam.assemble import Setup
 from weakbeam.assemble.gridded import PlacedGrid
+from weakbeam.assemble.placed import Repeating
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.field import evaluate
+from weakbeam.defects.gridded import JUMP_DEG
 from weakbeam.diffraction.geometry import diffraction_vector_change
 
 _POINTS = 20_000
@@ -39,11 +42,15 @@ class Unseen:
         Where nothing diffracts at all.
     outside : float
         Outside of at least one of the grids; NaN without any.
+    jumps : float
+        Of pairs of neighbouring voxels of the grids, as far as they are seen, not of points: those
+        between which the lattice turns so much that they may be of two grains.
     """
 
     beyond: float
     dark: float
     outside: float
+    jumps: float = 0.0
 
 
 def unseen(setup: Setup, height: float) -> Unseen:
@@ -74,12 +81,14 @@ def unseen(setup: Setup, height: float) -> Unseen:
         own = points @ placed.field.frame_from_grid
         outside |= ((own < grid.low) | (own > grid.high)).any(axis=1)
     share = float(outside.mean()) if grids else float("nan")
-    return Unseen(float(beyond.mean()), float(dark.mean()), share)
+    counts = np.array([one.field.jumps for one in grids]).reshape(-1, 2).sum(axis=0)
+    jumps = float(counts[1] / max(counts[0], 1))
+    return Unseen(float(beyond.mean()), float(dark.mean()), share, jumps)
 
 
 def unseen_notes(setups: Sequence[Setup]) -> list[str]:
     """What should be known of deformations that are not of lines, in a line for each matter."""
-    notes = []
+    notes = _small_boxes(setups[0])
     for setup in setups:
         if not any(sources.fields for sources in setup.defects.sources):
             continue
@@ -93,10 +102,36 @@ def unseen_notes(setups: Sequence[Setup]) -> list[str]:
                 f"{where}{_percent(found.outside)} of the rays pass outside of a grid, where "
                 + " or ".join(_RULES[rule] for rule in sorted(rules))
             )
+        if found.jumps > 0.0:
+            notes.append(
+                f"{where}the lattice turns by more than {JUMP_DEG:g} deg between "
+                f"{_percent(found.jumps)} of the neighbouring voxels of a grid: β is interpolated "
+                "there as everywhere, also across boundaries of grains; mask and grain take one"
+            )
         if found.beyond > _LEAST:
             notes.append(
                 f"{where}{_percent(found.beyond)} of the rays pass a lattice that is turned or "
                 "strained beyond what the instrument sees at any setting of this scan"
+            )
+    return notes
+
+
+def _small_boxes(setup: Setup) -> list[str]:
+    """Which defects repeat at so short a distance that no image tells one box from the next."""
+    notes = []
+    profile = setup.beam
+    pixel = setup.grids[0].pixel
+    beam = float(np.ptp(profile.heights)) if profile.heights else profile.height
+    for number, placed in zip(setup.defects.tables, setup.defects.placed, strict=True):
+        if not isinstance(placed, Repeating) or not len(placed.periods):
+            continue
+        sizes = np.linalg.norm(placed.periods, axis=1)
+        if sizes.min() < max(pixel, beam):
+            box = " × ".join(f"{size:.3g}" for size in sizes)
+            notes.append(
+                f"defects[{number}] repeats every {box} µm, a pixel is {pixel:.3g} µm wide and the "
+                f"beam {beam:.3g} µm high: each pixel sees an average over many copies; images = 0 "
+                "shows one alone"
             )
     return notes
 

@@ -92,6 +92,30 @@ def test_each_cluster_has_a_rotation_of_its_own(written):
     assert pure.lattice_constant is None
 
 
+def test_lines_of_several_clusters_are_turned_each_by_its_own(written):
+    turns = [
+        np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) for c, s in ((0.6, 0.8), (0, 1))
+    ]
+    plain = read_network(written(texts.dxa()))
+    both = read_network(written(texts.dxa(turn=turns[0], second=turns[1])))
+    assert plain.clusters == 1
+    assert both.clusters == 2
+    # Along the axes of the file nothing has changed, whichever crystal tells it.
+    np.testing.assert_allclose(both.burgers, plain.burgers, atol=1e-10)
+    np.testing.assert_array_equal(both.arms, plain.arms)
+    # The crystal of the file is that with most of the lines: five of nine.
+    np.testing.assert_allclose(both.file_from_crystal, turns[0], atol=1e-12)
+
+
+def test_a_file_of_lines_without_a_box_does_not_repeat(written):
+    file = read_network(written(texts.vtk_without_box()))
+    assert file.cell is None
+    assert file.periodic == (False, False, False)
+    assert file.arms.tolist() == [[0, 1], [1, 2], [2, 0]]
+    np.testing.assert_allclose(file.nodes, texts.NODES[:3])
+    assert "glide planes" in file.lacks
+
+
 def test_a_turned_crystal_of_a_restart_file_is_told(written):
     turned = texts.restart().replace("1 0 0 0 1 0 0 0 1", "0 1 0 -1 0 0 0 0 1")
     np.testing.assert_allclose(
