@@ -32,6 +32,7 @@ ROOMS = (
     "identify",
     "batch",
     "compat",
+    "viewer",
     "rerun",
     "cli",
     "__main__",

@@ -30,10 +30,15 @@ from weakbeam.experiment.index_text import indices_of
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a key may hold: a phrase that follows "must be", and the test behind it."""
+    """What a key may hold: a phrase that follows "must be", and the test behind it.
+
+    Of a number `low` and `high` are the ends of its range, for sliders and fields of a form.
+    """
 
     phrase: str
     test: Callable[[Any], bool]
+    low: float | None = None
+    high: float | None = None
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -49,18 +54,18 @@ class Allowed:
 def number(low: float, high: float, *, inf: bool = False) -> Allowed:
     """Allow a number from `low` to `high`, and infinity if `inf`."""
     phrase = f"a number from {_shown(low)} to {_shown(high)}" + (", or inf" if inf else "")
-    return Allowed(phrase, lambda x: low <= x <= high or (inf and x == math.inf))
+    return Allowed(phrase, lambda x: low <= x <= high or (inf and x == math.inf), low, high)
 
 
 def between(low: float, high: float) -> Allowed:
     """Allow a number strictly between `low` and `high`."""
     phrase = f"a number greater than {_shown(low)} and less than {_shown(high)}"
-    return Allowed(phrase, lambda x: low < x < high)
+    return Allowed(phrase, lambda x: low < x < high, low, high)
 
 
 def integer(low: int, high: int) -> Allowed:
     """Allow an integer from `low` to `high`."""
-    return Allowed(f"an integer from {low} to {high}", lambda n: low <= n <= high)
+    return Allowed(f"an integer from {low} to {high}", lambda n: low <= n <= high, low, high)
 
 
 def numbers(low: float, high: float, least: int = 1) -> Allowed:

@@ -1,0 +1,130 @@
+"""What a session says, and how it is packed into the bytes of one message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats32
+from weakbeam.errors import InputError
+from weakbeam.viewer.pictures import Picture
+
+BRIGHTEST = 2.0**14
+"""What the largest magnitude of a picture becomes in half precision: so near the end of its range
+that eleven decades below it are still told apart, as a logarithmic scale wants."""
+
+Progress = Callable[[float], None]
+"""Told the share that is done, from 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Plain values, pictures and files.
+
+    Parameters
+    ----------
+    about : mapping
+        What JSON can hold; ``do`` says what it is.
+    pictures : mapping of str to Picture
+        By name.
+    files : mapping of str to bytes
+        Files to be saved, by name.
+    """
+
+    about: Mapping[str, Any]
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Work that takes longer than anyone would wait for an answer.
+
+    Parameters
+    ----------
+    name : str
+        What is done, in a few words.
+    work : callable
+        Does it, tells its progress and returns the answer; ends early where telling raises.
+    """
+
+    name: str
+    work: Callable[[Progress], Answer]
+
+
+def refusal(error: InputError) -> Answer:
+    """The answer to what is not possible: the line that the command line prints, too."""
+    return Answer({"do": "error", "key": error.key, "line": str(error)})
+
+
+def pack(answer: Answer, number: int | None = None) -> bytes:
+    """One message: length of the head (4 bytes, little-endian), head (JSON), arrays, files.
+
+    Arrays are half precision times ``scale``, row by row, where ``at`` says, in bytes from the end
+    of the head, which is filled up to a multiple of eight.
+
+    Parameters
+    ----------
+    answer : Answer
+        What is sent.
+    number : int, optional
+        Of the message that it answers.
+    """
+    head: dict[str, Any] = {**answer.about, "pictures": {}, "files": {}}
+    if number is not None:
+        head["id"] = number
+    parts: list[bytes] = []
+    at = 0
+    for name, picture in answer.pictures.items():
+        halves, scale = _halves(picture.values)
+        rows, columns = picture.values.shape
+        head["pictures"][name] = {
+            **picture.about,
+            "rows": rows,
+            "columns": columns,
+            "scale": scale,
+            "at": at,
+        }
+        at += _add(parts, halves)
+    for name, content in answer.files.items():
+        head["files"][name] = {"at": at, "bytes": len(content)}
+        at += _add(parts, content)
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-(len(text) + 4) % 8)
+    return b"".join([len(text).to_bytes(4, "little"), text, *parts])
+
+
+def unpack(message: bytes) -> tuple[dict[str, Any], dict[str, Floats32], dict[str, bytes]]:
+    """Head, pictures and files of a message: what the page does."""
+    start = 4 + int.from_bytes(message[:4], "little")
+    head: dict[str, Any] = json.loads(message[4:start])
+    pictures = {}
+    for name, about in head["pictures"].items():
+        count = about["rows"] * about["columns"]
+        halves = np.frombuffer(message, "<f2", count, start + about["at"])
+        values = np.float32(about["scale"]) * halves.astype(np.float32)
+        pictures[name] = values.reshape(about["rows"], about["columns"])
+    files = {
+        name: message[start + place["at"] : start + place["at"] + place["bytes"]]
+        for name, place in head["files"].items()
+    }
+    return head, pictures, files
+
+
+def _halves(values: Floats32) -> tuple[bytes, float]:
+    finite = np.isfinite(values)
+    largest = float(np.abs(values, where=finite, out=np.zeros_like(values)).max(initial=0.0))
+    scale = largest / BRIGHTEST if largest > 0.0 else 1.0
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        halves = (values / np.float32(scale)).astype("<f2")
+    return halves.tobytes(), float(np.float32(scale))
+
+
+def _add(parts: list[bytes], content: bytes) -> int:
+    filled = content + b"\0" * (-len(content) % 8)
+    parts.append(filled)
+    return len(filled)

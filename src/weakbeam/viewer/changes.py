@@ -1,0 +1,99 @@
+"""Changes of a side that a page asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
+from weakbeam.experiment import Experiment
+from weakbeam.experiment.panel import without_key
+from weakbeam.imaging.motors import SCANNED
+from weakbeam.viewer import messages
+from weakbeam.viewer.messages import Message
+from weakbeam.viewer.state import Side
+
+_LARGEST_OFFSET = {"phi": 1000.0, "chi": 1000.0, "two_theta": 1000.0, "z": 1e6}
+"""How far motors go, mrad and µm: what the experiment file allows."""
+
+
+def moved(side: Side, message: Message) -> Side:
+    """Motors that are named stand elsewhere, ``{"phi": 0.15}``."""
+    motors = dict(side.motors)
+    for motor, most in _LARGEST_OFFSET.items():
+        if motor in message:
+            motors[motor] = messages.number(message, motor, -most, most)
+    return replace(side, motors=motors)
+
+
+def settings(side: Side, message: Message) -> Side:
+    """Keys have other values, ``{"settings": ["beam.energy_keV=19"]}``, as on the command line."""
+    lines = messages.texts(message, "settings")
+    return _with(side, side.experiment.with_settings(lines))
+
+
+def defaults(side: Side, message: Message) -> Side:
+    """A key has its default again, ``{"key": ["beam", "energy_keV"]}``."""
+    return _with(side, without_key(side.experiment, messages.path(message, "key")))
+
+
+def _with(side: Side, experiment: Experiment) -> Side:
+    """The side with an experiment; motors go where its scan has them stand now."""
+    fresh = Side.of(experiment)
+    motors = dict(side.motors)
+    for motor in SCANNED:
+        name = motor if motor != "two_theta" else "arm"
+        before, after = getattr(side.experiment.scan, name), getattr(experiment.scan, name)
+        if before != after and not after.moving:
+            motors[motor] = fresh.motors[motor]
+    return replace(side, experiment=experiment, motors=motors)
+
+
+def added(side: Side, message: Message) -> Side:
+    """One more defect, ``{"table": {"kind": "loop", ...}}``."""
+    table = message.get("table")
+    if not isinstance(table, Mapping):
+        raise InputError("table", None, "must be a table of a defect")
+    defects = (*side.experiment.defects, dict(table))
+    return _with_defects(side, defects)
+
+
+def removed(side: Side, message: Message) -> Side:
+    """One defect less, ``{"number": 0}``."""
+    number = _number(side, message)
+    defects = side.experiment.defects
+    return _with_defects(side, (*defects[:number], *defects[number + 1 :]))
+
+
+def placed(side: Side, message: Message, displacement: Floats) -> Side:
+    """A defect stands elsewhere, by `displacement` (µm, sample frame of the first reflection)."""
+    number = _number(side, message)
+    table: Any = side.experiment.defects[number]
+    if not has_position(table):
+        raise InputError(f"defects[{number}]", None, "has no position_um to be dragged")
+    position = np.asarray(table.position_um, dtype=float) + displacement
+    # To a picometre: nobody drags more finely, and files stay readable.
+    there = tuple(round(float(x), 6) + 0.0 for x in position)
+    moved_table = table.model_copy(update={"position_um": there})
+    defects = side.experiment.defects
+    return _with_defects(side, (*defects[:number], moved_table, *defects[number + 1 :]))
+
+
+def has_position(table: Any) -> bool:
+    """Whether a defect stands at a position of its own."""
+    return isinstance(getattr(table, "position_um", None), tuple)
+
+
+def _number(side: Side, message: Message) -> int:
+    count = len(side.experiment.defects)
+    if count == 0:
+        raise InputError("number", message.get("number"), "there are no defects")
+    return messages.whole(message, "number", 0, count - 1)
+
+
+def _with_defects(side: Side, defects: tuple[Any, ...]) -> Side:
+    return replace(side, experiment=side.experiment.model_copy(update={"defects": defects}))
