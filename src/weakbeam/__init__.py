@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from weakbeam.run.record import Record, record
     from weakbeam.run.reflection_search import find_reflections
     from weakbeam.run.simulate import Maps, Run, center_of_mass, q_field, simulate
+    from weakbeam.viewer.live import live
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,7 @@ _HOMES = {
     "center_of_mass": "weakbeam.run.simulate",
     "compare": "weakbeam.measured.side_by_side",
     "find_reflections": "weakbeam.run.reflection_search",
+    "live": "weakbeam.viewer.live",
     "map_scan": "weakbeam.measured.maps",
     "montage": "weakbeam.run.pictures",
     "optics": "weakbeam.run.lens_quantities",
@@ -123,6 +125,7 @@ __all__ = [
     "center_of_mass",
     "compare",
     "find_reflections",
+    "live",
     "map_scan",
     "montage",
     "optics",

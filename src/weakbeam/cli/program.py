@@ -20,6 +20,7 @@ from weakbeam.cli.forward import forward
 from weakbeam.cli.groups import CommandGroup
 from weakbeam.cli.identify import identify
 from weakbeam.cli.init import init
+from weakbeam.cli.live import live
 from weakbeam.cli.maps import maps
 from weakbeam.cli.materials import materials
 from weakbeam.cli.optics import optics
@@ -35,7 +36,7 @@ from weakbeam.errors import InputError, RunError
 
 SECTIONS = {
     "Simulate": (init, forward, rerun, bootstrap),
-    "Look": (show, maps, compare),
+    "Look": (live, show, maps, compare),
     "Plan": (plan, reflections, optics, materials),
     "Identify": (calibrate, identify),
     "Many experiments": (sweep,),

@@ -72,9 +72,9 @@ def form_of(table: type[Schema]) -> list[dict[str, Any]]:
         Each key has its name (``key``), what it means (``doc``), the phrase for what is allowed
         (``allowed``), its ``unit``, its ``default`` (None: none, or absent), whether it may be
         ``optional``, and what it holds (``holds``): ``flag``, ``choice`` (of ``choices``),
-        ``number`` or ``integer`` (from ``low`` to ``high``), ``text``, any other ``value`` (TOML), a ``table`` with
-        ``fields``, a list of ``tables`` with ``fields``, or, where there are several kinds,
-        ``kind`` and ``kinds`` with a form for each.
+        ``number`` or ``integer`` (from ``low`` to ``high``), ``text``, any other ``value`` (TOML),
+        a ``table`` with ``fields``, a list of ``tables`` with ``fields``, or, where there are
+        several kinds, ``kind`` and ``kinds`` with a form for each.
     """
     return [
         _field(name, field)

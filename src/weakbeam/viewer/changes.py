@@ -12,6 +12,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.panel import without_key
+from weakbeam.experiment.toml_text import parse_toml
 from weakbeam.imaging.motors import SCANNED
 from weakbeam.viewer import messages
 from weakbeam.viewer.messages import Message
@@ -54,11 +55,12 @@ def _with(side: Side, experiment: Experiment) -> Side:
 
 
 def added(side: Side, message: Message) -> Side:
-    """One more defect, ``{"table": {"kind": "loop", ...}}``."""
+    """One more defect, ``{"table": {"kind": "loop", ...}}``; ``toml`` may hold more of its keys."""
     table = message.get("table")
     if not isinstance(table, Mapping):
         raise InputError("table", None, "must be a table of a defect")
-    defects = (*side.experiment.defects, dict(table))
+    written = parse_toml(messages.text(message, "toml", ""), "defect")
+    defects = (*side.experiment.defects, {**table, **written})
     return _with_defects(side, defects)
 
 
@@ -72,15 +74,27 @@ def removed(side: Side, message: Message) -> Side:
 def placed(side: Side, message: Message, displacement: Floats) -> Side:
     """A defect stands elsewhere, by `displacement` (µm, sample frame of the first reflection)."""
     number = _number(side, message)
+    position = position_of(side, message) + displacement
+    # To a picometre: nobody drags more finely, and files stay readable.
+    there = tuple(round(float(x), 6) + 0.0 for x in position)
+    defects = side.experiment.defects
+    moved_table = defects[number].model_copy(update={"position_um": there})
+    return _with_defects(side, (*defects[:number], moved_table, *defects[number + 1 :]))
+
+
+def position_of(side: Side, message: Message) -> Floats:
+    """Where the defect of a message stands (µm).
+
+    Raises
+    ------
+    InputError
+        If there is no such defect, or it stands nowhere.
+    """
+    number = _number(side, message)
     table: Any = side.experiment.defects[number]
     if not has_position(table):
         raise InputError(f"defects[{number}]", None, "has no position_um to be dragged")
-    position = np.asarray(table.position_um, dtype=float) + displacement
-    # To a picometre: nobody drags more finely, and files stay readable.
-    there = tuple(round(float(x), 6) + 0.0 for x in position)
-    moved_table = table.model_copy(update={"position_um": there})
-    defects = side.experiment.defects
-    return _with_defects(side, (*defects[:number], moved_table, *defects[number + 1 :]))
+    return np.asarray(table.position_um, dtype=float)
 
 
 def has_position(table: Any) -> bool:

@@ -81,7 +81,7 @@ def described(bench: Bench, side: Side, whole: bool = True) -> dict[str, Any]:
         "given": _tree(side.experiment.model_dump(exclude_unset=True)),
         "frames": side.experiment.scan.frames,
         "reach": {
-            **{motor: _rounded_up(8.0 * width) for motor, width in widths.items()},
+            **{motor: _rounded_up(5.0 * width) for motor, width in widths.items()},
             "z": _rounded_up(max(_MORE_THAN_FIELD * height, 1.0)),
         },
         "widths": widths,

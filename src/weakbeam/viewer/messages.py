@@ -30,9 +30,9 @@ def number(
     value = message.get(key, default)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # An integer may be too large to be a float.
-    if not is_number or not low <= value <= high or not math.isfinite(value):  # type: ignore[operator]
+    if not is_number or not low <= value <= high or not math.isfinite(value):
         raise InputError(key, _shown(value), f"must be a number from {low:g} to {high:g}")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def whole(message: Message, key: str, low: int, high: int, default: int | None = None) -> int:

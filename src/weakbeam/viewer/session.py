@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.templates import TEMPLATES
@@ -221,22 +220,24 @@ class Session:
         return Answer(about, frames.pictures)
 
     def _place(self, message: Message) -> Answer:
-        """A defect is dragged from a place in the picture to another one."""
+        """A defect is dragged: its handle goes to a row and column of the picture."""
         bench, side = self._looked_at(message)
-        start = messages.numbers(message, "from", 2)
-        end = messages.numbers(message, "to", 2)
+        end = messages.numbers(message, "to", 2, -1e6, 1e6)
         view, sample = bench.view(side.reflection), bench.sample_view(side.reflection, side.motors)
-        pixels = np.array([stored_place(view, *start), stored_place(view, *end)])
-        points = sample.point(pixels)
-        displacement: Floats = points[1] - points[0]
-        return self._change(message, lambda s, m: changes.placed(s, m, displacement))
+
+        def change(side: Side, message: Message) -> Side:
+            start = sample.pixel(changes.position_of(side, message))
+            points = sample.point(np.stack([start, stored_place(view, *end)]))
+            return changes.placed(side, message, points[1] - points[0])
+
+        return self._change(message, change)
 
     def _stop(self, message: Message) -> Answer:
         """The stop is dragged in the back focal plane, to a place in µm (ξ, δ)."""
         _, side = self._looked_at(message)
         xi, delta = messages.numbers(message, "to", 2, -1e5, 1e5)
-        stop = side.experiment.objective.stop
-        if stop is None or not hasattr(stop, "position_um"):
+        stop: Any = side.experiment.objective.stop
+        if not hasattr(stop, "position_um"):
             raise InputError("objective.stop", None, "none that is positioned along an axis")
         there = round(delta if stop.axis == "two_theta" else xi, 4)
         setting = {"settings": [f"objective.stop.position_um={there!r}"]}

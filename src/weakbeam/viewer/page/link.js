@@ -1,0 +1,84 @@
+// The connection to the program: messages out as JSON, answers in as bytes.
+
+const HALF = (() => {
+  // Every half-precision number as a float, by its 16 bits.
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits += 1) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    table[bits] = exponent === 31
+      ? (fraction ? NaN : sign * Infinity)
+      : exponent === 0
+        ? sign * fraction * 2 ** -24
+        : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  return table;
+})();
+
+export function unpack(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const start = 4 + length;
+  for (const picture of Object.values(head.pictures)) {
+    const halves = new Uint16Array(buffer, start + picture.at, picture.rows * picture.columns);
+    const values = new Float32Array(halves.length);
+    for (let k = 0; k < halves.length; k += 1) values[k] = HALF[halves[k]] * picture.scale;
+    picture.values = values;
+  }
+  for (const file of Object.values(head.files)) {
+    file.content = new Uint8Array(buffer, start + file.at, file.bytes);
+  }
+  return head;
+}
+
+export class Link {
+  // onAnswer(head, sent): sent is when the message that is answered was sent, if it was one of ours.
+  constructor(onAnswer, onState) {
+    this.onAnswer = onAnswer;
+    this.onState = onState;
+    this.number = 0;
+    this.sent = new Map();
+    this.retry = 0;
+    const known = sessionStorage.getItem("weakbeam-page");
+    this.page = known || Math.random().toString(36).slice(2);
+    sessionStorage.setItem("weakbeam-page", this.page);
+  }
+
+  open(take = false) {
+    const address = new URL("socket", location.href);
+    address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    address.hash = "";
+    address.search = `page=${this.page}${take ? "&take" : ""}`;
+    const socket = new WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onopen = () => {
+      this.retry = 0;
+      this.onState("open");
+    };
+    socket.onmessage = (event) => {
+      const head = unpack(event.data);
+      const sent = this.sent.get(head.id);
+      for (const number of this.sent.keys()) if (number <= head.id) this.sent.delete(number);
+      this.onAnswer(head, sent);
+    };
+    socket.onclose = (event) => {
+      if (socket !== this.socket) return;
+      if (event.code === 4001) this.onState("occupied");
+      else if (event.code === 4002) this.onState("taken");
+      else {
+        this.onState("lost");
+        this.retry += 1;
+        setTimeout(() => this.open(), Math.min(3000, 400 * this.retry));
+      }
+    };
+  }
+
+  send(message, since = performance.now()) {
+    if (!this.socket || this.socket.readyState !== WebSocket.OPEN) return;
+    this.number += 1;
+    this.sent.set(this.number, { since, message });
+    this.socket.send(JSON.stringify({ ...message, id: this.number }));
+  }
+}
