@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo docs examples test test-slow test-interop lint bench package clean
+.PHONY: demo docs examples test test-slow test-live test-interop lint bench package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
@@ -23,7 +23,7 @@ docs: $(VENV)/.docs
 	@echo "Look at build/site/index.html."
 
 # Tests start many processes: what they import is compiled once, also where containers say otherwise.
-test test-slow: export PYTHONDONTWRITEBYTECODE =
+test test-slow test-live: export PYTHONDONTWRITEBYTECODE =
 
 test: $(VENV)/.test
 	$(BIN)/ruff format --check
@@ -33,6 +33,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(BIN)/pytest -m slow
+
+# The page of the microscope in a real browser: Debian's chromium and chromium-driver, else skipped.
+test-live: $(VENV)/.test
+	$(BIN)/pytest -m slow tests/viewer
 
 # Other programs read our files, each in an environment of its own that pip makes under .interop;
 # WEAKBEAM_DARFIX_PYTHON and so on name a Python that has the program already.
