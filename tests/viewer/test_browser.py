@@ -23,7 +23,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 from weakbeam.io.foreign import read_still  # noqa: E402
 from weakbeam.io.frames import read_frames_of  # noqa: E402
-from weakbeam.viewer.live import live  # noqa: E402
+from weakbeam.viewer.live import Microscope, live  # noqa: E402
+from weakbeam.viewer.opened import scan_session  # noqa: E402
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -355,6 +356,32 @@ def test_nothing_reaches_beyond_the_window(page, width):
     wide, window = page.run("return [document.documentElement.scrollWidth, innerWidth]")
     page.driver.set_window_size(1440, 1000)
     assert wide <= window
+
+
+def test_a_scan_is_looked_at_beside_the_simulated_one(browser, tmp_path):
+    scanned = EXPERIMENT.replace(
+        scan={
+            "phi": wb.AngleAxis(half_range_mrad=0.3, steps=5),
+            "chi": wb.AngleAxis(half_range_mrad=0.5, steps=3),
+        },
+        output={"figures": False},
+    )
+    wb.record(scanned, tmp_path / "scan")
+    with Microscope(scan_session(tmp_path / "scan/weakbeam.h5")) as microscope:
+        page = Page(browser, microscope)
+        assert page.is_shown("view-A")
+        assert not page.is_shown("undo")
+        page.find("motor-phi").send_keys(Keys.ARROW_RIGHT)
+        page.find("motor-chi").send_keys(Keys.ARROW_LEFT)
+        page.settle()
+        shown = {"chi": wb.AngleAxis(value_mrad=-0.5), "phi": wb.AngleAxis(value_mrad=0.15)}
+        assert_shows(page, EXPERIMENT.replace(scan=shown))
+        page.click("beside")
+        page.until("weakbeam.views.B.picture")
+        np.testing.assert_allclose(page.values("B"), page.values("A"), atol=1e-3)
+        page.choose("layer", "com phi")
+        page.until("weakbeam.views.map.picture")
+        page.until("document.querySelector('#curve canvas').ariaLabel.includes('highest')")
 
 
 SHOTS = os.environ.get("WEAKBEAM_SHOTS")

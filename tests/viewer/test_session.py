@@ -110,7 +110,7 @@ MESSAGES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.lists(MESSAGES, min_size=1, max_size=8))
 def test_frames_are_those_of_simulate_after_any_changes(doing):
     session = Session(SMALL, workers=1)
@@ -324,6 +324,11 @@ def test_answers_survive_their_packing():
     answer = told(Session(SMALL), "export", **{"as": "svg"})
     _, _, files = unpack(pack(answer))
     assert files["image.svg"].startswith(b"<?xml")
+
+
+def test_what_is_not_finite_has_no_word_in_json():
+    head, _, _ = unpack(pack(Answer({"do": "x", "y": [1.0, float("nan")], "z": float("inf")})))
+    assert (head["y"], head["z"]) == ([1.0, None], None)
 
 
 @cache

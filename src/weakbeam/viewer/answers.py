@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,10 +51,13 @@ class Job:
         What is done, in a few words.
     work : callable
         Does it, tells its progress and returns the answer; ends early where telling raises.
+    gives_way : bool
+        Whether the next job ends it, rather than being refused.
     """
 
     name: str
     work: Callable[[Progress], Answer]
+    gives_way: bool = False
 
 
 def refusal(error: InputError) -> Answer:
@@ -93,7 +97,10 @@ def pack(answer: Answer, number: int | None = None) -> bytes:
     for name, content in answer.files.items():
         head["files"][name] = {"at": at, "bytes": len(content)}
         at += _add(parts, content)
-    text = json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        text = _json(head)
+    except ValueError:
+        text = _json(_known(head))
     text += b" " * (-(len(text) + 4) % 8)
     return b"".join([len(text).to_bytes(4, "little"), text, *parts])
 
@@ -113,6 +120,19 @@ def unpack(message: bytes) -> tuple[dict[str, Any], dict[str, Floats32], dict[st
         for name, place in head["files"].items()
     }
     return head, pictures, files
+
+
+def _json(head: Any) -> bytes:
+    return json.dumps(head, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _known(value: Any) -> Any:
+    """Plain values with null for what is not finite, as JSON has no word for it."""
+    if isinstance(value, Mapping):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _halves(values: Floats32) -> tuple[bytes, float]:

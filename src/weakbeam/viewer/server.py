@@ -113,6 +113,7 @@ class Server:
         self._worker = ThreadPoolExecutor(1, "weakbeam-job")
         self._page: tuple[ServerConnection, str] | None = None
         self._job: Event | None = None
+        self._gives_way = False
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = Event()
@@ -289,12 +290,15 @@ class Server:
             return _mishap(error)
 
     async def _begin(self, connection: ServerConnection, job: Job, number: int | None) -> None:
-        if self._job is not None:
+        if self._job is not None and not self._gives_way:
             await connection.send(
                 pack(refusal(InputError("run", None, "another one is going on")), number)
             )
             return
+        if self._job is not None:
+            self._job.set()
         self._job = cancelled = Event()
+        self._gives_way = job.gives_way
         told = 0.0
 
         def progress(share: float) -> None:
@@ -309,6 +313,7 @@ class Server:
 
         def work() -> Answer:
             try:
+                progress(0.0)
                 return job.work(progress)
             except CancelledError:
                 line = "was ended; what has been written stays"
@@ -320,7 +325,10 @@ class Server:
 
         async def finish() -> None:
             answer = await self._loop.run_in_executor(self._worker, work)
-            self._job = None
+            if self._job is cancelled:
+                self._job = None
+            elif job.gives_way:
+                return
             await _sent(connection, answer, number)
 
         about = {"do": "progress", "name": job.name, "share": 0.0}

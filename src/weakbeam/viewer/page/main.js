@@ -4,6 +4,7 @@ import { Chart } from "./chart.js";
 import { ImageView, shown } from "./image.js";
 import { Link } from "./link.js";
 import { DefectList, Form, element, toml } from "./panel.js";
+import { ScanPage } from "./scan.js";
 
 const $ = (id) => document.getElementById(id);
 const BLINK_MS = 700, AFTER_CHANGE_MS = 220;
@@ -41,10 +42,12 @@ function answered(head, sent) {
   if (head.do === "error") return refused(head);
   if (head.do !== "progress") $("notice").hidden = true;
   const doing = {
+    scan: () => { startScan(head); painted(head, sent); },
+    frame: () => { scan.frame(head); painted(head, sent); },
     hello: () => { greet(head); changed(head, sent); },
     frames: () => changed(head, sent),
-    curve: () => { curves[head.side] = head; drawCurve(); },
-    map: () => showMap(head),
+    curve: () => { curves[head.side] = head; endProgress(); drawCurve(); },
+    map: () => { endProgress(); showMap(head); },
     acceptance: () => showAcceptance(head),
     plane: () => showPlane(head),
     reflections: () => showReflections(head),
@@ -65,6 +68,7 @@ function refused(head) {
   if ($("add-dialog").open) $("add-doc").textContent = head.line;
   endProgress();
   // What was typed is put back to what holds.
+  if (scan) return;
   updateForms();
   updateMotors();
 }
@@ -113,6 +117,7 @@ function makeView(name, words, events = {}) {
     },
     region: (wanted) => {
       region = wanted;
+      if (scan) scan.region = wanted;
       for (const other of Object.values(views)) {
         other.region = wanted;
         if (other.picture) other.draw();
@@ -177,17 +182,40 @@ function changed(head, sent) {
   const others = Object.keys(head.sides).some((name) => head.sides[name].values);
   if (others) updateForms();
   updateMotors();
-  if (sent) {
-    // Two frames on: the picture has been painted.
-    requestAnimationFrame(() => {
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => latencies.push({
-        do: sent.message.do, ms: performance.now() - sent.since, engine: head.ms,
-      });
-      channel.port2.postMessage(0);
-    });
-  }
+  painted(head, sent);
   follow(sent?.message, others);
+}
+
+// How long it took from the hand to the eye: a message behind the next frame comes once that is
+// painted.
+function painted(head, sent) {
+  if (!sent) return;
+  requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => latencies.push({
+      do: sent.message.do, ms: performance.now() - sent.since, engine: head.ms,
+    });
+    channel.port2.postMessage(0);
+  });
+}
+
+let scan = null;
+
+function startScan(head) {
+  if (!scan) {
+    scan = new ScanPage({
+      link, views, arrange,
+      setTwo: (two) => {
+        rule = two ? "simulated" : null;
+        document.body.classList.toggle("two", two);
+        if (!two) views.B.picture = null;
+        arrange();
+      },
+    });
+    window.weakbeam.scan = scan;
+  }
+  scan.start(head);
+  window.weakbeam.ready ??= performance.now();
 }
 
 // What is shown beside the image follows when the hand rests.
@@ -228,9 +256,9 @@ function arrange() {
       arrange();
     }, BLINK_MS);
   }
-  $("view-A").querySelector("figcaption").hidden = !rule;
+  $("view-A").querySelector("figcaption").hidden = !rule && !scan;
   for (const name of ["A", "B"]) {
-    const text = sides[name] ? `${name}: ${titleOf(sides[name], name)}` : name;
+    const text = scan ? scan.captionOf(name) : sides[name] ? `${name}: ${titleOf(sides[name], name)}` : name;
     $(`view-${name}`).querySelector("figcaption").textContent = text;
   }
 }
@@ -262,6 +290,7 @@ const curveRange = () => ({
 });
 
 function askCurve() {
+  if (scan) return scan.askCurve();
   const { picture } = views.A;
   if (!picture) return;
   for (const name of rule ? ["A", "B"] : ["A"]) {
@@ -277,6 +306,7 @@ function askCurve() {
 function drawCurve() {
   const first = curves.A;
   if (!first) return;
+  if (scan) scan.curve = true;
   const [r0, r1, c0, c1] = first.stored;
   $("curve-of").textContent = !region ? "the whole image"
     : r1 - r0 === 1 && c1 - c0 === 1 ? `pixel ${r0}, ${c0}` : `region ${r0}:${r1}, ${c0}:${c1}`;
@@ -284,8 +314,9 @@ function drawCurve() {
   if (rule && curves.B) shownCurves.push({ x: curves.B.x, y: curves.B.y, name: "B", dots: true });
   shownCurves.push({ ...first.perfect, name: first.perfect.x.length ? "perfect crystal" : "" });
   curve.show({
-    label: first.label, values: "intensity", at: sides.A?.motors[first.motor],
-    curves: shownCurves,
+    label: first.label, values: first.values ?? "intensity",
+    at: scan ? first.at : sides.A?.motors[first.motor],
+    curves: scan ? shownCurves.slice(0, 1) : shownCurves,
   });
 }
 
@@ -322,6 +353,7 @@ function showPlane(head) {
 }
 
 function askMap() {
+  if (scan) return scan.askMap();
   const what = $("layer").value;
   if (what) link.send({ do: "map", side: side(), what, ...curveRange(), slot: "map" });
 }
@@ -329,7 +361,7 @@ function askMap() {
 function showMap(head) {
   views.map.show(head.pictures.map);
   $("view-map").querySelector("figcaption").textContent =
-    `${head.pictures.map.labels.values}${rule ? `, of ${head.side}` : ""}`;
+    `${head.pictures.map.labels.values}${rule && !scan ? `, of ${head.side}` : ""}`;
   arrange();
 }
 
@@ -563,6 +595,10 @@ function run() {
 }
 
 function progressed(head) {
+  if (scan) {
+    $("readout").textContent = `${head.name}: ${Math.round(100 * head.share)} %`;
+    return;
+  }
   $("progress").hidden = false;
   $("cancel").hidden = false;
   $("progress").value = head.share;
