@@ -32,6 +32,7 @@ BENCHMARKS = {
     "sweeps": ["--tasks", "500"],
     "identify": ["--repeats", "1"],
     "calibration": ["--repeats", "{repeats}"],
+    "live": ["--repeats", "{repeats}"],
 }
 OTHER = "against_dfxm_geo"
 

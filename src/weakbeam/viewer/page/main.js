@@ -23,9 +23,11 @@ window.weakbeam = { latencies, link, sides, views: {} };
 
 const side = () => (rule ? $("side").value : "A");
 const say = (message, since) => link.send({ side: side(), ...message }, since);
-const later = (name, work, wait = AFTER_CHANGE_MS) => {
+// Where images take long, what is beside them waits longer, or it would stand in their way.
+const later = (name, work) => {
+  const usual = Math.max(0, ...latencies.slice(-3).map(({ ms }) => ms));
   clearTimeout(timers[name]);
-  timers[name] = setTimeout(work, wait);
+  timers[name] = setTimeout(work, Math.max(AFTER_CHANGE_MS, 2 * usual));
 };
 // What is pressed or typed is a gesture of its own; a drag is one from its begin to its end.
 const newGesture = () => { gesture += 1; };
