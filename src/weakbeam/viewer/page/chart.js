@@ -1,6 +1,6 @@
 // Curves over a motor, drawn in a canvas.
 
-import { shown, ticks } from "./image.js";
+import { shown, ticks } from "./axes.js";
 
 const LEFT = 58, RIGHT = 12, TOP = 10, BOTTOM = 38;
 

@@ -1,6 +1,6 @@
 // A scan of a file: its frames by sliders, beside them what is simulated at the same motors.
 
-import { shown } from "./image.js";
+import { shown } from "./axes.js";
 import { element } from "./panel.js";
 
 const $ = (id) => document.getElementById(id);
