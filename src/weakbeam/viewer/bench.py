@@ -44,7 +44,7 @@ MOST_SECONDS = 30.0
 MOST_RAYS = 10**8
 """Most rays that are traced, and voxels that they are counted in."""
 
-MOST_STACK_BYTES = 512 * 2**20
+MOST_STACK_BYTES = 256 * 2**20
 """Largest scan that is kept for the curves of its pixels."""
 
 _REACH = 4.5
@@ -253,6 +253,10 @@ class Bench:
             assert frames is not None
             self._stack = wanted, frames, acquisition
         return self._stack[1], self._stack[2]
+
+    def forget_stack(self) -> None:
+        """Let the frames of the last scan go."""
+        self._stack = None
 
     def _scan_of(
         self, motors: Mapping[str, float], curve: CurveRange | None = None

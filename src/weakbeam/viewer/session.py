@@ -209,6 +209,9 @@ class Session:
                 return bench
         earlier = self._benches[0] if self._benches else None
         bench = Bench(experiment, self.workers, earlier)
+        # Of two sides both are looked at; whatever is older is undone at most.
+        for old in self._benches[1:]:
+            old.forget_stack()
         self._benches.insert(0, bench)
         del self._benches[_MOST_BENCHES:]
         return bench
