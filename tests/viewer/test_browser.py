@@ -259,7 +259,7 @@ def test_defects_are_added_and_taken_away(page):
     page.choose("add-kind", "loop")
     page.click("add")
     page.until("weakbeam.sides.A.defects.length === 2")
-    page.driver.find_element(By.CSS_SELECTOR, "#add-dialog [value=close]").click()
+    assert not page.is_shown("add-dialog")
     text = page.text_of_export("toml")
     assert_shows(page, wb.Experiment.from_toml_text(text))
     page.driver.find_element(By.CSS_SELECTOR, "[aria-label='take defect 0 away']").click()

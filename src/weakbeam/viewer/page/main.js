@@ -55,7 +55,10 @@ function answered(head, sent) {
     scan: () => { startScan(head); painted(head, sent); },
     frame: () => { page.scan.frame(head); painted(head, sent); },
     hello: () => { greet(head); changed(head, sent); },
-    frames: () => changed(head, sent),
+    frames: () => {
+      if (sent?.message.do === "add") $("add-dialog").close();
+      changed(head, sent);
+    },
     curve: () => { beside.keepCurve(head); dialogs.endProgress(); beside.drawCurve(); },
     map: () => { dialogs.endProgress(); beside.showMap(head); },
     acceptance: () => beside.showAcceptance(head),

@@ -27,6 +27,12 @@ export function element(kind, content = {}, children = []) {
 const pathText = (path) => path.map((part, k) =>
   typeof part === "number" ? `[${part}]` : k ? `.${part}` : part).join("");
 
+// The name of a key without the unit that stands in it.
+function wordsOf({ key, unit }) {
+  const ending = unit && !/per/.test(key) ? /_[^_]+$/ : /$^/;
+  return key.replace(ending, "").replaceAll("_", " ");
+}
+
 let serial = 0;
 
 // One key: a label, something to change it with, and a way back to the default.
@@ -37,7 +43,8 @@ class Field {
     this.actions = actions;
     serial += 1;
     const id = `key-${serial}`;
-    const title = [field.doc, field.allowed && `must be ${field.allowed}`].filter(Boolean).join("; ");
+    const title = [`${field.key}: ${field.doc}`, field.allowed && `must be ${field.allowed}`]
+      .filter(Boolean).join("; ");
     this.input = this.make(id, title);
     this.back = element("button", {
       type: "button", class: "back", text: "↺", title: "back to the default",
@@ -46,7 +53,7 @@ class Field {
     });
     this.element = element("div", { class: "field", "data-key": pathText(path) }, [
       element("label", { for: id, title }, [
-        field.key, ...(field.unit ? [element("span", { class: "unit", text: ` ${field.unit}` })] : []),
+        wordsOf(field), ...(field.unit ? [element("span", { class: "unit", text: ` ${field.unit}` })] : []),
       ]),
       this.input, this.back,
     ]);
