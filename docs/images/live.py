@@ -30,6 +30,7 @@ FRAME_MS = 160
 
 
 def main() -> None:
+    """Open the page, turn φ, drag the dislocation, and keep what is seen."""
     options = Options()
     options.binary_location = shutil.which("chromium") or ""
     with tempfile.TemporaryDirectory() as profile, live(WEAK) as microscope:
@@ -39,12 +40,18 @@ def main() -> None:
         try:
             page.set_window_size(1300, 860)
             page.get(microscope.url)
-            page.execute_script("document.documentElement.dataset.theme === 'dark' && theme.click()")
+            page.execute_script(
+                "document.documentElement.dataset.theme === 'dark' && theme.click()"
+            )
             settle(page, 2.5)
             picture(page).save(HERE / "live.png", optimize=True)
             frames = [*turning(page), *dragging(page)]
             frames[0].save(
-                HERE / "live.gif", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0
+                HERE / "live.gif",
+                save_all=True,
+                append_images=frames[1:],
+                duration=FRAME_MS,
+                loop=0,
             )
             page.execute_script(
                 "for (const [id, value] of [['rule', 'phi'], ['view', 'all']]) {"
@@ -81,16 +88,19 @@ def dragging(page):
 
 
 def settle(page, seconds: float) -> None:
+    """Wait, and until everything that was asked for has been answered."""
     time.sleep(seconds)
     while page.execute_script("return weakbeam.link.sent.size"):
         time.sleep(0.05)
 
 
 def picture(page) -> Image.Image:
+    """What the window shows."""
     return Image.open(BytesIO(page.get_screenshot_as_png())).convert("RGB")
 
 
 def small(image: Image.Image) -> Image.Image:
+    """A frame of the animation."""
     size = WIDTH * 3 // 4, round(image.height * WIDTH * 3 / 4 / image.width)
     return image.resize(size, Image.Resampling.LANCZOS).quantize(96)
 

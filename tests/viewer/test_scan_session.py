@@ -130,6 +130,34 @@ def test_an_experiment_that_reads_elsewhere_is_not_simulated(stored, tmp_path, m
     assert not told(scan_session(file), "hello").about["simulates"]
 
 
+def test_an_image_alone_has_neither_curve_nor_map(tmp_path):
+    wb.record(
+        EXPERIMENT.replace(scan={"phi": {"value_mrad": 0.1}, "chi": {"value_mrad": 0.0}}), tmp_path
+    )
+    session = scan_session(tmp_path / "weakbeam.h5")
+    hello = told(session, "hello")
+    assert (hello.about["motors"], hello.about["kinds"]) == ([], [])
+    assert hello.pictures["A"].values.shape == (9, 14)
+    for message in ({"do": "curve", "region": [0, 1, 0, 1], "number": 0}, {"do": "map"}):
+        assert "moves no motor" in session.handle(message).about["line"]
+
+
+def test_the_command_opens_files_folders_and_experiments(stored, tmp_path, monkeypatch):
+    from weakbeam.cli.live import _handler
+    from weakbeam.viewer.scan_session import ScanSession
+    from weakbeam.viewer.session import Session
+
+    file, _ = stored
+    for name in (str(file), str(file.parent), f"{file}::1"):
+        assert isinstance(_handler(name, None, (), 1), ScanSession)
+    text = tmp_path / "own.toml"
+    text.write_text(EXPERIMENT.to_toml())
+    for arguments in ((str(text), None, ()), (None, text, ()), (str(text), text, ())):
+        session = _handler(*arguments, 1)
+        assert isinstance(session, Session)
+        assert session.state.first.experiment == EXPERIMENT
+
+
 def test_what_makes_no_sense_gets_a_line(stored):
     session = scan_session(stored[0])
     for message in (

@@ -98,8 +98,12 @@ def _handler(
     """The session that a page will talk to: with a scan, or with an experiment."""
     from weakbeam.io.edf import is_edf
     from weakbeam.io.guard import is_hdf5
+    from weakbeam.measured.sides import named_file
 
     place, entry = (None, None) if file is None else file_and_entry(file)
+    if place is not None and place.is_dir() and named_file(place) != place:
+        place = named_file(place)
+        file = str(place)
     if file is not None and place is not None and (is_edf(file) or is_hdf5(place)):
         from weakbeam.viewer.opened import scan_session
 

@@ -116,7 +116,7 @@ class ScanSession:
             "frames": self.scan.frames,
             "remarks": list(self.scan.warnings),
             "simulates": self._bench is not None,
-            "kinds": list(_KINDS),
+            "kinds": list(_KINDS) if self.scan.positions else [],
         }
         return Answer({**frame.about, **about, "do": "scan"}, frame.pictures)
 
@@ -283,6 +283,8 @@ class ScanSession:
 
     def _map(self, message: Message) -> Answer | Job:
         """A map: the sum, the brightest, or centre, peak and width over a motor."""
+        if not self.scan.positions:
+            raise InputError("scan", self.scan.title, "moves no motor; a map needs a scan")
         what = messages.word(message, "what", _KINDS)
         motor = messages.word(
             message, "motor", tuple(self.scan.positions), next(iter(self.scan.positions), "")

@@ -292,7 +292,10 @@ class Server:
     async def _begin(self, connection: ServerConnection, job: Job, number: int | None) -> None:
         if self._job is not None and not self._gives_way:
             await connection.send(
-                pack(refusal(InputError(job.name, None, "has to wait; another job is going on")), number)
+                pack(
+                    refusal(InputError(job.name, None, "has to wait; another job is going on")),
+                    number,
+                )
             )
             return
         if self._job is not None:

@@ -43,7 +43,7 @@ export class ScanPage {
     const kinds = { sum: "sum", brightest: "brightest", com: "centre of mass", peak: "peak",
       fwhm: "width" };
     $("layer").replaceChildren(element("option", { value: "", text: "none" }),
-      ...head.kinds.flatMap((kind) => (["sum", "brightest"].includes(kind) || !head.motors.length
+      ...head.kinds.flatMap((kind) => (["sum", "brightest"].includes(kind)
         ? [element("option", { value: kind, text: kinds[kind] })]
         : head.motors.map(({ name, symbol }) =>
           element("option", { value: `${kind} ${name}`, text: `${kinds[kind]} in ${symbol}` })))));
