@@ -68,7 +68,7 @@ def plan(
     Examples:
       weakbeam plan -c experiment.toml
       weakbeam plan -c experiment.toml -o plan.pdf
-      weakbeam plan --set scan.phi.half_range_mrad=0.5 --set scan.phi.steps=101 -o plan.html
+      weakbeam plan -c experiment.toml --row 5 -o plan.html
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.run.planning import Timing
     from weakbeam.run.planning import plan as planned
