@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from weakbeam.errors import InputError
 from weakbeam.experiment.indices import IndicesOrFour
+from weakbeam.experiment.nuisance import Nuisance
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.values import (
     Allowed,
@@ -137,6 +138,9 @@ class Identify(Table):
     )
     vary: Annotated[Vary | None, Allowed("a table of ranges", lambda table: True)] = Field(
         None, description="multi: what else differs from image to image"
+    )
+    nuisance: Annotated[Nuisance | None, Allowed("a table of priors", lambda table: True)] = Field(
+        None, description="match, fit: what is not known exactly of measured images"
     )
 
     @property
