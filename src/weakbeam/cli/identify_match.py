@@ -27,6 +27,8 @@ from weakbeam.io.places import place_of
 
 if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
+    from weakbeam.fit.nuisance_priors import NuisancePriors
+    from weakbeam.identify.library.library import Library
     from weakbeam.identify.match_result import Candidate, Match
 
 _SHOWN = 8
@@ -138,6 +140,31 @@ _SHOWN_AS: dict[str, Callable[[Any], object]] = {
     help="Let the refinement turn all lines, or none.  [default: those whose types gain evidence "
     "by it]",
 )
+@click.option(
+    "--exact/--nuisances",
+    "exact",
+    default=None,
+    help="Take the model to be exact, or fit along what is not known exactly, as the table "
+    "[identify.nuisance] says.  [default: exact for simulated images]",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the library's [identify.nuisance], such as phi_offset_urad=50.",
+)
+@click.option(
+    "--orientations",
+    is_flag=True,
+    help="Try the images mirrored and turned as well: how the camera sits is not known.",
+)
+@click.option(
+    "--camera-known",
+    is_flag=True,
+    help="The camera sits as the experiment says; without it, that is believed of simulated images "
+    "and of files that tell it.",
+)
 @format_option("none")
 @overwrite_option("a match that is there")
 @names_only_option
@@ -159,6 +186,10 @@ def match(
     keep: int,
     refine: int,
     turn: bool | None,
+    exact: bool | None,
+    settings: tuple[str, ...],
+    orientations: bool,
+    camera_known: bool,
     suffix: str,
     overwrite: bool,
     quiet: bool,
@@ -215,7 +246,16 @@ def match(
         with naming_flags(_SHOWN_AS, **_FLAGS):
             prepared = prepare(stacks, candidates, image_options)
         free = {None: None, False: ("position",), True: ("position", "character")}[turn]
+        simulated = all(stack.configuration is not None for stack in stacks)
+        if exact is None:
+            exact = simulated and not (settings or orientations)
+        if exact and (settings or orientations):
+            raise InputError("--exact", None, "cannot go with --set or --orientations")
+        nuisances = None if exact else _priors(candidates, settings)
         options = MatchOptions(
+            nuisances=nuisances,
+            orientations=orientations,
+            camera_known=camera_known or simulated,
             max_shift=max_shift,
             score=score,
             background=background,
@@ -274,6 +314,33 @@ def _dark(text: str) -> float | Floats:
         return np.asarray(frames.mean(axis=0), dtype=np.float64)
 
 
+def _priors(library: Library, settings: tuple[str, ...]) -> NuisancePriors:
+    """What the library's experiment states of nuisances, with some keys changed."""
+    from weakbeam.fit.nuisance_priors import NuisancePriors
+
+    experiment = library.experiment
+    if settings:
+        experiment = experiment.with_settings([f"identify.nuisance.{text}" for text in settings])
+    table = experiment.identify
+    return NuisancePriors.of(None if table is None else table.nuisance)
+
+
+def _tell_nuisances(match: Match) -> None:
+    """Print what was fitted along with the best candidate, if it says more than its prior."""
+    import math
+
+    shown = [n for n in match.nuisances if not n.name.startswith("background")]
+    click.echo(f"{'fitted along':24}{'value':>12}{'error':>12}{'known before':>14}")
+    for n in shown:
+        if n.error > 0.9 * n.prior:
+            continue
+        prior = "" if math.isinf(n.prior) else f"{n.prior:.4g}"
+        unit = f" {n.unit}" if n.unit else ""
+        click.echo(f"{n.name:24}{n.value:12.4g}{n.error:12.2g}{prior:>14}{unit}")
+    if match.regions is not None:
+        click.echo(f"images {match.regions.sentence}")
+
+
 def _tell(match: Match) -> None:
     """Print the ranked candidates and the verdict."""
     best = match.best
@@ -288,6 +355,8 @@ def _tell(match: Match) -> None:
             f"{number:2} {candidate.type.name:32}{probability:10.2f} %{below:11.1f}"
             f"{candidate.misfit:8.2f}{candidate.correlation:7.2f}   {_place(candidate)}"
         )
+    if match.nuisances:
+        _tell_nuisances(match)
     click.echo(match.verdict.sentence)
 
 

@@ -75,6 +75,10 @@ def match(
     numbers = _checked(observation, library, chosen, conditions)
     groups = [library.conditions[c].reflection for c in numbers]
     tell = progress or (lambda share: None)
+    if chosen.nuisances is not None:
+        from weakbeam.identify.nuisances.tolerant_match import match_with_nuisances
+
+        return match_with_nuisances(observation, library, chosen, numbers, groups, workers, tell)
     scores = score_members(
         observation,
         library,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weakbeam.fit.nuisance_priors import NuisancePriors
 
 SCORES = ("likelihood", "correlation")
 """What the members of a library may be ranked by before the best are looked at more closely."""
@@ -44,6 +48,13 @@ class MatchOptions:
     climbed : float
         Once a refined type explains the images, what interpolation may be wrong by is what its own
         refinement has gained, times this.
+    nuisances : NuisancePriors, optional
+        What is not known exactly of the images and fitted along; without it the model is taken to
+        be exact, and the options above hold, of which only `max_shift` and `depth_um` do with it.
+    orientations : bool
+        With nuisances: whether the images are also tried mirrored and turned.
+    camera_known : bool
+        Whether it is known how the camera sits. Where it is not, b and -b cannot be told apart.
     """
 
     max_shift: int = 20
@@ -56,3 +67,6 @@ class MatchOptions:
     certain: float = 6.0
     rough: float = 0.08
     climbed: float = 2.0
+    nuisances: NuisancePriors | None = None
+    orientations: bool = False
+    camera_known: bool = True

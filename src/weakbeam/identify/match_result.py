@@ -13,6 +13,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.observation import Observation
 from weakbeam.fit.refine import Refinement
+from weakbeam.identify.nuisances.regions import BLOCK, Regions
 from weakbeam.run.render import Condition
 
 _RANKED = 50
@@ -110,6 +111,29 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class NuisanceValue:
+    """What was found of something that is not known exactly.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    value, error : float
+        Best value and its standard deviation, of the best candidate.
+    prior : float
+        Standard deviation of what was known before; infinite where nothing was.
+    unit : str
+        Of all three; empty for plain numbers.
+    """
+
+    name: str
+    value: float
+    error: float
+    prior: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the images say.
 
@@ -162,6 +186,14 @@ class Match:
         Counts that the best candidate stands for (ADU), NaN where its image does not reach.
     verdict : Verdict
         What the images say.
+    variance : (images, rows, columns) ndarray, optional
+        Of the noise and the errors of the model together (ADU²); of the noise alone unless given.
+    nuisances : tuple of NuisanceValue
+        What was fitted along with the best candidate.
+    regions : Regions, optional
+        Where it explains the images.
+    orientation : str
+        How the camera sits, where that was tried.
     """
 
     observation: Observation
@@ -171,6 +203,10 @@ class Match:
     score: str
     expected: Floats
     verdict: Verdict
+    variance: Floats | None = None
+    nuisances: tuple[NuisanceValue, ...] = ()
+    regions: Regions | None = None
+    orientation: str = ""
 
     @property
     def best(self) -> Candidate:
@@ -181,7 +217,10 @@ class Match:
     def residual(self) -> Floats:
         """Difference of images and `expected` in standard deviations of the noise, NaN outside."""
         observation = self.observation
-        spread = np.sqrt(observation.noise.variance(np.nan_to_num(self.expected)))
+        variance = self.variance
+        if variance is None:
+            variance = observation.noise.variance(np.nan_to_num(self.expected))
+        spread = np.sqrt(variance)
         difference = (observation.images - self.expected) / spread
         return np.asarray(np.where(observation.good, difference, np.nan))
 
@@ -219,6 +258,24 @@ class Match:
                 "scores": [score for _, score in self.ranking[:_RANKED]],
             },
         }
+        if self.regions is not None:
+            values["orientation"] = self.orientation
+            values["nuisances"] = [
+                {
+                    "name": n.name,
+                    "value": n.value,
+                    "error": n.error,
+                    "prior": n.prior,
+                    "unit": n.unit,
+                }
+                for n in self.nuisances
+            ]
+            values["regions"] = {
+                "sentence": self.regions.sentence,
+                "explained_share": self.regions.share,
+                "block_px": BLOCK,
+                "misfit": self.regions.misfit.tolist(),
+            }
         plain: dict[str, Any] = _plain(values)
         return plain
 

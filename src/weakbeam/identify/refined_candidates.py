@@ -173,7 +173,7 @@ def _was_turned(candidate: Candidate) -> bool:
     return candidate.refinement is not None and CHARACTER in candidate.refinement.names
 
 
-def _numbered(kind: DislocationType, types: Sequence[DislocationType]) -> DislocationType:
+def numbered_type(kind: DislocationType, types: Sequence[DislocationType]) -> DislocationType:
     """A type whose line was turned, with the number of the nearest one on the list."""
     alike = [other for other in types if (other.plane, other.burgers) == (kind.plane, kind.burgers)]
     nearest = min(alike, key=lambda other: _angle(other.character_deg, kind.character_deg))
@@ -240,14 +240,14 @@ def _refined(
         there = starting_point(renderer, fits[0].position_um)
         turned = fitted(there, ("position", "character"), False)
         if turned.log_evidence > fits[0].log_evidence:
-            if _numbered(turned.type, library.types).number == kind.number:
+            if numbered_type(turned.type, library.types).number == kind.number:
                 fits = []
             fits.append(turned)
     flat = fit_scale(part.images, np.zeros(part.images.shape), part.noise, part.good)
     return [
         replace(
             candidate,
-            type=fit.type if fit.type == kind else _numbered(fit.type, library.types),
+            type=fit.type if fit.type == kind else numbered_type(fit.type, library.types),
             gain=fit.log_likelihood - flat.log_likelihood,
             raised=1.0,
             log_evidence=fit.log_evidence,

@@ -30,6 +30,7 @@ def verdict_of(
     notes: Sequence[str] = (),
     pixels: int = 10_000,
     members: int = _MEMBERS,
+    tolerated: float = 1.0,
 ) -> Verdict:
     """Put the probabilities of candidates into words.
 
@@ -47,6 +48,8 @@ def verdict_of(
         How many the images have together.
     members : int
         How many of the library were tried at all shifts.
+    tolerated : float
+        Misfit that counts as explained even if noise alone leaves less.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def verdict_of(
     groups, shares = _groups(candidates)
     best = candidates[0]
     remarks = list(notes)
-    most = largest_misfit(pixels)
+    most = max(largest_misfit(pixels), tolerated)
     explained = best.misfit <= most
     if not explained:
         remarks.append(

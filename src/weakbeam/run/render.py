@@ -302,6 +302,40 @@ class Renderer:
             frames[stage.numbers] = stage.setup.detector.image(lit)
         return frames[self._numbers]
 
+    def offset_images(
+        self, lines: StraightLines, shifts: Mapping[int, tuple[ArrayLike, ArrayLike]]
+    ) -> Floats32:
+        """Frames with the motors, or the lattice, off by several amounts at once.
+
+        q of all rays is found once, so that a further amount costs less than another image.
+
+        Parameters
+        ----------
+        lines : StraightLines
+            As of :meth:`image`.
+        shifts : mapping of int to (array_like, array_like)
+            For each reflection what is added to q, imaging frame: (n, 3) along with φ and 2θ, and
+            (m, 3) along with χ; all n by m sums. n and m are the same for all.
+
+        Returns
+        -------
+        (m, n, conditions, rows, columns) ndarray of float32
+        """
+        some_rock, some_roll = next(iter(shifts.values()))
+        size = len(np.asarray(some_roll)), len(np.asarray(some_rock))
+        frames = np.zeros((*size, self._total, *self.shape), np.float32)
+        for stage in self._stages:
+            wanted = np.isin(stage.numbers, self._numbers)
+            j, i = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+            rock, roll = (np.asarray(added, dtype=np.float64) for added in shifts[stage.reflection])
+            rocks = (stage.layer.rock_shifts[i, None] + rock).reshape(-1, 3)
+            rolls = (stage.layer.roll_shifts[j, None] + roll).reshape(-1, 3)
+            images = stage.engine.with_field(self._field(lines, stage, None)).images(rocks, rolls)
+            seen = stage.setup.detector.image(images.reshape(-1, *stage.engine.shape))
+            parts = seen.reshape(len(j), size[0], len(i), size[1], *self.shape)
+            frames[:, :, stage.numbers[np.ix_(j, i)]] = np.moveaxis(parts, (1, 3), (0, 1))
+        return frames[:, :, self._numbers]
+
     def _moved_frame(
         self,
         lines: StraightLines,

@@ -1,0 +1,387 @@
+"""Match images of which not everything is known: types and nuisances together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.fit.bad_pixels import bad_pixels, full_count
+from weakbeam.fit.nuisance_noise import ModelNoise
+from weakbeam.fit.nuisance_priors import NuisancePriors
+from weakbeam.fit.observation import Observation
+from weakbeam.fit.refine import Refinement
+from weakbeam.identify.library.library import Library
+from weakbeam.identify.match_options import MatchOptions
+from weakbeam.identify.match_result import Candidate, Match, NuisanceValue
+from weakbeam.identify.nuisances.orientations import DISTINCT, Orientation
+from weakbeam.identify.nuisances.regions import regions_of
+from weakbeam.identify.nuisances.tolerant_search import TolerantSearch
+from weakbeam.identify.nuisances.window_fit import Fitted
+from weakbeam.identify.posterior import posterior
+from weakbeam.identify.refined_candidates import numbered_type, position_prior
+from weakbeam.identify.search.members import Progress, score_members
+from weakbeam.identify.verdict import verdict_of
+from weakbeam.run.render import Renderer
+
+TOLERATED = 2.0
+"""Largest misfit, errors of the model being part of the noise, at which images are explained."""
+
+_ALIKE = 3.0
+"""Log-evidence by which one orientation must lie above another one to be told from it."""
+
+
+def match_with_nuisances(
+    observation: Observation,
+    library: Library,
+    options: MatchOptions,
+    numbers: Sequence[int],
+    groups: Sequence[int],
+    workers: int | None,
+    tell: Progress,
+) -> Match:
+    """Rank the types of a library, nuisances being fitted along with each.
+
+    Parameters
+    ----------
+    observation, library, options
+        As of :func:`~weakbeam.identify.match.match`; the options have the priors.
+    numbers : sequence of int
+        Number of each image's condition in the library.
+    groups : sequence of int
+        Reflection of each image.
+    workers : int, optional
+        Threads.
+    tell : callable
+        Told the share that is newly done, 1 in total.
+
+    Returns
+    -------
+    Match
+    """
+    priors = options.nuisances or NuisancePriors.of(None)
+    notes: list[str] = []
+    cleaned = _without_bad_pixels(observation, notes) if priors.bad_pixels else observation
+    tried = DISTINCT if options.orientations else DISTINCT[:1]
+    searched = []
+    for orientation in tried:
+        seen = orientation.undone(cleaned)
+        search = _search(seen, library, options, numbers, priors, workers)
+        share = 1.0 / (len(tried) if options.camera_known else len(tried) + 0.6)
+
+        def part(amount: float, share: float = share) -> None:
+            tell(amount * share)
+
+        starts = _starts(search, library, options, groups, workers, part)
+        turned = search.turned_fits(search.coarse_fits(starts, part), part)
+        searched.append((turned[0].log_evidence, orientation, search, turned))
+    searched.sort(key=lambda entry: -entry[0])
+    best_evidence, orientation, search, turned = searched[0]
+    others = [(orientation_, evidence) for evidence, orientation_, _, _ in searched[1:]]
+    if not options.orientations and not options.camera_known:
+        flipped = _search(DISTINCT[1].undone(cleaned), library, options, numbers, priors, workers)
+        starts = _starts(flipped, library, options, groups, workers, tell)
+        again = flipped.turned_fits(flipped.coarse_fits(starts, lambda x: None), lambda x: None)
+        others.append((DISTINCT[1], again[0].log_evidence))
+    fine = search.fine_fits(turned, tell)
+    return _result(
+        search, library, options, numbers, fine, turned, notes, orientation, others, best_evidence
+    )
+
+
+def _without_bad_pixels(observation: Observation, notes: list[str]) -> Observation:
+    good = observation.good.copy()
+    full = 0
+    for number, image in enumerate(observation.images):
+        count = full_count(np.where(good[number], image, np.nan))
+        if count is not None:
+            own = good[number] & (image >= count)
+            full += int(own.sum())
+            good[number] &= ~own
+    found = bad_pixels(observation.images, observation.noise, good)
+    odd = int(found[0].sum())
+    if full:
+        notes.append(f"{full} pixels of one highest count are taken to be saturated")
+    if odd:
+        notes.append(f"{odd} hot or dead pixels are left out")
+    return Observation(observation.images, observation.noise, good & ~found)
+
+
+def _search(
+    observation: Observation,
+    library: Library,
+    options: MatchOptions,
+    numbers: Sequence[int],
+    priors: NuisancePriors,
+    workers: int | None,
+) -> TolerantSearch:
+    prior = position_prior(library, Renderer(library.experiment, 1, False), options)
+    return TolerantSearch(observation, library, numbers, priors, prior, workers=workers)
+
+
+def _starts(
+    search: TolerantSearch,
+    library: Library,
+    options: MatchOptions,
+    groups: Sequence[int],
+    workers: int | None,
+    tell: Progress,
+) -> list:  # type: ignore[type-arg]
+    """Types and where they begin: the best whole-pixel shift of each one's best member."""
+    observation = search.observation
+    same = all(o >= m for o, m in zip(observation.shape, library.shape, strict=True))
+    row, column = search.renderers.of(search.coarse, False).pixel_steps()
+    steps = np.stack([row, column]) / search.coarse.factor
+    if not same:
+        # Turned by a quarter the images are smaller than the library's along one axis.
+        types = {int(t): int(m) for m, t in reversed([*enumerate(library.members.types)])}
+        chosen = [m for _, m in sorted(types.items()) if library.members.visible[m]]
+        return [(library.type_of(m), library.members.positions_um[m]) for m in chosen]
+    scores = score_members(
+        observation, library, search.numbers, groups, options.max_shift, None, workers,
+        lambda share: tell(0.1 * share),
+    )  # fmt: skip
+    best: dict[int, int] = {}
+    for place in np.argsort(-scores.gain, kind="stable").tolist():
+        best.setdefault(int(library.members.types[library.visible[place]]), place)
+    starts = []
+    for place in best.values():
+        member = int(library.visible[place])
+        position = library.members.positions_um[member] + scores.shift[place, 0] @ steps
+        starts.append((library.type_of(member), position))
+    return starts
+
+
+def _result(
+    search: TolerantSearch,
+    library: Library,
+    options: MatchOptions,
+    numbers: Sequence[int],
+    fine: Sequence[Fitted],
+    turned: Sequence[Fitted],
+    notes: list[str],
+    orientation: Orientation,
+    others: Sequence[tuple[Orientation, float]],
+    evidence: float,
+) -> Match:
+    observation = search.observation
+    best = fine[0]
+    evidences = [fit.log_evidence for fit in fine]
+    fits = list(fine)
+    # The coarse fits of the others were made with larger errors of the model: they differ less.
+    for fit in turned[search.options.fine :]:
+        fits.append(fit)
+        evidences.append(best.log_evidence - (turned[0].log_evidence - fit.log_evidence))
+    order = np.argsort(-np.array(evidences), kind="stable")
+    fits, evidences = [fits[k] for k in order], [evidences[k] for k in order]
+    best = fits[0]
+    shares = posterior(evidences)
+    cautious = posterior(evidences, misfit=best.misfit)
+    candidates = [
+        _candidate(search, library, fit, own, float(share), float(careful))
+        for fit, own, share, careful in zip(fits, evidences, shares, cautious, strict=True)
+    ]
+    expected, variance = _whole(search, best)
+    residual = np.where(
+        observation.good, (observation.images - expected) / np.sqrt(variance), np.nan
+    )
+    regions = regions_of(residual, observation.good)
+    told = list(notes)
+    if not regions.explained:
+        told.append(regions.sentence + (": other defects there? `weakbeam fit` finds several"))
+    told += _orientation_notes(orientation, others, evidence)
+    verdict = verdict_of(
+        candidates,
+        len(numbers),
+        options.max_shift,
+        told,
+        int(observation.good.sum()),
+        len(library.visible),
+        TOLERATED,
+    )
+    rivals = [o for o, value in others if value > evidence - _ALIKE]
+    if verdict.decided and (rivals or not options.camera_known):
+        kind = best.type
+        sentence = (
+            f"{kind.name}, or the same with -b if the camera is turned by 180 degrees, which the "
+            "images cannot tell"
+        )
+        if rivals:
+            sentence += f"; they may as well be {', '.join(o.name for o in rivals)}"
+        verdict = replace(verdict, decided=False, sentence=sentence)
+    return Match(
+        observation=observation,
+        conditions=tuple(library.conditions[c] for c in numbers),
+        candidates=tuple(candidates),
+        ranking=tuple((c.type.number, c.log_evidence) for c in candidates),
+        score="evidence",
+        expected=expected,
+        verdict=verdict,
+        variance=variance,
+        nuisances=_values(search, best),
+        regions=regions,
+        orientation=orientation.name,
+    )
+
+
+def _orientation_notes(
+    orientation: Orientation, others: Sequence[tuple[Orientation, float]], evidence: float
+) -> list[str]:
+    notes = []
+    if orientation != Orientation():
+        notes.append(f"the images are explained best as {orientation.name}")
+    for other, value in others:
+        gap = evidence - value
+        if gap < _ALIKE:
+            notes.append(
+                f"images that are {other.name} are explained "
+                + ("as well" if gap > -_ALIKE else "better")
+                + f" (log-evidence {-gap:+.1f})"
+            )
+    return notes
+
+
+def _candidate(
+    search: TolerantSearch,
+    library: Library,
+    fit: Fitted,
+    evidence: float,
+    share: float,
+    cautious: float,
+) -> Candidate:
+    kind = numbered_type(fit.type, library.types)
+    place = [fit.value(name) for name in fit.place.names]
+    crossing = np.array([[value for value, _ in place]])
+    errors = np.array([[error for _, error in place]])
+    scales = [k for k, name in enumerate(fit.linear_names) if name.startswith("scale")]
+    ground = [
+        k
+        for k, name in enumerate(fit.linear_names)
+        if name.startswith("background") and name.endswith("[0]")
+    ]
+    members = np.flatnonzero(library.members.types == kind.number)
+    names = tuple(p.name for p in fit.parameters) + fit.linear_names
+    values = np.concatenate([fit.values, fit.linear])
+    expected, _ = _whole(search, fit)
+    refinement = Refinement(
+        type=fit.type,
+        position_um=fit.position_um,
+        names=names,
+        values=values,
+        covariance=fit.covariance,
+        undetermined=(),
+        log_likelihood=fit.log_likelihood,
+        log_evidence=evidence,
+        misfit=fit.misfit,
+        image=expected,
+        converged=True,
+        renderings=0,
+    )
+    return Candidate(
+        type=kind,
+        member=int(members[0]) if len(members) else 0,
+        depth_um=0.0,
+        correlation=_correlation(search, fit),
+        score=evidence,
+        shift_px=crossing if not fit.place.in_sheet else np.zeros((1, 2)),
+        shift_errors_px=errors,
+        scale=fit.linear[scales],
+        background=fit.linear[ground],
+        gain=_gain(fit),
+        log_evidence=evidence,
+        misfit=fit.misfit,
+        pixels=int((fit.window.number > 0).sum()),
+        probability=share,
+        cautious_probability=cautious,
+        refinement=refinement,
+        refined_image=expected,
+    )
+
+
+def _gain(fit: Fitted) -> float:
+    """Log-likelihood above that of an even background, the weights being those of the fit."""
+    weight, counts = fit.weight, fit.window.counts
+    total = weight.sum(axis=(1, 2), keepdims=True)
+    mean = (weight * counts).sum(axis=(1, 2), keepdims=True) / np.maximum(total, 1e-300)
+    left = counts - fit.light - fit.background
+    return float(0.5 * np.sum(weight * ((counts - mean) ** 2 - left**2)))
+
+
+def _correlation(search: TolerantSearch, fit: Fitted) -> float:
+    """Correlation of images and model over the window, the mean of the images."""
+    values = []
+    for image, light, number in zip(fit.window.counts, fit.light, fit.window.number, strict=True):
+        own = number > 0
+        a, b = image[own] - image[own].mean(), light[own] - light[own].mean()
+        size = math.sqrt(float(a @ a) * float(b @ b))
+        values.append(float(a @ b) / size if size > 0 else 0.0)
+    return float(np.mean(values))
+
+
+def _whole(search: TolerantSearch, fit: Fitted) -> tuple[Floats, Floats]:
+    """Expected counts and their variance in frames of the images' size, NaN outside the window."""
+    observation, window, p = search.observation, fit.window, search.priors
+    noise = ModelNoise(observation.noise, p.model_error, p.background_error)
+    expected = np.full(observation.images.shape, np.nan)
+    variance = np.full(observation.images.shape, np.nan)
+    f = window.factor
+    rows, columns = window.shape
+    for k, reflection in enumerate(search.reflections):
+        row, column = (int(n) for n in window.corners[reflection])
+        own = slice(row, row + f * rows), slice(column, column + f * columns)
+        light = np.repeat(np.repeat(fit.light[k], f, 0), f, 1)
+        ground = np.repeat(np.repeat(fit.background[k], f, 0), f, 1)
+        expected[k][own] = light + ground
+        variance[k][own] = noise.variance(light, ground)
+    return expected, variance
+
+
+_UNITS = {
+    "phi_offset": ("urad", 1e6),
+    "chi_offset": ("urad", 1e6),
+    "two_theta_offset": ("urad", 1e6),
+    "tilt": ("urad", 1e6),
+}
+
+
+def _values(search: TolerantSearch, fit: Fitted) -> tuple[NuisanceValue, ...]:
+    """Nuisances with errors, in units that people read."""
+    found = []
+    scale = max(float(fit.linear[0]), 1e-12)
+    for k, p in enumerate(fit.parameters):
+        if p.name in fit.place.names or p.name == "character_deg":
+            continue
+        value, error, width = (
+            float(fit.values[k]),
+            math.sqrt(max(fit.covariance[k, k], 0.0)),
+            p.width,
+        )
+        if p.name == "blur2":
+            blur = math.sqrt(max(value, 0.0))
+            found.append(
+                NuisanceValue("blur", blur, error / max(2.0 * blur, math.sqrt(error)), width, "px")
+            )
+        elif p.name.startswith("log_"):
+            factor = math.exp(value)
+            name = p.name.removeprefix("log_")
+            found.append(NuisanceValue(f"{name} factor", factor, factor * error, width, ""))
+        else:
+            unit, times = next(u for key, u in _UNITS.items() if p.name.startswith(key))
+            found.append(NuisanceValue(p.name, times * value, times * error, times * width, unit))
+    start = len(fit.parameters)
+    for k, name in enumerate(fit.linear_names):
+        value, error = float(fit.linear[k]), math.sqrt(max(fit.covariance[start + k, start + k], 0))
+        if name.startswith("light"):
+            found.append(
+                NuisanceValue(name, value / scale, error / scale, search.priors.illumination, "")
+            )
+        elif name.startswith("brightness"):
+            found.append(
+                NuisanceValue(name, value / scale, error / scale, search.priors.brightness, "")
+            )
+        elif name.startswith("background"):
+            found.append(NuisanceValue(name, value, error, math.inf, "ADU"))
+    return tuple(found)
