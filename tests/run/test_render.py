@@ -125,3 +125,24 @@ def test_less_precise_images_differ_by_less_than_noise():
         difference = fine.image(lines) - rough.image(lines)
         assert 0.0 < np.abs(difference).max() < 0.015
         assert difference.std() < 1e-3
+
+
+def test_images_off_by_offsets_are_those_of_moved_motors():
+    experiment = Experiment().with_settings(
+        ["camera.pixels=[12, 16]", "camera.psf_px=0.7", "scan.phi.values_mrad=[-0.15, 0.15]"]
+    )
+    moved = experiment.with_settings(
+        ["scan.phi.values_mrad=[-0.13, 0.17]", "scan.chi.value_mrad=0.1"]
+    )
+    still, other = Renderer(experiment, 1), Renderer(moved, 1)
+    lines = still.lines_of((1, 1, 1), (1, 0, -1), 20.0)
+    vectors = still.setups[0].geometry.motor_vectors
+    rock = np.array([0.0, 20e-6])[:, None] * vectors[0]
+    roll = np.array([0.0, 100e-6])[:, None] * vectors[1]
+    images = still.offset_images(lines, {0: (rock, roll)})
+    np.testing.assert_array_equal(images[0, 0], still.image(lines))
+    np.testing.assert_allclose(images[1, 1], other.image(lines), rtol=1e-3, atol=1e-5)
+    one = still.chosen([1], {0: (1.0, -2.0)})
+    np.testing.assert_array_equal(
+        one.offset_images(lines, {0: (rock, roll)})[0, 0], one.image(lines)
+    )

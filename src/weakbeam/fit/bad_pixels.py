@@ -100,4 +100,6 @@ def _neighbours(values: Floats) -> tuple[Floats, Floats]:
                 neighbour = framed[:, down : down + rows, right : right + columns]
                 np.fmin(low, neighbour, out=low)
                 np.fmax(high, neighbour, out=high)
-    return low, high
+    # A pixel without any neighbour is out of line with none.
+    alone = ~np.isfinite(low)
+    return np.where(alone, values, low), np.where(alone, values, high)

@@ -30,6 +30,9 @@ from weakbeam.run.render import Renderer
 TOLERATED = 2.0
 """Largest misfit, errors of the model being part of the noise, at which images are explained."""
 
+_SURE = 0.97
+"""Share of the window that must be explained before anything is decided."""
+
 _ALIKE = 3.0
 """Log-evidence by which one orientation must lie above another one to be told from it."""
 
@@ -203,7 +206,13 @@ def _result(
         TOLERATED,
     )
     rivals = [o for o, value in others if value > evidence - _ALIKE]
-    if verdict.decided and (rivals or not options.camera_known):
+    if verdict.decided and regions.share < _SURE:
+        verdict = replace(
+            verdict,
+            decided=False,
+            sentence=f"{best.type.name} comes nearest, but the images are {regions.sentence}",
+        )
+    elif verdict.decided and (rivals or not options.camera_known):
         kind = best.type
         sentence = (
             f"{kind.name}, or the same with -b if the camera is turned by 180 degrees, which the "

@@ -46,8 +46,8 @@ class TolerantOptions:
         single pixels.
     coarse_error, middle_error : float
         Errors of the coarse models, as shares of the light.
-    reach : float
-        As of :class:`~weakbeam.identify.nuisances.window_fit.FitOptions`, of the coarse fits.
+    reach, fine_reach : float
+        As of :class:`~weakbeam.identify.nuisances.window_fit.FitOptions`.
     window : (int, int)
         Rows and columns of the finest window, at most.
     """
@@ -59,6 +59,7 @@ class TolerantOptions:
     coarse_error: float = 0.1
     middle_error: float = 0.06
     reach: float = 0.6
+    fine_reach: float = np.inf
     window: tuple[int, int] = (80, 112)
 
 
@@ -191,10 +192,16 @@ class TolerantSearch:
         model = self._model(
             window,
             FitOptions(
-                p.model_error, p.background_error, tilts=tilts, steps=6, rounds=3, instrument=True,
+                p.model_error,
+                p.background_error,
+                tilts=tilts,
+                steps=6,
+                rounds=3,
+                instrument=True,
                 turn=True,
+                reach=o.fine_reach,
             ),
-        )  # fmt: skip
+        )
         kept = list(fits[: o.fine])
 
         def fitted(fit: Fitted) -> Fitted | None:
