@@ -158,3 +158,4 @@ def test_a_second_dislocation_is_said_to_be_there(library):
     found = matched(world, library)
     assert not found.verdict.decided
     assert found.regions.share < 0.97
+    assert is_true(found.best)

@@ -8,6 +8,7 @@ from weakbeam.assemble import assemble_all
 from weakbeam.assemble.reflection import reflections_of
 from weakbeam.experiment import Experiment
 from weakbeam.identify.match_result import Match
+from weakbeam.identify.nuisances.regions import BLOCK
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.plot.drawing import Drawing
 from weakbeam.plot.view import View
@@ -17,7 +18,7 @@ from weakbeam.run.render import Condition
 _RANKED = 10
 _TITLE = 88
 
-FIGURES = ("match", "ranking")
+FIGURES = ("match", "ranking", "nuisances")
 """Their names."""
 
 
@@ -34,7 +35,8 @@ def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     Returns
     -------
     dict of str to Drawing
-        ``match``: images, best candidate and residual; ``ranking``: the candidates.
+        ``match``: images, best candidate and residual; ``ranking``: the candidates; where
+        nuisances were fitted, ``nuisances``: their values, and where the images are explained.
     """
     observation = result.observation
     images = np.where(observation.good, observation.images, np.nan)
@@ -47,7 +49,7 @@ def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
     sentence = result.verdict.sentence
     title = sentence if len(sentence) < _TITLE else f"{sentence[:_TITLE]}…"
     candidates = result.candidates[:_RANKED]
-    return {
+    drawings = {
         "match": Drawing(
             "weakbeam.plot.match.match_figure",
             (
@@ -68,6 +70,28 @@ def match_drawings(result: Match, experiment: Experiment) -> dict[str, Drawing]:
             ),
         ),
     }
+    if result.regions is not None:
+        drawings["nuisances"] = _nuisances(result)
+    return drawings
+
+
+def _nuisances(result: Match) -> Drawing:
+    """What was fitted along, and the map of what is explained."""
+    assert result.regions is not None
+    shown = [n for n in result.nuisances if np.isfinite(n.prior) and n.prior > 0.0]
+    middles = [1.0 if n.name.endswith("factor") else 0.0 for n in shown]
+    return Drawing(
+        "weakbeam.plot.match.nuisance_figure",
+        (
+            [n.name.replace("_", " ") for n in shown],
+            [n.value - middle for n, middle in zip(shown, middles, strict=True)],
+            [n.error for n in shown],
+            [n.prior for n in shown],
+            [f"{n.value:.3g} ± {n.error:.2g} {n.unit.replace('urad', 'µrad')}" for n in shown],
+            result.regions.misfit,
+            BLOCK,
+        ),
+    )
 
 
 def _views(result: Match, experiment: Experiment) -> list[View]:

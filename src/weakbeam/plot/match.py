@@ -205,3 +205,86 @@ def ranking_figure(
             panel.spines[["top", "right"]].set_visible(False)
         add_text(figure, 3.0, bottom + height + 2.5, title.translate(_MINUS), size=8)
     return figure
+
+
+def nuisance_figure(
+    names: Sequence[str],
+    values: ArrayLike,
+    errors: ArrayLike,
+    priors: ArrayLike,
+    told: Sequence[str],
+    misfit: ArrayLike,
+    block: int,
+) -> Figure:
+    """Draw what was fitted along with a candidate, and where the images are explained.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What was fitted.
+    values, errors, priors : (n,) array_like
+        Distance of each from the middle of its prior, its standard deviation, and that of the
+        prior.
+    told : sequence of str
+        Value and error of each in words, with their unit.
+    misfit : (rows, columns) array_like
+        Mean squared residual over its variance of each part of the images.
+    block : int
+        Edge of these parts (pixels).
+
+    Returns
+    -------
+    Figure
+        Two columns wide: values in widths of their priors on the left, on the right the map of the
+        misfit, in pixels as the file has them.
+
+    Raises
+    ------
+    ValueError
+        If numbers and names do not belong together.
+    """
+    widths = np.asarray(priors, dtype=float)
+    away, spread = np.asarray(values, dtype=float) / widths, np.asarray(errors) / widths
+    if not len(names) == len(away) == len(told) or not names:
+        raise ValueError("names, values and words must have one length, at least 1")
+    parts = np.asarray(misfit, dtype=float)
+    pitch, left, bottom = 4.4, 31.0, 10.0
+    rows, columns = parts.shape
+    height = max(pitch * len(names), 40.0)
+    wide = min(52.0, height * columns / rows)
+    tall = wide * rows / columns
+    with paper(DOUBLE_COLUMN_MM, bottom + height + 8.0) as figure:
+        places = np.arange(len(names))
+        axes = add_axes(figure, left, bottom, 38.0, height)
+        axes.axvspan(-1.0, 1.0, color="0.92", linewidth=0.0)
+        axes.axvline(0.0, color=FAINT, linewidth=0.6)
+        axes.errorbar(away, places, xerr=spread, fmt="o", color=COLORS[0], markersize=2.6)
+        axes.set_yticks(places, [name.translate(_MINUS) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0.0, labelsize=6.5)
+        axes.set_xlabel("value / width of its prior")
+        most = max(1.5, 1.1 * float(np.max(np.abs(away) + spread)))
+        axes.set_xlim(-most, most)
+        for place, words in zip(places, told, strict=True):
+            axes.annotate(
+                words.translate(_MINUS),
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                size=6,
+            )
+        shown = add_axes(figure, left + 38.0 + 38.0, bottom + height - tall, wide, tall)
+        drawn = shown.imshow(
+            parts,
+            norm=Normalize(0.0, 4.0),
+            cmap=INTENSITY_MAP,
+            extent=(-0.5, columns * block - 0.5, rows * block - 0.5, -0.5),
+            interpolation="nearest",
+            aspect="auto",
+        )
+        shown.set_xlabel("column (px)")
+        shown.set_ylabel("row (px)")
+        shown.set_title("residual² / variance")
+        bar_axes = add_axes(figure, left + 76.0 + wide + 2.0, bottom + height - tall, 2.0, tall)
+        figure.colorbar(drawn, cax=bar_axes, extend="max").outline.set_linewidth(0.6)
+    return figure

@@ -18,8 +18,8 @@ from weakbeam.identify.library.library import Library
 from weakbeam.identify.match_options import MatchOptions
 from weakbeam.identify.match_result import Candidate, Match, NuisanceValue
 from weakbeam.identify.nuisances.orientations import DISTINCT, Orientation
-from weakbeam.identify.nuisances.regions import regions_of
-from weakbeam.identify.nuisances.tolerant_search import TolerantSearch
+from weakbeam.identify.nuisances.regions import Regions, regions_of
+from weakbeam.identify.nuisances.tolerant_search import TolerantOptions, TolerantSearch
 from weakbeam.identify.nuisances.window_fit import Fitted
 from weakbeam.identify.posterior import posterior
 from weakbeam.identify.refined_candidates import numbered_type, position_prior
@@ -32,6 +32,10 @@ TOLERATED = 2.0
 
 _SURE = 0.97
 """Share of the window that must be explained before anything is decided."""
+
+_WHOLE = TolerantOptions()
+_NARROW = TolerantOptions(reach=0.3, fine_reach=0.3)
+"""How images are searched that show something else besides."""
 
 _ALIKE = 3.0
 """Log-evidence by which one orientation must lie above another one to be told from it."""
@@ -90,6 +94,15 @@ def match_with_nuisances(
         again = flipped.turned_fits(flipped.coarse_fits(starts, lambda x: None), lambda x: None)
         others.append((DISTINCT[1], again[0].log_evidence))
     fine = search.fine_fits(turned, tell)
+    if _regions(search, fine[0]).share < _SURE:
+        # Something else is in the window, or near it: look at the middle, where it does least.
+        seen = search.observation
+        search = _search(seen, library, options, numbers, priors, workers, _NARROW)
+        starts = _starts(search, library, options, groups, workers, lambda x: None)
+        coarse = search.coarse_fits(starts, lambda x: None)
+        turned = search.turned_fits(coarse, lambda x: None)
+        fine = search.fine_fits(turned, lambda x: None)
+        notes.append("the whole window is not explained: its middle counts most, about the line")
     return _result(
         search, library, options, numbers, fine, turned, notes, orientation, others, best_evidence
     )
@@ -120,9 +133,18 @@ def _search(
     numbers: Sequence[int],
     priors: NuisancePriors,
     workers: int | None,
+    how: TolerantOptions = _WHOLE,
 ) -> TolerantSearch:
     prior = position_prior(library, Renderer(library.experiment, 1, False), options)
-    return TolerantSearch(observation, library, numbers, priors, prior, workers=workers)
+    return TolerantSearch(observation, library, numbers, priors, prior, how, workers)
+
+
+def _regions(search: TolerantSearch, fit: Fitted) -> Regions:
+    """Where a fit explains the images."""
+    observation = search.observation
+    expected, variance = _whole(search, fit)
+    residual = (observation.images - expected) / np.sqrt(variance)
+    return regions_of(residual, observation.good)
 
 
 def _starts(
@@ -188,13 +210,10 @@ def _result(
         for fit, own, share, careful in zip(fits, evidences, shares, cautious, strict=True)
     ]
     expected, variance = _whole(search, best)
-    residual = np.where(
-        observation.good, (observation.images - expected) / np.sqrt(variance), np.nan
-    )
-    regions = regions_of(residual, observation.good)
+    regions = _regions(search, best)
     told = list(notes)
     if not regions.explained:
-        told.append(regions.sentence + (": other defects there? `weakbeam fit` finds several"))
+        told.append(regions.sentence + ": other defects may be there")
     told += _orientation_notes(orientation, others, evidence)
     verdict = verdict_of(
         candidates,
