@@ -162,8 +162,8 @@ _SHOWN_AS: dict[str, Callable[[Any], object]] = {
 @click.option(
     "--camera-known",
     is_flag=True,
-    help="The camera sits as the experiment says; without it, that is believed of simulated images "
-    "and of files that tell it.",
+    help="The camera sits as the experiment says; without it, only that of simulated "
+    "images is known.",
 )
 @format_option("none")
 @overwrite_option("a match that is there")

@@ -10,6 +10,7 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.fit.bad_pixels import bad_pixels, full_count
+from weakbeam.fit.line_place import PositionPrior
 from weakbeam.fit.nuisance_noise import ModelNoise
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Observation
@@ -36,6 +37,9 @@ _SURE = 0.97
 _WHOLE = TolerantOptions()
 _NARROW = TolerantOptions(reach=0.3, fine_reach=0.3)
 """How images are searched that show something else besides."""
+
+_GLANCE = TolerantOptions(again=24, turned=6)
+"""How it is seen whether images may be mirrored."""
 
 _ALIKE = 3.0
 """Log-evidence by which one orientation must lie above another one to be told from it."""
@@ -70,13 +74,14 @@ def match_with_nuisances(
     Match
     """
     priors = options.nuisances or NuisancePriors.of(None)
+    prior = position_prior(library, Renderer(library.experiment, 1, False), options)
     notes: list[str] = []
     cleaned = _without_bad_pixels(observation, notes) if priors.bad_pixels else observation
     tried = DISTINCT if options.orientations else DISTINCT[:1]
     searched = []
     for orientation in tried:
         seen = orientation.undone(cleaned)
-        search = _search(seen, library, options, numbers, priors, workers)
+        search = _search(seen, library, options, numbers, priors, prior, workers)
         share = 1.0 / (len(tried) if options.camera_known else len(tried) + 0.6)
 
         def part(amount: float, share: float = share) -> None:
@@ -89,7 +94,8 @@ def match_with_nuisances(
     best_evidence, orientation, search, turned = searched[0]
     others = [(orientation_, evidence) for evidence, orientation_, _, _ in searched[1:]]
     if not options.orientations and not options.camera_known:
-        flipped = _search(DISTINCT[1].undone(cleaned), library, options, numbers, priors, workers)
+        seen = DISTINCT[1].undone(cleaned)
+        flipped = _search(seen, library, options, numbers, priors, prior, workers, _GLANCE)
         starts = _starts(flipped, library, options, groups, workers, tell)
         again = flipped.turned_fits(flipped.coarse_fits(starts, lambda x: None), lambda x: None)
         others.append((DISTINCT[1], again[0].log_evidence))
@@ -97,7 +103,7 @@ def match_with_nuisances(
     if _regions(search, fine[0]).share < _SURE:
         # Something else is in the window, or near it: look at the middle, where it does least.
         seen = search.observation
-        search = _search(seen, library, options, numbers, priors, workers, _NARROW)
+        search = _search(seen, library, options, numbers, priors, prior, workers, _NARROW)
         starts = _starts(search, library, options, groups, workers, lambda x: None)
         coarse = search.coarse_fits(starts, lambda x: None)
         turned = search.turned_fits(coarse, lambda x: None)
@@ -132,10 +138,10 @@ def _search(
     options: MatchOptions,
     numbers: Sequence[int],
     priors: NuisancePriors,
+    prior: PositionPrior,
     workers: int | None,
     how: TolerantOptions = _WHOLE,
 ) -> TolerantSearch:
-    prior = position_prior(library, Renderer(library.experiment, 1, False), options)
     return TolerantSearch(observation, library, numbers, priors, prior, how, workers)
 
 
