@@ -77,9 +77,30 @@ def test_an_image_that_tells_nothing_of_itself(folder, weakbeam):
     np.save(folder / "bare.npy", frame)
     # One level for all pixels leaves the pattern of their dark counts, which is noise then.
     told = ("--phi", "0.15", "--dark", "115", "--noise", "2.14", "60", "--hot", "12")
-    done = weakbeam(*arguments(folder, "bare.npy", out="bare"), *told, "--format", "none")
+    exact = (*told, "--exact", "--format", "none")
+    done = weakbeam(*arguments(folder, "bare.npy", out="bare"), *exact)
     assert done.status == 0
     assert "(1 1 1) [1 -1 0] 60 deg (probability" in done.out
+
+
+def test_what_is_not_known_of_an_image_is_fitted_along(folder, weakbeam):
+    import h5py
+
+    with h5py.File(folder / "plus/weakbeam.h5") as file:
+        np.save(folder / "unknown.npy", file["1.1/instrument/pco_ff/image"][0])
+    told = ("--phi", "0.15", "--dark", "115", "--noise", "2.14", "60", "--set", "blur_px=0.0")
+    done = weakbeam(*arguments(folder, "unknown.npy", out="unknown"), *told)
+    assert done.status == 0
+    assert "or the same with -b if the camera is turned by 180 degrees" in done.out
+    assert "fitted along" in done.out
+    found = json.loads((folder / "unknown/match.json").read_text())
+    assert not found["verdict"]["decided"]
+    assert found["regions"]["explained_share"] > 0.9
+    names = {n["name"] for n in found["nuisances"]}
+    assert "phi_offset" in names
+    assert "blur" not in names
+    assert found["candidates"][0]["burgers"] == [1, -1, 0]
+    assert (folder / "unknown/nuisances.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -93,6 +114,9 @@ def test_an_image_that_tells_nothing_of_itself(folder, weakbeam):
         ("even.npy", ("--phi", "0.15", "--noise", "1", "9"), "is even"),
         ("nan.npy", ("--phi", "0.15"), "no pixel that is a finite number"),
         ("plus/weakbeam.h5", ("--turn", "--refine", "0"), "--turn: needs --refine"),
+        ("bare2.npy", ("--phi", "0.15", "--exact", "--orientations"), "--exact: cannot go with"),
+        ("bare2.npy", ("--phi", "0.15", "--set", "blur_px=-1"), "nuisance.blur_px = -1"),
+        ("bare2.npy", ("--phi", "0.15", "--set", "blurr=1"), "nuisance.blurr"),
         ("plus/weakbeam.h5", ("--library", "nowhere"), "--library = 'nowhere'"),
         ("plus/weakbeam.h5", ("--max-shift", "99"), "--max-shift = 99: is more than the image"),
         ("bare2.npy", ("--phi", "0.15", "--phi", "0.2"), "--phi = [0.15, 0.2]: must be given once"),

@@ -63,6 +63,9 @@ class TolerantOptions:
     window: tuple[int, int] = (80, 112)
 
 
+_AS_TOLD = {"log_condenser": 0.03, "log_height": 0.15}
+"""How far the instrument may be from what is told without the coarse fits being misled."""
+
 Start = Mapping[str, float]
 _SHARED = ("phi", "chi", "two_theta", "tilt", "blur", "log")
 
@@ -166,7 +169,7 @@ class TolerantSearch:
         model = self._model(
             self.coarse,
             FitOptions(
-                o.middle_error, 0.05, depths=16, tilts=15, steps=4, rounds=2, instrument=True,
+                o.middle_error, 0.05, depths=16, tilts=15, steps=4, rounds=3, instrument=True,
                 turn=True, reach=o.reach,
             ),
         )  # fmt: skip
@@ -176,11 +179,23 @@ class TolerantSearch:
             starts = [(fit.position_um, nuisances_of(fit))]
             if fit is not best:
                 starts.append((best.position_um, nuisances_of(best)))
+            if any(fit is first for first in kept[:6]):
+                # Without the instrument, other nuisances may have stood in for it.
+                starts.append((fit.position_um, {}))
             lines = [(LineFit(model, fit.type, place), shared) for place, shared in starts]
             tell(0.15 / len(kept))
             return _best([fit, *(_climbed(line, shared) for line, shared in lines)], skip=1)
 
-        turned = self._map(fitted, kept)
+        turned: list[Fitted] = self._map(fitted, kept)
+        top = max(turned, key=lambda fit: fit.log_evidence)
+        shared = nuisances_of(top)
+        if any(abs(shared.get(name, 0.0)) > most for name, most in _AS_TOLD.items()):
+            # Another instrument than the coarse fits had: all others are due it as well.
+            def again(fit: Fitted) -> Fitted:
+                line = LineFit(model, fit.type, fit.position_um)
+                return _best([fit, None if fit is top else _climbed(line, shared)])
+
+            turned = self._map(again, turned)
         return _distinct(sorted(turned, key=lambda fit: -fit.log_evidence))
 
     def fine_fits(self, fits: Sequence[Fitted], tell: Callable[[float], None]) -> list[Fitted]:
@@ -196,7 +211,7 @@ class TolerantSearch:
                 p.background_error,
                 tilts=tilts,
                 steps=6,
-                rounds=3,
+                rounds=6,
                 instrument=True,
                 turn=True,
                 reach=o.fine_reach,

@@ -25,6 +25,9 @@ _CLIP_STEP = 0.05
 _DEPTH_STEP = 0.02
 _TURN_STEP = 0.5
 
+_EVEN = {"log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06}
+"""How far from where they were computed images change evenly with a parameter."""
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -330,7 +333,9 @@ class LineFit:
         def add(name: str, images: Floats32, step: float) -> None:
             change = (np.moveaxis(images[0], 1, 0) - main) / np.float32(step)
             others[name] = np.ascontiguousarray(change)
-            reference[name] = self._get(x, name, 0.0)
+            reference[name] = (
+                self._character(x) if name == "character_deg" else self._get(x, name, 0.0)
+            )
 
         if "depth_um" in self.names:
             add("depth_um", self._images(renderer, x, (0.0,), depth=_DEPTH_STEP), _DEPTH_STEP)
@@ -685,12 +690,10 @@ class LineFit:
         for k, p in enumerate(self.parameters):
             if p.name == "blur2":
                 step[k] = max(x[k] + step[k], 0.0) - x[k]
-            if p.name in stacks.reference and p.name != "character_deg":
-                low, high = (
-                    stacks.reference[p.name] - 3 * p.step,
-                    stacks.reference[p.name] + 3 * p.step,
-                )
-                step[k] = np.clip(x[k] + step[k], low, high) - x[k]
+            if p.name in stacks.reference:
+                # Images are taken to change evenly with these, which holds nearby only.
+                middle, reach = stacks.reference[p.name], _EVEN.get(p.name, 3.0 * p.step)
+                step[k] = np.clip(x[k] + step[k], middle - reach, middle + reach) - x[k]
         return step
 
     def _fitted(self, point: _Point) -> Fitted:
