@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from weakbeam.fit.calibrate import calibrate
     from weakbeam.io.foreign import read_scan
+    from weakbeam.measured.distortion import distortion
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.side_by_side import compare
     from weakbeam.run.labelled import LabelledArray
@@ -80,6 +81,7 @@ _HOMES = {
     "calibrate": "weakbeam.fit.calibrate",
     "center_of_mass": "weakbeam.run.simulate",
     "compare": "weakbeam.measured.side_by_side",
+    "distortion": "weakbeam.measured.distortion",
     "find_reflections": "weakbeam.run.reflection_search",
     "live": "weakbeam.viewer.live",
     "map_scan": "weakbeam.measured.maps",
@@ -124,6 +126,7 @@ __all__ = [
     "calibrate",
     "center_of_mass",
     "compare",
+    "distortion",
     "find_reflections",
     "live",
     "map_scan",

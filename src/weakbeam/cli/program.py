@@ -16,6 +16,7 @@ from weakbeam.cli.bootstrap import bootstrap
 from weakbeam.cli.calibrate import calibrate
 from weakbeam.cli.compare import compare
 from weakbeam.cli.convert import convert
+from weakbeam.cli.distortion import distortion
 from weakbeam.cli.forward import forward
 from weakbeam.cli.groups import CommandGroup
 from weakbeam.cli.identify import identify
@@ -38,7 +39,7 @@ SECTIONS = {
     "Simulate": (init, forward, rerun, bootstrap),
     "Look": (live, show, maps, compare),
     "Plan": (plan, reflections, optics, materials),
-    "Identify": (calibrate, identify),
+    "Identify": (calibrate, distortion, identify),
     "Many experiments": (sweep,),
     "Convert": (convert,),
 }

@@ -340,6 +340,8 @@ CALIBRATION = Kind("a calibration", _json("parameters", "covariance"))
 MATCH = Kind("a match", _json("verdict", "candidates"))
 STUDY = Kind("a study", _json("types", "twins", "told_apart"))
 TRAINING_INDEX = Kind("the index of a training set", _json("format", "shards"))
+CIRCUITS = starting_with("the table of circuits", "circuit,frame,bx_um,")
+XDMF = starting_with("a description of maps", '<?xml version="1.0"?>\n<!-- weakbeam: maps of ')
 TYPES = starting_with("the table of a study", "type,plane,burgers,")
 TASKS = starting_with("the table of a sweep", "number,status,id,")
 
