@@ -25,7 +25,7 @@ REACH = 30.0
 RESULTS = 36
 """Numbers per pixel; their places are below."""
 
-LIT, Q, SCALE, DARK, CHI2, FREEDOM, GAIN, DARK_VARIANCE = 0, 1, 4, 5, 6, 7, 8, 9
+LIT, Q, SCALE, DARK, CHI2, FREEDOM, DARK_VARIANCE = 0, 1, 4, 5, 6, 7, 9
 INFORMATION = 10  # 9 numbers: of q with scale and dark level eliminated
 COM = 19  # 3 numbers: motors
 COM_COVARIANCE = 22  # 9 numbers
@@ -288,12 +288,11 @@ def fit_pixels(
         scale = max(up / down, 1e-3 * top)
         base = floor_variance if floor_variance > 0.0 else 1e-8 * top * top
         rounds, good, chi2 = 0, True, 0.0
-        excess, signal = 0.0, 0.0
         while rounds < _MOST_ROUNDS:
             rounds += 1
             matrix[:] = 0.0
             right[:] = 0.0
-            chi2, excess, signal = 0.0, 0.0, 0.0
+            chi2 = 0.0
             for n in range(count):
                 f = listed[n]
                 p = density(
@@ -305,8 +304,6 @@ def fit_pixels(
                 deviation = abs(away) / math.sqrt(variance)
                 weight = 1.0 / variance
                 chi2 += deviation * deviation if deviation < 6.0 else 12.0 * deviation - 36.0
-                excess += away * away - base
-                signal += model
                 if deviation > 6.0 and not exact:
                     weight *= 6.0 / deviation
                 jacobian[0], jacobian[1] = scale * gradient[0], scale * gradient[1]
@@ -379,5 +376,4 @@ def fit_pixels(
         out[Q], out[Q + 1], out[Q + 2] = q1, q2, q3
         out[SCALE], out[DARK], out[CHI2] = scale, dark + level, chi2
         out[FREEDOM] = count - size
-        out[GAIN] = excess / max(signal, 1e-300) * count / max(count - size, 1)
         out[ROUNDS] = rounds

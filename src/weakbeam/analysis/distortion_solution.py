@@ -176,7 +176,7 @@ def _solve(
         solved -= solved @ left @ left.T
         change = solved.reshape(-1, 3, 3)
         away = h - np.einsum("nij,rj->rni", change, g)
-        each = np.einsum("rni,rnik,rnk->rn", away, w, away)
+        each = np.maximum(np.einsum("rni,rnik,rnk->rn", away, w, away), 0.0)
         if robust:
             deviation = np.sqrt(each / h.shape[-1])
             factor = np.minimum(1.0, _HUBER / np.maximum(deviation, 1e-12))

@@ -409,7 +409,8 @@ def _contradictions(result: Distortion, maps: Sequence[ReflectionMap], mean: boo
 def _with_scan_of(one: ReflectionMap, other: ReflectionMap) -> ReflectionMap:
     """The map of one scan, taken for that of the reflection of another."""
     scan: ReflectionScan = replace(one.scan, setup=other.scan.setup)
-    return replace(one, scan=scan)
+    # Curves were fitted as those of the other reflection; where the motors stood is what it is.
+    return replace(one, scan=scan).by_center_of_mass()
 
 
 def _unexplained(sheet: Sheet, seen: Sequence[SeenReflection], fitted: Registration) -> float:

@@ -32,6 +32,9 @@ _SURE = 12.0
 """Height above the dark level, in standard deviations of it, from which on a pixel is lit."""
 
 _FEWEST_DARK = 50.0
+_FAIR_CHI2 = 1.5
+"""χ² of a curve per degree of freedom up to which errors are those of the counts alone."""
+
 _BENDING = 0.3
 """Share of a second difference by which means over parallelograms of a pixel differ."""
 
@@ -289,7 +292,9 @@ def _noise(
     dark: float | None,
 ) -> tuple[CurveNoise, float]:
     """Noise of the counts, and the height from which on a pixel is lit."""
-    pixels = np.unique(np.linspace(0, flat.shape[1] - 1, _SAMPLE).astype(np.int64))
+    pixels = np.unique(np.linspace(0, flat.shape[1] - 2, _SAMPLE // 2).astype(np.int64))
+    # Pixels beside each other.
+    pixels = np.stack([pixels, pixels + 1], axis=1).ravel()
     curves = np.ascontiguousarray(flat[:, pixels].T, dtype=np.float32)
     curves = np.nan_to_num(curves)
     if not scan.counts:
@@ -316,12 +321,35 @@ def _noise(
             read = math.sqrt(model.read_variance + model.dark_variance_rate)
         known = gain if gain is not None else (None if model is None else model.gain)
         if known is None and lit.any():
-            # Excess of the scatter over the read noise per count: photons, in units of counts.
-            known = max(float(np.median(found[lit, loops.GAIN])), 1e-3)
+            known = _gain(fit, curves, found, read)
         first = CurveNoise(
             1.0 if known is None else known, read, level, found=gain is None and model is None
         )
     return first, _SURE * first.read
+
+
+def _gain(fit: CurveFit, curves: NDArray[np.float32], found: Floats, read: float) -> float | None:
+    """Counts per photon, from how unlike neighbours scatter about their curves.
+
+    What the model of the acceptance does not describe is alike in both.
+    """
+    gains = []
+    for first in range(0, len(curves), 2):
+        pair = found[first : first + 2]
+        if (pair[:, loops.LIT] == 0.0).any():
+            continue
+        rests, light = np.zeros(curves.shape[1]), np.zeros(curves.shape[1])
+        for sign, curve, one in zip((1.0, -1.0), curves[first : first + 2], pair, strict=True):
+            values = np.empty(len(fit.shifts))
+            place = fit.shifts + one[loops.Q : loops.Q + 3]
+            loops.densities(fit.table, place, values, np.empty(place.shape))
+            model = one[loops.SCALE] * values
+            rests += sign * (curve - one[loops.DARK] - model)
+            light += model
+        weights = 1.0 / (light + 2.0 * read**2)
+        excess = float((weights * (rests**2 - 2.0 * read**2))[light > read].sum())
+        gains.append(excess / max(float((weights * light)[light > read].sum()), 1e-300))
+    return max(float(np.median(gains)), 1e-3) if gains else None
 
 
 def _map_of(scan: ReflectionScan, results: Floats, noise: CurveNoise) -> ReflectionMap:
@@ -339,9 +367,10 @@ def _map_of(scan: ReflectionScan, results: Floats, noise: CurveNoise) -> Reflect
     q, information = part(loops.Q, (3,)), part(loops.INFORMATION, (3, 3))
     if scan.setup.vignetting:
         q = q - _off_axis(scan)
-    # Curves that the model does not describe tell less than their counts promise.
+    # Curves that the model does not describe tell less than their counts promise. Bright ones
+    # show that an acceptance which is linear in all angles is no more than a good approximation.
     if not noise.exact:
-        information = information / np.maximum(chi2, 1.0)[..., None, None]
+        information = information / np.maximum(chi2 / _FAIR_CHI2, 1.0)[..., None, None]
     if len(scan.moving) < 3:
         information = _along_motors(information, lit, scan)
     return ReflectionMap(

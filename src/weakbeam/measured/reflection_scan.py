@@ -300,9 +300,21 @@ def _reflection_scan(parts: Sequence[_Part]) -> ReflectionScan:
 
 
 def _read(part: _Part) -> MeasuredScan:
+    """A scan with all of φ, χ and 2θ that move, whatever its title names."""
     scan = read_scan(part.path, part.entry)
-    if scan.along:
-        scan = read_scan(part.path, part.entry, None, (*scan.positions, *scan.along))
+    moving = [*scan.positions, *scan.along]
+    candidates = {
+        name for motor in ANGLES for name in (MOTORS[motor].beamline_name, *_THEIRS[motor])
+    }
+    for name in sorted(candidates - {*moving, *scan.fixed}):
+        try:
+            more = read_scan(part.path, part.entry, None, (name,))
+        except InputError:
+            # No positions of it, or it stands still.
+            continue
+        moving += [*more.positions]
+    if len(moving) > len(scan.positions):
+        scan = read_scan(part.path, part.entry, None, tuple(dict.fromkeys(moving)))
     return scan
 
 

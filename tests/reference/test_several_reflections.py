@@ -1,0 +1,142 @@
+"""The distortion from scans that share no code with the package: an independent world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import several_reflections as world_of
+from bliss_files import write_bliss
+from several_reflections import BURGERS, FOUR_113, World, about_z, scan_of
+
+from weakbeam.experiment import Experiment
+from weakbeam.measured.distortion import distortion
+from weakbeam.measured.distortion_result import Distortion
+
+LINE = world_of.straight_line(BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0), [1, 1, -2])
+SMALL = World(LINE, pixels=26, pixel=0.2, arm=(0.75e-3, 5), wide=(1.8e-3, 7), heights=1)
+
+
+def written(world: World, folder: Path) -> list[Path]:
+    """The four scans as files of a beamline."""
+    paths = []
+    for hkl, solution in FOUR_113:
+        scan = scan_of(world, hkl, solution)
+        motors = {
+            "phi": np.degrees(scan.phi),
+            "chi": np.degrees(scan.chi),
+            "obpitch": np.degrees(2.0 * scan.theta + scan.arm),
+        }
+        path = folder / ("_".join(map(str, hkl)) + ".h5")
+        paths.append(write_bliss(path, "fscan obpitch chi phi", motors, scan.frames))
+    return paths
+
+
+def told(world: World) -> Experiment:
+    """What the package is told."""
+    return Experiment.from_toml_text(world_of.experiment_text(world), "four.toml")
+
+
+def measured(world: World, folder: Path, **options: object) -> Distortion:
+    """What the package makes of the four scans."""
+    return distortion(written(world, folder), told(world), reference="bragg", **options)
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Scans of an edge dislocation, at a tenth of the published pixels."""
+    return written(SMALL, tmp_path_factory.mktemp("four"))
+
+
+def compared(result: Distortion, field: world_of.Field, least: float) -> tuple[np.ndarray, ...]:
+    """Errors of β at places farther from the line than `least`, and the stated ones."""
+    # The first reflection's sample is the crystal's cube axes in both worlds.
+    places = result.sheet.places.reshape(-1, 2)
+    points = np.column_stack([places, np.zeros(len(places))]) @ result.sheet.axes
+    truth = field(points).reshape(*result.shape, 3, 3)
+    truth = result.sheet.axes @ truth @ result.sheet.axes.T
+    beta = result.beta
+    far = np.isfinite(beta).all(axis=(2, 3)) & (
+        np.hypot(*np.moveaxis(places, -1, 0)) > least
+    ).reshape(result.shape)
+    return (beta - truth)[far], result.beta_error[far], result.chi2[far]
+
+
+def test_a_dislocation_is_found_with_its_errors(four: list[Path]) -> None:
+    # Judged at places farther than 1 µm from the line.
+    result = distortion(four, told(SMALL), reference="bragg")
+    away, stated, chi2 = compared(result, LINE, 1.0)
+    assert len(away) > 100
+    assert np.abs(away).mean() < 1e-6
+    assert 0.8 < ((away / stated) ** 2).mean() < 1.2
+    assert 0.8 < np.nanmean(chi2) < 1.2
+    circuit = result.circuit([(-1.6, -1.6), (1.6, -1.6), (1.6, 1.6), (-1.6, 1.6)])
+    # The line runs down: about the normal the vector is the other one.
+    true = -BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0)
+    assert np.abs(circuit.burgers - true).max() < 0.02 * BURGERS
+    assert (np.abs(circuit.burgers - true) < 4.0 * circuit.error).all()
+    assert np.allclose(circuit.lattice, [-0.5, 0.5, 0.0])
+    assert not any("CONTRADICT" in note for note in result.notes)
+    beside = result.circuit([(0.6, 0.6), (1.6, 0.6), (1.6, 1.6), (0.6, 1.6)])
+    assert np.abs(beside.burgers).max() < 0.03 * BURGERS
+    assert not beside.lattice.any()
+
+
+def test_exchanged_files_are_told(four: list[Path]) -> None:
+    swapped = [four[1], four[0], *four[2:]]
+    notes = distortion(swapped, told(SMALL), reference="bragg").notes
+    assert notes[0].startswith("THE REFLECTIONS CONTRADICT EACH OTHER")
+    assert notes[1].startswith("EXCHANGE THE SCANS of (-1 -1 3) and (1 1 3)")
+
+
+def test_only_differences_without_zeros(four: list[Path]) -> None:
+    # The mean of the places is not zero, but differences between places are the same.
+    bragg = distortion(four, told(SMALL), reference="bragg")
+    mean = distortion(four, told(SMALL))
+    change = mean.beta - bragg.beta
+    known = np.isfinite(change).all(axis=(2, 3))
+    away = np.abs(change[known] - np.median(change[known], axis=0))
+    # Near the core, cameras that disagree count less, by a little more or less.
+    assert np.median(away) < 2e-8
+    assert away.max() < 1e-6
+    assert any("only differences" in note for note in mean.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["edge", "sixty", "loop"])
+def test_published_case_scaled(tmp_path: Path, kind: str) -> None:
+    # 60 × 60 pixels of the published 272 × 272 and their size, a third of its frames.
+    b = BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0)
+    place = (0.0, 0.0)
+    if kind == "edge":
+        field = world_of.straight_line(b, [1, 1, -2])
+    elif kind == "sixty":
+        field = world_of.straight_line(b, [1, 0, -1])
+    else:
+        field = world_of.loop(b, [1, 1, 1], 0.8, (*place, 0.0))
+    world = World(field, pixels=60, pixel=0.05, wide=(2.3e-3, 21), heights=3)
+    result = measured(world, tmp_path)
+    away, stated, _ = compared(result, field, 0.4 if kind != "loop" else 0.9)
+    assert np.abs(away).mean() < 1e-6
+    assert 0.7 < np.median(((away / stated) ** 2).mean(axis=(1, 2))) < 1.3
+    if kind != "loop":
+        circuit = result.circuit([(-0.7, -0.7), (0.7, -0.7), (0.7, 0.7), (-0.7, 0.7)])
+        assert np.abs(circuit.burgers + b).max() < 0.02 * BURGERS
+
+
+@pytest.mark.slow
+def test_bent_lattice_of_another_orientation(tmp_path: Path) -> None:
+    # A uniform rotation and strain, exactly known; far beyond what is linear in it.
+    random = np.random.default_rng(3)
+    turn = about_z(4e-4)
+    uniform = turn @ (np.eye(3) + 1e-4 * random.normal(size=(3, 3))) - np.eye(3)
+    world = World(
+        lambda points: np.broadcast_to(uniform, (len(points), 3, 3)),
+        pixels=6,
+        noise=True,
+        fine=(1.2e-3, 141),
+    )
+    result = measured(world, tmp_path)
+    known = np.isfinite(result.beta).all(axis=(2, 3))
+    assert np.abs(np.nanmean(result.beta[known], axis=0) - uniform).max() < 5e-7
