@@ -157,7 +157,7 @@ class World:
     fine: tuple[float, int] = (0.35e-3, 41)
     wide: tuple[float, int] = (2.3e-3, 11)
     arm: tuple[float, int] = (0.75e-3, 7)
-    heights: int = 3
+    heights: int = 3  # 1: an infinitely thin sheet
     noise: bool = True
     seed: int = 1
 
@@ -288,7 +288,7 @@ def experiment_text(world: World, reflections: tuple[object, ...] = FOUR_113) ->
         'divergence_vertical_profile = "gaussian"',
         "divergence_vertical_clip_mrad = inf",
         "divergence_horizontal_fwhm_mrad = 0.0",
-        "height_fwhm_um = 0.15",
+        f"height_fwhm_um = {0.15 if world.heights > 1 else 0.001}",
         'profile = "gaussian"',
         "[objective]",
         "acceptance_fwhm_mrad = 0.556",

@@ -248,9 +248,12 @@ def _tell(result: Distortion, circuits: list[Circuit]) -> None:
     known = np.isfinite(result.beta).all(axis=(-2, -1))
     click.echo(f"{'all nine components known':34} {int(known.sum())} places")
     if np.isfinite(result.beta_error).any():
-        error = 1e6 * np.nanmedian(result.beta_error.reshape(*result.shape, 9), axis=(0, 1))
+        error = 1e6 * result.beta_error.reshape(-1, 9).T
+        middle = [
+            np.median(one[np.isfinite(one)]) if np.isfinite(one).any() else np.nan for one in error
+        ]
         for i, name in enumerate("xyz"):
-            shown = "  ".join(f"{x:8.3g}" for x in error[3 * i : 3 * i + 3])
+            shown = "  ".join(f"{x:8.3g}" for x in middle[3 * i : 3 * i + 3])
             label = "median error of beta, 1e-6" if i == 0 else ""
             click.echo(f"{label:34} {name}: {shown}")
     if np.isfinite(result.chi2).any():

@@ -11,6 +11,7 @@ import click
 
 from weakbeam.cli import reflection_plan, reflection_table
 from weakbeam.cli.options import (
+    Number,
     choice_option,
     experiment_of,
     experiment_options,
@@ -115,6 +116,13 @@ SORT_KEYS = ("theta", "hkl", "eta", "omega", "structure-factor", "visibility")
     metavar="NAMES",
     help="Plan: the motors that are scanned at each setting.  [default: phi,chi,two_theta]",
 )
+@click.option(
+    "--exposure",
+    type=Number(min=0.0, min_open=True),
+    metavar="S",
+    help="Plan: tell errors, frames and time of each set, with the scan and the camera of the "
+    "experiment and frames of so many seconds.",
+)
 def reflections(
     config: Path | None,
     settings: tuple[str, ...],
@@ -135,6 +143,7 @@ def reflections(
     overwrite: bool,
     size: int | None,
     motors: str | None,
+    exposure: float | None,
 ) -> None:
     """Print which reflections can be reached, and what they show of the dislocations.
 
@@ -155,6 +164,8 @@ def reflections(
         raise InputError("--csv", None, "give either --json or --csv")
     if motors is not None and size is None:
         raise InputError("--motors", motors, "needs --plan")
+    if exposure is not None and size is None:
+        raise InputError("--exposure", exposure, "needs --plan")
     planned = reflection_plan.MOTORS if motors is None else reflection_plan.motors_of(motors)
     experiment = _with_energy(experiment_of(config, settings), energy)
     experiment = _with_mount(experiment, mount, geometry)
@@ -182,7 +193,8 @@ def reflections(
     shown: ReflectionList | reflection_plan.Plan = table
     written: ModuleType = reflection_table
     if size is not None:
-        shown, written = reflection_plan.plan(experiment, table, size, planned), reflection_plan
+        shown = reflection_plan.plan(experiment, table, size, planned, exposure)
+        written = reflection_plan
     if as_json:
         click.echo(written.as_json_text(shown))
     elif as_csv:

@@ -65,6 +65,10 @@ class SeenReflection:
         Inverse covariance of that.
     frames : int
         How many frames it took.
+    height_variance : float
+        Of the beam's height (µm²).
+    along : (float, float)
+        How far its rays go along x and y of the grid per height.
     facts : mapping of str to float
         Gain, noise and χ² of its curves.
     """
@@ -76,6 +80,8 @@ class SeenReflection:
     change: Floats
     information: Floats
     frames: int
+    height_variance: float = 0.0
+    along: tuple[float, float] = (0.0, 0.0)
     facts: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -87,6 +87,8 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
     if mapped.strain is not None:
         label = "ε (10⁻⁶)"
         kind = "apparent strain" if mapped.apparent else "axial strain"
+        if mapped.strain_shown is not None:
+            kind += f" ({mapped.strain_shown:.2f} of a homogeneous one)"
         panels = [Panel(f"{kind}, centre of mass", 1e6 * mapped.strain, label, True)]
         if mapped.strain_peak is not None:
             panels.append(Panel(f"{kind}, peak", 1e6 * mapped.strain_peak, label, True))

@@ -104,6 +104,11 @@ class MeasuredMaps:
         return tuple(remark.text for remark in self.remarks)
 
     @property
+    def strain_shown(self) -> float | None:
+        """Share of a homogeneous strain that an apparent one is; None where that is not known."""
+        return self.response.strain if self.apparent and self.response is not None else None
+
+    @property
     def turns(self) -> Floats:
         """Turns of the lattice, one map for each motor of `orientation`, in its unit.
 

@@ -35,7 +35,7 @@ _FEWEST_DARK = 50.0
 _FAIR_CHI2 = 1.5
 """χ² of a curve per degree of freedom up to which errors are those of the counts alone."""
 
-_BENDING = 0.3
+_BENDING = 0.2
 """Share of a second difference by which means over parallelograms of a pixel differ."""
 
 _SURE_BEND = 16.0
@@ -414,11 +414,17 @@ def _where_steep(change: Floats, information: Floats, exact: bool) -> Floats:
         deviation = np.einsum("rci,rci->rc", bend, pulled)
         # The second difference of noise has six times its variance.
         sure = np.isfinite(deviation) & (exact | (deviation > 6.0 * _SURE_BEND))
-        away = _BENDING * np.where(sure[..., None], bend, 0.0)
-        pulled = np.einsum("rcij,rcj->rci", kept, away)
-        share = 1.0 + np.einsum("rci,rci->rc", away, pulled)
-        kept = kept - np.einsum("rci,rcj->rcij", pulled, pulled) / share[..., None, None]
+        kept = less_information(kept, _BENDING * np.where(sure[..., None], bend, 0.0))
     return kept
+
+
+def less_information(information: Floats, away: Floats) -> Floats:
+    """Information (..., 3, 3) with one more standard deviation, along a vector (..., 3)."""
+    pulled = np.einsum("...ij,...j->...i", information, away)
+    share = 1.0 + np.einsum("...i,...i->...", away, pulled)
+    return np.asarray(
+        information - np.einsum("...i,...j->...ij", pulled, pulled) / share[..., None, None]
+    )
 
 
 def _off_axis(scan: ReflectionScan) -> Floats:

@@ -21,13 +21,14 @@ from weakbeam.measured.sheet import Correction, Sheet, corrections_of, sampled
 NUMBERS = 4
 """Numbers of a correction: shift along x and y, rotation, magnification."""
 
-_MOST_PLACES = 12_000
-_SMOOTHING = (6.0, 3.0, 1.0)
+_MOST_PLACES = 6_000
+_SMOOTHING = (6.0, 3.0, 0.0)
 """Gaussians (places) over which the maps are smoothed, while shifts may be large, and at last."""
 _SLOPE_SMOOTHING = 3.0
+_LEAST_GAIN = 0.05
 _OVERLAP = 0.7
 """Part of the places that a step may not lose."""
-_ROUNDS = 25
+_ROUNDS = 12
 _SETTLED = 2e-3
 _OUTLIER = 4.0
 _USUAL = 10.0
@@ -35,7 +36,7 @@ _USUAL = 10.0
 _USUAL_TURN = 0.01
 """The same of rotations and magnifications."""
 _FEWEST_PLACES = 30
-_KNOWN = 1e-9
+_KNOWN = 1e-6
 """Part of the steepest direction's information below which a number is not determined."""
 
 
@@ -66,7 +67,6 @@ def register(
     directions: Floats,
     changes: Sequence[Floats],
     information: Sequence[Floats],
-    free_offsets: bool,
     numbers: int = 2,
     noisy: bool = True,
 ) -> Registration:
@@ -82,8 +82,6 @@ def register(
         Their changes, in each camera's pixels, in one frame.
     information : sequence of (rows, columns, 3, 3) ndarray
         Inverse covariances of these.
-    free_offsets : bool
-        Whether the zeros of the motors of each reflection are unknown.
     numbers : int
         2: shifts only; 4: rotation and magnification too.
     noisy : bool
@@ -99,7 +97,7 @@ def register(
         tuple(Correction() for _ in range(count)), np.full((count, NUMBERS), np.nan), 0, False
     )
     values, places = np.zeros((count, NUMBERS)), sheet.places.reshape(-1, 2)
-    problem = _Problem(sheet, directions, tuple(information), free_offsets, numbers, noisy)
+    problem = _Problem(sheet, directions, tuple(information), numbers, noisy)
     result = none
     for smoothing in _SMOOTHING:
         # Noise has slopes too, which would be taken for those of the lattice.
@@ -121,14 +119,17 @@ def register(
             trial = values.copy()
             trial[:, :numbers] += moved
             there = problem.at(trial, smooth, smoother, places, here.spread)
-            if there is None or not there.better_than(here):
+            gain = -1.0 if there is None else there.gain_over(here)
+            if there is None or gain <= 0.0:
                 damping *= 10.0
                 if damping > 1e4:
                     break
                 continue
             values, damping = trial, 0.1 * damping
             here = there
-            if float(np.abs(moved[:, :2]).max(initial=0.0)) < _SETTLED * sheet.step:
+            settled = float(np.abs(moved[:, :2]).max(initial=0.0)) < _SETTLED * sheet.step
+            # Less than what tells anything.
+            if settled or gain < _LEAST_GAIN * here.spread:
                 break
         # Where they overlap now more places may tell.
         if smoothing == _SMOOTHING[-1] and here is not None:
@@ -157,7 +158,6 @@ class _Problem:
     sheet: Sheet
     directions: Floats
     information: tuple[Floats, ...]
-    free_offsets: bool
     numbers: int
     noisy: bool
 
@@ -205,7 +205,7 @@ class _Problem:
             rest = order[half:]
             kept = kept[np.concatenate([order[:half], rest[:: max(len(rest) // half, 1)]])]
         h_, w_, s_ = (np.stack([x[kept] for x in some]) for some in (h, w, slopes))
-        columns, owners = _columns(s_, places[kept], values, self.free_offsets, self.numbers)
+        columns, owners = _columns(s_, places[kept], values, self.numbers)
         found = _eliminated(
             self.directions, h_, w_, columns, owners, self.numbers, places[kept], spread, self.noisy
         )
@@ -225,6 +225,7 @@ class _Linear:
     numbers: int
     plain: float
     prior: float = 0.0
+    told: float = 0.0
 
     def held(self, values: Floats, sheet: Sheet) -> _Linear:
         """The same with loose knowledge of the numbers, which holds what nothing else tells."""
@@ -235,15 +236,16 @@ class _Linear:
         matrix[np.arange(shifts), np.arange(shifts)] += stiff
         vector[:shifts] -= stiff * values.ravel()
         prior = self.spread * float(((values / widths) ** 2).sum())
-        return replace(self, matrix=matrix, vector=vector, prior=prior)
+        told = float(np.max(np.diag(self.matrix)[:shifts]))
+        return replace(self, matrix=matrix, vector=vector, prior=prior, told=told)
 
-    def better_than(self, other: _Linear) -> bool:
-        """Whether places that both have agree better, and most of the other's are among them."""
+    def gain_over(self, other: _Linear) -> float:
+        """How much better places agree that both have; none if few of the other's are left."""
         _, mine, theirs = np.intersect1d(self.index, other.index, return_indices=True)
         if len(mine) < _OVERLAP * len(other.index):
-            return False
+            return -1.0
         here, there = float(self.costs[mine].sum()), float(other.costs[theirs].sum())
-        return here + self.prior < there + other.prior
+        return there + other.prior - here - self.prior
 
     def _fixed(self) -> tuple[Floats, Floats]:
         """The matrix in units of its diagonal, with a common move of all cameras held at zero."""
@@ -270,7 +272,7 @@ class _Linear:
     def errors(self) -> Floats | None:
         """Standard deviations of the numbers; None where nothing is told."""
         shifts = self.cameras * self.numbers
-        if float(np.max(np.diag(self.matrix)[:shifts])) <= _KNOWN * self.plain:
+        if self.told <= _KNOWN * self.plain:
             return None
         unit, scale = self._fixed()
         covariance = np.linalg.pinv(unit, rcond=_KNOWN, hermitian=True) / np.outer(scale, scale)
@@ -280,9 +282,7 @@ class _Linear:
         return errors
 
 
-def _columns(
-    slopes: Floats, at: Floats, values: Floats, free_offsets: bool, numbers: int
-) -> tuple[Floats, Ints]:
+def _columns(slopes: Floats, at: Floats, values: Floats, numbers: int) -> tuple[Floats, Ints]:
     """What each unknown adds to h of its reflection, (unknowns, n, 3), and whose it is."""
     count = len(slopes)
     columns, owners = [], []
@@ -294,11 +294,6 @@ def _columns(
         for move in moves[:numbers]:
             columns.append(np.einsum("nid,nd->ni", slopes[r], move))
             owners.append(r)
-    if free_offsets:
-        for r in range(count):
-            for axis in np.eye(3):
-                columns.append(np.broadcast_to(axis, (len(at), 3)))
-                owners.append(r)
     return np.stack(columns), np.array(owners)
 
 
@@ -316,7 +311,8 @@ def _eliminated(
     """Sum the normal equations of all places, with H of each place eliminated."""
     outer = np.einsum("rj,rl->rjl", g, g)
     normal = np.einsum("rnik,rjl->nijkl", w, outer, optimize=True).reshape(-1, 9, 9)
-    inverse = np.linalg.pinv(normal, rcond=1e-9, hermitian=True)
+    size = np.einsum("nii->n", normal)[:, None, None]
+    inverse = np.linalg.inv(normal + 1e-10 * size * np.eye(9))
     pulled = np.einsum("rnik,rnk->rni", w, h)
     right = np.einsum("rni,rj->nij", pulled, g).reshape(-1, 9)
     rest = np.einsum("rni,rni->n", h, pulled) - np.einsum("ni,nij,nj->n", right, inverse, right)

@@ -237,7 +237,11 @@ def strain_name(mapped: MeasuredMaps, name: str) -> str:
     """What a map of the strain is: apparent where the arm was scanned alone."""
     source = "the peak" if name == "strain_peak" else "the centre of mass"
     if mapped.apparent:
-        return f"{_APPARENT} axial strain of the arm scanned alone, from {source}, from the median"
+        share = ""
+        if mapped.strain_shown is not None:
+            share = f", {mapped.strain_shown:.3f} of a homogeneous one"
+        text = f"{_APPARENT} axial strain of the arm scanned alone{share}"
+        return f"{text}, from {source}, from the median"
     return f"axial strain from {source}, from the median"
 
 

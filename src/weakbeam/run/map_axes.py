@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from weakbeam.analysis.moments import com_response
 from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, OF_CURVES
 from weakbeam.assemble import Setup
 from weakbeam.imaging.motors import MOTORS
@@ -53,8 +56,22 @@ def map_axes(acquisition: Acquisition) -> dict[str, MapAxis]:
     if "two_theta" in moving:
         # An arm that is scanned alone shows a part of the strain only (docs/how-to/maps.md).
         alone = moving == ("two_theta",) and not acquisition.scan.phi_per_two_theta
-        kind = "apparent axial strain, arm scanned alone" if alone else "axial strain"
+        kind = "axial strain"
+        if alone:
+            kind = f"apparent axial strain, arm scanned alone{_share(acquisition)}"
         maps["strain"] = MapAxis("", f"{kind}, from the centre of mass")
         if "two_theta" in curves:
             maps["strain_peak"] = MapAxis("", f"{kind}, from the peak")
     return maps
+
+
+def _share(acquisition: Acquisition) -> str:
+    """How much of a homogeneous strain a scan of the arm alone shows, in words."""
+    setup = acquisition.setup
+    geometry = setup.geometry
+    arm = acquisition.scan.motor_positions("two_theta")[None]
+    answer = com_response(setup.acceptance, acquisition.q_shifts, arm)[0]
+    # A homogeneous strain ε changes q by -ε along the diffraction vector.
+    along = geometry.lab_from_imaging.T @ geometry.q0_lab
+    share = -float(answer @ along) / (2.0 * math.tan(geometry.theta))
+    return f", {share:.3f} of a homogeneous one" if math.isfinite(share) else ""
