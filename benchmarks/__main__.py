@@ -33,6 +33,7 @@ BENCHMARKS = {
     "identify": ["--repeats", "1"],
     "calibration": ["--repeats", "{repeats}"],
     "live": ["--repeats", "{repeats}"],
+    "distortion": ["--pixels", "27"],
 }
 OTHER = "against_dfxm_geo"
 

@@ -3,6 +3,7 @@
 They are figures that every run has, made small. The program must be installed and on the path.
 """
 
+import re
 import sys
 from pathlib import Path
 from subprocess import run
@@ -56,6 +57,7 @@ def main() -> None:
         for figure in ("kernel", "rays"):
             save_small(folder / f"figures/{figure}.png", here / f"{figure}.png")
         identification(folder, here)
+        distortion(folder, here)
 
 
 def identification(folder: Path, here: Path) -> None:
@@ -78,6 +80,22 @@ def identification(folder: Path, here: Path) -> None:
     save_small(both / "match.png", here / "match.png")
     run(["weakbeam", "identify", "study", *setup, "-o", study], check=True)
     save_small(study / "correlations.png", here / "identify-correlations.png", 720)
+
+
+def distortion(folder: Path, here: Path) -> None:
+    """Follow the tutorial of the distortion, whose files stand on its page."""
+    page = (here.parent / "tutorials/distortion.md").read_text()
+    blocks = re.findall(r'```toml title="([^"]*)"(?: after="([^"]*)")?\n(.*?)```', page, re.S)
+    texts: dict[str, str] = {}
+    for name, after, text in blocks:
+        texts[name] = texts.get(after, "") + text
+        (folder / name).write_text(texts[name])
+    runs = []
+    for name in ("phi-rocks", "chi-rocks"):
+        runs.append(folder / name / "weakbeam.h5")
+        run(["weakbeam", "forward", "-c", folder / f"{name}.toml", "-o", folder / name], check=True)
+    run(["weakbeam", "distortion", *runs, "-o", folder / "tensor"], check=True)
+    save_small(folder / "tensor/components.png", here / "distortion.png", 900)
 
 
 def flags(*several: tuple[str, ...]) -> list[str]:

@@ -21,6 +21,7 @@ SLOW = {
     "docs/how-to/maps.md",
     "docs/how-to/ray-tracing.md",
     "docs/how-to/read-files.md",
+    "docs/tutorials/distortion.md",
     "docs/tutorials/first-image.md",
     "docs/tutorials/identify.md",
 }

@@ -31,7 +31,7 @@ from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.diffraction.lattice_change import displacement_gradient
 from weakbeam.errors import InputError
 from weakbeam.measured.registration import Registration
-from weakbeam.measured.sheet import MEAN_REDUCTION, Correction, Sheet, sampled
+from weakbeam.measured.sheet import MEAN_REDUCTION, Sheet, sampled
 
 FRAMES = ("sample", "crystal")
 """Axes that tensors can be in: those of the first reflection's sample, or of the crystal."""
@@ -457,20 +457,6 @@ class Distortion:
         names = ", ".join(one.name for one in self.reflections)
         rows, columns = self.shape
         return f"<Distortion of {names}: {rows} × {columns} places of {self.sheet.step:.3g} µm>"
-
-    def _repr_html_(self) -> str:
-        """The nine components as a picture."""
-        import base64
-
-        from weakbeam.measured.distortion_figures import component_drawing
-
-        picture = base64.b64encode(component_drawing(self).picture(".png")).decode()
-        return f'<img src="data:image/png;base64,{picture}" alt="{self!r}">'
-
-
-def corrected(result: Distortion) -> list[Correction]:
-    """Corrections of all cameras."""
-    return list(result.registration.corrections)
 
 
 def _beta_of_change(turn: Floats) -> Floats:
