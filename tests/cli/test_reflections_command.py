@@ -318,3 +318,28 @@ def test_plan_in_the_symmetric_geometry_takes_either_side_of_the_planes() -> Non
     assert all(tuple(-i for i in hkl) not in members for hkl in members)
     assert {s["omega_deg"] for set_ in found["sets"] for s in set_["settings"]} == {None}
     assert all(len({tuple(s["hkl"]) for s in set_["settings"]}) == 3 for set_ in found["sets"])
+
+
+PLANNED = [
+    *("--geometry", "oblique", "--energy", "19.1", "--eta", "20", "21", "--plan", "4"),
+    *("--set", "scan.phi.half_range_mrad=0.3", "--set", "scan.phi.steps=15"),
+    *("--set", "scan.chi.half_range_mrad=1.8", "--set", "scan.chi.steps=5"),
+    *("--set", "scan.two_theta.half_range_mrad=0.7", "--set", "scan.two_theta.steps=3"),
+]
+
+
+def test_a_plan_tells_errors_frames_and_time() -> None:
+    long, short = (
+        json.loads(run(*PLANNED, "--exposure", seconds, "--json", fail=True).stdout)["sets"][0]
+        for seconds in ("4", "1")
+    )
+    assert short["beta_error"] == pytest.approx(2.0 * long["beta_error"], rel=0.05)
+    text = run(*PLANNED, "--exposure", "2", fail=True).stdout
+    assert "900 frames, 225 a setting, of 2 s: 30 min" in text
+    assert "beta_error,frames" in run(*PLANNED, "--exposure", "2", "--csv", fail=True).stdout
+
+
+def test_errors_of_a_plan_need_a_plan_and_a_scan() -> None:
+    assert "needs --plan" in str(run("--exposure", "1").exception)
+    plain = run("--plan", "3", "--exposure", "1")
+    assert "scan.phi: must move" in str(plain.exception)

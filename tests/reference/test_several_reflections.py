@@ -10,9 +10,13 @@ import several_reflections as world_of
 from bliss_files import write_bliss
 from several_reflections import BURGERS, FOUR_113, World, about_z, scan_of
 
+from weakbeam.analysis.curve_information import curve_information, expected_covariance
+from weakbeam.diffraction.lattice_change import setting_q
 from weakbeam.experiment import Experiment
 from weakbeam.measured.distortion import distortion
 from weakbeam.measured.distortion_result import Distortion
+from weakbeam.measured.reflection_scan import reflection_scans
+from weakbeam.measured.sheet import MEAN_REDUCTION
 
 LINE = world_of.straight_line(BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0), [1, 1, -2])
 SMALL = World(LINE, pixels=26, pixel=0.2, arm=(0.75e-3, 5), wide=(1.8e-3, 7), heights=1)
@@ -49,6 +53,12 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return written(SMALL, tmp_path_factory.mktemp("four"))
 
 
+@pytest.fixture(scope="module")
+def found(four: list[Path]) -> Distortion:
+    """What the package makes of them."""
+    return distortion(four, told(SMALL), reference="bragg")
+
+
 def compared(result: Distortion, field: world_of.Field, least: float) -> tuple[np.ndarray, ...]:
     """Errors of β at places farther from the line than `least`, and the stated ones."""
     # The first reflection's sample is the crystal's cube axes in both worlds.
@@ -63,9 +73,9 @@ def compared(result: Distortion, field: world_of.Field, least: float) -> tuple[n
     return (beta - truth)[far], result.beta_error[far], result.chi2[far]
 
 
-def test_a_dislocation_is_found_with_its_errors(four: list[Path]) -> None:
+def test_a_dislocation_is_found_with_its_errors(found: Distortion) -> None:
     # Judged at places farther than 1 µm from the line.
-    result = distortion(four, told(SMALL), reference="bragg")
+    result = found
     away, stated, chi2 = compared(result, LINE, 1.0)
     assert len(away) > 100
     assert np.abs(away).mean() < 1e-6
@@ -83,6 +93,23 @@ def test_a_dislocation_is_found_with_its_errors(four: list[Path]) -> None:
     assert not beside.lattice.any()
 
 
+def test_plans_tell_the_errors_beforehand(four: list[Path], found: Distortion) -> None:
+    stated = compared(found, LINE, 1.5)[1]
+    directions, information = [], []
+    for scan in reflection_scans(four, told(SMALL)):
+        setup = scan.setup
+        shifts = setting_q(setup.geometry, scan.offsets)
+        variance = world_of.READ_NOISE**2 + 1.0 / 12.0
+        told_ = curve_information(setup.acceptance, shifts, world_of.PEAK, 1.0, variance)
+        turn = setup.geometry.imaging_from_sample @ setup.sample_from_crystal
+        directions.append(setup.crystal.cell.plane_normal(setup.hkl))
+        information.append(turn.T @ told_ @ turn)
+    covariance = expected_covariance(directions, information)
+    assert covariance is not None
+    expected = np.sqrt(MEAN_REDUCTION * np.trace(covariance) / 9.0)
+    assert np.sqrt(np.mean(stated**2)) == pytest.approx(expected, rel=0.2)
+
+
 def test_exchanged_files_are_told(four: list[Path]) -> None:
     swapped = [four[1], four[0], *four[2:]]
     notes = distortion(swapped, told(SMALL), reference="bragg").notes
@@ -90,11 +117,10 @@ def test_exchanged_files_are_told(four: list[Path]) -> None:
     assert notes[1].startswith("EXCHANGE THE SCANS of (-1 -1 3) and (1 1 3)")
 
 
-def test_only_differences_without_zeros(four: list[Path]) -> None:
+def test_only_differences_without_zeros(four: list[Path], found: Distortion) -> None:
     # The mean of the places is not zero, but differences between places are the same.
-    bragg = distortion(four, told(SMALL), reference="bragg")
     mean = distortion(four, told(SMALL))
-    change = mean.beta - bragg.beta
+    change = mean.beta - found.beta
     known = np.isfinite(change).all(axis=(2, 3))
     away = np.abs(change[known] - np.median(change[known], axis=0))
     # Near the core, cameras that disagree count less, by a little more or less.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from weakbeam.cli.options import (
     FLAGS,
@@ -160,6 +159,8 @@ def distortion(
       weakbeam distortion run/weakbeam.h5 --circuit -3:3,-3:3
       weakbeam distortion a.h5 b.h5 c.h5 d.h5 -c four.toml -o tensor
     """  # noqa: D301 (click needs the character \b itself)
+    import numpy as np
+
     from weakbeam.cli.progress import progress
     from weakbeam.io.maps_file import write_maps
     from weakbeam.io.targets import CIRCUITS, MAPS, XDMF, claim, claim_folder, place_bytes
@@ -238,6 +239,8 @@ def _corners(text: str) -> list[tuple[float, float]]:
 
 def _tell(result: Distortion, circuits: list[Circuit]) -> None:
     """Print what was found."""
+    import numpy as np
+
     from weakbeam.measured.distortion_figures import lattice_text
 
     rows, columns = result.shape
