@@ -18,6 +18,7 @@ from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.diffraction.lattice_change import displacement_gradient
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
+from weakbeam.imaging.motors import ANGLES
 from weakbeam.measured.distortion_result import FRAMES, Distortion, SeenReflection
 from weakbeam.measured.reflection_map import (
     MEMORY_BYTES,
@@ -46,6 +47,8 @@ _BETTER = 0.4
 _HEIGHT_ROUNDS = 2
 _MOST_DOUBT = 0.25
 """Next order, relative to the second, up to which means over the beam's height are taken off."""
+_COARSE = 3.0
+"""Steps of a scan, in widths of the acceptance along its motor, that are said to be coarse."""
 _MOST_TRIED = 4000
 _TRIMMED = 3.0
 
@@ -331,6 +334,7 @@ def _remarks(one: ReflectionMap) -> list[str]:
             f"{where}: the curves have χ² {chi2:.3g} per degree of freedom: optics, gain or the "
             "blur of the camera are not those of the experiment; errors were made larger for it"
         )
+    said += [f"{where}: {text}" for text in _coarse(one.scan)]
     if one.noise.found:
         said.append(
             f"{where}: {one.noise.gain:.3g} counts per photon, found from the scatter about the "
@@ -345,6 +349,24 @@ def _remarks(one: ReflectionMap) -> list[str]:
         said.append(
             f"{where}: curves are fitted by the closed form of the acceptance, not its table"
         )
+    return said
+
+
+def _coarse(scan: ReflectionScan) -> list[str]:
+    """Motors whose steps the acceptance falls between."""
+    setup, said = scan.setup, []
+    precision = np.linalg.inv(setup.acceptance.covariance())
+    for name in scan.moving:
+        k = ANGLES.index(name)
+        vector = setup.geometry.motor_vectors[k]
+        width = 1.0 / math.sqrt(float(vector @ precision @ vector))
+        positions = np.unique(np.round(scan.offsets[:, k], 9))
+        step = float(np.median(np.diff(positions)))
+        if step > _COARSE * width:
+            said.append(
+                f"steps of {name} are {step / width:.1f} standard deviations of the acceptance: "
+                "light falls between frames; is it this motor that rocks?"
+            )
     return said
 
 
