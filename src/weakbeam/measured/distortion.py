@@ -356,10 +356,11 @@ def _coarse(scan: ReflectionScan) -> list[str]:
     """Motors whose steps the acceptance falls between."""
     setup, said = scan.setup, []
     precision = np.linalg.inv(setup.acceptance.covariance())
-    for name in scan.moving:
-        k = ANGLES.index(name)
-        vector = setup.geometry.motor_vectors[k]
-        width = 1.0 / math.sqrt(float(vector @ precision @ vector))
+    numbers = [ANGLES.index(name) for name in scan.moving]
+    vectors = setup.geometry.motor_vectors[numbers]
+    # Whatever a motor does that the others do as well, they make good.
+    widths = np.sqrt(np.diag(np.linalg.pinv(vectors @ precision @ vectors.T, hermitian=True)))
+    for name, k, width in zip(scan.moving, numbers, widths, strict=True):
         positions = np.unique(np.round(scan.offsets[:, k], 9))
         step = float(np.median(np.diff(positions)))
         if step > _COARSE * width:

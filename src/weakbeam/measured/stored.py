@@ -123,6 +123,12 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
         If it lacks a map that all files have.
     """
     named, process = stored.maps, stored.process
+    if "intensity" not in named:
+        raise InputError(
+            "file",
+            stored.title,
+            "has no maps of a scan; silx and ParaView show them, and its figures stand beside it",
+        )
     motors = _text(process, "motors").split() or [
         name.removesuffix("_com") for name in named if name.endswith("_com")
     ]
