@@ -31,7 +31,7 @@ def field(places):
     return total
 
 
-def seen(moved, noise=5e-8, size=40):
+def seen(moved, noise=5e-8, size=30):
     """The sheet, and changes with their information, of cameras that look `moved` µm beside."""
     random = np.random.default_rng(4)
     views, changes, information = [], [], []
@@ -48,7 +48,7 @@ def seen(moved, noise=5e-8, size=40):
         views.append(view)
         changes.append(h + noise * random.normal(size=h.shape))
         information.append(np.broadcast_to(np.eye(3) / noise**2, (size, size, 3, 3)))
-    axis = PITCH * np.arange(-30, 31)
+    axis = PITCH * np.arange(-15, 16)
     return Sheet(np.eye(3), axis, axis, tuple(views)), changes, information
 
 

@@ -26,6 +26,8 @@ _SMOOTHING = (6.0, 3.0, 0.0)
 """Gaussians (places) over which the maps are smoothed, while shifts may be large, and at last."""
 _SLOPE_SMOOTHING = 3.0
 _LEAST_GAIN = 0.05
+_INTERPOLATION = 0.05
+"""Part of a place by which maps between pixels may be off."""
 _OVERLAP = 0.7
 """Part of the places that a step may not lose."""
 _ROUNDS = 12
@@ -133,7 +135,7 @@ def register(
                 break
         # Where they overlap now more places may tell.
         if smoothing == _SMOOTHING[-1] and here is not None:
-            errors = here.errors()
+            errors = here.errors(sheet.step)
             if errors is not None:
                 corrections = tuple(corrections_of(values))
                 result = Registration(corrections, errors, len(here.index), True)
@@ -269,8 +271,8 @@ class _Linear:
         weights = np.diag(self.matrix)[: moved.size].reshape(moved.shape)
         return np.asarray(moved - (weights * moved).sum(axis=0) / weights.sum(axis=0))
 
-    def errors(self) -> Floats | None:
-        """Standard deviations of the numbers; None where nothing is told."""
+    def errors(self, step: float) -> Floats | None:
+        """Standard deviations of the numbers, for places `step` apart; None if nothing is told."""
         shifts = self.cameras * self.numbers
         if self.told <= _KNOWN * self.plain:
             return None
@@ -278,7 +280,10 @@ class _Linear:
         covariance = np.linalg.pinv(unit, rcond=_KNOWN, hermitian=True) / np.outer(scale, scale)
         errors = np.full((self.cameras, NUMBERS), np.nan)
         variance = np.diag(covariance)[:shifts] * self.spread
-        errors[:, : self.numbers] = np.sqrt(variance).reshape(self.cameras, self.numbers)
+        # Between pixels no interpolation is exact.
+        least = np.array([_INTERPOLATION * step] * 2 + [0.0] * 2)[: self.numbers]
+        told = np.sqrt(variance).reshape(self.cameras, self.numbers)
+        errors[:, : self.numbers] = np.hypot(told, least)
         return errors
 
 
