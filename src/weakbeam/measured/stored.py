@@ -123,7 +123,7 @@ def mapped_of(stored: StoredMaps) -> MeasuredMaps:
         If it lacks a map that all files have.
     """
     named, process = stored.maps, stored.process
-    if "intensity" not in named:
+    if "reflections_seen" in named:
         raise InputError(
             "file",
             stored.title,
