@@ -129,3 +129,10 @@ def test_oblique_images_are_averaged():
     # What the direct sum itself is off by included.
     assert difference(image, truth) < 0.0065 < difference(point, truth)
     assert engine.reached < 0.006
+
+
+def test_an_image_far_from_the_scan_is_as_accurate():
+    setup = setup_of("scan.phi.value_mrad=0.0")
+    engine, others = setup.engine(0.0, 1), setup_of()
+    engine.images(*setup.shifts())
+    np.testing.assert_array_equal(engine.images(*others.shifts())[0, 0], image_of()[0])

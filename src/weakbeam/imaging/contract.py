@@ -201,6 +201,6 @@ class EngineBuilder(Protocol):
             the middle; an engine may as well take very fine samples everywhere. Unless it is given
             pixels stand for the points of the grids.
         shifts : pair of (n, 3) and (m, 3) array_like, optional
-            Shifts of q of the frames that images will be taken for, by φ and 2θ and by χ. Those of
-            others may be less accurate. At the Bragg setting unless given.
+            Shifts of q of the frames that images will be taken for, by φ and 2θ and by χ: what
+            samples may be chosen for. At the Bragg setting unless given.
         """

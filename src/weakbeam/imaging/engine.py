@@ -81,8 +81,8 @@ class Engine:
         How accurate images shall be whose pixels stand for their area. The first grid is then that
         of the slices. Else pixels stand for the points that the grids have.
     shifts : pair of (n, 3) and (m, 3) ndarray, optional
-        Shifts of q of the frames for which samples are chosen, of φ and 2θ and of χ; those of other
-        frames are less accurate. Only at the Bragg setting unless given.
+        Shifts of q of the frames for which samples are chosen, of φ and 2θ and of χ, at the Bragg
+        setting unless given; for frames far from all of them samples are chosen anew.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class Engine:
                 Shifts(_shifts(rock), _shifts(roll)),
                 reach_of(acceptance, kernel),
             )
+            self._averaging, self._relative = averaging, acceptance.relative
         self._chosen: Samples | None = None
         self._held: Sampling | None = None
 
@@ -141,6 +142,15 @@ class Engine:
         other._chosen = None
         other._held = self._first.united([self.with_field(field).sampling for field in fields])
         return other
+
+    def _aim(self, shifts: Shifts) -> None:
+        """Choose samples anew for frames far from those that they were chosen for."""
+        planner = self._planner
+        if isinstance(planner, PixelPlanner) and self._held is None and not planner.covers(shifts):
+            self._planner = PixelPlanner(
+                self._first, self._averaging, self._route, self._relative, shifts, planner.reach
+            )
+            self._chosen = None
 
     @property
     def sampling(self) -> Sampling:
@@ -205,6 +215,7 @@ class Engine:
     ) -> Iterator[tuple[slice, slice, Floats32]]:
         """See :meth:`.ImagingEngine.batches`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        self._aim(Shifts(rock, roll))
         pixels = self.shape[0] * self.shape[1]
         parts = tiles(len(rock), len(roll), max(1, BATCH_BYTES // (4 * pixels)))
         largest = max((size(i) * size(j) for i, j in parts), default=0)
@@ -232,6 +243,7 @@ class Engine:
     ) -> Floats:
         """See :meth:`.ImagingEngine.moments`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        self._aim(Shifts(rock, roll))
         left = np.ascontiguousarray(rock_powers, dtype=np.float64)
         right = np.ascontiguousarray(roll_powers, dtype=np.float64)
         total = np.zeros((len(left), *self.shape))

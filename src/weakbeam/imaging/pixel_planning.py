@@ -139,6 +139,14 @@ class PixelPlanner:
         self.nearest = np.abs(grid.depths[:, None] - depths).argmin(axis=1)
         self.spacing = ray * float(np.diff(depths).max(initial=0.0))
 
+    def covers(self, shifts: Shifts) -> bool:
+        """Whether frames lie between those that samples are chosen for, or nearly so."""
+        near = 0.5 * self.reach.scales
+        return all(
+            np.all(asked >= mine.min(axis=0) - near) and np.all(asked <= mine.max(axis=0) + near)
+            for asked, mine in zip(shifts, self.frames, strict=True)
+        )
+
     def plan(self, sampling: Sampling, sampled: Sampled) -> Checked:
         """Choose the samples of an image.
 
