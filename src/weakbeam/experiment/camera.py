@@ -56,14 +56,13 @@ class Camera(Table):
     )
     oversampling: SubPixels = Field(
         "auto",
-        description='how a pixel is averaged: "auto", as finely as accuracy asks for; a number of '
-        'sub-pixels along each axis; "point", the intensity at its centre',
+        description='sub-pixels along each axis; "auto": by accuracy; "point": the centre',
     )
     depth_samples: Samples = Field(
-        "auto", description='points through the height of the beam; "auto": as accuracy asks for'
+        "auto", description='points through the height of the beam; "auto": by accuracy'
     )
     accuracy: Annotated[StrictFloat, number(1e-4, 0.1)] = Field(
-        0.005, description="rms error by sampling that is aimed at, relative to the rms of an image"
+        0.005, description="rms error by sampling, relative to the image, to aim at"
     )
     psf_px: Annotated[StrictFloat, number(0.1, 50)] | None = Field(
         None, description="standard deviation (pixels) of a Gaussian that blurs the image"
