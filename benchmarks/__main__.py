@@ -20,6 +20,7 @@ from benchmarks._measure import ROOT
 BENCHMARKS = {
     "startup": ["--repeats", "{repeats}"],
     "scan": ["--repeats", "{repeats}"],
+    "accuracy": ["--repeats", "1"],
     "scaling": ["--repeats", "{repeats}"],
     "populations": ["--repeats", "1"],
     "anisotropy": ["--repeats", "{repeats}"],

@@ -212,7 +212,7 @@ def test_a_circle_is_found():
 
 
 def test_a_room_that_is_asked_for_by_its_name_is_seen():
-    assert "weakbeam.imaging.sampling_loops" in inner_imports()["weakbeam.imaging.engine"]
+    assert "weakbeam.imaging.sampling_loops" in inner_imports()["weakbeam.imaging.samples"]
     # A lazy import of one function counts like one at the top.
     assert "weakbeam.io.kernel_file" in inner_imports()["weakbeam.cli.bootstrap"]
 

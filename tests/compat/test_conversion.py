@@ -147,7 +147,7 @@ def test_pixels(text, pixels, pixel_um, oversampling):
     camera = experiment(f"[detector_geometry]\n{text}\n").camera
     assert camera.pixels == pixels
     assert camera.pixel_um == pytest.approx(pixel_um)
-    assert camera.oversampling == oversampling
+    assert camera.oversampling == ("point" if oversampling == 1 else oversampling)
 
 
 def test_counts():

@@ -47,7 +47,7 @@ class TestText:
         lines = template.text.splitlines()
         assert max(map(len, lines)) <= 100
         # A description of candidates comes on top of the experiment.
-        assert len(lines) <= (110 if template.experiment.identify is None else 125)
+        assert len(lines) <= (110 if template.experiment.identify is None else 126)
         assert all(line == line.rstrip() for line in lines)
         assert template.text.endswith("\n")
 

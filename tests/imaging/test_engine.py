@@ -9,6 +9,7 @@ from small_images import EDGE, MIXED, SINGULAR, line, make, plain_images
 
 from weakbeam.defects.field import Superposition, UniformGradient
 from weakbeam.imaging import engine as engine_module
+from weakbeam.imaging import samples as samples_module
 from weakbeam.imaging import tiles
 from weakbeam.imaging.direct import q_of_rays
 from weakbeam.imaging.engine import Engine
@@ -156,7 +157,7 @@ def test_images_do_not_depend_on_the_size_of_batches(monkeypatch, frames_at_once
 def test_images_do_not_depend_on_whether_q_is_kept(monkeypatch):
     case = make(**REFINED)
     whole = images(case)
-    monkeypatch.setattr(engine_module, "STORE_BYTES", 0)
+    monkeypatch.setattr(samples_module, "STORE_BYTES", 0)
     np.testing.assert_array_equal(images(case), whole)
 
 

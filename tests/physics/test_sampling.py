@@ -21,6 +21,7 @@ def setup_of(line, height, *settings):
                 "defects[0].position_um=[0.3, -0.2, 0.1]",
                 f"beam.height_fwhm_um={height}",
                 "camera.pixels=[24, 60]",
+                "camera.oversampling=point",
                 *settings,
             ]
         )

@@ -16,6 +16,7 @@ SHAPE = (9, 12)
 SMALL = [
     "camera.pixels=[9, 12]",
     "camera.depth_samples=11",
+    "camera.oversampling=1",
     "defects=[{burgers=[1, 0, -1], line=[1, -2, 1]}]",
     "scan.phi.half_range_mrad=0.2",
     "scan.phi.steps=3",
@@ -32,19 +33,23 @@ class PlainEngine:
 
     def __init__(
         self, field, geometry, rays, acceptance, workers=None, *,
-        kernel=None, vignetting=0.0, smooth=None, tolerance=1.0,
+        kernel=None, vignetting=0.0, smooth=None, tolerance=1.0, averaging=None, shifts=None,
     ):  # fmt: skip
         assert kernel is None
+        assert averaging is None
         assert vignetting == 0.0
         PlainEngine.made += 1
         self._instrument = geometry, rays, acceptance
         self._grid, self._acceptance = rays[-1], acceptance
         self._q = q_of_rays(field, geometry, rays[-1])
         self.shape = rays[-1].rows, rays[-1].columns
-        self.loosened = 1.0
+        self.loosened, self.reached = 1.0, np.nan
 
     def with_field(self, field):
         return PlainEngine(field, *self._instrument)
+
+    def held(self, fields):
+        return self
 
     def images(self, rock_shifts, roll_shifts, progress=None):
         shifts = np.asarray(roll_shifts)[:, None] + np.asarray(rock_shifts)[None]
@@ -81,8 +86,8 @@ def parameters(function):
 @pytest.mark.parametrize("engine", [Engine, PlainEngine])
 def test_engines_offer_what_the_contract_names(engine):
     promised = {name for name in vars(ImagingEngine) if not name.startswith("_")}
-    assert promised <= set(dir(engine)) | {"shape", "loosened"}
-    for name in promised - {"shape", "loosened"}:
+    assert promised <= set(dir(engine)) | {"shape", "loosened", "reached"}
+    for name in promised - {"shape", "loosened", "reached"}:
         assert parameters(getattr(engine, name)) == parameters(getattr(ImagingEngine, name))
     assert parameters(engine.__init__) == parameters(EngineBuilder.__call__)
 

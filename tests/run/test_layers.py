@@ -81,11 +81,26 @@ def test_layers_of_a_rocking_scan_are_entries_of_their_own(tmp_path):
     np.testing.assert_array_equal(first, last)
 
 
-def test_a_crowded_image_says_that_samples_are_far_apart(tmp_path, monkeypatch):
+def test_an_image_that_is_less_accurate_than_asked_for_says_so(tmp_path, monkeypatch):
     # Let an image of few pixels be none that may have more samples.
-    monkeypatch.setattr("weakbeam.imaging.sampling.SMALL_IMAGE", 1)
+    monkeypatch.setattr("weakbeam.imaging.pixel_planning.SMALL_IMAGE", 1)
+    monkeypatch.setattr("weakbeam.imaging.pixel_planning.MOST_SAMPLES", 12)
+    monkeypatch.setattr("weakbeam.imaging.depth_planning.SMALL_IMAGE", 1)
     crowded = LAYERS.with_settings(["defects[0].count=3000", "scan.z.value_um=0"])
-    notes = record(crowded, tmp_path / "crowded").notes
+    file = record(crowded, tmp_path / "crowded")
+    (note,) = (note for note in file.notes if "camera.accuracy = 0.005" in note)
+    with h5py.File(file.file) as opened:
+        stored = opened["1.1/sampling_error"]
+        off = float(stored[()])
+        assert stored.attrs["units"] == ""
+    assert off > 0.0075
+    assert f"off by {100 * off:.2g} %" in note
+    points = crowded.with_settings(["camera.oversampling=point"])
+    notes = record(points, tmp_path / "points").notes
     assert any("camera.depth_samples = 576" in note for note in notes), notes
+    monkeypatch.undo()
     single = Experiment().with_settings(["output.figures=false", "camera.pixels=[20, 60]"])
-    assert not record(single, tmp_path / "single").notes
+    quiet = record(single, tmp_path / "single")
+    assert not quiet.notes
+    with h5py.File(quiet.file) as opened:
+        assert 0.0 < opened["1.1/sampling_error"][()] < 0.0075

@@ -11,7 +11,14 @@ from weakbeam.experiment.reflection import Reflection
 from weakbeam.run.render import Renderer
 
 SMALL = Experiment().with_settings(
-    ["camera.pixels=[24, 30]", "camera.pixel_nm=80", "scan.phi.values_mrad=[-0.14, 0.16]"]
+    [
+        "camera.pixels=[24, 30]",
+        "camera.pixel_nm=80",
+        "scan.phi.values_mrad=[-0.14, 0.16]",
+        # Where samples are chosen they follow the size of the image.
+        "camera.oversampling=2",
+        "camera.depth_samples=40",
+    ]
 )
 
 
@@ -115,21 +122,40 @@ def test_up_is_across_the_sheet():
     assert abs(renderer.up @ normal) == pytest.approx(np.linalg.norm(normal))
 
 
-def test_less_precise_images_differ_by_less_than_noise():
-    experiment = SMALL.with_settings(["camera.pixels=[40, 48]", "camera.pixel_nm=40"])
+SMALLER = {
+    "averages": ["camera.pixels=[24, 30]", "camera.pixel_nm=80", "scan.phi.value_mrad=0.14"],
+    "points": ["camera.pixels=[40, 48]", "camera.pixel_nm=40", "camera.oversampling=point"],
+}
+
+
+@pytest.mark.parametrize("which", SMALLER)
+def test_less_precise_images_differ_by_less_than_noise(which):
+    experiment = Experiment().with_settings(["scan.phi.values_mrad=[-0.14, 0.16]"])
+    experiment = experiment.with_settings(SMALLER[which])
     fine, rough = Renderer(experiment, 1), Renderer(experiment, 1, precise=False)
     samples = [len(r.setups[0].grids[-1].depths) for r in (fine, rough)]
-    assert samples[0] == 4 * samples[1]
+    if which == "points":
+        assert samples[0] == 4 * samples[1]
+        most, rms = 0.015, 1e-3
+    else:
+        assert [r.setups[0].averaging.accuracy for r in (fine, rough)] == [0.005, 0.02]
+        most, rms = 0.1, 0.02
     for character in (0.0, 60.0):
         lines = fine.lines_of((1, 1, 1), (1, 0, -1), character, (0.1, -0.05, 0.0))
-        difference = fine.image(lines) - rough.image(lines)
-        assert 0.0 < np.abs(difference).max() < 0.015
-        assert difference.std() < 1e-3
+        image = fine.image(lines)
+        difference = image - rough.image(lines)
+        assert 0.0 < np.abs(difference).max() < most
+        assert difference.std() < rms * (1.0 if which == "points" else np.sqrt((image**2).mean()))
 
 
 def test_images_off_by_offsets_are_those_of_moved_motors():
     experiment = Experiment().with_settings(
-        ["camera.pixels=[12, 16]", "camera.psf_px=0.7", "scan.phi.values_mrad=[-0.15, 0.15]"]
+        [
+            "camera.pixels=[12, 16]",
+            "camera.psf_px=0.7",
+            "scan.phi.values_mrad=[-0.15, 0.15]",
+            "camera.oversampling=point",
+        ]
     )
     moved = experiment.with_settings(
         ["scan.phi.values_mrad=[-0.13, 0.17]", "scan.chi.value_mrad=0.1"]

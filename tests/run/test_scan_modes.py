@@ -14,7 +14,9 @@ from weakbeam.imaging.engine import Engine
 from weakbeam.run.record import record
 from weakbeam.run.simulate import simulate
 
-SMALL = Experiment().with_settings(["camera.pixels=[9, 12]", "camera.depth_samples=9"])
+SMALL = Experiment().with_settings(
+    ["camera.pixels=[9, 12]", "camera.depth_samples=9", "camera.oversampling=point"]
+)
 OBLIQUE = SMALL.with_settings(
     [
         "crystal.mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",

@@ -8,7 +8,7 @@ from weakbeam.viewer.answers import Answer, Job
 from weakbeam.viewer.opened import scan_session
 
 EXPERIMENT = wb.Experiment(
-    camera={"pixels": (9, 14), "pixel_nm": 80.0},
+    camera={"oversampling": "point", "pixels": (9, 14), "pixel_nm": 80.0},
     beam={"height_fwhm_um": 0.6},
     scan={
         "phi": {"half_range_mrad": 0.3, "steps": 7},

@@ -149,7 +149,8 @@ def test_a_dragged_defect_follows_the_pointer():
 
 
 def test_the_image_moves_with_the_defect():
-    wide = SMALL.replace(camera={"pixels": (21, 31)}, beam={"height_fwhm_um": 0.2})
+    camera = {"pixels": (21, 31), "oversampling": "point"}
+    wide = SMALL.replace(camera=camera, beam={"height_fwhm_um": 0.2})
     session = Session(wide)
     first = told(session, "motors", phi=0.1).pictures["A"].values
     moved = told(session, "place", number=0, to=[12, 18])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from weakbeam.assemble.defects import Defects, defects_of, visible_bounds
 from weakbeam.assemble.indices import plane_of
 from weakbeam.assemble.instrument import acceptance_of, motion_of, profile_of, vignetting_of
 from weakbeam.assemble.placed import PlacedDislocation
-from weakbeam.assemble.rays import field_of_view, ray_grids
+from weakbeam.assemble.rays import field_of_view, rays_of
 from weakbeam.assemble.resolved import Resolved, ResolvedReflection, resolve
 from weakbeam.assemble.x_axis import x_axis_notes
 from weakbeam.core.arrays import Floats
@@ -38,12 +39,13 @@ from weakbeam.diffraction.strength import (
 from weakbeam.diffraction.turned import AT_BRAGG, Reference, perfect_q, turned_reflection
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
+from weakbeam.imaging import depth_planning, pixel_planning
+from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.contract import ImagingEngine
 from weakbeam.imaging.engines import CPU, engine_builder
 from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.sampling import MOST_SAMPLES
-from weakbeam.imaging.scan import DetectorScan, detector_scans
+from weakbeam.imaging.scan import DetectorScan, Layer, detector_scans
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.detector import Detector
 from weakbeam.instrument.optics import Optics
@@ -112,6 +114,8 @@ class Setup:
     """Sampling points of the rays, from coarse to fine; rays take finer ones near defects."""
     smooth_grid: RayGrid | None
     """A still coarser grid, for rays that pass far from all defects."""
+    averaging: Averaging | None
+    """How accurate averages over pixels shall be; None where pixels stand for points."""
     positions: Mapping[str, Floats]
     """Offsets of each motor from the Bragg setting over the whole scan: rad, µm for z."""
     scans: tuple[DetectorScan, ...]
@@ -217,11 +221,14 @@ class Setup:
         corners = np.array([0, self.grids[0].columns - 1])
         corners = np.concatenate([corners, corners + (grids[0].pixels - grids[0].columns)])
         bounds = visible_bounds(
-            [grid.points(corners).reshape(-1, 3) for grid in grids],
+            [grid.points(corners).reshape(-1, 3) for grid in grids]
+            if self.averaging is None
+            else [grids[0].corners(self.beam.ends)],
             self.geometry.lab_from_sample,
         )
         # As many as refinement near many defects asks for.
-        points = grids[0].pixels * max(MOST_SAMPLES, len(grids[0].sample_weights))
+        most = (depth_planning if self.averaging is None else pixel_planning).MOST_SAMPLES
+        points = grids[0].pixels * max(most, len(grids[0].sample_weights))
         return self.defects.field(bounds, points, workers)
 
     def engine(
@@ -256,6 +263,23 @@ class Setup:
             if self.smooth_grid is None
             else self._placed(self.smooth_grid, z, reference),
             tolerance=tolerance,
+            averaging=self.averaging,
+            shifts=self.shifts(reference),
+        )
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of its scans; see :meth:`weakbeam.imaging.scan.DetectorScan.layers`."""
+        return tuple(layer for scan in self.scans for layer in scan.layers(self.geometry))
+
+    def shifts(self, reference: Reference = AT_BRAGG) -> tuple[Floats, Floats]:
+        """Shifts of q of all frames about a setting, by φ and 2θ (n, 3) and by χ (m, 3)."""
+        mine = [one for one in self.layers if one.reference == reference and one.height == 0]
+        if not mine:
+            return np.zeros((1, 3)), np.zeros((1, 3))
+        return (
+            np.concatenate([layer.rock_shifts for layer in mine]),
+            np.concatenate([layer.roll_shifts for layer in mine]),
         )
 
     def _placed(self, grid: RayGrid, z: float, reference: Reference) -> RayGrid:
@@ -347,9 +371,11 @@ def _instrument_of(
     if geometry_name != "symmetric":
         acceptance = oblique_acceptance(optics, geometry, acceptance.motion)
     positions, strained = _positions(experiment), experiment.scan.strain.moving
-    smooth, grids = ray_grids(experiment, geometry)
+    smooth, grids, averaging = rays_of(experiment, geometry)
     if experiment.compatibility is not None and experiment.compatibility.dfxm_geo_projection:
         smooth, grids = None, (upright(experiment, geometry_name, grids[0]),)
+        # Its samples lie at depths of their own, which cannot be cut.
+        averaging = None if averaging is None else Averaging(averaging.accuracy)
     return {
         "beam": profile_of(experiment),
         "optics": optics,
@@ -357,6 +383,7 @@ def _instrument_of(
         "vignetting": vignetting_of(experiment),
         "grids": grids,
         "smooth_grid": smooth,
+        "averaging": averaging,
         "positions": positions,
         "scans": tuple(
             detector_scans(

@@ -300,7 +300,8 @@ def _reproduce(tree: Section, oblique: bool, notes: Notes) -> None:
     tree["compatibility"] = {"dfxm_geo_projection": True}
     tree["crystal"]["core_radius_nm"] = 0.0
     columns, oversampling = tree["camera"]["pixels"][1], tree["camera"]["oversampling"]
-    tree["camera"]["depth_samples"] = columns // 30 * oversampling
+    count = 1 if oversampling == "point" else oversampling
+    tree["camera"]["depth_samples"] = columns // 30 * count
     for defect in tree.get("defects", ()):
         if "burgers" in defect:
             defect["burgers_nm"] = BURGERS_NM

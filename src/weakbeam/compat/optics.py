@@ -130,7 +130,8 @@ def geometry_of_camera(table: Keys, notes: Notes) -> Section:
     else:
         table.ignore("", "pixel_size", "magnification")
         camera["pixel_nm"] = rounded(1e9 * table.positive("object_psize", 4.0e-8))
-    camera["oversampling"] = table.integer("Nsub", 1, least=1)
+    count = table.integer("Nsub", 1, least=1)
+    camera["oversampling"] = "point" if count == 1 else count
     table.finish()
     notes.restate(
         "images: rows run along 2theta and columns along y; dfxm-geo writes them transposed, and "

@@ -9,7 +9,15 @@ from pydantic import Field, StrictFloat, StrictInt, model_validator
 from weakbeam.errors import InputError
 from weakbeam.experiment.tables import Table
 from weakbeam.experiment.toml_text import parse_toml, read_toml
-from weakbeam.experiment.values import Allowed, FileName, PixelCounts, Samples, integer, number
+from weakbeam.experiment.values import (
+    Allowed,
+    FileName,
+    PixelCounts,
+    Samples,
+    SubPixels,
+    integer,
+    number,
+)
 
 QuarterTurn = Annotated[StrictInt, Allowed("0, 90, 180 or 270", lambda n: n in (0, 90, 180, 270))]
 Region = Annotated[
@@ -46,11 +54,15 @@ class Camera(Table):
     plane: Literal["vertical", "normal"] = Field(
         "vertical", description='camera plane: "vertical", or "normal" to the diffracted beam'
     )
-    oversampling: Annotated[StrictInt, integer(1, 64)] = Field(
-        1, description="sub-pixels per pixel along each axis"
+    oversampling: SubPixels = Field(
+        "auto",
+        description='sub-pixels along each axis; "auto": by accuracy; "point": the centre',
     )
     depth_samples: Samples = Field(
-        "auto", description="points through the height of the beam for each ray"
+        "auto", description='points through the height of the beam; "auto": by accuracy'
+    )
+    accuracy: Annotated[StrictFloat, number(1e-4, 0.1)] = Field(
+        0.005, description="rms error by sampling, relative to the image, to aim at"
     )
     psf_px: Annotated[StrictFloat, number(0.1, 50)] | None = Field(
         None, description="standard deviation (pixels) of a Gaussian that blurs the image"

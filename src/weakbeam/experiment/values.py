@@ -123,6 +123,13 @@ Samples = Annotated[
     StrictInt | Literal["auto"],
     Allowed('"auto", or an integer from 1 to 10000', lambda n: n == "auto" or 1 <= n <= 10_000),
 ]
+SubPixels = Annotated[
+    StrictInt | Literal["auto", "point"],
+    Allowed(
+        '"auto", "point", or an integer from 1 to 64',
+        lambda n: n in ("auto", "point") or 1 <= n <= 64,
+    ),
+]
 MilliradianPositions = Annotated[tuple[StrictFloat, ...], numbers(-1000, 1000)]
 MicrometrePositions = Annotated[tuple[StrictFloat, ...], numbers(-1e6, 1e6)]
 MaterialName = Annotated[

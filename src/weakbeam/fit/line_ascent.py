@@ -39,6 +39,9 @@ class AscentOptions:
         Largest number of them to climb from; only those that are higher than all next to them.
     most_rounds : int
         Largest number of sets of derivatives in a climb.
+    held : float
+        The samples of images are chosen again where the climb has gone more than this share of the
+        longest step from where they were; between, the likelihood is smooth.
     far : float
         Derivatives are taken again where the climb has gone more than this share of the longest
         step from where they were taken.
@@ -66,6 +69,7 @@ class AscentOptions:
     across_um: float = 0.03
     most_summits: int = 2
     most_rounds: int = 40
+    held: float = 0.5
     far: float = 0.4
     kept: float = 0.3
     near: float = 2.0
@@ -162,6 +166,7 @@ class Ascent:
         self._of = np.unique(reflections, return_inverse=True)[1]
         self.renderings = 0
         self._fixed: StraightLines | None = None
+        self._held: Renderer | None = None
 
     def summits(self, x: Floats, depth_um: float | None = None) -> list[Summit]:
         """Climb from `x`; for a line in the sheet from the best places at several depths, if asked.
@@ -171,6 +176,7 @@ class Ascent:
         sample a line along them at few distances. They are sought within a height (µm), if it is
         given.
         """
+        self._held = None
         if depth_um is None or not (self.place.in_sheet and 0 in self.moving):
             return [self._climb(self._state(x, self._render([x])[0]))]
         states = self._best_at_depths(x, depth_um)
@@ -181,7 +187,8 @@ class Ascent:
 
     def slopes(self, x: Floats) -> Slopes:
         """Derivatives of the likelihood at `x` in what moves, the scales and the backgrounds."""
-        state = self._states([x])[0]
+        self._held = None
+        state = self._holding(self._states([x])[0])
         return self._slopes(state, self._derivatives(state))
 
     def _best_at_depths(self, x: Floats, depth_um: float) -> list[_State]:
@@ -205,7 +212,7 @@ class Ascent:
 
     def _climb(self, state: _State) -> Summit:
         """Climb to the summit above a state."""
-        options = self.options
+        options, state = self.options, self._holding(state)
         derivatives, converged = self._derivatives(state), self.moving.size == 0
         near = alike = False
         for _ in range(options.most_rounds if self.moving.size else 0):
@@ -213,6 +220,8 @@ class Ascent:
             gained = state.log_likelihood - start.log_likelihood
             if gained > options.near:
                 near = alike = False
+                if np.any(np.abs(state.x - self._origin) > options.held * self.longest):
+                    state = self._holding(state)
                 derivatives = self._derivatives(state)
                 continue
             # Where the likelihood is rough, derivatives may promise what no step finds.
@@ -230,6 +239,17 @@ class Ascent:
                 break
         fisher = self._slopes(state, derivatives).expected
         return Summit(state.x, state.model, state.fit, fisher, converged)
+
+    def _holding(self, state: _State) -> _State:
+        """The same state, with the samples that are needed in it and around it kept from now on."""
+        places, self._origin, self._held = [state.x], state.x, None
+        for k in self.moving:
+            for side in (-1.0, 1.0):
+                x = state.x.copy()
+                x[k] += side * self.options.held * self.longest[k]
+                places.append(x)
+        self._held = self.renderer.held([self.line(x) for x in places])
+        return self._state(state.x, self._render([state.x])[0])
 
     def _walked(self, state: _State, derivatives: Floats) -> tuple[_State, bool]:
         """Climb along one set of derivatives, and whether they promise nothing more."""
@@ -297,7 +317,8 @@ class Ascent:
 
     def _render(self, many: Sequence[Floats]) -> list[Floats]:
         self.renderings += len(many)
-        images = self.renderer.images(self.line(x) for x in many)
+        drawing = self.renderer if self._held is None else self._held
+        images = drawing.images(self.line(x) for x in many)
         return [np.asarray(image, dtype=np.float64) for image in images]
 
     def line(self, x: Floats) -> StraightLines:

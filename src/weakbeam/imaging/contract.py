@@ -13,6 +13,7 @@ from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
+from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.rays import RayGrid
 
 Progress = Callable[[float], None]
@@ -53,8 +54,22 @@ class ImagingEngine(Protocol):
         More than 1 where the crystal would need too many sampling points.
         """
 
+    @property
+    def reached(self) -> float:
+        """Root mean square error of the images by sampling, relative to that of the images.
+
+        An estimate, by more samples of some pixels. NaN where pixels stand for points.
+        """
+
     def with_field(self, field: DisplacementGradientField) -> ImagingEngine:
         """Return an engine of the same instrument for another deformation."""
+
+    def held(self, fields: Sequence[DisplacementGradientField]) -> ImagingEngine:
+        """Return an engine with the samples that some deformations need, whatever comes.
+
+        What `with_field` makes of it keeps them, so that images change smoothly with a deformation
+        that stays near to those.
+        """
 
     def images(
         self, rock_shifts: ArrayLike, roll_shifts: ArrayLike, progress: Progress | None = None
@@ -153,6 +168,8 @@ class EngineBuilder(Protocol):
         vignetting: float = 0.0,
         smooth: RayGrid | None = None,
         tolerance: float = 1.0,
+        averaging: Averaging | None = None,
+        shifts: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> ImagingEngine:
         """Make the engine.
 
@@ -179,4 +196,11 @@ class EngineBuilder(Protocol):
             A coarser grid than the others, for rays along which q hardly varies.
         tolerance : float
             How many times larger than usual steps of q along a ray may be.
+        averaging : Averaging, optional
+            How accurate images shall be whose pixels stand for their area, of which the grids have
+            the middle; an engine may as well take very fine samples everywhere. Unless it is given
+            pixels stand for the points of the grids.
+        shifts : pair of (n, 3) and (m, 3) array_like, optional
+            Shifts of q of the frames that images will be taken for, by φ and 2θ and by χ: what
+            samples may be chosen for. At the Bragg setting unless given.
         """

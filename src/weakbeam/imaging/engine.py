@@ -11,34 +11,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
 import numpy as np
 
-from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32
 from weakbeam.core.workers import worker_count
-from weakbeam.defects.field import DisplacementGradientField, FieldAlongRays
+from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.imaging import gradient_loops, sampling_loops
+from weakbeam.imaging import gradient_loops
+from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.contract import ImagedReflection, Progress
+from weakbeam.imaging.cuts import Cut, PixelCuts, cuts_along_rays
+from weakbeam.imaging.depth_planning import DepthPlanner
+from weakbeam.imaging.pixel_planning import Checked, PixelPlanner, Reach
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import Powers, RayBlock, Shifts, route_of
+from weakbeam.imaging.samples import Samples
 from weakbeam.imaging.sampling import Block, Sampling
 from weakbeam.imaging.tiles import size, tiles
 
 BATCH_BYTES = 320 * 2**20
 """Largest batch of frames that is held at a time."""
 
-STORE_BYTES = 512 * 2**20
-"""Largest q of all rays that is kept; above, it is computed again for every batch."""
+_WIDEST = 3.0
+"""Widths of the acceptance in q_roll and q_2θ count as no more than so many of its edge."""
 
-_POINTS_AT_ONCE = 4096
-_TOLERATED_STEP = 0.5
+_CORE = 2.5e-4 / (40.0 * math.pi)
+"""Step of q, times the length (µm) over which it is, that tells of a dislocation not farther away.
 
-SMOOTH = 0.2
-"""Largest step of q, in units of what an integral tolerates, between samples of the smooth grid."""
+At twice that length from a line q changes by b/8π over it; by a fifth of that where the reflection
+hardly shows the dislocation.
+"""
+
+_REACHES = 6.0
+"""Standard deviations of q from its mean beyond which it is dark."""
 
 
 class Engine:
@@ -69,6 +77,12 @@ class Engine:
         A coarser grid than the others, for rays along which q hardly varies.
     tolerance : float
         How many times larger than usual steps of q along a ray may be.
+    averaging : Averaging, optional
+        How accurate images shall be whose pixels stand for their area. The first grid is then that
+        of the slices. Else pixels stand for the points that the grids have.
+    shifts : pair of (n, 3) and (m, 3) ndarray, optional
+        Shifts of q of the frames for which samples are chosen, of φ and 2θ and of χ, at the Bragg
+        setting unless given; for frames far from all of them samples are chosen anew.
     """
 
     def __init__(
@@ -82,30 +96,79 @@ class Engine:
         vignetting: float = 0.0,
         smooth: RayGrid | None = None,
         tolerance: float = 1.0,
+        averaging: Averaging | None = None,
+        shifts: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> None:
         self.field = field
         self.geometry = geometry
-        self._orientation = (
-            np.ascontiguousarray(geometry.q0_sample),
-            np.ascontiguousarray(geometry.imaging_from_sample),
-        )
         self.grids = (rays,) if isinstance(rays, RayGrid) else tuple(rays)
         self.vignetting = vignetting
-        self._tolerated = tolerance * _smooth_steps(acceptance)
         self.workers = worker_count(workers)
         self._route = route_of(acceptance, kernel)
-        self._stored: dict[int, Floats] = {}
-        self.sampling = Sampling(self.grids, smooth)
-        self._plan()
+        self._planner: DepthPlanner | PixelPlanner
+        grid = self.grids[0]
+        if averaging is None:
+            cuts, few = cuts_along_rays(self.grids, smooth)
+            samples = [len(cut.offsets) // len(cuts[0].offsets) for cut in cuts]
+            self._first = Sampling(grid, cuts, samples, few)
+            self._planner = DepthPlanner(grid, acceptance, tolerance)
+        else:
+            few = None if smooth is None else Cut(smooth.sample_offsets, smooth.sample_weights)
+            pixel_cuts = PixelCuts(grid, averaging)
+            self._first = Sampling(grid, pixel_cuts, pixel_cuts.samples, few)
+            rock, roll = shifts if shifts is not None else (np.zeros((1, 3)), np.zeros((1, 3)))
+            self._planner = PixelPlanner(
+                self._first,
+                averaging,
+                self._route,
+                acceptance.relative,
+                Shifts(_shifts(rock), _shifts(roll)),
+                reach_of(acceptance, kernel),
+            )
+            self._averaging, self._relative = averaging, acceptance.relative
+        self._chosen: Samples | None = None
+        self._held: Sampling | None = None
 
     def with_field(self, field: DisplacementGradientField) -> Engine:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.with_field`."""
         other = copy(self)
         other.field = field
-        other._stored = {}
-        other.sampling = self.sampling.fresh()
-        other._plan()
+        other._chosen = None
         return other
+
+    def held(self, fields: Sequence[DisplacementGradientField]) -> Engine:
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.held`."""
+        other = copy(self)
+        other._chosen = None
+        other._held = self._first.united([self.with_field(field).sampling for field in fields])
+        return other
+
+    def _aim(self, shifts: Shifts) -> None:
+        """Choose samples anew for frames far from those that they were chosen for."""
+        planner = self._planner
+        if isinstance(planner, PixelPlanner) and self._held is None and not planner.covers(shifts):
+            self._planner = PixelPlanner(
+                self._first, self._averaging, self._route, self._relative, shifts, planner.reach
+            )
+            self._chosen = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """The samples of each pixel; chosen when they are first asked for."""
+        return self._samples.sampling
+
+    @property
+    def _samples(self) -> Samples:
+        if self._chosen is None:
+            sampling = self._first.fresh() if self._held is None else self._held
+            self._chosen = Samples(
+                self.field, self.geometry, sampling, self.vignetting, self.workers
+            )
+            self._planned = None
+            if self._held is None:
+                self._planned = self._planner.plan(sampling, self._chosen)
+                self._chosen.limit()
+        return self._chosen
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -115,7 +178,16 @@ class Engine:
     @property
     def loosened(self) -> float:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.loosened`."""
-        return self.sampling.tolerance
+        _ = self._samples
+        return self._planned if isinstance(self._planned, float) else 1.0
+
+    @property
+    def reached(self) -> float:
+        """See :meth:`weakbeam.imaging.contract.ImagingEngine.reached`."""
+        samples = self._samples
+        if not isinstance(self._planner, PixelPlanner) or not isinstance(self._planned, Checked):
+            return math.nan
+        return self._planner.difference(samples.sampling, self._planned, samples.computed)
 
     @property
     def rays(self) -> int:
@@ -143,6 +215,7 @@ class Engine:
     ) -> Iterator[tuple[slice, slice, Floats32]]:
         """See :meth:`.ImagingEngine.batches`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        self._aim(Shifts(rock, roll))
         pixels = self.shape[0] * self.shape[1]
         parts = tiles(len(rock), len(roll), max(1, BATCH_BYTES // (4 * pixels)))
         largest = max((size(i) * size(j) for i, j in parts), default=0)
@@ -170,6 +243,7 @@ class Engine:
     ) -> Floats:
         """See :meth:`.ImagingEngine.moments`."""
         rock, roll = _shifts(rock_shifts), _shifts(roll_shifts)
+        self._aim(Shifts(rock, roll))
         left = np.ascontiguousarray(rock_powers, dtype=np.float64)
         right = np.ascontiguousarray(roll_powers, dtype=np.float64)
         total = np.zeros((len(left), *self.shape))
@@ -189,13 +263,13 @@ class Engine:
 
     def mean_q(self) -> tuple[Floats, int]:
         """See :meth:`.ImagingEngine.mean_q`."""
-        pixels = self.grids[0].pixels
+        samples, pixels = self._samples, self.grids[0].pixels
         mean, total, masked = np.zeros((3, pixels)), np.zeros(pixels), np.zeros(pixels, np.int64)
 
         def work(block: Block) -> None:
             where = block.pixels[: block.count]
             weights = self.sampling.weights(block)[:, : block.count]
-            q = self._q(block)[:, :, : block.count] - self._off_axis(where)[:, None]
+            q = samples.q(block)[:, :, : block.count] - samples.off_axis(where)[:, None]
             dark = q[0] >= 0.5 * gradient_loops.NOWHERE
             np.add.at(masked, where, ((weights > 0.0) & dark).sum(axis=0))
             weights = np.where(dark, 0.0, weights)
@@ -211,147 +285,36 @@ class Engine:
     def _ray_block(self, block: Block) -> RayBlock:
         """A block as a route takes it."""
         weights, pixels = self.sampling.weights(block), block.pixels[: block.count]
-        return RayBlock(self._q(block), weights, pixels, not block.whole)
-
-    def _q(self, block: Block) -> Floats:
-        """q of a block's rays, (3, samples, pixels); kept if the whole image's fits in memory."""
-        stored = self._stored.get(id(block))
-        if stored is not None:
-            return stored
-        q = self._compute_q(block)
-        if self._keep:
-            self._stored[id(block)] = q
-        return q
-
-    def _compute_q(self, block: Block) -> Floats:
-        width = block.pixels.size
-        q = np.empty((3, block.samples, width))
-        if isinstance(self.field, FieldAlongRays):
-            rays = self.sampling.rays_of(block)
-            sampling_loops.q_of_lines(*rays, *self.field.ray_constants, *self._orientation, q)
-        else:
-            self._fill_q(self.sampling.points(block), q)
-        if self.vignetting:
-            q += self._off_axis(block.pixels)[:, None]
-        return q
-
-    def _fill_q(self, points: Floats, q: Floats) -> None:
-        """Fill in q at the points (3, samples, width) of a block."""
-        width = points.shape[2]
-        step = max(1, _POINTS_AT_ONCE // width)
-        for start in range(0, points.shape[1], step):
-            some = np.ascontiguousarray(points[:, start : start + step]).reshape(3, -1)
-            gradient = np.zeros((9, some.shape[1]))
-            self.field.add_to(gradient, some)
-            part = np.empty((3, some.shape[1]))
-            gradient_loops.q_from_gradient(gradient, *self._orientation, part)
-            q[:, start : start + step] = part.reshape(3, -1, width)
-
-    def _off_axis(self, pixels: Ints) -> Floats:
-        """Shift of q that stands for the lens' acceptance as a pixel off the axis sees it, (3, n).
-
-        With the centre of δ at δ₀ and of ξ at ξ₀, p(q) becomes p(q - (0, ξ₀, δ₀) / (2 sinθ))
-        (docs/explanation/physics.md, B2, C1).
-        """
-        grid = self.grids[0]
-        place = (grid.centres(pixels) + grid.lift * grid.height_axis) @ (
-            self.geometry.imaging_from_sample.T
-        )
-        per_angle = -self.vignetting / (2.0 * math.sin(self.geometry.theta))
-        return per_angle * np.stack([np.zeros(len(place)), place[:, 1], place[:, 2]])
-
-    # ------------------------------------------------------------------ plan
-
-    def _plan(self) -> None:
-        """Choose the grid of each ray, and cut its slices where q varies too fast."""
-        sampling = self.sampling
-        self._keep = 24 * sampling.size <= STORE_BYTES
-        rough = np.ones(self.grids[0].pixels, np.bool_)
-        if sampling.smooth is not None:
-            _, peaks = self._steps(-1)
-            rough = peaks > SMOOTH
-            for part, block, members in sampling.divide(rough):
-                q = None if part is block else self._stored.pop(id(block), None)
-                if q is not None:
-                    self._stored[id(part)] = np.ascontiguousarray(q[:, :, members])
-        if len(self.grids) > 1:
-            steps, peaks = self._steps(0)
-            sampling.refine(steps, np.where(rough, peaks, np.float32(0.0)))
-        self._keep = 24 * sampling.size <= STORE_BYTES
-        if not self._keep:
-            self._stored.clear()
-
-    def _steps(self, level: int) -> tuple[Floats32, Floats32]:
-        """Change of q about the samples of whole rays, in units of what an integral tolerates.
-
-        Parameters
-        ----------
-        level : int
-            Of the last blocks that there are.
-
-        Returns
-        -------
-        steps : (samples, pixels) ndarray of float32
-            Undefined where the blocks have no ray.
-        peaks : (pixels,) ndarray of float32
-            The largest of each ray.
-        """
-        coarse = self.grids[0]
-        steps = np.empty((len(self.sampling.offsets[level]), coarse.pixels), np.float32)
-        peaks = np.zeros(coarse.pixels, np.float32)
-
-        def work(block: Block) -> None:
-            where = block.pixels[: block.count]
-            sampling_loops.steepest_steps(
-                self._q(block), coarse.oversampling**2, self._tolerated, where, steps, peaks
-            )
-
-        self._map(work, self.sampling.blocks[-1], lambda _: None)
-        return steps, peaks
-
-    # ------------------------------------------------------------------ work
+        return RayBlock(self._samples.q(block), weights, pixels, not block.whole)
 
     def _run(self, work: Callable[[Block], None], progress: Progress | None, frames: int) -> None:
         """Do `work` for every block, level after level: two of a level never share a pixel."""
-        total = self.sampling.size
+        samples, total = self._samples, self.sampling.size
 
         def report(block: Block) -> None:
             if progress is not None:
                 progress(frames * block.size / total)
 
-        for blocks in self.sampling.blocks:
-            self._map(work, blocks, report)
-
-    def _map(
-        self,
-        work: Callable[[Block], None],
-        blocks: list[Block],
-        report: Callable[[Block], None],
-    ) -> None:
-        if self.workers == 1 or len(blocks) == 1:
-            for block in blocks:
-                work(block)
-                report(block)
-            return
-        with ThreadPoolExecutor(self.workers) as pool:
-            try:
-                for block, _ in zip(blocks, pool.map(work, blocks), strict=True):
-                    report(block)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        for blocks in samples.sampling.blocks:
+            samples.each(work, blocks, report)
 
 
-def _smooth_steps(acceptance: AcceptanceDensity) -> Floats:
-    """Steps of (q_rock', q_roll, q_2θ) between samples that an integral over depth tolerates.
+def reach_of(acceptance: AcceptanceDensity, kernel: Kernel | None) -> Reach:
+    """Over which steps of (q_rock', q_roll, q_2θ) the acceptance changes, and where it is dark.
 
-    In q_rock' the acceptance changes over tanθ σ_ε, at the edges of the condenser; in the others
-    over the width of the lens.
+    In q_rock' it changes over tanθ σ_ε, at the edges of the condenser; in the others over the width
+    of the lens.
     """
     sine, optics = math.sin(acceptance.theta), acceptance.optics
     edge = sine * optics.bandwidth
-    lens = optics.lens / (2.0 * sine)
-    return _TOLERATED_STEP * np.array([edge, lens, lens])
+    # Near a core a component may be alike at two places by chance, but not all three.
+    lens = min(optics.lens / (2.0 * sine), _WIDEST * edge)
+    scales = np.array([edge, lens, lens])
+    if kernel is not None:
+        first, step = kernel.centers[0], kernel.steps[0]
+        return Reach(scales, (float(first[0] - step), float(first[-1] + step)), _CORE / edge)
+    mean, width = float(acceptance.mean()[0]), _REACHES * math.sqrt(acceptance.covariance()[0, 0])
+    return Reach(scales, (mean - width, mean + width), _CORE / edge)
 
 
 def _shifts(values: ArrayLike) -> Floats:

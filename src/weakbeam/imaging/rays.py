@@ -116,6 +116,25 @@ class RayGrid:
         """
         return self.centres(pixels)[..., None, :] + self.sample_offsets
 
+    def corners(self, heights: ArrayLike) -> Floats:
+        """Corners of what the image shows, at some heights within the beam.
+
+        Parameters
+        ----------
+        heights : (n,) array_like
+            In µm.
+
+        Returns
+        -------
+        (4 n, 3) ndarray
+            In µm, sample frame.
+        """
+        middle = 0.5 * (self.centres(0) + self.centres(self.pixels - 1))
+        mesh = np.meshgrid([-0.5, 0.5], [-0.5, 0.5], np.asarray(heights), indexing="ij")
+        rows, columns, depths = (part.reshape(-1, 1) for part in mesh)
+        across = rows * self.rows * self.row_step + columns * self.columns * self.column_step
+        return np.asarray(middle + across + depths * self.along_ray)
+
     def length_along(self, direction: Floats) -> float:
         """Longest way across the image's parallelogram in the sample, along a line in its plane.
 

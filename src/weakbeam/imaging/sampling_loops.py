@@ -44,15 +44,32 @@ def block_points(
 
 
 @compiled
-def weights_of_slices(weights: Floats, first: Ints, chosen: Floats) -> None:
+def weights_of_slices(
+    weights: Floats,
+    levels: NDArray[np.int8],
+    level: int,
+    samples: int,
+    pixels: Ints,
+    first: Ints,
+    chosen: Floats,
+) -> None:
     """Weights of the samples of a block.
 
     Parameters
     ----------
     weights : (n,) ndarray
         Weight of each sample of a pixel.
+    levels : (slices, pixels of the image) ndarray of int8
+        What each slice of each pixel is cut to.
+    level : int
+        That of the block, whose slices have no weight where they are cut otherwise; less than 0 for
+        pixels that are not cut into slices.
+    samples : int
+        Of a slice.
+    pixels : (width,) ndarray of int64
+        The pixel of each member.
     first : (width,) ndarray of int64
-        The first sample of each member of the block.
+        The first sample of each member.
     chosen : (samples, width) ndarray
         Filled in.
     """
@@ -60,6 +77,12 @@ def weights_of_slices(weights: Floats, first: Ints, chosen: Floats) -> None:
         row = chosen[k]
         for p in range(row.size):
             row[p] = weights[first[p] + k]
+    if level < 0:
+        return
+    for p in range(pixels.size):
+        if levels[first[p] // samples, pixels[p]] != level:
+            for k in range(chosen.shape[0]):
+                chosen[k, p] = 0.0
 
 
 @compiled

@@ -101,6 +101,9 @@ def create_entry(
     group["start_time"] = timestamp()
     group.create_dataset("end_time", data=timestamp(), dtype=_SHORT_TEXT)
     group.create_dataset("end_reason", data="RUNNING", dtype=_SHORT_TEXT)
+    off = group.create_dataset("sampling_error", data=np.float64(np.nan))
+    off.attrs["long_name"] = "rms error of the images by sampling, relative to their rms"
+    off.attrs["units"] = ""
     instrument = create_group(group, "instrument", "NXinstrument")
     _create_motors(instrument, entry)
     _create_detector(instrument, index, entry, compression, layout)

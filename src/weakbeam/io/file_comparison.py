@@ -21,7 +21,7 @@ from weakbeam.io.reading import entry_names, frames_done, opened, read_frames
 
 _BATCH_BYTES = 64 * 2**20
 
-_NOT_COMPARED = frozenset({"start_time", "end_time", "end_reason", "simulation"})
+_NOT_COMPARED = frozenset({"start_time", "end_time", "end_reason", "simulation", "sampling_error"})
 """Members of an entry that tell when and how it was made."""
 
 Kind = Literal["run", "library", "shard"]

@@ -242,6 +242,13 @@ class ScanFile:
                 raise ValueError(f"entry {group.name} announced no map {name}")
             group[f"maps/{name}/{name}"][...] = values
 
+    def write_sampling_error(self, entry_index: int, error: float) -> None:
+        """Note how far the frames of an entry, from 0, are off by sampling, relative to them."""
+        group = self._scans[entry_index].group
+        # A file of an earlier version, which is gone on with, has no place for it.
+        if "sampling_error" in group:
+            group["sampling_error"][()] = error
+
     def finish(self, end_reason: str = "SUCCESS") -> None:
         """Note how the run ended, with the summed images of what there is.
 

@@ -15,7 +15,7 @@ from weakbeam.analysis.reduction import MAP_NAMES
 from weakbeam.assemble.camera import readout_of
 from weakbeam.assemble.defects import Defects
 from weakbeam.assemble.instrument import profile_of
-from weakbeam.assemble.rays import DEPTH_SAMPLING
+from weakbeam.assemble.rays import DEPTH_SAMPLING, slices_of
 from weakbeam.assemble.resolved import Resolved, resolve
 from weakbeam.assemble.setup import Setup
 from weakbeam.core.memory import physical_memory
@@ -26,8 +26,11 @@ from weakbeam.defects.periodic import RepeatedNetwork
 from weakbeam.diffraction.turned import perfect_q
 from weakbeam.errors import InputError
 from weakbeam.experiment import Boundary, Experiment, Loop, Network, Polyline, Wall
-from weakbeam.imaging.engine import BATCH_BYTES, STORE_BYTES
-from weakbeam.imaging.sampling import LEAST_GAIN, MOST_SAMPLES
+from weakbeam.imaging import pixel_planning
+from weakbeam.imaging.averaging import SMOOTH_NODES
+from weakbeam.imaging.depth_planning import LEAST_GAIN, MOST_SAMPLES
+from weakbeam.imaging.engine import BATCH_BYTES
+from weakbeam.imaging.samples import STORE_BYTES
 
 # Measured with `python -m benchmarks` on one core of a 2023 server, in nanoseconds.
 _NS_PER_RAY_AND_FRAME = 0.6
@@ -55,6 +58,7 @@ _NS_PER_RAY_AND_WALL, _NS_PER_RAY_AND_ANISOTROPIC_WALL = 250.0, 1300.0
 
 _BYTES_OF_BOXES = 100e6
 _BYTES_PER_LINE = 2e3
+_BYTES_PER_SAMPLE = 14.0
 _NS_PER_COUNT = 10.0
 _NS_PER_BLURRED_PIXEL = 20.0
 
@@ -75,6 +79,7 @@ _BLOCK_PIXELS = 128
 
 _FACTORS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
+_SAMPLES_PER_LINE, _CROWDING, _USUAL_ACCURACY = 0.4, 1.36, 0.005
 _LINES_BY_DENSITY = 1000
 """Dislocations of a population whose number only drawing or reading it tells."""
 
@@ -190,9 +195,7 @@ def estimate(
     pixels = float(camera.pixels[0]) * float(camera.pixels[1])
     parts = FieldParts.guessed(experiment) if parts is None else parts
     lines = parts.count
-    rays = pixels * _depths(experiment) * camera.oversampling**2
-    if camera.depth_samples == "auto":
-        rays *= min(1.0 + 0.3 * lines, max(MOST_SAMPLES / _depths(experiment), LEAST_GAIN))
+    rays = pixels * _samples(experiment, lines)
     reflections = [part.reflection for part in resolved.reflections]
     twins = 2 if output.perfect_crystal else 1
     copies = twins * len(reflections)
@@ -304,11 +307,28 @@ def _outer_positions(experiment: Experiment) -> int:
     return scan.frames // within
 
 
-def _depths(experiment: Experiment) -> float:
-    """Depth samples of a ray where no defect is near."""
-    if experiment.camera.depth_samples == "auto":
-        return DEPTH_SAMPLING.slices(profile_of(experiment))
-    return experiment.camera.depth_samples
+def _sub_pixels(experiment: Experiment) -> int:
+    """Sub-pixels along each axis that are given."""
+    count = experiment.camera.oversampling
+    return count if isinstance(count, int) else 1
+
+
+def _samples(experiment: Experiment, lines: int) -> float:
+    """Samples of a pixel, near a number of lines."""
+    camera, slices = experiment.camera, slices_of(experiment)
+    if camera.oversampling == "auto":
+        few = SMOOTH_NODES if camera.depth_samples == "auto" else slices
+        # Lines of a large image are far from most of its pixels.
+        near = min(1.0, 0.05 * lines * max(1.0, experiment.beam.height_fwhm_um / 0.15))
+        finer = _SAMPLES_PER_LINE * math.pow(lines, _CROWDING)
+        finer *= _USUAL_ACCURACY / camera.accuracy
+        most = max(float(pixel_planning.MOST_SAMPLES), few + slices)
+        return min(few + near * slices + finer, most)
+    if camera.depth_samples != "auto":
+        return float(slices * _sub_pixels(experiment) ** 2)
+    depths = DEPTH_SAMPLING.slices(profile_of(experiment))
+    finer = min(1.0 + 0.3 * lines, max(MOST_SAMPLES / depths, LEAST_GAIN))
+    return depths * finer * _sub_pixels(experiment) ** 2
 
 
 def _greedy_key(experiment: Experiment, is_sampling: bool) -> tuple[str, object]:
@@ -318,7 +338,7 @@ def _greedy_key(experiment: Experiment, is_sampling: bool) -> tuple[str, object]
         if experiment.scan.frames > math.prod(camera.pixels):
             return "scan", experiment.scan.frames
         return "camera.pixels", list(camera.pixels)
-    if camera.oversampling**2 > _depths(experiment):
+    if _sub_pixels(experiment) ** 2 > slices_of(experiment):
         return "camera.oversampling", camera.oversampling
     if camera.depth_samples != "auto":
         return "camera.depth_samples", camera.depth_samples
@@ -328,9 +348,12 @@ def _greedy_key(experiment: Experiment, is_sampling: bool) -> tuple[str, object]
 def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
     """Memory for the sampling points, and for q and the factors of each thread's block."""
     camera, scan = experiment.camera, experiment.scan
-    coarse = _depths(experiment) * camera.oversampling**2
-    points, most = coarse, coarse
-    if camera.depth_samples == "auto":
+    coarse = float(slices_of(experiment) * _sub_pixels(experiment) ** 2)
+    points, most, lists = coarse, coarse, 0.0
+    if camera.oversampling == "auto":
+        lines = FieldParts.guessed(experiment).count
+        lists = _BYTES_PER_SAMPLE * math.prod(camera.pixels) * _samples(experiment, lines)
+    elif camera.depth_samples == "auto":
         refinements = DEPTH_SAMPLING.refinements
         points *= sum(4**k for k in range(refinements + 1))
         most *= 4**refinements / 4 if experiment.defects else 1
@@ -338,7 +361,7 @@ def _sampling_bytes(experiment: Experiment, workers: int | None) -> float:
         min(count, _FACTORS_AT_ONCE) for count in (scan.phi.count * scan.arm.count, scan.chi.count)
     )
     block = most * _BLOCK_PIXELS * (24.0 + 4.0 * factors)
-    return 64.0 * points + worker_count(workers) * block
+    return 64.0 * points + lists + worker_count(workers) * block
 
 
 def check_memory(experiment: Experiment | Resolved) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats
 from weakbeam.imaging.contract import Progress
 from weakbeam.io.scanfile import ScanFile
@@ -28,6 +29,8 @@ class Deformation(NamedTuple):
     """q averaged over the rays of each stored pixel, (3, rows, columns)."""
     masked: int
     """Rays that do not diffract."""
+    sampling_error: float
+    """Rms error of the images by sampling, relative to them; NaN where pixels are points."""
     tolerance: float
     """How many times larger than usual steps of q along a ray may be."""
 
@@ -37,7 +40,7 @@ def deformation_of(acquisition: Acquisition, engines: Engines) -> Deformation:
     setup = acquisition.setup
     engine = engines.at(setup, acquisition.first_height)
     q, masked = engine.mean_q()
-    return Deformation(setup.detector.readout.mean(q), masked, engine.loosened)
+    return Deformation(setup.detector.readout.mean(q), masked, engine.reached, engine.loosened)
 
 
 class WrittenEntries(NamedTuple):
@@ -72,6 +75,7 @@ def write_entries(
     WrittenEntries
     """
     deformations, saturated, engines = dict[int, Deformation](), 0, Engines(workers)
+    errors: dict[Setup, float] = {}
     for plan in plans:
         if plan.companion:
             _write_companion(plan, plan.companion, file, workers)
@@ -79,6 +83,9 @@ def write_entries(
         if plan.shows_its_reflection:
             # Before the frames: they begin at the same height, with the same engine.
             deformations[plan.index] = deformation_of(plan.acquisition, engines)
+            errors[plan.setup] = deformations[plan.index].sampling_error
+        if not plan.perfect:
+            file.write_sampling_error(plan.index, errors.get(plan.setup, math.nan))
         engine_at = engines.of(plan.setup, plan.perfect)
         sums, full = _write_frames(plan, plans, file, engine_at, workers, progress, images)
         saturated += full

@@ -57,6 +57,9 @@ GIVEN = "field of a program"
 _PERCENT_PER_LOOSENING = 0.1
 """Rms error of the image of a population in the weak beam, per tolerated step of q."""
 
+_MISSED = 1.5
+"""How many times less accurate than asked for images are by estimate before that is told."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -199,7 +202,7 @@ def record(
         frames=sum(plan.frames for plan in plans),
         masked=_masked(deformations),
         figures=tuple(drawn),
-        notes=(*_notes(setups, deformations, written.saturated), *kept.notes),
+        notes=(*_notes(experiment, setups, deformations, written.saturated), *kept.notes),
         reflections=reflection_rows(setups),
     )
 
@@ -272,17 +275,22 @@ def _complete(
         frames=sum(plan.frames for plan in plans),
         masked=_masked(deformations),
         figures=tuple(path for path in figures if path.exists()),
-        notes=_notes(setups, deformations),
+        notes=_notes(experiment, setups, deformations),
         reflections=reflection_rows(setups),
         unchanged=not lacking,
     )
 
 
 def _notes(
-    setups: Sequence[Setup], deformations: Sequence[Deformation], saturated: int = 0
+    experiment: Experiment,
+    setups: Sequence[Setup],
+    deformations: Sequence[Deformation],
+    saturated: int = 0,
 ) -> tuple[str, ...]:
     """What the user should know of how the images were computed."""
     masked = _masked(deformations)
+    off = max(deformation.sampling_error for deformation in deformations)
+    wanted = experiment.camera.accuracy
     loosened = max(deformation.tolerance for deformation in deformations)
     notes = [*setups[0].crystal.notes, *(note for setup in setups for note in setup.notes)]
     notes += approximations(setups[0].optics.stops)
@@ -292,6 +300,12 @@ def _notes(
         notes.append(
             f"{masked} rays pass where the crystal is folded, its field infinite, or a grid dark; "
             "they do not diffract"
+        )
+    if off > _MISSED * wanted:
+        notes.append(
+            f"the images are off by {100.0 * off:.2g} % (rms) where camera.accuracy = {wanted:g} "
+            f"asks for {100.0 * wanted:.2g} %: so many samples would be needed that their number "
+            "is bounded"
         )
     if loosened > 1.0:
         most = len(setups[0].grids[-2].depths)

@@ -129,7 +129,9 @@ class Bench:
         self._stack: tuple[object, NDArray[Any], Acquisition] | None = None
         resolved = resolve(self.experiment)
         camera = self.experiment.camera
-        pixels = math.prod(camera.pixels) * camera.oversampling**2
+        pixels = math.prod(camera.pixels)
+        if isinstance(camera.oversampling, int):
+            pixels *= camera.oversampling**2
         if pixels > MOST_PIXELS:
             raise InputError(
                 "camera.pixels",

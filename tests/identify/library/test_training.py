@@ -98,7 +98,10 @@ class TestLabels:
         # β adds up, images do so only where one of two fields is negligible.
         wide = plan_training(
             experiment(
-                "camera.pixels=[8, 400]", "beam.height_fwhm_um=0.1", "scan.phi.value_mrad=0"
+                "camera.pixels=[8, 400]",
+                "camera.oversampling=point",
+                "beam.height_fwhm_um=0.1",
+                "scan.phi.value_mrad=0",
             ),
             1,
         )

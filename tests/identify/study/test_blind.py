@@ -29,8 +29,8 @@ NEAR = MatchOptions(max_shift=4)
 
 
 def trials_of(library, count, seed):
-    """Draws whose images are a little less precise, and take two thirds of the time."""
-    renderer = Renderer(library.experiment, 1, precise=False)
+    """Draws, and how they are identified."""
+    renderer = Renderer(library.experiment, 1)
     return run_trials(library, count, seed, NEAR, renderer=renderer)
 
 

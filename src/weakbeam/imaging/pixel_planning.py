@@ -1,0 +1,458 @@
+"""Which slices of pixels are cut: those that put an image off most, until it is accurate enough.
+
+The error of a slice is that of the acceptance at its middle for its mean over the range of q_rock'
+that the slice spans, all of it lit alike; a table has it for every middle and width. Errors of the
+slices of a pixel are partly independent, partly of one sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.imaging import planning_loops
+from weakbeam.imaging.averaging import Averaging
+from weakbeam.imaging.depth_planning import Sampled
+from weakbeam.imaging.edges import EdgeTables
+from weakbeam.imaging.routes import RayBlock, Route, Shifts
+from weakbeam.imaging.sampling import SMOOTH, Block, Members, Sampling
+
+SMOOTH_ALONG = 1.0
+"""Largest step of q between samples of a smooth pixel, in widths of the acceptance's edge."""
+
+SMOOTH_ACROSS = 0.35
+"""Largest step of q across a smooth pixel, for an accuracy of 0.005."""
+
+AIM, AIM_OF_SCAN = 0.7, 0.6
+"""Share of the accuracy that the estimated errors of the slices may add up to.
+
+Those of several frames are estimated less well: a slice has several edges.
+"""
+
+MOST_SAMPLES = 256
+"""Samples of a pixel, on average over the image, at which refinement ends."""
+
+SMALL_IMAGE = 4096
+"""Pixels of an image; one of fewer may have as many samples: a line takes a larger part of it."""
+
+KEPT = 0.8
+"""Share of the squares of the errors that slices have at most which are not cut any more."""
+
+FINER = 0.4
+"""Error of a lattice, relative to that of the next coarser one."""
+
+_NONE, _FIRST = 127, 3
+_LITTLE = 0.1
+_BISECTIONS = 6
+_USUAL = 0.005
+_MOST_WAVES = 8
+_MOST_ROCK, _MOST_ROLL = 16, 3
+_FEW_FRAMES, _UNSURE = 4, 0.1
+_FAINT = 0.1
+_BLACK = 1e-6
+_BLOCKS_TRIED = 8
+_PIXELS_TRIED = 128
+
+
+class Reach(NamedTuple):
+    """What the acceptance is to a plan."""
+
+    scales: Floats
+    """(3,): change of each component of q over which it changes."""
+    lit: tuple[float, float]
+    """Ends of q_rock' between which it is not dark."""
+    core: float
+    """Step of q (in its first scale), times its length (µm), that tells of a defect nearby."""
+
+
+class Checked(NamedTuple):
+    """What a plan has come to."""
+
+    rough: Ints
+    """The pixels that are cut into slices."""
+    errors: Floats32
+    """(rough pixels, slices): what the light of each slice is expected to be off."""
+    norm: float
+    """Root of the sum of the squares of the brightest frame."""
+    weights: Floats
+    """(frames,): of each frame that was looked at, in a mean of squares."""
+
+
+class PixelPlanner:
+    """Chooses the samples of images of one instrument whose pixels stand for their area.
+
+    Parameters
+    ----------
+    sampling : Sampling
+        Of an image before anything is cut.
+    averaging : Averaging
+        How accurate it shall be.
+    route : Route
+        Evaluates the acceptance.
+    relative : callable
+        Intensity at q (n, 3).
+    shifts : Shifts
+        The frames that images are taken for.
+    reach : Reach
+        Of the acceptance.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        averaging: Averaging,
+        route: Route,
+        relative: Callable[[Floats], Floats],
+        shifts: Shifts,
+        reach: Reach,
+    ) -> None:
+        grid = sampling.grid
+        self.route, self.accuracy, self.reach = route, averaging.accuracy, reach
+        rock, roll = shifts
+        self.frames = Shifts(_spread(rock, _MOST_ROCK), _spread(roll, _MOST_ROLL))
+        self.count = len(self.frames.rock) * len(self.frames.roll)
+        gap = 0.0
+        if len(self.frames.rock) > 1:
+            gap = float(np.ptp(self.frames.rock[:, 0])) / (len(self.frames.rock) - 1)
+        every = (self.frames.roll[:, None] + self.frames.rock[None]).reshape(-1, 3)
+        lit = reach.lit[0] - every[:, 0].max(), reach.lit[1] - every[:, 0].min()
+        self.tables = EdgeTables(relative, every, np.array(lit), reach.scales[0], gap)
+        self.most = MOST_SAMPLES * max(grid.pixels, SMALL_IMAGE)
+        self.runs = grid.oversampling**2
+        # Lengths of the edges of a slice (µm); between given depths that from one to the next.
+        ray = float(np.linalg.norm(grid.along_ray))
+        deep, heights = averaging.heights is not None, grid.depths
+        if averaging.heights is not None:
+            heights = averaging.heights
+        across = np.linalg.norm([grid.row_step, grid.column_step], axis=1)
+        height = float(np.ptp(heights)) / max(len(grid.depths) - (not deep), 1)
+        self.edges = np.append(across / grid.oversampling, ray * height)
+        shape = self.edges[:2] / self.edges[2] if height > 0.0 else np.ones(2)
+        self.shape = np.append(shape, float(deep))
+        depths = grid.depths
+        if sampling.smooth is not None:
+            depths = sampling.smooth.offsets @ grid.along_ray / ray**2
+        self.nearest = np.abs(grid.depths[:, None] - depths).argmin(axis=1)
+        self.spacing = ray * float(np.diff(depths).max(initial=0.0))
+
+    def covers(self, shifts: Shifts) -> bool:
+        """Whether frames lie between those that samples are chosen for, or nearly so."""
+        near = 0.5 * self.reach.scales
+        return all(
+            np.all(asked >= mine.min(axis=0) - near) and np.all(asked <= mine.max(axis=0) + near)
+            for asked, mine in zip(shifts, self.frames, strict=True)
+        )
+
+    def plan(self, sampling: Sampling, sampled: Sampled) -> Checked:
+        """Choose the samples of an image.
+
+        Parameters
+        ----------
+        sampling : Sampling
+            Before anything is cut.
+        sampled : Sampled
+            Gives q at its samples.
+
+        Returns
+        -------
+        Checked
+            What it has come to.
+        """
+        return _Plan(self, sampling, sampled).make()
+
+    def difference(
+        self, sampling: Sampling, checked: Checked, q_of: Callable[[Block], Floats]
+    ) -> float:
+        """How far an image is off, by some of its pixels with several times as many samples.
+
+        Parameters
+        ----------
+        sampling : Sampling
+            Of the image.
+        checked : Checked
+            What its plan has come to.
+        q_of : callable
+            Gives q of a block.
+
+        Returns
+        -------
+        float
+            Root mean square, relative to the image, estimated from the pixels that are tried.
+        """
+        squares = np.zeros(sampling.pixels)
+        squares[checked.rough] = (checked.errors.astype(np.float64) ** 2).sum(axis=1)
+        if not squares.any():
+            return 0.0
+        # Those that are off most are tried most often, each of them counting for less.
+        chances = 0.9 * squares / squares.sum() + 0.1 / squares.size
+        drawn = np.random.default_rng(0).choice(squares.size, _PIXELS_TRIED, p=chances)
+        tried, times = np.unique(drawn, return_counts=True)
+        off = sum(
+            (
+                (share * (self._light(other, tried, q_of) - self._light(here, tried, q_of))) ** 2
+                for here, other, share in _otherwise(sampling, tried)
+            ),
+            np.zeros(1),
+        )
+        squares_off = checked.weights @ off / chances[tried] @ times / drawn.size
+        return float(np.sqrt(squares_off)) / checked.norm
+
+    def _light(self, sampling: Sampling, pixels: Ints, q_of: Callable[[Block], Floats]) -> Floats:
+        """Light of some pixels in every frame, (frames, pixels)."""
+        rock, roll = self.frames
+        image = np.zeros((len(roll), len(rock), pixels.size), np.float32)
+        for blocks in sampling.blocks:
+            for block in blocks:
+                places = np.searchsorted(pixels, block.pixels[: block.count])
+                weights = sampling.weights(block)
+                rays = RayBlock(q_of(block), weights, places, not block.whole)
+                self.route.frames(rays, self.frames, image)
+        return image.reshape(self.count, -1).astype(np.float64)
+
+
+def _otherwise(sampling: Sampling, pixels: Ints) -> list[tuple[Sampling, Sampling, float]]:
+    """Some pixels of an image, in two parts; the same otherwise; what of the difference is error.
+
+    What has few samples is tried with more, of which most of the difference is the error of the
+    few; what has many with fewer, of which the difference is mostly the error of those.
+    """
+    levels = sampling.levels[:, pixels]
+    levels[:, np.isin(pixels, sampling.even)] = SMOOTH
+    many, parts = levels > 1, []
+    for mine, other, share in (
+        (~many, np.where(levels > 0, levels + 1, levels + 2), 1.0),
+        (many, levels - 1, FINER),
+    ):
+        if mine.any():
+            parts.append(
+                (
+                    _slices_of(sampling, pixels, np.where(mine, levels, _NONE)),
+                    _slices_of(sampling, pixels, np.where(mine, other, _NONE)),
+                    share,
+                )
+            )
+    return parts
+
+
+def _slices_of(sampling: Sampling, pixels: Ints, levels: NDArray[np.int8]) -> Sampling:
+    """Some slices of some pixels, each cut to a level."""
+    some = sampling.fresh()
+    whole = (levels == SMOOTH).all(axis=0)
+    some.blocks = [sampling.whole_pixels(SMOOTH, pixels[whole])] if whole.any() else []
+    for level in range(len(sampling.samples)):
+        members, slices = np.nonzero(np.isin(levels.T, [level]))
+        if members.size:
+            some.blocks.append(sampling.slices_of(level, pixels[members], slices))
+    some.levels = sampling.levels.copy()
+    some.levels[:, pixels] = levels
+    return some
+
+
+class _Plan:
+    """The choice of samples for one image."""
+
+    def __init__(self, planner: PixelPlanner, sampling: Sampling, sampled: Sampled) -> None:
+        self._of, self._sampling, self._sampled = planner, sampling, sampled
+
+    def make(self) -> Checked:
+        """Choose them; see :meth:`PixelPlanner.plan`."""
+        sampling = self._sampling
+        self._rough = np.arange(sampling.pixels)
+        if sampling.smooth is not None:
+            self._divide()
+        else:
+            self._look_across(sampling.blocks[0])
+        self._row = np.zeros(sampling.pixels, np.int64)
+        self._row[self._rough] = np.arange(self._rough.size)
+        self._measure(self._even())
+        self._rate_slices(sampling.blocks[-1])
+        for wave in range(_MOST_WAVES):
+            members = self._worst(_FIRST if wave == 0 else len(sampling.samples) - 1)
+            if not members.pixels.size:
+                break
+            blocks = sampling.cut(members)
+            self._levels[self._row[members.pixels], members.slices] = members.levels
+            if wave == 0 and self._off > _UNSURE and self._of.count <= _FEW_FRAMES:
+                # Finer samples may tell another brightness.
+                self._measure(self._squares_of_even)
+            self._rate(blocks)
+        return Checked(self._rough, self._errors, self._norm, self._weights)
+
+    # ------------------------------------------------------------------ whole pixels
+
+    def _look_across(self, blocks: list[Block]) -> Floats32:
+        """Change of q along each ray; and fill in that from pixel to pixel."""
+        sampling, scales = self._sampling, self._of.reach.scales
+        along = np.empty(sampling.pixels, np.float32)
+        runs = self._of.runs if sampling.smooth is None else 1
+        depths = blocks[0].samples // runs
+        middles = np.empty((3, depths, sampling.pixels))
+
+        def work(block: Block) -> None:
+            q, pixels = self._sampled.q(block), block.pixels[: block.count]
+            # Along the middle of the pixel.
+            q = q[:, runs // 2 * depths : (runs // 2 + 1) * depths]
+            planning_loops.steps_along_rays(q, scales, pixels, along, middles)
+
+        self._sampled.each(work, blocks)
+        self._across = np.empty((2, middles.shape[1], sampling.pixels), np.float32)
+        planning_loops.steps_across(middles, sampling.grid.columns, scales, self._across)
+        return along
+
+    def _divide(self) -> None:
+        """Keep the smooth samples where q hardly varies; slice the other pixels."""
+        of = self._of
+        along = self._look_across(self._sampling.blocks[0])
+        across = self._across.sum(axis=0).max(axis=0)
+        most = SMOOTH_ACROSS * np.sqrt(of.accuracy / _USUAL)
+        rough = along > min(SMOOTH_ALONG, of.reach.core / of.spacing)
+        rough |= across > min(most, of.reach.core / (of.edges[:2].max() * np.sqrt(of.runs)))
+        self._rough = np.flatnonzero(rough)
+        self._sampled.divide(rough)
+
+    # ------------------------------------------------------------------ how bright frames are
+
+    def _even(self) -> Floats:
+        """Sum of the squares of every frame over the smooth pixels, from some of them."""
+        smooth = self._sampling.blocks[0] if len(self._sampling.blocks) > 1 else []
+        step = max(1, len(smooth) // _BLOCKS_TRIED)
+        tried = smooth[step // 2 :: step]
+        share = sum(b.count for b in tried) / max(1, sum(b.count for b in smooth))
+        self._squares_of_even = self._squares([tried]) / max(share, 1e-9)
+        return self._squares_of_even
+
+    def _measure(self, even: Floats) -> None:
+        """The norm of the image, and the weight of each frame in a mean of squares."""
+        first = 1 if self._sampling.smooth is not None else 0
+        norms = np.sqrt(even + self._squares(self._sampling.blocks[first:]))
+        least = _BLACK * np.sqrt(self._sampling.pixels)
+        self._norm = max(float(norms.max()), least)
+        faint = _FAINT if self._of.count > 1 else least / self._norm
+        self._weights = 1.0 / (np.maximum(norms / self._norm, faint) ** 2 * self._of.count)
+        self._edges = self._of.tables.weighed(self._weights)
+        # All of the intensity of each frame.
+        self._unknown = 0.5 * float(np.sqrt(self._weights.sum()))
+
+    def _squares(self, lists: list[list[Block]]) -> Floats:
+        """Sum of the squares of every frame over the pixels of some blocks."""
+        rock, roll = self._of.frames
+        shape = len(roll), len(rock)
+        if len(lists) == 1:
+            parts: dict[int, Floats] = {}
+
+            def alone(block: Block) -> None:
+                light = np.empty((*shape, block.count), np.float32)
+                self._light(block, np.arange(block.count), light)
+                parts[id(block)] = np.einsum("jip,jip->ji", light, light, dtype=np.float64)
+
+            self._sampled.each(alone, lists[0])
+            return sum((parts[id(b)] for b in lists[0]), np.zeros(shape)).ravel()
+        image = np.zeros((*shape, self._rough.size), np.float32)
+
+        def work(block: Block) -> None:
+            self._light(block, self._row[block.pixels[: block.count]], image)
+
+        for blocks in lists:
+            self._sampled.each(work, blocks)
+        return np.asarray(np.einsum("jip,jip->ji", image, image, dtype=np.float64).ravel())
+
+    def _light(self, block: Block, places: Ints, image: Floats32) -> None:
+        weights = self._sampling.weights(block)
+        rays = RayBlock(self._sampled.q(block), weights, places, not block.whole)
+        self._of.route.frames(rays, self._of.frames, image)
+
+    # ------------------------------------------------------------------ errors of slices
+
+    def _rate_slices(self, blocks: list[Block]) -> None:
+        """Estimate the errors of slices with one sample each."""
+        of, edges, sampling = self._of, self._edges, self._sampling
+        shape = self._rough.size, sampling.slices
+        self._steps, self._wildness = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        self._errors, self._levels = np.empty(shape, np.float32), np.zeros(shape, np.int8)
+        wild, weights = of.reach.core / np.maximum(of.edges, 1e-12), sampling.cut_of(0).weights
+        self._across /= np.sqrt(of.runs)
+
+        def work(block: Block) -> None:
+            pixels = block.pixels[: block.count]
+            mine = slice(self._row[pixels[0]], self._row[pixels[0]] + block.count)
+            planning_loops.rate_slices(
+                self._sampled.q(block), weights, of.runs, of.reach.scales, edges.bent,
+                edges.change, edges.grid, of.shape, wild, self._unknown, pixels, self._across,
+                of.nearest, self._steps[mine], self._wildness[mine], self._errors[mine],
+            )  # fmt: skip
+
+        self._sampled.each(work, blocks)
+
+    def _rate(self, blocks: list[Block]) -> None:
+        """Estimate the errors of slices with a lattice of samples."""
+        of, edges, sampling = self._of, self._edges, self._sampling
+        weights = sampling.cut_of(0).weights
+
+        def work(block: Block) -> None:
+            samples = int(sampling.samples[block.level])
+            # The first run of each slice.
+            members = np.flatnonzero(block.first[: block.count] % samples == 0)
+            rows, slices = self._row[block.pixels[members]], block.first[members] // samples
+            planning_loops.rate_lattices(
+                self._sampled.q(block), weights, of.reach.scales, edges.varied, edges.grid,
+                self._unknown, samples, rows, slices,
+                self._steps, self._wildness, self._errors,
+            )  # fmt: skip
+
+        self._sampled.each(work, blocks)
+
+    def _worst(self, finest: int) -> Members:
+        """The slices that are to be cut, and how; none where nothing needs to be, or can."""
+        of, sampling = self._of, self._sampling
+        aim = AIM if of.count == 1 else AIM_OF_SCAN
+        wanted = (aim * of.accuracy * self._norm) ** 2
+        # The many that do not matter need not be looked at.
+        pixels, errors = self._listed(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
+        rows, slices = np.empty(errors.size, np.int64), np.empty(errors.size, np.int64)
+        levels = np.empty(errors.size, np.int8)
+        count, room = 0, of.most - sampling.size
+        if finest == _FIRST:
+            # What finer samples tell of errors is worth some of the room.
+            room //= 3
+        total = self._total(pixels, errors)
+        self._off = np.sqrt(total) / self._norm
+        if errors.size and room > 0 and total > wanted:
+            # A part of it is left for what finer ones will be off.
+            low, high = float(errors.min()), float(errors.max())
+            for _ in range(_BISECTIONS):
+                limit = float(np.sqrt(low * high))
+                if self._total(pixels, errors, limit) > KEPT * wanted:
+                    high = limit
+                else:
+                    low = limit
+            while True:
+                count, more = planning_loops.finer_levels(
+                    self._errors, self._steps, sampling.samples[: finest + 1], low, self._levels,
+                    rows, slices, levels,
+                )  # fmt: skip
+                if more <= room:
+                    break
+                low *= 1.25
+        return Members(self._rough[rows[:count]], slices[:count], levels[:count])
+
+    def _listed(self, least: float) -> tuple[Ints, Floats]:
+        """Errors of slices that are more than some, as loops take them."""
+        pixels, errors = np.empty(self._errors.size, np.int64), np.empty(self._errors.size)
+        count = planning_loops.listed(self._errors, self._levels, least, pixels, errors)
+        return pixels[:count], errors[:count]
+
+    @staticmethod
+    def _total(pixels: Ints, errors: Floats, limit: float = np.inf) -> float:
+        """Sum of the squares of the errors of all pixels, by slices with errors below a limit."""
+        return planning_loops.sum_of_squares(pixels, errors, limit)
+
+
+def _spread(shifts: Floats, most: int) -> Floats:
+    """At most so many of a list, evenly, both ends included."""
+    if len(shifts) <= most:
+        return shifts
+    return np.ascontiguousarray(shifts[np.linspace(0, len(shifts) - 1, most).round().astype(int)])
