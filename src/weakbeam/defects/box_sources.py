@@ -141,23 +141,20 @@ def _line_is_near(
 def _piece_is_near(
     pieces: Pieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
-    return _is_close(pieces.places[i], x, y, z, half, gaps, 1.0)
+    return _is_close(pieces.places[i], x, y, z, half, gaps)
 
 
 @compiled
 def _anisotropic_is_near(
     pieces: AnisotropicPieces, i: int, x: float, y: float, z: float, half: Floats, gaps: Floats
 ) -> bool:
-    # The field has poles off the real directions: angles of which the pole is half of the tangent.
-    angle = 2.0 * np.arctan(pieces.tables.pole)
-    return _is_close(pieces.places[i], x, y, z, half, gaps, np.sin(min(angle, 0.5 * np.pi)))
+    # The gaps are those of the medium.
+    return _is_close(pieces.places[i], x, y, z, half, gaps)
 
 
 @compiled
-def _is_close(
-    place: Floats, x: float, y: float, z: float, half: Floats, gaps: Floats, reach: float
-) -> bool:
-    """Whether the distance, times `reach`, is less than interpolation asks for."""
+def _is_close(place: Floats, x: float, y: float, z: float, half: Floats, gaps: Floats) -> bool:
+    """Whether the distance is less than interpolation asks for."""
     x, y, z = x - place[0], y - place[1], z - place[2]
     along = min(max(x * place[3] + y * place[4] + z * place[5], 0.0), place[6])
     x, y, z = x - along * place[3], y - along * place[4], z - along * place[5]
@@ -173,7 +170,7 @@ def _is_close(
     for axis in range(3):
         # Interpolation along an axis starts from points in the middle of it.
         own = room + half[axis] * shares[axis]
-        close = close or reach * own <= (1.0 + gaps[axis]) * half[axis]
+        close = close or own <= (1.0 + gaps[axis]) * half[axis]
     return close
 
 

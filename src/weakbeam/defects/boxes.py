@@ -113,6 +113,77 @@ def sum_far_sources(
 
 
 @compiled
+def sum_far_by_distance(
+    centres: Floats,
+    half: Floats,
+    gaps: Floats,
+    places: Floats,
+    ends: Ints,
+    sources: Sources,
+    candidates: Ints,
+    ranges: Ints,
+    values: Floats,
+    near: Ints,
+) -> Ints:
+    """As :func:`sum_far_sources`, with several sets of nodes, fewer ones for what is farther.
+
+    Parameters
+    ----------
+    centres, half, sources, candidates, ranges, near
+        As there.
+    gaps : (k, 3) ndarray
+        Of each set, the least first; the last one decides which sources are near.
+    places : (3, m) ndarray
+        Nodes of all sets, one after the other.
+    ends : (k + 1,) ndarray of int
+        Where each begins, and the last one ends.
+    values : (n, 9, m) ndarray
+        The field of the sources of each set is added at its nodes.
+
+    Returns
+    -------
+    (n + 1,) ndarray of int
+        Where the near sources of each box start in `near`.
+    """
+    starts = np.zeros(centres.shape[0] + 1, np.int64)
+    sets = gaps.shape[0]
+    most = 0
+    for box in range(centres.shape[0]):
+        most = max(most, ranges[box, 1] - ranges[box, 0])
+    far = np.empty((sets, most), np.int64)
+    distant = np.zeros(sets, np.int64)
+    used = 0
+    for box in range(centres.shape[0]):
+        x, y, z = centres[box, 0], centres[box, 1], centres[box, 2]
+        distant[:] = 0
+        for c in range(ranges[box, 0], ranges[box, 1]):
+            i = candidates[c]
+            if is_near(sources, i, x, y, z, half, gaps[sets - 1]):
+                near[used] = i
+                used += 1
+                continue
+            chosen = 0
+            while chosen < sets - 1 and is_near(sources, i, x, y, z, half, gaps[chosen]):
+                chosen += 1
+            far[chosen, distant[chosen]] = i
+            distant[chosen] += 1
+        starts[box + 1] = used
+        for k in range(sets):
+            if distant[k] == 0:
+                continue
+            first, last = ends[k], ends[k + 1]
+            points = np.empty((3, last - first))
+            for p in range(first, last):
+                points[0, p - first] = x + places[0, p]
+                points[1, p - first] = y + places[1, p]
+                points[2, p - first] = z + places[2, p]
+            total = np.zeros((9, last - first))
+            add_sources(total, points, sources, far[k, : distant[k]])
+            values[box, :, first:last] += total
+    return starts
+
+
+@compiled
 def add_field(
     gradient: Floats,
     points: Floats,

@@ -19,6 +19,10 @@ from weakbeam.defects.wall import DislocationWall, WallField
 FAR_FIELD_TOLERANCE = 1e-3
 """Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
 
+ANISOTROPIC_TOLERANCE = 1e-2
+"""The same of far segments in an anisotropic medium. There it is no bound for all media, hundreds
+of times above what occurs, but what is left of segments in the worst direction of that one."""
+
 ONE_BY_ONE = 60
 """Most lines that are summed one by one without a look at where they are."""
 
@@ -62,7 +66,12 @@ def field_of(
     if segments is not None and len(segments):
         pieces = _pieces(segments, medium)
         if len(segments) > ONE_BY_ONE and bounds is not None:
-            fields.append(ManySegments(pieces, bounds, FAR_FIELD_TOLERANCE, points, workers))
+            tolerance = (
+                FAR_FIELD_TOLERANCE
+                if isinstance(medium, IsotropicMedium)
+                else ANISOTROPIC_TOLERANCE
+            )
+            fields.append(ManySegments(pieces, bounds, tolerance, points, workers))
         else:
             fields.append(pieces)
     return superposed(fields)

@@ -21,7 +21,14 @@ from weakbeam.core.arrays import ArrayLike, Complexes, Floats, Ints
 from weakbeam.core.preparing import tell_preparing
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.box_sources import Lines, Sources
-from weakbeam.defects.boxes import ORDER, BoxGrid, Tables, add_field, sum_far_sources
+from weakbeam.defects.boxes import (
+    ORDER,
+    BoxGrid,
+    Tables,
+    add_field,
+    sum_far_by_distance,
+    sum_far_sources,
+)
 from weakbeam.defects.chebyshev import (
     Shares,
     coefficients_from_values,
@@ -157,6 +164,11 @@ class Boxed(ABC):
         If the tolerance is not between 1e-12 and 0.1, or there are no points.
     """
 
+    _fewer: tuple[int, ...] = ()
+    """Numbers of nodes along an axis that sources are interpolated with which are farther away than
+    others; worth it for fields that take long.
+    """
+
     def __init__(
         self,
         exact: SourcesOneByOne,
@@ -178,7 +190,7 @@ class Boxed(ABC):
         half = np.maximum(bounds.half[order], 1e-9 * bounds.half.max())
         self._half = half
         few = len(self.exact.lines) <= _FEW_LINES
-        levels = [] if few else _levels(half, points, self._gaps(tolerance / 3.0))
+        levels = [] if few else _levels(half, points, self._gaps(tolerance / 3.0), self._fewer)
         if levels:
             tell_preparing(f"preparing the far field of {len(self.exact.lines):,} lines")
             self._sources = self._local_sources()
@@ -221,6 +233,10 @@ class Boxed(ABC):
         Sources that are close to the same box are then close in memory too.
         """
 
+    def _from_afar(self, sources: Sources) -> Sources:
+        """The sources as those that are far may be summed: as exactly as interpolation asks for."""
+        return sources
+
     def _prepare(self, levels: list[_Level], points: int, workers: int) -> tuple[BoxGrid, Tables]:
         """Cut the region finer and finer, while that saves time; hand down what is known."""
         count = len(self.exact.lines)
@@ -231,12 +247,13 @@ class Boxed(ABC):
             np.array([0, count]),
             np.arange(count),
         )
+        sources = self._from_afar(self._sources)
         with ThreadPoolExecutor(workers) as pool:
             for level in levels:
                 gained = _GAIN * len(tables.near) / (len(tables.starts) - 1)
                 if points * gained < level.nodes * (gained + _FITTING):
                     break
-                tables = _Refinement(grid, tables, level, self._sources).run(pool)
+                tables = _Refinement(grid, tables, level, sources).run(pool)
                 grid = level.grid
         return grid, tables
 
@@ -296,6 +313,8 @@ class _Level:
     """Nodes along the thinnest axis."""
     gaps: Floats
     """How many half-widths away, along each axis, a far line has to stay."""
+    farther: tuple[tuple[tuple[int, int, int], Floats], ...] = ()
+    """Fewer nodes along each axis, and the gaps that they ask for, the fewest first."""
 
     @property
     def nodes(self) -> int:
@@ -303,7 +322,9 @@ class _Level:
         return int(np.prod(self.grid.counts)) * ORDER * ORDER * self.order
 
 
-def _levels(half: Floats, points: int, gaps: list[float]) -> list[_Level]:
+def _levels(
+    half: Floats, points: int, gaps: list[float], fewer: tuple[int, ...] = ()
+) -> list[_Level]:
     """Sizes of boxes from the whole region down to where nodes would outnumber the points.
 
     The error along each axis may take a third of the tolerance; `gaps` let it do so.
@@ -316,8 +337,16 @@ def _levels(half: Floats, points: int, gaps: list[float]) -> list[_Level]:
         # in larger boxes, so that polynomials are handed down without loss.
         while order < ORDER and gaps[order - 1] * half[2] > gaps[-1] * half.max():
             order += 1
+        farther = []
+        for few in fewer:
+            along = min(few, order)
+            needed = np.array([gaps[few - 1], gaps[few - 1], gaps[along - 1]])
+            farther.append(((few, few, along), needed))
         level = _Level(
-            BoxGrid(half, counts), order, np.array([gaps[-1], gaps[-1], gaps[order - 1]])
+            BoxGrid(half, counts),
+            order,
+            np.array([gaps[-1], gaps[-1], gaps[order - 1]]),
+            tuple(farther),
         )
         if level.nodes > points or 72 * level.nodes > _LARGEST_TABLE:
             return levels
@@ -340,16 +369,7 @@ class _Refinement:
             np.ravel_multi_index(tuple((self.boxes // self.cut).T), tuple(coarse.counts))
         )
         self.centres = (2 * self.boxes + 1 - grid.counts) * grid.half
-        across, along = (coefficients_from_values(order) for order in (ORDER, level.order))
-        self.transforms = np.kron(across, across).T, along
-        z, y, x = np.meshgrid(
-            *(
-                half * nodes(order)
-                for half, order in zip(grid.half[::-1], self.orders[::-1], strict=True)
-            ),
-            indexing="ij",
-        )
-        self.places = np.stack([x.ravel(), y.ravel(), z.ravel()])
+        self.places = _places(grid.half, self.orders)
         self.coefficients = np.empty((len(self.boxes), 9, level.order, ORDER, ORDER))
         self.terms = np.empty((len(self.boxes), level.order, ORDER), np.int64)
 
@@ -367,29 +387,51 @@ class _Refinement:
         """Fill the coefficients of some boxes; starts and indices of their near lines."""
         parents = self.parents[block]
         ranges = np.stack([self.tables.starts[parents], self.tables.starts[parents + 1]], axis=1)
-        values = np.zeros((len(block), 9, self.places.shape[1]))
         near = np.empty(int(np.sum(ranges[:, 1] - ranges[:, 0])), np.int64)
-        starts = sum_far_sources(
+        if self.level.farther:
+            starts, coefficients = self._far_by_distance(block, ranges, near)
+        else:
+            values = np.zeros((len(block), 9, self.places.shape[1]))
+            starts = sum_far_sources(
+                self.centres[block],
+                self.level.grid.half,
+                self.level.gaps,
+                self.places,
+                self.sources,
+                self.tables.near,
+                ranges,
+                values,
+                near,
+            )
+            coefficients = _fitted(values, self.orders)
+        coefficients = coefficients + self._handed_down(block)
+        self.coefficients[block], self.terms[block] = coefficients, _terms(coefficients)
+        return starts, near[: starts[-1]].copy()
+
+    def _far_by_distance(self, block: Ints, ranges: Ints, near: Ints) -> tuple[Ints, Floats]:
+        """Starts of the near sources, and coefficients of the far ones, with nodes as needed."""
+        level = self.level
+        kinds = [*level.farther, (self.orders, level.gaps)]
+        places = [_places(level.grid.half, orders) for orders, _ in kinds]
+        ends = np.cumsum([0, *(part.shape[1] for part in places)])
+        values = np.zeros((len(block), 9, ends[-1]))
+        starts = sum_far_by_distance(
             self.centres[block],
-            self.level.grid.half,
-            self.level.gaps,
-            self.places,
+            level.grid.half,
+            np.array([gaps for _, gaps in kinds]),
+            np.concatenate(places, axis=1),
+            ends,
             self.sources,
             self.tables.near,
             ranges,
             values,
             near,
         )
-        coefficients = self._fitted(values) + self._handed_down(block)
-        self.coefficients[block], self.terms[block] = coefficients, _terms(coefficients)
-        return starts, near[: starts[-1]].copy()
-
-    def _fitted(self, values: Floats) -> Floats:
-        """Coefficients (n, 9, nz, ny, nx) of the polynomials through values at the nodes."""
-        across, along = self.transforms
-        shape = (len(values), 9, self.level.order, ORDER * ORDER)
-        fitted = along @ (values.reshape(shape) @ across)
-        return np.asarray(fitted.reshape(*shape[:3], ORDER, ORDER))
+        coefficients = np.zeros((len(block), 9, level.order, ORDER, ORDER))
+        for (orders, _), first, last in zip(kinds, ends, ends[1:], strict=False):
+            x, y, z = orders
+            coefficients[:, :, :z, :y, :x] += _fitted(values[:, :, first:last], orders)
+        return starts, coefficients
 
     def _handed_down(self, block: Ints) -> Floats:
         """The coarser boxes' polynomials as polynomials of the boxes in them."""
@@ -407,6 +449,24 @@ class _Refinement:
         part = part.reshape(count, 9 * depth, ORDER**2) @ across
         part = z[:, None] @ part.reshape(count, 9, depth, ORDER**2)
         return np.asarray(part.reshape(count, 9, self.level.order, ORDER, ORDER))
+
+
+def _places(half: Floats, orders: tuple[int, int, int]) -> Floats:
+    """Nodes (3, n) of a box relative to its centre, with numbers of them along each axis (µm)."""
+    z, y, x = np.meshgrid(
+        *(width * nodes(order) for width, order in zip(half[::-1], orders[::-1], strict=True)),
+        indexing="ij",
+    )
+    return np.stack([x.ravel(), y.ravel(), z.ravel()])
+
+
+def _fitted(values: Floats, orders: tuple[int, int, int]) -> Floats:
+    """Coefficients (n, 9, nz, ny, nx) of the polynomials through values at the nodes."""
+    wide, _, deep = orders
+    across, along = (coefficients_from_values(order) for order in (wide, deep))
+    shape = (len(values), 9, deep, wide * wide)
+    fitted = along @ (values.reshape(shape) @ np.kron(across, across).T)
+    return np.asarray(fitted.reshape(*shape[:3], wide, wide))
 
 
 def _terms(coefficients: Floats) -> Ints:

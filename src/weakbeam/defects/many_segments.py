@@ -6,6 +6,7 @@ Boxes as for straight lines (`many`); only what is far, and the field, are those
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,11 +14,21 @@ from weakbeam.core.arrays import Floats
 from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.defects import anisotropic_segments, segments
 from weakbeam.defects.anisotropic_segments import AnisotropicSegments
-from weakbeam.defects.box_sources import AnisotropicPieces, Pieces
+from weakbeam.defects.box_sources import AnisotropicPieces, Pieces, Sources
 from weakbeam.defects.boxes import ORDER
 from weakbeam.defects.chebyshev import least_segment_gap
+from weakbeam.defects.green import relative_stiffness
 from weakbeam.defects.many import Bounds, Boxed
+from weakbeam.defects.measured_gaps import measured_gap
 from weakbeam.defects.segments import IsotropicSegments
+
+_FEWER = (3, 4, 5, 6)
+"""Nodes along an axis for anisotropic segments that are farther away than others."""
+
+_THREE_NODES, _TWO_NODES = 2.1, 3.0
+"""By what quadratures with so many nodes may go to wider angles for far segments: they then leave
+1e-4, as errors go with the sixth and fourth power.
+"""
 
 _SORTING_CELLS = 64
 """Strips of the region, along each axis, by which segments are put in order."""
@@ -51,6 +62,8 @@ class ManySegments(Boxed):
         points: int = 1_500_000,
         workers: int | None = None,
     ) -> None:
+        if isinstance(exact.medium, AnisotropicMedium):
+            self._fewer = _FEWER
         super().__init__(exact, _right_handed(bounds), tolerance, points, workers)
         # Fields of segments come in the frame of their vectors.
         self._turn = np.kron(self._frame.T, self._frame.T)
@@ -65,6 +78,9 @@ class ManySegments(Boxed):
         gradient += self._turn @ local
 
     def _gaps(self, tolerance: float) -> list[float]:
+        medium = self.exact.medium
+        if isinstance(medium, AnisotropicMedium):
+            return list(_measured_gaps(medium.turned(self._frame), tolerance))
         return [least_segment_gap(order, tolerance) for order in range(1, ORDER + 1)]
 
     def _local_sources(self) -> Pieces | AnisotropicPieces:
@@ -79,6 +95,28 @@ class ManySegments(Boxed):
             return AnisotropicPieces(*anisotropic_segments.constants(local, turned))
         ratio = medium.poisson_ratio
         return Pieces(*segments.constants(local, ratio), ratio)
+
+    def _from_afar(self, sources: Sources) -> Sources:
+        if not isinstance(sources, AnisotropicPieces):
+            return sources
+        tables = sources.tables
+        wider = tables._replace(
+            narrow=_THREE_NODES * tables.narrow, very_narrow=_TWO_NODES * tables.very_narrow
+        )
+        return sources._replace(tables=wider)
+
+
+@lru_cache(maxsize=32)
+def _measured_gaps(medium: AnisotropicMedium, tolerance: float) -> tuple[float, ...]:
+    """How many half-widths away far segments stay, in a medium whose axes are those of the boxes.
+
+    By the number of nodes, from 1.
+    """
+    tables, stiffness = anisotropic_segments.tables_of(medium), relative_stiffness(medium)
+    return tuple(
+        measured_gap(order, tolerance, tables.derivatives, tables.cells, stiffness)
+        for order in range(1, ORDER + 1)
+    )
 
 
 def _right_handed(bounds: Bounds) -> Bounds:
