@@ -19,7 +19,7 @@ from weakbeam.defects.wall import DislocationWall, WallField
 FAR_FIELD_TOLERANCE = 1e-3
 """Bound of the error of a far line's part of β relative to b / 2πd; see `ManyDislocations`."""
 
-ANISOTROPIC_TOLERANCE = 1e-2
+ANISOTROPIC_TOLERANCE = 3e-2
 """The same of far segments in an anisotropic medium. There it is no bound for all media, hundreds
 of times above what occurs, but what is left of segments in the worst direction of that one."""
 

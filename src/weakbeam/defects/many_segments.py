@@ -22,12 +22,12 @@ from weakbeam.defects.many import Bounds, Boxed
 from weakbeam.defects.measured_gaps import measured_gap
 from weakbeam.defects.segments import IsotropicSegments
 
-_FEWER = (3, 4, 5, 6)
+_FEWER = (3, 4, 5, 6, 7)
 """Nodes along an axis for anisotropic segments that are farther away than others."""
 
-_THREE_NODES, _TWO_NODES = 2.1, 3.0
+_THREE_NODES, _TWO_NODES = 3.1, 5.3
 """By what quadratures with so many nodes may go to wider angles for far segments: they then leave
-1e-4, as errors go with the sixth and fourth power.
+1e-3, as errors go with the sixth and fourth power.
 """
 
 _SORTING_CELLS = 64
