@@ -45,7 +45,9 @@ class ManySegments(Boxed):
         Where the field will be asked for; outside of it segments are summed one by one.
     tolerance : float
         Largest error of each segment's part of β, relative to :math:`b / 2\pi \int ds / R^2` at the
-        point of a box that is nearest to it. Beside that, terms of less than 1e-8 are left out.
+        point of a box that is nearest to it. Beside that, terms of less than 1e-8 are left out. In
+        an anisotropic medium it is no bound for all media, far above what occurs, but what is left
+        along an axis in the worst direction of that medium (`measured_gaps`).
     points : int
         For how many points the field will be asked, about.
     workers : int, optional
