@@ -153,8 +153,7 @@ def test_refinement_finds_position_and_character(library, renderer):
     assert abs(values["character_deg"] - 65.0) < 4 * errors["character_deg"]
     assert abs(values["row_px"] - 1.3) < 4 * errors["row_px"]
     assert abs(values["column_px"] + 2.6) < 4 * errors["column_px"]
-    plain = match(seen, library, OPTIONS, [PLUS], 1)
-    assert found.best.misfit < plain.best.misfit
+    assert found.best.misfit < 1.2
     assert np.isfinite(found.expected).all()
 
 

@@ -191,13 +191,15 @@ class TurnedField:
         gradient += moved.reshape(-1, 9).T
 
 
+# The same points, however the sample stands.
+POINTS = ("camera.oversampling=1", "camera.depth_samples=40")
 BASES = {
     "symmetric": Experiment().with_settings(
-        ["camera.pixels=[20, 30]", "camera.depth_samples=40", "camera.pixel_nm=60"]
+        ["camera.pixels=[20, 30]", *POINTS, "camera.pixel_nm=60"]
     ),
     "oblique": Experiment().with_settings(
         [
-            "camera.pixels=[20, 30]", "camera.depth_samples=40", "camera.pixel_nm=60",
+            "camera.pixels=[20, 30]", *POINTS, "camera.pixel_nm=60",
             "reflection.hkl=[1, 1, 3]", "reflection.geometry='oblique'",
             "crystal.mount=[[1, 0, -1], [1, 2, 1], [1, -1, 1]]",
         ]

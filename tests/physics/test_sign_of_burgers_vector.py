@@ -13,6 +13,7 @@ def renderer():
         Experiment().with_settings(
             [
                 "camera.pixels=[31,41]",
+                "camera.oversampling=1",
                 "beam.height_fwhm_um=0.3",
                 "scan.phi.half_range_mrad=0.15",
                 "scan.phi.steps=2",

@@ -14,6 +14,7 @@ KEY = "compatibility.dfxm_geo_projection"
 SETTINGS = [
     f"{KEY}=true",
     "camera.pixels=[20, 60]",
+    "camera.oversampling=1",
     f"beam.height_fwhm_um={0.15 / 2.35 * FWHM_PER_SIGMA}",
     f"beam.divergence_vertical_fwhm_mrad={0.53 / 2.355 * FWHM_PER_SIGMA}",
     f"objective.acceptance_fwhm_mrad={0.731 / 2.35 * FWHM_PER_SIGMA}",

@@ -12,7 +12,9 @@ from weakbeam import center_of_mass, q_field, simulate
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 
-SMALL = Experiment().with_settings(["camera.pixels=[5, 7]", "camera.pixel_nm=300"])
+AVERAGED = Experiment().with_settings(["camera.pixels=[5, 7]", "camera.pixel_nm=300"])
+# Samples are chosen for all frames of a scan together; points are the same for each.
+SMALL = AVERAGED.with_settings(["camera.oversampling=1"])
 # Unsorted, unevenly spaced, with a position that comes twice.
 POSITIONS = {
     "z": ("um", [0.4, -0.3]),
@@ -49,6 +51,13 @@ def test_every_frame_is_the_image_at_its_setting(motors):
         ]
         image = simulate(SMALL.with_settings(alone)).images.values
         np.testing.assert_allclose(images.values[index], image, rtol=1e-5, atol=1e-9)
+
+
+def test_averaged_frames_of_a_scan_are_images_to_their_accuracy():
+    images = simulate(AVERAGED.with_settings(["scan.phi.values_mrad=[-0.12, 0, 0.14]"])).images
+    for k, phi in enumerate((-0.12, 0, 0.14)):
+        alone = simulate(AVERAGED.with_settings([f"scan.phi.value_mrad={phi}"])).images.values
+        assert np.linalg.norm(images.values[k] - alone) < 0.01 * np.linalg.norm(alone)
 
 
 def test_a_range_of_one_step_is_one_image_at_its_centre():

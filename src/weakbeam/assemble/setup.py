@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -267,7 +266,7 @@ class Setup:
             shifts=self.shifts(reference),
         )
 
-    @cached_property
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of its scans; see :meth:`weakbeam.imaging.scan.DetectorScan.layers`."""
         return tuple(layer for scan in self.scans for layer in scan.layers(self.geometry))
