@@ -204,6 +204,7 @@ def test_a_point_on_the_line_of_a_segment_is_no_special_case():
     assert np.all(found[2] == 0.0)
 
 
+@pytest.mark.slow
 def test_thousands_are_boxed_as_well():
     random = np.random.default_rng(2)
     count = 150

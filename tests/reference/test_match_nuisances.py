@@ -111,6 +111,7 @@ def test_exact_matching_fails_on_them(library):
     assert not found.verdict.explained
 
 
+@pytest.mark.slow
 def test_turned_images_are_never_decided_unless_the_camera_is_known(library):
     found = matched(world_of(replace(World(), turns=2)), library, camera_known=False)
     assert not found.verdict.decided
