@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Wall,
     )
     from weakbeam.fit.calibrate import calibrate
+    from weakbeam.identify.fit_scan import fit_scan
     from weakbeam.io.foreign import read_scan
     from weakbeam.measured.distortion import distortion
     from weakbeam.measured.maps import map_scan
@@ -83,6 +84,7 @@ _HOMES = {
     "compare": "weakbeam.measured.side_by_side",
     "distortion": "weakbeam.measured.distortion",
     "find_reflections": "weakbeam.run.reflection_search",
+    "fit_scan": "weakbeam.identify.fit_scan",
     "live": "weakbeam.viewer.live",
     "map_scan": "weakbeam.measured.maps",
     "montage": "weakbeam.run.pictures",
@@ -128,6 +130,7 @@ __all__ = [
     "compare",
     "distortion",
     "find_reflections",
+    "fit_scan",
     "live",
     "map_scan",
     "montage",

@@ -17,6 +17,7 @@ from weakbeam.cli.calibrate import calibrate
 from weakbeam.cli.compare import compare
 from weakbeam.cli.convert import convert
 from weakbeam.cli.distortion import distortion
+from weakbeam.cli.fit import fit
 from weakbeam.cli.forward import forward
 from weakbeam.cli.groups import CommandGroup
 from weakbeam.cli.identify import identify
@@ -39,7 +40,7 @@ SECTIONS = {
     "Simulate": (init, forward, rerun, bootstrap),
     "Look": (live, show, maps, compare),
     "Plan": (plan, reflections, optics, materials),
-    "Identify": (calibrate, distortion, identify),
+    "Identify": (calibrate, fit, distortion, identify),
     "Many experiments": (sweep,),
     "Convert": (convert,),
 }

@@ -231,12 +231,12 @@ def calibrate_cells(
         variance = noise.variance(above_least(cells.counts, darkest, 0))
         found = find_perfect_region(cells, angles, variance, cells.pixels)
     mean = cells.counts[(slice(None), *found.cells)].mean(axis=(1, 2))
-    peak = _peak_of(mean, positions)
+    peak = peak_of(mean, positions)
     model = CurveModel(
         acceptance=acceptance,
         motors=setup.geometry.motor_vectors,
         positions=positions,
-        start=np.where(_far(peak, positions), -peak, 0.0),
+        start=np.where(is_far(peak, positions), -peak, 0.0),
         moving=moving,
         priors=priors,
     )
@@ -299,7 +299,7 @@ def _setup(experiment: Experiment, scan: MeasuredScan, own: bool) -> Setup:
     return every[(int(scan.entry.partition(".")[0]) - 1) % len(every)].setup
 
 
-def _peak_of(curve: Floats, positions: Floats) -> Floats:
+def peak_of(curve: Floats, positions: Floats) -> Floats:
     """Where the curve is brightest: centre of what is above half of its maximum, (3,)."""
     height = curve - np.quantile(curve, 0.05)
     weight = np.maximum(height - 0.5 * height.max(), 0.0)
@@ -308,7 +308,7 @@ def _peak_of(curve: Floats, positions: Floats) -> Floats:
     return np.asarray(weight @ positions / weight.sum())
 
 
-def _far(peak: Floats, positions: Floats) -> NDArray[np.bool_]:
+def is_far(peak: Floats, positions: Floats) -> NDArray[np.bool_]:
     """Whether a motor's readings have nothing to do with the Bragg setting that is known."""
     return np.asarray(np.abs(peak) > np.maximum(0.5 * np.ptp(positions, axis=0), 1e-4))
 

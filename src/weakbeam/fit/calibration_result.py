@@ -344,16 +344,7 @@ class Calibration:
         moving = {
             name: true[:, k] for k, name in enumerate(ANGLES) if name in self.fit.model.moving
         }
-        if set(moving) == {"phi", "two_theta"}:
-            strain = _strain(moving["phi"], moving["two_theta"])
-            if strain is not None:
-                return strain
-        grid = find_grid(moving)
-        if grid.kind not in ("grid", "zigzag", "line") or len(grid.axes) != len(moving):
-            return None
-        if grid.kind == "line" and len(moving) > 1:
-            return None
-        return {name: _axis(grid.axes[name]) for name in moving}
+        return tables_of(moving)
 
     def calibrated(self) -> Experiment:
         """The experiment with what was determined, and with this scan."""
@@ -456,6 +447,32 @@ class Calibration:
     def to_json(self) -> str:
         """All of it as JSON."""
         return json.dumps(self.numbers(), indent=2, ensure_ascii=False) + "\n"
+
+
+def tables_of(moving: Mapping[str, Floats]) -> dict[str, Any] | None:
+    """Table ``scan`` of an experiment whose motors stand at some positions.
+
+    Parameters
+    ----------
+    moving : mapping of str to (frames,) ndarray
+        Positions of ``phi``, ``chi`` and ``two_theta`` from the Bragg setting (rad), of those that
+        move.
+
+    Returns
+    -------
+    dict or None
+        None where the positions are on no grid.
+    """
+    if set(moving) == {"phi", "two_theta"}:
+        strain = _strain(moving["phi"], moving["two_theta"])
+        if strain is not None:
+            return strain
+    grid = find_grid(moving)
+    if grid.kind not in ("grid", "zigzag", "line") or len(grid.axes) != len(moving):
+        return None
+    if grid.kind == "line" and len(moving) > 1:
+        return None
+    return {name: _axis(grid.axes[name]) for name in moving}
 
 
 def _axis(positions: Floats) -> dict[str, Any]:

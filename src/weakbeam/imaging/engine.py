@@ -15,7 +15,7 @@ from copy import copy
 
 import numpy as np
 
-from weakbeam.core.arrays import ArrayLike, Floats, Floats32
+from weakbeam.core.arrays import ArrayLike, Floats, Floats32, Ints
 from weakbeam.core.workers import worker_count
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.diffraction.density import AcceptanceDensity
@@ -27,7 +27,7 @@ from weakbeam.imaging.cuts import Cut, PixelCuts, cuts_along_rays
 from weakbeam.imaging.depth_planning import DepthPlanner
 from weakbeam.imaging.pixel_planning import Checked, PixelPlanner, Reach
 from weakbeam.imaging.rays import RayGrid
-from weakbeam.imaging.routes import Powers, RayBlock, Shifts, route_of
+from weakbeam.imaging.routes import Changes, Powers, RayBlock, Shifts, route_of
 from weakbeam.imaging.samples import Samples
 from weakbeam.imaging.sampling import Block, Sampling
 from weakbeam.imaging.tiles import size, tiles
@@ -194,6 +194,19 @@ class Engine:
         """Number of sampling points of an image."""
         return self.sampling.rays
 
+    def aimed(self, rock_shifts: ArrayLike, roll_shifts: ArrayLike) -> Engine:
+        """Return an engine whose samples are chosen for the frames of a scan, and kept for others.
+
+        Parameters
+        ----------
+        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
+            See :meth:`images`.
+        """
+        other = copy(self)
+        other._chosen = None
+        other._aim(Shifts(_shifts(rock_shifts), _shifts(roll_shifts)))
+        return other
+
     # ------------------------------------------------------------------ images
 
     def images(
@@ -258,6 +271,61 @@ class Engine:
             self._run(work, progress, size(i) * size(j))
             total += part.reshape(total.shape)
         return total
+
+    def slopes(
+        self,
+        rock_shifts: ArrayLike,
+        roll_shifts: ArrayLike,
+        tilt: Floats | None = None,
+        changes: Callable[[Floats, Ints], Changes] | None = None,
+        known: dict[Block, Changes] | None = None,
+    ) -> tuple[Floats32, Floats32]:
+        """All frames of a scan, and their derivatives by parameters that change q.
+
+        Parameters
+        ----------
+        rock_shifts, roll_shifts : (n, 3) and (m, 3) array_like
+            See :meth:`images`.
+        tilt : (3, rows, columns) ndarray, optional
+            Added to q of all rays of each pixel.
+        changes : callable, optional
+            Told points (3, samples, width) in the sample (µm) and the pixel (width,) of each, how q
+            changes there with each parameter.
+        known : dict, optional
+            Keeps what was told from one call of this engine to the next.
+
+        Returns
+        -------
+        frames : (m, n, rows, columns) ndarray of float32
+            As of :meth:`images`.
+        slopes : (parameters, m, n, rows, columns) ndarray of float32
+            None of them without `changes`.
+        """
+        shifts = Shifts(_shifts(rock_shifts), _shifts(roll_shifts))
+        self._aim(shifts)
+        shape = len(shifts.roll), len(shifts.rock), self.shape[0] * self.shape[1]
+        frames = np.empty(shape, np.float32)
+        slopes = np.empty((0, *shape), np.float32)
+        if changes is not None:
+            count = len(changes(np.zeros((3, 1, 1)), np.zeros(1, np.int64)).q)
+            slopes = np.zeros((count, *shape), np.float32)
+        shift = None if tilt is None else np.asarray(tilt, dtype=np.float64).reshape(3, -1)
+
+        def work(block: Block) -> None:
+            rays = self._ray_block(block)
+            if shift is not None:
+                rays = rays._replace(q=rays.q + shift[:, block.pixels][:, None])
+            self._route.frames(rays, shifts, frames)
+            if changes is not None:
+                told = None if known is None else known.get(block)
+                if told is None:
+                    told = changes(self.sampling.points(block), block.pixels)
+                    if known is not None:
+                        known[block] = told
+                self._route.slopes(rays, told, shifts, slopes)
+
+        self._run(work, None, 0)
+        return frames.reshape(*shape[:2], *self.shape), slopes.reshape(-1, *shape[:2], *self.shape)
 
     # ------------------------------------------------------------------ q of the rays
 

@@ -12,11 +12,14 @@ from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
-from weakbeam.imaging import oblique_loops, sum_loops
+from weakbeam.imaging import oblique_loops, slope_loops, sum_loops
 from weakbeam.imaging.factors import factor_pairs
 
 _FAR_AWAY = 1e30
 """Stands for an infinite limit, so that no infinity enters compiled arithmetic."""
+
+_SLOPE_STEP = 0.25
+"""Step of q, in units of what the acceptance changes over, across which slopes are taken."""
 
 
 class RayBlock(NamedTuple):
@@ -50,6 +53,15 @@ class Powers(NamedTuple):
     """(l, m)."""
 
 
+class Changes(NamedTuple):
+    """How q of a block's rays changes with some parameters."""
+
+    q: Floats32
+    """(c, 3, samples, block): change of q per unit of each parameter."""
+    steps: Floats
+    """(c,): change of each parameter that differences of images may span."""
+
+
 class Route(Protocol):
     """Evaluates the acceptance for blocks of pixels, in any number of threads."""
 
@@ -63,6 +75,19 @@ class Route(Protocol):
         shifts : Shifts
             Of the scan.
         out : (m, n, pixels of the image) ndarray of float32
+            Filled in at the block's pixels.
+        """
+
+    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+        """Fill, or add to, the pixels of derivatives of every frame.
+
+        Parameters
+        ----------
+        block, shifts
+            As for :meth:`frames`.
+        changes : Changes
+            Of q with each parameter.
+        out : (c, m, n, pixels of the image) ndarray of float32
             Filled in at the block's pixels.
         """
 
@@ -109,6 +134,9 @@ class FactorRoute:
     def __init__(self, factors: AcceptanceFactors) -> None:
         self._pairs = factor_pairs(factors)
         self._scratch = _Scratch()
+        lens = factors.optics.lens / (2.0 * factors.sin)
+        edge = min(factors.sin * factors.optics.bandwidth, lens)
+        self._steps = _SLOPE_STEP * np.array([edge, lens, lens])
 
     def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
         """See :meth:`Route.frames`."""
@@ -118,6 +146,27 @@ class FactorRoute:
         """See :meth:`Route.moments`."""
         factors = self._factors(block, shifts)
         sum_loops.sum_moments(*factors, *powers, block.pixels, block.add, out)
+
+    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+        """See :meth:`Route.slopes`."""
+        moved = self._steps[:, None] * np.eye(3)
+        a, b = (part.copy() for part in self._factors(block, shifts))
+        per_q = []
+        for component in range(3):
+            ends = []
+            for way in (1.0, -1.0):
+                step = way * moved[component]
+                rock, roll = self._factors(block, Shifts(shifts.rock + step, shifts.roll + step))
+                ends.append((roll if component == 1 else rock).copy())
+            per_q.append((ends[0] - ends[1]) / np.float32(2.0 * self._steps[component]))
+        # Where a step leads out of the acceptance the difference across it is bounded.
+        size = changes.steps[:, None, None, None] * changes.q
+        size /= self._steps[:, None, None] / _SLOPE_STEP
+        bound = np.sqrt(1.0 + np.square(size).sum(axis=1, keepdims=True))
+        change = np.asarray(changes.q / bound, dtype=np.float32)
+        slope_loops.sum_slopes(
+            a, per_q[0], per_q[2], b, per_q[1], change, block.pixels, block.add, out
+        )
 
     def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
         samples, width = block.q.shape[1:]
@@ -158,6 +207,10 @@ class GeneralRoute:
         q, weights, pixels, add = block
         oblique_loops.sum_general(q, weights, *shifts, *self._terms, pixels, add, out)
 
+    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+        """See :meth:`Route.slopes`."""
+        _differences(self, block, changes, shifts, out)
+
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
         q, weights, pixels, add = block
@@ -190,6 +243,10 @@ class TableRoute:
         """See :meth:`Route.frames`."""
         sum_loops.put(self._images(block, shifts), block.pixels, block.add, out)
 
+    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+        """See :meth:`Route.slopes`."""
+        _differences(self, block, changes, shifts, out)
+
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
         images = self._images(block, shifts)
@@ -205,6 +262,21 @@ class TableRoute:
             block.q, weights, *shifts, self._table, self._first, self._density, images
         )
         return images
+
+
+def _differences(
+    route: Route, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32
+) -> None:
+    """Derivatives as central differences of frames."""
+    width = block.q.shape[2]
+    ends = np.zeros((2, len(shifts.roll), len(shifts.rock), width), np.float32)
+    # A pixel that comes twice is added up at the end.
+    own = np.arange(len(block.pixels))
+    for c, (change, step) in enumerate(zip(changes.q, changes.steps, strict=True)):
+        for end, way in zip(ends, (step, -step), strict=True):
+            route.frames(RayBlock(block.q + way * change, block.weights, own, False), shifts, end)
+        slope = (ends[0] - ends[1]) / np.float32(2.0 * step)
+        sum_loops.put(slope, block.pixels, block.add, out[c])
 
 
 class _Scratch(threading.local):

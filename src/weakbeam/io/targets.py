@@ -20,6 +20,7 @@ import os
 import re
 import stat
 import tomllib
+import zipfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -284,6 +285,19 @@ def _is_template(path: Path) -> bool:
     return _is_table(path)
 
 
+def _is_npz_of(*names: str) -> Callable[[Path], bool]:
+    """Whether a file is a zip archive of numpy arrays of these names, and no others."""
+
+    def is_one(path: Path) -> bool:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return sorted(archive.namelist()) == sorted(f"{name}.npy" for name in names)
+        except (OSError, zipfile.BadZipFile):
+            return False
+
+    return is_one
+
+
 def _json(*keys: str) -> Callable[[Path], bool]:
     """Whether a file is a record in JSON with certain keys."""
 
@@ -336,6 +350,10 @@ EXPERIMENT = Kind("an experiment", _is_table)
 EXPORTED = Kind("an exported map or image", _is_exported)
 COMPARED = starting_with("the table of a comparison", "quantity,of,against,")
 TEMPLATE = Kind("a template", _is_template)
+FIT = Kind("the record of a fit", _json("dislocations", "covariance"))
+FIT_TABLE = starting_with("the table of a fit", "number,plane,burgers,character_deg,")
+FIT_FILE = Kind("the file of a fit", _hdf5("dislocations"))
+TILT = Kind("the lattice's tilt of a fit", _is_npz_of("beta", "origin_um", "spacing_um"))
 CALIBRATION = Kind("a calibration", _json("parameters", "covariance"))
 MATCH = Kind("a match", _json("verdict", "candidates"))
 STUDY = Kind("a study", _json("types", "twins", "told_apart"))

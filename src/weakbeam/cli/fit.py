@@ -1,0 +1,188 @@
+"""``weakbeam fit``: the dislocations of a measured stack."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from weakbeam.cli.calibrate import _pair
+from weakbeam.cli.options import (
+    FLAGS,
+    count_option,
+    experiment_of,
+    experiment_options,
+    folder_option,
+    format_option,
+    names_only_option,
+    naming_flags,
+    overwrite_option,
+    text_with_flags,
+    workers_option,
+)
+
+if TYPE_CHECKING:
+    from weakbeam.fit.stack_result import StackResult
+
+_FLAGS = {**FLAGS, "motors": "--pair", "start": "--start", "experiment": "--config"}
+
+
+@click.command()
+@click.argument("scan", metavar="SCAN")
+@experiment_options
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    metavar="LIST",
+    help="Refine these dislocations instead of searching: an experiment file with [[defects]], or "
+    "the table (.csv, .json) of an earlier fit.",
+)
+@click.option("--detect", is_flag=True, help="Search for them, as is done without --start.")
+@count_option("--most", default=40, help="Largest number of dislocations that are sought.")
+@click.option(
+    "--pair",
+    "pairs",
+    multiple=True,
+    metavar="MOTOR=MOTOR",
+    help="What the scan calls phi, chi or two_theta, such as phi=mu, or phi=-mu if it turns the "
+    "other way; may be given several times.  [default: phi or mu, chi, obpitch]",
+)
+@folder_option("What is found: tables, fitted.toml, maps and a figure.", "fit")
+@format_option("none")
+@overwrite_option("a fit that is there")
+@names_only_option
+@workers_option
+def fit(
+    scan: str,
+    config: Path | None,
+    settings: tuple[str, ...],
+    start: Path | None,
+    detect: bool,
+    most: int,
+    pairs: tuple[str, ...],
+    output: Path,
+    suffix: str,
+    overwrite: bool,
+    quiet: bool,
+    workers: int | None,
+) -> None:
+    """Find the dislocations of a measured stack: how many, which and where, with errors.
+
+    SCAN is FILE or FILE::ENTRY, a scan of phi, chi, two_theta or several of them: HDF5 of ours or
+    of a beamline, or EDF images (a folder, a pattern in quotes). The experiment tells crystal,
+    instrument and frame, best as weakbeam calibrate has written it; [identify] tells the candidates
+    and [identify.nuisance] what else is fitted: zero offsets, a lattice that is bent, blur, light
+    and background. What the model does not explain is said, with where it is.
+
+    \b
+    Examples:
+      weakbeam fit measured.h5::2.1 -c calibrated.toml -o found
+      weakbeam fit measured.h5::2.1 -c calibrated.toml --start found/dislocations.csv
+    """  # noqa: D301 (click needs the character \b itself)
+    from dataclasses import replace
+
+    import numpy as np
+
+    from weakbeam.errors import InputError
+    from weakbeam.fit.stack_figure import stack_drawing
+    from weakbeam.fit.stack_result import TILT_FILE, values_of
+    from weakbeam.identify.fit_scan import USUAL, fit_scan
+    from weakbeam.io.fit_file import fit_file
+    from weakbeam.io.foreign import read_scan
+    from weakbeam.io.targets import (
+        EXPERIMENT,
+        FIT,
+        FIT_FILE,
+        FIT_TABLE,
+        PICTURE,
+        TILT,
+        claim,
+        claim_folder,
+        place_bytes,
+    )
+    from weakbeam.measured.figures import view_of
+
+    if start is not None and detect:
+        raise InputError("--detect", None, "cannot be given together with --start")
+    found = re.fullmatch(r"(.*?)(?:::(.*))?", scan, re.S)
+    assert found is not None
+    inputs = [Path(found[1]), *(path for path in (config, start) if path is not None)]
+    folder = claim_folder(output, inputs=inputs, key="--output")
+    kinds = {
+        "dislocations.csv": FIT_TABLE,
+        "fit.json": FIT,
+        "fit.h5": FIT_FILE,
+        TILT_FILE: TILT,
+        "fitted.toml": EXPERIMENT,
+    }
+    if suffix != "none":
+        kinds[f"fit.{suffix}"] = PICTURE
+    targets = {
+        name: claim(folder / name, kind, overwrite=overwrite, inputs=inputs, key="--output")
+        for name, kind in kinds.items()
+    }
+    motors = dict(map(_pair, pairs))
+    with naming_flags(motors="--pair", start="--start", experiment="--config", scan="SCAN"):
+        measured = read_scan(found[1], found[2])
+        experiment = None if config is None else experiment_of(config, settings)
+        result = fit_scan(
+            measured,
+            experiment,
+            start,
+            motors=motors,
+            options=replace(USUAL, most=most),
+            workers=workers,
+            tell=None if quiet else lambda text: click.echo(text, err=True),
+        )
+        text = result.fitted().to_toml()
+    for remark in result.remarks:
+        click.echo(f"weakbeam: {text_with_flags(remark, _FLAGS)}", err=True)
+    record = result.to_json()
+    tilt = io.BytesIO()
+    np.savez(tilt, **dict(result.tilt_grid()))  # type: ignore[arg-type]
+    maps = {
+        "misfit": (result.fit.misfit, "mean squared residual over its variance"),
+        "residual": (result.fit.residual, "mean residual over its standard error"),
+    }
+    contents = {
+        "dislocations.csv": result.to_csv().encode(),
+        "fit.json": record.encode(),
+        "fit.h5": fit_file(
+            result.table(), result.names, values_of(result), result.covariance, maps, record
+        ),
+        TILT_FILE: tilt.getvalue(),
+        "fitted.toml": text.encode(),
+    }
+    if suffix != "none":
+        drawing = stack_drawing(result, view_of(measured))
+        contents[f"fit.{suffix}"] = drawing.picture(f".{suffix}")
+    for name, content in contents.items():
+        place_bytes(targets[name], content)
+    if not quiet:
+        _tell(result)
+    for path in targets.values():
+        click.echo(str(path))
+
+
+def _tell(result: StackResult) -> None:
+    """Print what was found."""
+    from weakbeam.fit.calibration_figure import with_error
+
+    click.echo(result.verdict)
+    for number, row in enumerate(result.rows):
+        line = row.line
+        places = ", ".join(
+            f"{name} {with_error(float(value), float(error))}"
+            for name, value, error in zip(line.names, row.values, row.errors, strict=True)
+        )
+        click.echo(f"{number:3} {line.type.name:30} {places}; probability {row.probability:.3g}")
+    state = result.state
+    errors = dict(zip(result.names, result.errors, strict=True))
+    for k, motor in enumerate(("phi", "chi", "two_theta")):
+        error = errors[f"offset_{motor}"]
+        shown = with_error(1e6 * float(state.offsets[k]), 1e6 * float(error))
+        click.echo(f"    {motor + ' offset':30} {shown} µrad")
+    click.echo(f"    {'blur':30} {state.blur**0.5:.3g} pixels")

@@ -1,0 +1,106 @@
+"""A measured stack: counts above dark, frame after frame, the pixels that count, their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.fit.observation import Bools, Noise
+
+_NEAR = 5
+"""Edge of the squares of pixels over which signals are averaged for their variance."""
+
+
+class Frames(Protocol):
+    """Where the frames of a stack come from."""
+
+    def some(self, numbers: Ints) -> NDArray[Any]:
+        """Counts of frames, (n, rows, columns)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FramesInMemory:
+    """Frames of an array."""
+
+    stack: NDArray[Any]
+
+    def some(self, numbers: Ints) -> NDArray[Any]:
+        """See :meth:`Frames.some`."""
+        return self.stack[numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class StackData:
+    """A stack, and what is known of its pixels.
+
+    Parameters
+    ----------
+    frames : Frames
+        Counts.
+    positions : (frames, 3) ndarray
+        Where φ, χ and 2θ stood, from the Bragg setting (rad), as they were read.
+    noise : Noise
+        Variance of a pixel over its signal.
+    good : (rows, columns) ndarray of bool
+        Pixels that count.
+    dark : float or (rows, columns) ndarray
+        Subtracted from all frames.
+    full : float
+        Counts at which a pixel is saturated and does not count.
+    """
+
+    frames: Frames
+    positions: Floats
+    noise: Noise
+    good: Bools
+    dark: Floats | float = 0.0
+    full: float = np.inf
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.good.shape[0], self.good.shape[1]
+
+    def read(self, numbers: Ints, model_error: float) -> tuple[Floats32, Floats32, Bools]:
+        """Some frames with their variances.
+
+        Parameters
+        ----------
+        numbers : (n,) ndarray of int
+            Which frames.
+        model_error : float
+            Relative deviation of the signal that stands for what a model has not.
+
+        Returns
+        -------
+        counts : (n, rows, columns) ndarray of float32
+            Above dark; 0 where they do not count.
+        variance : (n, rows, columns) ndarray of float32
+            By the mean counts of pixels around, so that it does not follow the noise of a pixel and
+            is the same for every model.
+        good : (n, rows, columns) ndarray of bool
+            Which count.
+        """
+        raw = np.asarray(self.frames.some(numbers), dtype=np.float32)
+        good = self.good & np.isfinite(raw) & (raw < self.full)
+        counts = np.where(good, raw - np.asarray(self.dark, dtype=np.float32), np.float32(0.0))
+        size = (0, _NEAR, _NEAR)
+        share = scipy.ndimage.uniform_filter(good.astype(np.float32), size, mode="nearest")
+        mean = scipy.ndimage.uniform_filter(counts, size, mode="nearest")
+        mean = np.maximum(mean / np.maximum(share, np.float32(0.5 / _NEAR**2)), 0.0)
+        variance = self.noise.gain * mean + self.noise.floor + (model_error * mean) ** 2
+        return counts, variance.astype(np.float32), good
+
+    def blocks(self, at_once: int = 16) -> Iterator[Ints]:
+        """Numbers of all frames, some at a time."""
+        for start in range(0, len(self), at_once):
+            yield np.arange(start, min(start + at_once, len(self)))

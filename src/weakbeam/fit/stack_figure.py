@@ -1,0 +1,111 @@
+"""The figure of a fitted stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.fit.stack_curves import shift_maps
+from weakbeam.fit.stack_result import Row, StackResult
+from weakbeam.plot.drawing import Drawing
+from weakbeam.plot.stack_fit import Ends
+from weakbeam.plot.view import View
+
+_MOST_LINES = 12
+_MOST_TITLE = 110
+_SYMBOLS = ("φ", "χ", "2θ")
+
+
+def stack_drawing(result: StackResult, view: View | None = None) -> Drawing:
+    """Describe the figure of a fitted stack.
+
+    Parameters
+    ----------
+    result : StackResult
+        The fit.
+    view : View, optional
+        What rows and columns of its frames are; by default what the camera read.
+    """
+    fit = result.fit
+    numbers = np.unique(np.linspace(0, len(fit.data) - 1, 24).astype(np.intp))
+    counts, _, _ = fit.data.read(numbers, 0.0)
+    shown = int(np.argmax(counts.std(axis=(1, 2)) / np.sqrt(np.maximum(counts.mean((1, 2)), 1.0))))
+    image = np.where(fit.data.good, counts[shown], np.nan)
+    maps = shift_maps(fit.model, fit.data)
+    options: dict[str, Any] = {}
+    if maps.motors:
+        known = np.where(np.isfinite(maps.errors[0]), maps.shifts[0], np.nan)
+        options["shifts"] = 1e6 * known
+        options["shift_label"] = f"{_SYMBOLS[maps.motors[0]]} of the lattice (µrad)"
+    where = f"{result.source.rpartition('/')[2]}: " if result.source else ""
+    title = where + result.verdict
+    told = [_told(number, row) for number, row in enumerate(result.rows[:_MOST_LINES])]
+    if len(result.rows) > _MOST_LINES:
+        told.append(f"and {len(result.rows) - _MOST_LINES} more")
+    return Drawing(
+        "weakbeam.plot.stack_fit.stack_fit_figure",
+        (
+            image,
+            fit.misfit,
+            np.where(fit.data.good, fit.residual, np.nan),
+            view or View.of_pixels(fit.model.shape),
+            [tuple(row.pixel) for row in result.rows],
+            [trace_of(result, row) for row in result.rows],
+        ),
+        options
+        | {
+            "lines": told,
+            "title": title if len(title) < _MOST_TITLE else result.verdict[:_MOST_TITLE],
+            "image_label": f"counts, frame {int(numbers[shown])}",
+        },
+    )
+
+
+def _told(number: int, row: Row) -> str:
+    error = f" ± {row.errors[2]:.2g}" if row.line.turning else ""
+    kind = row.line.type
+    plane, burgers = (" ".join(map(str, v)) for v in (kind.plane, kind.burgers))
+    places = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g} ± {error:.2g}"
+        for name, value, error in zip(row.line.names[:2], row.values, row.errors, strict=False)
+    )
+    return f"{number}: ({plane}) [{burgers}] {kind.character_deg:.4g}{error} deg, {places}"
+
+
+def trace_of(result: StackResult, row: Row) -> Ends:
+    """Rows and columns of the ends of a line where it is lit, as the camera sees them."""
+    model = result.fit.model
+    grid = model.setup.grids[0]
+    direction = model.setup.sample_from_crystal @ row.line.type.line
+    up = model.renderer.up
+    slope = float(direction @ up)
+    steps = np.stack(model.renderer.pixel_steps())
+    far = float(np.linalg.norm(np.array(model.shape) @ np.abs(steps)))
+    half = 0.5 * model.renderer.lit_depth / max(abs(slope), 1e-9)
+    length = min(half, far)
+
+    def seen(point: Floats) -> tuple[float, float]:
+        # Along the diffracted beam to the height of the middle of the beam.
+        level = point - grid.along_ray * float(point @ up)
+        away = np.linalg.lstsq(steps.T, level, rcond=None)[0]
+        return float(away[0]), float(away[1])
+
+    point = row.line.position_um
+    middle = np.array(seen(point)) if not row.line.place.in_sheet else None
+    ends = [np.array(seen(point + way * length * direction)) for way in (-1.0, 1.0)]
+    if middle is None:
+        middle = 0.5 * (ends[0] + ends[1])
+        shift = row.pixel - np.array(seen(_of_pixel(result, row)))
+    else:
+        shift = row.pixel - middle
+    first, second = (tuple(map(float, end + shift)) for end in ends)
+    return (first[0], first[1]), (second[0], second[1])
+
+
+def _of_pixel(result: StackResult, row: Row) -> Floats:
+    """The point of a line in the sheet that its mark is at."""
+    direction = result.fit.model.setup.sample_from_crystal @ row.line.type.line
+    point = row.line.position_um
+    return np.asarray(point - direction * float(direction @ point))

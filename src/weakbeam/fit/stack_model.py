@@ -1,0 +1,470 @@
+r"""The model of a measured stack: lines in a lattice that is bent, seen as a camera counts it.
+
+A frame at motor positions x has the counts
+
+.. math:: M = \mathrm{blur}\,[L(y) \sum w\, p(q + M^T (x + x_0) + t(x, y))] \, (1 + b_f) + B
+
+with zero offsets :math:`x_0` of the motors, polynomials over the field for the change t of q by the
+lattice, the light L along the columns and the background B, and a brightness of every frame
+(docs/explanation/physics.md, C4, E1 and E9).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.assemble import Setup
+from weakbeam.core.arrays import Floats, Floats32, Ints
+from weakbeam.defects.field import DisplacementGradientField
+from weakbeam.defects.field_of import field_of
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.types import DislocationType
+from weakbeam.diffraction.turned import AT_BRAGG, motor_shifts
+from weakbeam.errors import InputError
+from weakbeam.fit.line_place import LinePlace, place_of
+from weakbeam.fit.nuisance_priors import NuisancePriors
+from weakbeam.fit.nuisance_shifts import LATTICE, lattice_vectors
+from weakbeam.fit.nuisance_terms import light_terms, window_terms
+from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.motors import ANGLES
+from weakbeam.imaging.routes import Changes
+from weakbeam.imaging.sampling import Block
+from weakbeam.instrument.point_spread import gaussian_spread
+from weakbeam.run.render import Renderer
+
+_FARTHEST = 0.02
+"""Angle (rad) from the Bragg setting up to which shifts of q are taken as those at it."""
+
+_SHARP = 0.04
+"""Variance of a blur (pixels²) below which there is none."""
+
+_STEPS = {False: 0.003, True: 0.0003}
+"""Steps of a line that crosses the sheet (pixels), or lies in it (µm), for derivatives of q.
+
+Small: at every ray they are multiplied with the slope of the acceptance, and where q changes by
+more than the acceptance is wide over such a step the change is bounded.
+"""
+
+_TURN_DEG = 0.03
+_LONGEST_TURN_DEG = 5.0
+_ROUGHER = 2.0
+_HELD, _HELD_ANGLE = 0.25, 1e-5
+"""Samples are kept up to so much of the longest steps of a line, and so far an offset (rad)."""
+
+_ANGLE_STEP = 1e-7
+_FIXED = 1e-12
+"""Width of the prior (rad) of an offset that is not fitted."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLine:
+    """A straight dislocation at some place.
+
+    Parameters
+    ----------
+    type : DislocationType
+        Its slip system and character.
+    place : LinePlace
+        The two coordinates that tell where it is.
+    at : (2,) ndarray
+        Their values.
+    turning : bool
+        Whether its character is fitted.
+    """
+
+    type: DislocationType
+    place: LinePlace
+    at: Floats
+    turning: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is fitted of it."""
+        return (*self.place.names, "character_deg") if self.turning else self.place.names
+
+    @property
+    def position_um(self) -> Floats:
+        """A point on it (µm, sample frame)."""
+        return self.place.position(self.at)
+
+    def moved(self, step: Floats) -> FittedLine:
+        """The line after a step of its parameters."""
+        kind = self.type
+        if self.turning:
+            kind = kind.turned(kind.character_deg + float(step[2]))
+        return replace(self, at=self.at + step[:2], type=kind)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Values of all parameters.
+
+    Parameters
+    ----------
+    offsets : (3,) ndarray
+        Added to φ, χ and 2θ (rad).
+    tilt : (3, terms) ndarray
+        Terms of the lattice's rotation about x and y (rad) and of its dilatation over the field.
+    blur : float
+        Variance of the blur (pixels²).
+    light, background : ndarray
+        Terms (counts).
+    brightness : (frames,) ndarray
+        Relative deviation of each frame.
+    lines : tuple of FittedLine
+        The dislocations.
+    """
+
+    offsets: Floats
+    tilt: Floats
+    blur: float
+    light: Floats
+    background: Floats
+    brightness: Floats
+    lines: tuple[FittedLine, ...] = ()
+
+
+class Columns(NamedTuple):
+    """Some frames of the model, and what their derivatives are made of."""
+
+    numbers: Ints
+    """(n,): which frames."""
+    signal: Floats32
+    """(n, rows, columns): counts without background, of frames of mean brightness."""
+    plain: Floats32
+    """The same for light of 1 count."""
+    slopes: Floats32
+    """(3 + parameters of lines, n, rows, columns): of the signal by q, then by these."""
+
+
+class StackModel:
+    """Frames of a stack and their derivatives.
+
+    Parameters
+    ----------
+    renderer : Renderer
+        Crystal and instrument; the first reflection is taken.
+    positions : (frames, 3) ndarray
+        Where φ, χ and 2θ stood, from the Bragg setting (rad).
+    nuisances : NuisancePriors
+        What else may change.
+    workers : int, optional
+        Threads.
+
+    Raises
+    ------
+    InputError
+        If motors stand farther from the Bragg setting than the model holds.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        positions: Floats,
+        nuisances: NuisancePriors,
+        workers: int | None = None,
+    ) -> None:
+        self.renderer, self.nuisances = renderer, nuisances
+        self.setup: Setup = renderer.setups[0]
+        self.positions = np.asarray(positions, dtype=np.float64)
+        far = float(np.abs(self.positions).max())
+        if far > _FARTHEST:
+            raise InputError(
+                "scan",
+                f"{1e3 * far:.3g} mrad from the Bragg setting",
+                f"must be within {1e3 * _FARTHEST:g} mrad of it: is it that of this experiment?",
+            )
+        engine = self.setup.engine(workers=workers, perfect=True)
+        assert isinstance(engine, Engine)
+        self._engine = self._chosen_anew = engine
+        spread = self.setup.detector.spread
+        self._given_blur = 0.0 if spread is None else _variance_of(spread.rows, spread.columns)
+        self.blurs = nuisances.blur_px.free
+        self._medium = self.setup.crystal.medium.turned(self.setup.sample_from_crystal)
+        self.workers = workers
+        self._own_terms = window_terms(engine.shape, nuisances.tilt_degree)[1:]
+        degree = nuisances.illumination_degree if nuisances.illumination > 0.0 else 0
+        uneven = light_terms(engine.shape, degree)
+        self._own_light = np.concatenate([np.ones((1, *engine.shape)), uneven])
+        readout = self.setup.detector.readout
+        self.terms = readout.mean(self._own_terms)
+        self.light_terms = readout.mean(self._own_light)
+        self.shape = readout.stored_shape
+        self.background_terms = window_terms(self.shape, nuisances.background_degree)
+        self.lattice = lattice_vectors(self.setup.geometry)
+        rotation, q0 = self.setup.geometry.imaging_from_sample, self.setup.geometry.q0_sample
+        self.q_of_gradient = -np.einsum("im,l->ilm", rotation, q0).reshape(3, 9)
+        widths = (nuisances.tilt, nuisances.tilt, nuisances.dilatation)
+        self.components = tuple(k for k, width in enumerate(widths) if width > 0.0)
+        self.groups = groups_of(self.positions)
+
+    # ------------------------------------------------------------------ parameters
+
+    def start(self, light: float, background: float, blur: float | None = None) -> State:
+        """The perfect crystal with the offsets and the blur that are known."""
+        known = self.nuisances
+        if blur is None:
+            blur = self._given_blur + known.blur_px.mean**2
+        terms = len(self._own_terms)
+        state = State(
+            offsets=np.array([known.offsets[motor].mean for motor in ANGLES]),
+            tilt=np.zeros((3, terms)),
+            blur=blur,
+            light=np.append(light, np.zeros(len(self._own_light) - 1)),
+            background=np.append(background, np.zeros(len(self.background_terms) - 1)),
+            brightness=np.zeros(len(self.positions)),
+        )
+        return state
+
+    def line(self, kind: DislocationType, position_um: Floats, turning: bool = False) -> FittedLine:
+        """A line of a type through a point (µm, sample frame)."""
+        direction = self.setup.sample_from_crystal @ kind.line
+        steps = self.renderer.pixel_steps()
+        place, at = place_of(direction, np.asarray(position_um), steps, self.renderer.up)
+        return FittedLine(kind, place, at, turning)
+
+    def names(self, state: State) -> tuple[str, ...]:
+        """Names of all parameters but the brightness of frames."""
+        names = [f"offset_{motor}" for motor in ANGLES]
+        for c in self.components:
+            names += [f"{LATTICE[c]}_{t}" for t in range(len(self._own_terms))]
+        names += ["blur"] if self.blurs else []
+        names += [f"light_{k}" for k in range(len(state.light))]
+        names += [f"background_{k}" for k in range(len(state.background))]
+        for k, line in enumerate(state.lines):
+            names += [f"line_{k}.{name}" for name in line.names]
+        return tuple(names)
+
+    def prior(self, state: State) -> tuple[Floats, Floats]:
+        """Values of all parameters from the middle of their priors, and the widths of these.
+
+        Infinite for those that the stack alone tells.
+        """
+        known = self.nuisances
+        ranges = 0.5 * np.ptp(self.positions, axis=0)
+        middles = np.array([known.offsets[motor].mean for motor in ANGLES])
+        own = np.array([known.offsets[motor].width for motor in ANGLES])
+        values = [state.offsets - middles]
+        widths = [np.where(own > 0.0, np.maximum(own, ranges), _FIXED)]
+        for c in self.components:
+            values.append(state.tilt[c])
+            width = (known.tilt, known.tilt, known.dilatation)[c]
+            widths.append(np.full(len(self._own_terms), width))
+        if self.blurs:
+            values.append(np.array([state.blur - self._given_blur - known.blur_px.mean**2]))
+            # Of the variance, to which small blurs add little.
+            size = known.blur_px.mean + known.blur_px.width
+            widths.append(np.array([2.0 * size * known.blur_px.width]))
+        uneven = np.full(len(state.light), known.illumination * max(abs(state.light[0]), 1.0))
+        uneven[0] = np.inf
+        values.append(state.light)
+        widths.append(uneven)
+        rest = len(state.background) + sum(len(line.names) for line in state.lines)
+        values.append(np.zeros(rest))
+        widths.append(np.full(rest, np.inf))
+        return np.concatenate(values), np.concatenate(widths)
+
+    def moved(self, state: State, step: Floats, brightness: Floats) -> State:
+        """The state after a step of all parameters."""
+        parts = iter(step)
+
+        def some(count: int) -> Floats:
+            return np.array([next(parts) for _ in range(count)])
+
+        offsets = state.offsets + some(3)
+        tilt = state.tilt.copy()
+        for c in self.components:
+            tilt[c] += some(len(self._own_terms))
+        blur = state.blur
+        if self.blurs:
+            blur = min(max(blur + float(some(1)[0]), 0.0), 25.0)
+        return State(
+            offsets=offsets,
+            tilt=tilt,
+            blur=blur,
+            light=state.light + some(len(state.light)),
+            background=state.background + some(len(state.background)),
+            brightness=state.brightness + brightness,
+            lines=tuple(line.moved(some(len(line.names))) for line in state.lines),
+        )
+
+    def longest(self, state: State) -> Floats:
+        """Longest step of each parameter."""
+        steps: list[float] = [np.inf] * len(self.names(state))
+        if self.blurs:
+            steps[self.names(state).index("blur")] = max(0.5, 0.5 * state.blur)
+        first = len(steps) - sum(len(line.names) for line in state.lines)
+        for line in state.lines:
+            steps[first : first + len(line.names)] = _longest_of(line)
+            first += len(line.names)
+        return np.array(steps)
+
+    # ------------------------------------------------------------------ frames
+
+    def lines_of(self, line: FittedLine) -> StraightLines:
+        """One of the lines as the physics has it."""
+        kind = line.type
+        return self.renderer.lines_of(
+            kind.plane, kind.burgers, kind.character_deg, line.position_um
+        )
+
+    def field(self, lines: Sequence[FittedLine]) -> DisplacementGradientField:
+        """The field of some lines."""
+        joined = StraightLines.joined([self.lines_of(line) for line in lines])
+        return field_of(joined, self._medium)
+
+    def tilt_field(self, state: State) -> Floats:
+        """Change of q by the lattice's tilt in every pixel before the camera turns it, (3, ...)."""
+        tilt = np.einsum("lt,lc,trk->crk", state.tilt, self.lattice, self._own_terms)
+        return np.asarray(tilt)
+
+    def rougher(self) -> StackModel | None:
+        """The model with averages over pixels that are half as accurate; None if it has points."""
+        averaging = self.setup.averaging
+        if averaging is None:
+            return None
+        half = replace(averaging, accuracy=_ROUGHER * averaging.accuracy)
+        engine = replace(self.setup, averaging=half).engine(workers=self.workers, perfect=True)
+        assert isinstance(engine, Engine)
+        other = copy(self)
+        other._engine = other._chosen_anew = engine
+        return other
+
+    def held(self, state: State) -> StackModel:
+        """The model with the samples that a state and those near to it need, whatever comes.
+
+        Which samples are chosen changes in jumps as lines move, and the likelihood with it.
+        """
+        shifts = (np.unique(shifts, axis=0) for shifts in self.shifts(state))
+        others = [state.lines]
+        for k in range(max((len(line.names) for line in state.lines), default=0)):
+            for way in (-_HELD, _HELD):
+                steps = [
+                    way * _longest_of(line) * (np.arange(len(line.names)) == k)
+                    for line in state.lines
+                ]
+                others.append(
+                    tuple(line.moved(s) for line, s in zip(state.lines, steps, strict=True))
+                )
+        other = copy(self)
+        engine = self._chosen_anew.aimed(*shifts)
+        other._engine = engine.held([self.field(lines) for lines in others])
+        return other
+
+    def is_far(self, state: State, origin: State) -> bool:
+        """Whether a state is too far from another for the samples that were chosen for that."""
+        if np.abs(state.offsets - origin.offsets).max() > _HELD_ANGLE:
+            return True
+        for line, other in zip(state.lines, origin.lines, strict=True):
+            turn = line.type.character_deg - other.type.character_deg
+            turn = (turn + 180.0) % 360.0 - 180.0
+            away = np.abs(np.append(line.at - other.at, turn))[: len(line.names)]
+            if np.any(away > _HELD * _longest_of(line)):
+                return True
+        return False
+
+    def batches(self, state: State, slopes: bool = True, most: int = 2**28) -> Iterator[Columns]:
+        """Frames of a state, some at a time.
+
+        Parameters
+        ----------
+        state : State
+            The parameters.
+        slopes : bool
+            Whether derivatives are wanted.
+        most : int
+            Bytes that a batch may take.
+        """
+        rock, roll = self.shifts(state)
+        # Of a model that holds its samples they stay.
+        aimed = self._engine.aimed(*(np.unique(shifts, axis=0) for shifts in (rock, roll)))
+        engine = aimed.with_field(self.field(state.lines))
+        tilt = self.tilt_field(state)
+        changes = self._changes(state.lines) if slopes else None
+        count = 3 + sum(len(line.names) for line in state.lines) if slopes else 0
+        pixels = engine.shape[0] * engine.shape[1]
+        at_once = max(1, most // (12 * (count + 2) * pixels))
+        light = np.tensordot(state.light, self._own_light, 1).astype(np.float32)
+        known: dict[Block, Changes] = {}
+        for group in self.groups:
+            for start in range(0, len(group), at_once):
+                numbers = group[start : start + at_once]
+                images, by_q = engine.slopes(rock[numbers], roll[numbers[:1]], tilt, changes, known)
+                yield Columns(
+                    numbers,
+                    self._seen(light * images[0], state.blur),
+                    self._seen(images[0], state.blur),
+                    self._seen(light * by_q[:, 0], state.blur),
+                )
+
+    def shifts(self, state: State) -> tuple[Floats, Floats]:
+        """Shifts of q of every frame, by φ and 2θ and by χ, two of (frames, 3)."""
+        return motor_shifts(self.setup.geometry, AT_BRAGG, self.positions + state.offsets)
+
+    @property
+    def per_motor(self) -> Floats:
+        """Change of q with each motor, (3 motors, 3)."""
+        steps = _ANGLE_STEP * np.eye(3)
+        ends = [np.add(*motor_shifts(self.setup.geometry, AT_BRAGG, s)) for s in (steps, -steps)]
+        return np.asarray((ends[0] - ends[1]) / (2.0 * _ANGLE_STEP))
+
+    def _seen(self, images: Floats32, blur: float) -> Floats32:
+        """Images (..., rows, columns) as the camera stores them."""
+        if blur > _SHARP and images.size:
+            images = gaussian_spread(math.sqrt(blur)).blur(images, self.workers)
+        return np.ascontiguousarray(self.setup.detector.readout.mean(images), np.float32)
+
+    def _changes(self, lines: Sequence[FittedLine]) -> Any:
+        """How q changes along q itself and with the parameters of lines."""
+        ends: list[tuple[DisplacementGradientField, DisplacementGradientField, float]] = []
+        for line in lines:
+            small = _STEPS[line.place.in_sheet]
+            steps = [small, small, _TURN_DEG][: len(line.names)]
+            for k, step in enumerate(steps):
+                moves = np.zeros(len(line.names))
+                moves[k] = step
+                up, down = (self.field([line.moved(way * moves)]) for way in (1.0, -1.0))
+                ends.append((up, down, step))
+        allowed = np.array([1e-6] * 3 + [step for _, _, step in ends])
+
+        def changes(points: Floats, _: NDArray[Any]) -> Changes:
+            shape = points.shape[1:]
+            flat = np.ascontiguousarray(points.reshape(3, -1))
+            q = np.zeros((3 + len(ends), 3, flat.shape[1]), np.float32)
+            for component in range(3):
+                q[component, component] = 1.0
+            for c, (up, down, step) in enumerate(ends):
+                gradients = np.zeros((2, 9, flat.shape[1]))
+                up.add_to(gradients[0], flat)
+                down.add_to(gradients[1], flat)
+                change = (gradients[0] - gradients[1]) / (2.0 * step)
+                q[3 + c] = self.q_of_gradient @ np.where(np.isfinite(change), change, 0.0)
+            return Changes(q.reshape(-1, 3, *shape), allowed)
+
+        return changes
+
+
+def _longest_of(line: FittedLine) -> Floats:
+    """Longest step of each parameter of a line."""
+    return np.array([*line.place.longest_steps, _LONGEST_TURN_DEG])[: len(line.names)]
+
+
+def groups_of(positions: Floats) -> list[Ints]:
+    """Numbers of frames that follow each other at the same χ."""
+    changes = np.flatnonzero(np.abs(np.diff(positions[:, 1])) > 1e-10) + 1
+    return list(np.split(np.arange(len(positions)), changes))
+
+
+def _variance_of(rows: Floats, columns: Floats) -> float:
+    """Mean variance along both axes (pixels²) of a sum of products."""
+    image = rows.T @ columns
+    half = image.shape[0] // 2
+    squares = (np.arange(image.shape[0]) - half) ** 2.0
+    return 0.5 * float(squares @ image.sum(axis=1) + squares @ image.sum(axis=0))

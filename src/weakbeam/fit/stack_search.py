@@ -1,0 +1,453 @@
+"""Which dislocations a stack shows: found in its maps, refined and judged on its frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import scipy.ndimage
+
+from weakbeam.core.arrays import Floats, Floats32
+from weakbeam.defects.types import DislocationType
+from weakbeam.fit.bad_pixels import bad_pixels
+from weakbeam.fit.observation import Bools
+from weakbeam.fit.stack_climb import (
+    Normal,
+    climb_stack,
+    covariance_of,
+    moved_by_samples,
+    normal_equations,
+)
+from weakbeam.fit.stack_curves import FEWEST_SETTINGS, ShiftMaps, shift_maps
+from weakbeam.fit.stack_data import StackData
+from weakbeam.fit.stack_detect import Candidate, MapModel, found_lines
+from weakbeam.fit.stack_model import Columns, FittedLine, StackModel, State
+
+Tell = Callable[[str], None]
+
+_ODD, _ODD_SHARE = 10.0, 0.15
+_NEAR_ODD = 5
+_UNEXPLAINED = 1.3
+"""Misfit from which on a stack is not explained."""
+
+_CERTAIN = 3.0
+"""A line that is worth so many times its price to the maps is not tried away."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How dislocations are sought.
+
+    Parameters
+    ----------
+    most : int
+        Largest number of them.
+    map_price : float
+        By how much a line must raise the log-likelihood of the maps, in units of their misfit.
+    price : float
+        By how much it must raise that of the stack beyond what its place in it and its type cost.
+    alternatives : float
+        Types whose log-likelihood of the maps, in units of their misfit, is less below that of the
+        best are compared on the stack.
+    most_alternatives : int
+        At most so many for each line.
+    most_unexplained : int
+        Where the stack is not explained, so many, and lines in the sheet at other depths.
+    rounds : int
+        How often what is left is searched again.
+    """
+
+    most: int = 40
+    map_price: float = 40.0
+    price: float = 12.0
+    alternatives: float = 200.0
+    most_alternatives: int = 2
+    most_unexplained: int = 4
+    rounds: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Alternative:
+    """Another line that was tried in the place of one.
+
+    Parameters
+    ----------
+    line : FittedLine
+        At its best.
+    log_evidence : float
+        Relative to the line that was chosen, in units of the misfit.
+    """
+
+    line: FittedLine
+    log_evidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class StackFit:
+    """What a fit of a stack has found.
+
+    Parameters
+    ----------
+    model : StackModel
+        The model.
+    data : StackData
+        The stack.
+    normal : Normal
+        Best values of all parameters, and how well they are known.
+    converged : bool
+        Whether the climb has ended at a summit.
+    alternatives : tuple of tuple of Alternative
+        What else may be in the place of each line, the likeliest first.
+    gains : tuple of float
+        By how much each line raises the log-evidence, in units of the misfit; NaN where a line was
+        given and not tried.
+    misfit : (rows, columns) ndarray
+        Mean squared residual over its variance of each pixel; NaN of those that do not count.
+    residual : (rows, columns) ndarray
+        Mean residual of each pixel in units of its standard error.
+    residual_maps : ShiftMaps
+        What of the lattice's shifts along the motors is left.
+    moved : (n,) ndarray
+        How far parameters move with the accuracy of the averages over pixels.
+    trail : tuple of str
+        What was tried.
+    """
+
+    model: StackModel
+    data: StackData
+    normal: Normal
+    converged: bool
+    alternatives: tuple[tuple[Alternative, ...], ...]
+    gains: tuple[float, ...]
+    misfit: Floats
+    residual: Floats
+    residual_maps: ShiftMaps
+    moved: Floats
+    trail: tuple[str, ...]
+
+    @property
+    def state(self) -> State:
+        """The best values."""
+        return self.normal.state
+
+
+def odd_pixels(data: StackData, most: int = 24) -> Bools:
+    """Hot and dead pixels, by some frames, evenly through the scan.
+
+    Those that differ from their neighbours in every frame, and those that do in the mean of the
+    frames, in which no dislocation is as sharp as a pixel: frames without light hide the dead.
+    """
+    numbers = np.unique(np.linspace(0, len(data) - 1, most).astype(np.intp))
+    counts, _, good = data.read(numbers, 0.0)
+    odd = bad_pixels(counts, data.noise, good)[0]
+    if len(numbers) < FEWEST_SETTINGS:
+        return np.asarray(odd)
+    counted = good.sum(axis=0)
+    mean = counts.sum(axis=0) / np.maximum(counted, 1)
+    around = scipy.ndimage.median_filter(mean, _NEAR_ODD, mode="mirror")
+    rest = np.abs(mean - around)
+    spread = 1.4826 * scipy.ndimage.median_filter(rest, 3 * _NEAR_ODD, mode="mirror")
+    return np.asarray(odd | (rest > np.maximum(_ODD * spread, _ODD_SHARE * np.abs(around))))
+
+
+def start_of(model: StackModel, maps: ShiftMaps, lines: Sequence[FittedLine]) -> State:
+    """Light, background and tilt by the maps, with some lines."""
+    known = np.isfinite(maps.errors).any(axis=0) if maps.motors else np.zeros(model.shape, bool)
+    if not known.any():
+        return model.start(1.0, 0.0)
+    light, floor = float(np.median(maps.light[known])), float(np.median(maps.floor[known]))
+    state = model.start(light, floor)
+    offsets, tilt = state.offsets.copy(), state.tilt.copy()
+    whole = MapModel(model, maps, 1)
+    for n, motor in enumerate(maps.motors):
+        shift = maps.shifts[n].copy()
+        for line in lines:
+            shift -= whole.of_line(line)[n]
+        some = np.isfinite(maps.errors[n])
+        terms = np.concatenate([np.ones((1, *model.shape)), model.terms])
+        columns = terms[:, some].T
+        weight = np.ones(columns.shape[0])
+        for _ in range(6):
+            best = np.linalg.lstsq(columns * weight[:, None], shift[some] * weight, rcond=None)[0]
+            rest = np.abs(shift[some] - columns @ best)
+            width = 1.4826 * np.median(rest) + 1e-9
+            # Little weight for what is near a core.
+            weight = 1.0 / np.sqrt(1.0 + (rest / (2.0 * width)) ** 2)
+        offsets[motor] = best[0]
+        # About y what φ adds, about x what χ does.
+        turn = (1, 0, 2)[motor]
+        if turn in model.components:
+            along = model.per_motor[motor]
+            tilt[turn] = best[1:] * float(along @ along) / float(along @ model.lattice[turn])
+    return replace(state, offsets=offsets, tilt=tilt, lines=tuple(lines))
+
+
+@dataclass
+class StackSearch:
+    """The search for the dislocations of a stack.
+
+    Parameters
+    ----------
+    model, data
+        Instrument and stack.
+    types : sequence of DislocationType
+        What may be there.
+    options : SearchOptions
+        How it is done.
+    tell : callable, optional
+        Told what is done.
+    """
+
+    model: StackModel
+    data: StackData
+    types: Sequence[DislocationType]
+    options: SearchOptions = SearchOptions()
+    tell: Tell | None = None
+    trail: list[str] = field(default_factory=list)
+
+    def _say(self, text: str) -> None:
+        self.trail.append(text)
+        if self.tell is not None:
+            self.tell(text)
+
+    def detect(self) -> StackFit:
+        """Find all lines, and refine them."""
+        options = self.options
+        maps = shift_maps(self.model, self.data)
+        map_model = MapModel(self.model, maps)
+        patterns = map_model.patterns(self.types, self.model.workers)
+        found, ranked, gains = found_lines(
+            map_model, patterns, options.map_price, options.most, tell=self._say
+        )
+        self._say(f"{len(found.lines)} lines in the maps, misfit {found.reduced:.2f}")
+        others = [self._near_best(some, found.reduced) for some in ranked]
+        here, converged = self.climb(start_of(self.model, maps, found.lines))
+        # Types first: one that is wrong leaves residuals that ask for lines that are not there.
+        here, alternatives = self._compared(here, others)
+        for _ in range(options.rounds):
+            here, added = self._added(here)
+            if added is None:
+                break
+            alternatives.append([])
+            gains.append(added)
+        here, alternatives, gains = self._needed(here, alternatives, gains)
+        if any(not math.isfinite(gain) for gain in gains) or not converged:
+            here, converged = self.climb(here.state, 10)
+        return self.finished(here, converged, alternatives, gains)
+
+    def refine(self, lines: Sequence[FittedLine]) -> StackFit:
+        """Refine given lines."""
+        maps = shift_maps(self.model, self.data)
+        start = start_of(self.model, maps, lines)
+        here, converged = self.climb(start)
+        gains = [math.nan] * len(lines)
+        return self.finished(here, converged, [[] for _ in lines], gains)
+
+    # ------------------------------------------------------------------ steps
+
+    def climb(
+        self, state: State, most_steps: int = 20, to_beat: float = -math.inf
+    ) -> tuple[Normal, bool]:
+        """Climb on the frames."""
+        here, converged = climb_stack(
+            self.model, self.data, state, most_steps=most_steps, to_beat=to_beat
+        )
+        self._say(
+            f"{len(state.lines)} lines on the stack: chi2 {here.reduced:.3f}"
+            + ("" if converged else ", not converged")
+        )
+        return here, converged
+
+    def evidence(self, here: Normal) -> float:
+        """Log-evidence in units of the misfit, up to what all sets of lines have in common."""
+        scale = max(1.0, here.reduced)
+        names = self.model.names(here.state)
+        first = sum(not name.startswith("line_") for name in names)
+        height = here.height / scale
+        if first == len(names):
+            return height
+        covariance = covariance_of(here)[first:, first:] * scale
+        widths = []
+        for line in here.state.lines:
+            rows, columns = self.model.shape
+            place = (float(rows), float(columns))
+            if line.place.in_sheet:
+                row, column = self.model.renderer.pixel_steps()
+                size = np.linalg.norm(rows * row) + np.linalg.norm(columns * column)
+                place = (float(size), self.model.renderer.lit_depth)
+            widths += [*place, 360.0][: len(line.names)]
+        scaled = covariance / np.outer(widths, widths)
+        volume = 0.5 * float(np.linalg.slogdet(2.0 * math.pi * scaled)[1])
+        systems = len({(kind.plane, kind.burgers) for kind in self.types}) or 1
+        lines = len(here.state.lines)
+        # Lines are alike: exchanging them makes nothing new.
+        price = lines * math.log(systems) - math.lgamma(lines + 1)
+        return height + min(volume, 0.0) - price
+
+    def _near_best(self, ranked: Sequence[Candidate], reduced: float) -> list[FittedLine]:
+        """Lines of other types that the maps hardly tell from the best."""
+        options = self.options
+        best, far = ranked[0].gain if ranked else 0.0, options.alternatives * reduced
+        near = [one.line for one in ranked[1:] if best - one.gain < far]
+        return near[: max(options.most_alternatives, options.most_unexplained)]
+
+    def _added(self, here: Normal) -> tuple[Normal, float | None]:
+        """One line more where what is left of the stack asks for it."""
+        if len(here.state.lines) >= self.options.most:
+            return here, None
+        left = Residuals.of(self.model, self.data, here.state)
+        if not left.maps.motors:
+            return here, None
+        own = MapModel(self.model, left.maps)
+        best = own.search(own.patterns(self.types, self.model.workers), own.rest_of([]), 3)
+        scale = max(1.0, own.fit([]).reduced)
+        self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
+        if best[0].gain / scale < self.options.map_price:
+            return here, None
+        before = self.evidence(here)
+        tried = []
+        for candidate in best[:2]:
+            line = own.fit([candidate.line]).lines[0]
+            state = replace(here.state, lines=(*here.state.lines, line))
+            tried.append(self.climb(state)[0])
+        new = max(tried, key=self.evidence)
+        gained = self.evidence(new) - before
+        self._say(f"one more: log-evidence {gained:+.1f}")
+        if gained < self.options.price:
+            return here, None
+        return new, gained
+
+    def _needed(
+        self, here: Normal, others: list[list[Alternative]], gains: list[float]
+    ) -> tuple[Normal, list[list[Alternative]], list[float]]:
+        """Take away lines without which the evidence is higher."""
+        k = 0
+        while k < len(here.state.lines):
+            lines = here.state.lines
+            if gains[k] > _CERTAIN * self.options.map_price:
+                k += 1
+                continue
+            state = replace(here.state, lines=lines[:k] + lines[k + 1 :])
+            less, _ = climb_stack(self.model, self.data, state, most_steps=6)
+            gains[k] = self.evidence(here) - self.evidence(less)
+            self._say(f"without {lines[k].type.name}: log-evidence {-gains[k]:+.1f}")
+            if gains[k] < self.options.price:
+                here, _ = self.climb(less.state, 10)
+                del others[k], gains[k]
+                continue
+            k += 1
+        return here, others, gains
+
+    def _compared(
+        self, here: Normal, others: list[list[FittedLine]]
+    ) -> tuple[Normal, list[list[Alternative]]]:
+        """Try other types in the place of each line."""
+        alternatives: list[list[Alternative]] = []
+        for k, options in enumerate(others):
+            tried = [(here, here.state.lines[k])]
+            more = list(options[: self.options.most_alternatives])
+            if here.reduced > _UNEXPLAINED:
+                more = [*_at_other_depths(here.state.lines[k]), *options]
+            for line in more:
+                lines = list(here.state.lines)
+                lines[k] = line
+                other, _ = self.climb(replace(here.state, lines=tuple(lines)), 10, here.height)
+                tried.append((other, other.state.lines[k]))
+            best = max(tried, key=lambda one: self.evidence(one[0]))
+            height = self.evidence(best[0])
+            alternatives.append(
+                sorted(
+                    (
+                        Alternative(line, self.evidence(normal) - height)
+                        for normal, line in tried
+                        if normal is not best[0]
+                    ),
+                    key=lambda one: -one.log_evidence,
+                )
+            )
+            here = best[0]
+        return here, alternatives
+
+    def finished(
+        self,
+        here: Normal,
+        converged: bool,
+        alternatives: Sequence[Sequence[Alternative]],
+        gains: Sequence[float],
+    ) -> StackFit:
+        """The result, with its residuals."""
+        left = Residuals.of(self.model, self.data, here.state)
+        return StackFit(
+            self.model,
+            self.data,
+            left.normal,
+            converged,
+            tuple(tuple(some) for some in alternatives),
+            tuple(gains),
+            left.misfit,
+            left.mean,
+            left.maps,
+            moved_by_samples(self.model, self.data, left.normal),
+            tuple(self.trail),
+        )
+
+
+def _at_other_depths(line: FittedLine) -> list[FittedLine]:
+    """A line in the sheet on the other side of its middle, where the likelihood is alike."""
+    if not line.place.in_sheet:
+        return []
+    return [replace(line, at=line.at * np.array([1.0, share])) for share in (-1.0, 0.0)]
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """What is left of a stack.
+
+    Parameters
+    ----------
+    misfit, mean : (rows, columns) ndarray
+        Mean square of the residuals of each pixel over their variances; their sum over its error.
+    maps : ShiftMaps
+        The shift of every pixel's curve along the motors that explains most of them.
+    normal : Normal
+        Normal equations with the scores of the pixels.
+    """
+
+    misfit: Floats
+    mean: Floats
+    maps: ShiftMaps
+    normal: Normal
+
+    @classmethod
+    def of(cls, model: StackModel, data: StackData, state: State) -> Residuals:
+        """Compare a stack with a state."""
+        shape = data.shape
+        squares, total, weight, counted = (np.zeros(shape) for _ in range(4))
+        moving = np.ptp(data.positions, axis=0) > 0.0
+        motors = tuple(int(m) for m in np.flatnonzero(moving))
+        met, norm = np.zeros((len(motors), *shape)), np.zeros((len(motors), *shape))
+        vectors = model.per_motor[list(motors)].astype(np.float32)
+
+        def each(batch: Columns, residual: Floats32, weights: Floats32) -> None:
+            nonlocal squares, total, weight, counted
+            squares += (residual**2 * weights).sum(axis=0)
+            total += (residual * weights).sum(axis=0)
+            weight += weights.sum(axis=0)
+            counted += (weights > 0.0).sum(axis=0)
+            for n, vector in enumerate(vectors):
+                slope = np.tensordot(vector, batch.slopes[:3], 1)
+                met[n] += (slope * residual * weights).sum(axis=0)
+                norm[n] += (slope * slope * weights).sum(axis=0)
+
+        normal = normal_equations(model, data, state, each, scored=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            misfit = squares / counted
+            mean = total / np.sqrt(weight)
+            shifts = np.where(norm > 0.0, met / norm, 0.0)
+            errors = np.sqrt(np.maximum(misfit, 1.0) / norm)
+        errors[:, counted == 0] = np.inf
+        light = np.full(shape, float(state.light[0]))
+        maps = ShiftMaps(motors, shifts, errors, light, 0.0 * light)
+        return cls(misfit, mean, maps, normal)

@@ -1,0 +1,342 @@
+"""The dislocations of a measured stack: from a file to a fit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakbeam.assemble import Setup
+from weakbeam.assemble.placed import PlacedDislocation
+from weakbeam.core.arrays import Floats, Ints
+from weakbeam.crystal.lattice import unit
+from weakbeam.defects.types import UNSEEN, DislocationType, dislocation_types, seen_distortion
+from weakbeam.errors import InputError, RunError
+from weakbeam.experiment import Experiment
+from weakbeam.fit.bad_pixels import full_count
+from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak_of
+from weakbeam.fit.nuisance_priors import NuisancePriors
+from weakbeam.fit.observation import Noise, estimate_noise
+from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
+from weakbeam.fit.stack_model import FittedLine, StackModel
+from weakbeam.fit.stack_result import StackResult
+from weakbeam.fit.stack_search import SearchOptions, StackSearch, odd_pixels
+from weakbeam.identify.library.candidates import identify_table, types_of
+from weakbeam.imaging.motors import ANGLES
+from weakbeam.io.foreign import Source, read_scan
+from weakbeam.io.frames import read_blocks, read_frames_of
+from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.run.render import Renderer
+
+Start = str | os.PathLike[str] | Sequence[Mapping[str, Any]]
+
+USUAL = SearchOptions()
+
+_KEPT_BYTES = 800 * 2**20
+_SOME = 8
+
+
+@dataclass(frozen=True, eq=False)
+class FramesOfScan:
+    """Frames of a file, read when they are asked for.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        The file.
+    numbers : (frames,) ndarray of int
+        Which of its frames.
+    """
+
+    scan: MeasuredScan
+    numbers: Ints
+
+    def some(self, numbers: Ints) -> NDArray[Any]:
+        """See :meth:`weakbeam.fit.stack_data.Frames.some`."""
+        return read_frames_of(self.scan, self.numbers[numbers])
+
+
+def fit_scan(
+    scan: Source | MeasuredScan,
+    experiment: Experiment | None = None,
+    start: Start | None = None,
+    *,
+    motors: Mapping[str, str] | None = None,
+    options: SearchOptions = USUAL,
+    workers: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> StackResult:
+    """How many dislocations a stack shows, which, and where, with what else is not known of it.
+
+    Parameters
+    ----------
+    scan : path, sequence of paths or MeasuredScan
+        A scan of φ, χ, 2θ or several of them: a file of ours or of a beamline, EDF images, or what
+        :func:`weakbeam.read_scan` has read.
+    experiment : Experiment, optional
+        What is known of crystal and instrument, best by :func:`weakbeam.calibrate`; its
+        ``[identify]`` tells the candidates, ``[identify.nuisance]`` what else is fitted. By default
+        that of a simulated file. Its own defects are left out.
+    start : path or sequence of mappings, optional
+        Dislocations to refine, instead of searching: an experiment file with ``[[defects]]``, a
+        table (.csv, .json) of an earlier fit, or its rows.
+    motors : mapping of str to str, optional
+        What the scan calls ``phi``, ``chi`` and ``two_theta``, as of :func:`weakbeam.calibrate`.
+    options : SearchOptions
+        How dislocations are sought.
+    workers : int, optional
+        Threads.
+    tell : callable, optional
+        Told what is done, a line at a time.
+
+    Returns
+    -------
+    StackResult
+
+    Raises
+    ------
+    InputError
+        If the scan cannot be read, a motor moves that is none of these, frames do not have the
+        shape of the experiment's images, or there is nothing to search in.
+    RunError
+        If frames cannot be read or hold no light.
+    """
+    measured = scan if isinstance(scan, MeasuredScan) else read_scan(scan)
+    own = own_experiment(measured)
+    known = experiment or own
+    if known is None:
+        raise InputError("experiment", None, "is missing: it tells crystal and instrument")
+    renderer = Renderer(known, workers)
+    setup = renderer.setups[0]
+    if measured.shape != renderer.shape:
+        shape = "{} x {}".format(*renderer.shape)
+        raise InputError(
+            "experiment",
+            shape,
+            "frames have {} x {} pixels: camera.pixels and camera.region must be theirs".format(
+                *measured.shape
+            ),
+        )
+    (numbers,) = np.nonzero(measured.valid)
+    positions = _positions(measured, setup, motors or {}, numbers)
+    frames = frames_of(measured, numbers, workers)
+    zeros = zeros_of(frames, positions)
+    positions = positions - zeros
+    data = stack_data(frames, positions, setup, measured.used)
+    result = fit_data(data, known, renderer, start, options=options, workers=workers, tell=tell)
+    notes = list(measured.warnings)
+    for motor, zero in zip(ANGLES, zeros, strict=True):
+        if zero:
+            reading = math.degrees(zero + setup.bragg_position(motor))
+            notes.append(
+                f"{motor} does not read its angle from the Bragg setting: it is counted from where "
+                f"the stack is brightest, {reading:.5g} deg"
+            )
+    return replace(result, source=measured.where, notes=tuple(notes))
+
+
+def fit_data(
+    data: StackData,
+    experiment: Experiment,
+    renderer: Renderer | None = None,
+    start: Start | None = None,
+    *,
+    options: SearchOptions = USUAL,
+    workers: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> StackResult:
+    """The same of a stack that has been read.
+
+    Parameters
+    ----------
+    data : StackData
+        The stack.
+    experiment : Experiment
+        Crystal and instrument.
+    renderer : Renderer, optional
+        Of that experiment.
+    start, options, workers, tell
+        As for :func:`fit_scan`.
+
+    Returns
+    -------
+    StackResult
+    """
+    renderer = renderer or Renderer(experiment, workers)
+    priors = NuisancePriors.of(identify_table(experiment).nuisance)
+    model = StackModel(renderer, data.positions, priors, workers)
+    if priors.bad_pixels:
+        data = replace(data, good=data.good & ~odd_pixels(data))
+    if not data.good.any():
+        raise RunError("the stack has no pixel that counts")
+    types = shown_types(experiment, renderer)
+    search = StackSearch(model, data, types, options, tell)
+    if start is not None:
+        found = search.refine(started(start, model))
+    elif not np.ptp(data.positions, axis=0).any():
+        raise InputError(
+            "start",
+            None,
+            "is missing: frames without a moving motor are not searched, only refined",
+        )
+    else:
+        found = search.detect()
+    return StackResult(found, experiment)
+
+
+def frames_of(scan: MeasuredScan, numbers: Ints, workers: int | None = None) -> Frames:
+    """Frames of a file: in memory, or read as they are needed if they are many."""
+    size = len(numbers) * math.prod(scan.shape) * scan.frame_dtype.itemsize
+    if size > _KEPT_BYTES:
+        return FramesOfScan(scan, numbers)
+    stack = np.empty((scan.frames, *scan.shape), scan.frame_dtype)
+    for which, frames in read_blocks(scan, workers=workers):
+        stack[which] = frames
+    return FramesInMemory(stack[numbers])
+
+
+def zeros_of(frames: Frames, positions: Floats) -> Floats:
+    """Where the stack is brightest, for motors whose readings are far from the Bragg setting (rad).
+
+    Zero for the others.
+    """
+    moving = np.ptp(positions, axis=0) > 0.0
+    if not moving.any():
+        return np.zeros(3)
+    curve = np.array([frames.some(np.array([k])).mean() for k in range(len(positions))])
+    peak = peak_of(curve, positions)
+    return np.where(moving & is_far(peak, positions), peak, 0.0)
+
+
+def stack_data(
+    frames: Frames, positions: Floats, setup: Setup, used: NDArray[np.bool_]
+) -> StackData:
+    """A stack with what the camera or the frames themselves tell of their noise."""
+    count = len(positions)
+    some = frames.some(np.unique(np.linspace(0, count - 1, _SOME).astype(np.intp)))
+    brightest = some[int(np.argmax(some.mean(axis=(1, 2))))]
+    detector = setup.detector
+    if detector.model is not None:
+        noise = Noise.of_camera(detector.model, detector.exposure)
+        bins = detector.readout.binning**2
+        noise = Noise(noise.gain, noise.floor * bins)
+        dark: Floats | float = detector.dark
+        largest = detector.largest
+        full = math.inf if largest is None else float(largest)
+    else:
+        noise, dark, full = estimate_noise(some, np.broadcast_to(used, some.shape)), 0.0, math.inf
+    seen = full_count(brightest)
+    return StackData(frames, positions, noise, used, dark, min(full, seen or math.inf))
+
+
+def shown_types(experiment: Experiment, renderer: Renderer) -> tuple[DislocationType, ...]:
+    """Candidates that the reflection shows, twins but the first of them left out."""
+    types, setup = types_of(experiment), renderer.setups[0]
+    normal = unit(setup.crystal.cell.plane_normal(setup.hkl))
+    seen = seen_distortion(types, [normal], setup.crystal.medium)
+    return tuple(
+        kind
+        for kind, change in zip(types, np.ravel(seen), strict=True)
+        if change > UNSEEN and not any(number < kind.number for number in kind.same_as)
+    )
+
+
+def _positions(
+    scan: MeasuredScan, setup: Setup, motors: Mapping[str, str], numbers: Ints
+) -> Floats:
+    """Where φ, χ and 2θ stood in the frames that count, from the Bragg setting (rad)."""
+    if scan.positions:
+        return motor_positions(scan, setup, motors)[0][numbers]
+    at = [setup.positions[motor] for motor in ANGLES]
+    if any(len(values) > 1 for values in at):
+        raise InputError("scan", scan.where, "has no positions of its motors")
+    return np.tile([float(values[0]) for values in at], (len(numbers), 1))
+
+
+# ---------------------------------------------------------------- lists to begin with
+
+
+def started(start: Start, model: StackModel) -> list[FittedLine]:
+    """Lines of a list: an experiment file, a table of an earlier fit, or its rows.
+
+    Raises
+    ------
+    InputError
+        If the list cannot be read, or has something else than straight dislocations with a plane.
+    """
+    if isinstance(start, str | os.PathLike):
+        path = Path(start)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError("start", str(path), f"cannot be read ({error})") from None
+        if path.suffix == ".toml":
+            return _of_experiment(Experiment.from_toml_text(text, str(path)), model)
+        if path.suffix not in (".csv", ".json"):
+            raise InputError("start", str(path), "must end in .toml, .csv or .json")
+        try:
+            if path.suffix == ".csv":
+                rows: Sequence[Mapping[str, Any]] = list(csv.DictReader(text.splitlines()))
+            else:
+                rows = json.loads(text)["dislocations"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError("start", str(path), "is no table of a fit") from None
+    else:
+        path, rows = Path("start"), start
+    return [_of_row(row, f"start[{k}]", model) for k, row in enumerate(rows)]
+
+
+def _of_row(row: Mapping[str, Any], key: str, model: StackModel) -> FittedLine:
+    def indices(name: str) -> tuple[int, int, int]:
+        value = row[name]
+        parts = value.split() if isinstance(value, str) else value
+        h, k, l_ = (int(part) for part in parts)
+        return h, k, l_
+
+    try:
+        plane, burgers = indices("plane"), indices("burgers")
+        character = float(row["character_deg"])
+        position = np.array([float(row[name]) for name in ("x_um", "y_um", "z_um")])
+    except (KeyError, TypeError, ValueError):
+        wanted = "plane, burgers, character_deg, x_um, y_um and z_um"
+        raise InputError(key, None, f"must have {wanted}") from None
+    return model.line(_type(plane, burgers, character, key, model), position, turning=True)
+
+
+def _of_experiment(experiment: Experiment, model: StackModel) -> list[FittedLine]:
+    from weakbeam.assemble import assemble
+
+    setup = assemble(experiment)
+    lines = []
+    for number, placed in enumerate(setup.defects.placed):
+        if placed.kind == "grid":
+            continue
+        key = f"start.defects[{number}]"
+        if not isinstance(placed, PlacedDislocation) or placed.plane is None:
+            raise InputError(key, placed.kind, "must be a straight dislocation with its plane")
+        line = placed.line.turned(setup.sample_from_crystal.T)
+        kind = _type(placed.plane, placed.burgers, 0.0, key, model)
+        along_b = unit(np.array(kind.burgers_vector))
+        along, edge = float(line.line @ along_b), float(line.line @ np.array(kind.edge))
+        psi = math.degrees(math.atan2(along, edge))
+        lines.append(model.line(kind.turned(psi), placed.line.position, turning=True))
+    return lines
+
+
+def _type(
+    plane: Any, burgers: Any, character: float, key: str, model: StackModel
+) -> DislocationType:
+    crystal = model.setup.crystal
+    try:
+        kind = dislocation_types(crystal.cell, crystal.centring, [(plane, burgers)], [0.0])[0]
+    except ValueError as error:
+        raise InputError(key, f"{list(plane)} {list(burgers)}", str(error)) from None
+    return kind.turned(character)
