@@ -22,7 +22,8 @@ from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.nuisance_terms import degrees, window_terms
 from weakbeam.fit.observation import Observation
 from weakbeam.identify.library.library import Library
-from weakbeam.identify.nuisances.window_fit import FitOptions, Fitted, LineFit, WindowModel
+from weakbeam.identify.nuisances.window_fit import Fitted, LineFit
+from weakbeam.identify.nuisances.window_model import FitOptions, WindowModel
 from weakbeam.identify.nuisances.windows import (
     Window,
     WindowRenderers,
@@ -47,7 +48,7 @@ class TolerantOptions:
     coarse_error, middle_error : float
         Errors of the coarse models, as shares of the light.
     reach, fine_reach : float
-        As of :class:`~weakbeam.identify.nuisances.window_fit.FitOptions`.
+        As of :class:`~weakbeam.identify.nuisances.window_model.FitOptions`.
     window : (int, int)
         Rows and columns of the finest window, at most.
     """
