@@ -77,6 +77,12 @@ def test_response_of_a_gaussian(motors):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * np.abs(expected).max())
 
 
+def test_a_scan_in_the_dark_has_no_response():
+    e = symmetric_geometry(THETA).motor_vectors[[0]]
+    positions = np.linspace(0.09, 0.1, 5)[None]
+    assert np.isnan(com_response(GAUSSIAN, positions.T @ e, positions)).all()
+
+
 def test_response_of_a_rocking_curve_is_not_that_of_q_rock():
     """COM_φ = -[q_rock - (Σ_rp/Σ_pp) q_par]: close to -q_rock'/cosθ for a small bandwidth."""
     geometry = symmetric_geometry(THETA)

@@ -176,7 +176,8 @@ def com_response(
     Returns
     -------
     (motors, 3) ndarray
-        :math:`R = -\partial\,\mathrm{COM}/\partial q` about q = 0, so that COM ≈ -R q.
+        :math:`R = -\partial\,\mathrm{COM}/\partial q` about q = 0, so that COM ≈ -R q; NaN where no
+        frame is lit.
 
     Notes
     -----
@@ -196,5 +197,8 @@ def com_response(
         small = max(smallest[k], 0.5 * float(np.median(steps)) if steps.size else 0.0)
         step = small * np.eye(3)[k]
         plus, minus = (counts * acceptance.density(offsets + sign * step) for sign in (1.0, -1.0))
-        response[:, k] = (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small)
+        lit = plus.sum() > 0.0 and minus.sum() > 0.0
+        response[:, k] = (
+            (x @ minus / minus.sum() - x @ plus / plus.sum()) / (2.0 * small) if lit else np.nan
+        )
     return response

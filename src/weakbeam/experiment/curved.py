@@ -33,15 +33,11 @@ class _Curved(DefectTable, BurgersVectorOfDislocation):
     )
     position_um: Position = Field((0.0, 0.0, 0.0))
 
-    def _closes(self) -> bool:
-        raise NotImplementedError
-
-    def _check_points(self) -> None:
+    def _check_points(self, closes: bool) -> None:
         """Refuse a point that stands twice in a row, and fewer than a line or a loop has."""
         points = self.points_um
         if points is None:
             return
-        closes = self._closes()
         if closes and len(points) < 3:
             raise InputError("points_um", [list(p) for p in points], "a closed loop has at least 3")
         for number_, point in enumerate(points):
@@ -103,11 +99,8 @@ class Loop(_Curved):
                 raise InputError("radius_um", None, "missing; a round loop has one")
             if "axes" in self.model_fields_set and self.axes != "sample":
                 raise InputError("axes", self.axes, "belongs to points_um")
-        self._check_points()
+        self._check_points(closes=True)
         return self
-
-    def _closes(self) -> bool:
-        return True
 
     @property
     def corner_count(self) -> int:
@@ -152,11 +145,8 @@ class Polyline(_Curved):
                 "missing; a dislocation does not end in a crystal: give closed = true, or "
                 'ends = "straight"',
             )
-        self._check_points()
+        self._check_points(closes=bool(self.closed))
         return self
-
-    def _closes(self) -> bool:
-        return bool(self.closed)
 
     @property
     def line_count(self) -> int:
