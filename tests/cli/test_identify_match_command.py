@@ -154,7 +154,7 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(folder,
 def test_a_size_of_pixels_that_nothing_tells_is_said(folder, weakbeam):
     rng = np.random.default_rng(0)
     np.save(folder / "bare2.npy", rng.normal(100.0, 5.0, (32, 64)))
-    options = ("--phi", "0.15", "--format", "none")
+    options = ("--phi", "0.15", "--format", "none", "--exact")
     done = weakbeam(*arguments(folder, "bare2.npy", out="size"), *options)
     assert "taken to be the library's, 40 nm" in done.err
     done = weakbeam(*arguments(folder, "bare2.npy", out="size2"), *options, "--pixel-nm", "40")

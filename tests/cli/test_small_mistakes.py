@@ -51,7 +51,7 @@ def test_hot_pixels_do_not_count(weakbeam, tmp_path, hot):
     image = np.random.default_rng(0).poisson(100, (40, 60)).astype("f4")
     image[2, 3] = image[20, 20] = hot
     np.save(tmp_path / "hot.npy", image)
-    at = ("--phi", "0.1", "--pixel-nm", "40", "--max-shift", "2", "--format", "none")
+    at = ("--phi", "0.1", "--pixel-nm", "40", "--max-shift", "2", "--format", "none", "--exact")
     place = ("-l", tmp_path / "library", "-o", tmp_path / "match")
     result = weakbeam("identify", "match", tmp_path / "hot.npy", *place, *at)
     assert result.status == 0, result.err

@@ -75,7 +75,8 @@ def test_draws_at_the_exposure_of_the_preset(bright, count):
     assert 0.8 <= trials.error_ratio <= 1.2
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [40, 200])
 def test_probabilities_are_true_where_light_is_short(dim, count):
     trials = trials_of(dim, count, 2)
     assert (trials.gap < 6).sum() > 8
