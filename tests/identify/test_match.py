@@ -153,7 +153,10 @@ def test_refinement_finds_position_and_character(library, renderer):
     assert abs(values["character_deg"] - 65.0) < 4 * errors["character_deg"]
     assert abs(values["row_px"] - 1.3) < 4 * errors["row_px"]
     assert abs(values["column_px"] + 2.6) < 4 * errors["column_px"]
-    assert found.best.misfit < 1.2
+    # On the same pixels, with the character of the library.
+    fixed = match(seen, library, replace(options, free=("position",)), [PLUS], 1)
+    assert best.log_likelihood > fixed.best.refinement.log_likelihood + 5.0
+    assert found.best.misfit < fixed.best.misfit
     assert np.isfinite(found.expected).all()
 
 

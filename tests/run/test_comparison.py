@@ -17,6 +17,7 @@ SCAN = Experiment().with_settings(
     [
         "camera.pixels=[20, 60]",
         "camera.pixel_nm=100",
+        "camera.oversampling=1",
         "output.figures=false",
         "scan.phi.half_range_mrad=0.6",
         "scan.phi.steps=151",
@@ -35,7 +36,7 @@ def found(tmp_path_factory):
 def test_the_rule_predicts_better_than_any_component(found):
     for motor in ("phi", "chi"):
         rms = {name: agreement.rms for name, agreement in found.agreement[motor].items()}
-        assert rms["rule"] <= 1.02 * min(rms["crystal"], rms["imaging"])
+        assert rms["rule"] <= min(rms["crystal"], rms["imaging"])
         assert found.agreement[motor]["rule"].correlation > 0.95
     # q is not seen in full: the beam is cut, and its divergence takes part of the turn.
     assert found.agreement["chi"]["rule"].slope == pytest.approx(1.0, abs=0.1)

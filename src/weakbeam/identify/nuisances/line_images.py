@@ -19,10 +19,13 @@ from weakbeam.run.render import Renderer
 
 _ROLL_STEP = 4e-5
 _ARM_STEP = 4e-5
+"""Turns (rad) of χ and of the arm over which images are subtracted for their derivatives."""
 _HEIGHT_STEP = 0.15
 _CLIP_STEP = 0.05
+"""The same of the logarithms of beam height and condenser."""
 _DEPTH_STEP = 0.02
 _TURN_STEP = 0.5
+"""The same of a depth (µm) and of the character (deg)."""
 
 
 @dataclass(eq=False)
