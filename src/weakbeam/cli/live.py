@@ -11,7 +11,7 @@ from weakbeam.cli.options import experiment_of, file_and_entry, workers_option
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam.viewer.server import Handler
+    from weakbeam.viewer.talk import Handler
 
 _MEANS = (
     "lets whoever reaches this machine and knows the address change the experiment and write runs "

@@ -53,11 +53,15 @@ class Job:
         Does it, tells its progress and returns the answer; ends early where telling raises.
     gives_way : bool
         Whether the next job ends it, rather than being refused.
+    at_once : bool
+        Whether it is done before the next message is answered. A message that is urgent ends it,
+        and it is then answered by ``later``: it may be asked for again.
     """
 
     name: str
     work: Callable[[Progress], Answer]
     gives_way: bool = False
+    at_once: bool = False
 
 
 def refusal(error: InputError) -> Answer:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import html
 import os
+import sys
 import webbrowser
+from importlib.util import find_spec
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from weakbeam.experiment import Experiment
-from weakbeam.viewer.server import LOOPBACK, Handler, Server
+from weakbeam.viewer.server import LOOPBACK, Server
+from weakbeam.viewer.talk import Handler
+
+if TYPE_CHECKING:
+    from weakbeam.viewer.widget import NotebookMicroscope
 
 __all__ = ["Microscope", "live"]
 
@@ -65,22 +72,24 @@ class Microscope:
 def live(
     experiment: Experiment | None = None,
     *,
-    port: int = 0,
+    port: int | None = None,
     browser: bool = False,
     folder: str | os.PathLike[str] = ".",
     workers: int | None = None,
-) -> Microscope:
+) -> Microscope | NotebookMicroscope:
     """Open the microscope in the browser: motors, defects and instrument to be turned and watched.
 
-    It goes on in the background. In a notebook the value of the call is the microscope itself;
-    elsewhere open its ``url``, or let the browser do so.
+    It goes on in the background. In a notebook the value of the call shows the microscope itself:
+    as a widget, with no server, where anywidget is there (``pip install 'weakbeam[notebook]'``), as
+    a page that is served otherwise. Elsewhere open its ``url``, or let the browser do so.
 
     Parameters
     ----------
     experiment : Experiment, optional
         What is shown first; the default experiment unless given.
-    port : int
-        Where the page is served on this machine; one that is free unless given.
+    port : int, optional
+        Where the page is served on this machine; one that is free unless given. With a port, or in
+        the browser, it is served from a notebook as well.
     browser : bool
         Whether to open the page in the browser.
     folder : path-like
@@ -90,7 +99,8 @@ def live(
 
     Returns
     -------
-    Microscope
+    Microscope or NotebookMicroscope
+        Both have ``close()``; the first, which is served, has its ``url``.
 
     Raises
     ------
@@ -100,7 +110,19 @@ def live(
     """
     from weakbeam.viewer.session import Session
 
-    microscope = Microscope(Session(experiment, folder, workers), port=port)
+    session = Session(experiment, folder, workers)
+    if port is None and not browser and _shows_widgets():
+        from weakbeam.viewer.widget import NotebookMicroscope
+
+        return NotebookMicroscope(session)
+    microscope = Microscope(session, port=port or 0)
     if browser:
         webbrowser.open(microscope.url)
     return microscope
+
+
+def _shows_widgets() -> bool:
+    """Whether this is the kernel of a notebook, with what shows widgets."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel") and find_spec("anywidget") is not None

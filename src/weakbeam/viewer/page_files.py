@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 
 _KINDS = {
@@ -20,3 +21,10 @@ def page_files() -> dict[str, tuple[bytes, str]]:
         if kind is not None and file.is_file():
             found[file.name] = (file.read_bytes(), kind)
     return found
+
+
+def notebook_module() -> str:
+    """The module that shows the page in a notebook, with all files of the page in it."""
+    texts = {name: content.decode() for name, (content, _) in page_files().items()}
+    module = texts.pop("notebook.js")
+    return f"const FILES = {json.dumps(texts)};\n{module}"

@@ -10,22 +10,21 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-import json
 import logging
 import secrets
 import socket
-import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from http import HTTPStatus
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from weakbeam.errors import InputError
-from weakbeam.viewer.answers import Answer, Job, pack, refusal
+from weakbeam.viewer.answers import Answer, pack
 from weakbeam.viewer.page_files import page_files
+from weakbeam.viewer.talk import LARGEST_MESSAGE, Handler, Send, Talk
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server as Listener
@@ -36,16 +35,10 @@ __all__ = ["LOOPBACK", "Server", "is_loopback"]
 
 LOOPBACK = "127.0.0.1"
 
-LARGEST_MESSAGE = 2**20
-"""Bytes of a message of a page."""
-
-_MOST_WAITING = 64
-"""Messages that may wait for their answers."""
-
 _OCCUPIED, _TAKEN = 4001, 4002
 """Codes with which a page's connection is closed because of another page."""
 
-_PROGRESS_SECONDS = 0.1
+_SEND_SECONDS = 0.5
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -56,17 +49,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-class Handler(Protocol):
-    """What a page talks to; see :class:`weakbeam.viewer.session.Session`."""
-
-    def handle(self, message: object) -> Answer | Job:
-        """Answer a message."""
-
-
-class CancelledError(Exception):
-    """Raised where a job tells its progress, once it is no longer wanted."""
 
 
 def is_loopback(host: str) -> bool:
@@ -109,11 +91,8 @@ class Server:
         self.port = port
         self.token = secrets.token_urlsafe(16)
         self._files = page_files()
-        self._talker = ThreadPoolExecutor(1, "weakbeam-session")
-        self._worker = ThreadPoolExecutor(1, "weakbeam-job")
+        self._speech = Talk(handler)
         self._page: tuple[ServerConnection, str] | None = None
-        self._job: Event | None = None
-        self._gives_way = False
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = Event()
@@ -123,6 +102,7 @@ class Server:
         self._ready.wait()
         if self._failure is not None:
             self._thread.join()
+            self._speech.close()
             raise InputError("port", port, f"cannot listen at {host}: {self._failure.strerror}")
 
     @property
@@ -137,10 +117,7 @@ class Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join()
-        if self._job is not None:
-            self._job.set()
-        self._talker.shutdown(wait=True, cancel_futures=True)
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._speech.close()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the server has been closed; whether it has been."""
@@ -222,6 +199,30 @@ class Server:
 
     # ------------------------------------------------------------ one page at a time
 
+    def _sender(self, connection: ServerConnection) -> Send:
+        """What sends to a page from other threads, and waits until that is on its way.
+
+        So a page that takes its time gets the latest image next, and no queue of older ones.
+        """
+        from websockets.exceptions import ConnectionClosed
+
+        def send(message: bytes) -> None:
+            sending = connection.send(message)
+            try:
+                sent = asyncio.run_coroutine_threadsafe(sending, self._loop)
+            except RuntimeError:  # The server has ended meanwhile.
+                sending.close()
+                return
+            while self._thread.is_alive():
+                with suppress(TimeoutError):
+                    try:
+                        sent.result(_SEND_SECONDS)
+                        return
+                    except (ConnectionClosed, CancelledError):
+                        return
+
+        return send
+
     async def _talk(self, connection: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
@@ -240,159 +241,18 @@ class Server:
             except ConnectionClosed:
                 pass
         self._page = connection, page
-        waiting = _Waiting()
-        answering = asyncio.create_task(self._answer_all(connection, waiting))
+        send = self._sender(connection)
         try:
             async for raw in connection:
-                if not waiting.add(raw):
+                if not self._speech.receive(raw, send):
                     await connection.close(1008, "too many messages at once")
                     break
         except ConnectionClosed:
             pass
         finally:
-            answering.cancel()
+            self._speech.forget(send)
             if self._page is not None and self._page[0] is connection:
                 self._page = None
-
-    async def _answer_all(self, connection: ServerConnection, waiting: _Waiting) -> None:
-        from websockets.exceptions import ConnectionClosed
-
-        try:
-            while True:
-                message = await waiting.next()
-                await self._answer_one(connection, message)
-        except ConnectionClosed:
-            pass
-
-    async def _answer_one(self, connection: ServerConnection, message: object) -> None:
-        number = message.get("id") if isinstance(message, dict) else None
-        number = number if isinstance(number, int) and abs(number) < 2**53 else None
-        if isinstance(message, dict) and message.get("do") == "cancel":
-            if self._job is not None:
-                self._job.set()
-            return
-        if isinstance(message, InputError):
-            await connection.send(pack(refusal(message)))
-            return
-        start = time.perf_counter()
-        answer = await self._loop.run_in_executor(self._talker, self._handled, message)
-        if isinstance(answer, Job):
-            await self._begin(connection, answer, number)
-            return
-        took = {"ms": round(1e3 * (time.perf_counter() - start), 2)}
-        answer = Answer({**answer.about, **took}, answer.pictures, answer.files)
-        await connection.send(pack(answer, number))
-
-    def _handled(self, message: object) -> Answer | Job:
-        try:
-            return self.handler.handle(message)
-        except Exception as error:  # A mistake of the program must not end what people work with.
-            return _mishap(error)
-
-    async def _begin(self, connection: ServerConnection, job: Job, number: int | None) -> None:
-        if self._job is not None and not self._gives_way:
-            await connection.send(
-                pack(
-                    refusal(InputError(job.name, None, "has to wait; another job is going on")),
-                    number,
-                )
-            )
-            return
-        if self._job is not None:
-            self._job.set()
-        self._job = cancelled = Event()
-        self._gives_way = job.gives_way
-        told = 0.0
-
-        def progress(share: float) -> None:
-            nonlocal told
-            if cancelled.is_set():
-                raise CancelledError
-            now = time.monotonic()
-            if now - told >= _PROGRESS_SECONDS:
-                told = now
-                about = {"do": "progress", "name": job.name, "share": share}
-                asyncio.run_coroutine_threadsafe(_sent(connection, Answer(about)), self._loop)
-
-        def work() -> Answer:
-            try:
-                progress(0.0)
-                return job.work(progress)
-            except CancelledError:
-                line = "was ended; what has been written stays"
-                return refusal(InputError(job.name, None, line))
-            except InputError as error:
-                return refusal(error)
-            except Exception as error:
-                return _mishap(error)
-
-        async def finish() -> None:
-            answer = await self._loop.run_in_executor(self._worker, work)
-            if self._job is cancelled:
-                self._job = None
-            elif job.gives_way:
-                return
-            await _sent(connection, answer, number)
-
-        about = {"do": "progress", "name": job.name, "share": 0.0}
-        await connection.send(pack(Answer(about)))
-        self._finishing = asyncio.create_task(finish())
-
-
-class _Waiting:
-    """Messages that have not been answered; of those with one ``slot`` only the latest is kept.
-
-    So a drag never queues: what was asked for while an image was computed is answered by one image,
-    that of the last message.
-    """
-
-    def __init__(self) -> None:
-        self._messages: list[object] = []
-        self._more = asyncio.Event()
-
-    def add(self, raw: str | bytes) -> bool:
-        """Take what came; False if too much is waiting."""
-        message = _parsed(raw)
-        slot = message.get("slot") if isinstance(message, dict) else None
-        if isinstance(slot, str):
-            self._messages = [
-                other
-                for other in self._messages
-                if not (isinstance(other, dict) and other.get("slot") == slot)
-            ]
-        self._messages.append(message)
-        self._more.set()
-        return len(self._messages) <= _MOST_WAITING
-
-    async def next(self) -> object:
-        """The message that has waited longest."""
-        while not self._messages:
-            self._more.clear()
-            await self._more.wait()
-        return self._messages.pop(0)
-
-
-def _parsed(raw: str | bytes) -> object:
-    """What a message says; the mistake in its place if it cannot be read."""
-    if isinstance(raw, bytes):
-        return InputError("message", None, "must be text")
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return InputError("message", None, "must be JSON")
-
-
-async def _sent(connection: ServerConnection, answer: Answer, number: int | None = None) -> None:
-    from websockets.exceptions import ConnectionClosed
-
-    with suppress(ConnectionClosed):
-        await connection.send(pack(answer, number))
-
-
-def _mishap(error: Exception) -> Answer:
-    line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    logging.getLogger("weakbeam").error("a message was not answered", exc_info=error)
-    return Answer({"do": "error", "key": "program", "line": f"a fault of the program: {line}"})
 
 
 def _response(status: HTTPStatus, body: bytes, kind: str = "text/plain; charset=utf-8") -> Response:

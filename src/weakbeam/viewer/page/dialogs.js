@@ -74,7 +74,8 @@ export function dialogsOf(tools) {
 
   function exported(head) {
     if (head.text !== undefined) {
-      $("leave-text").value = head.as === "link"
+      // A notebook has no address of its own to put it behind.
+      $("leave-text").value = head.as === "link" && !tools.link.notebook
         ? `${location.origin}${location.pathname}#state=${head.text}` : head.text;
       $("leave-text").select();
     }

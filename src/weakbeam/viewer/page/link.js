@@ -40,12 +40,31 @@ export class Link {
     this.number = 0;
     this.sent = new Map();
     this.retry = 0;
+    // In a notebook the frame around the page carries its messages.
+    this.notebook = window.frameElement?.weakbeam ?? null;
+    if (this.notebook) return;
     const known = sessionStorage.getItem("weakbeam-page");
     this.page = known || Math.random().toString(36).slice(2);
     sessionStorage.setItem("weakbeam-page", this.page);
   }
 
   open(take = false) {
+    this.sent.clear();
+    if (this.notebook) this.openNotebook();
+    else this.openSocket(take);
+  }
+
+  openNotebook() {
+    this.notebook.open((heard) => {
+      if (typeof heard !== "string") this.hear(heard);
+      else {
+        this.isOpen = heard === "open";
+        this.onState(heard);
+      }
+    });
+  }
+
+  openSocket(take) {
     const address = new URL("socket", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     address.hash = "";
@@ -55,16 +74,13 @@ export class Link {
     this.socket = socket;
     socket.onopen = () => {
       this.retry = 0;
+      this.isOpen = true;
       this.onState("open");
     };
-    socket.onmessage = (event) => {
-      const head = unpack(event.data);
-      const sent = this.sent.get(head.id);
-      for (const number of this.sent.keys()) if (number <= head.id) this.sent.delete(number);
-      this.onAnswer(head, sent);
-    };
+    socket.onmessage = (event) => this.hear(event.data);
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
+      this.isOpen = false;
       if (event.code === 4001) this.onState("occupied");
       else if (event.code === 4002) this.onState("taken");
       else {
@@ -75,10 +91,19 @@ export class Link {
     };
   }
 
+  hear(bytes) {
+    const head = unpack(bytes);
+    const sent = this.sent.get(head.id);
+    for (const number of this.sent.keys()) if (number <= head.id) this.sent.delete(number);
+    this.onAnswer(head, sent);
+  }
+
   send(message, since = performance.now()) {
-    if (!this.socket || this.socket.readyState !== WebSocket.OPEN) return;
+    if (!this.isOpen) return;
     this.number += 1;
     this.sent.set(this.number, { since, message });
-    this.socket.send(JSON.stringify({ ...message, id: this.number }));
+    const text = JSON.stringify({ ...message, id: this.number });
+    if (this.notebook) this.notebook.send(text);
+    else this.socket.send(text);
   }
 }

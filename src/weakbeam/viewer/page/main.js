@@ -390,13 +390,13 @@ function wire() {
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
-  localStorage.setItem("weakbeam-theme", name);
+  if (!link.notebook) localStorage.setItem("weakbeam-theme", name);
   $("theme").setAttribute("aria-pressed", String(name === "dark"));
   for (const view of [...Object.values(views), beside.acceptance, beside.plane]) if (view.picture) view.draw();
   beside.curve.draw();
 }
 
-theme(localStorage.getItem("weakbeam-theme")
-  ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+theme((link.notebook ? link.notebook.dark && "dark" : localStorage.getItem("weakbeam-theme"))
+  || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
 wire();
 link.open();
