@@ -83,7 +83,7 @@ class Page:
 
     def settle(self):
         """Wait until everything that was asked for has been answered."""
-        self.until("weakbeam.link.sent.size === 0")
+        self.until("weakbeam.link.sent.size === 0 && weakbeam.rough.length === 0")
 
     def find(self, name):
         return self.driver.find_element(By.ID, name)
@@ -97,7 +97,7 @@ class Page:
     def values(self, view="A"):
         rows, columns, values = self.run(
             f"const p = weakbeam.views.{view}.picture;"
-            "return [p.rows, p.columns, Array.from(p.values)]"
+            "return [p.rows, p.columns, Array.from(p.halves, (_, k) => p.value(k))]"
         )
         return np.array(values).reshape(rows, columns)
 

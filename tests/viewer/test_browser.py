@@ -88,6 +88,26 @@ def test_a_defect_is_dragged_and_brought_back(page):
     np.testing.assert_array_equal(page.values(), moved)
 
 
+def test_a_quick_image_gives_way_to_the_exact_one(page):
+    page.settle()
+    told = page.run(
+        "const told = []; const { link } = weakbeam; const hear = link.onAnswer;"
+        "link.onAnswer = (head, sent) => { told.push([head.do, head.rough, sent?.message.do]);"
+        " hear(head, sent); }; window.told = told; return told"
+    )
+    assert told == []
+    handle = page.run("return weakbeam.sides.A.defects[0].handle")
+    page.drag(handle, [handle[0] + 9, handle[1] + 33])
+    page.until("told.some(([, , did]) => did === 'settle')")
+    page.settle()
+    told = page.run("return told")
+    assert ["frames", ["A"], "place"] in told
+    assert [rough for _, rough, did in told if did == "settle"] == [[]] * sum(
+        did == "settle" for _, _, did in told
+    )
+    assert_shows(page, wb.Experiment.from_toml_text(page.text_of_export("toml")))
+
+
 def test_two_states_and_their_difference(page):
     page.choose("rule", "phi")
     page.until("weakbeam.sides.B && weakbeam.sides.B.motors.phi === -0.1")
@@ -173,6 +193,7 @@ def test_the_stop_is_chosen_and_dragged(page):
     canvas = page.driver.find_element(By.CSS_SELECTOR, "#plane canvas")
     ActionChains(page.driver).move_to_element_with_offset(canvas, 0, -30).click().perform()
     page.until("weakbeam.sides.A.stop.position_um > 20")
+    page.settle()
     stop = page.run("return weakbeam.sides.A.values.objective.stop")
     stop = {key: value for key, value in stop.items() if value is not None}
     assert_shows(page, EXPERIMENT.replace(objective={"stop": stop}))
@@ -270,11 +291,15 @@ def test_a_scan_is_looked_at_beside_the_simulated_one(browser, tmp_path):
         page.find("motor-phi").send_keys(Keys.ARROW_RIGHT)
         page.find("motor-chi").send_keys(Keys.ARROW_LEFT)
         page.settle()
-        shown = {"chi": wb.AngleAxis(value_mrad=-0.5), "phi": wb.AngleAxis(value_mrad=0.15)}
-        assert_shows(page, EXPERIMENT.replace(scan=shown))
+        # Samples of a scan are chosen for all of its frames, those of an image for that one.
+        images = wb.simulate(scanned).images
+        rows, columns = (np.argsort(images.coords[name]) for name in ("x", "y"))
+        frame = images.values[0, 3][np.ix_(rows, columns)]
+        np.testing.assert_allclose(page.values(), frame, atol=6e-4 * frame.max())
         page.click("beside")
         page.until("weakbeam.views.B.picture")
-        np.testing.assert_allclose(page.values("B"), page.values("A"), atol=1e-3)
+        shown = {"chi": wb.AngleAxis(value_mrad=-0.5), "phi": wb.AngleAxis(value_mrad=0.15)}
+        assert_shows(page, EXPERIMENT.replace(scan=shown), "B")
         page.choose("layer", "com phi")
         page.until("weakbeam.views.map.picture")
         page.until("document.querySelector('#curve canvas').ariaLabel.includes('highest')")

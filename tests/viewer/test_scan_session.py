@@ -68,6 +68,22 @@ def test_the_simulated_frame_is_the_stored_one(stored):
     np.testing.assert_allclose(frame.pictures["B"].values, images[2, 3], atol=1e-5)
 
 
+def test_a_large_frame_is_glanced_at_while_a_slider_moves(stored, monkeypatch):
+    file, images = stored
+    monkeypatch.setattr("weakbeam.viewer.pictures.MOST_GLANCED", 40)
+    monkeypatch.setattr("weakbeam.viewer.scan_session.MOST_GLANCED", 40)
+    session = scan_session(file)
+    exact = told(session, "frame", at=[1, 2])
+    assert not exact.about["rough"]
+    rough = told(session, "frame", at=[1, 2], rough=True)
+    assert rough.about["rough"]
+    picture = rough.pictures["A"]
+    assert (picture.about["step"], picture.about["whole"]) == (2, [9, 14])
+    expected = [[images[1, 2][2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean() for c in range(7)]
+                for r in range(4)]  # fmt: skip
+    np.testing.assert_allclose(picture.values, expected, rtol=1e-6)
+
+
 def test_curves_run_along_the_fast_motor(stored):
     file, images = stored
     session = scan_session(file)

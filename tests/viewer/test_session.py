@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import weakbeam as wb
-from weakbeam.viewer.answers import Answer, Job, pack, unpack
+from weakbeam.viewer.answers import Answer, Job, pack, refusal, unpack
 from weakbeam.viewer.session import Session
 
 SMALL = wb.Experiment(
@@ -34,8 +34,18 @@ def experiment_of(session, side):
     return wb.Experiment.from_toml_text(answer.about["text"])
 
 
+def done(answer):
+    """The answer of what is done at once."""
+    if isinstance(answer, Job) and answer.at_once:
+        try:
+            answer = answer.work(lambda share: None)
+        except wb.InputError as error:
+            answer = refusal(error)
+    return answer
+
+
 def ask(session, do, **more):
-    answer = session.handle({"do": do, **more})
+    answer = done(session.handle({"do": do, **more}))
     assert isinstance(answer, Answer)
     return answer
 
@@ -78,11 +88,15 @@ SETTINGS = st.sampled_from(
         "nonsense=1",
     ]
 )
+# Also steps that are much smaller than the acceptance is wide.
+STEPS = st.one_of(SMALL_MRAD, st.sampled_from([0.1, 0.1005, 0.101]))
+ROUGH = st.sampled_from([{}, {"rough": True}])
 MESSAGES = st.one_of(
     st.builds(
-        lambda side, motors: {"do": "motors", "side": side, **motors},
+        lambda side, motors, rough: {"do": "motors", "side": side, **motors, **rough},
         SIDES,
-        st.dictionaries(st.sampled_from(["phi", "chi", "two_theta", "z"]), SMALL_MRAD),
+        st.dictionaries(st.sampled_from(["phi", "chi", "two_theta", "z"]), STEPS),
+        ROUGH,
     ),
     st.builds(lambda side, line: {"do": "set", "side": side, "settings": [line]}, SIDES, SETTINGS),
     st.builds(
@@ -98,9 +112,13 @@ MESSAGES = st.one_of(
         POSITION,
     ),
     st.builds(
-        lambda end: {"do": "place", "number": 0, "to": list(end)},
+        lambda end, rough: {"do": "place", "number": 0, "to": list(end), **rough},
         st.tuples(st.integers(0, 8), st.integers(0, 13)),
+        ROUGH,
     ),
+    st.builds(lambda to, rough: {"do": "stop", "to": [to, to], **rough}, SMALL_MRAD, ROUGH),
+    st.just({"do": "grasp", "number": 0}),
+    st.just({"do": "settle"}),
     st.just({"do": "remove", "number": 0}),
     st.sampled_from(["copy", "phi", "burgers", "stop", "perfect", "off"]).map(
         lambda rule: {"do": "second", "rule": rule}
@@ -115,8 +133,8 @@ MESSAGES = st.one_of(
 def test_frames_are_those_of_simulate_after_any_changes(doing):
     session = Session(SMALL, workers=1)
     shown = dict(ask(session, "hello").pictures)
-    for message in doing:
-        answer = session.handle(message)
+    for message in [*doing, {"do": "settle"}]:
+        answer = done(session.handle(message))
         shown |= answer.pictures
         if answer.about["do"] == "frames" and "B" not in answer.about["sides"]:
             shown.pop("B", None)
@@ -127,6 +145,103 @@ def test_frames_are_those_of_simulate_after_any_changes(doing):
                 expected = upright(wb.simulate(experiment, workers=1))
                 scale = max(1.0, float(np.abs(expected).max()))
                 np.testing.assert_allclose(picture.values, expected, atol=1e-5 * scale)
+
+
+def test_the_smallest_steps_show_what_simulate_makes():
+    """Samples are chosen for every frame anew, however near it is to the one before."""
+    session = Session(SMALL)
+    for phi in (0.15, 0.1502, 0.151, 0.1505):
+        shown = told(session, "motors", phi=phi).pictures["A"].values
+        expected = upright(wb.simulate(experiment_of(session, "A")))
+        np.testing.assert_allclose(shown, expected, atol=1e-6)
+    # A curve in between, for which samples are chosen over all of its frames, changes nothing.
+    told(session, "curve", motor="phi", half_range=0.4, steps=5, region=[0, 9, 0, 14])
+    np.testing.assert_array_equal(told(session, "hello").pictures["A"].values, shown)
+
+
+WIDE = SMALL.replace(camera={"pixels": (30, 45)}, scan={"phi": wb.AngleAxis(value_mrad=0.1)})
+SEVERAL = WIDE.replace(
+    defects=(*SMALL.defects, wb.RandomDislocations(count=62, seed=1), wb.Loop(
+        burgers=[1, 0, -1], plane=[1, 1, 1], radius_um=0.5))
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("experiment", "number"),
+    [(WIDE, 0), (SEVERAL, 0), (SEVERAL, 2)],
+    ids=["one", "of many", "loop"],
+)
+def test_what_is_shown_while_a_hand_moves_is_nearly_the_image_and_then_is_it(experiment, number):
+    session = Session(experiment)
+    told(session, "hello")
+    told(session, "grasp", number=number)
+    fixed = {"do": "place", "number": number, "rough": True, "gesture": 1}
+    for to in ([14, 22], [10, 16]):
+        answer = told(session, **fixed, to=to)
+        assert answer.about["rough"] == ["A"]
+        handle = answer.about["sides"]["A"]["defects"][number]["handle"]
+        np.testing.assert_allclose(handle, to, atol=0.01)
+        assert "values" not in answer.about["sides"]["A"]
+        expected = upright(wb.simulate(experiment_of(session, "A")))
+        error = np.sqrt(np.mean((answer.pictures["A"].values - expected) ** 2))
+        assert error < 0.06 * np.sqrt(np.mean(expected**2))
+    told(session, "motors", phi=0.2, rough=True)
+    settled = told(session, "settle")
+    assert settled.about["rough"] == []
+    expected = upright(wb.simulate(experiment_of(session, "A")))
+    np.testing.assert_allclose(settled.pictures["A"].values, expected, atol=1e-5)
+    # All of the drag is one step back, to the exact image.
+    for _ in range(2):
+        back = told(session, "undo")
+    np.testing.assert_allclose(
+        back.pictures["A"].values, upright(wb.simulate(experiment)), atol=1e-5
+    )
+
+
+def test_where_nothing_has_moved_a_quick_image_is_the_exact_one():
+    session = Session(SEVERAL)
+    exact = told(session, "hello").pictures["A"].values
+    rough = told(session, "motors", phi=0.1 + 1e-9, rough=True).pictures["A"].values
+    np.testing.assert_allclose(rough, exact, atol=1e-6)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed():
+    """It ends within the choice of samples, and what comes next is right all the same."""
+
+    class Enough(Exception):
+        pass
+
+    session = Session(SEVERAL)
+    told(session, "hello")
+    told(session, "motors", phi=0.2, rough=True)
+    for most in (0, 1, 5, 50):
+        asked = iter(range(most))
+
+        def progress(share, asked=asked):
+            if next(asked, None) is None:
+                raise Enough
+
+        with pytest.raises(Enough):
+            session.handle({"do": "settle"}).work(progress)
+    assert session.handle({"do": "motors", "phi": 0.2, "rough": True}).about["rough"] == ["A"]
+    settled = told(session, "settle").pictures["A"].values
+    expected = upright(wb.simulate(experiment_of(session, "A")))
+    np.testing.assert_allclose(settled, expected, atol=1e-5)
+
+
+def test_a_stop_that_is_dragged_is_followed():
+    # At the peak: off it a knife edge leaves nothing but the cores.
+    session = Session(WIDE.replace(scan={"phi": wb.AngleAxis(value_mrad=0.0)}))
+    told(session, "set", settings=["objective.stop={kind='knife_edge', position_um=0}"])
+    before = told(session, "hello").pictures["A"].values
+    answer = told(session, "stop", to=[4, 4], rough=True)
+    assert answer.about["sides"]["A"]["stop"]["position_um"] == 4
+    expected = upright(wb.simulate(experiment_of(session, "A")))
+    rough = answer.pictures["A"].values
+    assert np.abs(expected - before).max() > 0.1 * expected.max()
+    assert np.sqrt(np.mean((rough - expected) ** 2)) < 0.1 * np.sqrt(np.mean(expected**2))
+    settled = told(session, "settle").pictures["A"].values
+    np.testing.assert_allclose(settled, expected, atol=1e-5)
 
 
 def test_a_turned_camera_shows_the_same_picture():
@@ -233,7 +348,7 @@ def test_maps_are_those_of_the_scan():
     rows, columns = (np.argsort(run.images.coords[name]) for name in ("x", "y"))
     expected = 1e3 * maps.phi[np.ix_(rows, columns)]
     np.testing.assert_allclose(shown.pictures["map"].values, expected, atol=1e-6)
-    q = 1e3 * wb.q_field(SMALL).values[1][np.ix_(rows, columns)]
+    q = 1e3 * wb.q_field(experiment_of(session, "A")).values[1][np.ix_(rows, columns)]
     shown = told(session, "map", what="q_roll").pictures["map"]
     np.testing.assert_allclose(shown.values, q, atol=1e-6)
 
@@ -364,12 +479,13 @@ def random_value(random_, depth=0):
 
 
 DOES = str.split(
-    "motors set default add remove place stop reflection second undo redo load open curve map "
+    "settle grasp motors set default add remove place stop reflection second undo redo load open "
+    "curve map "
     "acceptance plane reflections slip export run hello nonsense"
 )
 KEYS = str.split(
     "side phi chi z two_theta settings key table number to rule toml link name motor half_range "
-    "steps region what across as folder gesture scale limits"
+    "steps region what across as folder gesture scale limits rough"
 )
 
 
@@ -386,7 +502,7 @@ def fuzz(count, seed, folder):
     random_ = random.Random(seed)
     session = Session(SMALL, folder, workers=1)
     for _ in range(count):
-        answer = session.handle(random_message(random_))
+        answer = done(session.handle(random_message(random_)))
         if isinstance(answer, Answer):
             head, _, _ = unpack(pack(answer, 1))
             if head["do"] == "error":

@@ -141,6 +141,17 @@ class Defects:
             fields.append(own)
         return superposed(fields)
 
+    def with_table(self, number: int, other: Defects) -> Defects:
+        """The same with what a table of the description has become in its place."""
+        before = [pair for pair in self._pairs if pair[1] < number]
+        after = [pair for pair in self._pairs if pair[1] > number]
+        pairs = [*before, *other._pairs, *after]
+        return Defects(tuple(placed for placed, _ in pairs), tuple(table for _, table in pairs))
+
+    @property
+    def _pairs(self) -> list[tuple[Placed, int]]:
+        return list(zip(self.placed, self.tables, strict=True))
+
     @cached_property
     def columns(self) -> Columns:
         """The table of the defects for the output file.
@@ -166,7 +177,11 @@ class Defects:
 
 
 def defects_of(
-    experiment: Experiment, crystal: CrystalModel, mount: Floats, view: FieldOfView
+    experiment: Experiment,
+    crystal: CrystalModel,
+    mount: Floats,
+    view: FieldOfView,
+    only: int | None = None,
 ) -> Defects:
     """All defects of an experiment.
 
@@ -179,6 +194,8 @@ def defects_of(
         reflection.
     view : FieldOfView
         What the camera sees in the first reflection.
+    only : int, optional
+        Number of the one table that is placed.
 
     Raises
     ------
@@ -196,6 +213,7 @@ def defects_of(
     placed = [
         (defect, number)
         for number, table in enumerate(experiment.defects)
+        if only in (None, number)
         for defect in PLACING[type(table)](
             table, f"defects[{number}]", replace(host, number=number)
         )

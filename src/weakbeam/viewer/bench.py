@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,23 +18,24 @@ from numpy.typing import NDArray
 
 from weakbeam.analysis.moments import ScanMoments
 from weakbeam.assemble import Setup, assemble_all, resolve
-from weakbeam.assemble.instrument import back_focal_scale
+from weakbeam.assemble.defects import defects_of
+from weakbeam.assemble.rays import field_of_view
 from weakbeam.core.arrays import Floats
 from weakbeam.diffraction.turned import perfect_q
 from weakbeam.errors import InputError
-from weakbeam.experiment import AngleAxis, Experiment, HeightAxis, Scan
-from weakbeam.imaging.motors import ANGLES, MOTORS, SCANNED
-from weakbeam.imaging.scan import DetectorScan, detector_scans
-from weakbeam.instrument.passage import Passage, Window
+from weakbeam.experiment import Experiment
+from weakbeam.imaging.motors import ANGLES, MOTORS
 from weakbeam.plot.view import View
 from weakbeam.run.acquisition import Acquisition
-from weakbeam.run.engines import Engines
 from weakbeam.run.estimate import FieldParts, check_memory, estimate
 from weakbeam.run.figures import image_view
 from weakbeam.run.frames import camera_frames, perfect_intensity
 from weakbeam.run.scan_weights import scan_weights
 from weakbeam.run.view import View as SampleView
 from weakbeam.run.view import view_of
+from weakbeam.viewer.sketches import moved_defect
+from weakbeam.viewer.standing import AT_REST, CurveRange, scan_at, still
+from weakbeam.viewer.stills import Check, Stills
 
 MOST_PIXELS = 2**22
 """Most pixels of an image that follows a slider."""
@@ -51,54 +53,6 @@ _REACH = 4.5
 """Half width of the curves of the perfect crystal, in standard deviations."""
 
 _PLANE_POINTS = 121
-
-AT_REST: Mapping[str, float] = dict.fromkeys(SCANNED, 0.0)
-"""All motors at the Bragg setting."""
-
-
-@dataclass(frozen=True)
-class CurveRange:
-    """A scan over one motor about its zero.
-
-    Parameters
-    ----------
-    motor : str
-        Which one.
-    half_range : float
-        In the shown unit of the motor.
-    steps : int
-        Number of positions.
-    """
-
-    motor: str
-    half_range: float
-    steps: int
-
-    @property
-    def axis(self) -> AngleAxis | HeightAxis:
-        """The axis of a description that visits the positions."""
-        if self.motor == "z":
-            return HeightAxis(half_range_um=self.half_range, steps=self.steps)
-        return AngleAxis(half_range_mrad=self.half_range, steps=self.steps)
-
-
-def still(experiment: Experiment, motors: Mapping[str, float]) -> Experiment:
-    """The experiment with its motors standing where they are, mrad and µm."""
-    return experiment.model_copy(update={"scan": _scan(motors)})
-
-
-def over(experiment: Experiment, motors: Mapping[str, float], curve: CurveRange) -> Experiment:
-    """The experiment as a scan over one motor, with the others where they stand."""
-    return experiment.model_copy(
-        update={"scan": _scan(motors).model_copy(update={curve.motor: curve.axis})}
-    )
-
-
-def _scan(motors: Mapping[str, float]) -> Scan:
-    axes: dict[str, AngleAxis | HeightAxis] = {
-        motor: AngleAxis(value_mrad=motors[motor]) for motor in ANGLES
-    }
-    return Scan.model_validate({**axes, "z": HeightAxis(value_um=motors["z"])})
 
 
 class Bench:
@@ -125,7 +79,6 @@ class Bench:
         self._made_of = experiment
         self.experiment = still(experiment, AT_REST)
         self._workers = workers
-        self._engines = Engines(workers)
         self._stack: tuple[object, NDArray[Any], Acquisition] | None = None
         resolved = resolve(self.experiment)
         camera = self.experiment.camera
@@ -148,6 +101,47 @@ class Bench:
         setups = assemble_all(resolved)
         self._refuse_slow(FieldParts.of(setups[0].defects))
         self.setups = tuple(self._traced(setup, earlier) for setup in setups)
+        self.stills = tuple(Stills(setup, workers) for setup in self.setups)
+
+    def changed(self, experiment: Experiment) -> Bench | None:
+        """The same but for the place of one defect, or of the stop; None if more differs.
+
+        As if it were set up anew, in less time.
+
+        Raises
+        ------
+        InputError
+            If the experiment contradicts physics.
+        """
+        alike, number = moved_defect(self._made_of, experiment)
+        other = copy(self)
+        other._made_of, other.experiment = experiment, still(experiment, AT_REST)
+        other._stack = None
+        setups = self.setups
+        if self._made_of.objective != experiment.objective:
+            if not alike or any(setup.kernel is not None for setup in setups):
+                return None
+            setups = tuple(setup.with_instrument(other.experiment) for setup in setups)
+        if not alike:
+            return None
+        if number is not None:
+            first = setups[0]
+            view = field_of_view(experiment, first.geometry)
+            mount = first.sample_from_crystal
+            placed = defects_of(experiment, first.crystal, mount, view, number)
+            setups = tuple(
+                replace(
+                    setup,
+                    defects=setup.defects.with_table(
+                        number, placed.turned(setup.sample_from_crystal @ mount.T)
+                    ),
+                )
+                for setup in setups
+            )
+        other.setups = setups
+        pairs = zip(setups, self.stills, strict=True)
+        other.stills = tuple(Stills(setup, self._workers, before) for setup, before in pairs)
+        return other
 
     def _refuse_slow(self, parts: FieldParts) -> None:
         needed = estimate(self.experiment, self._workers, 1.0, parts)
@@ -197,7 +191,9 @@ class Bench:
             return "intensity / perfect crystal at peak"
         return "counts (ADU)"
 
-    def image(self, reflection: int, motors: Mapping[str, float]) -> NDArray[Any]:
+    def image(
+        self, reflection: int, motors: Mapping[str, float], check: Check | None = None
+    ) -> NDArray[Any]:
         """The frame that the camera stores: what ``simulate`` gives.
 
         Parameters
@@ -206,17 +202,15 @@ class Bench:
             Its number in the experiment.
         motors : mapping of str to float
             Offset of each motor, mrad and µm.
+        check : callable, optional
+            Raises if nobody waits for it any more.
 
         Returns
         -------
         (rows, columns) ndarray
         """
-        setup = self.setups[reflection]
-        acquisition = Acquisition(setup, self._scan_of(motors))
-        [(_, frames)] = camera_frames(
-            acquisition, self._engines.of(setup), reflection, self._workers
-        )
-        return np.array(frames[0])
+        stills = self.stills[reflection]
+        return stills.stored(stills.intensity(scan_at(motors), check), reflection)
 
     def perfect(self, reflection: int, motors: Mapping[str, float]) -> float:
         """Intensity of the perfect crystal relative to its peak."""
@@ -224,7 +218,11 @@ class Bench:
         return float(perfect_intensity(self.setups[reflection], offsets)[0])
 
     def stack(
-        self, reflection: int, motors: Mapping[str, float], curve: CurveRange
+        self,
+        reflection: int,
+        motors: Mapping[str, float],
+        curve: CurveRange,
+        check: Check | None = None,
     ) -> tuple[NDArray[Any], Acquisition]:
         """All frames of a scan over one motor; those of the last one are kept.
 
@@ -244,10 +242,13 @@ class Bench:
             if size > MOST_STACK_BYTES:
                 most = int(MOST_STACK_BYTES / 4.0 / math.prod(setup.detector.shape))
                 raise InputError("steps", curve.steps, f"at most {most} frames of this size")
-            acquisition = Acquisition(setup, self._scan_of(motors, curve))
+            acquisition = Acquisition(setup, scan_at(motors, curve))
             frames: NDArray[Any] | None = None
             for numbers, batch in camera_frames(
-                acquisition, self._engines.of(setup), reflection, self._workers
+                acquisition,
+                self.stills[reflection].engine_at(acquisition.scan, check),
+                reflection,
+                self._workers,
             ):
                 if frames is None:
                     frames = np.empty((curve.steps, *batch.shape[1:]), batch.dtype)
@@ -260,28 +261,19 @@ class Bench:
         """Let the frames of the last scan go."""
         self._stack = None
 
-    def _scan_of(
-        self, motors: Mapping[str, float], curve: CurveRange | None = None
-    ) -> DetectorScan:
-        positions: dict[str, Floats] = {
-            motor: np.array([MOTORS[motor].inner(value)]) for motor, value in motors.items()
-        }
-        if curve is not None:
-            positions[curve.motor] = MOTORS[curve.motor].inner(curve.axis.positions)
-        return detector_scans(positions)[0]
-
     def curve(
         self,
         reflection: int,
         motors: Mapping[str, float],
         curve: CurveRange,
         region: tuple[slice, slice],
+        check: Check | None = None,
     ) -> dict[str, Any]:
         """The mean of a region over a motor, beside the perfect crystal's.
 
         Both are relative to the perfect crystal at its peak, counts as well.
         """
-        frames, acquisition = self.stack(reflection, motors, curve)
+        frames, acquisition = self.stack(reflection, motors, curve, check)
         setup, motor = self.setups[reflection], MOTORS[curve.motor]
         dark = float(setup.detector.dark[region].mean())
         mean = frames[(slice(None), *region)].mean(axis=(1, 2), dtype=np.float64)
@@ -307,10 +299,14 @@ class Bench:
         return {"x": shown.tolist(), "y": np.asarray(values, dtype=float).tolist()}
 
     def center_of_mass(
-        self, reflection: int, motors: Mapping[str, float], curve: CurveRange
+        self,
+        reflection: int,
+        motors: Mapping[str, float],
+        curve: CurveRange,
+        check: Check | None = None,
     ) -> Floats:
         """Centre of mass of every pixel over the motor, in its shown unit; NaN where it is dark."""
-        frames, acquisition = self.stack(reflection, motors, curve)
+        frames, acquisition = self.stack(reflection, motors, curve, check)
         detector = self.setups[reflection].detector
         moments = ScanMoments(detector.shape, {curve.motor: 0.0})
         positions = acquisition.scan.motor_positions(curve.motor)
@@ -319,11 +315,12 @@ class Bench:
             moments.add(frame - detector.dark, {curve.motor: float(position)}, float(weight))
         return MOTORS[curve.motor].shown(moments.center_of_mass(curve.motor))
 
-    def mean_q(self, reflection: int, motors: Mapping[str, float]) -> Floats:
+    def mean_q(
+        self, reflection: int, motors: Mapping[str, float], check: Check | None = None
+    ) -> Floats:
         """q of every pixel, (3, rows, columns): rock', roll, 2θ; NaN where nothing diffracts."""
-        setup = self.setups[reflection]
-        mean, _ = self._engines.at(setup, motors["z"]).mean_q()
-        return np.asarray(setup.detector.readout.mean(mean))
+        mean = self.stills[reflection].mean_q(scan_at(motors), check)
+        return np.asarray(self.setups[reflection].detector.readout.mean(mean))
 
     @cached_property
     def widths(self) -> list[dict[str, float]]:
@@ -370,45 +367,3 @@ class Bench:
         q = perfect_q(setup.geometry, MOTORS["phi"].inner(offsets).reshape(-1, 3))
         values = setup.acceptance.relative(q).reshape(_PLANE_POINTS, _PLANE_POINTS)
         return np.asarray(values), reach
-
-    def back_focal_plane(self, points: int = 161) -> tuple[Floats, float, float]:
-        """What passes the back focal plane of the lens: its Gaussian, its aperture and the stop.
-
-        Returns
-        -------
-        values : (n, n) ndarray
-            Transmission; rows along δ in 2θ from the largest value down, columns along ξ, in roll.
-        reach : float
-            Half width of the plane (µm).
-        scale : float
-            µm for an angle of 1 rad.
-
-        Raises
-        ------
-        InputError
-            If the focal length is not known.
-        """
-        optics, scale = self.setups[0].optics, back_focal_scale(self.experiment)
-        reach = min(1.15 * optics.aperture, 3.5 * optics.lens)
-        angles = np.linspace(-reach, reach, points)
-        delta, xi = np.meshgrid(angles[::-1], angles, indexing="ij")
-        passed = np.zeros_like(delta)
-        for passage in optics.passages:
-            passed += _transmission(passage, delta, xi)
-        gauss = np.exp(-0.5 * (delta**2 + xi**2) / optics.lens**2)
-        return np.asarray(passed * gauss), reach * scale, scale
-
-
-def _transmission(passage: Passage, delta: Floats, xi: Floats) -> Floats:
-    """What one product of the transmission lets pass at lens angles."""
-    inside = np.hypot(delta, xi) <= passage.radius
-    product = _windows(passage.two_theta, delta) * _windows(passage.roll, xi)
-    return np.asarray(passage.weight * inside * product)
-
-
-def _windows(windows: tuple[Window, ...], angles: Floats) -> Floats:
-    passed = np.zeros_like(angles)
-    for window in windows:
-        there = (angles >= window.low) & (angles < window.high)
-        passed[there] += window.transmission
-    return passed

@@ -66,14 +66,14 @@ def added(side: Side, message: Message) -> Side:
 
 def removed(side: Side, message: Message) -> Side:
     """One defect less, ``{"number": 0}``."""
-    number = _number(side, message)
+    number = number_of(side, message)
     defects = side.experiment.defects
     return _with_defects(side, (*defects[:number], *defects[number + 1 :]))
 
 
 def placed(side: Side, message: Message, displacement: Floats) -> Side:
     """A defect stands elsewhere, by `displacement` (µm, sample frame of the first reflection)."""
-    number = _number(side, message)
+    number = number_of(side, message)
     position = position_of(side, message) + displacement
     # To a picometre: nobody drags more finely, and files stay readable.
     there = tuple(round(float(x), 6) + 0.0 for x in position)
@@ -90,19 +90,15 @@ def position_of(side: Side, message: Message) -> Floats:
     InputError
         If there is no such defect, or it stands nowhere.
     """
-    number = _number(side, message)
+    number = number_of(side, message)
     table: Any = side.experiment.defects[number]
-    if not has_position(table):
+    if not side.stands(number):
         raise InputError(f"defects[{number}]", None, "has no position_um to be dragged")
     return np.asarray(table.position_um, dtype=float)
 
 
-def has_position(table: Any) -> bool:
-    """Whether a defect stands at a position of its own."""
-    return isinstance(getattr(table, "position_um", None), tuple)
-
-
-def _number(side: Side, message: Message) -> int:
+def number_of(side: Side, message: Message) -> int:
+    """The defect that a message is about, by its number."""
     count = len(side.experiment.defects)
     if count == 0:
         raise InputError("number", message.get("number"), "there are no defects")

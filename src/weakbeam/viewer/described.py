@@ -18,7 +18,6 @@ from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.run.reflection_rows import validity_notes
 from weakbeam.run.view import View as SampleView
 from weakbeam.viewer.bench import Bench
-from weakbeam.viewer.changes import has_position
 from weakbeam.viewer.pictures import shown_places
 from weakbeam.viewer.state import RULES, Side
 
@@ -54,7 +53,7 @@ def greeting(folder: str) -> dict[str, Any]:
     }
 
 
-def described(bench: Bench, side: Side, whole: bool = True) -> dict[str, Any]:
+def described(bench: Bench, side: Side, whole: bool = True, brief: bool = False) -> dict[str, Any]:
     """A side as a page is told of it.
 
     Parameters
@@ -65,6 +64,8 @@ def described(bench: Bench, side: Side, whole: bool = True) -> dict[str, Any]:
         The side.
     whole : bool
         Whether its experiment and defects are told, or only where its motors stand.
+    brief : bool
+        Whether only what may move with a hand is: defects and stop, but not the experiment.
     """
     about: dict[str, Any] = {
         "motors": dict(side.motors),
@@ -72,6 +73,9 @@ def described(bench: Bench, side: Side, whole: bool = True) -> dict[str, Any]:
         "perfect": bench.perfect(side.reflection, side.motors),
     }
     if not whole:
+        return about
+    about |= {"defects": _defects(bench, side), "stop": _stop(side)}
+    if brief:
         return about
     setup = bench.setups[side.reflection]
     widths = bench.widths[side.reflection]
@@ -87,8 +91,6 @@ def described(bench: Bench, side: Side, whole: bool = True) -> dict[str, Any]:
         "widths": widths,
         "reflections": [_reflection(one) for one in bench.setups],
         "notes": [*bench.setups[0].crystal.notes, *setup.notes, *validity_notes(bench.setups)],
-        "defects": _defects(bench, side),
-        "stop": _stop(side),
     }
     return about
 
@@ -131,7 +133,7 @@ def _defects(bench: Bench, side: Side) -> list[dict[str, Any]]:
     for number, table in enumerate(side.experiment.defects):
         position: Any = getattr(table, "position_um", None)
         about: dict[str, Any] = {"kind": table.kind, "label": _label(table), "handle": None}
-        if has_position(table):
+        if side.stands(number):
             place = shown_places(view, sample.pixel(np.asarray(position, dtype=float)))
             about["handle"] = np.round(place, 3).tolist()
         lines: list[list[float]] = []

@@ -18,10 +18,11 @@ from weakbeam.plot.drawing import Drawing
 from weakbeam.run.figures import reflection_heading
 from weakbeam.viewer import messages
 from weakbeam.viewer.answers import Answer, Job, Progress
-from weakbeam.viewer.bench import Bench, over, still
+from weakbeam.viewer.bench import Bench
 from weakbeam.viewer.looks import curve_range, limits
 from weakbeam.viewer.messages import Message
 from weakbeam.viewer.places import Folder
+from weakbeam.viewer.standing import over, still
 from weakbeam.viewer.state import Rule, Side, State
 
 _WHAT = ("image", "scan", "curve")

@@ -9,10 +9,13 @@ from weakbeam.experiment.instrument import Axis
 from weakbeam.imaging.motors import MOTORS, SCANNED
 from weakbeam.viewer import messages
 from weakbeam.viewer.answers import Answer
-from weakbeam.viewer.bench import Bench, CurveRange
+from weakbeam.viewer.back_focal import back_focal_plane as plane_of
+from weakbeam.viewer.bench import Bench
 from weakbeam.viewer.messages import Message
 from weakbeam.viewer.pictures import Picture, picture_of, stored_region
+from weakbeam.viewer.standing import CurveRange
 from weakbeam.viewer.state import Side
+from weakbeam.viewer.stills import Check
 
 _MOST_STEPS = 1001
 
@@ -33,11 +36,12 @@ def curve_range(message: Message) -> CurveRange:
     )
 
 
-def curve(bench: Bench, side: Side, message: Message) -> Answer:
+def curve(bench: Bench, side: Side, message: Message, check: Check) -> Answer:
     """The mean of a region over a motor, beside the perfect crystal's."""
     region = tuple(round(x) for x in messages.numbers(message, "region", 4, 0, 1e6))
     rows, columns = stored_region(bench.view(side.reflection), region)  # type: ignore[arg-type]
-    found = bench.curve(side.reflection, side.motors, curve_range(message), (rows, columns))
+    scan = curve_range(message)
+    found = bench.curve(side.reflection, side.motors, scan, (rows, columns), check)
     return Answer(
         {
             "do": "curve",
@@ -50,17 +54,17 @@ def curve(bench: Bench, side: Side, message: Message) -> Answer:
     )
 
 
-def a_map(bench: Bench, side: Side, message: Message) -> Answer:
+def a_map(bench: Bench, side: Side, message: Message, check: Check) -> Answer:
     """A component of q, or the centre of mass over a motor."""
     what = messages.word(message, "what", ("center", *_COMPONENTS))
     if what == "center":
         scan = curve_range(message)
         motor = MOTORS[scan.motor]
-        values = bench.center_of_mass(side.reflection, side.motors, scan)
+        values = bench.center_of_mass(side.reflection, side.motors, scan, check)
         label = f"centre of mass of {motor.symbol} ({motor.shown_unit})"
     else:
         number = list(_COMPONENTS).index(what)
-        values = 1e3 * bench.mean_q(side.reflection, side.motors)[number]
+        values = 1e3 * bench.mean_q(side.reflection, side.motors, check)[number]
         label = _COMPONENTS[what]
     shown = picture_of(values, bench.view(side.reflection), label, diverging=True)
     return Answer({"do": "map", "what": what, "side": message.get("side", "A")}, {"map": shown})
@@ -86,7 +90,7 @@ def acceptance(bench: Bench, side: Side, message: Message) -> Answer:
 
 def back_focal_plane(bench: Bench) -> Answer:
     """What passes the back focal plane of the lens, with its stop."""
-    values, reach, scale = bench.back_focal_plane()
+    values, reach, scale = plane_of(bench)
     stop = bench.experiment.objective.stop
     axis: Axis | None = getattr(stop, "axis", None)
     about = {

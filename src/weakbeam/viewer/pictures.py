@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from weakbeam.core.arrays import Floats32
 from weakbeam.errors import InputError
 from weakbeam.plot.view import View
+
+MOST_GLANCED = 2**20
+"""Pixels of a picture that is looked at while a slider moves."""
 
 Place = tuple[int, int]
 """Row from the top and column from the left of a picture."""
@@ -74,6 +78,24 @@ def picture_of(
             },
         },
     )
+
+
+def glanced_at(picture: Picture) -> Picture:
+    """A large picture with means of blocks of its pixels.
+
+    ``step`` says how many rows and columns a block has, ``whole`` how many there are; what is left
+    over at the ends is left out.
+    """
+    rows, columns = picture.values.shape
+    step = math.ceil(math.sqrt(rows * columns / MOST_GLANCED))
+    down, across = rows // step, columns // step
+    blocks = picture.values[: down * step, : across * step].reshape(down, step, across, step)
+    mean = np.zeros((down, across), np.float32)
+    for row in range(step):
+        for column in range(step):
+            mean += blocks[:, row, :, column]
+    mean /= np.float32(step * step)
+    return Picture(mean, {**picture.about, "step": step, "whole": [rows, columns]})
 
 
 def reversals(view: View) -> tuple[bool, bool]:

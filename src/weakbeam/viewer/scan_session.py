@@ -25,9 +25,16 @@ from weakbeam.measured.pictures import intensity_label, shown_frames
 from weakbeam.measured.units import shown_difference, shown_position
 from weakbeam.viewer import messages
 from weakbeam.viewer.answers import Answer, Job, Progress, refusal
-from weakbeam.viewer.bench import AT_REST, Bench
+from weakbeam.viewer.bench import Bench
 from weakbeam.viewer.messages import Message
-from weakbeam.viewer.pictures import Picture, picture_of, stored_region
+from weakbeam.viewer.pictures import (
+    MOST_GLANCED,
+    Picture,
+    glanced_at,
+    picture_of,
+    stored_region,
+)
+from weakbeam.viewer.standing import AT_REST
 
 __all__ = ["ScanSession"]
 
@@ -124,7 +131,8 @@ class ScanSession:
         """A frame by its number, or by its places along the motors, ``{"at": [3, 7]}``."""
         number = self._number(message)
         [values] = shown_frames(self.scan, [number])
-        pictures = {"A": self._picture(values)}
+        glanced = message.get("rough") is True and values.size > MOST_GLANCED
+        pictures = {"A": glanced_at(self._picture(values)) if glanced else self._picture(values)}
         settings = {
             motor: float(shown_position(self.scan, motor)[0] * self.scan.positions[motor][number])
             for motor in self.scan.positions
@@ -134,8 +142,10 @@ class ScanSession:
             "number": number,
             "settings": settings,
             "places": self._places(number),
+            "rough": glanced,
         }
-        if message.get("simulated") is True and self._bench is not None:
+        # Beside a frame that is only glanced at the image of the last one stays.
+        if message.get("simulated") is True and self._bench is not None and not glanced:
             pictures |= self._simulated(number, pictures["A"])
             about["motors"] = self._offsets(number)
         return Answer(about, pictures)

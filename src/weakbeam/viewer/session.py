@@ -17,20 +17,25 @@ from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
 from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.viewer import changes, choices, exports, looks, messages
-from weakbeam.viewer.answers import Answer, Job, refusal
+from weakbeam.viewer.answers import Answer, Job, Progress, refusal
 from weakbeam.viewer.bench import Bench
 from weakbeam.viewer.described import described, greeting
+from weakbeam.viewer.hand import Hand, exact_picture
 from weakbeam.viewer.messages import Message
-from weakbeam.viewer.pictures import Picture, picture_of, stored_place
+from weakbeam.viewer.pictures import Picture, stored_place
 from weakbeam.viewer.places import Folder
 from weakbeam.viewer.state import RULES, History, Side, State
+from weakbeam.viewer.stills import Check
 
 __all__ = ["Session"]
 
-_MOST_BENCHES = 4
+_MOST_BENCHES = 6
 """Experiments that stay set up: both sides, and what undoing comes back to."""
 
 _SIDES = ("A", "B")
+
+Look = Callable[[Bench, Side, Message, Check], Answer]
+"""Shows something of a side; ends where nobody waits for it any more."""
 
 _CHANGES: Mapping[str, Callable[[Side, Message], Side]] = {
     "motors": changes.moved,
@@ -74,11 +79,12 @@ class Session:
         workers: int | None = None,
     ) -> None:
         experiment = Experiment() if experiment is None else experiment
+        self._hand = Hand(self._bench, workers)
         self.folder = Folder(folder, experiment)
         self.workers = workers
         self._benches: list[Bench] = []
         first = State(Side.of(experiment))
-        self._pictures_of(first, first, {"A"})
+        self._pictures_of(first, {"A"})
         self.history = History([first])
 
     @property
@@ -121,8 +127,10 @@ class Session:
             "load": self._load,
             "open": self._open,
             "template": self._template,
-            "curve": lambda m: looks.curve(*self._looked_at(m), m),
-            "map": lambda m: looks.a_map(*self._looked_at(m), m),
+            "settle": self._settle,
+            "grasp": self._grasp,
+            "curve": lambda m: self._look("curve", looks.curve, m),
+            "map": lambda m: self._look("map", looks.a_map, m),
             "acceptance": lambda m: looks.acceptance(*self._looked_at(m), m),
             "plane": lambda m: looks.back_focal_plane(self._looked_at(m)[0]),
             "reflections": lambda m: choices.reflections(self._looked_at(m)[0]),
@@ -140,6 +148,14 @@ class Session:
     def _looked_at(self, message: Message) -> tuple[Bench, Side]:
         side = self.state.side(self._side_name(message))
         return self._bench(side.experiment), side
+
+    def _look(self, name: str, look: Look, message: Message) -> Job:
+        bench, side = self._looked_at(message)
+
+        def work(progress: Progress) -> Answer:
+            return look(bench, side, message, lambda: progress(0.0))
+
+        return Job(name, work, at_once=True)
 
     def _change(self, message: Message, change: Callable[[Side, Message], Side]) -> Answer:
         name = self._side_name(message)
@@ -160,35 +176,89 @@ class Session:
             )
             if old != new and new is not None
         }
-        pictures = self._pictures_of(state, before, changed)
+        rough = message is not None and message.get("rough") is True
+        sketched = self._sketched(state, changed) if rough else None
+        pictures = sketched if sketched is not None else self._pictures_of(state, changed)
         if state != before:
             self.history.push(state, gesture)
-        return self._shown(pictures, changed)
+        return self._shown(pictures, changed, sketched is not None)
 
-    def _pictures_of(self, state: State, before: State, changed: set[str]) -> dict[str, Picture]:
+    def _pictures_of(
+        self, state: State, changed: set[str], check: Check | None = None
+    ) -> dict[str, Picture]:
+        """Exact pictures of what has changed, and of a side that is shown roughly beside it."""
         pictures = {}
-        for name in sorted(changed):
+        for name in sorted(changed | (self._hand.rough if state.second is not None else set())):
             side = state.side(name)
             self.folder.check(side.experiment)
             bench = self._bench(side.experiment)
             bench.check_reflection(side.reflection)
-            pictures[name] = _picture(bench, side)
-        if changed and state.second is not None:
+            pictures[name] = exact_picture(bench, side, check)
+        if pictures and state.second is not None:
             both = [
-                pictures.get(name) or _picture(self._bench(side.experiment), side)
+                pictures.get(name) or exact_picture(self._bench(side.experiment), side, check)
                 for name, side in (("A", state.first), ("B", state.second))
             ]
             if both[0].values.shape == both[1].values.shape:
                 pictures["difference"] = _difference(*both)
+        self._hand.rest({"A": state.first, "B": state.second}, set(pictures))
         return pictures
 
-    def _shown(self, pictures: Mapping[str, Picture], changed: set[str]) -> Answer:
+    # ------------------------------------------------------------ while a hand moves
+
+    def _sketched(self, state: State, changed: set[str]) -> dict[str, Picture] | None:
+        """Rough pictures of sides that are near those of the last rest; None if one is not."""
+        pictures = {}
+        for name in sorted(changed):
+            picture = self._hand.picture(name, state.side(name))
+            if picture is None:
+                return None
+            pictures[name] = picture
+        if pictures and state.second is not None:
+            for name in _SIDES:
+                if name not in pictures:
+                    # As it is shown: exactly, if it stands still.
+                    side = state.side(name)
+                    picture = self._hand.picture(name, side) if name in self._hand.rough else None
+                    pictures[name] = picture or exact_picture(self._bench(side.experiment), side)
+            if pictures["A"].values.shape == pictures["B"].values.shape:
+                pictures["difference"] = _difference(pictures["A"], pictures["B"])
+        self._hand.rough |= changed
+        return pictures
+
+    def _settle(self, message: Message) -> Job:
+        """Exact pictures for the rough ones, and quick ones prepared for what may come next."""
+        rough = set(self._hand.rough)
+
+        def work(progress: Progress) -> Answer:
+            def check() -> None:
+                progress(0.0)
+
+            pictures = self._pictures_of(self.state, rough, check)
+            self._hand.prepare(None, check)
+            return self._shown(pictures, rough)
+
+        return Job("settle", work, at_once=True)
+
+    def _grasp(self, message: Message) -> Job:
+        """A hand is about to move a defect: what stands still is summed before it does."""
+        number = changes.number_of(self.state.side(self._side_name(message)), message)
+
+        def work(progress: Progress) -> Answer:
+            self._hand.prepare(number, lambda: progress(0.0))
+            return Answer({"do": "grasp"})
+
+        return Job("grasp", work, at_once=True)
+
+    def _shown(
+        self, pictures: Mapping[str, Picture], changed: set[str], brief: bool = False
+    ) -> Answer:
         state, history = self.state, self.history
         sides: dict[str, Any] = {}
         for name, side in (("A", state.first), ("B", state.second)):
             if side is not None:
                 bench = self._bench(side.experiment)
-                sides[name] = described(bench, side, whole=name in changed)
+                sides[name] = described(bench, side, whole=name in changed, brief=brief)
         return Answer(
             {
                 "do": "frames",
@@ -196,6 +266,7 @@ class Session:
                 "rule": state.rule,
                 "undo": history.can_undo,
                 "redo": history.can_redo,
+                "rough": sorted(self._hand.rough),
             },
             pictures,
         )
@@ -208,7 +279,8 @@ class Session:
                 self._benches.insert(0, bench)
                 return bench
         earlier = self._benches[0] if self._benches else None
-        bench = Bench(experiment, self.workers, earlier)
+        near = next(filter(None, (one.changed(experiment) for one in self._benches)), None)
+        bench = Bench(experiment, self.workers, earlier) if near is None else near
         # Of two sides both are looked at; whatever is older is undone at most.
         for old in self._benches[1:]:
             old.forget_stack()
@@ -218,7 +290,8 @@ class Session:
 
     def _hello(self, message: Message) -> Answer:
         changed = {"A"} if self.state.second is None else {"A", "B"}
-        frames = self._shown(self._pictures_of(self.state, self.state, changed), changed)
+        self._hand.rough |= changed
+        frames = self._shown(self._pictures_of(self.state, changed), changed)
         about = {**frames.about, **greeting(self.folder.path.name), "do": "hello"}
         return Answer(about, frames.pictures)
 
@@ -267,7 +340,7 @@ class Session:
             )
             if old != new and new is not None
         }
-        pictures = self._pictures_of(state, before, changed)
+        pictures = self._pictures_of(state, changed)
         self.history.step(step)
         return self._shown(pictures, changed)
 
@@ -292,11 +365,6 @@ class Session:
     def _run(self, message: Message) -> Job:
         _, side = self._looked_at(message)
         return exports.run(side, self.folder, self.workers, message)
-
-
-def _picture(bench: Bench, side: Side) -> Picture:
-    image = bench.image(side.reflection, side.motors)
-    return picture_of(image, bench.view(side.reflection), bench.value_label(side.reflection))
 
 
 def _difference(first: Picture, second: Picture) -> Picture:

@@ -48,6 +48,11 @@ class Side:
         """The experiment with every motor in the middle of what its scan does."""
         return cls(experiment, {motor: _middle(experiment, motor) for motor in SCANNED})
 
+    def stands(self, number: int) -> bool:
+        """Whether a defect stands at a position of its own, so that it can be moved."""
+        table: Any = self.experiment.defects[number]
+        return isinstance(getattr(table, "position_um", None), tuple)
+
     @property
     def scan(self) -> Experiment:
         """The experiment as a scan: motors that it does not move stand where they are.

@@ -15,7 +15,7 @@ export function besideOf(tools) {
   acceptance.free = true;
   acceptance.unit = "mrad";
   acceptance.pick = ([x, y]) => {
-    tools.say({ do: "motors", [$("across").value]: round(x), phi: round(y), gesture: tools.gesture, slot: "motors" });
+    tools.drag({ do: "motors", [$("across").value]: round(x), phi: round(y), slot: "motors" });
   };
   const plane = new ImageView($("plane"), "back focal plane", { ...small, mostHeight: () => 230 });
 
@@ -45,7 +45,7 @@ export function besideOf(tools) {
   function drawCurve() {
     const first = curves.A;
     if (!first) return;
-    if (tools.scan) tools.scan.curve = true;
+    if (tools.scan) tools.scan.curve = tools.scan.number;
     const [r0, r1, c0, c1] = first.stored;
     $("curve-of").textContent = !tools.region ? "the whole image"
       : r1 - r0 === 1 && c1 - c0 === 1 ? `pixel ${r0}, ${c0}` : `region ${r0}:${r1}, ${c0}:${c1}`;
@@ -85,7 +85,7 @@ export function besideOf(tools) {
     const moves = head.axis ? `; drag to move it ${along}` : "";
     $("passes").textContent = `passes ${shown(100 * head.passes)} % of the beam${moves}`;
     plane.pick = head.axis
-      ? ([x, y]) => tools.say({ do: "stop", to: [round(x), round(y)], gesture: tools.gesture, slot: "stop" }) : null;
+      ? ([x, y]) => tools.drag({ do: "stop", to: [round(x), round(y)], slot: "stop" }) : null;
     plane.point = head.axis
       ? (head.axis === "two_theta" ? [0, head.position] : [head.position, 0]) : null;
     plane.show(head.pictures.plane);

@@ -2,6 +2,7 @@
 
 import { BAR, BOTTOM, LEFT, RIGHT, TOP, drawAxes, drawBar, shown } from "./axes.js";
 import { DIVERGING, INTENSITY, MAPS, UNKNOWN } from "./colours.js";
+import { HALF } from "./link.js";
 
 const LINEAR_WIDTH = 0.02;
 
@@ -75,15 +76,16 @@ export class ImageView {
   }
 
   sampledEnds() {
-    const { values, rows, columns } = this.picture;
-    if (rows * columns === 0) return [NaN, NaN];
+    const { halves, value, across: columns } = this.picture;
+    if (halves.length === 0) return [NaN, NaN];
     // A step that shares no factor with the columns visits all of them.
-    let step = Math.max(1, Math.floor(values.length / 30000));
+    let step = Math.max(1, Math.floor(halves.length / 30000));
     while (step > 1 && columns % step === 0) step += 1;
-    const sample = new Float32Array(Math.ceil(values.length / step));
+    const sample = new Float32Array(Math.ceil(halves.length / step));
     let count = 0;
-    for (let k = 0; k < values.length; k += step) {
-      if (Number.isFinite(values[k])) sample[count++] = values[k];
+    for (let k = 0; k < halves.length; k += step) {
+      const one = value(k);
+      if (Number.isFinite(one)) sample[count++] = one;
     }
     const sorted = sample.subarray(0, count).sort();
     if (!count) return [NaN, NaN];
@@ -114,13 +116,16 @@ export class ImageView {
   }
 
   colour() {
-    const { values, rows, columns } = this.picture;
-    if (this.buffer.width !== columns || this.buffer.height !== rows) {
-      this.buffer.width = columns;
-      this.buffer.height = rows;
+    const { halves, across } = this.picture;
+    const down = halves.length / across;
+    if (this.buffer.width !== across || this.buffer.height !== down) {
+      this.buffer.width = across;
+      this.buffer.height = down;
+      this.painted = null;
     }
     const context = this.buffer.getContext("2d");
-    const image = context.createImageData(columns, rows);
+    this.painted ??= context.createImageData(across, down);
+    const image = this.painted;
     const words = new Uint32Array(image.data.buffer);
     const map = this.colours();
     const table = new Uint32Array(257);
@@ -129,14 +134,14 @@ export class ImageView {
     }
     table[256] = 0xff000000 | (UNKNOWN << 16) | (UNKNOWN << 8) | UNKNOWN;
     const share = this.share();
-    const linear = this.picture.diverging || this.scale === "linear";
-    const [low, high] = this.range();
-    const factor = 256 / (high - low);
-    for (let k = 0; k < words.length; k += 1) {
-      const value = values[k];
-      const place = linear ? (value - low) * factor : 256 * share.of(value);
-      words[k] = table[Number.isNaN(value) ? 256 : place <= 0 ? 0 : place >= 255 ? 255 : place | 0];
+    // There are fewer numbers in half precision than pixels in a large image.
+    const colourOf = new Uint32Array(65536);
+    for (let bits = 0; bits < 65536; bits += 1) {
+      const value = HALF[bits] * this.picture.scale;
+      const place = 256 * share.of(value);
+      colourOf[bits] = table[Number.isNaN(value) ? 256 : place <= 0 ? 0 : place >= 255 ? 255 : place | 0];
     }
+    for (let k = 0; k < words.length; k += 1) words[k] = colourOf[halves[k]];
     context.putImageData(image, 0, 0);
   }
 
@@ -202,7 +207,9 @@ export class ImageView {
     const seen = this.window();
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.buffer, seen.left, seen.top, seen.columns, seen.rows, x, y, wide, tall);
+    const { step } = this.picture;
+    context.drawImage(this.buffer, seen.left / step, seen.top / step, seen.columns / step,
+      seen.rows / step, x, y, wide, tall);
     context.save();
     context.beginPath();
     context.rect(x, y, wide, tall);
@@ -293,14 +300,14 @@ export class ImageView {
 
   // What is under a place of the picture, in words.
   words(place) {
-    const { rows, columns, values, extent, stored } = this.picture;
+    const { rows, columns, extent, stored } = this.picture;
     let [row, column] = place.map(Math.round);
     row = Math.min(rows - 1, Math.max(0, row));
     column = Math.min(columns - 1, Math.max(0, column));
     const [left, right, bottom, top] = extent;
     const across = left + ((column + 0.5) / columns) * (right - left);
     const along = top + ((row + 0.5) / rows) * (bottom - top);
-    let text = `${shown(values[row * columns + column])}  at ${shown(across)}, ${shown(along)} ${this.unit || "µm"}`;
+    let text = `${shown(this.picture.at(row, column))}  at ${shown(across)}, ${shown(along)} ${this.unit || "µm"}`;
     if (stored) {
       let pixel = [stored.rows ? rows - 1 - row : row,
         stored.columns ? columns - 1 - column : column];
@@ -405,7 +412,7 @@ export class ImageView {
         const limits = upper ? [range[0], value] : [value, range[1]];
         if (limits[1] > limits[0]) this.setLimits(limits);
       } else if (mark >= 0) {
-        this.events.drag?.(mark, this.toPicture(now.offsetX, now.offsetY), this);
+        this.events.drag?.(mark, this.toPicture(now.offsetX, now.offsetY), this, now.timeStamp);
       } else if (event.shiftKey) {
         const last = this.toPicture(now.offsetX, now.offsetY);
         this.setRegion(first, last);

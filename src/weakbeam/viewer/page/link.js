@@ -1,7 +1,7 @@
 // The connection to the program: messages out as JSON, answers in as bytes.
 
-const HALF = (() => {
-  // Every half-precision number as a float, by its 16 bits.
+// Every half-precision number as a float, by its 16 bits.
+export const HALF = (() => {
   const table = new Float32Array(65536);
   for (let bits = 0; bits < 65536; bits += 1) {
     const sign = bits & 0x8000 ? -1 : 1;
@@ -21,10 +21,19 @@ export function unpack(buffer) {
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const start = 4 + length;
   for (const picture of Object.values(head.pictures)) {
+    const { scale } = picture;
     const halves = new Uint16Array(buffer, start + picture.at, picture.rows * picture.columns);
-    const values = new Float32Array(halves.length);
-    for (let k = 0; k < halves.length; k += 1) values[k] = HALF[halves[k]] * picture.scale;
-    picture.values = values;
+    picture.halves = halves;
+    // Of every so many rows and columns the mean is told, where an image is only glanced at.
+    picture.step ??= 1;
+    picture.across = picture.columns;
+    if (picture.step > 1) [picture.rows, picture.columns] = picture.whole;
+    picture.value = (k) => HALF[halves[k]] * scale;
+    picture.at = (row, column) => {
+      const place = (index, most) => Math.min(most - 1, Math.floor(index / picture.step));
+      return picture.value(place(row, halves.length / picture.across) * picture.across
+        + place(column, picture.across));
+    };
   }
   for (const file of Object.values(head.files)) {
     file.content = new Uint8Array(buffer, start + file.at, file.bytes);

@@ -11,7 +11,9 @@ import { element } from "./panel.js";
 import { ScanPage } from "./scan.js";
 
 const $ = (id) => document.getElementById(id);
-const BLINK_MS = 700, AFTER_CHANGE_MS = 220;
+const BLINK_MS = 700, AFTER_CHANGE_MS = 220, AT_REST_MS = 120;
+
+const ANSWERS = ["hello", "frames", "scan", "frame", "export", "run"];
 
 const latencies = [];
 const timers = {};
@@ -26,17 +28,21 @@ const page = {
 
 const link = new Link(answered, connected);
 const { sides } = page;
-window.weakbeam = { latencies, link, sides, views: {} };
+// rough: sides whose image is a quick one, until the hand rests.
+window.weakbeam = { latencies, link, sides, views: {}, rough: [] };
 
 // ---------------------------------------------------------------- messages
 
 const side = () => (page.rule ? $("side").value : "A");
 const say = (message, since) => link.send({ side: side(), ...message }, since);
+// What a hand does while it moves something: a quick image will do, and whatever else is being
+// computed can wait.
+const drag = (message, since) => say({ rough: true, urgent: true, gesture: page.gesture, ...message }, since);
 // Where images take long, what is beside them waits longer, or it would stand in their way.
-const later = (name, work) => {
+const later = (name, work, least = AFTER_CHANGE_MS) => {
   const usual = Math.max(0, ...latencies.slice(-3).map(({ ms }) => ms));
   clearTimeout(timers[name]);
-  timers[name] = setTimeout(work, Math.max(AFTER_CHANGE_MS, 2 * usual));
+  timers[name] = setTimeout(work, Math.max(least, Math.min(1000, 2 * usual)));
 };
 // What is pressed or typed is a gesture of its own; a drag is one from its begin to its end.
 const newGesture = () => { page.gesture += 1; };
@@ -50,7 +56,8 @@ const actions = {
 
 function answered(head, sent) {
   if (head.do === "error") return refused(head);
-  if (head.do !== "progress") $("notice").hidden = true;
+  // What the page asks for of its own takes no message away.
+  if (ANSWERS.includes(head.do) && sent?.message.do !== "settle") $("notice").hidden = true;
   const doing = {
     scan: () => { startScan(head); painted(head, sent); },
     frame: () => { page.scan.frame(head); painted(head, sent); },
@@ -67,6 +74,7 @@ function answered(head, sent) {
     slip: () => dialogs.showSlip(head),
     export: () => dialogs.exported(head),
     progress: () => dialogs.progressed(head),
+    later: () => later(sent?.message.slot ?? sent?.message.do, () => sent && link.send(sent.message)),
     run: () => dialogs.finished(head),
     occupied: () => {},
     taken: () => {},
@@ -147,10 +155,14 @@ function makeView(name, words, events = {}) {
 }
 
 const dragging = (name) => ({
-  choose: (number) => { newGesture(); choose(number); },
-  drag: (number, to) => {
+  choose: (number) => {
+    newGesture();
+    choose(number);
+    link.send({ do: "grasp", side: name, number, slot: "grasp" });
+  },
+  drag: (number, to, view, since) => {
     if (page.rule && $("side").value !== name) $("side").value = name;
-    link.send({ do: "place", side: name, number, to, gesture: page.gesture, slot: "place" });
+    drag({ do: "place", side: name, number, to, slot: "place" }, since);
   },
   dropped: newGesture,
 });
@@ -165,7 +177,7 @@ views.A.peer = views.B;
 views.B.peer = views.A;
 window.weakbeam.views = views;
 
-const tools = Object.assign(page, { link, views, side, say, newGesture, actions, arrange });
+const tools = Object.assign(page, { link, views, side, say, drag, newGesture, actions, arrange });
 const beside = besideOf(tools);
 tools.beside = beside;
 const dialogs = dialogsOf(tools);
@@ -197,8 +209,19 @@ function changed(head, sent) {
   const others = Object.keys(head.sides).some((name) => head.sides[name].values);
   if (others) experiment.update();
   motors.update();
-  painted(head, sent);
-  follow(sent?.message, others);
+  if (sent?.message.do !== "settle" || others) painted(head, sent);
+  window.weakbeam.rough = head.rough;
+  if (head.rough.length) later("settle", () => link.send({ do: "settle", slot: "settle" }), AT_REST_MS);
+  else {
+    clearTimeout(timers.settle);
+    if (sent?.message.do !== "settle") warmUp();
+  }
+  if (sent?.message.do !== "settle" || others) follow(sent?.message, others);
+}
+
+// Quick images are prepared while nothing else is to be done.
+function warmUp() {
+  later("settle", () => link.send({ do: "settle", slot: "settle" }), 2 * AFTER_CHANGE_MS);
 }
 
 // How long it took from the hand to the eye: a message behind the next frame comes once that is
@@ -218,6 +241,7 @@ function startScan(head) {
   if (!page.scan) {
     page.scan = new ScanPage({
       link, views, arrange,
+      rough: (is) => { window.weakbeam.rough = is ? ["A"] : []; },
       setTwo: (two) => {
         page.rule = two ? "simulated" : null;
         document.body.classList.toggle("two", two);

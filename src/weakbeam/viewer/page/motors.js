@@ -61,7 +61,7 @@ export function motorsOf(tools) {
     sliders[name].number.value = String(there);
     // Steps by keys add up before the answer comes.
     tools.sides[tools.side()].motors = { ...tools.sides[tools.side()].motors, [name]: there };
-    tools.say({ do: "motors", ...tools.sides[tools.side()].motors, gesture: tools.gesture, slot: "motors" }, since);
+    tools.drag({ do: "motors", ...tools.sides[tools.side()].motors, slot: "motors" }, since);
   }
 
   function updateMotors() {

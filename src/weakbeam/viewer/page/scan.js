@@ -3,10 +3,12 @@
 import { shown } from "./axes.js";
 import { element } from "./panel.js";
 
+const AT_REST_MS = 120;
+
 const $ = (id) => document.getElementById(id);
 
 export class ScanPage {
-  // tools: {link, views, arrange, setTwo}
+  // tools: {link, views, arrange, setTwo, rough}
   constructor(tools) {
     this.tools = tools;
     this.region = null;
@@ -78,8 +80,9 @@ export class ScanPage {
     } else this.ask({ number: value }, since);
   }
 
-  ask(which = { number: this.number }, since = performance.now()) {
-    this.tools.link.send({ do: "frame", ...which, simulated: this.beside(), slot: "frame" }, since);
+  ask(which = { number: this.number }, since = performance.now(), rough = true) {
+    this.tools.link.send({ do: "frame", ...which, simulated: this.beside(), rough, urgent: true,
+      slot: "frame" }, since);
   }
 
   zero(motor, value) {
@@ -92,11 +95,10 @@ export class ScanPage {
   }
 
   frame(head) {
-    const before = this.number;
     this.number = head.number;
     const { views } = this.tools;
     for (const [name, picture] of Object.entries(head.pictures)) views[name].show(picture);
-    if (!head.pictures.difference) {
+    if (!head.pictures.difference && !head.rough) {
       views.difference.picture = null;
     }
     this.sliders.forEach(({ slider, says, motor }, place) => {
@@ -108,7 +110,12 @@ export class ScanPage {
       `${symbol} = ${shown(head.settings[name])} ${unit}`);
     this.caption = `frame ${head.number}: ${settings.join(", ")}`;
     this.tools.arrange();
-    if (before !== head.number && this.curve) this.askCurve();
+    // A large frame is only glanced at while the slider moves.
+    clearTimeout(this.settling);
+    this.tools.rough(head.rough);
+    if (head.rough) {
+      this.settling = setTimeout(() => this.ask(undefined, undefined, false), AT_REST_MS);
+    } else if (this.curve !== undefined && this.curve !== head.number) this.askCurve();
   }
 
   captionOf(name) {
