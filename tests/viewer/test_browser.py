@@ -227,7 +227,7 @@ def test_a_link_reproduces_the_state(page):
     page.until("weakbeam.sides.B && weakbeam.sides.A.motors.phi < 0.1")
     phi, seen = page.motors()["phi"], page.values("B")
     link = page.text_of_export("link")
-    page.choose("template", "default")
+    page.choose("template", "template default")
     page.until("weakbeam.sides.A.values.camera.pixels[0] === 170")
     page.driver.get("about:blank")
     page.driver.get(link)

@@ -168,6 +168,23 @@ def test_a_name_of_another_host_is_refused(served):
         assert get(server, good, host=host)[0] == 200
 
 
+def test_beyond_this_machine_addresses_are_let_in_and_foreign_names_are_not():
+    server = Server(Echo(), host="0.0.0.0")
+    try:
+        good, port = f"/{server.token}/", server.port
+        for host in ("127.0.0.1", "192.168.1.7", "[fe80::1]", socket.gethostname(), "localhost"):
+            assert get(server, good, host=f"{host}:{port}")[0] == 200, host
+        for host in (f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "127.0.0.1:1"):
+            assert get(server, good, host=host)[0] == 403, host
+        assert get(server, "/", host=f"192.168.1.7:{port}")[0] == 403
+        with pytest.raises(InvalidStatus):
+            page(server, origin="http://evil.example")
+        with page(server) as talk:
+            assert answer_to(talk, {"do": "x"})["do"] == "echo"
+    finally:
+        server.close()
+
+
 def test_a_page_of_another_origin_is_refused(served):
     server, echo = served
     for origin in ("http://evil.example", f"https://127.0.0.1:{server.port}", "null",

@@ -100,15 +100,14 @@ MESSAGES = st.one_of(
     ),
     st.builds(lambda side, line: {"do": "set", "side": side, "settings": [line]}, SIDES, SETTINGS),
     st.builds(
-        lambda position: {
-            "do": "add",
-            "table": {
-                "kind": "dislocation",
-                "burgers": [1, 1, 0],
-                "line": [1, 1, 2],
-                "position_um": position,
-            },
-        },
+        lambda table, position: {"do": "add", "table": {**table, "position_um": position}},
+        st.sampled_from(
+            [
+                {"kind": "dislocation", "burgers": [1, 1, 0], "line": [1, 1, 2]},
+                {"kind": "loop", "burgers": [1, 0, -1], "plane": [1, 1, 1], "radius_um": 0.3},
+                {"kind": "wall", "burgers": [1, 0, -1], "plane": [1, 1, 1], "spacing_um": 0.5},
+            ]
+        ),
         POSITION,
     ),
     st.builds(

@@ -78,7 +78,8 @@ class Sketch:
         """The one frame of a scan as it reaches the camera, (rows, columns)."""
         [layer] = scan.layers(setup.geometry)
         images = self._engine_of(setup).images(layer.rock_shifts, layer.roll_shifts)
-        return images[0, 0]
+        image: Floats32 = images[0, 0]
+        return image
 
     def rest(self, stills: Stills, scan: DetectorScan) -> tuple[Floats32, Floats32]:
         """The image as it was at rest, exactly and quickly; kept until there is another one."""
@@ -149,7 +150,8 @@ def improved(quick: Floats32, exact_before: Floats32, quick_before: Floats32) ->
     better, change = exact_before - quick_before, quick - quick_before
     square = better * better
     share = square / np.maximum(square + change * change, np.float32(1e-30))
-    return np.asarray(np.maximum(quick + better * share, np.float32(0.0)))
+    best: Floats32 = np.maximum(quick + better * share, np.float32(0.0))
+    return best
 
 
 def _quick(setup: Setup) -> Setup:

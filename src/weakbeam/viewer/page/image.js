@@ -4,7 +4,7 @@ import { BAR, BOTTOM, LEFT, RIGHT, TOP, drawAxes, drawBar, shown } from "./axes.
 import { DIVERGING, INTENSITY, MAPS, UNKNOWN } from "./colours.js";
 import { HALF } from "./link.js";
 
-const LINEAR_WIDTH = 0.02;
+const LINEAR_WIDTH = 0.02, GOES_ON_MS = 600;
 
 export class ImageView {
   constructor(host, name, events = {}) {
@@ -451,13 +451,51 @@ export class ImageView {
     this.cursor = b;
   }
 
+  // The next defect that stands somewhere, for the arrow keys to move.
+  chooseNext() {
+    const count = this.marks.length;
+    for (let k = 1; k <= count; k += 1) {
+      const number = (Math.max(this.chosen, -1) + k) % count;
+      if (!this.marks[number].handle) continue;
+      this.events.choose?.(number, this);
+      this.events.hover?.(`${this.wordsOfMark(number)}: arrow keys move it, Escape lets it go`, this);
+      return;
+    }
+    this.events.hover?.("there is no defect to be moved", this);
+  }
+
+  wordsOfMark(number) {
+    const [x, y] = this.inUnits(this.marks[number].handle);
+    return `defect ${number}, ${this.marks[number].label}, at ${shown(x)}, ${shown(y)} ${this.unit || "µm"}`;
+  }
+
+  // Steps add up before the answers come; those that follow each other are one step back.
+  moveMark([rows, columns], since) {
+    const number = this.chosen, mark = this.marks[number];
+    const goesOn = this.goal?.number === number && since - this.goal.since < GOES_ON_MS;
+    if (!goesOn) this.events.dropped?.(number, this);
+    const from = goesOn ? this.goal.to : mark.handle;
+    this.goal = { number, since, to: [from[0] + rows, from[1] + columns] };
+    mark.handle = this.goal.to;
+    this.draw();
+    this.events.hover?.(this.wordsOfMark(number), this);
+    this.events.drag?.(number, this.goal.to, this, since);
+  }
+
   key(event) {
     if (!this.picture) return;
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step],
       ArrowRight: [0, step] };
     const [x, y, wide, tall] = this.box;
-    if (moves[event.key] && this.pick) {
+    const mark = this.showMarks && this.marks[this.chosen]?.handle ? this.marks[this.chosen] : null;
+    if (event.key === "d" && this.events.drag) this.chooseNext();
+    else if (event.key === "Escape" && mark) {
+      this.events.choose?.(-1, this);
+      this.events.hover?.("arrow keys move the pixel of the curve", this);
+    } else if (moves[event.key] && mark) {
+      this.moveMark(moves[event.key].map((one) => one * (event.altKey ? 0.1 : 1)), event.timeStamp);
+    } else if (moves[event.key] && this.pick) {
       const [left, right, bottom, top] = this.picture.extent;
       const at = this.point || [0, 0];
       this.pick([at[0] + (moves[event.key][1] * (right - left)) / 200,

@@ -158,7 +158,7 @@ const dragging = (name) => ({
   choose: (number) => {
     newGesture();
     choose(number);
-    link.send({ do: "grasp", side: name, number, slot: "grasp" });
+    if (number >= 0) link.send({ do: "grasp", side: name, number, slot: "grasp" });
   },
   drag: (number, to, view, since) => {
     if (page.rule && $("side").value !== name) $("side").value = name;
@@ -328,7 +328,11 @@ function greet(head) {
   experiment.make();
   const fill = (id, entries) => $(id).replaceChildren(...entries.map(([value, text, title]) =>
     element("option", { value, text, title })));
-  fill("template", [["", "…"], ...head.templates.map(({ name, doc }) => [name, name, doc])]);
+  const group = (label, kind, entries) => element("optgroup", { label }, entries.map(([name, title]) =>
+    element("option", { value: `${kind} ${name}`, text: name, title })));
+  $("template").replaceChildren(element("option", { value: "", text: "…" }),
+    group("experiments", "template", head.templates.map(({ name, doc }) => [name, doc])),
+    group("instruments", "preset", head.presets.map((name) => [name, "the experiment, with this instrument"])));
   fill("rule", [["off", "none"], ...Object.entries(head.rules)]);
   fill("add-kind", page.forms.defectField.kinds.map(({ kind, doc }) => [kind, kind, doc]));
   $("curve-motor").value = "phi";
@@ -340,7 +344,9 @@ function greet(head) {
 function wire() {
   const on = (id, event, work) => $(id).addEventListener(event, work);
   on("template", "change", (event) => {
-    if (event.target.value) link.send({ do: "template", name: event.target.value });
+    const [kind, name] = event.target.value.split(" ");
+    if (kind === "template") link.send({ do: "template", name });
+    if (kind === "preset") say({ do: "set", settings: [`preset=${name}`] });
     event.target.value = "";
   });
   on("undo", "click", () => link.send({ do: "undo" }));
