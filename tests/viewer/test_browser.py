@@ -265,7 +265,7 @@ def test_everything_has_a_name_for_those_who_do_not_see(page):
     assert unnamed == []
 
 
-@pytest.mark.parametrize("width", [900, 1440])
+@pytest.mark.parametrize("width", [900, 1280, 1440])
 def test_nothing_reaches_beyond_the_window(page, width):
     page.driver.set_window_size(width, 1000)
     page.choose("rule", "phi")
@@ -309,7 +309,7 @@ SHOTS = os.environ.get("WEAKBEAM_SHOTS")
 
 
 @pytest.mark.skipif(not SHOTS, reason="set WEAKBEAM_SHOTS to a folder for pictures")
-@pytest.mark.parametrize("width", [900, 1440])
+@pytest.mark.parametrize("width", [900, 1280, 1440])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures_to_be_looked_at(page, width, theme):
     page.driver.set_window_size(width, 1000)

@@ -1,4 +1,4 @@
-"""The page by mouse and keys: what stands beside the image, and what can be done without a mouse."""
+"""The page by mouse and keys: what stands beside the image, and what needs no mouse."""
 
 import re
 import subprocess
@@ -189,7 +189,8 @@ def test_everything_is_reached_by_the_tab_key_in_the_order_in_which_it_stands(pa
     for _ in range(70):
         ActionChains(page.driver).send_keys(Keys.TAB).perform()
         names.append(page.run(
-            "const e = document.activeElement; return e === document.body ? null : [e.id || e.tagName,"
+            "const e = document.activeElement;"
+            "return e === document.body ? null : [e.id || e.tagName,"
             "e.getBoundingClientRect().top + scrollY, Boolean(e.labels?.length || e.ariaLabel ||"
             "e.textContent.trim() || e.title), getComputedStyle(e).outlineStyle]"
         ))  # fmt: skip

@@ -137,6 +137,29 @@ def test_a_scan_of_a_beamline_needs_an_experiment_to_be_simulated(tmp_path):
     assert "difference" not in frame.pictures
 
 
+def test_a_series_of_edf_images_is_a_scan(tmp_path):
+    frames = np.random.default_rng(2).integers(90, 110, (5, 6, 8)).astype(np.uint16)
+    for number, frame in enumerate(frames):
+        said = {"ByteOrder": "LowByteFirst", "DataType": "UnsignedShort", "Dim_1": 8, "Dim_2": 6,
+                "Size": frame.nbytes, "title": "ascan  diffry 10 10.2 4 1",
+                "motor_mne": "diffry obpitch",
+                "motor_pos": f"{10 + 0.05 * number:.6f} 17.9"}  # fmt: skip
+        text = "{\n" + "".join(f"{key} = {value} ;\n" for key, value in said.items())
+        content = f"{text:<1022}}}\n".encode() + frame.tobytes()
+        (tmp_path / f"scan_{number:04d}.edf").write_bytes(content)
+    session = scan_session(str(tmp_path / "scan_*.edf"))
+    hello = told(session, "hello").about
+    assert hello["frames"] == 5
+    [motor] = hello["motors"]
+    for number in (3, 0):
+        shown = told(session, "frame", at=[number])
+        assert shown.about["settings"][motor["name"]] == pytest.approx(10 + 0.05 * number)
+        # Rows of a camera run down the page.
+        np.testing.assert_array_equal(shown.pictures["A"].values, frames[number])
+    curve = told(session, "curve", region=[0, 6, 0, 8], number=0).about
+    np.testing.assert_allclose(curve["y"], frames.mean(axis=(1, 2)))
+
+
 def test_an_experiment_that_reads_elsewhere_is_not_simulated(stored, tmp_path, monkeypatch):
     file, _ = stored
     outside = tmp_path / "outside.cif"
