@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import weakbeam as wb
 from weakbeam.viewer.answers import Answer, Job, pack, refusal, unpack
+from weakbeam.viewer.pictures import Picture
 from weakbeam.viewer.session import Session
 
 SMALL = wb.Experiment(
@@ -439,6 +440,15 @@ def test_answers_survive_their_packing():
     answer = told(Session(SMALL), "export", **{"as": "svg"})
     _, _, files = unpack(pack(answer))
     assert files["image.svg"].startswith(b"<?xml")
+
+
+def test_what_little_there_is_in_a_bright_image_survives_as_well():
+    bright = np.linspace(0.99, 1.0, 5000, dtype=np.float32).reshape(50, 100)
+    bright[3, 4] = np.nan
+    for values, most in ((bright, 1e-5), (-bright, 1e-3), (bright - 0.99, 1e-5), (0 * bright, 0)):
+        _, pictures, _ = unpack(pack(Answer({"do": "x"}, {"A": Picture(values, {})})))
+        np.testing.assert_allclose(pictures["A"], values, rtol=0, atol=most)
+        assert np.isnan(pictures["A"][3, 4])
 
 
 def test_what_is_not_finite_has_no_word_in_json():

@@ -18,6 +18,9 @@ BRIGHTEST = 2.0**14
 """What the largest magnitude of a picture becomes in half precision: so near the end of its range
 that eleven decades below it are still told apart, as a logarithmic scale wants."""
 
+NARROW = 0.25
+"""Share of the largest value above which all of a picture counts as bright."""
+
 Progress = Callable[[float], None]
 """Told the share that is done, from 0 to 1."""
 
@@ -72,8 +75,8 @@ def refusal(error: InputError) -> Answer:
 def pack(answer: Answer, number: int | None = None) -> bytes:
     """One message: length of the head (4 bytes, little-endian), head (JSON), arrays, files.
 
-    Arrays are half precision times ``scale``, row by row, where ``at`` says, in bytes from the end
-    of the head, which is filled up to a multiple of eight.
+    Arrays are half precision times ``scale`` plus ``offset``, row by row, where ``at`` says, in bytes
+    from the end of the head, which is filled up to a multiple of eight.
 
     Parameters
     ----------
@@ -88,13 +91,14 @@ def pack(answer: Answer, number: int | None = None) -> bytes:
     parts: list[bytes] = []
     at = 0
     for name, picture in answer.pictures.items():
-        halves, scale = _halves(picture.values)
+        halves, scale, offset = _halves(picture.values)
         rows, columns = picture.values.shape
         head["pictures"][name] = {
             **picture.about,
             "rows": rows,
             "columns": columns,
             "scale": scale,
+            "offset": offset,
             "at": at,
         }
         at += _add(parts, halves)
@@ -118,6 +122,7 @@ def unpack(message: bytes) -> tuple[dict[str, Any], dict[str, Floats32], dict[st
         count = about["rows"] * about["columns"]
         halves = np.frombuffer(message, "<f2", count, start + about["at"])
         values = np.float32(about["scale"]) * halves.astype(np.float32)
+        values += np.float32(about["offset"])
         pictures[name] = values.reshape(about["rows"], about["columns"])
     files = {
         name: message[start + place["at"] : start + place["at"] + place["bytes"]]
@@ -139,13 +144,19 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _halves(values: Floats32) -> tuple[bytes, float]:
+def _halves(values: Floats32) -> tuple[bytes, float, float]:
     finite = np.isfinite(values)
-    largest = float(np.abs(values, where=finite, out=np.zeros_like(values)).max(initial=0.0))
-    scale = largest / BRIGHTEST if largest > 0.0 else 1.0
+    high = float(values.max(initial=-np.inf, where=finite))
+    low = float(values.min(initial=np.inf, where=finite))
+    # Three digits are not enough for what little there is in a bright image: from its darkest on.
+    offset = low if 0.0 < NARROW * high <= low else 0.0
+    offset = float(np.float32(offset))
+    largest = max(abs(low - offset), abs(high - offset)) if low <= high else 0.0
+    scale = float(np.float32(largest / BRIGHTEST)) if largest > 0.0 else 1.0
+    scale = scale if scale > 0.0 else 1.0
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        halves = (values / np.float32(scale)).astype("<f2")
-    return halves.tobytes(), float(np.float32(scale))
+        halves = ((values - np.float32(offset)) / np.float32(scale)).astype("<f2")
+    return halves.tobytes(), scale, offset
 
 
 def _add(parts: list[bytes], content: bytes) -> int:

@@ -137,7 +137,7 @@ export class ImageView {
     // There are fewer numbers in half precision than pixels in a large image.
     const colourOf = new Uint32Array(65536);
     for (let bits = 0; bits < 65536; bits += 1) {
-      const value = HALF[bits] * this.picture.scale;
+      const value = HALF[bits] * this.picture.scale + this.picture.offset;
       const place = 256 * share.of(value);
       colourOf[bits] = table[Number.isNaN(value) ? 256 : place <= 0 ? 0 : place >= 255 ? 255 : place | 0];
     }

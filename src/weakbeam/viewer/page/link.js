@@ -21,14 +21,14 @@ export function unpack(buffer) {
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const start = 4 + length;
   for (const picture of Object.values(head.pictures)) {
-    const { scale } = picture;
+    const { scale, offset } = picture;
     const halves = new Uint16Array(buffer, start + picture.at, picture.rows * picture.columns);
     picture.halves = halves;
     // Of every so many rows and columns the mean is told, where an image is only glanced at.
     picture.step ??= 1;
     picture.across = picture.columns;
     if (picture.step > 1) [picture.rows, picture.columns] = picture.whole;
-    picture.value = (k) => HALF[halves[k]] * scale;
+    picture.value = (k) => HALF[halves[k]] * scale + offset;
     picture.at = (row, column) => {
       const place = (index, most) => Math.min(most - 1, Math.floor(index / picture.step));
       return picture.value(place(row, halves.length / picture.across) * picture.across
