@@ -100,7 +100,9 @@ def glanced_at(picture: Picture) -> Picture:
 
 def reversals(view: View) -> tuple[bool, bool]:
     """Whether rows and columns run backwards once they are swapped, if they are."""
-    order = np.arange(int(np.prod(view.shape)), dtype=np.int64).reshape(view.shape)
+    # A corner of it tells.
+    shape = tuple(min(2, count) for count in view.shape)
+    order = np.arange(int(np.prod(shape))).reshape(shape)
     upright, plain = view.upright(order), order.swapaxes(0, 1) if view.swapped else order
     rows = upright.shape[0] > 1 and bool(upright[0, 0] in plain[-1])
     columns = upright.shape[1] > 1 and bool(upright[0, 0] in plain[:, -1])
