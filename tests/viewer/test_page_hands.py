@@ -179,6 +179,26 @@ def test_the_curve_of_a_region_stands_beside_that_of_the_perfect_crystal(page):
     assert highest["perfect crystal"] == pytest.approx(1.0, abs=1e-3)
 
 
+@in_a_browser
+def test_the_curve_is_that_of_the_pixel_under_the_pointer_until_one_is_kept(page):
+    page.settle()
+    page.until("document.querySelector('#curve canvas').ariaLabel.includes('highest')")
+    image = image_of(page)
+    for place in ([12, 30], [40, 150]):
+        x, y = page.run("return weakbeam.views.A.toScreen(...arguments[0])", place)
+        middle = image.size["width"] / 2, image.size["height"] / 2
+        offset = round(x - middle[0]), round(y - middle[1])
+        ActionChains(page.driver).move_to_element_with_offset(image, *offset).perform()
+        # Rows of the camera run up the page.
+        wanted = f"pixel {59 - place[0]}, {place[1]}"
+        page.until(f"document.getElementById('curve-of').textContent === '{wanted}'")
+    ActionChains(page.driver).click().move_by_offset(-60, -40).perform()
+    page.settle()
+    assert page.find("curve-of").text == wanted
+    image.send_keys(Keys.ESCAPE)
+    page.until(f"document.getElementById('curve-of').textContent !== '{wanted}'")
+
+
 def image_of_curve(page):
     return page.driver.find_element(By.CSS_SELECTOR, "#curve canvas")
 

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const round = (value) => Number(value.toPrecision(5));
 
 export function besideOf(tools) {
-  let curves = {};
+  let curves = {}, pointed = null, asked = 0;
   const curve = new Chart($("curve"), "curve");
   const small = { mostHeight: () => 200, hover: (text) => { $("readout").textContent = text || "\u00a0"; } };
   const acceptance = new ImageView($("acceptance"), "intensity of the perfect crystal", small);
@@ -29,25 +29,43 @@ export function besideOf(tools) {
     if (tools.scan) return tools.scan.askCurve();
     const { picture } = tools.views.A;
     if (!picture) return;
+    asked = performance.now();
     for (const name of tools.rule ? ["A", "B"] : ["A"]) {
       const of = tools.views[name].picture ?? picture;
       const whole = [0, of.rows, 0, of.columns];
-      const fits = tools.region && tools.region[1] <= of.rows && tools.region[3] <= of.columns;
-      tools.link.send({ do: "curve", side: name, region: fits ? tools.region : whole, slot: `curve-${name}`,
+      const wanted = tools.region ?? (pointed && [pointed[0], pointed[0] + 1, pointed[1], pointed[1] + 1]);
+      const fits = wanted && wanted[1] <= of.rows && wanted[3] <= of.columns;
+      tools.link.send({ do: "curve", side: name, region: fits ? wanted : whole, slot: `curve-${name}`,
         ...curveRange() });
     }
     if (!tools.rule) delete curves.B;
   }
 
+  // The pixel under the pointer, unless a region was chosen; null where there is none.
+  function pointAt(place) {
+    const pixel = place && place.map((one) => Math.max(0, Math.round(one)));
+    if (tools.scan || String(pixel) === String(pointed)) return;
+    pointed = pixel;
+    if (!asked && !tools.region) askCurve();
+  }
+
   const forgetCurves = () => { curves = {}; };
-  const keepCurve = (head) => { curves[head.side] = head; };
+  const keepCurve = (head) => {
+    curves[head.side] = head;
+    const [r0, , c0] = head.region;
+    asked = 0;
+    // The pointer has gone on meanwhile.
+    if (!tools.scan && !tools.region && pointed && (r0 !== pointed[0] || c0 !== pointed[1])) askCurve();
+  };
 
   function drawCurve() {
     const first = curves.A;
     if (!first) return;
     if (tools.scan) tools.scan.curve = tools.scan.number;
     const [r0, r1, c0, c1] = first.stored;
-    $("curve-of").textContent = !tools.region ? "the whole image"
+    const { rows, columns } = tools.views.A.picture;
+    const all = (r1 - r0) * (c1 - c0) === rows * columns && rows * columns > 1;
+    $("curve-of").textContent = all ? "the whole image"
       : r1 - r0 === 1 && c1 - c0 === 1 ? `pixel ${r0}, ${c0}` : `region ${r0}:${r1}, ${c0}:${c1}`;
     const shownCurves = [{ x: first.x, y: first.y, name: tools.rule ? "A" : "image", dots: true }];
     if (tools.rule && curves.B) shownCurves.push({ x: curves.B.x, y: curves.B.y, name: "B", dots: true });
@@ -112,7 +130,7 @@ export function besideOf(tools) {
 
   return {
     curve, acceptance, plane, curveRange, setCurveRange, askCurve, keepCurve, forgetCurves,
-    drawCurve, askAcceptance, showAcceptance, markAcceptance, askPlane, showPlane, askMap, showMap,
+    pointAt, drawCurve, askAcceptance, showAcceptance, markAcceptance, askPlane, showPlane, askMap, showMap,
     get hasCurves() { return Object.keys(curves).length > 0; },
   };
 }

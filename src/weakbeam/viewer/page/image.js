@@ -341,9 +341,14 @@ export class ImageView {
       const [x, y] = [event.offsetX, event.offsetY];
       canvas.style.cursor = this.nearMark(x, y) >= 0 ? "grab"
         : this.inside(x, y, this.barBox(), 8) ? "ns-resize" : "crosshair";
-      if (this.inside(x, y, this.box)) this.events.hover?.(this.words(this.toPicture(x, y)), this);
+      const place = this.inside(x, y, this.box) ? this.toPicture(x, y) : null;
+      if (place) this.events.hover?.(this.words(place), this);
+      this.events.point?.(place, this);
     });
-    canvas.addEventListener("pointerleave", () => this.events.hover?.("", this));
+    canvas.addEventListener("pointerleave", () => {
+      this.events.hover?.("", this);
+      this.events.point?.(null, this);
+    });
     canvas.addEventListener("wheel", (event) => {
       if (!this.picture || !this.inside(event.offsetX, event.offsetY, this.box)) return;
       event.preventDefault();
@@ -351,7 +356,10 @@ export class ImageView {
     }, { passive: false });
     canvas.addEventListener("dblclick", (event) => {
       if (this.inside(event.offsetX, event.offsetY, this.barBox(), 10)) this.setLimits(null);
-      else this.reset();
+      else {
+        this.reset();
+        this.forgetRegion();
+      }
     });
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
@@ -482,6 +490,12 @@ export class ImageView {
     this.events.drag?.(number, this.goal.to, this, since);
   }
 
+  forgetRegion() {
+    this.region = null;
+    this.draw();
+    this.events.region?.(null, this);
+  }
+
   key(event) {
     if (!this.picture) return;
     const step = event.shiftKey ? 10 : 1;
@@ -493,7 +507,8 @@ export class ImageView {
     else if (event.key === "Escape" && mark) {
       this.events.choose?.(-1, this);
       this.events.hover?.("arrow keys move the pixel of the curve", this);
-    } else if (moves[event.key] && mark) {
+    } else if (event.key === "Escape" && this.region) this.forgetRegion();
+    else if (moves[event.key] && mark) {
       this.moveMark(moves[event.key].map((one) => one * (event.altKey ? 0.1 : 1)), event.timeStamp);
     } else if (moves[event.key] && this.pick) {
       const [left, right, bottom, top] = this.picture.extent;

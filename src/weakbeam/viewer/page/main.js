@@ -124,6 +124,7 @@ function makeView(name, words, events = {}) {
   const view = new ImageView(figure.querySelector(".picture"), words, {
     mostHeight: () => Math.max(220, Math.min(620, window.innerHeight * 0.52)),
     hover: (text) => { $("readout").textContent = text || "\u00a0"; },
+    point: (place) => name !== "map" && beside.pointAt(place),
     moved: (from) => Object.values(views).forEach((other) => {
       if (other === from || other.picture?.rows !== from.picture.rows
         || other.picture.columns !== from.picture.columns) return;
