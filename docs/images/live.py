@@ -90,7 +90,7 @@ def dragging(page):
 def settle(page, seconds: float) -> None:
     """Wait, and until everything that was asked for has been answered."""
     time.sleep(seconds)
-    while page.execute_script("return weakbeam.link.sent.size"):
+    while page.execute_script("return weakbeam.link.sent.size + weakbeam.rough.length"):
         time.sleep(0.05)
 
 

@@ -180,6 +180,20 @@ def test_the_curve_of_a_region_stands_beside_that_of_the_perfect_crystal(page):
 
 
 @in_a_browser
+def test_the_marks_follow_the_motor_at_once(page):
+    """Beside the image nothing is asked for while φ turns: only where it stands is marked anew."""
+    page.settle()
+    page.until("document.querySelector('#curve canvas').ariaLabel.includes('highest')")
+    asked = "window.asked = []; const send = weakbeam.link.send.bind(weakbeam.link);"
+    page.run(asked + "weakbeam.link.send = (m, s) => { window.asked.push(m.do); send(m, s); }")
+    page.find("motor-phi").send_keys(Keys.ARROW_RIGHT)
+    page.until("Math.abs(weakbeam.acceptance.point[1] - 0.105) < 1e-9")
+    assert set(page.run("return window.asked")) == {"motors"}
+    page.settle()
+    assert page.run("return weakbeam.acceptance.point") == [0, 0.105]
+
+
+@in_a_browser
 def test_the_curve_is_that_of_the_pixel_under_the_pointer_until_one_is_kept(page):
     page.settle()
     page.until("document.querySelector('#curve canvas').ariaLabel.includes('highest')")

@@ -75,8 +75,8 @@ def refusal(error: InputError) -> Answer:
 def pack(answer: Answer, number: int | None = None) -> bytes:
     """One message: length of the head (4 bytes, little-endian), head (JSON), arrays, files.
 
-    Arrays are half precision times ``scale`` plus ``offset``, row by row, where ``at`` says, in bytes
-    from the end of the head, which is filled up to a multiple of eight.
+    Arrays are half precision times ``scale`` plus ``offset``, row by row. ``at`` says where, in
+    bytes from the end of the head, which is filled up to a multiple of eight.
 
     Parameters
     ----------

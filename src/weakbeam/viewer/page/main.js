@@ -17,6 +17,7 @@ const ANSWERS = ["hello", "frames", "scan", "frame", "export", "run"];
 
 const latencies = [];
 const timers = {};
+const stood = {};
 let chosen = -1, blinkTimer = 0, blinkOn = "A", wasOne = false;
 
 // What all parts of the page know: the sides and their rule, what the program said first, the
@@ -190,6 +191,7 @@ window.weakbeam.plane = beside.plane;
 
 function changed(head, sent) {
   page.rule = head.rule;
+  const turned = turnedSince(head.sides);
   for (const name of ["A", "B"]) {
     if (head.sides[name]) sides[name] = { ...sides[name], ...head.sides[name] };
     else delete sides[name];
@@ -217,7 +219,16 @@ function changed(head, sent) {
     clearTimeout(timers.settle);
     if (sent?.message.do !== "settle") warmUp();
   }
-  if (sent?.message.do !== "settle" || others) follow(sent?.message, others);
+  if (sent?.message.do !== "settle" || others) follow(sent?.message, others, turned);
+}
+
+// Which motors stand elsewhere than in the answer before.
+function turnedSince(answered) {
+  const name = $("side").value in answered ? $("side").value : "A";
+  const { motors } = answered[name];
+  const turned = Object.keys(motors).filter((motor) => motors[motor] !== stood[name]?.[motor]);
+  for (const one of Object.keys(answered)) stood[one] = { ...answered[one].motors };
+  return turned;
 }
 
 // Quick images are prepared while nothing else is to be done.
@@ -257,10 +268,9 @@ function startScan(head) {
 }
 
 // What is shown beside the image follows when the hand rests.
-function follow(message, others) {
-  const moved = message?.do === "motors" && !others
-    ? ["phi", "chi", "two_theta", "z"].filter((motor) => motor in message) : null;
-  const only = (...motors) => moved && moved.every((motor) => motors.includes(motor));
+function follow(message, others, turned) {
+  const only = (...motors) => message?.do === "motors" && !others
+    && turned.every((motor) => motors.includes(motor));
   if (only($("curve-motor").value) && beside.hasCurves && !page.rule) beside.drawCurve();
   else later("curve", beside.askCurve);
   if (only("phi", $("across").value)) beside.markAcceptance();
