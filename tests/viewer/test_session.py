@@ -198,6 +198,29 @@ def test_what_is_shown_while_a_hand_moves_is_nearly_the_image_and_then_is_it(exp
     )
 
 
+@pytest.mark.parametrize(
+    ("camera", "limits"),
+    [
+        ({"oversampling": "point"}, {"MOST_RAYS": 2e4}),
+        ({"oversampling": "auto", "depth_samples": 60}, {"MOST_RAYS": 2e4}),
+        ({"oversampling": 2, "depth_samples": 30}, {"MOST_KEPT_BYTES": 1}),
+    ],
+    ids=["smooth", "thinned", "not kept"],
+)
+def test_quick_images_stay_within_their_limits(camera, limits, monkeypatch):
+    for name, value in limits.items():
+        monkeypatch.setattr(f"weakbeam.viewer.sketches.{name}", value)
+    session = Session(WIDE.replace(camera=camera, defects=(*SMALL.defects, *SMALL.defects)))
+    told(session, "hello")
+    answer = told(session, "place", number=0, to=[10, 16], rough=True)
+    assert answer.about["rough"] == ["A"]
+    expected = upright(wb.simulate(experiment_of(session, "A")))
+    error = np.sqrt(np.mean((answer.pictures["A"].values - expected) ** 2))
+    assert error < 0.1 * np.sqrt(np.mean(expected**2))
+    engine = session._hand._sketches["A"]._engine[1]
+    assert engine.rays <= limits.get("MOST_RAYS", 30 * 30 * 45)
+
+
 def test_where_nothing_has_moved_a_quick_image_is_the_exact_one():
     session = Session(SEVERAL)
     exact = told(session, "hello").pictures["A"].values

@@ -7,6 +7,7 @@ wherever the image has hardly changed since.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,6 +25,9 @@ from weakbeam.viewer.stills import Stills
 
 MOST_RAYS = 1_500_000
 """Most samples of a quick image, where fewer depths can be had."""
+
+MOST_KEPT_BYTES = 400 * 2**20
+"""Most memory for β that is kept; above, it is summed anew for every place of what moves."""
 
 
 class Sketch:
@@ -58,7 +62,9 @@ class Sketch:
         field = self._field(replace(setup, defects=others))
         # Few lines are summed as fast as what was kept is read.
         quick = number is None and isinstance(field, FieldAlongRays)
-        self._others = field if quick else KeptField(field)
+        rays = setup.grids[0].pixels * len(_quick(setup).grids[0].depths)
+        keeps = not quick and 72 * rays <= MOST_KEPT_BYTES
+        self._others: DisplacementGradientField = KeptField(field) if keeps else field
         self._alone = not others.placed
         self._engine: tuple[object, ImagingEngine] | None = None
         self._seen: tuple[object, ImagingEngine] | None = None
@@ -156,10 +162,14 @@ def improved(quick: Floats32, exact_before: Floats32, quick_before: Floats32) ->
 
 def _quick(setup: Setup) -> Setup:
     """The same with few samples, all at fixed places."""
-    grid, smooth = setup.grids[0], setup.smooth_grid
-    if smooth is not None and grid.pixels * len(grid.depths) > MOST_RAYS:
-        grid = smooth
-    grid = replace(grid, oversampling=1)
+    grid = replace(setup.grids[0], oversampling=1)
+    smooth, every = setup.smooth_grid, math.ceil(grid.pixels * len(grid.depths) / MOST_RAYS)
+    if every > 1 and smooth is not None:
+        grid = replace(smooth, oversampling=1)
+    elif every > 1:
+        some = slice(min(every, len(grid.depths)) // 2, None, every)
+        weights = grid.weights[some]
+        grid = replace(grid, depths=grid.depths[some], weights=weights / weights.sum())
     return replace(setup, grids=(grid,), smooth_grid=None, averaging=None)
 
 
