@@ -59,7 +59,7 @@ const acts = {
     slider("z").dispatchEvent(new Event("input"));
   },
   drag: (k) => link.send({ do: "place", side: "A", number: 0,
-    to: [60 + k % 37, 200 + 2 * (k % 53)], gesture: 1, slot: "place", rough: true, urgent: true }),
+    to: [60 + k % 37, 200 + 2 * (k % 53)], gesture: 1, slot: "place", rough: true }),
   frame: (k) => {
     const input = document.querySelector("#motors input[type=range]");
     input.value = k % (Number(input.max) + 1);

@@ -1,5 +1,8 @@
 // The connection to the program: messages out as JSON, answers in as bytes.
 
+// What the page asks for of its own can wait; whatever else a hand does ends the computing of it.
+const PATIENT = ["curve", "map", "acceptance", "plane", "settle", "grasp", "slip", "reflections"];
+
 // Every half-precision number as a float, by its 16 bits.
 export const HALF = (() => {
   const table = new Float32Array(65536);
@@ -111,7 +114,8 @@ export class Link {
     if (!this.isOpen) return;
     this.number += 1;
     this.sent.set(this.number, { since, message });
-    const text = JSON.stringify({ ...message, id: this.number });
+    const urgent = !PATIENT.includes(message.do);
+    const text = JSON.stringify({ ...message, id: this.number, urgent });
     if (this.notebook) this.notebook.send(text);
     else this.socket.send(text);
   }

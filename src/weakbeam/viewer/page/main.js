@@ -36,9 +36,8 @@ window.weakbeam = { latencies, link, sides, views: {}, rough: [] };
 
 const side = () => (page.rule ? $("side").value : "A");
 const say = (message, since) => link.send({ side: side(), ...message }, since);
-// What a hand does while it moves something: a quick image will do, and whatever else is being
-// computed can wait.
-const drag = (message, since) => say({ rough: true, urgent: true, gesture: page.gesture, ...message }, since);
+// What a hand does while it moves something: a quick image will do.
+const drag = (message, since) => say({ rough: true, gesture: page.gesture, ...message }, since);
 // Where images take long, what is beside them waits longer, or it would stand in their way.
 const later = (name, work, least = AFTER_CHANGE_MS) => {
   const usual = Math.max(0, ...latencies.slice(-3).map(({ ms }) => ms));

@@ -81,7 +81,7 @@ export class ScanPage {
   }
 
   ask(which = { number: this.number }, since = performance.now(), rough = true) {
-    this.tools.link.send({ do: "frame", ...which, simulated: this.beside(), rough, urgent: true,
+    this.tools.link.send({ do: "frame", ...which, simulated: this.beside(), rough,
       slot: "frame" }, since);
   }
 
