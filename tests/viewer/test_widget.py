@@ -142,6 +142,14 @@ def test_a_page_that_is_shown_again_takes_over(widget):
     assert all(kind != "comm_msg" for kind, _, _ in list(sent.queue))
 
 
+def test_it_says_that_it_is_there_whatever_is_being_computed(widget):
+    microscope, sent = widget
+    say(microscope, "one", open=True)
+    next_custom(sent)
+    say(microscope, "one", ask=True)
+    assert next_custom(sent)[0] == {"page": "one", "state": "there"}
+
+
 def test_nonsense_from_a_notebook_ends_nothing(widget):
     microscope, sent = widget
     say(microscope, "one", open=True)

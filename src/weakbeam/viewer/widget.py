@@ -57,7 +57,9 @@ class NotebookMicroscope(anywidget.AnyWidget):  # type: ignore[misc]
         """What a page says: that it opens or is gone, or something for the session."""
         if not isinstance(message, dict) or not isinstance(page := message.get("page"), str):
             return
-        if message.get("open") is True:
+        if message.get("ask") is True:
+            self.send({"page": page[:64], "state": "there"})
+        elif message.get("open") is True:
             self._open(page[:64])
         elif self._shown is None or self._shown[0] != page:
             return

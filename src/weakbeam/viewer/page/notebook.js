@@ -1,6 +1,8 @@
 // The page in a notebook: a frame with the same page in it, whose messages the notebook carries.
 // FILES, the files of the page by their names, are put in front of this module.
 
+const ASK_MS = 2000, PATIENCE_MS = 5000;
+
 function pageOf(files) {
   const address = (text, type) => URL.createObjectURL(new Blob([text], { type }));
   const modules = Object.entries(files).filter(([name]) => name.endsWith(".js"))
@@ -30,14 +32,32 @@ function render({ model, el }) {
     },
     send: (text) => say({ said: text }),
   };
+  // A kernel that has ended does not say so: it is asked, one question at a time.
+  let asked = 0, lost = false;
+  const ask = () => {
+    if (!asked) {
+      asked = Date.now();
+      say({ ask: true });
+    } else if (Date.now() - asked > PATIENCE_MS && !lost) {
+      lost = true;
+      heard("lost");
+    }
+  };
+  const asking = setInterval(ask, ASK_MS);
   const custom = (message, buffers) => {
     if (message.page !== page) return;
+    if (message.state === "there") {
+      asked = 0;
+      if (lost) say({ open: true });
+      lost = false;
+      return;
+    }
     const [part] = buffers ?? [];
     const bytes = part && (part instanceof ArrayBuffer ? part
       : part.buffer.slice(part.byteOffset, part.byteOffset + part.byteLength));
     heard(bytes ?? message.state);
   };
-  const gone = () => heard("lost");
+  const gone = () => { lost = true; heard("lost"); };
   model.on("msg:custom", custom);
   model.on("comm_live_update", gone);
   frame.srcdoc = pageOf(FILES);
@@ -45,6 +65,7 @@ function render({ model, el }) {
   return () => {
     model.off("msg:custom", custom);
     model.off("comm_live_update", gone);
+    clearInterval(asking);
     say({ open: false });
   };
 }
