@@ -252,6 +252,26 @@ def test_what_nobody_waits_for_any_more_is_not_computed():
     np.testing.assert_allclose(settled, expected, atol=1e-5)
 
 
+def test_a_defect_is_moved_in_a_crystal_that_is_remounted():
+    """The second of two symmetric reflections: positions are given in the frame of the first."""
+    two = SMALL.replace(
+        reflection=None,
+        reflections=[{"hkl": (-1, 1, -1)}, {"hkl": (1, 1, -1)}],
+        scan={"phi": wb.AngleAxis(value_mrad=0.1)},
+    )
+    session = Session(two)
+    told(session, "reflection", number=1)
+    told(session, "place", number=0, to=[3, 9], rough=True)
+    handle = told(session, "place", number=0, to=[5, 4], rough=True)
+    handle = handle.about["sides"]["A"]["defects"][0]["handle"]
+    np.testing.assert_allclose(handle, [5, 4], atol=0.01)
+    settled = told(session, "settle").pictures["A"].values
+    images = wb.simulate(experiment_of(session, "A")).images
+    assert images.dims[0] == "reflection"
+    # Stored rows run up the page.
+    np.testing.assert_allclose(settled, images.values[1][::-1], atol=1e-5)
+
+
 def test_a_stop_that_is_dragged_is_followed():
     # At the peak: off it a knife edge leaves nothing but the cores.
     session = Session(WIDE.replace(scan={"phi": wb.AngleAxis(value_mrad=0.0)}))
