@@ -23,7 +23,7 @@ from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.nuisance_terms import window_terms
-from weakbeam.fit.stack_curves import ShiftMaps
+from weakbeam.fit.stack_curves import ShiftMaps, curve_widths
 from weakbeam.fit.stack_model import FittedLine, StackModel
 
 _EDGE = 48
@@ -41,6 +41,9 @@ _ROUGH_PX = 2.0
 Near a core the shift of a curve is not the mean over what its pixel sees, and no line more should
 explain that.
 """
+
+_LEAST_SHARE = 0.05
+"""Share of a pixel's rays below which they no longer tell where its curve is."""
 
 _PLACE_STEPS = {False: 0.02, True: 0.002}
 _MOST_STEPS = 15
@@ -138,6 +141,7 @@ class MapModel:
         self._i, self._j = i - lost[0], j - lost[1]
         self._from_q = _shifts_by_q(model)[list(self.maps.motors)]
         self._q_of_gradient = model.q_of_gradient
+        self._widths = curve_widths(model, model.positions, self.maps.motors)[:, None, None]
         self._half_lit = 0.5 * model.renderer.lit_depth
         self._weigh()
 
@@ -180,10 +184,15 @@ class MapModel:
         flat = np.ascontiguousarray(where.reshape(-1, 3).T)
         gradient = np.zeros((9, flat.shape[1]))
         self.model.field([line]).add_to(gradient, flat)
-        by_height = gradient.reshape(9, len(self._along), -1)
-        mean = np.einsum("chp,h->cp", by_height, self._weights)
-        q = self._q_of_gradient @ mean
-        return np.asarray((self._from_q @ q).reshape(-1, *points.shape[:-1]))
+        shifts = (self._from_q @ self._q_of_gradient @ gradient).reshape(
+            len(self._from_q), len(self._along), -1
+        )
+        # Where a sum of curves of width s seems to be, a ray that is shifted by x counts as
+        # exp(-x²/4s²): the overlap of its curve with that of the others.
+        share = self._weights[:, None] * np.exp(-0.25 * (shifts / self._widths) ** 2)
+        total = np.maximum(share.sum(axis=1), _LEAST_SHARE * self._weights.sum())
+        mean = (share * shifts).sum(axis=1) / total
+        return np.asarray(mean.reshape(-1, *points.shape[:-1]))
 
     # ------------------------------------------------------------------ search
 
