@@ -110,6 +110,7 @@ def test_what_is_explained_is_said_so(refined):
     result = refined[3]
     assert result.explained
     assert 0.85 < result.outside_cores < 1.1
+    assert 0.9 < result.noise_outside_cores < 1.1
 
 
 def test_what_is_not_explained_is_said_with_its_place(refined):

@@ -190,6 +190,12 @@ class StackResult:
         """Mean squared residual over its variance farther than 0.3 µm from all lines."""
         return self.misfit_of(~self.near_cores)
 
+    @property
+    def noise_outside_cores(self) -> float:
+        """The same with the variance of the noise alone: 1 where the model makes no error."""
+        values = self.fit.noise_misfit[~self.near_cores & np.isfinite(self.fit.noise_misfit)]
+        return float(values.mean()) if values.size else math.nan
+
     @cached_property
     def regions(self) -> tuple[dict[str, Any], ...]:
         """Goodness of fit of the parts of the image: rows, columns, misfit, whether explained."""
@@ -445,6 +451,7 @@ class StackResult:
             "converged": fit.converged,
             "chi2": fit.normal.reduced,
             "chi2_outside_cores": _number(self.outside_cores),
+            "chi2_of_noise_outside_cores": _number(self.noise_outside_cores),
             "residuals": fit.normal.pixels,
             "frames": len(fit.data),
             "dislocations": [

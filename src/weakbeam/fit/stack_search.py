@@ -120,6 +120,8 @@ class StackFit:
         given and not tried.
     misfit : (rows, columns) ndarray
         Mean squared residual over its variance of each pixel; NaN of those that do not count.
+    noise_misfit : (rows, columns) ndarray
+        The same with the variance of the noise alone, the model being allowed no error.
     residual : (rows, columns) ndarray
         Mean residual of each pixel in units of its standard error.
     residual_maps : ShiftMaps
@@ -137,6 +139,7 @@ class StackFit:
     alternatives: tuple[tuple[Alternative, ...], ...]
     gains: tuple[float, ...]
     misfit: Floats
+    noise_misfit: Floats
     residual: Floats
     residual_maps: ShiftMaps
     moved: Floats
@@ -492,6 +495,7 @@ class StackSearch:
             tuple(tuple(some) for some in alternatives),
             tuple(gains),
             left.misfit,
+            left.noise_misfit,
             left.mean,
             left.maps,
             moved_by_samples(self.model, self.data, left.normal),
@@ -527,8 +531,9 @@ class Residuals:
 
     Parameters
     ----------
-    misfit, mean : (rows, columns) ndarray
-        Mean square of the residuals of each pixel over their variances; their sum over its error.
+    misfit, noise_misfit, mean : (rows, columns) ndarray
+        Mean square of the residuals of each pixel over their variances, and over those of the noise
+        alone; their sum over its error.
     maps : ShiftMaps
         The shift of every pixel's curve along the motors that explains most of them.
     normal : Normal
@@ -536,6 +541,7 @@ class Residuals:
     """
 
     misfit: Floats
+    noise_misfit: Floats
     mean: Floats
     maps: ShiftMaps
     normal: Normal
@@ -544,15 +550,17 @@ class Residuals:
     def of(cls, model: StackModel, data: StackData, state: State) -> Residuals:
         """Compare a stack with a state."""
         shape = data.shape
-        squares, total, weight, counted = (np.zeros(shape) for _ in range(4))
+        squares, total, weight, counted, noisy = (np.zeros(shape) for _ in range(5))
         moving = np.ptp(data.positions, axis=0) > 0.0
         motors = tuple(int(m) for m in np.flatnonzero(moving))
         met, norm = np.zeros((len(motors), *shape)), np.zeros((len(motors), *shape))
         vectors = model.per_motor[list(motors)].astype(np.float32)
 
         def each(batch: Columns, residual: Floats32, weights: Floats32) -> None:
-            nonlocal squares, total, weight, counted
+            nonlocal squares, total, weight, counted, noisy
             squares += (residual**2 * weights).sum(axis=0)
+            _, noise, good = data.read(batch.numbers, 0.0)
+            noisy += np.where(good, residual**2 / noise, 0.0).sum(axis=0)
             total += (residual * weights).sum(axis=0)
             weight += weights.sum(axis=0)
             counted += (weights > 0.0).sum(axis=0)
@@ -564,10 +572,11 @@ class Residuals:
         normal = normal_equations(model, data, state, each, scored=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             misfit = squares / counted
+            noise_misfit = noisy / counted
             mean = total / np.sqrt(weight)
             shifts = np.where(norm > 0.0, met / norm, 0.0)
             errors = np.sqrt(np.maximum(misfit, 1.0) / norm)
         errors[:, counted == 0] = np.inf
         light = np.full(shape, float(state.light[0]))
         maps = ShiftMaps(motors, shifts, errors, light, 0.0 * light)
-        return cls(misfit, mean, maps, normal)
+        return cls(misfit, noise_misfit, mean, maps, normal)
