@@ -288,6 +288,13 @@ class StackResult:
                     f"dislocation {number} lies in the sheet: a slight error of the model is alike "
                     "along all of it, and its place may be off by several times the stated errors"
                 )
+            rows, columns = self.fit.model.shape
+            inside = -0.5 <= row.pixel[0] < rows - 0.5 and -0.5 <= row.pixel[1] < columns - 0.5
+            if not inside and not row.line.place.in_sheet:
+                told.append(
+                    f"dislocation {number} lies outside the field, and is told by its far field "
+                    "alone: other types and places may do as well"
+                )
             lost = row.errors[:2].max() > 0.25 * max(self.fit.model.shape)
             if lost and not row.line.place.in_sheet:
                 told.append(f"where dislocation {number} is the stack does not tell")

@@ -353,7 +353,8 @@ class StackSearch:
         if not left.maps.motors:
             return here, None
         own = MapModel(self.model, left.maps)
-        best = own.search(own.patterns(self.types, self.model.workers), own.rest_of([]), 3)
+        patterns = own.patterns(self.types, self.model.workers)
+        best = own.search(patterns, own.rest_of([]), 3, outside=True)
         scale = max(1.0, own.fit([]).reduced)
         self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
         if best[0].gain / scale < self.options.map_price:
