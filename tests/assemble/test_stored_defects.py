@@ -45,8 +45,9 @@ MIXED = tuple(KINDS[name] for name in ("wall", "random", "line", "boundary"))
 
 
 def small(**keys):
-    """An experiment of a few pixels, in the weak beam."""
+    """An experiment of a few pixels, in the weak beam; a sample each, for it is about the lists."""
     settings = [
+        "camera.oversampling='point'",
         "camera.pixels=[12, 16]",
         "camera.pixel_nm=200",
         "beam.height_fwhm_um=0.6",

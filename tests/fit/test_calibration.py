@@ -8,7 +8,8 @@ from scipy.special import ndtr
 
 from weakbeam.assemble import assemble
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import Blocks, CurveFit, CurveModel, Priors, fit_curves
+from weakbeam.fit.calibration import CurveFit, fit_curves
+from weakbeam.fit.curve_model import Blocks, CurveModel, Priors
 from weakbeam.fit.sharp_edge import find_sharp_edge
 
 OBLIQUE = [

@@ -14,6 +14,7 @@ from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine
+from weakbeam.imaging.factors import factor_pairs
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.stops import (
@@ -95,6 +96,36 @@ def test_engine_equals_the_plain_sum(changes, tolerance):
     assert plain.max() > 0.05
     assert np.abs(images - plain).max() < tolerance * plain.max()
     assert images.min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [case for name, (case, _) in CASES.items() if not name.startswith("round")],
+    ids=[name for name in CASES if not name.startswith("round")],
+)
+def test_slopes_are_those_of_the_values(changes):
+    acceptance = changed(OPEN, **changes)
+    rng = np.random.default_rng(4)
+    q = rng.normal(size=(3, 2, 400)) * np.array([1e-4, 1e-4, 3e-4])[:, None, None]
+    weights, motors = rng.uniform(0.5, 1.0, (2, 400)), shifts(PHI, 0)
+    edge = min(acceptance.factors.sin * acceptance.optics.bandwidth, 5e-5)
+    steps = np.full(3, 0.01 * edge)
+
+    def values(moved):
+        out = np.empty((2, len(PHI), 400), np.float32)
+        rock.fill(q, motors + moved, weights, out)
+        return out.astype(float)
+
+    for rock in [pair.rock for pair in factor_pairs(acceptance.factors)][:2]:
+        filled = [np.empty((2, len(PHI), 400), np.float32) for _ in range(3)]
+        rock.fill_slopes(q, motors, weights, steps, *filled)
+        np.testing.assert_allclose(filled[0], values(0.0), rtol=1e-6, atol=1e-9)
+        for component, slope in ((0, filled[1]), (2, filled[2])):
+            step = steps * np.eye(3)[component]
+            expected = (values(step) - values(-step)) / (2.0 * steps[component])
+            # The values have kinks, across which differences are anything.
+            away = np.quantile(np.abs(slope - expected), 0.995)
+            assert away < 2e-3 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from reference_cases import DEFAULT
 
 from weakbeam.experiment import Experiment
 from weakbeam.fit.calibrate import calibrate_frames
-from weakbeam.fit.calibration import Priors
+from weakbeam.fit.curve_model import Priors
 
 SHAPE = [14, 24]
 OPTICS = DEFAULT | {

@@ -93,6 +93,9 @@ def test_a_list_is_refined_and_written(called, case):
     status, said = called("--start", "list.toml", "-o", "found")
     assert status != 0
     assert "exists" in said.err
+    # All of it is known again as what this command may replace.
+    status, said = called("--start", "list.toml", "-o", "found", "--overwrite")
+    assert status == 0, said.err
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from stack_worlds import drawn, experiment_of, phi_scan, stack_of, with_lines, world_of
 
+from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.stack_climb import climb_stack
-from weakbeam.fit.stack_model import FittedLine
+from weakbeam.fit.stack_curves import shift_maps
+from weakbeam.fit.stack_detect import MapModel
+from weakbeam.fit.stack_model import FittedLine, StackModel
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.fit.stack_search import StackSearch
 from weakbeam.identify.fit_scan import fit_data
 from weakbeam.identify.library.candidates import types_of
+from weakbeam.run.render import Renderer
 
 SMALL, SMALLER = (40, 48), (28, 36)
 FEW = {"identify": {"character_step_deg": 30.0}}
@@ -106,6 +110,7 @@ def test_what_is_explained_is_said_so(refined):
     result = refined[3]
     assert result.explained
     assert 0.85 < result.outside_cores < 1.1
+    assert 0.9 < result.noise_outside_cores < 1.1
 
 
 def test_what_is_not_explained_is_said_with_its_place(refined):
@@ -140,6 +145,24 @@ def test_a_line_is_found_where_nothing_is_told():
     ((right, away, _),) = errors_of(result, lines)
     assert right
     assert np.linalg.norm(away) < 0.1
+
+
+def test_the_map_of_a_line_in_the_sheet_is_what_its_curves_show():
+    """Rays of one pixel pass on both sides of it: their mean is not where the curve is."""
+    world = world_of(SMALLER, 0.12)
+    experiment = experiment_of(world)
+    model = StackModel(Renderer(experiment, 1), phi_scan(15), NuisancePriors.of(None), 1)
+    types = types_of(experiment)
+    kind = next(
+        kind
+        for kind in types
+        if kind.name.startswith("(1 1 -1) [1 0 1] 30 ")
+        and model.line(kind, np.zeros(3)).place.in_sheet
+    )
+    lines = [(kind, np.array([0.4, 0.2, 0.1]))]
+    data = stack_of(with_lines(world, lines), phi_scan(15), 4)
+    maps = MapModel(model, shift_maps(model, data))
+    assert maps.fit([model.line(*lines[0])], []).reduced < 1.0
 
 
 def test_none_is_found_in_a_bent_lattice_without_any():

@@ -23,8 +23,9 @@ from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import ANGLES, Blocks, CurveModel, Priors, aperture_cut, fit_curves
+from weakbeam.fit.calibration import aperture_cut, fit_curves
 from weakbeam.fit.calibration_result import Calibration, ScanOfMotors
+from weakbeam.fit.curve_model import ANGLES, Blocks, CurveModel, Priors
 from weakbeam.fit.frame_noise import IDEAL_SIGMA
 from weakbeam.fit.sharp_edge import find_sharp_edge
 from weakbeam.io.foreign import Source, read_scan

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
-from weakbeam.fit.calibration import ANGLES
 from weakbeam.fit.calibration_result import Calibration, Parameter
+from weakbeam.fit.curve_model import ANGLES
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.plot.calibration import CalibrationCurve
 from weakbeam.plot.drawing import Drawing

@@ -15,7 +15,8 @@ from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration import ANGLES, WIDTHS, CurveFit, Priors
+from weakbeam.fit.calibration import CurveFit
+from weakbeam.fit.curve_model import ANGLES, WIDTHS, Priors
 from weakbeam.fit.sharp_edge import SharpEdge
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
 from weakbeam.instrument.optics import Optics

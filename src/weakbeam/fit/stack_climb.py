@@ -17,6 +17,8 @@ _MOST_STEPS = 20
 _FIRST_DAMPING = 1e-2
 _ROUGH, _MOST_FAILURES = 10.0, 8
 _ALIKE_PX = 4
+_MOST_BYTES = 2**25
+"""Derivatives that are held at a time."""
 
 _BEFORE_HOPELESS, _OVER_PROMISED = 3, 3.0
 """Steps before a climb may be given up, and how much more than promised it may gain."""
@@ -111,22 +113,27 @@ def normal_equations(
         residual = counts - factor * batch.signal - background
         chi2 += float((residual * residual * weights).sum(dtype=np.float64))
         pixels += int(good.sum())
-        for k, number in enumerate(batch.numbers):
-            jacobian = fixed.of(batch, k, float(factor[k, 0, 0]))
-            root = np.sqrt(weights[k]).ravel()
-            jacobian *= root
-            rest = root * residual[k].ravel()
-            matrix += jacobian @ jacobian.T
-            slope = (jacobian @ rest).astype(np.float64)
-            gradient += slope
+        root = np.sqrt(weights)
+        rest = (root * residual).reshape(len(root), -1)
+        own = (root * batch.signal).reshape(len(root), -1)
+        # Several frames at once: one large product instead of many small ones.
+        at_once = max(1, _MOST_BYTES // (4 * n * data.good.size))
+        for start in range(0, len(root), at_once):
+            some = slice(start, start + at_once)
+            numbers = batch.numbers[some]
+            jacobian = fixed.of(batch, some, factor[some])
+            jacobian *= root[some].reshape(1, len(numbers), -1)
+            flat = jacobian.reshape(n, -1)
+            matrix += flat @ flat.T
+            gradient += flat @ rest[some].ravel()
             if scores is not None:
-                scores += jacobian * rest
+                scores += (jacobian * rest[some]).sum(axis=1)
             if loose:
-                own = root * batch.signal[k].ravel()
-                frame_matrix[number] = float(own @ own) + known.brightness**-2
-                frame_gradient[number] = float(own @ rest)
-                frame_gradient[number] -= state.brightness[number] / known.brightness**2
-                mixed[number] = jacobian @ own
+                mixed[numbers] = np.einsum("nfp,fp->fn", jacobian, own[some])
+        if loose:
+            frame_matrix[batch.numbers] = (own * own).sum(axis=1) + known.brightness**-2
+            frame_gradient[batch.numbers] = (own * rest).sum(axis=1)
+            frame_gradient[batch.numbers] -= state.brightness[batch.numbers] / known.brightness**2
         if each is not None:
             each(batch, residual, weights)
     log_prior = 0.0
@@ -166,25 +173,31 @@ class _FixedColumns:
             np.float32
         )
 
-    def of(self, batch: Columns, k: int, factor: float) -> Floats32:
-        """(parameters, pixels) of frame `k` of a batch."""
+    def of(self, batch: Columns, some: slice, factor: Floats32) -> Floats32:
+        """(parameters, frames, pixels) of some frames of a batch, of these brightnesses."""
         model = self._model
-        slopes = np.float32(factor) * batch.slopes[:, k].reshape(batch.slopes.shape[0], -1)
-        plain = np.float32(factor) * batch.plain[k].ravel()
-        columns = [self._per_motor @ slopes[:3]]
-        lattice = self._lattice @ slopes[:3]
-        columns += [self._terms * lattice[c] for c in model.components]
+        slopes, plain = factor * batch.slopes[:, some], factor * batch.plain[some]
+        frames = plain.shape[0]
+        slopes, plain = slopes.reshape(len(slopes), frames, -1), plain.reshape(frames, -1)
+        by_q = slopes[:3].reshape(3, -1)
+        columns = [(self._per_motor @ by_q).reshape(-1, *plain.shape)]
+        lattice = (self._lattice @ by_q).reshape(-1, *plain.shape)
+        columns += [self._terms[:, None] * lattice[c] for c in model.components]
         if model.blurs:
-            columns.append(np.float32(0.5 * factor) * _laplacian(batch.signal[k]).reshape(1, -1))
-        columns += [self._light * plain, self._background, slopes[3:]]
+            curved = np.float32(0.5) * factor * _laplacian(batch.signal[some])
+            columns.append(curved.reshape(1, *plain.shape))
+        background = np.broadcast_to(
+            self._background[:, None], (len(self._background), *plain.shape)
+        )
+        columns += [self._light[:, None] * plain, background, slopes[3:]]
         return np.concatenate(columns)
 
 
-def _laplacian(image: Floats32) -> Floats32:
-    """Sum of second differences along both axes, the image mirrored at its edges."""
-    wide = np.pad(image, 1, mode="symmetric")
-    around = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
-    return np.asarray(around - 4.0 * image, dtype=np.float32)
+def _laplacian(images: Floats32) -> Floats32:
+    """Sum of second differences along rows and columns, images mirrored at their edges."""
+    wide = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="symmetric")
+    around = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
+    return np.asarray(around - np.float32(4.0) * images, dtype=np.float32)
 
 
 def climb_stack(
@@ -195,6 +208,7 @@ def climb_stack(
     least_gain: float = _LEAST_GAIN,
     most_steps: int = _MOST_STEPS,
     to_beat: float = -math.inf,
+    around: bool = True,
     tell: Callable[[int, Normal], None] | None = None,
 ) -> tuple[Normal, bool]:
     """Climb from a state to the summit nearby.
@@ -213,6 +227,8 @@ def climb_stack(
         Most evaluations of the stack.
     to_beat : float
         A height; the climb ends where it does not promise to come near it.
+    around : bool
+        As of :meth:`weakbeam.fit.stack_model.StackModel.held`.
     tell : callable, optional
         Told the number of each step and where it has led.
 
@@ -223,7 +239,7 @@ def climb_stack(
     converged : bool
         Whether nothing more was promised there.
     """
-    held, origin = model.held(state), state
+    held, origin = model.held(state, around), state
     here = normal_equations(held, data, state)
     damping, failures = 0.0, 0
     if tell is not None:
@@ -249,7 +265,7 @@ def climb_stack(
             if gained < least_gain * scale and shrink == 1.0:
                 return here, True
             if model.is_far(here.state, origin):
-                held, origin = model.held(here.state), here.state
+                held, origin = model.held(here.state, around), here.state
                 here = normal_equations(held, data, origin)
             continue
         failures += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ _PER_STEP = 8
 """Nodes of the table of a curve per step of the motor."""
 
 _FIT_STEPS = 4
+_FWHM = 2.3548
 _SMALLEST_ERROR = 5e-7
 """Of a shift (rad): what the model of a single ray per pixel is not better than."""
 
@@ -149,12 +151,27 @@ class _Table:
         values = model.setup.acceptance.relative(q).reshape(len(others), -1).sum(axis=0)
         return cls(settings, float(nodes[0]), spacing / _PER_STEP, np.asarray(values))
 
+    @property
+    def width(self) -> float:
+        """Standard deviation of a Gaussian of the same full width at half maximum."""
+        high = np.flatnonzero(self.values >= 0.5 * self.values.max())
+        return float(high[-1] - high[0] + 1) * self.step / _FWHM
+
     def at(self, x: Floats) -> tuple[Floats, Floats]:
         """Values and slopes at places, linearly interpolated."""
         place = np.clip((x - self.first) / self.step, 0.0, len(self.values) - 1.001)
         k = place.astype(np.intp)
         low, high = self.values[k], self.values[k + 1]
         return low + (place - k) * (high - low), (high - low) / self.step
+
+
+def curve_widths(model: StackModel, positions: Floats, motors: Sequence[int]) -> Floats:
+    """Widths (rad, standard deviations) of the perfect crystal's curves along some motors."""
+    widths = [
+        _Table.of(model, positions, np.unique(np.round(positions[:, m], 10)), m).width
+        for m in motors
+    ]
+    return np.array(widths)
 
 
 def _fitted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,6 +33,26 @@ class FramesInMemory:
     def some(self, numbers: Ints) -> NDArray[Any]:
         """See :meth:`Frames.some`."""
         return self.stack[numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class SomeFrames:
+    """Some of the frames of a stack.
+
+    Parameters
+    ----------
+    frames : Frames
+        All of them.
+    numbers : (n,) ndarray of int
+        Which.
+    """
+
+    frames: Frames
+    numbers: Ints
+
+    def some(self, numbers: Ints) -> NDArray[Any]:
+        """See :meth:`Frames.some`."""
+        return self.frames.some(self.numbers[numbers])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +90,11 @@ class StackData:
         """Rows and columns of a frame."""
         return self.good.shape[0], self.good.shape[1]
 
+    def part(self, numbers: Ints) -> StackData:
+        """Some of its frames."""
+        frames = SomeFrames(self.frames, numbers)
+        return replace(self, frames=frames, positions=self.positions[numbers])
+
     def read(self, numbers: Ints, model_error: float) -> tuple[Floats32, Floats32, Bools]:
         """Some frames with their variances.
 
@@ -104,3 +129,22 @@ class StackData:
         """Numbers of all frames, some at a time."""
         for start in range(0, len(self), at_once):
             yield np.arange(start, min(start + at_once, len(self)))
+
+
+def spread_frames(positions: Floats, most: int) -> Ints:
+    """Numbers of frames at settings that are spread evenly over those of every motor.
+
+    Parameters
+    ----------
+    positions : (frames, 3) ndarray
+        Where φ, χ and 2θ stood (rad).
+    most : int
+        So many settings of each motor are enough: of more every n-th is taken.
+    """
+    chosen = np.ones(len(positions), bool)
+    for values in positions.T:
+        settings, which = np.unique(np.round(values, 10), return_inverse=True)
+        step = max(1, len(settings) // most)
+        first = (len(settings) - 1) % step // 2
+        chosen &= (which - first) % step == 0
+    return np.flatnonzero(chosen)

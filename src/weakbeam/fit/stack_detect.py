@@ -23,7 +23,7 @@ from weakbeam.core.workers import in_order, worker_count
 from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.nuisance_terms import window_terms
-from weakbeam.fit.stack_curves import ShiftMaps
+from weakbeam.fit.stack_curves import ShiftMaps, curve_widths
 from weakbeam.fit.stack_model import FittedLine, StackModel
 
 _EDGE = 48
@@ -41,6 +41,9 @@ _ROUGH_PX = 2.0
 Near a core the shift of a curve is not the mean over what its pixel sees, and no line more should
 explain that.
 """
+
+_LEAST_SHARE = 0.05
+"""Share of a pixel's rays below which they no longer tell where its curve is."""
 
 _PLACE_STEPS = {False: 0.02, True: 0.002}
 _MOST_STEPS = 15
@@ -73,7 +76,7 @@ class Pattern(NamedTuple):
     transform: NDArray[np.complex64]
     """(motors, ...): conjugate Fourier transform of its map."""
     norm: Floats
-    """(rows, columns): sum of its squares over the map with the line at each pixel."""
+    """Sum of its squares over the map with the line at each pixel of the map and its margin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +139,18 @@ class MapModel:
         # The binned part may lack the last rows and columns of the image.
         lost = (np.array(maps.light.shape) - self.bin * np.array(self.shape)) / (2.0 * self.bin)
         self._i, self._j = i - lost[0], j - lost[1]
+        self._margin = rows // 2, columns // 2
+        wide = [
+            np.arange(-margin, size + margin)
+            for margin, size in zip(self._margin, self.shape, strict=True)
+        ]
+        self._wide_i, self._wide_j = np.meshgrid(
+            wide[0] + self._i[0, 0], wide[1] + self._j[0, 0], indexing="ij"
+        )
+        self._wide = np.ix_(wide[0] % self._size[0], wide[1] % self._size[1])
         self._from_q = _shifts_by_q(model)[list(self.maps.motors)]
         self._q_of_gradient = model.q_of_gradient
+        self._widths = curve_widths(model, model.positions, self.maps.motors)[:, None, None]
         self._half_lit = 0.5 * model.renderer.lit_depth
         self._weigh()
 
@@ -180,10 +193,15 @@ class MapModel:
         flat = np.ascontiguousarray(where.reshape(-1, 3).T)
         gradient = np.zeros((9, flat.shape[1]))
         self.model.field([line]).add_to(gradient, flat)
-        by_height = gradient.reshape(9, len(self._along), -1)
-        mean = np.einsum("chp,h->cp", by_height, self._weights)
-        q = self._q_of_gradient @ mean
-        return np.asarray((self._from_q @ q).reshape(-1, *points.shape[:-1]))
+        shifts = (self._from_q @ self._q_of_gradient @ gradient).reshape(
+            len(self._from_q), len(self._along), -1
+        )
+        # Where a sum of curves of width s seems to be, a ray that is shifted by x counts as
+        # exp(-x²/4s²): the overlap of its curve with that of the others.
+        share = self._weights[:, None] * np.exp(-0.25 * (shifts / self._widths) ** 2)
+        total = np.maximum(share.sum(axis=1), _LEAST_SHARE * self._weights.sum())
+        mean = (share * shifts).sum(axis=1) / total
+        return np.asarray(mean.reshape(-1, *points.shape[:-1]))
 
     # ------------------------------------------------------------------ search
 
@@ -201,13 +219,12 @@ class MapModel:
         """
         rows, columns = self.shape
         size = self._size
-        down = np.arange(-(rows - 1), rows)[:, None, None] * self._row
-        step = down + np.arange(-(columns - 1), columns)[None, :, None] * self._column
-        index = np.ix_(
-            np.arange(len(self.root)),
-            np.arange(-(rows - 1), rows) % size[0],
-            np.arange(-(columns - 1), columns) % size[1],
-        )
+        away = [
+            np.arange(1 - n - margin, n + margin)
+            for n, margin in zip(self.shape, self._margin, strict=True)
+        ]
+        step = away[0][:, None, None] * self._row + away[1][None, :, None] * self._column
+        index = np.ix_(np.arange(len(self.root)), away[0] % size[0], away[1] % size[1])
         squares = scipy.fft.rfft2(self.root**2, size)
         # The weights times the orthonormal polynomials: what these take of a pattern.
         taken = [
@@ -224,10 +241,10 @@ class MapModel:
                 wrapped = np.zeros((len(self.root), *size))
                 wrapped[index] = self._mean_shift(replace(line, at=at), step)
                 ft, ft2 = (scipy.fft.rfft2(w).conj() for w in (wrapped, wrapped**2))
-                norm = scipy.fft.irfft2((squares * ft2).sum(axis=0), size)[:rows, :columns]
+                norm = scipy.fft.irfft2((squares * ft2).sum(axis=0), size)[self._wide]
                 for part, transformed in zip(taken, ft, strict=True):
-                    lost = scipy.fft.irfft2(part * transformed, size)[:, :rows, :columns]
-                    norm = norm - (lost**2).sum(axis=0)
+                    lost = scipy.fft.irfft2(part * transformed, size)
+                    norm = norm - (lost**2).sum(axis=0)[self._wide]
                 parts.append(Pattern(kind, float(depth), ft.astype(np.complex64), norm))
             return parts
 
@@ -235,7 +252,10 @@ class MapModel:
 
     @property
     def _size(self) -> list[int]:
-        return [int(scipy.fft.next_fast_len(2 * n - 1, real=True)) for n in self.shape]
+        return [
+            int(scipy.fft.next_fast_len(2 * (n + margin) - 1, real=True))
+            for n, margin in zip(self.shape, self._margin, strict=True)
+        ]
 
     def search(
         self,
@@ -243,6 +263,7 @@ class MapModel:
         residual: Floats,
         most: int,
         near: FittedLine | None = None,
+        outside: bool = False,
     ) -> list[Candidate]:
         """The candidates by which the log-likelihood of the map rises most.
 
@@ -256,6 +277,8 @@ class MapModel:
             How many, each of another slip system.
         near : FittedLine, optional
             A line that they may replace: only places near it count.
+        outside : bool
+            Whether they may lie beside the field, by up to half of it.
 
         Returns
         -------
@@ -265,30 +288,35 @@ class MapModel:
         rows, columns = self.shape
         data = residual.reshape(-1, rows, columns) * self.root
         transformed = scipy.fft.rfft2(data, self._size).astype(np.complex64)
-        there = np.ones(self.shape, bool)
+        there = np.full(self._wide_i.shape, outside)
+        inside = tuple(
+            slice(margin, margin + n) for n, margin in zip(self.shape, self._margin, strict=True)
+        )
+        there[inside] = True
         if near is not None:
             away = self._distance(near)
-            there = away <= max(_NEAR, float(away.min()) + 0.5)
+            there &= away <= max(_NEAR, float(away[inside].min()) + 0.5)
         found: dict[tuple[Miller, Miller], Candidate] = {}
         for kind, depth, ft, norm in patterns:
             system = kind.plane, kind.burgers
-            met = scipy.fft.irfft2((transformed * ft).sum(axis=0), self._size)[:rows, :columns]
+            met = scipy.fft.irfft2((transformed * ft).sum(axis=0), self._size)[self._wide]
             gain = np.where(there, met - 0.5 * norm, -np.inf)
             best = np.unravel_index(int(gain.argmax()), gain.shape)
             if system in found and found[system].gain >= gain[best]:
                 continue
-            point = self._i[best] * self._row + self._j[best] * self._column + self._middle
+            point = self._wide_i[best] * self._row + self._wide_j[best] * self._column
+            point = point + self._middle
             point = point + depth * self.model.renderer.up
             line = self.model.line(kind, point, turning=True)
             found[system] = Candidate(line, float(gain[best]))
         return sorted(found.values(), key=lambda candidate: -candidate.gain)[:most]
 
     def _distance(self, line: FittedLine) -> Floats:
-        """Distance of each pixel of the map from a line in the sheet, or its crossing (pixels)."""
+        """Distance of each place from a line in the sheet, or from its crossing (pixels)."""
         point = line.position_um - self._middle
         steps = np.stack([self._row, self._column])
         i, j = np.linalg.lstsq(steps.T, point, rcond=None)[0]
-        di, dj = self._i - i, self._j - j
+        di, dj = self._wide_i - i, self._wide_j - j
         if not line.place.in_sheet:
             return np.asarray(np.hypot(di, dj))
         direction = self.model.setup.sample_from_crystal @ line.type.line

@@ -325,26 +325,35 @@ class StackModel:
         tilt = np.einsum("lt,lc,trk->crk", state.tilt, self.lattice, self._own_terms)
         return np.asarray(tilt)
 
-    def rougher(self) -> StackModel | None:
-        """The model with averages over pixels that are half as accurate; None if it has points."""
+    def rougher(self, times: float = _ROUGHER) -> StackModel | None:
+        """The model with averages over pixels that are less accurate; None if it has points."""
         averaging = self.setup.averaging
         if averaging is None:
             return None
-        half = replace(averaging, accuracy=_ROUGHER * averaging.accuracy)
+        half = replace(averaging, accuracy=times * averaging.accuracy)
         engine = replace(self.setup, averaging=half).engine(workers=self.workers, perfect=True)
         assert isinstance(engine, Engine)
         other = copy(self)
         other._engine = other._chosen_anew = engine
         return other
 
-    def held(self, state: State) -> StackModel:
+    def of_frames(self, numbers: Ints) -> StackModel:
+        """The model of some of the frames."""
+        other = copy(self)
+        other.positions = self.positions[numbers]
+        other.groups = groups_of(other.positions)
+        return other
+
+    def held(self, state: State, around: bool = True) -> StackModel:
         """The model with the samples that a state and those near to it need, whatever comes.
 
-        Which samples are chosen changes in jumps as lines move, and the likelihood with it.
+        Which samples are chosen changes in jumps as lines move, and the likelihood with it. Without
+        those `around` it takes a fraction of the time, and the images are less accurate nearby.
         """
         shifts = (np.unique(shifts, axis=0) for shifts in self.shifts(state))
         others = [state.lines]
-        for k in range(max((len(line.names) for line in state.lines), default=0)):
+        most = max((len(line.names) for line in state.lines), default=0) if around else 0
+        for k in range(most):
             for way in (-_HELD, _HELD):
                 steps = [
                     way * _longest_of(line) * (np.arange(len(line.names)) == k)
@@ -441,11 +450,12 @@ class StackModel:
             for component in range(3):
                 q[component, component] = 1.0
             for c, (up, down, step) in enumerate(ends):
-                gradients = np.zeros((2, 9, flat.shape[1]))
-                up.add_to(gradients[0], flat)
-                down.add_to(gradients[1], flat)
-                change = (gradients[0] - gradients[1]) / (2.0 * step)
-                q[3 + c] = self.q_of_gradient @ np.where(np.isfinite(change), change, 0.0)
+                change = np.zeros((9, flat.shape[1]))
+                down.add_to(change, flat)
+                np.negative(change, out=change)
+                up.add_to(change, flat)
+                by_step = self.q_of_gradient @ change / (2.0 * step)
+                q[3 + c] = np.nan_to_num(by_step, copy=False, posinf=0.0, neginf=0.0)
             return Changes(q.reshape(-1, 3, *shape), allowed)
 
         return changes

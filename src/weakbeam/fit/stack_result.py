@@ -190,6 +190,12 @@ class StackResult:
         """Mean squared residual over its variance farther than 0.3 µm from all lines."""
         return self.misfit_of(~self.near_cores)
 
+    @property
+    def noise_outside_cores(self) -> float:
+        """The same with the variance of the noise alone: 1 where the model makes no error."""
+        values = self.fit.noise_misfit[~self.near_cores & np.isfinite(self.fit.noise_misfit)]
+        return float(values.mean()) if values.size else math.nan
+
     @cached_property
     def regions(self) -> tuple[dict[str, Any], ...]:
         """Goodness of fit of the parts of the image: rows, columns, misfit, whether explained."""
@@ -281,6 +287,13 @@ class StackResult:
                 told.append(
                     f"dislocation {number} lies in the sheet: a slight error of the model is alike "
                     "along all of it, and its place may be off by several times the stated errors"
+                )
+            rows, columns = self.fit.model.shape
+            inside = -0.5 <= row.pixel[0] < rows - 0.5 and -0.5 <= row.pixel[1] < columns - 0.5
+            if not inside and not row.line.place.in_sheet:
+                told.append(
+                    f"dislocation {number} lies outside the field, and is told by its far field "
+                    "alone: other types and places may do as well"
                 )
             lost = row.errors[:2].max() > 0.25 * max(self.fit.model.shape)
             if lost and not row.line.place.in_sheet:
@@ -445,6 +458,7 @@ class StackResult:
             "converged": fit.converged,
             "chi2": fit.normal.reduced,
             "chi2_outside_cores": _number(self.outside_cores),
+            "chi2_of_noise_outside_cores": _number(self.noise_outside_cores),
             "residuals": fit.normal.pixels,
             "frames": len(fit.data),
             "dislocations": [

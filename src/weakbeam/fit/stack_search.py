@@ -21,8 +21,8 @@ from weakbeam.fit.stack_climb import (
     normal_equations,
 )
 from weakbeam.fit.stack_curves import FEWEST_SETTINGS, ShiftMaps, shift_maps
-from weakbeam.fit.stack_data import StackData
-from weakbeam.fit.stack_detect import Candidate, MapModel, found_lines
+from weakbeam.fit.stack_data import StackData, spread_frames
+from weakbeam.fit.stack_detect import Candidate, MapModel, Pattern, found_lines
 from weakbeam.fit.stack_model import Columns, FittedLine, StackModel, State
 
 Tell = Callable[[str], None]
@@ -31,6 +31,21 @@ _ODD, _ODD_SHARE = 10.0, 0.15
 _NEAR_ODD = 5
 _UNEXPLAINED = 1.3
 """Misfit from which on a stack is not explained."""
+
+_SETTINGS = 12
+"""So many settings of each motor tell roughly where lines are."""
+
+_FEWER = 0.6
+"""Share of the frames from which on some of them are no shorter way."""
+
+_ROUGHER = 4.0
+"""So much less accurate are averages over pixels as long as it is tried what may be there."""
+
+_BEHIND = 2.0
+"""Log-likelihood of some frames, in units of the misfit, by which a line is out of the question."""
+
+_SAME_DEG, _SAME_AT = 0.5, 0.3
+"""Lines whose characters, and coordinates (pixels or µm), differ by less are one."""
 
 _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
@@ -105,6 +120,8 @@ class StackFit:
         given and not tried.
     misfit : (rows, columns) ndarray
         Mean squared residual over its variance of each pixel; NaN of those that do not count.
+    noise_misfit : (rows, columns) ndarray
+        The same with the variance of the noise alone, the model being allowed no error.
     residual : (rows, columns) ndarray
         Mean residual of each pixel in units of its standard error.
     residual_maps : ShiftMaps
@@ -122,6 +139,7 @@ class StackFit:
     alternatives: tuple[tuple[Alternative, ...], ...]
     gains: tuple[float, ...]
     misfit: Floats
+    noise_misfit: Floats
     residual: Floats
     residual_maps: ShiftMaps
     moved: Floats
@@ -207,6 +225,14 @@ class StackSearch:
     tell: Tell | None = None
     trail: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        numbers = spread_frames(self.data.positions, _SETTINGS)
+        if len(numbers) > _FEWER * len(self.data):
+            numbers = np.arange(len(self.data))
+        self._numbers = numbers
+        rough = self.model.rougher(_ROUGHER) or self.model
+        self._few_model, self._few_data = rough.of_frames(numbers), self.data.part(numbers)
+
     def _say(self, text: str) -> None:
         self.trail.append(text)
         if self.tell is not None:
@@ -226,6 +252,10 @@ class StackSearch:
         here, converged = self.climb(start_of(self.model, maps, found.lines))
         # Types first: one that is wrong leaves residuals that ask for lines that are not there.
         here, alternatives = self._compared(here, others)
+        if here.reduced > _UNEXPLAINED:
+            here, alternatives, gains = self._searched_anew(
+                here, alternatives, gains, map_model, patterns
+            )
         for _ in range(options.rounds):
             here, added = self._added(here)
             if added is None:
@@ -250,7 +280,9 @@ class StackSearch:
     def climb(
         self, state: State, most_steps: int = 20, to_beat: float = -math.inf
     ) -> tuple[Normal, bool]:
-        """Climb on the frames."""
+        """Climb on the frames, up to the last steps on some of them."""
+        if len(self._numbers) < len(self.data):
+            state = self._whole(self._rough(state, most_steps)[0].state, state)
         here, converged = climb_stack(
             self.model, self.data, state, most_steps=most_steps, to_beat=to_beat
         )
@@ -259,6 +291,26 @@ class StackSearch:
             + ("" if converged else ", not converged")
         )
         return here, converged
+
+    def _rough(
+        self, state: State, most_steps: int = 20, to_beat: float = -math.inf
+    ) -> tuple[Normal, bool]:
+        """Climb on some of the frames."""
+        part = replace(state, brightness=state.brightness[self._numbers])
+        return climb_stack(
+            self._few_model,
+            self._few_data,
+            part,
+            most_steps=most_steps,
+            to_beat=to_beat,
+            around=False,
+        )
+
+    def _whole(self, part: State, state: State) -> State:
+        """A state of some of the frames, with the brightness of the others from another one."""
+        brightness = state.brightness.copy()
+        brightness[self._numbers] = part.brightness
+        return replace(part, brightness=brightness)
 
     def evidence(self, here: Normal) -> float:
         """Log-evidence in units of the misfit, up to what all sets of lines have in common."""
@@ -301,7 +353,8 @@ class StackSearch:
         if not left.maps.motors:
             return here, None
         own = MapModel(self.model, left.maps)
-        best = own.search(own.patterns(self.types, self.model.workers), own.rest_of([]), 3)
+        patterns = own.patterns(self.types, self.model.workers)
+        best = own.search(patterns, own.rest_of([]), 3, outside=True)
         scale = max(1.0, own.fit([]).reduced)
         self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
         if best[0].gain / scale < self.options.map_price:
@@ -345,30 +398,86 @@ class StackSearch:
     ) -> tuple[Normal, list[list[Alternative]]]:
         """Try other types in the place of each line."""
         alternatives: list[list[Alternative]] = []
+        share = len(self.data) / len(self._numbers)
+        rough = None
         for k, options in enumerate(others):
             tried = [(here, here.state.lines[k])]
+            hopeless: list[Alternative] = []
             more = list(options[: self.options.most_alternatives])
             if here.reduced > _UNEXPLAINED:
                 more = [*_at_other_depths(here.state.lines[k]), *options]
+            more = [line for line in more if not _same_system(line, here.state.lines[k])]
             for line in more:
+                # Climbed as they are: some of the frames have a summit of their own.
+                rough = rough or self._rough(here.state, 10)[0]
+                scale = max(1.0, rough.reduced)
                 lines = list(here.state.lines)
                 lines[k] = line
-                other, _ = self.climb(replace(here.state, lines=tuple(lines)), 10, here.height)
+                state = replace(here.state, lines=tuple(lines))
+                other, _ = self._rough(state, 10, rough.height)
+                if _alike(other.state.lines[k], rough.state.lines[k]):
+                    continue
+                behind = (rough.height - other.height) / scale
+                instead = f"{line.type.name} for {here.state.lines[k].type.name}"
+                self._say(f"{instead}: {-behind:+.1f} on some frames")
+                if behind > _BEHIND:
+                    hopeless.append(Alternative(other.state.lines[k], -share * behind))
+                    continue
+                state = self._whole(other.state, state)
+                other, _ = self.climb(state, 10, here.height)
                 tried.append((other, other.state.lines[k]))
             best = max(tried, key=lambda one: self.evidence(one[0]))
             height = self.evidence(best[0])
             alternatives.append(
                 sorted(
-                    (
-                        Alternative(line, self.evidence(normal) - height)
-                        for normal, line in tried
-                        if normal is not best[0]
-                    ),
+                    [
+                        *(
+                            Alternative(line, self.evidence(normal) - height)
+                            for normal, line in tried
+                            if normal is not best[0]
+                        ),
+                        *hopeless,
+                    ],
                     key=lambda one: -one.log_evidence,
                 )
             )
-            here = best[0]
+            if best[0] is not here:
+                here, rough = best[0], None
         return here, alternatives
+
+    def _searched_anew(
+        self,
+        here: Normal,
+        others: list[list[Alternative]],
+        gains: list[float],
+        map_model: MapModel,
+        patterns: Sequence[Pattern],
+    ) -> tuple[Normal, list[list[Alternative]], list[float]]:
+        """Where the stack is not explained: any other line in the place of one, or none."""
+        for _ in range(self.options.rounds):
+            rough = self._rough(here.state, 10)[0]
+            best, best_k, height = None, 0, self.evidence(rough) + _BEHIND
+            for k in range(len(here.state.lines)):
+                left = here.state.lines[:k] + here.state.lines[k + 1 :]
+                candidates = map_model.search(
+                    patterns, map_model.rest_of(left), self.options.most_unexplained
+                )
+                for lines in [left, *((*left, candidate.line) for candidate in candidates)]:
+                    tried = self._rough(replace(here.state, lines=lines), 10)[0]
+                    if self.evidence(tried) > height:
+                        best, best_k, height = tried, k, self.evidence(tried)
+            if best is None:
+                break
+            fewer = len(best.state.lines) < len(here.state.lines)
+            del others[best_k], gains[best_k]
+            if not fewer:
+                # It stands last now.
+                others.append([])
+                gains.append(math.nan)
+            here, _ = self.climb(self._whole(best.state, here.state))
+            if here.reduced < _UNEXPLAINED:
+                break
+        return here, others, gains
 
     def finished(
         self,
@@ -387,11 +496,27 @@ class StackSearch:
             tuple(tuple(some) for some in alternatives),
             tuple(gains),
             left.misfit,
+            left.noise_misfit,
             left.mean,
             left.maps,
             moved_by_samples(self.model, self.data, left.normal),
             tuple(self.trail),
         )
+
+
+def _same_system(line: FittedLine, other: FittedLine) -> bool:
+    """Whether one becomes the other by moving and turning, across the sheet."""
+    same = (line.type.plane, line.type.burgers) == (other.type.plane, other.type.burgers)
+    return same and not line.place.in_sheet and not other.place.in_sheet
+
+
+def _alike(line: FittedLine, other: FittedLine) -> bool:
+    """Whether two climbs have led to the same line."""
+    same = (line.type.plane, line.type.burgers) == (other.type.plane, other.type.burgers)
+    if not same or line.place.in_sheet != other.place.in_sheet:
+        return False
+    turn = (line.type.character_deg - other.type.character_deg + 180.0) % 360.0 - 180.0
+    return abs(turn) < _SAME_DEG and float(np.abs(line.at - other.at).max()) < _SAME_AT
 
 
 def _at_other_depths(line: FittedLine) -> list[FittedLine]:
@@ -407,8 +532,9 @@ class Residuals:
 
     Parameters
     ----------
-    misfit, mean : (rows, columns) ndarray
-        Mean square of the residuals of each pixel over their variances; their sum over its error.
+    misfit, noise_misfit, mean : (rows, columns) ndarray
+        Mean square of the residuals of each pixel over their variances, and over those of the noise
+        alone; their sum over its error.
     maps : ShiftMaps
         The shift of every pixel's curve along the motors that explains most of them.
     normal : Normal
@@ -416,6 +542,7 @@ class Residuals:
     """
 
     misfit: Floats
+    noise_misfit: Floats
     mean: Floats
     maps: ShiftMaps
     normal: Normal
@@ -424,15 +551,17 @@ class Residuals:
     def of(cls, model: StackModel, data: StackData, state: State) -> Residuals:
         """Compare a stack with a state."""
         shape = data.shape
-        squares, total, weight, counted = (np.zeros(shape) for _ in range(4))
+        squares, total, weight, counted, noisy = (np.zeros(shape) for _ in range(5))
         moving = np.ptp(data.positions, axis=0) > 0.0
         motors = tuple(int(m) for m in np.flatnonzero(moving))
         met, norm = np.zeros((len(motors), *shape)), np.zeros((len(motors), *shape))
         vectors = model.per_motor[list(motors)].astype(np.float32)
 
         def each(batch: Columns, residual: Floats32, weights: Floats32) -> None:
-            nonlocal squares, total, weight, counted
+            nonlocal squares, total, weight, counted, noisy
             squares += (residual**2 * weights).sum(axis=0)
+            _, noise, good = data.read(batch.numbers, 0.0)
+            noisy += np.where(good, residual**2 / noise, 0.0).sum(axis=0)
             total += (residual * weights).sum(axis=0)
             weight += weights.sum(axis=0)
             counted += (weights > 0.0).sum(axis=0)
@@ -444,10 +573,11 @@ class Residuals:
         normal = normal_equations(model, data, state, each, scored=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             misfit = squares / counted
+            noise_misfit = noisy / counted
             mean = total / np.sqrt(weight)
             shifts = np.where(norm > 0.0, met / norm, 0.0)
             errors = np.sqrt(np.maximum(misfit, 1.0) / norm)
         errors[:, counted == 0] = np.inf
         light = np.full(shape, float(state.light[0]))
         maps = ShiftMaps(motors, shifts, errors, light, 0.0 * light)
-        return cls(misfit, mean, maps, normal)
+        return cls(misfit, noise_misfit, mean, maps, normal)

@@ -72,6 +72,74 @@ def rock_factor(
 
 
 @compiled
+def rock_slopes(
+    q: Floats,
+    shifts: Floats,
+    weights: Floats,
+    optics: tuple[float, ...],
+    parts: Floats,
+    factor: Floats32,
+    by_first: Floats32,
+    by_third: Floats32,
+) -> None:
+    """What :func:`rock_factor` has, and its derivatives by q_rock' and q_2θ.
+
+    Parameters
+    ----------
+    q, shifts, weights, optics, parts, factor
+        As for :func:`rock_factor`.
+    by_first, by_third : (samples, settings, pixels) ndarray of float32
+        Filled in.
+    """
+    sine, cosine, beam, lens, clip = optics
+    first_u, first_w, third_w = -1.0 / cosine, -2.0 * cosine, 2.0 * sine
+    for k in range(q.shape[1]):
+        q1, q3, share_of_pixel = q[0, k], q[2, k], weights[k]
+        for i in range(shifts.shape[0]):
+            row, row_first, row_third = factor[k, i], by_first[k, i], by_third[k, i]
+            for p in range(q1.size):
+                row[p] = 0.0
+                row_first[p] = 0.0
+                row_third[p] = 0.0
+            for n in range(parts.shape[0]):
+                energy, window_low, window_high = parts[n, 0], parts[n, 4], parts[n, 5]
+                height = parts[n, 3]
+                total = beam + energy + lens
+                inverse_width = np.sqrt(total)
+                height_of_normal = inverse_width / np.sqrt(2.0 * np.pi)
+                by_u, by_w = energy / total, lens / total
+                shift_1, shift_3 = shifts[i, 0] - parts[n, 1], shifts[i, 2] - parts[n, 2]
+                for p in range(q1.size):
+                    rock = q1[p] + shift_1
+                    u = -rock / cosine
+                    w = 2.0 * (sine * (q3[p] + shift_3) - cosine * rock)
+                    d = u - w
+                    exponent = beam * (energy * u * u + lens * w * w) + energy * lens * d * d
+                    middle = by_u * u + by_w * w
+                    low = max(-clip, w - window_high)
+                    high = max(low, min(clip, w - window_low))
+                    # What a step of w moves the ends by.
+                    low_moves = 1.0 if w - window_high > -clip else 0.0
+                    high_moves = 1.0 if w - window_low < clip else 0.0
+                    x_low, x_high = (low - middle) * inverse_width, (high - middle) * inverse_width
+                    share = normal_between(x_low, x_high)
+                    gauss = height * share_of_pixel[p] * exponential(-0.5 * exponent / total)
+                    value = gauss * share
+                    at_low = height_of_normal * exponential(-0.5 * x_low * x_low)
+                    at_high = height_of_normal * exponential(-0.5 * x_high * x_high)
+                    share_u = by_u * (at_low - at_high)
+                    share_w = at_high * (high_moves - by_w) - at_low * (low_moves - by_w)
+                    gauss_u = -(beam * energy * u + energy * lens * d) / total
+                    gauss_w = -(beam * lens * w - energy * lens * d) / total
+                    slope_u = gauss * (gauss_u * share + share_u)
+                    slope_w = gauss * (gauss_w * share + share_w)
+                    there = value > NOTHING and high > low
+                    row[p] += value if there else 0.0
+                    row_first[p] += first_u * slope_u + first_w * slope_w if there else 0.0
+                    row_third[p] += third_w * slope_w if there else 0.0
+
+
+@compiled
 def rock_spline(
     q: Floats,
     shifts: Floats,

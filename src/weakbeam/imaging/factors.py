@@ -37,6 +37,22 @@ class RockFactor(Protocol):
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
         """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.rock_factor`."""
 
+    def fill_slopes(
+        self,
+        q: Floats,
+        shifts: Floats,
+        weights: Floats,
+        steps: Floats,
+        factor: Floats32,
+        by_first: Floats32,
+        by_third: Floats32,
+    ) -> None:
+        """Evaluate it with its derivatives by q_rock' and q_2θ.
+
+        `steps` (3,) are those of q across which differences are taken where there is no closed
+        form; see :func:`weakbeam.imaging.factor_loops.rock_slopes` for the rest.
+        """
+
 
 class RollFactor(Protocol):
     """Factor of q_roll."""
@@ -97,9 +113,47 @@ class _ClosedRock:
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
         factor_loops.rock_factor(q, shifts, weights, self.constants, self.parts, factor)
 
+    def fill_slopes(
+        self,
+        q: Floats,
+        shifts: Floats,
+        weights: Floats,
+        steps: Floats,
+        factor: Floats32,
+        by_first: Floats32,
+        by_third: Floats32,
+    ) -> None:
+        filled = factor, by_first, by_third
+        factor_loops.rock_slopes(q, shifts, weights, self.constants, self.parts, *filled)
+
+
+class _ByDifferences:
+    """A factor whose slopes are differences across steps."""
+
+    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
+        raise NotImplementedError
+
+    def fill_slopes(
+        self,
+        q: Floats,
+        shifts: Floats,
+        weights: Floats,
+        steps: Floats,
+        factor: Floats32,
+        by_first: Floats32,
+        by_third: Floats32,
+    ) -> None:
+        for component, slope in ((0, by_first), (2, by_third)):
+            step = steps[component] * np.eye(3)[component]
+            self.fill(q, shifts + step, weights, slope)
+            self.fill(q, shifts - step, weights, factor)
+            slope -= factor
+            slope /= np.float32(2.0 * steps[component])
+        self.fill(q, shifts, weights, factor)
+
 
 @dataclass(frozen=True)
-class _SumOfRocks:
+class _SumOfRocks(_ByDifferences):
     """Several factors added up, each at its own shift of q and with its own share."""
 
     rocks: tuple[RockFactor, ...]
@@ -115,7 +169,7 @@ class _SumOfRocks:
 
 
 @dataclass(frozen=True)
-class _SplineRock:
+class _SplineRock(_ByDifferences):
     constants: tuple[float, ...]
     coefficients: Floats
 

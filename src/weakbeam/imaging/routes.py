@@ -149,24 +149,32 @@ class FactorRoute:
 
     def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
         """See :meth:`Route.slopes`."""
-        moved = self._steps[:, None] * np.eye(3)
-        a, b = (part.copy() for part in self._factors(block, shifts))
-        per_q = []
-        for component in range(3):
-            ends = []
-            for way in (1.0, -1.0):
-                step = way * moved[component]
-                rock, roll = self._factors(block, Shifts(shifts.rock + step, shifts.roll + step))
-                ends.append((roll if component == 1 else rock).copy())
-            per_q.append((ends[0] - ends[1]) / np.float32(2.0 * self._steps[component]))
+        samples, width = block.q.shape[1:]
+        count = len(self._pairs) * samples
+        rock = [
+            self._scratch.array(name, count, len(shifts.rock), width)
+            for name in ("rock", "rock by first", "rock by third")
+        ]
+        roll, by_second = (
+            self._scratch.array(name, count, len(shifts.roll), width)
+            for name in ("roll", "roll by second")
+        )
+        step = self._steps[1] * np.eye(3)[1]
+        for n, pair in enumerate(self._pairs):
+            part = slice(n * samples, (n + 1) * samples)
+            filled = [array[part] for array in rock]
+            pair.rock.fill_slopes(block.q, shifts.rock, block.weights, self._steps, *filled)
+            pair.roll.fill(block.q, shifts.roll + step, by_second[part])
+            pair.roll.fill(block.q, shifts.roll - step, roll[part])
+            by_second[part] -= roll[part]
+            pair.roll.fill(block.q, shifts.roll, roll[part])
+        by_second /= np.float32(2.0 * self._steps[1])
         # Where a step leads out of the acceptance the difference across it is bounded.
         size = changes.steps[:, None, None, None] * changes.q
         size /= self._steps[:, None, None] / _SLOPE_STEP
         bound = np.sqrt(1.0 + np.square(size).sum(axis=1, keepdims=True))
         change = np.asarray(changes.q / bound, dtype=np.float32)
-        slope_loops.sum_slopes(
-            a, per_q[0], per_q[2], b, per_q[1], change, block.pixels, block.add, out
-        )
+        slope_loops.sum_slopes(*rock, roll, by_second, change, block.pixels, block.add, out)
 
     def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
         samples, width = block.q.shape[1:]

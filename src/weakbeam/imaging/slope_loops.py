@@ -40,33 +40,38 @@ def sum_slopes(
     """
     samples, settings, block = rock.shape
     one = changes.shape[2]
-    by_rock = np.empty((samples, block), np.float32)
-    by_roll = np.empty((samples, block), np.float32)
-    total = np.empty(block, np.float32)
-    for c in range(changes.shape[0]):
-        for i in range(settings):
+    by_first = np.empty(block, np.float32)
+    by_second = np.empty(block, np.float32)
+    by_third = np.empty(block, np.float32)
+    total = np.empty((changes.shape[0], block), np.float32)
+    for i in range(settings):
+        for j in range(roll.shape[1]):
+            total[:] = 0.0
             for k in range(samples):
-                first, second, third = (
-                    changes[c, 0, k % one],
-                    changes[c, 1, k % one],
-                    changes[c, 2, k % one],
-                )
                 a, a1, a3 = rock[k, i], rock_by_first[k, i], rock_by_third[k, i]
-                u, v = by_rock[k], by_roll[k]
+                b, b2 = roll[k, j], roll_by_second[k, j]
                 for p in range(block):
-                    u[p] = a1[p] * first[p] + a3[p] * third[p]
-                    v[p] = a[p] * second[p]
-            for j in range(roll.shape[1]):
-                for p in range(block):
-                    total[p] = 0.0
-                for k in range(samples):
-                    u, v, b, b2 = by_rock[k], by_roll[k], roll[k, j], roll_by_second[k, j]
+                    by_first[p] = a1[p] * b[p]
+                    by_second[p] = a[p] * b2[p]
+                    by_third[p] = a3[p] * b[p]
+                for c in range(changes.shape[0]):
+                    first, second, third = (
+                        changes[c, 0, k % one],
+                        changes[c, 1, k % one],
+                        changes[c, 2, k % one],
+                    )
+                    row = total[c]
                     for p in range(block):
-                        total[p] += u[p] * b[p] + v[p] * b2[p]
-                out = slopes[c, j, i]
+                        row[p] += (
+                            by_first[p] * first[p]
+                            + by_second[p] * second[p]
+                            + by_third[p] * third[p]
+                        )
+            for c in range(changes.shape[0]):
+                out, row = slopes[c, j, i], total[c]
                 if add:
                     for n in range(pixels.size):
-                        out[pixels[n]] += total[n]
+                        out[pixels[n]] += row[n]
                 else:
                     for n in range(pixels.size):
-                        out[pixels[n]] = total[n]
+                        out[pixels[n]] = row[n]

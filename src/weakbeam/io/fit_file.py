@@ -38,8 +38,14 @@ def fit_file(
     """
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
-        file.attrs["creator"] = f"weakbeam {program_version()}"
-        file.attrs["date"] = timestamp()
+        file.attrs.update(
+            {
+                "creator": "weakbeam",
+                "creator_version": program_version(),
+                "content": "fit",
+                "file_time": timestamp(),
+            }
+        )
         group = file.create_group("dislocations")
         for key in table[0] if table else ():
             column = [row[key] for row in table]

@@ -211,7 +211,8 @@ def written_by(path: Path) -> str:
     Returns
     -------
     str
-        ``run``, ``source``, ``library``, ``truth``, ``kernel``, ``maps``, ``shard`` or ``index``;
+        ``run``, ``source``, ``library``, ``truth``, ``kernel``, ``maps``, ``fit``, ``shard`` or
+        ``index``;
         ``damaged`` if it is HDF5 that cannot be read; empty if it is something else.
     """
     from weakbeam.io import guard
@@ -224,8 +225,9 @@ def written_by(path: Path) -> str:
                 return ""
             if guard.attribute(file, "default", "") == "kernel":
                 return "kernel"
-            if guard.attribute(file, "content", "") == "maps":
-                return "maps"
+            content = guard.attribute(file, "content", "")
+            if content in ("maps", "fit"):
+                return str(content)
             for name in file:
                 inside = [*guard.group(file, name)]
                 if name == "entry_0000":
@@ -352,7 +354,7 @@ COMPARED = starting_with("the table of a comparison", "quantity,of,against,")
 TEMPLATE = Kind("a template", _is_template)
 FIT = Kind("the record of a fit", _json("dislocations", "covariance"))
 FIT_TABLE = starting_with("the table of a fit", "number,plane,burgers,character_deg,")
-FIT_FILE = Kind("the file of a fit", _hdf5("dislocations"))
+FIT_FILE = Kind("the file of a fit", _hdf5("fit", "damaged"))
 TILT = Kind("the lattice's tilt of a fit", _is_npz_of("beta", "origin_um", "spacing_um"))
 CALIBRATION = Kind("a calibration", _json("parameters", "covariance"))
 MATCH = Kind("a match", _json("verdict", "candidates"))
