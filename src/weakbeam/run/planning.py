@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -410,7 +410,7 @@ def _predicted(
     for k in chosen:
         at = {name: acquisition.scan.motor_positions(name)[k] for name in (*ANGLES, "z")}
         shown = {name: float(MOTORS[name].shown(value)) for name, value in at.items()}
-        keys = {
+        keys: dict[str, Any] = {
             name: {f"value_{'um' if name == 'z' else 'mrad'}": value}
             for name, value in shown.items()
         }
