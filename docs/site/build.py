@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import weakbeam
 
@@ -26,7 +27,7 @@ SECTIONS = {
     "Reference": "reference",
 }
 GROUPS = {
-    "Verbs": lambda thing: inspect.isfunction(thing),
+    "Verbs": inspect.isfunction,
     "Description": lambda thing: thing.__module__.startswith("weakbeam.experiment"),
     "Results": lambda thing: True,
 }
@@ -77,27 +78,32 @@ def write_reference(source: Path) -> None:
     left = sorted(weakbeam.__all__)
     parts = ["# Every public name\n\nAll of them are had from `weakbeam` itself.\n"]
     for group, takes in GROUPS.items():
-        names = [name for name in left if takes(getattr(weakbeam, name))]
+        names = [name for name in left if takes(thing_of(name))]
         left = [name for name in left if name not in names]
         rows = [f"| [`{name}`]({name}.md) | {first_line(name)} |" for name in names]
         parts.append(f"\n## {group}\n\n| | |\n|---|---|\n" + "\n".join(rows) + "\n")
         lines = "\n".join(names)
         parts.append(f"\n```{{toctree}}\n:hidden:\n\n{lines}\n```\n")
         for name in names:
-            thing = getattr(weakbeam, name)
+            thing = thing_of(name)
             kind = "autofunction" if inspect.isfunction(thing) else "autoclass"
             members = members_of(thing)
             options = f"   :members: {members}\n" if members else ""
             (folder / f"{name}.md").write_text(
                 f"# {name}\n\n```{{eval-rst}}\n.. currentmodule:: {thing.__module__}\n"
-                f".. {kind}:: {name}\n{options}```\n{keys_of(thing)}"
+                f".. {kind}:: {thing.__name__}\n{options}```\n{keys_of(thing)}"
             )
     (folder / "index.md").write_text("".join(parts))
 
 
+def thing_of(name: str) -> Any:
+    """What a public name stands for; of a room that is called like a verb, the verb."""
+    return inspect.unwrap(getattr(weakbeam, name))
+
+
 def first_line(name: str) -> str:
     """What a name is, in a line."""
-    return inspect.getdoc(getattr(weakbeam, name)).split("\n")[0].replace("|", "\\|")
+    return inspect.getdoc(thing_of(name)).split("\n")[0].replace("|", "\\|")
 
 
 def members_of(thing: object) -> str:

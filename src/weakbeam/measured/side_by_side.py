@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from weakbeam.analysis.curve_alignment import Curve
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.measured.common_pixels import placed, shares_of
 from weakbeam.measured.matching import Match, brightened, found_shifts, paired
 from weakbeam.measured.side_rows import Row, rows_of
 from weakbeam.measured.sides import Side, read_sides
 from weakbeam.measured.treatment import Treatment
+from weakbeam.run.records import Records
 
 __all__ = ["Compared", "Match", "Row", "Side", "Treatment", "compare"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compared:
     """Several sides, laid on the first.
 
@@ -45,6 +48,24 @@ class Compared:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     aligned: bool = False
+
+    def __repr__(self) -> str:
+        sides = ", ".join(side.label for side in self.sides)
+        return f"<Compared {sides}: {len(self.rows)} numbers>"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{lines_html(self.notes)}{self.table._repr_html_()}</div>"
+
+    @property
+    def table(self) -> Records:
+        """The numbers of every side but the first, quantity by quantity."""
+        return Records(
+            f"compared with {self.sides[0].label}", [dict(row.values()) for row in self.rows]
+        )
+
+    def to_pandas(self) -> Any:
+        """The numbers as a `pandas.DataFrame`."""
+        return self.table.to_pandas()
 
     @property
     def motors(self) -> tuple[str, ...]:

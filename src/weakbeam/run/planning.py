@@ -15,6 +15,7 @@ import numpy as np
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.instrument import accepted_angles, lens_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import table_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Scan
 from weakbeam.imaging.motors import ANGLES, MOTORS
@@ -22,7 +23,7 @@ from weakbeam.run.acquisition import Acquisition, acquisitions_of
 from weakbeam.run.figures import perfect_curve, reflection_heading
 from weakbeam.run.frames import perfect_intensity
 from weakbeam.run.labelled import LabelledArray
-from weakbeam.run.pictures import montage, picture_html, quantity_of, table_html, view_of
+from weakbeam.run.pictures import montage, picture_html, quantity_of, view_of
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.run.reflection_search import find_reflections
 from weakbeam.run.simulate import simulate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import lines_html, table_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import Progress
@@ -61,7 +63,7 @@ _MISSED = 1.5
 """How many times less accurate than asked for images are by estimate before that is told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """What a run left behind.
 
@@ -96,6 +98,20 @@ class Record:
     def file(self) -> Path:
         """The HDF5 file."""
         return self.folder / FILE
+
+    def __repr__(self) -> str:
+        figures = f", {len(self.figures)} figures" if self.figures else ""
+        return f"<Record {self.file}: {self.frames} frames{figures}>"
+
+    def _repr_html_(self) -> str:
+        pictures = "".join(
+            f'<img style="max-width: 100%" src="data:image/png;base64,'
+            f'{b64encode(path.read_bytes()).decode()}">'
+            for path in self.figures
+            if path.suffix == ".png" and path.is_file()
+        )
+        rows = [("file", str(self.file)), ("frames", str(self.frames))]
+        return f"<div>{pictures}{table_html(rows)}{lines_html(self.notes)}</div>"
 
 
 def record(

@@ -109,7 +109,7 @@ class Run:
         return f"{self.images._repr_html_()}{self.experiment._repr_html_()}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Maps:
     """Centre-of-mass maps: (rows, columns) in rad (µm for z), NaN where dark; None: not scanned.
 
@@ -120,6 +120,29 @@ class Maps:
     chi: Floats | None = None
     two_theta: Floats | None = None
     z: Floats | None = None
+
+    def plot(self) -> Figures:
+        """Draw the maps, each by the name of its motor, in mrad or µm."""
+        return Figures({motor: self._labelled(motor).plot() for motor in self._scanned})
+
+    @property
+    def _scanned(self) -> tuple[str, ...]:
+        return tuple(motor for motor in SCAN_ORDER if getattr(self, motor) is not None)
+
+    def _labelled(self, motor: str) -> LabelledArray:
+        about = MOTORS[motor]
+        values = about.shown(getattr(self, motor))
+        dims = ("reflection", "row", "column")[-values.ndim :]
+        coords = {dim: np.arange(count) for dim, count in zip(dims, values.shape, strict=True)}
+        name = {"values": f"centre of mass of {about.symbol}"}
+        return LabelledArray(values, dims, coords, {"values": about.shown_unit}, name)
+
+    def __repr__(self) -> str:
+        shown = (f"{motor} {self._labelled(motor).span}" for motor in self._scanned)
+        return f"<Maps {'; '.join(shown) or 'of nothing'}>"
+
+    def _repr_html_(self) -> str:
+        return self.plot()._repr_html_() or repr(self)
 
 
 def simulate(
