@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from weakbeam.assemble import resolve
 from weakbeam.assemble.indices import plane_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError, naming
 from weakbeam.experiment import Experiment
 from weakbeam.fit.nuisance_priors import NuisancePriors
@@ -114,7 +115,7 @@ def identify(
     orientations: bool = False,
     camera_known: bool = False,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Identification:
     """Rank the dislocations of a library by how well they explain one or several images.
 
@@ -158,8 +159,8 @@ def identify(
         Whether the camera sits as the experiment says; of simulated images that is known.
     workers : int, optional
         Threads; the result does not depend on it.
-    progress : callable, optional
-        Told the share that is newly done, from 0 to 1 in total.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
 
     Returns
     -------
@@ -217,9 +218,8 @@ def identify(
         refine=refine,
         free=_FREE[turn],
     )
-    found = match(
-        prepared.observation, known, options, prepared.conditions, workers, progress=progress
-    )
+    tell = teller(progress, 1.0)
+    found = match(prepared.observation, known, options, prepared.conditions, workers, progress=tell)
     return Identification(found, known.experiment, prepared.notes)
 
 

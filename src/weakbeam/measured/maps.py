@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from weakbeam.analysis.remarks import Remark
 from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import MeasuredScan
@@ -148,7 +149,7 @@ def map_scan(
     kernel: int = 3,
     workers: int | None = None,
     memory: int = MEMORY_BYTES,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
     floor: float | None = None,
     skip: Sequence[int] = (),
     roi: Region | str | None = None,
@@ -182,8 +183,8 @@ def map_scan(
     memory : int
         Bytes for what is gathered of the frames; of larger images it is gathered in bands of rows,
         and the file is read once for each. The maps come on top.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
     floor : float, optional
         A pixel is lit in a frame where it is this many times the noise above the background, and
         its sums run over the part of the scan in which it is lit
@@ -224,7 +225,7 @@ def map_scan(
         raise InputError("floor", floor, "must be a number from 0 on")
     usual = FLOOR if scan.counts or is_of_scan(background) else 0.0
     choices = Choices(background, usual if floor is None else floor, memory, workers, align)
-    shares = ProgressShares(progress)
+    shares = ProgressShares(teller(progress, 1.0))
     camera: FrameSurvey | None = None
     before: Drift | None = None
     if align:

@@ -7,12 +7,13 @@ The first of them is what the others are compared with. What is done to the othe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from weakbeam.analysis.curve_alignment import Curve
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.measured.common_pixels import placed, shares_of
@@ -105,7 +106,7 @@ def compare(
     match_brightness: bool | None = None,
     pairs: Mapping[str, str] | None = None,
     frame: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Compared:
     """Compare runs, scans, files of maps or images with the first of them.
 
@@ -127,8 +128,8 @@ def compare(
     frame : int, optional
         A frame of the first scan, beside which stand the frames of the others taken nearest to
         its place, after the shift. By default images are integrals over the scan.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def compare(
     """
     if len(sources) < 2:
         raise InputError("sources", " ".join(map(str, sources)), "must be two or more to compare")
-    sides = read_sides(sources, treatment, progress)
+    sides = read_sides(sources, treatment, teller(progress, 1.0))
     first = sides[0]
     # Titles of pictures may have no room for where the motors stood.
     notes = [f"{s.letter}: {s.shows}" for s in sides if s.mapped is None and s.scan is not None]

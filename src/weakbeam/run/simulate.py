@@ -17,9 +17,9 @@ from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import SCAN_ORDER
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
@@ -148,7 +148,7 @@ class Maps:
 def simulate(
     experiment: Experiment | Resolved,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     *,
     field: GivenField | None = None,
     field_axes: FieldAxes = "sample",
@@ -161,8 +161,9 @@ def simulate(
         What to simulate.
     workers : int, optional
         Threads; as many as there are cores unless given. The result does not depend on it.
-    progress : callable, optional
-        Called with the number of frames newly done, a float: batches count as they go on.
+    progress : callable or bool, optional
+        Called with the number of frames newly done, a float: batches count as they go on. True
+        shows a bar.
     field : object with add_to, or callable, optional
         A deformation that is added to that of the defects: ``add_to(gradient, points)`` adds β to
         (9, n) gradients at (3, n) points, in µm, in place; or a function gives β (n, 3, 3) at
@@ -208,9 +209,10 @@ def simulate(
     pixels = setups[0].detector.shape
     images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
     start, engines = 0, Engines(workers)
+    tell = teller(progress, len(images), "frames")
     for index, acquisition in enumerate(acquisitions_of(setups)):
         engine_at, places = engines.of(acquisition.setup), acquisition.scan.places
-        for numbers, frames in camera_frames(acquisition, engine_at, index, workers, progress):
+        for numbers, frames in camera_frames(acquisition, engine_at, index, workers, tell):
             images[start + places[numbers]] = frames
         start += acquisition.scan.frames
     coords = _image_coords(setups, {motor: positions[motor] for motor in moving})
