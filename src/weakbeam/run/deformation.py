@@ -44,7 +44,7 @@ def displacement_gradient(
     -----
     Every line counts, however far away, and is summed by itself: what takes long of thousands of
     lines at millions of points takes short in an image, where far lines are put together. The
-    formulas are those of the page of the physics, C1 to C6.
+    formulas are those of docs/explanation/physics.md, D2 to D12.
 
     Examples
     --------
