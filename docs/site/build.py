@@ -39,9 +39,13 @@ def copy_pages(source: Path) -> None:
     docs = ROOT / "docs"
     shutil.copytree(docs, source, ignore=shutil.ignore_patterns("site", "*.py", "__pycache__"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
+    contributing = (ROOT / "CONTRIBUTING.md").read_text().replace("(docs/", "(")
+    (source / "contributing.md").write_text(contributing)
     for page in source.rglob("*.md"):
         text = page.read_text()
         text = text.replace("(../../CHANGELOG.md)", "(../changelog.md)")
+        # Citations are links in the repository, and get their author and year from BibTeX here.
+        text = re.sub(r"\[[^\]]+\]\([^)]*references\.md#(\w+)\)", r"{cite:t}`\1`", text)
         text = re.sub(r"^```math$", "```{math}", text, flags=re.M)
         text = re.sub(r"^```csv", "```text", text, flags=re.M)
         # Names of files in fences are for the tests, and make a caption here.
@@ -53,8 +57,47 @@ def copy_pages(source: Path) -> None:
         )
         text = re.sub(r'^```(\w+) \w+="[^\n]*\n', r"```\1\n", text, flags=re.M)
         page.write_text(text)
+    references = source / "reference" / "references.md"
+    heading = references.read_text().partition("\n- <a")[0]
+    heading = re.sub(r"\[[^\]]+\]\(#(\w+)\)", r"{cite:t}`\1`", heading)
+    heading = heading.replace("[references.bib](../references.bib)", "{download}`../references.bib`")
+    references.write_text(f"{heading}\n```{{bibliography}}\n:all:\n```\n")
+    copy_sources(source)
     index = source / "index.md"
-    index.write_text(index.read_text() + "".join(navigation(source)))
+    text = index.read_text().partition("\nBeside other programs")[0]
+    index.write_text(text + first_page() + "".join(navigation(source)))
+
+
+def first_page() -> str:
+    """What the first page has from the README: other programs, how to cite, where to ask."""
+    sections = re.split(r"^(?=## )", (ROOT / "README.md").read_text(), flags=re.M)
+    names = ("Beside other programs", "Cite", "Help, and contributing")
+    chosen = [section for section in sections if section[3:].partition("\n")[0] in names]
+    if len(chosen) != len(names):
+        sys.exit(f"README.md must have the sections {', '.join(names)}")
+    text = "\n" + "".join(chosen)
+    text = re.sub(r"\n\[Documentation\][^\n]*\n", "\n", text)
+    text = text.replace("(CONTRIBUTING.md)", "(contributing.md)").replace("(docs/", "(")
+    text = text.replace("[CITATION.cff](CITATION.cff)", "`CITATION.cff`")
+    return text.replace("[gallery](examples/gallery)", "[gallery](gallery/index)")
+
+
+def copy_sources(source: Path) -> None:
+    """Make pages of the functions and tests that pages lead to."""
+    link = re.compile(r"\]\(((?:\.\./)+)((?:src|tests)/[\w/]+)\.py\)")
+    folder = source / "source"
+    for page in sorted(source.rglob("*.md")):
+        text = page.read_text()
+        for name in sorted({match[2] for match in link.finditer(text)}):
+            made = folder / f"{name}.md"
+            made.parent.mkdir(parents=True, exist_ok=True)
+            code = (ROOT / f"{name}.py").read_text()
+            made.write_text(
+                f"---\norphan: true\n---\n\n# {name.removeprefix('src/')}.py\n\n"
+                f"````python\n{code}````\n"
+            )
+        up = "../" * (len(page.relative_to(source).parts) - 1)
+        page.write_text(link.sub(rf"]({up}source/\2.md)", text))
 
 
 def navigation(source: Path) -> Iterator[str]:
@@ -65,7 +108,7 @@ def navigation(source: Path) -> Iterator[str]:
         there = {f"{folder}/{page.stem}" for page in (source / folder).glob("*.md")}
         if there - {*named}:
             sys.exit(f"docs/index.md names no {', '.join(sorted(there - {*named}))}")
-        more = {"tutorials": ["gallery/index"], "reference": ["reference/api/index", "changelog"]}
+        more = {"tutorials": ["gallery/index"], "reference": ["reference/api/index", "changelog", "contributing"]}
         pages = [*named, *more.get(folder, [])]
         lines = "\n".join(pages)
         yield f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
