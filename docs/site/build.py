@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from links import dead_links
+
 import weakbeam
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,7 @@ def copy_pages(source: Path) -> None:
     shutil.copytree(docs, source, ignore=shutil.ignore_patterns("site", "*.py", "__pycache__"))
     shutil.copy(ROOT / "CHANGELOG.md", source / "changelog.md")
     contributing = (ROOT / "CONTRIBUTING.md").read_text().replace("(docs/", "(")
+    contributing = contributing.replace("[MIT licence](LICENSE)", "MIT licence")
     (source / "contributing.md").write_text(contributing)
     for page in source.rglob("*.md"):
         text = page.read_text()
@@ -48,6 +51,8 @@ def copy_pages(source: Path) -> None:
         text = re.sub(r"\[[^\]]+\]\([^)]*references\.md#(\w+)\)", r"{cite:t}`\1`", text)
         text = re.sub(r"^```math$", "```{math}", text, flags=re.M)
         text = re.sub(r"^```csv", "```text", text, flags=re.M)
+        # Sphinx takes along only pictures that it knows of.
+        text = re.sub(r"<img [^>]*>", picture, text)
         # Names of files in fences are for the tests, and make a caption here.
         text = re.sub(
             r'^```(\w+) title="([^"]+)"[^\n]*\n',
@@ -60,12 +65,21 @@ def copy_pages(source: Path) -> None:
     references = source / "reference" / "references.md"
     heading = references.read_text().partition("\n- <a")[0]
     heading = re.sub(r"\[[^\]]+\]\(#(\w+)\)", r"{cite:t}`\1`", heading)
-    heading = heading.replace("[references.bib](../references.bib)", "{download}`../references.bib`")
+    heading = heading.replace(
+        "[references.bib](../references.bib)", "{download}`../references.bib`"
+    )
     references.write_text(f"{heading}\n```{{bibliography}}\n:all:\n```\n")
     copy_sources(source)
     index = source / "index.md"
     text = index.read_text().partition("\nBeside other programs")[0]
     index.write_text(text + first_page() + "".join(navigation(source)))
+
+
+def picture(match: re.Match[str]) -> str:
+    """A picture that a page has as HTML, for its size, as MyST has it."""
+    told = dict(re.findall(r'(\w+)="([^"]*)"', match[0]))
+    options = "".join(f":{key}: {told[key]}\n" for key in ("alt", "width") if key in told)
+    return f"\n```{{image}} {told['src']}\n{options}```\n"
 
 
 def first_page() -> str:
@@ -108,7 +122,10 @@ def navigation(source: Path) -> Iterator[str]:
         there = {f"{folder}/{page.stem}" for page in (source / folder).glob("*.md")}
         if there - {*named}:
             sys.exit(f"docs/index.md names no {', '.join(sorted(there - {*named}))}")
-        more = {"tutorials": ["gallery/index"], "reference": ["reference/api/index", "changelog", "contributing"]}
+        more = {
+            "tutorials": ["gallery/index"],
+            "reference": ["reference/api/index", "changelog", "contributing"],
+        }
         pages = [*named, *more.get(folder, [])]
         lines = "\n".join(pages)
         yield f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{lines}\n```\n"
@@ -129,6 +146,10 @@ def write_reference(source: Path) -> None:
         parts.append(f"\n```{{toctree}}\n:hidden:\n\n{lines}\n```\n")
         for name in names:
             thing = thing_of(name)
+            if thing.__name__ != name and thing.__name__ in names:
+                page = f"# {name}\n\nThe same as [`{thing.__name__}`]({thing.__name__}.md).\n"
+                (folder / f"{name}.md").write_text(page)
+                continue
             kind = "autofunction" if inspect.isfunction(thing) else "autoclass"
             members = members_of(thing)
             options = f"   :members: {members}\n" if members else ""
@@ -194,7 +215,10 @@ def main() -> None:
     write_reference(source)
     config = Path(__file__).parent
     command = ["-m", "sphinx", "-W", "--keep-going", "-q", "-c", config, source, output]
-    sys.exit(subprocess.run([sys.executable, *map(str, command)], check=False).returncode)
+    status = subprocess.run([sys.executable, *map(str, command)], check=False).returncode
+    dead = list(dead_links(output))
+    print(*(f"leads nowhere: {link}" for link in dead), sep="\n", file=sys.stderr)
+    sys.exit(status or bool(dead))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "image/png", 1)]
 
-bibtex_bibfiles = ["references.bib"]
+# From the folder of this file.
+bibtex_bibfiles = ["../references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 

@@ -26,7 +26,9 @@ def build():
     place = ROOT / "docs" / "site" / "build.py"
     spec = importlib.util.spec_from_file_location("site_build", place)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place.parent)
+        spec.loader.exec_module(module)
     return module
 
 
