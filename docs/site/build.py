@@ -66,7 +66,7 @@ def copy_pages(source: Path) -> None:
     heading = references.read_text().partition("\n- <a")[0]
     heading = re.sub(r"\[[^\]]+\]\(#(\w+)\)", r"{cite:t}`\1`", heading)
     heading = heading.replace(
-        "[references.bib](../references.bib)", "{download}`../references.bib`"
+        "[references.bib](../references.bib)", "{download}`references.bib <../references.bib>`"
     )
     references.write_text(f"{heading}\n```{{bibliography}}\n:all:\n```\n")
     copy_sources(source)

@@ -23,7 +23,7 @@ def entries(text: str) -> dict[str, dict[str, str]]:
     """Fields of each entry by its key, in the order of the file."""
     found = {}
     for key, body in re.findall(r"^@\w+\{(\w+),\n(.*?)^\}", text, re.M | re.S):
-        found[key] = dict(re.findall(r"^  (\w+) = \{(.*)\},$", body, re.M))
+        found[key] = dict(re.findall(r"^  (\w+) = \{+(.*?)\}+,$", body, re.M))
     return found
 
 

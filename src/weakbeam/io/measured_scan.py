@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -137,12 +137,16 @@ class MeasuredScan:
     def _repr_html_(self) -> str:
         rows, columns = self.shape
         about = {
-            "scan": self.where,
+            "scan": f"{self.path.name}::{self.entry}",
             "command": self.title,
             "frames": f"{self.frames} of {rows} × {columns} pixels, {self.detector}",
             **self._moved(),
         }
-        return f"<div>{table_html(about.items())}{lines_html(self.warnings)}</div>"
+        return f"<div>{table_html(about.items())}{self.remarks_html(self.warnings)}</div>"
+
+    def remarks_html(self, lines: Iterable[str]) -> str:
+        """Remarks on the scan as lines of a page, which need not name it each time."""
+        return lines_html(line.removeprefix(f"{self.where}: ") for line in lines)
 
     def _moved(self) -> dict[str, str]:
         """The ends of every motor that moves."""

@@ -23,7 +23,6 @@ from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.core.bars import Progress, teller
-from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.region import Region
@@ -116,7 +115,7 @@ class MeasuredMaps:
         # The one that tells the most; `plot` draws all of them.
         figures = self.plot()
         shown = figures.get("mosaicity") or list(figures.values())[min(1, len(figures) - 1)]
-        return f"<div>{picture_html(shown)}{lines_html(self.warnings)}</div>"
+        return f"<div>{picture_html(shown)}{self.scan.remarks_html(self.warnings)}</div>"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -85,7 +85,11 @@ class Records(Sequence[Mapping[str, Any]]):
         left = len(self) - _MOST_SHOWN
         more = f"<caption>{escape(self.title)}</caption>"
         rest = f'<tr><td colspan="99">and {left} more</td></tr>' if left > 0 else ""
-        return f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}{rest}</tbody></table>"
+        # Wide tables are scrolled, and not squeezed into lines of a word each.
+        return (
+            '<div style="overflow-x: auto"><table style="white-space: nowrap">'
+            f"{more}<thead><tr>{head}</tr></thead><tbody>{body}{rest}</tbody></table></div>"
+        )
 
 
 def _shown(value: Any) -> str:
