@@ -1,5 +1,7 @@
 """A script that uses every verb: it runs, and a strict type checker accepts it."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -21,14 +23,24 @@ wb.fit("scan.h5", phi=3)
 """Mistakes that an editor underlines."""
 
 
-def test_what_a_verb_returns_shows_itself_in_a_few_words(tmp_path):
-    shown = every_verb.main(tmp_path)
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    return every_verb.main(tmp_path_factory.mktemp("verbs"))
+
+
+def test_what_a_verb_returns_shows_itself_in_a_few_words(shown):
     verbs = {name for name in wb.__all__ if name[0].islower()}
     assert verbs == {*shown, "fit_scan", "distortion", "live"}
     for name, thing in shown.items():
         if name != "displacement_gradient":
             assert len(repr(thing)) < 700, name
             assert hasattr(thing, "_repr_html_"), name
+
+
+def test_what_a_verb_returns_is_copied_and_pickled(shown):
+    for name, thing in shown.items():
+        for again in (copy.copy(thing), copy.deepcopy(thing), pickle.loads(pickle.dumps(thing))):
+            assert repr(again) == repr(thing), name
 
 
 @pytest.mark.slow
