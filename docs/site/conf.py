@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "abort_on_example_error": True,
     "show_memory": False,
+    "write_computation_times": False,
     "min_reported_time": 1e9,
 }
 

@@ -45,6 +45,7 @@ def test_what_a_verb_returns_is_copied_and_pickled(shown):
 
 @pytest.mark.slow
 def test_a_strict_type_checker_knows_every_verb(tmp_path):
+    pytest.importorskip("mypy")
     wrong = tmp_path / "wrong.py"
     wrong.write_text(f"import weakbeam as wb\nexperiment = wb.Experiment(){WRONG}")
     settings = tmp_path / "mypy.ini"
