@@ -10,6 +10,8 @@ from weakbeam.core.extras import required
 
 _MOST_SHOWN = 60
 
+_STYLE = "white-space: nowrap; border-collapse: separate; border-spacing: 0.7em 0.1em"
+
 
 class Records(Sequence[Mapping[str, Any]]):
     """Rows with the same columns, units in the names of the columns.
@@ -87,7 +89,7 @@ class Records(Sequence[Mapping[str, Any]]):
         rest = f'<tr><td colspan="99">and {left} more</td></tr>' if left > 0 else ""
         # Wide tables are scrolled, and not squeezed into lines of a word each.
         return (
-            '<div style="overflow-x: auto"><table style="white-space: nowrap">'
+            f'<div style="overflow-x: auto"><table style="{_STYLE}">'
             f"{more}<thead><tr>{head}</tr></thead><tbody>{body}{rest}</tbody></table></div>"
         )
 
