@@ -43,6 +43,14 @@ def test_what_a_verb_returns_is_copied_and_pickled(shown):
             assert repr(again) == repr(thing), name
 
 
+def test_tables_become_data_frames(shown):
+    pandas = pytest.importorskip("pandas")
+    for name in ("find_reflections", "optics", "sweep", "compare", "calibrate", "identify", "fit"):
+        table = shown[name].to_pandas()
+        assert isinstance(table, pandas.DataFrame), name
+        assert len(table) == 0 if name == "fit" else len(table) > 1, name
+
+
 @pytest.mark.slow
 def test_a_strict_type_checker_knows_every_verb(tmp_path):
     pytest.importorskip("mypy")
