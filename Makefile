@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo docs examples test test-slow test-live test-interop lint bench package clean
+.PHONY: demo docs docs-links examples test test-slow test-live test-interop lint bench package clean
 
 demo: $(VENV)/.demo
 	$(BIN)/weakbeam forward -o demo --overwrite
@@ -21,6 +21,10 @@ examples: $(VENV)/.demo
 docs: $(VENV)/.docs
 	$(BIN)/python docs/site/build.py
 	@echo "Look at build/site/index.html."
+
+# Links of the site to other sites; `make docs` looks at those within it.
+docs-links: docs
+	$(BIN)/python docs/site/links.py build/site --external
 
 # Tests start many processes: what they import is compiled once, also where containers say otherwise.
 test test-slow test-live: export PYTHONDONTWRITEBYTECODE =

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -31,7 +32,8 @@ def failures(test):
 def sections(page):
     """Identifiers of the sections of a page, as GitHub makes them from the titles."""
     titles = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page, flags=re.S), re.M)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    names = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return names | set(re.findall(r'<a id="(\w+)"></a>', page))
 
 
 @pages
@@ -83,6 +85,20 @@ def test_page_of_the_commands_is_up_to_date():
     assert page == command_reference(), (
         "run python -m weakbeam.cli.reference > docs/reference/commands.md"
     )
+
+
+def test_page_of_the_references_is_up_to_date():
+    place = ROOT / "docs/site/references.py"
+    spec = importlib.util.spec_from_file_location("references", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs/reference/references.md").read_text() == module.page(), (
+        "run python docs/site/references.py > docs/reference/references.md"
+    )
+    cited = set()
+    for page in PAGES:
+        cited |= set(re.findall(r"references\.md#(\w+)\)", page.read_text()))
+    assert cited <= set(module.entries(module.BIB.read_text()))
 
 
 @pages

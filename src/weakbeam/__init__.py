@@ -1,7 +1,21 @@
-"""weakbeam: a geometrical-optics forward model of dark-field X-ray microscopy.
+"""weakbeam: a geometrical-optics forward model of dark-field X-ray microscopy, and the way back.
 
 >>> import weakbeam as wb
 >>> run = wb.simulate(wb.Experiment())
+
+What most scripts need is here: tables of the description (`Experiment`, `Crystal`, `Dislocation`,
+…), verbs (`simulate`, `record`, `find_reflections`, `map_scan`, `fit`, …) and what they return.
+The rooms below take and return numbers and arrays; none imports a later one:
+
+- ``core``, ``experiment`` (the description), ``crystal``, ``instrument``, ``defects``,
+  ``diffraction``, ``imaging``: the physics;
+- ``analysis``, ``io`` (files), ``assemble`` (from description to physics), ``plot``, ``run``: from
+  an experiment to images and maps;
+- ``measured``, ``fit``, ``identify``: the way back; ``batch`` (sweeps), ``compat`` (files of
+  dfxm-geo), ``viewer`` (the browser), ``cli``.
+
+``fit`` and ``identify`` are rooms and verbs: ``wb.fit(scan)`` fits, and ``from weakbeam.fit
+import …`` has the parts.
 """
 
 from __future__ import annotations
@@ -14,6 +28,7 @@ if TYPE_CHECKING:
     from weakbeam.errors import InputError, RunError
     from weakbeam.experiment import (
         AngleAxis,
+        Axis,
         Beam,
         Boundary,
         Camera,
@@ -36,10 +51,13 @@ if TYPE_CHECKING:
     )
     from weakbeam.fit.calibrate import calibrate
     from weakbeam.identify.fit_scan import fit_scan
+    from weakbeam.identify.fit_scan import fit_scan as fit
+    from weakbeam.identify.identification import Identification, identify
     from weakbeam.io.foreign import read_scan
     from weakbeam.measured.distortion import distortion
     from weakbeam.measured.maps import map_scan
     from weakbeam.measured.side_by_side import compare
+    from weakbeam.run.deformation import displacement_gradient
     from weakbeam.run.labelled import LabelledArray
     from weakbeam.run.lens_quantities import optics
     from weakbeam.run.pictures import montage
@@ -53,6 +71,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AngleAxis": "weakbeam.experiment",
+    "Axis": "weakbeam.experiment",
     "Beam": "weakbeam.experiment",
     "Boundary": "weakbeam.experiment",
     "Camera": "weakbeam.experiment",
@@ -61,6 +80,7 @@ _HOMES = {
     "Experiment": "weakbeam.experiment",
     "Grid": "weakbeam.experiment",
     "HeightAxis": "weakbeam.experiment",
+    "Identification": "weakbeam.identify.identification",
     "InputError": "weakbeam.errors",
     "LabelledArray": "weakbeam.run.labelled",
     "LineTable": "weakbeam.experiment",
@@ -82,9 +102,12 @@ _HOMES = {
     "calibrate": "weakbeam.fit.calibrate",
     "center_of_mass": "weakbeam.run.simulate",
     "compare": "weakbeam.measured.side_by_side",
+    "displacement_gradient": "weakbeam.run.deformation",
     "distortion": "weakbeam.measured.distortion",
     "find_reflections": "weakbeam.run.reflection_search",
+    "fit": "weakbeam.identify.fit_scan:fit_scan",
     "fit_scan": "weakbeam.identify.fit_scan",
+    "identify": "weakbeam.identify.identification",
     "live": "weakbeam.viewer.live",
     "map_scan": "weakbeam.measured.maps",
     "montage": "weakbeam.run.pictures",
@@ -96,9 +119,14 @@ _HOMES = {
     "simulate": "weakbeam.run.simulate",
     "sweep": "weakbeam.batch.sweep",
 }
+"""Module of each public name, with the name that it has there where that is another one."""
+
+_ROOMS = ("fit", "identify")
+"""Verbs that share their name with a room, which does what they do when it is called."""
 
 __all__ = [
     "AngleAxis",
+    "Axis",
     "Beam",
     "Boundary",
     "Camera",
@@ -107,6 +135,7 @@ __all__ = [
     "Experiment",
     "Grid",
     "HeightAxis",
+    "Identification",
     "InputError",
     "LabelledArray",
     "LineTable",
@@ -128,9 +157,12 @@ __all__ = [
     "calibrate",
     "center_of_mass",
     "compare",
+    "displacement_gradient",
     "distortion",
     "find_reflections",
+    "fit",
     "fit_scan",
+    "identify",
     "live",
     "map_scan",
     "montage",
@@ -146,9 +178,17 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: ``import weakbeam`` itself stays light."""
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return _home(name)
     raise AttributeError(f"module 'weakbeam' has no attribute {name!r}")
+
+
+def _home(name: str) -> Any:
+    """What a public name stands for; of a room that is a verb, the function."""
+    module, _, own = _HOMES[name].partition(":")
+    return getattr(import_module(module), own or name)
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,9 @@ def build():
     place = ROOT / "docs" / "site" / "build.py"
     spec = importlib.util.spec_from_file_location("site_build", place)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place.parent)
+        spec.loader.exec_module(module)
     return module
 
 
@@ -82,7 +84,7 @@ def test_public_names_have_docstrings_with_their_arguments():
     import inspect
 
     for name in wb.__all__:
-        thing = getattr(wb, name)
+        thing = inspect.unwrap(getattr(wb, name))
         text = inspect.getdoc(thing) or ""
         assert text, name
         if inspect.isfunction(thing):

@@ -198,6 +198,14 @@ def test_frames_that_are_damaged(tmp_path):
         read_frames_of(read_scan(path), [17])
 
 
+def test_the_folder_of_a_run_stands_for_its_file(tmp_path):
+    phi = np.linspace(-0.1, 0.1, 7)
+    (tmp_path / "run").mkdir()
+    write_bliss(tmp_path / "run/weakbeam.h5", "fscan phi", {"phi": phi}, frames(7))
+    assert read_scan(tmp_path / "run").path == tmp_path / "run/weakbeam.h5"
+    assert read_scan(str(tmp_path / "run")).frames == 7
+
+
 def test_units_of_motors_by_name():
     for name in ("phi", "chi", "mu", "diffry", "diffrz", "obpitch", "ccmth"):
         assert motor_unit_guess(name) == "deg"

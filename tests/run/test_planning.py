@@ -2,11 +2,13 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import weakbeam as wb
+from weakbeam.run.planning import Section
 
 SMALL = {"pixels": (20, 30), "model": "pco_edge", "exposure_s": 0.5}
 SCAN = {
@@ -42,7 +44,12 @@ def test_angle_visibility_and_field(sheet):
     bragg = math.degrees(math.asin(12.39841984 / 17.0 / (2 * 4.0495 / math.sqrt(3))))
     assert float(re.search(r"θ ([\d.]+)°", said["(-1 1 -1)"])[1]) == pytest.approx(bragg, abs=2e-3)
     assert said["(-1 1 -1), dislocation 0"].startswith("g·b 0,")
-    assert said["field of view"] == "0.8 × 1.2 µm"
+    assert said["field of view"] == "0.8 × 1.2 µm in that plane"
+    # 0.441 λ / FWHM and λ / 2πσ² of the angles that pass, 0.731 mrad FWHM.
+    wavelength, fwhm = 12.39841984e-4 / 17.0, 0.731e-3
+    assert said["resolution"] == f"{441 * wavelength / fwhm:.0f} nm FWHM by diffraction"
+    depth = wavelength / (2.0 * math.pi * (fwhm / 2.35482) ** 2)
+    assert float(said["depth of field"].split()[0]) == pytest.approx(depth, rel=0.01)
 
 
 def test_images_are_those_of_the_scan_and_their_counts(sheet):
@@ -112,6 +119,7 @@ def test_pages_in_every_format(sheet, tmp_path):
 def test_nothing_on_the_page_overlaps(sheet):
     figure = sheet.figure()
     renderer = figure.canvas.get_renderer()
+    assert not any("…" in text.get_text() for text in figure.texts), "something is cut"
     boxes = [text.get_window_extent(renderer) for text in figure.texts if text.get_text()]
     page = figure.bbox
     for number, box in enumerate(boxes):
@@ -121,6 +129,15 @@ def test_nothing_on_the_page_overlaps(sheet):
             lower = min(box.y1, other.y1) - max(box.y0, other.y0)
             across = min(box.x1, other.x1) - max(box.x0, other.x0)
             assert lower < 0.4 * box.height or across <= 0
+
+
+def test_long_values_go_over_several_lines_and_are_not_cut(sheet):
+    loses = "at the peak the incident beam loses 1.1 % per µm to the diffracted one, "
+    text = loses + "10 % over the 9.88 µm of the field, and 1.5 % to absorption"
+    figure = replace(sheet, sections=(Section("Validity", (("theory", text),)),)).figure()
+    shown = " ".join(found.get_text() for found in figure.texts if found.get_text())
+    assert "…" not in shown
+    assert text in shown
 
 
 @pytest.mark.parametrize("name", ["readout_s", "row_s", "reflection_s"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _described(values: Values) -> Dislocation:
     """The line as a table of the experiment describes one."""
     from weakbeam.io.line_table import ANGLE, BURGERS_UVW, CHARACTER, LINE_UVW, LINE_XYZ, PLANE
 
-    keys: dict[str, object] = {"burgers": _whole(values[BURGERS_UVW])}
+    keys: dict[str, Any] = {"burgers": _whole(values[BURGERS_UVW])}
     if PLANE in values:
         keys["plane"] = _whole(values[PLANE])
     if LINE_UVW in values:

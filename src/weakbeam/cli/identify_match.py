@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,24 +26,23 @@ from weakbeam.io.places import place_of
 
 if TYPE_CHECKING:
     from weakbeam.core.arrays import Floats
-    from weakbeam.fit.nuisance_priors import NuisancePriors
     from weakbeam.identify.library.library import Library
     from weakbeam.identify.match_result import Candidate, Match
 
 _SHOWN = 8
 
 _FLAGS = {
-    "phi": "--phi",
-    "pixel_um": "--pixel-nm",
+    "phi_mrad": "--phi",
+    "pixel_nm": "--pixel-nm",
     "dark": "--dark",
     "noise": "--noise",
     "saturation": "--saturation",
+    "max_shift": "--max-shift",
+    "library": "--library",
+    "exact": "--exact",
+    "nuisances": "--set",
+    "orientations": "--orientations",
 }
-_SHOWN_AS: dict[str, Callable[[Any], object]] = {
-    "phi": lambda values: [round(1e3 * value, 9) for value in values],
-    "pixel_um": lambda value: round(1e3 * value, 9),
-}
-"""Flags of what the images are told by, and values in their units (mrad and nm, not rad and µm)."""
 
 
 @click.command()
@@ -208,12 +206,9 @@ def match(
       weakbeam identify match plus.edf minus.edf --phi 0.15 --phi -0.15 --pixel-nm 40 --refine 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.cli.progress import progress
-    from weakbeam.fit.observation import Noise
     from weakbeam.identify.figures import FIGURES, match_drawings
+    from weakbeam.identify.identification import identify
     from weakbeam.identify.library.library_files import read_library
-    from weakbeam.identify.match import match as match_images
-    from weakbeam.identify.match_options import MatchOptions
-    from weakbeam.identify.preparation import ImageOptions, prepare
     from weakbeam.io.images import read_images
     from weakbeam.io.targets import MATCH, place_bytes
     from weakbeam.plot.drawing import FORMAT, Artist
@@ -229,51 +224,36 @@ def match(
         if suffix == FORMAT[1:]:
             artist.start()
         stacks = [read_images(text) for text in images]
-        try:
-            stated = None if noise is None else Noise(*noise)
-        except ValueError as error:
-            raise InputError("--noise", list(noise or ()), str(error)) from None
         with naming_flags(file="--library", library="--library"):
             candidates = read_library(library)
-        image_options = ImageOptions(
-            phi=[1e-3 * value for value in phi_mrad],
-            pixel_um=None if pixel_nm is None else 1e-3 * pixel_nm,
-            dark=None if dark is None else _dark(dark),
-            noise=stated,
-            saturation=saturation,
-            hot=hot,
-        )
-        with naming_flags(_SHOWN_AS, **_FLAGS):
-            prepared = prepare(stacks, candidates, image_options)
-        free = {None: None, False: ("position",), True: ("position", "character")}[turn]
-        simulated = all(stack.configuration is not None for stack in stacks)
-        if exact is None:
-            exact = simulated and not (settings or orientations)
-        if exact and (settings or orientations):
-            raise InputError("--exact", None, "cannot go with --set or --orientations")
-        nuisances = None if exact else _priors(candidates, settings)
-        options = MatchOptions(
-            nuisances=nuisances,
-            orientations=orientations,
-            camera_known=camera_known or simulated,
-            max_shift=max_shift,
-            score=score,
-            background=background,
-            keep=keep,
-            refine=refine,
-            free=free,
-        )
-        flags = naming_flags(max_shift="--max-shift", library="--library")
+        level = None if dark is None else _dark(dark)
+        changes = _changes(candidates, settings)
+        flags = naming_flags(None, **_FLAGS)
         with flags, progress(100.0, "percent", "matching", quiet) as update:
-            match = match_images(
-                prepared.observation,
+            found = identify(
+                stacks,
                 candidates,
-                options,
-                prepared.conditions,
-                workers,
+                phi_mrad=phi_mrad,
+                pixel_nm=pixel_nm,
+                dark=level,
+                noise=noise,
+                saturation=saturation,
+                hot=hot,
+                max_shift=max_shift,
+                score=score,
+                background=background,
+                keep=keep,
+                refine=refine,
+                turn=turn,
+                exact=exact,
+                nuisances=changes,
+                orientations=orientations,
+                camera_known=camera_known,
+                workers=workers,
                 progress=lambda share: update(100.0 * share),
             )
-        for note in (*prepared.notes, *match.verdict.notes):
+        match = found.match
+        for note in found.notes:
             click.echo(f"weakbeam: {note}", err=True)
         drawings = match_drawings(match, candidates.experiment)
         if suffix == FORMAT[1:]:
@@ -314,15 +294,14 @@ def _dark(text: str) -> float | Floats:
         return np.asarray(frames.mean(axis=0), dtype=np.float64)
 
 
-def _priors(library: Library, settings: tuple[str, ...]) -> NuisancePriors:
-    """What the library's experiment states of nuisances, with some keys changed."""
-    from weakbeam.fit.nuisance_priors import NuisancePriors
-
-    experiment = library.experiment
-    if settings:
-        experiment = experiment.with_settings([f"identify.nuisance.{text}" for text in settings])
-    table = experiment.identify
-    return NuisancePriors.of(None if table is None else table.nuisance)
+def _changes(library: Library, settings: tuple[str, ...]) -> dict[str, Any] | None:
+    """Keys of the library's [identify.nuisance] that are set."""
+    if not settings:
+        return None
+    keys = [f"identify.nuisance.{text}" for text in settings]
+    table = library.experiment.with_settings(keys).identify
+    nuisance = None if table is None else table.nuisance
+    return {} if nuisance is None else nuisance.model_dump(exclude_unset=True)
 
 
 def _tell_nuisances(match: Match) -> None:

@@ -37,13 +37,14 @@ from weakbeam.experiment.populations import (
     Wall,
 )
 from weakbeam.experiment.reflection import AllReflections, Reflection
-from weakbeam.experiment.scan import AngleAxis, HeightAxis, Scan
+from weakbeam.experiment.scan import AngleAxis, Axis, HeightAxis, Scan
 from weakbeam.experiment.uniform import Uniform
 
 __all__ = [
     "Acceptance",
     "AllReflections",
     "AngleAxis",
+    "Axis",
     "Beam",
     "Boundary",
     "BoundarySet",

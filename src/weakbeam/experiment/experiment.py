@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 from pydantic import (
     Field,
@@ -16,7 +16,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from weakbeam.experiment.camera import Camera
 from weakbeam.experiment.crystal import Crystal
-from weakbeam.experiment.defects import DEFAULT_DEFECT
+from weakbeam.experiment.defects import DEFAULT_DEFECT, DefectTable
 from weakbeam.experiment.files import beside, with_files
 from weakbeam.experiment.identify import Identify
 from weakbeam.experiment.instrument import (
@@ -57,6 +57,25 @@ class Compatibility(Table):
     dfxm_geo_projection: StrictBool = Field(
         False, description="points of a pixel stand above each other, on the grid of dfxm-geo 3.0"
     )
+
+
+class ExperimentKeys(TypedDict, total=False):
+    """What an experiment is made of, tables or mappings of their keys; for editors."""
+
+    preset: PresetName
+    crystal: Crystal | Mapping[str, Any]
+    reflection: Reflection | Mapping[str, Any] | None
+    reflections: Sequence[Reflection | Mapping[str, Any]] | None
+    all_reflections: AllReflections | Mapping[str, Any] | None
+    beam: Beam | Mapping[str, Any]
+    objective: Objective | Mapping[str, Any]
+    camera: Camera | Mapping[str, Any]
+    defects: Sequence[DefectTable | Mapping[str, Any]]
+    scan: Scan | Mapping[str, Any]
+    acceptance: Acceptance | Mapping[str, Any]
+    output: Output | Mapping[str, Any]
+    compatibility: Compatibility | Mapping[str, Any] | None
+    identify: Identify | Mapping[str, Any] | None
 
 
 class Experiment(Table):
@@ -115,6 +134,16 @@ class Experiment(Table):
     identify: Identify | None = Field(
         None, description="The candidates that weakbeam identify generate makes images of."
     )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **tables: Unpack[ExperimentKeys]) -> None: ...
+
+        def replace(  # type: ignore[override]
+            self, **changes: Unpack[ExperimentKeys]
+        ) -> Self:
+            """See :meth:`.Table.replace`."""
+            ...
 
     @model_validator(mode="wrap")
     @classmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, overload
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, model_validator
 
@@ -16,10 +17,55 @@ Micrometres = Annotated[StrictFloat, number(-1e6, 1e6)]
 Steps = Annotated[StrictInt, integer(1, 1_000_000)]
 
 
-class _Axis(Table):
-    """One motor of a scan: standing, moving over a range, or visiting listed positions."""
+class Axis(Table, init=False):
+    """One motor of a scan: standing, moving over a range, or visiting listed positions.
+
+    ``Axis(...)`` is an `AngleAxis`, or a `HeightAxis` where keys are in µm.
+
+    Examples
+    --------
+    >>> Axis(half_range_mrad=0.3, steps=61)
+    AngleAxis(half_range_mrad=0.3, steps=61)
+    >>> Axis(values_um=[-1.0, 0.0, 2.0]).count
+    3
+    """
 
     unit: ClassVar[str]
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls,
+            *,
+            value_mrad: float | None = None,
+            half_range_mrad: float | None = None,
+            steps: int | None = None,
+            center_mrad: float | None = None,
+            values_mrad: Sequence[float] | None = None,
+        ) -> AngleAxis: ...
+
+        @overload
+        def __new__(
+            cls,
+            *,
+            value_um: float | None = None,
+            half_range_um: float | None = None,
+            steps: int | None = None,
+            center_um: float | None = None,
+            values_um: Sequence[float] | None = None,
+        ) -> HeightAxis: ...
+
+        def __new__(cls, **_: Any) -> Any:
+            """Make the axis that has these keys."""
+
+    else:
+
+        def __new__(cls, **keys: Any) -> Axis:
+            """Make the axis that has these keys."""
+            if cls is Axis:
+                cls = HeightAxis if any(key.endswith("_um") for key in keys) else AngleAxis
+            return super().__new__(cls)
 
     def _get(self, name: str) -> Any:
         return getattr(self, f"{name}_{self.unit}")
@@ -71,7 +117,7 @@ class _Axis(Table):
         return self.count > 1
 
 
-class AngleAxis(_Axis):
+class AngleAxis(Axis):
     """A rotation in a scan."""
 
     unit: ClassVar[str] = "mrad"
@@ -90,7 +136,7 @@ class AngleAxis(_Axis):
     values_mrad: MilliradianPositions | None = Field(None, description="list of positions")
 
 
-class HeightAxis(_Axis):
+class HeightAxis(Axis):
     """The height of the sample in a scan."""
 
     unit: ClassVar[str] = "um"

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, dataclass_transform, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
+from pydantic._internal._model_construction import ModelMetaclass
 from pydantic.fields import FieldInfo
 
 from weakbeam.experiment.values import Allowed
 
 
-class Schema(BaseModel):
+# Type checkers find a default that is the first argument of `Field` only if they take `Field` for
+# the default itself; then they know all keys, and leave it to us to tell those that are missing.
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Tables(ModelMetaclass):
+    """Makes the classes of tables."""
+
+    def __new__(mcs, *args: Any, init: bool = True, **options: Any) -> type:
+        """Make one; ``init=False`` tells type checkers that it is made by ``__new__``."""
+        made: type = super().__new__(mcs, *args, **options)
+        return made
+
+
+class Schema(BaseModel, metaclass=_Tables):
     """What all tables say of their keys.
 
     ``forms`` lists groups of keys that exclude each other: a table uses one of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from weakbeam.analysis.photon_transfer import (
 )
 from weakbeam.assemble import Setup, assemble_all
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.bars import Progress, teller
 from weakbeam.diffraction.acceptance import SymmetricAcceptance
 from weakbeam.diffraction.oblique_acceptance import ObliqueAcceptance
 from weakbeam.errors import InputError, RunError
@@ -59,7 +60,7 @@ def calibrate(
     priors: Priors = USUAL,
     motors: Mapping[str, str] | None = None,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Calibration:
     """Zero offsets and optics from the curves of a region that is nearly perfect.
 
@@ -81,8 +82,8 @@ def calibrate(
         that turns the other way. By default ``phi`` or ``mu``, ``chi`` and ``obpitch``.
     workers : int, optional
         Threads that unpack frames.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
 
     Returns
     -------
@@ -103,6 +104,7 @@ def calibrate(
     own = own_experiment(measured)
     experiment = experiment or own or Experiment()
     setup = _setup(experiment, measured, own is not None)
+    tell = teller(progress, 1.0)
     (numbers,) = np.nonzero(measured.valid)
     positions, names = motor_positions(measured, setup, motors or {})
 
@@ -113,8 +115,8 @@ def calibrate(
             there = place[which] >= 0
             if there.any():
                 yield place[which][there], frames[there]
-            if progress is not None:
-                progress(0.7 * len(which) / measured.frames)
+            if tell is not None:
+                tell(0.7 * len(which) / measured.frames)
 
     some = numbers[np.unique(np.linspace(0, len(numbers) - 1, _SOME).astype(np.int64))]
     cells = gather_cells(
@@ -122,8 +124,8 @@ def calibrate(
     )
     moved = ScanOfMotors(positions[numbers], names, dict(measured.units))
     result = calibrate_cells(cells, moved, experiment, setup, priors, chosen=region is not None)
-    if progress is not None:
-        progress(0.3)
+    if tell is not None:
+        tell(0.3)
     return replace(result, source=measured.where, notes=(*measured.warnings, *result.notes))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from weakbeam.analysis.photon_transfer import PhotonTransfer
 from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.calibration import CurveFit
@@ -22,6 +23,7 @@ from weakbeam.instrument.beam import FWHM_PER_SIGMA
 from weakbeam.instrument.optics import Optics
 from weakbeam.measured.cells import CellScan
 from weakbeam.measured.perfect_region import FoundRegion
+from weakbeam.run.records import Records
 
 KEYS = {
     "clip": ("beam.divergence_vertical_clip_mrad", "mrad", 1e3),
@@ -145,6 +147,17 @@ class Calibration:
             if p.determined
         )
         return f"Calibration({'; '.join(shown)}; chi2 {self.fit.chi2:.3g})"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{self._records._repr_html_()}{lines_html(self.remarks)}</div>"
+
+    def to_pandas(self) -> Any:
+        """The parameters as a `pandas.DataFrame`, a row each."""
+        return self._records.to_pandas()
+
+    @property
+    def _records(self) -> Records:
+        return Records(f"calibration, chi2 {self.fit.chi2:.3g}", list(map(vars, self.parameters)))
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.calibration_result import tables_of
@@ -22,6 +23,7 @@ from weakbeam.fit.stack_climb import honest_covariance
 from weakbeam.fit.stack_model import FittedLine, State
 from weakbeam.fit.stack_search import StackFit
 from weakbeam.imaging.motors import ANGLES
+from weakbeam.run.records import Records
 
 TILT_FILE = "fitted-tilt.npz"
 """Name of the file of the lattice's tilt beside the experiment."""
@@ -94,6 +96,17 @@ class StackResult:
     def __repr__(self) -> str:
         lines = ", ".join(row.line.type.name for row in self.rows) or "none"
         return f"StackResult({len(self.rows)} dislocations: {lines}; {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{self._records._repr_html_()}{lines_html(self.remarks)}</div>"
+
+    def to_pandas(self) -> Any:
+        """The dislocations as a `pandas.DataFrame`, a row each."""
+        return self._records.to_pandas()
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.verdict, self.table())
 
     # ------------------------------------------------------------------ numbers
 

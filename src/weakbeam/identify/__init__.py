@@ -8,4 +8,11 @@ Imports run one way::
 modules of this package itself prepare images, fit, refine and rank candidates and put the result
 into words, and ``study`` tries that out. The statistics of images are in :mod:`weakbeam.fit`, which
 imports nothing from here, and rendering in :mod:`weakbeam.run`.
+
+Called, ``weakbeam.identify(images, library)`` ranks the candidates of a library:
+:func:`weakbeam.identify.identification.identify`.
 """
+
+from weakbeam.core.callable_room import make_callable
+
+make_callable(__name__)

@@ -290,6 +290,10 @@ def _differences(
 class _Scratch(threading.local):
     """Arrays that a thread uses again and again."""
 
+    def __reduce__(self) -> tuple[type[_Scratch], tuple[()]]:
+        """Let engines be copied and sent to other processes, which have threads of their own."""
+        return _Scratch, ()
+
     def array(self, name: str, *shape: int) -> Floats32:
         size = math.prod(shape)
         memory = getattr(self, name, None)

@@ -31,6 +31,26 @@ _MOST_LENSLETS = 10_000
 _FAR = 1e15
 
 
+def sharpness(energy_kev: float, acceptance_fwhm: float) -> tuple[float, float]:
+    """How sharp a lens of a Gaussian acceptance images.
+
+    Parameters
+    ----------
+    energy_kev : float
+        Photon energy.
+    acceptance_fwhm : float
+        Full width at half maximum of the angles that pass (rad).
+
+    Returns
+    -------
+    resolution, depth_of_field : float
+        See :attr:`CompoundRefractiveLens.resolution_fwhm` and
+        :attr:`~CompoundRefractiveLens.depth_of_field` (µm).
+    """
+    length, rms = 1e-4 * wavelength(energy_kev), acceptance_fwhm / FWHM_PER_SIGMA
+    return FWHM_PER_SIGMA * length / (4.0 * math.pi * rms), length / (2.0 * math.pi * rms**2)
+
+
 @dataclass(frozen=True)
 class CompoundRefractiveLens:
     """A stack of bi-concave parabolic lenslets that images an object at a distance.
@@ -338,7 +358,7 @@ class CompoundRefractiveLens:
         λ / 4π σ_a, whence FWHM = (2 ln 2 / π) λ / FWHM_a = 0.441 λ / FWHM_a for an acceptance of
         the width FWHM_a (Fourier transform of the pupil; docs/explanation/physics.md, B4).
         """
-        return FWHM_PER_SIGMA * self._wavelength / (4.0 * math.pi * self.acceptance_rms)
+        return sharpness(self.energy, self.acceptance_fwhm)[0]
 
     @property
     def depth_of_field(self) -> float:
@@ -347,12 +367,7 @@ class CompoundRefractiveLens:
         From end to end of the range in which the image of a point is at most √2 times as wide as
         in focus: λ / 2π σ_a², twice the Rayleigh range of a Gaussian beam of the divergence σ_a.
         """
-        return self._wavelength / (2.0 * math.pi * self.acceptance_rms**2)
-
-    @property
-    def _wavelength(self) -> float:
-        """Wavelength (µm)."""
-        return 1e-4 * wavelength(self.energy)
+        return sharpness(self.energy, self.acceptance_fwhm)[1]
 
     # Rays.
 

@@ -26,6 +26,7 @@ from weakbeam.io.entry import ImageAxis
 from weakbeam.io.guard import attribute, attribute_texts, reading
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.members import dataset_at, group_at, text_at
+from weakbeam.io.places import RUN_FILE
 from weakbeam.io.scan_motors import (
     FLY_SUFFIXES,
     motor_positions,
@@ -105,8 +106,9 @@ def read_scan(
     Parameters
     ----------
     path : path or sequence of paths
-        A BLISS file of ID03 or ID06, or one of ours; or the EDF images of a scan with the motors
-        in their headers, as SPEC wrote them at ID06: a folder, a pattern, or the files.
+        A BLISS file of ID03 or ID06, or one of ours, or the folder of a run; or the EDF images of a
+        scan with the motors in their headers, as SPEC wrote them at ID06: a folder, a pattern, or
+        the files.
     entry : str, optional
         Name of the entry; ``"2"`` stands for ``"2.1"``. By default the first with a motor that
         moves and a stack of frames. Of EDF images the number of the scan.
@@ -127,6 +129,8 @@ def read_scan(
     InputError
         If there is no such file, entry, detector, motor or counter, or the entry is no scan.
     """
+    if isinstance(path, str | os.PathLike) and os.path.isfile(os.path.join(path, RUN_FILE)):
+        path = os.path.join(path, RUN_FILE)
     if edf.is_edf(path):
         return _checked(edf.read_edf_scan(path, entry, motors, monitor))
     assert isinstance(path, str | os.PathLike)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from weakbeam.analysis.remarks import Remark, left_out_of
 from weakbeam.analysis.shifting import Coverage
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import lines_html, table_html
 from weakbeam.io.entry import ImageAxis
 from weakbeam.io.region import Region
 
@@ -36,7 +37,7 @@ class ImagePlace:
     dtype: np.dtype[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeasuredScan:
     """A scan of a file, without its frames; :mod:`weakbeam.io.frames` reads those.
 
@@ -125,6 +126,35 @@ class MeasuredScan:
     shifts: Floats | None = None
     level: Floats | float | None = None
     shown_unit: str = ""
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        moved = (f"{motor} {text}" for motor, text in self._moved().items())
+        told = [f"{self.frames} frames of {rows} × {columns} pixels", *moved]
+        odd = f"; {len(self.remarks)} remarks" if self.remarks else ""
+        return f"<MeasuredScan {self.where}: {', '.join(told)}{odd}>"
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.shape
+        about = {
+            "scan": f"{self.path.name}::{self.entry}",
+            "command": self.title,
+            "frames": f"{self.frames} of {rows} × {columns} pixels, {self.detector}",
+            **self._moved(),
+        }
+        return f"<div>{table_html(about.items())}{self.remarks_html(self.warnings)}</div>"
+
+    def remarks_html(self, lines: Iterable[str]) -> str:
+        """Remarks on the scan as lines of a page, which need not name it each time."""
+        return lines_html(line.removeprefix(f"{self.where}: ") for line in lines)
+
+    def _moved(self) -> dict[str, str]:
+        """The ends of every motor that moves."""
+        return {
+            motor: f"{places.min():.6g} … {places.max():.6g} {self.units.get(motor, '')}".rstrip()
+            for motor, places in self.positions.items()
+            if len(places)
+        }
 
     @property
     def where(self) -> str:

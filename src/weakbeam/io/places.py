@@ -7,6 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+RUN_FILE = "weakbeam.h5"
+"""Name of the file in the folder of a run."""
+
 _PLACE = re.compile(r"(.*?)(?:::(.*?))?(?:#(\d+))?", re.S)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.motors import ANGLES
@@ -49,7 +50,7 @@ def distortion(
     robust: bool = True,
     memory: int = MEMORY_BYTES,
     workers: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Distortion:
     """The distortion of the lattice from scans of several reflections, with errors.
 
@@ -82,8 +83,8 @@ def distortion(
         Bytes of frames that are held at once.
     workers : int, optional
         Threads; results do not depend on it.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
 
     Returns
     -------
@@ -111,6 +112,7 @@ def distortion(
     if not given:
         raise InputError("scan", None, "missing: give a scan of each reflection")
     found = reflection_scans(given, experiment)
+    tell = teller(progress, 1.0)
     total = sum(one.frames for one in found)
     maps = [
         reduce_reflection(
@@ -120,8 +122,8 @@ def distortion(
             memory=memory,
             workers=workers,
             progress=None
-            if progress is None
-            else lambda share, one=one: progress(0.9 * share * one.frames / total),  # type: ignore[misc]
+            if tell is None
+            else lambda share, one=one: tell(0.9 * share * one.frames / total),  # type: ignore[misc]
         )
         for one in found
     ]
@@ -135,8 +137,8 @@ def distortion(
         smooth_um=smooth_um,
         robust=robust,
     )
-    if progress is not None:
-        progress(0.1)
+    if tell is not None:
+        tell(0.1)
     return result
 
 

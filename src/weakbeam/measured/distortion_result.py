@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from weakbeam.analysis.distortion_tensors import (
 from weakbeam.analysis.open_combinations import OpenCombination, named_combinations
 from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.html import lines_html
 from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.crystal.lattice import Miller
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
@@ -457,6 +459,9 @@ class Distortion:
         names = ", ".join(one.name for one in self.reflections)
         rows, columns = self.shape
         return f"<Distortion of {names}: {rows} × {columns} places of {self.sheet.step:.3g} µm>"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{escape(repr(self))}{lines_html(self.notes)}</div>"
 
 
 def _beta_of_change(turn: Floats) -> Floats:

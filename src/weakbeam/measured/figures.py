@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from weakbeam.analysis.maxima import MAXIMA_NAMES
-from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES
+from weakbeam.analysis.reduction import ANGULAR, MAP_NAMES, ScanMaps
 from weakbeam.core.arrays import Floats
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.scan_motors import base_name
-from weakbeam.measured.maps import MeasuredMaps
 from weakbeam.measured.units import shown_difference
 
 if TYPE_CHECKING:
@@ -39,12 +38,52 @@ _POSITIONS = ("com", "peak", "second_peak")
 """Maps of positions, which are drawn from their median."""
 
 
-def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
+class MapsOfScan(Protocol):
+    """What the figures show of a :class:`weakbeam.measured.maps.MeasuredMaps`, which has them."""
+
+    @property
+    def scan(self) -> MeasuredScan:
+        """The scan."""
+
+    @property
+    def maps(self) -> ScanMaps:
+        """Its maps."""
+
+    @property
+    def orientation(self) -> tuple[str, ...]:
+        """The motors that turn the sample."""
+
+    @property
+    def turns(self) -> Floats:
+        """Turns of the lattice."""
+
+    @property
+    def misorientation(self) -> Floats | None:
+        """Kernel-average misorientation."""
+
+    @property
+    def strain(self) -> Floats | None:
+        """Strain from centres of mass."""
+
+    @property
+    def strain_peak(self) -> Floats | None:
+        """Strain from peaks."""
+
+    @property
+    def apparent(self) -> bool:
+        """Whether it is an apparent strain."""
+
+    @property
+    def strain_shown(self) -> float | None:
+        """Share of a homogeneous strain that it is."""
+
+
+def measured_figures(mapped: MapsOfScan) -> dict[str, Figure]:
     """Draw the maps of a measured scan.
 
     Parameters
     ----------
-    mapped : MeasuredMaps
+    mapped : MapsOfScan
         From :func:`weakbeam.measured.maps.map_scan`.
 
     Returns
@@ -96,7 +135,7 @@ def measured_figures(mapped: MeasuredMaps) -> dict[str, Figure]:
     return figures
 
 
-def _motor_panels(mapped: MeasuredMaps, motor: str) -> list[Panel]:
+def _motor_panels(mapped: MapsOfScan, motor: str) -> list[Panel]:
     """The maps of a motor, all angles in one unit; those of a second maximum where there is one."""
     scan, by_kind = mapped.scan, mapped.maps.motors[motor]
     drawn = {

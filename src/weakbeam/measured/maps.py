@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +22,13 @@ from weakbeam.analysis.remarks import Remark
 from weakbeam.analysis.scan_grid import ScanGrid
 from weakbeam.analysis.survey import FrameSurvey
 from weakbeam.core.arrays import ArrayLike, Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError, RunError
 from weakbeam.io.measured_scan import MeasuredScan
 from weakbeam.io.region import Region
 from weakbeam.measured.alignment import align_scan
 from weakbeam.measured.background import BACKGROUNDS, cut_to, is_of_scan
+from weakbeam.measured.figures import measured_figures
 from weakbeam.measured.findings import Findings
 from weakbeam.measured.gathering import (
     FEWEST_FRAMES,
@@ -41,6 +43,7 @@ from weakbeam.measured.remarks import remarks_on
 from weakbeam.measured.response import Response, response_of
 from weakbeam.measured.selection import selected
 from weakbeam.measured.strain import arm_of, missing_energy, strain_of, turning_motors
+from weakbeam.run.pictures import Figures, picture_html
 
 MEMORY_BYTES = 2**30
 
@@ -51,7 +54,7 @@ _LARGEST_KERNEL = 99
 """Side of the square of neighbours (pixels); the time grows with its area."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MeasuredMaps:
     """Maps of a measured scan.
 
@@ -98,6 +101,22 @@ class MeasuredMaps:
     floor: float = 0.0
     drift: Drift | None = None
 
+    def plot(self) -> Figures:
+        """Draw the maps: name -> matplotlib Figure; a notebook shows them."""
+        return Figures(measured_figures(self))
+
+    def __repr__(self) -> str:
+        motors = ", ".join(self.maps.motors) or "no motor"
+        lit = f"{int(self.maps.lit.sum())} of {self.maps.lit.size} pixels lit"
+        odd = f"; {len(self.remarks)} remarks" if self.remarks else ""
+        return f"<MeasuredMaps of {self.scan.where}: {motors}; {lit}{odd}>"
+
+    def _repr_html_(self) -> str:
+        # The one that tells the most; `plot` draws all of them.
+        figures = self.plot()
+        shown = figures.get("mosaicity") or list(figures.values())[min(1, len(figures) - 1)]
+        return f"<div>{picture_html(shown)}{self.scan.remarks_html(self.warnings)}</div>"
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """The remarks, a line each."""
@@ -129,7 +148,7 @@ def map_scan(
     kernel: int = 3,
     workers: int | None = None,
     memory: int = MEMORY_BYTES,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
     floor: float | None = None,
     skip: Sequence[int] = (),
     roi: Region | str | None = None,
@@ -163,8 +182,8 @@ def map_scan(
     memory : int
         Bytes for what is gathered of the frames; of larger images it is gathered in bands of rows,
         and the file is read once for each. The maps come on top.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
     floor : float, optional
         A pixel is lit in a frame where it is this many times the noise above the background, and
         its sums run over the part of the scan in which it is lit
@@ -205,7 +224,7 @@ def map_scan(
         raise InputError("floor", floor, "must be a number from 0 on")
     usual = FLOOR if scan.counts or is_of_scan(background) else 0.0
     choices = Choices(background, usual if floor is None else floor, memory, workers, align)
-    shares = ProgressShares(progress)
+    shares = ProgressShares(teller(progress, 1.0))
     camera: FrameSurvey | None = None
     before: Drift | None = None
     if align:

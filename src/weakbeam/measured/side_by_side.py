@@ -7,22 +7,26 @@ The first of them is what the others are compared with. What is done to the othe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from weakbeam.analysis.curve_alignment import Curve
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
+from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.measured.common_pixels import placed, shares_of
 from weakbeam.measured.matching import Match, brightened, found_shifts, paired
 from weakbeam.measured.side_rows import Row, rows_of
 from weakbeam.measured.sides import Side, read_sides
 from weakbeam.measured.treatment import Treatment
+from weakbeam.run.records import Records
 
 __all__ = ["Compared", "Match", "Row", "Side", "Treatment", "compare"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compared:
     """Several sides, laid on the first.
 
@@ -45,6 +49,24 @@ class Compared:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     aligned: bool = False
+
+    def __repr__(self) -> str:
+        sides = ", ".join(side.label for side in self.sides)
+        return f"<Compared {sides}: {len(self.rows)} numbers>"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{lines_html(self.notes)}{self.table._repr_html_()}</div>"
+
+    @property
+    def table(self) -> Records:
+        """The numbers of every side but the first, quantity by quantity."""
+        return Records(
+            f"compared with {self.sides[0].label}", [dict(row.values()) for row in self.rows]
+        )
+
+    def to_pandas(self) -> Any:
+        """The numbers as a `pandas.DataFrame`."""
+        return self.table.to_pandas()
 
     @property
     def motors(self) -> tuple[str, ...]:
@@ -84,7 +106,7 @@ def compare(
     match_brightness: bool | None = None,
     pairs: Mapping[str, str] | None = None,
     frame: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | bool | None = None,
 ) -> Compared:
     """Compare runs, scans, files of maps or images with the first of them.
 
@@ -106,8 +128,8 @@ def compare(
     frame : int, optional
         A frame of the first scan, beside which stand the frames of the others taken nearest to
         its place, after the shift. By default images are integrals over the scan.
-    progress : callable, optional
-        Told which share of the work is newly done.
+    progress : callable or bool, optional
+        Told which share of the work is newly done; True shows a bar.
 
     Returns
     -------
@@ -122,7 +144,7 @@ def compare(
     """
     if len(sources) < 2:
         raise InputError("sources", " ".join(map(str, sources)), "must be two or more to compare")
-    sides = read_sides(sources, treatment, progress)
+    sides = read_sides(sources, treatment, teller(progress, 1.0))
     first = sides[0]
     # Titles of pictures may have no room for where the motors stood.
     notes = [f"{s.letter}: {s.shows}" for s in sides if s.mapped is None and s.scan is not None]

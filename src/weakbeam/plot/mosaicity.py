@@ -65,14 +65,14 @@ def mosaicity_figure(
     a, b = _deviation(first), _deviation(second)
     limits = _limit(a), _limit(b)
     key_side, left, bottom = 17.0, 12.0, 10.0
-    width, height = view.box(SINGLE_COLUMN_MM - left - key_side - 14.0, 80.0)
+    width, height = view.box(SINGLE_COLUMN_MM - left - key_side - 15.5, 80.0)
     page_height = bottom + max(height, key_side) + (9.0 if title else 5.0)
     with paper(SINGLE_COLUMN_MM, page_height) as figure:
         axes = add_axes(figure, left, bottom, width, height)
         # The scalar drawing sets extent and labels; the colours are its pixels.
         drawn = view.draw(axes, np.zeros(first.shape), Normalize(0.0, 1.0), "Greys")
         drawn.set_data(view.upright(mosaicity_colors(a / limits[0], b / limits[1])))
-        key_left = left + width + 10.0
+        key_left = left + width + 11.5
         key_bottom = bottom + max(height - key_side, 0.0)
         key = add_axes(figure, key_left, key_bottom, key_side, key_side)
         grid = np.linspace(-1.0, 1.0, _KEY_PIXELS)

@@ -27,8 +27,8 @@ _LEFT_MM = 12.0
 _LINE_MM = 4.3
 _NAME_MM = 46.0
 _SIZE_PT = 8.0
-_CHARACTERS = 100
-"""Of a line of values."""
+_CHARACTERS = 86
+"""Of a line of values, of wide letters too."""
 _PICTURES_MM = 92.0
 """Of the foot of the page: the curve above the images."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.io.bliss import source_path
+from weakbeam.io.places import RUN_FILE
 from weakbeam.io.reading import is_own_file
 from weakbeam.io.targets import (
     EXPERIMENT,
@@ -22,7 +23,7 @@ from weakbeam.io.targets import (
 )
 from weakbeam.run.figures import is_own_figure
 
-FILE = "weakbeam.h5"
+FILE = RUN_FILE
 TRUTH_FILE = "weakbeam_truth.h5"
 EXPERIMENT_FILE = "experiment.toml"
 FIGURES = "figures"

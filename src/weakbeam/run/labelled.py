@@ -11,6 +11,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from weakbeam.core.extras import required
+from weakbeam.core.html import table_html
 from weakbeam.errors import InputError
 from weakbeam.imaging.motors import MOTORS
 
@@ -225,19 +226,21 @@ class LabelledArray(NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         shown = ", ".join(self.axis_text(dim) for dim in self.dims)
-        return f"<LabelledArray {shown}; {self._span()}>"
+        return f"<LabelledArray {shown}; {self.span}>"
 
     def _repr_html_(self) -> str:
-        from weakbeam.run.pictures import picture_html, table_html
+        from weakbeam.run.pictures import picture_html
 
-        rows = {dim: self.axis_text(dim) for dim in self.dims} | {"values": self._span()}
+        rows = {dim: self.axis_text(dim) for dim in self.dims} | {"values": self.span}
         try:
             picture = picture_html(self.plot()) if np.isfinite(self.values).any() else ""
         except InputError:  # Axes of which there is no picture.
             picture = ""
         return f"<div>{picture}{table_html(rows.items())}</div>"
 
-    def _span(self) -> str:
+    @property
+    def span(self) -> str:
+        """Smallest and largest value with their unit, such as ``"0.1 to 0.9 counts"``."""
         finite = self.values[np.isfinite(self.values)]
         if not finite.size:
             return "no value"

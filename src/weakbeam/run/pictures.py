@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,16 +63,6 @@ def picture_html(figure: Figure) -> str:
 
     data = b64encode(render(figure, ".png", SCREEN_DPI)).decode()
     return f'<img style="max-width: 100%" src="data:image/png;base64,{data}">'
-
-
-def table_html(rows: Iterable[tuple[str, str]]) -> str:
-    """Names and texts as a table of a page."""
-    lines = "".join(
-        f'<tr><th style="text-align: left">{escape(name)}</th>'
-        f'<td style="text-align: left">{escape(text)}</td></tr>'
-        for name, text in rows
-    )
-    return f"<table>{lines}</table>"
 
 
 def labelled_figure(array: Labelled, most: int, **options: Any) -> Figure:

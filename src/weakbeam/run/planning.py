@@ -8,21 +8,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.instrument import accepted_angles, lens_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.html import table_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Scan
 from weakbeam.imaging.motors import ANGLES, MOTORS
+from weakbeam.instrument.objective import sharpness
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
 from weakbeam.run.figures import perfect_curve, reflection_heading
 from weakbeam.run.frames import perfect_intensity
 from weakbeam.run.labelled import LabelledArray
-from weakbeam.run.pictures import montage, picture_html, quantity_of, table_html, view_of
+from weakbeam.run.pictures import montage, picture_html, quantity_of, view_of
 from weakbeam.run.reflection_rows import ReflectionRow, reflection_rows, validity_notes
 from weakbeam.run.reflection_search import find_reflections
 from weakbeam.run.simulate import simulate
@@ -274,17 +276,24 @@ def _instrument(experiment: Experiment, setup: Setup) -> Section:
         ("energy", f"{beam.energy_keV:g} keV, bandwidth {beam.total_bandwidth_rms:.2g} rms"),
         ("sheet of light", f"{beam.height_fwhm_um:g} µm high (FWHM)"),
         ("pixel", f"{pixel:.4g} nm in the object plane"),
-        ("field of view", f"{1e-3 * rows * pixel:.3g} × {1e-3 * columns * pixel:.3g} µm"),
+        (
+            "field of view",
+            f"{1e-3 * rows * pixel:.3g} × {1e-3 * columns * pixel:.3g} µm in that plane",
+        ),
         ("acceptance of the lens", f"{fwhm:.3g} mrad FWHM{cut}"),
     ]
     lens = lens_of(experiment)
     if lens is not None:
-        lines += [
-            ("magnification", f"{lens.magnification:.4g}, lens {1e-6 * lens.distance:.4g} m away"),
-            ("resolution", f"{1e3 * lens.resolution_fwhm:.0f} nm FWHM by diffraction"),
-            ("depth of field", f"{lens.depth_of_field:.3g} µm"),
-        ]
+        lines.append(
+            ("magnification", f"{lens.magnification:.4g}, lens {1e-6 * lens.distance:.4g} m away")
+        )
+    resolution, depth = sharpness(beam.energy_keV, 1e-3 * fwhm)
     stop = experiment.objective.stop
+    without = "" if stop is None else ", without the stop"
+    lines += [
+        ("resolution", f"{1e3 * resolution:.0f} nm FWHM by diffraction{without}"),
+        ("depth of field", f"{depth:.3g} µm{without}"),
+    ]
     if stop is not None:
         keys = ", ".join(f"{k} {v}" for k, v in stop.model_dump(exclude={"kind"}).items())
         lines.append(("stop", f"{stop.kind.replace('_', ' ')}: {keys}"))
@@ -410,7 +419,7 @@ def _predicted(
     for k in chosen:
         at = {name: acquisition.scan.motor_positions(name)[k] for name in (*ANGLES, "z")}
         shown = {name: float(MOTORS[name].shown(value)) for name, value in at.items()}
-        keys = {
+        keys: dict[str, Any] = {
             name: {f"value_{'um' if name == 'z' else 'mrad'}": value}
             for name, value in shown.items()
         }

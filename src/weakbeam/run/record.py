@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.assemble.inputs import fingerprint_of
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
+from weakbeam.core.html import lines_html, table_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.contract import Progress
 from weakbeam.instrument.passage import approximations
 from weakbeam.io.lock import LOCK, alone_in
 from weakbeam.io.reading import check_resumable
@@ -61,7 +63,7 @@ _MISSED = 1.5
 """How many times less accurate than asked for images are by estimate before that is told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """What a run left behind.
 
@@ -97,6 +99,20 @@ class Record:
         """The HDF5 file."""
         return self.folder / FILE
 
+    def __repr__(self) -> str:
+        figures = f", {len(self.figures)} figures" if self.figures else ""
+        return f"<Record {self.file}: {self.frames} frames{figures}>"
+
+    def _repr_html_(self) -> str:
+        pictures = "".join(
+            f'<img style="max-width: 100%" src="data:image/png;base64,'
+            f'{b64encode(path.read_bytes()).decode()}">'
+            for path in self.figures
+            if path.suffix == ".png" and path.is_file()
+        )
+        rows = [("file", str(self.file)), ("frames", str(self.frames))]
+        return f"<div>{pictures}{table_html(rows)}{lines_html(self.notes)}</div>"
+
 
 def record(
     experiment: Experiment | Resolved,
@@ -105,7 +121,7 @@ def record(
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     images: NDArray[Any] | None = None,
     artist: Artist | None = None,
     field: GivenField | None = None,
@@ -126,8 +142,9 @@ def record(
         Replace a run that is there.
     workers : int, optional
         Threads; as many as there are cores unless given. The images do not depend on it.
-    progress : callable, optional
-        Called with the number of frames newly done, a float: batches count as they go on.
+    progress : callable or bool, optional
+        Called with the number of frames newly done, a float: batches count as they go on. True
+        shows a bar.
     images : ndarray, optional
         All frames, if they have been simulated already.
     artist : Artist, optional
@@ -180,9 +197,11 @@ def record(
                 remove_copies(before, kept)
             kept.write()
             write_experiment(kept.experiment, target)
-            if progress is not None:
-                progress(float(sum(file.frames_done(plan.index).sum() for plan in plans)))
-            written = write_entries(plans, file, workers, progress, images)
+            done = [file.frames_done(plan.index) for plan in plans]
+            tell = teller(progress, sum(frames.size for frames in done), "frames")
+            if tell is not None:
+                tell(float(sum(frames.sum() for frames in done)))
+            written = write_entries(plans, file, workers, tell, images)
             if experiment.output.field:
                 fields = [(plan.setup, written.deformations[plan.index].mean_q) for plan in firsts]
                 _write_fields(kept.experiment, fields, target)

@@ -10,6 +10,8 @@ from weakbeam.core.extras import required
 
 _MOST_SHOWN = 60
 
+_STYLE = "white-space: nowrap; border-collapse: separate; border-spacing: 0.7em 0.1em"
+
 
 class Records(Sequence[Mapping[str, Any]]):
     """Rows with the same columns, units in the names of the columns.
@@ -85,7 +87,11 @@ class Records(Sequence[Mapping[str, Any]]):
         left = len(self) - _MOST_SHOWN
         more = f"<caption>{escape(self.title)}</caption>"
         rest = f'<tr><td colspan="99">and {left} more</td></tr>' if left > 0 else ""
-        return f"<table>{more}<thead><tr>{head}</tr></thead><tbody>{body}{rest}</tbody></table>"
+        # Wide tables are scrolled, and not squeezed into lines of a word each.
+        return (
+            f'<div style="overflow-x: auto"><table style="{_STYLE}">'
+            f"{more}<thead><tr>{head}</tr></thead><tbody>{body}{rest}</tbody></table></div>"
+        )
 
 
 def _shown(value: Any) -> str:

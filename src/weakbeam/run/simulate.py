@@ -17,9 +17,9 @@ from weakbeam.assemble import Resolved, Setup, assemble_all, resolve
 from weakbeam.assemble.camera import sharp_detector_of
 from weakbeam.assemble.given import FieldAxes, GivenField, with_field
 from weakbeam.core.arrays import Floats
+from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.contract import Progress
 from weakbeam.imaging.motors import MOTORS
 from weakbeam.imaging.scan import SCAN_ORDER
 from weakbeam.run.acquisition import Acquisition, acquisitions_of
@@ -109,7 +109,7 @@ class Run:
         return f"{self.images._repr_html_()}{self.experiment._repr_html_()}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Maps:
     """Centre-of-mass maps: (rows, columns) in rad (µm for z), NaN where dark; None: not scanned.
 
@@ -121,11 +121,34 @@ class Maps:
     two_theta: Floats | None = None
     z: Floats | None = None
 
+    def plot(self) -> Figures:
+        """Draw the maps, each by the name of its motor, in mrad or µm."""
+        return Figures({motor: self._labelled(motor).plot() for motor in self._scanned})
+
+    @property
+    def _scanned(self) -> tuple[str, ...]:
+        return tuple(motor for motor in SCAN_ORDER if getattr(self, motor) is not None)
+
+    def _labelled(self, motor: str) -> LabelledArray:
+        about = MOTORS[motor]
+        values = about.shown(getattr(self, motor))
+        dims = ("reflection", "row", "column")[-values.ndim :]
+        coords = {dim: np.arange(count) for dim, count in zip(dims, values.shape, strict=True)}
+        name = {"values": f"centre of mass of {about.symbol}"}
+        return LabelledArray(values, dims, coords, {"values": about.shown_unit}, name)
+
+    def __repr__(self) -> str:
+        shown = (f"{motor} {self._labelled(motor).span}" for motor in self._scanned)
+        return f"<Maps {'; '.join(shown) or 'of nothing'}>"
+
+    def _repr_html_(self) -> str:
+        return self.plot()._repr_html_() or repr(self)
+
 
 def simulate(
     experiment: Experiment | Resolved,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     *,
     field: GivenField | None = None,
     field_axes: FieldAxes = "sample",
@@ -138,8 +161,9 @@ def simulate(
         What to simulate.
     workers : int, optional
         Threads; as many as there are cores unless given. The result does not depend on it.
-    progress : callable, optional
-        Called with the number of frames newly done, a float: batches count as they go on.
+    progress : callable or bool, optional
+        Called with the number of frames newly done, a float: batches count as they go on. True
+        shows a bar.
     field : object with add_to, or callable, optional
         A deformation that is added to that of the defects: ``add_to(gradient, points)`` adds β to
         (9, n) gradients at (3, n) points, in µm, in place; or a function gives β (n, 3, 3) at
@@ -185,9 +209,10 @@ def simulate(
     pixels = setups[0].detector.shape
     images = np.empty((len(setups) * math.prod(shape), *pixels), frame_type(experiment))
     start, engines = 0, Engines(workers)
+    tell = teller(progress, len(images), "frames")
     for index, acquisition in enumerate(acquisitions_of(setups)):
         engine_at, places = engines.of(acquisition.setup), acquisition.scan.places
-        for numbers, frames in camera_frames(acquisition, engine_at, index, workers, progress):
+        for numbers, frames in camera_frames(acquisition, engine_at, index, workers, tell):
             images[start + places[numbers]] = frames
         start += acquisition.scan.frames
     coords = _image_coords(setups, {motor: positions[motor] for motor in moving})

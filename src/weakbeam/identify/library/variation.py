@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +115,7 @@ class Variation:
         InputError
             If a value is not allowed.
         """
-        changes: dict[str, dict[str, object]] = {}
+        changes: dict[str, Any] = {}
         for key, value in values.items():
             if key in OFFSETS:
                 motor = key.rpartition("_")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ class WindowRenderers:
         depths : int, optional
             Samples along rays; as many as the crystal asks for unless given.
         """
-        changed = {table: dict(keys) for table, keys in (instrument or {}).items()}
+        changed: dict[str, Any] = {table: dict(keys) for table, keys in (instrument or {}).items()}
         key = (window.shape, window.factor, precise, repr(changed), depths)
         if key not in self._known:
             camera = self.experiment.camera
