@@ -174,7 +174,9 @@ class FactorRoute:
         size /= self._steps[:, None, None] / _SLOPE_STEP
         bound = np.sqrt(1.0 + np.square(size).sum(axis=1, keepdims=True))
         change = np.asarray(changes.q / bound, dtype=np.float32)
-        slope_loops.sum_slopes(*rock, roll, by_second, change, block.pixels, block.add, out)
+        slope_loops.sum_slopes(
+            rock[0], rock[1], rock[2], roll, by_second, change, block.pixels, block.add, out
+        )
 
     def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
         samples, width = block.q.shape[1:]
