@@ -112,7 +112,7 @@ def test_table_of_circuits_is_read_by_programs():
         np.array([1e-4, 2e-4, 3e-4]),
         np.array([0.5, 0.5, 0.0]),
     )
-    (row,) = csv.DictReader(circuits_text([one], "sample").splitlines())
+    (row,) = csv.DictReader(circuits_text([(1, one)], "sample").splitlines())
     assert float(row["bz_um"]) == 3e-4
     assert row["bx_error_um"] == ""
     assert row["lattice_vector"] == "½[1 1 0]"

@@ -5,7 +5,7 @@ energy that fulfils Laue's condition with the deformed lattice of its place; the
 energy in the spectrum, and of the direction in which it leaves in the lens. The sum over ζ and over
 the height of the beam is the intensity. Aluminium, beam and lens of the published case
 (PHYSICS J of the project's notes): 19.1 keV, divergence FWHM 0.027 mrad, bandwidth FWHM 6e-5, lens
-FWHM 0.556 mrad, sheet of rms 0.1 µm / 2.355.
+FWHM 0.556 mrad, sheet of rms 0.1 µm.
 
 Lengths in µm, angles in rad, wavevectors in 1/Å. The crystal's cube axes are those of the sample at
 ω = 0; the camera stands upright, rows count upwards and columns along y.
@@ -24,7 +24,7 @@ FWHM = 2.3548200450309493
 DIVERGENCE = 0.027e-3 / FWHM
 BANDWIDTH = 6e-5 / FWHM
 LENS = 0.556e-3 / FWHM
-SHEET = 0.15 / FWHM
+SHEET = 0.1
 OFFSET, READ_NOISE = 99.453, 2.317
 PEAK = 63_360.0
 POISSON_RATIO = 0.334
@@ -158,6 +158,8 @@ class World:
     wide: tuple[float, int] = (2.3e-3, 11)
     arm: tuple[float, int] = (0.75e-3, 7)
     heights: int = 3  # 1: an infinitely thin sheet
+    sheet: float = SHEET  # rms
+    lift: float = 0.0  # how much the sample is raised
     noise: bool = True
     seed: int = 1
 
@@ -211,9 +213,9 @@ def scan_of(world: World, hkl: tuple[int, int, int], solution: int) -> Scan:
     places = camera_points(world, out)
     images = np.zeros((len(arm), len(grid_phi), world.pixels**2))
     for node, share in zip(nodes, shares, strict=True):
-        height = node * SHEET
+        height = node * world.sheet
         at = places + height * np.array([out[0] / out[2], out[1] / out[2], 1.0])
-        beta = world.field((at.reshape(-1, 3)) @ turn)
+        beta = world.field((at.reshape(-1, 3) - [0.0, 0.0, world.lift]) @ turn)
         lattice = np.linalg.inv(np.eye(3) + beta)
         in_sample = np.einsum("nji,j->ni", lattice, q0)
         for number, goniometer_ in enumerate(goniometer):
@@ -288,7 +290,7 @@ def experiment_text(world: World, reflections: tuple[object, ...] = FOUR_113) ->
         'divergence_vertical_profile = "gaussian"',
         "divergence_vertical_clip_mrad = inf",
         "divergence_horizontal_fwhm_mrad = 0.0",
-        f"height_fwhm_um = {0.15 if world.heights > 1 else 0.001}",
+        f"height_fwhm_um = {world.sheet * FWHM if world.heights > 1 else 0.001:.6g}",
         'profile = "gaussian"',
         "[objective]",
         "acceptance_fwhm_mrad = 0.556",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import several_reflections as world_of
@@ -12,10 +14,11 @@ from several_reflections import BURGERS, FOUR_113, World, about_z, scan_of
 
 from weakbeam.analysis.curve_information import curve_information, expected_covariance
 from weakbeam.diffraction.lattice_change import setting_q
+from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.measured.distortion import distortion
 from weakbeam.measured.distortion_result import Distortion
-from weakbeam.measured.reflection_scan import reflection_scans
+from weakbeam.measured.reflection_files import reflection_scans
 from weakbeam.measured.sheet import MEAN_REDUCTION
 
 LINE = world_of.straight_line(BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0), [1, 1, -2])
@@ -34,6 +37,38 @@ def written(world: World, folder: Path) -> list[Path]:
         }
         path = folder / ("_".join(map(str, hkl)) + ".h5")
         paths.append(write_bliss(path, "fscan obpitch chi phi", motors, scan.frames))
+    return paths
+
+
+def written_layers(world: World, folder: Path, lifts: tuple[float, ...]) -> list[Path]:
+    """The four scans at several heights of the sample: an entry each, and once a single scan."""
+    paths = []
+    for number, (hkl, solution) in enumerate(FOUR_113):
+        path = folder / ("_".join(map(str, hkl)) + ".h5")
+        scans = [scan_of(replace(world, lift=lift), hkl, solution) for lift in lifts]
+        # Where the stage stands when the reflection is found is another place for each.
+        heights = [1.2 + 0.1 * number + 1e-3 * lift for lift in lifts]
+        motors = [
+            {
+                "phi": np.degrees(scan.phi),
+                "chi": np.degrees(scan.chi),
+                "obpitch": np.degrees(2.0 * scan.theta + scan.arm),
+            }
+            for scan in scans
+        ]
+        if number == 0:
+            every = {name: np.concatenate([m[name] for m in motors]) for name in motors[0]}
+            every["samz"] = np.repeat(heights, len(scans[0].phi))
+            frames = np.concatenate([scan.frames for scan in scans])
+            write_bliss(path, "fscan obpitch chi phi", every, frames)
+        else:
+            for entry, (scan, moved, height) in enumerate(
+                zip(scans, motors, heights, strict=True), 1
+            ):
+                write_bliss(path, "fscan obpitch chi phi", moved, scan.frames, entry=f"{entry}.1")
+                with h5py.File(path, "a") as file:
+                    file[f"{entry}.1/instrument/positioners/samz"] = height
+        paths.append(path)
     return paths
 
 
@@ -131,6 +166,39 @@ def test_only_differences_without_zeros(four: list[Path], found: Distortion) -> 
     assert np.median(away) < 2e-8
     assert away.max() < 1e-6
     assert any("only differences" in note for note in mean.notes)
+
+
+def test_layers_give_the_whole_nye_tensor(tmp_path: Path) -> None:
+    # A lattice bent alike everywhere: β grows linearly along x, y and z.
+    slopes = 1e-5 * np.random.default_rng(5).normal(size=(3, 3, 3))
+    bent = World(lambda points: np.einsum("ijk,nk->nij", slopes, points), pixels=10, pixel=0.4)
+    world = replace(bent, wide=(1.8e-3, 7), arm=(0.75e-3, 4), heights=1)
+    middle = distortion(written_layers(world, tmp_path, (0.9, 0.0, -0.6)), told(world))
+    assert [round(layer.z, 6) for layer in middle.layers] == [-0.8, 0.1, 0.7]
+    alpha = middle.nye
+    known = np.isfinite(alpha).all(axis=(2, 3))
+    assert known.sum() > 15
+    expected = np.zeros((3, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        expected[:, i] = slopes[:, k, j] - slopes[:, j, k]
+    axes = middle.sheet.axes
+    assert np.abs(alpha[known].mean(axis=0) - axes @ expected @ axes.T).max() < 1.2e-6
+    # What counts as undistorted is the same lattice in all layers.
+    places = [np.nanmean(layer.beta, axis=(0, 1)) for layer in middle.layers]
+    change = axes @ slopes[..., 2] @ axes.T
+    assert np.abs((places[2] - places[0]) / 1.5 - change).max() < 6e-7
+    assert np.isnan(middle.layers[0].nye[..., :2]).all()
+    assert np.isfinite(middle.layers[0].nye[..., 2]).any()
+
+
+def test_other_layers_are_refused(tmp_path: Path) -> None:
+    world = World(lambda points: np.zeros((len(points), 3, 3)), pixels=2, heights=1)
+    world = replace(world, wide=(1.8e-3, 3), arm=(0.75e-3, 3), fine=(0.35e-3, 5))
+    paths = written_layers(world, tmp_path, (0.5, 0.0))
+    with h5py.File(paths[2], "a") as file:
+        file["2.1/instrument/positioners/samz"][()] += 0.3e-3
+    with pytest.raises(InputError, match=r"\(-1 1 3\) at the heights .* must show the same layers"):
+        distortion(paths, told(world))
 
 
 @pytest.mark.slow

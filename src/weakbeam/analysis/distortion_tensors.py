@@ -71,7 +71,7 @@ def variances(covariance: ArrayLike, combinations: ArrayLike) -> Floats:
     return np.asarray(np.einsum("mi,...ij,mj->...m", c, np.asarray(covariance), c, optimize=True))
 
 
-def nye_tensor(beta: ArrayLike, step: float) -> Floats:
+def nye_tensor(beta: ArrayLike, step: float, along_normal: ArrayLike | None = None) -> Floats:
     r"""Nye tensor :math:`\alpha_{ij} = -\epsilon_{jkl}\,\partial_l \beta_{ik}` of a map, per µm.
 
     Parameters
@@ -80,17 +80,23 @@ def nye_tensor(beta: ArrayLike, step: float) -> Floats:
         Of one sheet with x along the columns and y along the rows.
     step : float
         Distance of places (µm).
+    along_normal : (rows, columns, 3, 3) array_like, optional
+        Derivatives along z (per µm), from layers.
 
     Returns
     -------
     (rows, columns, 3, 3) ndarray
         :math:`\alpha_{iz} = \partial_x\beta_{iy} - \partial_y\beta_{ix}`, whose integral over an
         area is the Burgers vector of what crosses it (central differences). The other columns need
-        derivatives along z and are NaN.
+        derivatives along z and are NaN without them.
     """
     b = np.asarray(beta, dtype=np.float64)
     alpha = np.full(b.shape, np.nan)
     alpha[..., 2] = _slope(b[..., 1], step, axis=1) - _slope(b[..., 0], step, axis=0)
+    if along_normal is not None:
+        up = np.asarray(along_normal, dtype=np.float64)
+        alpha[..., 0] = _slope(b[..., 2], step, axis=0) - up[..., 1]
+        alpha[..., 1] = up[..., 0] - _slope(b[..., 2], step, axis=1)
     return alpha
 
 

@@ -153,6 +153,8 @@ def distortion(
     as reflections do that a rotation about the vertical brings into the beam. Written are the maps
     of β with errors, strain, rotation, stress and Nye tensor (HDF5, and XDMF for ParaView), a
     table of the Burgers circuits and figures. What the reflections leave open is NaN, and named.
+    Scans at several heights of the sample (z) are layers, an entry each; one between two others
+    has all components of the Nye tensor.
 
     \b
     Examples:
@@ -162,12 +164,12 @@ def distortion(
     import numpy as np
 
     from weakbeam.cli.progress import progress
-    from weakbeam.io.maps_file import write_maps
+    from weakbeam.io.maps_file import write_layers, write_maps
     from weakbeam.io.targets import CIRCUITS, MAPS, XDMF, claim, claim_folder, place_bytes
-    from weakbeam.io.xdmf_maps import xdmf_text
+    from weakbeam.io.xdmf_maps import xdmf_of_layers, xdmf_text
     from weakbeam.measured.distortion import distortion as distortion_of
-    from weakbeam.measured.distortion_figures import distortion_drawings
-    from weakbeam.measured.distortion_stored import circuits_text, stored_distortion
+    from weakbeam.measured.distortion_figures import layer_drawings
+    from weakbeam.measured.distortion_stored import circuits_text, stored_layers
     from weakbeam.plot.files import claim_pictures, save_pictures
 
     if settings and config is None:
@@ -196,17 +198,29 @@ def distortion(
                 workers=workers,
                 progress=lambda share: update(100.0 * share),
             )
-        circuits = [result.circuit(each) for each in corners]
+        layers = result.layers
+        circuits = [
+            (number, layer.circuit(each))
+            for number, each in enumerate(corners, 1)
+            for layer in layers
+        ]
     for note in result.notes:
         click.echo(f"weakbeam: {text_with_flags(note, _FLAGS)}", err=True)
     pictures: dict[str, bytes] = {}
     if suffix != "none" and np.isfinite(result.beta).any():
-        drawings = distortion_drawings(result, circuits)
+        drawings = layer_drawings(result, circuits)
         claim_pictures(drawings, output, f".{suffix}", overwrite=overwrite)
         pictures = {name: drawn.picture(f".{suffix}") for name, drawn in drawings.items()}
-    stored = stored_distortion(result)
-    write_maps(target, "1.1", stored, overwrite)
-    place_bytes(beside, xdmf_text(stored, target.name, "1.1").encode())
+    stored = stored_layers(result)
+    if len(layers) == 1:
+        write_maps(target, "1.1", stored["1.1"], overwrite)
+        text = xdmf_text(stored["1.1"], target.name, "1.1")
+    else:
+        heights = np.array([layer.z for layer in layers])
+        middle = list(stored)[int(np.argmin(np.abs(heights - result.z)))]
+        write_layers(target, stored, heights, middle, overwrite)
+        text = xdmf_of_layers(stored, heights, target.name)
+    place_bytes(beside, text.encode())
     written = [target, beside]
     if circuits:
         place_bytes(table, circuits_text(circuits, result.frame).encode())
@@ -237,7 +251,7 @@ def _corners(text: str) -> list[tuple[float, float]]:
     return corners
 
 
-def _tell(result: Distortion, circuits: list[Circuit]) -> None:
+def _tell(result: Distortion, circuits: list[tuple[int, Circuit]]) -> None:
     """Print what was found."""
     import numpy as np
 
@@ -248,6 +262,10 @@ def _tell(result: Distortion, circuits: list[Circuit]) -> None:
         f"{rows} x {columns} places of {result.sheet.step:.4g} um, {result.frame} axes, from "
         + ", ".join(one.name for one in result.reflections)
     )
+    layers = result.layers
+    if len(layers) > 1:
+        places = ", ".join(f"{layer.z:.4g}" for layer in layers)
+        click.echo(f"{f'{len(layers)} layers at z (um)':34} {places}; below, {result.z:.4g}")
     known = np.isfinite(result.beta).all(axis=(-2, -1))
     click.echo(f"{'all nine components known':34} {int(known.sum())} places")
     if np.isfinite(result.beta_error).any():
@@ -261,10 +279,11 @@ def _tell(result: Distortion, circuits: list[Circuit]) -> None:
             click.echo(f"{label:34} {name}: {shown}")
     if np.isfinite(result.chi2).any():
         click.echo(f"{'chi2 per degree of freedom, median':34} {np.nanmedian(result.chi2):.3g}")
-    for number, one in enumerate(circuits, 1):
+    for number, one in circuits:
         b = ", ".join(f"{1e3 * x:.5f}" for x in one.burgers)
         near = "near no lattice vector" if one.lattice is None else lattice_text(one)
-        click.echo(f"{f'circuit {number}: b':34} ({b}) nm, {near}")
+        layer = f" at z = {one.z:.4g} um" if len(layers) > 1 else ""
+        click.echo(f"{f'circuit {number}{layer}: b':34} ({b}) nm, {near}")
         if np.isfinite(one.error).all():
             e = ", ".join(f"{1e3 * x:.5f}" for x in one.error)
             click.echo(f"{'  standard deviation':34} ({e}) nm")

@@ -19,6 +19,9 @@ from weakbeam.io.newfiles import NewFiles
 from weakbeam.io.provenance import program_version, timestamp
 from weakbeam.io.targets import MAPS, claim
 
+STACK = "layers"
+"""Name of the entry that has the maps of all layers as stacks."""
+
 
 @dataclass(frozen=True, eq=False)
 class StoredMaps:
@@ -71,13 +74,57 @@ def write_maps(
     RunError
         If the disk is full or fails.
     """
-    target = Path(path)
+    _write(Path(path), {name: stored}, name, None, overwrite)
+
+
+def write_layers(
+    path: str | os.PathLike[str],
+    layers: Mapping[str, StoredMaps],
+    heights: Floats,
+    default: str,
+    overwrite: bool = False,
+) -> None:
+    """Write the same maps of several layers: an entry each, and all of them as stacks.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if need be.
+    layers : mapping of str to StoredMaps
+        Maps of each layer under the name of its entry, the lowest first, with the same axes.
+    heights : (layers,) ndarray
+        Where they are (µm).
+    default : str
+        The entry that viewers open first.
+    overwrite : bool
+        As for :func:`write_maps`.
+
+    Raises
+    ------
+    InputError, RunError
+        As :func:`write_maps` does.
+    """
+    _write(Path(path), layers, default, heights, overwrite)
+
+
+def _write(
+    target: Path,
+    entries: Mapping[str, StoredMaps],
+    default: str,
+    heights: Floats | None,
+    overwrite: bool,
+) -> None:
     check_maps_target(target, overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with NewFiles() as files:
             with files.create(target) as file:
-                _fill(file, name, stored)
+                bliss.create_root(file)
+                file.attrs.update({"default": default, "content": "maps"})
+                for name, stored in entries.items():
+                    _fill(file, name, stored)
+                if heights is not None:
+                    _stack(file, entries, heights)
             files.commit()
     except (OSError, RuntimeError) as error:
         raise creation_error(target, error) from None
@@ -189,8 +236,6 @@ def check_maps_target(
 
 
 def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:
-    bliss.create_root(file)
-    file.attrs.update({"default": name, "content": "maps"})
     entry = bliss.create_group(file, name, "NXentry")
     entry.attrs["default"] = "maps"
     entry["title"] = stored.title
@@ -221,3 +266,40 @@ def _fill(file: h5py.File, name: str, stored: StoredMaps) -> None:
             **stored.process,
         },
     )
+
+
+def _stack(file: h5py.File, layers: Mapping[str, StoredMaps], heights: Floats) -> None:
+    """Every map of all layers as one array with the axes z, y and x, which refers to theirs."""
+    entry = bliss.create_group(file, STACK, "NXentry")
+    entry.attrs["default"] = "maps_of_layers"
+    entry["title"] = f"{len(layers)} layers"
+    stacks = bliss.create_group(entry, "maps_of_layers", "NXcollection")
+    first = next(iter(layers.values()))
+    assert first.image_axes is not None
+    rows, columns = (len(axis.values_um) for axis in first.image_axes)
+    for name, (stored, unit, long_name) in stacked_maps(layers).items():
+        stacks.attrs.setdefault("default", name)
+        axes = ["z", *(axis.name for axis in first.image_axes)]
+        group = bliss.create_nxdata(stacks, name, long_name, name, axes)
+        layout = h5py.VirtualLayout((len(layers), rows, columns), np.float64)
+        for number, layer in enumerate(stored):
+            if layer is not None:
+                place = f"/{layer}/maps/{name}/{name}"
+                layout[number] = h5py.VirtualSource(".", place, (rows, columns), np.float64)
+        stack = group.create_virtual_dataset(name, layout, fillvalue=np.nan)
+        stack.attrs.update({"units": unit, "long_name": long_name, "interpretation": "image"})
+        bliss.write_image_axes(group, first.image_axes)
+        bliss.write_fields(group, {"z": (np.asarray(heights, dtype=np.float64), "um")})
+        group["z"].attrs["long_name"] = "z (µm)"
+
+
+def stacked_maps(
+    layers: Mapping[str, StoredMaps],
+) -> dict[str, tuple[list[str | None], str, str]]:
+    """Which entries have each map (None for one that has not), its unit and what it is."""
+    found: dict[str, tuple[list[str | None], str, str]] = {}
+    for stored in layers.values():
+        for name, (_, unit, long_name) in stored.maps.items():
+            has = [layer if name in other.maps else None for layer, other in layers.items()]
+            found.setdefault(name, (has, unit, long_name))
+    return found

@@ -1,10 +1,14 @@
-"""XDMF beside a file of maps, with which ParaView and VTK open them as one image."""
+"""XDMF beside a file of maps, with which ParaView and VTK open them as one image or volume."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
-from weakbeam.io.maps_file import StoredMaps
+import numpy as np
+
+from weakbeam.core.arrays import Floats
+from weakbeam.io.maps_file import STACK, StoredMaps, stacked_maps
 
 
 def xdmf_text(stored: StoredMaps, file: str, entry: str) -> str:
@@ -29,31 +33,83 @@ def xdmf_text(stored: StoredMaps, file: str, entry: str) -> str:
     ValueError
         If the maps have no axes in the sample.
     """
+    places = {name: f"/{entry}/maps/{name}/{name}" for name in stored.maps}
+    return _text(stored, file, places, np.zeros(1))
+
+
+def xdmf_of_layers(layers: Mapping[str, StoredMaps], heights: Floats, file: str) -> str:
+    """Describe the maps of several layers, as :func:`weakbeam.io.maps_file.write_layers` has them.
+
+    Parameters
+    ----------
+    layers : mapping of str to StoredMaps
+        Maps of each layer, the lowest first, on the same evenly spaced places.
+    heights : (layers,) ndarray
+        Where they are (µm), evenly spaced or not.
+    file : str
+        Name of the HDF5 file, as seen from the folder of the text.
+
+    Returns
+    -------
+    str
+        XDMF 3: a grid of points in three dimensions.
+
+    Raises
+    ------
+    ValueError
+        If the maps have no axes in the sample.
+    """
+    places = {name: f"/{STACK}/maps_of_layers/{name}/{name}" for name in stacked_maps(layers)}
+    return _text(next(iter(layers.values())), file, places, np.asarray(heights, dtype=np.float64))
+
+
+def _text(stored: StoredMaps, file: str, places: Mapping[str, str], z: Floats) -> str:
     if stored.image_axes is None:
         raise ValueError("maps in pixels of a camera have no places in the sample")
     y, x = (axis.values_um for axis in stored.image_axes)
-    step = [float(v[1] - v[0]) if len(v) > 1 else 1.0 for v in (y, x)]
-    rows, columns = len(y), len(x)
+    size = f"{len(z)} {len(y)} {len(x)}"
     scalars = "\n".join(
         f'   <Attribute Name={quoteattr(name)} AttributeType="Scalar" Center="Node">\n'
-        f'    <DataItem Format="HDF" NumberType="Float" Precision="8" '
-        f'Dimensions="1 {rows} {columns}">'
-        f"{escape(f'{file}:/{entry}/maps/{name}/{name}')}</DataItem>\n"
+        f'    <DataItem Format="HDF" NumberType="Float" Precision="8" Dimensions="{size}">'
+        f"{escape(f'{file}:{place}')}</DataItem>\n"
         "   </Attribute>"
-        for name in stored.maps
+        for name, place in places.items()
     )
+    steps = np.diff(z)
+    if len(steps) and np.ptp(steps) > 1e-6 * abs(float(steps[0])):
+        mesh = _rectilinear(z, y, x, size)
+    else:
+        mesh = _uniform(z, y, x, size)
     return f"""<?xml version="1.0"?>
 <!-- weakbeam: maps of {escape(stored.title)} -->
 <Xdmf Version="3.0">
  <Domain>
   <Grid Name="distortion" GridType="Uniform">
-   <Topology TopologyType="3DCoRectMesh" Dimensions="1 {rows} {columns}"/>
-   <Geometry GeometryType="ORIGIN_DXDYDZ">
-    <DataItem Format="XML" Dimensions="3">0 {float(y[0])!r} {float(x[0])!r}</DataItem>
-    <DataItem Format="XML" Dimensions="3">1 {step[0]!r} {step[1]!r}</DataItem>
-   </Geometry>
+{mesh}
 {scalars}
   </Grid>
  </Domain>
 </Xdmf>
 """
+
+
+def _uniform(z: Floats, y: Floats, x: Floats, size: str) -> str:
+    start = " ".join(repr(float(axis[0])) for axis in (z, y, x))
+    step = " ".join(repr(float(v[1] - v[0])) if len(v) > 1 else "1.0" for v in (z, y, x))
+    return f"""   <Topology TopologyType="3DCoRectMesh" Dimensions="{size}"/>
+   <Geometry GeometryType="ORIGIN_DXDYDZ">
+    <DataItem Format="XML" Dimensions="3">{start}</DataItem>
+    <DataItem Format="XML" Dimensions="3">{step}</DataItem>
+   </Geometry>"""
+
+
+def _rectilinear(z: Floats, y: Floats, x: Floats, size: str) -> str:
+    items = "\n".join(
+        f'    <DataItem Format="XML" NumberType="Float" Precision="8" Dimensions="{len(axis)}">'
+        f"{' '.join(map(repr, axis.tolist()))}</DataItem>"
+        for axis in (x, y, z)
+    )
+    return f"""   <Topology TopologyType="3DRectMesh" Dimensions="{size}"/>
+   <Geometry GeometryType="VXVYVZ">
+{items}
+   </Geometry>"""

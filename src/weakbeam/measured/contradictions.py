@@ -10,7 +10,7 @@ import numpy as np
 
 from weakbeam.errors import RunError
 from weakbeam.measured.distortion_result import Distortion, SeenReflection
-from weakbeam.measured.on_sheet import from_mean, seen_reflection
+from weakbeam.measured.on_sheet import less_changes, mean_changes, seen_reflection
 from weakbeam.measured.reflection_map import ReflectionMap
 from weakbeam.measured.reflection_scan import ReflectionScan
 from weakbeam.measured.registration import Registration
@@ -51,7 +51,7 @@ def contradictions(result: Distortion, maps: Sequence[ReflectionMap], mean: bool
         sheet = sheet_of(swapped, result.sheet.step)
         try:
             if mean:
-                seen = from_mean(sheet, seen, geometry)
+                seen = less_changes(seen, mean_changes(sheet, seen, geometry))
             other = _unexplained(sheet, seen, geometry)
         except RunError:
             continue

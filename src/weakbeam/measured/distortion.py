@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from weakbeam.core.arrays import Floats
 from weakbeam.core.bars import Progress, teller
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.motors import ANGLES
 from weakbeam.measured.contradictions import contradictions
+from weakbeam.measured.distortion_notes import (
+    open_remarks,
+    registration_remarks,
+    scan_remarks,
+)
 from weakbeam.measured.distortion_result import FRAMES, Distortion, SeenReflection
+from weakbeam.measured.layers import layers_of
 from weakbeam.measured.mid_height import at_mid_height, stiffness_of, with_rays
-from weakbeam.measured.on_sheet import from_mean, seen_reflection, solved_at
+from weakbeam.measured.on_sheet import less_changes, mean_changes, seen_reflection, solved_at
+from weakbeam.measured.reflection_files import Source, reflection_scans
 from weakbeam.measured.reflection_map import MEMORY_BYTES, ReflectionMap, reduce_reflection
-from weakbeam.measured.reflection_scan import ReflectionScan, Source, reflection_scans
 from weakbeam.measured.registration import Registration, register
 from weakbeam.measured.sheet import Correction, Sheet, sheet_of
 
@@ -29,10 +36,6 @@ _SURE = 8.0
 """Standard deviations from which on a fitted shift is believed."""
 _LEAST_SHIFT = 0.25
 """Part of a place up to which a shift is left to the geometry."""
-
-
-_COARSE = 3.0
-"""Steps of a scan, in widths of the acceptance along its motor, that are said to be coarse."""
 
 
 def distortion(
@@ -58,7 +61,7 @@ def distortion(
     ----------
     scans : sequence of path, or path
         ``FILE`` or ``FILE::ENTRIES``, one for each reflection of the experiment in its order; or
-        one simulated file with all of them.
+        one simulated file with all of them. Scans at several heights of the sample make layers.
     experiment : Experiment, optional
         Crystal, instrument, camera and reflections; by default what a simulated file holds.
     frame : {"sample", "crystal"}
@@ -89,6 +92,7 @@ def distortion(
     Returns
     -------
     Distortion
+        The layer in the middle, which knows the others, if there are several.
 
     Raises
     ------
@@ -112,23 +116,34 @@ def distortion(
     if not given:
         raise InputError("scan", None, "missing: give a scan of each reflection")
     found = reflection_scans(given, experiment)
+    layers = layers_of(found)
     tell = teller(progress, 1.0)
-    total = sum(one.frames for one in found)
-    maps = [
-        reduce_reflection(
-            one,
-            gain=gain,
-            dark=dark,
-            memory=memory,
-            workers=workers,
-            progress=None
-            if tell is None
-            else lambda share, one=one: tell(0.9 * share * one.frames / total),  # type: ignore[misc]
-        )
-        for one in found
-    ]
-    result = distortion_of_maps(
-        maps,
+    total = sum(one.frames for layer in layers for one in layer)
+    middle = len(layers) // 2
+    gains: list[float | None] = [gain] * len(found)
+    maps: dict[int, list[ReflectionMap]] = {}
+    for number in sorted(range(len(layers)), key=lambda number: abs(number - middle)):
+        maps[number] = [
+            reduce_reflection(
+                one,
+                gain=known,
+                dark=dark,
+                memory=memory,
+                workers=workers,
+                progress=None
+                if tell is None
+                else lambda share, one=one: tell(0.9 * share * one.frames / total),  # type: ignore[misc]
+            )
+            for one, known in zip(layers[number], gains, strict=True)
+        ]
+        if number == middle:
+            # The camera is the same in all layers.
+            gains = [
+                one.noise.gain if one.noise.found else known
+                for one, known in zip(maps[number], gains, strict=True)
+            ]
+    result = distortion_of_layers(
+        [maps[number] for number in range(len(layers))],
         frame=frame,
         reference=reference,
         method=method,
@@ -142,8 +157,8 @@ def distortion(
     return result
 
 
-def distortion_of_maps(
-    maps: Sequence[ReflectionMap],
+def distortion_of_layers(
+    layers: Sequence[Sequence[ReflectionMap]],
     *,
     frame: str = "sample",
     reference: str | None = None,
@@ -153,94 +168,94 @@ def distortion_of_maps(
     smooth_um: float = 0.0,
     robust: bool = True,
 ) -> Distortion:
-    """The same from what each reflection shows; see :func:`distortion`."""
+    """The same from what each reflection shows in each layer; see :func:`distortion`."""
     if method == "com":
-        maps = [one.by_center_of_mass() for one in maps]
-    mean = reference == "mean" or (reference is None and not all(one.scan.own for one in maps))
-    sheet = sheet_of(maps, step_um)
-    seen = [seen_reflection(one) for one in maps]
-    notes = [remark for one in maps for remark in _remarks(one)]
+        layers = [[one.by_center_of_mass() for one in maps] for maps in layers]
+    own = all(one.scan.own for maps in layers for one in maps)
+    mean = reference == "mean" or (reference is None and not own)
+    middle = len(layers) // 2
+    sheet = sheet_of(layers[middle], step_um)
+    how = _How(sheet, registration, robust, frame, smooth_um)
+    solved: dict[int, Distortion] = {}
+    said: list[str] = []
+    offsets = None if mean else np.zeros((len(layers[middle]), 3))
+    # What counts as undistorted is the same lattice in all layers.
+    for number in sorted(range(len(layers)), key=lambda number: abs(number - middle)):
+        maps = layers[number]
+        solved[number], notes, offsets = _solved_layer(maps, how, offsets)
+        alarms = contradictions(solved[number], maps, mean)
+        notes = alarms + notes
+        if number != middle:
+            notes = [f"layer at z = {solved[number].z:.4g} µm: {note}" for note in notes]
+        said += [text for text in notes if text not in said]
+        said += [text for one in maps for text in scan_remarks(one) if text not in said]
     if mean:
-        seen = from_mean(
-            sheet, seen, Registration((Correction(),) * len(maps), np.empty(0), 0, False)
-        )
-        notes.append(
+        said.append(
             "the mean of the places that all reflections see counts as undistorted: only "
             "differences of the distortion are known"
         )
-    stiffness = stiffness_of(maps[0].scan.setup, sheet)
-    turn = sheet.axes @ maps[0].scan.setup.sample_from_crystal
-    raw = seen = with_rays(sheet, maps, seen)
+    if len(layers) == 2:
+        said.append("two layers tell no derivatives along z: three do, in the one between")
+    others = tuple(solved[number] for number in sorted(solved) if number != middle)
+    return replace(solved[middle], notes=tuple(said), others=others)
+
+
+def distortion_of_maps(maps: Sequence[ReflectionMap], **options: Any) -> Distortion:
+    """The same of a single layer."""
+    return distortion_of_layers([maps], **options)
+
+
+@dataclass(frozen=True)
+class _How:
+    """What is the same in all layers."""
+
+    sheet: Sheet
+    registration: str
+    robust: bool
+    frame: str
+    smoothing: float
+
+
+def _solved_layer(
+    maps: Sequence[ReflectionMap], how: _How, offsets: Floats | None
+) -> tuple[Distortion, list[str], Floats]:
+    """One layer, what to know of it, and the changes that count as undistorted.
+
+    Those are the mean of this layer unless they are given.
+    """
+    sheet, first = how.sheet, maps[0].scan.setup
     geometry = Registration((Correction(),) * len(maps), np.empty(0), 0, False)
+    seen = [seen_reflection(one) for one in maps]
+    known = np.zeros((len(maps), 3)) if offsets is None else offsets
+    if offsets is None:
+        known = mean_changes(sheet, seen, geometry)
+    seen = less_changes(seen, known)
+    stiffness = stiffness_of(first, sheet)
+    turn = sheet.axes @ first.sample_from_crystal
+    raw = seen = with_rays(sheet, maps, seen)
     # What rays show beside the middle of the sheet looks like a shift, so it is taken off first.
     seen = at_mid_height(sheet, raw, geometry, stiffness, turn)
-    fitted = _registered(sheet, seen, registration)
-    notes += _said_of(fitted, sheet, seen, registration)
+    fitted = _registered(sheet, seen, how.registration)
+    notes = registration_remarks(fitted, sheet, seen, how.registration)
     if any(correction != Correction() for correction in fitted.corrections):
         seen = at_mid_height(sheet, raw, fitted, stiffness, turn)
-    if mean:
-        seen = from_mean(sheet, seen, fitted)
-    solution = solved_at(sheet, seen, fitted, sheet.places.reshape(-1, 2), robust)
-    first = maps[0].scan.setup
+    if offsets is None:
+        more = mean_changes(sheet, seen, fitted)
+        seen, known = less_changes(seen, more), known + more
+    solution = solved_at(sheet, seen, fitted, sheet.places.reshape(-1, 2), how.robust)
     result = Distortion(
         sheet=sheet,
         crystal=first.crystal,
-        sample_from_crystal=sheet.axes @ first.sample_from_crystal,
+        sample_from_crystal=turn,
         reflections=tuple(seen),
         registration=fitted,
         solution=solution,
-        frame=frame,
-        smoothing=smooth_um,
+        frame=how.frame,
+        smoothing=how.smoothing,
+        # The sheet is lower in a sample that is raised; no zero has a sign.
+        z=0.0 - maps[0].scan.height,
     )
-    notes = contradictions(result, maps, mean) + notes + _open(result)
-    return replace(result, notes=tuple(notes))
-
-
-def _remarks(one: ReflectionMap) -> list[str]:
-    """What is odd about a scan and its curves."""
-    where = f"{one.scan.name}, {one.scan.where}"
-    said = [text for scan in one.scan.scans for text in scan.warnings]
-    chi2 = float(np.nanmedian(one.chi2))
-    if not one.noise.exact and chi2 > 2.0:
-        said.append(
-            f"{where}: the curves have χ² {chi2:.3g} per degree of freedom: optics, gain or the "
-            "blur of the camera are not those of the experiment; errors were made larger for it"
-        )
-    said += [f"{where}: {text}" for text in _coarse(one.scan)]
-    if one.noise.found:
-        said.append(
-            f"{where}: {one.noise.gain:.3g} counts per photon, found from the scatter about the "
-            "curves"
-        )
-    if one.noise.exact:
-        said.append(f"{where}: intensities without noise: no errors are told")
-    setup = one.scan.setup
-    if setup.detector.spread is not None:
-        said.append(f"{where}: the blur of the camera is not taken out")
-    if setup.tracing is not None or setup.kernel is not None:
-        said.append(
-            f"{where}: curves are fitted by the closed form of the acceptance, not its table"
-        )
-    return said
-
-
-def _coarse(scan: ReflectionScan) -> list[str]:
-    """Motors whose steps the acceptance falls between."""
-    setup, said = scan.setup, []
-    precision = np.linalg.inv(setup.acceptance.covariance())
-    numbers = [ANGLES.index(name) for name in scan.moving]
-    vectors = setup.geometry.motor_vectors[numbers]
-    # Whatever a motor does that the others do as well, they make good.
-    widths = np.sqrt(np.diag(np.linalg.pinv(vectors @ precision @ vectors.T, hermitian=True)))
-    for name, k, width in zip(scan.moving, numbers, widths, strict=True):
-        positions = np.unique(np.round(scan.offsets[:, k], 9))
-        step = float(np.median(np.diff(positions)))
-        if step > _COARSE * width:
-            said.append(
-                f"steps of {name} are {step / width:.1f} standard deviations of the acceptance: "
-                "light falls between frames; is it this motor that rocks?"
-            )
-    return said
+    return result, notes + open_remarks(result), known
 
 
 def _registered(sheet: Sheet, seen: Sequence[SeenReflection], how: str) -> Registration:
@@ -273,51 +288,3 @@ def _registered(sheet: Sheet, seen: Sequence[SeenReflection], how: str) -> Regis
         sure = np.abs(numbers) > np.maximum(_SURE * error, least)
         kept.append(Correction(*np.where(sure, numbers, 0.0).tolist()))
     return replace(fitted, corrections=tuple(kept))
-
-
-def _said_of(
-    fitted: Registration, sheet: Sheet, seen: Sequence[SeenReflection], how: str
-) -> list[str]:
-    if how == "geometry":
-        return []
-    if not fitted.fitted:
-        return [
-            "cameras lie on each other by their geometry alone: the reflections tell no more than "
-            "the distortion, so that no shift between them would show"
-        ]
-    said = []
-    for one, correction, error in zip(seen, fitted.corrections, fitted.errors, strict=True):
-        if correction.x or correction.y:
-            pixels = math.hypot(correction.x, correction.y) / sheet.step
-            said.append(
-                f"{one.name}: its camera looks ({correction.x:+.3f} ± {error[0]:.3f}, "
-                f"{correction.y:+.3f} ± {error[1]:.3f}) µm off its geometry, {pixels:.1f} places"
-            )
-        if correction.rotation or correction.magnification:
-            said.append(
-                f"{one.name}: its camera is turned by {1e3 * correction.rotation:.2f} mrad and "
-                f"magnifies {1.0 + correction.magnification:.4f} times"
-            )
-    return said
-
-
-def _open(result: Distortion) -> list[str]:
-    """What the reflections leave open, and where."""
-    said = []
-    left = result.open_combinations
-    if left:
-        names = "; ".join(one.text for one in left)
-        said.append(
-            f"{9 - len(left)} of 9 components or combinations are determined ({result.frame} "
-            f"axes); open: {names}"
-        )
-    count = len(result.reflections)
-    seen = result.seen
-    every, some = int((seen == count).sum()), int(((seen > 0) & (seen < count)).sum())
-    said.append(
-        f"{every} places are seen in all {count} reflections, {some} in some of them, "
-        f"{int((seen == 0).sum())} in none"
-    )
-    if every == 0:
-        said.insert(0, "NO PLACE IS SEEN IN ALL REFLECTIONS")
-    return said

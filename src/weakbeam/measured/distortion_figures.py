@@ -16,8 +16,31 @@ STRAINS = ("xx", "yy", "zz", "yz", "xz", "xy")
 _AT = {"x": 0, "y": 1, "z": 2}
 
 
+def layer_drawings(
+    result: Distortion, circuits: Sequence[tuple[int, Circuit]] = ()
+) -> dict[str, Drawing]:
+    """Describe the figures of all layers; those of the lowest are numbered 1.
+
+    Parameters
+    ----------
+    result : Distortion
+        One layer of several, or the only one.
+    circuits : sequence of (int, Circuit)
+        Numbers and circuits, in any layers.
+    """
+    layers = result.layers
+    if len(layers) == 1:
+        return distortion_drawings(result, [one for _, one in circuits])
+    drawings = {}
+    for number, layer in enumerate(layers, 1):
+        inside = [one for _, one in circuits if one.z == layer.z]
+        for name, drawing in distortion_drawings(layer, inside).items():
+            drawings[f"{name}-{number}"] = drawing
+    return drawings
+
+
 def distortion_drawings(result: Distortion, circuits: Sequence[Circuit] = ()) -> dict[str, Drawing]:
-    """Describe all figures, by their names.
+    """Describe all figures of a layer, by their names.
 
     Parameters
     ----------
@@ -31,6 +54,8 @@ def distortion_drawings(result: Distortion, circuits: Sequence[Circuit] = ()) ->
         drawings["errors"] = error_drawing(result)
     if np.isfinite(result.strain).any() or np.isfinite(result.rotation).any():
         drawings["strain-rotation"] = tensor_drawing(result)
+    if np.isfinite(result.nye).any():
+        drawings["nye"] = nye_drawing(result)
     if circuits:
         drawings["circuits"] = circuit_drawing(result, circuits)
     return drawings
@@ -63,6 +88,16 @@ def tensor_drawing(result: Distortion) -> Drawing:
     return _drawing(groups, result, f"strain and rotation, {_axes(result)}")
 
 
+def nye_drawing(result: Distortion) -> Drawing:
+    """The Nye tensor's known components on one scale, always in sample axes."""
+    values = _MICRO * np.moveaxis(result.nye.reshape(*result.shape, 9), -1, 0)
+    known = [k for k in range(9) if np.isfinite(values[k]).any()]
+    names = [f"α{_sub(COMPONENT_NAMES[k])}" for k in known]
+    sample = result.in_frame("sample")
+    group = Group(names, values[known], "Nye tensor (10⁻⁶/µm)")
+    return _drawing([group], sample, f"density of dislocations, {_axes(sample)}")
+
+
 def circuit_drawing(result: Distortion, circuits: Sequence[Circuit]) -> Drawing:
     """Circuits over the angle of the rotation, or what there is of the distortion."""
     size = _MICRO * np.linalg.norm(result.rotation, axis=-1)
@@ -73,7 +108,7 @@ def circuit_drawing(result: Distortion, circuits: Sequence[Circuit]) -> Drawing:
     return Drawing(
         "weakbeam.plot.distortion.circuit_figure",
         (size, result.x, result.y, texts),
-        {"label": label, "diverging": False, "title": "Burgers circuits"},
+        {"label": label, "diverging": False, "title": f"Burgers circuits, {_axes(result)}"},
     )
 
 
@@ -109,7 +144,8 @@ def _drawing(groups: Sequence[Group], result: Distortion, title: str) -> Drawing
 
 def _axes(result: Distortion) -> str:
     smooth = f", smoothed by {result.smoothing:g} µm" if result.smoothing else ""
-    return f"{result.frame} axes{smooth}"
+    layer = f", z = {result.z:.4g} µm" if result.others else ""
+    return f"{result.frame} axes{layer}{smooth}"
 
 
 def _sub(name: str) -> str:

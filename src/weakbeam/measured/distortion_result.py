@@ -110,6 +110,8 @@ class Circuit:
         The same vector in the crystal frame (µm).
     lattice : (3,) ndarray or None
         Lattice vector [uvw] that it is nearest to, if that is near; zero for no dislocation.
+    z : float
+        Where the sheet is along its normal (µm), of several layers.
     """
 
     vertices: Floats
@@ -118,6 +120,7 @@ class Circuit:
     covariance: Floats
     crystal: Floats
     lattice: Floats | None
+    z: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +147,10 @@ class Distortion:
         Standard deviation (µm) of the Gaussian that the maps were smoothed with; 0: none.
     notes : tuple of str
         What to know of it.
+    z : float
+        Where the sheet is along its normal (µm), of several layers.
+    others : tuple of Distortion
+        The other layers.
     """
 
     sheet: Sheet
@@ -155,6 +162,8 @@ class Distortion:
     frame: str = "sample"
     smoothing: float = 0.0
     notes: tuple[str, ...] = ()
+    z: float = 0.0
+    others: tuple[Distortion, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the frame."""
@@ -193,6 +202,15 @@ class Distortion:
             value = np.where(freedom > 0, self.solution.chi2 / freedom, np.nan)
         return np.asarray(value.reshape(self.shape))
 
+    @property
+    def layers(self) -> tuple[Distortion, ...]:
+        """All layers from the lowest z, this one among them, each with the others."""
+        every = sorted((replace(self, others=()), *self.others), key=lambda one: one.z)
+        return tuple(
+            replace(one, others=tuple(other for other in every if other is not one))
+            for one in every
+        )
+
     # ------------------------------------------------------------------ tensors
 
     @property
@@ -202,13 +220,19 @@ class Distortion:
 
     def in_frame(self, frame: str) -> Distortion:
         """The same with tensors in the axes of the ``sample`` or the ``crystal``."""
-        return replace(self, frame=frame)
+        return replace(
+            self, frame=frame, others=tuple(replace(one, frame=frame) for one in self.others)
+        )
 
     def smoothed(self, length_um: float) -> Distortion:
         """The same with maps smoothed by a Gaussian of this standard deviation (µm)."""
         if not (length_um >= 0.0 and math.isfinite(length_um)):
             raise InputError("smooth_um", length_um, "must be a length from 0 on")
-        return replace(self, smoothing=length_um)
+        return replace(
+            self,
+            smoothing=length_um,
+            others=tuple(replace(one, smoothing=length_um) for one in self.others),
+        )
 
     @cached_property
     def _maps(self) -> tuple[Floats, Floats]:
@@ -310,15 +334,36 @@ class Distortion:
         combinations = 1e3 * stiffness.reshape(9, 9) @ STRAIN_OF_BETA
         return self._errors(combinations).reshape(*self.shape, 3, 3)
 
-    @property
+    @cached_property
     def nye(self) -> Floats:
-        """Nye tensor (rows, columns, 3, 3) in 1/µm, in sample axes; NaN for what needs z."""
-        return nye_tensor(self.in_frame("sample").beta, self.sheet.step)
+        """Nye tensor (rows, columns, 3, 3) in 1/µm, in sample axes; NaN for what needs z.
+
+        A layer between two others has all components.
+        """
+        middle = self.in_frame("sample")
+        below = max((one for one in middle.others if one.z < self.z), key=_z, default=None)
+        above = min((one for one in middle.others if one.z > self.z), key=_z, default=None)
+        slope = None
+        if below is not None and above is not None:
+            # Of the parabola through the three.
+            down, up = self.z - below.z, above.z - self.z
+            slope = (
+                (down / up) * (above.beta - middle.beta) + (up / down) * (middle.beta - below.beta)
+            ) / (down + up)
+        return nye_tensor(middle.beta, self.sheet.step, slope)
 
     @property
     def dislocation_density(self) -> Floats:
-        """Least density (1/µm²) of dislocations that cross the sheet: |α_iz| over |b|."""
-        return np.asarray(np.linalg.norm(self.nye[..., 2], axis=-1) / self.shortest_burgers)
+        """Least density (1/µm²) of dislocations that the Nye tensor needs.
+
+        The sum of the singular values of what is known of it over the shortest Burgers vector: of
+        one layer only what crosses the sheet counts.
+        """
+        alpha = self.nye
+        columns = np.asarray(np.isfinite(alpha).all(axis=-2, keepdims=True))
+        known = np.where(columns, alpha, 0.0)
+        density = np.linalg.svd(known, compute_uv=False).sum(axis=-1) / self.shortest_burgers
+        return np.where(columns[..., 0, 2], density, np.nan)
 
     @cached_property
     def lattice_vectors(self) -> tuple[Floats, Floats]:
@@ -407,6 +452,7 @@ class Distortion:
             covariance,
             turn.T @ burgers,
             self._nearest(turn.T @ burgers),
+            self.z,
         )
 
     def _solved_at(self, points: Floats, changes: Sequence[Floats]) -> ChangeSolution:
@@ -462,6 +508,10 @@ class Distortion:
 
     def _repr_html_(self) -> str:
         return f"<div>{escape(repr(self))}{lines_html(self.notes)}</div>"
+
+
+def _z(one: Distortion) -> float:
+    return one.z
 
 
 def _beta_of_change(turn: Floats) -> Floats:

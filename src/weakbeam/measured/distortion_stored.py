@@ -18,6 +18,7 @@ from weakbeam.measured.distortion_result import Circuit, Distortion
 
 CIRCUIT_HEAD = (
     "circuit",
+    "z_um",
     "frame",
     "bx_um",
     "by_um",
@@ -70,14 +71,15 @@ def stored_distortion(result: Distortion) -> StoredMaps:
                 "MPa",
                 f"standard deviation of σ_{name}",
             )
-    nye = result.nye
-    for k, name in enumerate("xyz"):
-        add(f"nye_{name}z", nye[..., k, 2], "1/um", f"Nye tensor α_{name}z, sample axes")
+    nye = result.nye.reshape(*result.shape, 9)
+    for k, name in enumerate(COMPONENT_NAMES):
+        add(f"nye_{name}", nye[..., k], "1/um", f"Nye tensor α_{name}, sample axes")
+    which = "" if np.isfinite(nye[..., 0]).any() else " that cross the sheet"
     add(
         "dislocation_density",
         result.dislocation_density,
         "1/um^2",
-        "least density of dislocations that cross the sheet",
+        f"least density of dislocations{which}",
     )
     add("chi2", result.chi2, "", "χ² per degree of freedom of the reflections together")
     add("reflections_seen", result.seen.astype(np.float64), "", "how many reflections are lit here")
@@ -86,11 +88,20 @@ def stored_distortion(result: Distortion) -> StoredMaps:
         for name, values in (("y", result.y), ("x", result.x))
     )
     return StoredMaps(
-        title="distortion from " + ", ".join(one.name for one in result.reflections),
+        title="distortion from "
+        + ", ".join(one.name for one in result.reflections)
+        + (f", layer at z = {result.z:.4g} µm" if result.others else ""),
         maps=maps,
         image_axes=(axes[0], axes[1]),
         process=_process(result),
     )
+
+
+def stored_layers(result: Distortion) -> dict[str, StoredMaps]:
+    """The maps of all layers under the names of their entries, the lowest layer first."""
+    return {
+        f"{number}.1": stored_distortion(layer) for number, layer in enumerate(result.layers, 1)
+    }
 
 
 def _process(result: Distortion) -> dict[str, object]:
@@ -101,6 +112,7 @@ def _process(result: Distortion) -> dict[str, object]:
     covariance = result.covariance.astype(np.float32)
     process: dict[str, object] = {
         "frame": result.frame,
+        "z_um": (result.z, "um"),
         "reflections": np.array([one.hkl for one in result.reflections]),
         "scans": "\n".join(one.source for one in result.reflections),
         "frames": np.array([one.frames for one in result.reflections]),
@@ -123,17 +135,18 @@ def _process(result: Distortion) -> dict[str, object]:
     return process
 
 
-def circuits_text(circuits: Sequence[Circuit], frame: str) -> str:
-    """The table of circuits (CSV), a row each."""
+def circuits_text(circuits: Sequence[tuple[int, Circuit]], frame: str) -> str:
+    """The table of circuits (CSV), a row each; of layers the same number in each."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CIRCUIT_HEAD)
-    for number, one in enumerate(circuits, 1):
+    for number, one in circuits:
         corners = "; ".join(f"{x:.6g} {y:.6g}" for x, y in one.vertices.tolist())
         errors = ["" if math.isnan(x) else f"{x:.6g}" for x in one.error.tolist()]
         writer.writerow(
             [
                 number,
+                f"{one.z:.6g}",
                 frame,
                 *(f"{x:.8g}" for x in one.burgers.tolist()),
                 *errors,

@@ -43,10 +43,11 @@ def seen_reflection(one: ReflectionMap) -> SeenReflection:
     )
 
 
-def from_mean(
-    sheet: Sheet, seen: Sequence[SeenReflection], fitted: Registration
-) -> list[SeenReflection]:
-    """Changes from the mean over the places that all cameras see, which is one distortion."""
+def mean_changes(sheet: Sheet, seen: Sequence[SeenReflection], fitted: Registration) -> Floats:
+    """Mean change of each reflection, (reflections, 3), over the places that all cameras see.
+
+    One distortion explains them all.
+    """
     places = sheet.places.reshape(-1, 2)
     values = [
         sampled(view, places, correction, one.change)[0]
@@ -60,9 +61,13 @@ def from_mean(
     middle = np.median(here, axis=1, keepdims=True)
     spread = 1.4826 * np.median(np.abs(here - middle), axis=1, keepdims=True)
     usual = (np.abs(here - middle) <= _TRIMMED * spread + 1e-30).all(axis=(0, 2))
-    mean = here[:, usual].mean(axis=1) if usual.any() else middle[:, 0]
+    return np.asarray(here[:, usual].mean(axis=1) if usual.any() else middle[:, 0])
+
+
+def less_changes(seen: Sequence[SeenReflection], changes: Floats) -> list[SeenReflection]:
+    """Reflections with changes (reflections, 3) taken off everywhere."""
     return [
-        replace(one, change=one.change - offset) for one, offset in zip(seen, mean, strict=True)
+        replace(one, change=one.change - offset) for one, offset in zip(seen, changes, strict=True)
     ]
 
 
