@@ -31,8 +31,11 @@ def field(places):
     return total
 
 
-def seen(moved, noise=5e-8, size=30):
-    """The sheet, and changes with their information, of cameras that look `moved` µm beside."""
+def seen(moved, noise=5e-8, size=30, rays=0.0):
+    """The sheet, and changes with their information, of cameras that look `moved` µm beside.
+
+    Each pixel shows the mean along its own ray, over `rays` µm (rms) of the sheet.
+    """
     random = np.random.default_rng(4)
     views, changes, information = [], [], []
     for number, g in enumerate(G):
@@ -44,7 +47,12 @@ def seen(moved, noise=5e-8, size=30):
         view = CameraView(origin, steps, (size, size))
         index = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), axis=-1)
         places = origin + index @ steps
-        h = field(places + np.array(moved[number])) @ g
+        way = rays * np.array([np.cos(angle), np.sin(angle)])
+        means = [
+            share * field(places + np.array(moved[number]) + node * way)
+            for node, share in zip((-1.7320508, 0.0, 1.7320508), (1 / 6, 2 / 3, 1 / 6), strict=True)
+        ]
+        h = sum(means) @ g
         views.append(view)
         changes.append(h + noise * random.normal(size=h.shape))
         information.append(np.broadcast_to(np.eye(3) / noise**2, (size, size, 3, 3)))
@@ -72,6 +80,14 @@ def test_cameras_in_place_stay_there():
     moved = np.array([[one.x, one.y] for one in found.corrections])
     assert np.abs(moved).max() < 0.2 * PITCH
     assert (np.abs(moved) < 5.0 * found.errors[:, :2]).all()
+
+
+def test_means_along_rays_are_no_shift():
+    # Beside a line they differ between cameras that look from other sides.
+    sheet, changes, information = seen([(0, 0)] * 4, rays=0.25)
+    found = register(sheet, G, changes, information)
+    moved = np.array([[one.x, one.y] for one in found.corrections])
+    assert (np.abs(moved) < 6.0 * found.errors[:, :2]).all()
 
 
 def test_three_reflections_tell_no_shift():

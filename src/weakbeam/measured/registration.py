@@ -38,6 +38,8 @@ _USUAL = 10.0
 _USUAL_TURN = 0.01
 """The same of rotations and magnifications."""
 _FEWEST_PLACES = 30
+_STEEPEST = 0.9
+"""Share of all squared slopes that the places have whose absence must not move a shift."""
 _KNOWN = 1e-6
 """Part of the steepest direction's information below which a number is not determined."""
 
@@ -136,7 +138,11 @@ def register(
         # Where they overlap now more places may tell.
         if smoothing == _SMOOTHING[-1] and here is not None:
             errors = here.errors(sheet.step)
-            if errors is not None:
+            calmer = problem.at(values, smooth, smoother, places, here.spread, _STEEPEST)
+            if errors is not None and calmer is not None:
+                # Beside a core means over rays and pixels differ, which looks like a shift there
+                # and less so farther on: a true one is the same everywhere.
+                errors[:, :numbers] = np.hypot(errors[:, :numbers], calmer.step(1e-3))
                 corrections = tuple(corrections_of(values))
                 result = Registration(corrections, errors, len(here.index), True)
     return result
@@ -170,8 +176,12 @@ class _Problem:
         smoother: Sequence[Floats],
         places: Floats,
         spread: float | None = None,
+        without: float = 0.0,
     ) -> _Linear | None:
-        """The linear problem about some corrections, at those of the places that all see."""
+        """The linear problem about some corrections, at those of the places that all see.
+
+        The steepest places, which have so large a share of all squared slopes, may be left out.
+        """
         h, w, slopes = [], [], []
         seen = np.ones(len(places), bool)
         ends = 0.5 * self.sheet.step * np.eye(2)
@@ -197,11 +207,16 @@ class _Problem:
             w.append(inverse)
             slopes.append(slope)
         (kept,) = np.nonzero(seen)
+        steepness = np.asarray(sum(np.abs(slope[kept]).sum(axis=(-1, -2)) for slope in slopes))
+        if without > 0.0 and len(kept):
+            order = np.argsort(-steepness, kind="stable")
+            total = np.cumsum(steepness[order] ** 2)
+            calm = np.sort(order[int(np.searchsorted(total, without * total[-1])) :])
+            kept, steepness = kept[calm], steepness[calm]
         if len(kept) < _FEWEST_PLACES:
             return None
         if len(kept) > _MOST_PLACES:
-            steepness = sum(np.abs(slope[kept]).sum(axis=(-1, -2)) for slope in slopes)
-            order = np.argsort(-np.asarray(steepness), kind="stable")
+            order = np.argsort(-steepness, kind="stable")
             # The steepest tell most; the others, whether anything else is wrong.
             half = _MOST_PLACES // 2
             rest = order[half:]
