@@ -90,6 +90,22 @@ def test_means_along_rays_are_no_shift():
     assert (np.abs(moved) < 6.0 * found.errors[:, :2]).all()
 
 
+def test_turned_and_magnified_camera_is_found():
+    sheet, changes, information = seen([(0, 0)] * 4)
+    true = Correction(0.05, -0.12, 8e-3, 0.015)
+    view = sheet.views[2]
+    index = np.stack(np.meshgrid(np.arange(30), np.arange(30), indexing="ij"), axis=-1)
+    noise = 5e-8 * np.random.default_rng(7).normal(size=(30, 30, 3))
+    changes[2] = field(true.put_on(view.origin + index @ view.steps)) @ G[2] + noise
+    found = register(sheet, G, changes, information, 4)
+    numbers = [[c.x, c.y, c.rotation, c.magnification] for c in found.corrections]
+    relative = numbers[2] - np.mean([numbers[k] for k in (0, 1, 3)], axis=0)
+    assert np.abs(relative[:2] - [0.05, -0.12]).max() < 0.1 * PITCH
+    assert relative[2] == pytest.approx(8e-3, abs=2e-3)
+    assert relative[3] == pytest.approx(0.015, abs=2e-3)
+    assert (found.errors < [0.2 * PITCH, 0.2 * PITCH, 5e-3, 5e-3]).all()
+
+
 def test_three_reflections_tell_no_shift():
     sheet, changes, information = seen([(0, 0)] * 4)
     few = Sheet(sheet.axes, sheet.x, sheet.y, sheet.views[:3])

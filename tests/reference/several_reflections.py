@@ -160,6 +160,7 @@ class World:
     heights: int = 3  # 1: an infinitely thin sheet
     sheet: float = SHEET  # rms
     lift: float = 0.0  # how much the sample is raised
+    jitter: float = 0.0  # of φ and χ (rad), as the file has them
     noise: bool = True
     seed: int = 1
 
@@ -204,6 +205,9 @@ def scan_of(world: World, hkl: tuple[int, int, int], solution: int) -> Scan:
     phi, chi = (fine, wide) if rocks_with_phi else (wide, fine)
     arm = np.linspace(-world.arm[0], world.arm[0], world.arm[1])
     grid_chi, grid_phi = (x.ravel() for x in np.meshgrid(chi, phi, indexing="ij"))
+    shaken = np.random.default_rng([world.seed, *(index + 9 for index in hkl), 1])
+    grid_chi = grid_chi + world.jitter * shaken.normal(size=grid_chi.shape)
+    grid_phi = grid_phi + world.jitter * shaken.normal(size=grid_phi.shape)
     goniometer = turn @ rotations(0, -grid_chi) @ rotations(1, grid_phi)
     nodes, shares = np.polynomial.hermite_e.hermegauss(world.heights)
     shares = shares / shares.sum()

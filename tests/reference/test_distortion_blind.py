@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from weakbeam.experiment import Experiment
 from weakbeam.measured.distortion import distortion
 from weakbeam.measured.distortion_result import Distortion
 from weakbeam.measured.reflection_files import reflection_scans
+from weakbeam.measured.reflection_map import reduce_reflection
 from weakbeam.measured.sheet import MEAN_REDUCTION
 
 LINE = world_of.straight_line(BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0), [1, 1, -2])
@@ -154,6 +156,74 @@ def test_exchanged_files_are_told(four: list[Path]) -> None:
     notes = distortion(swapped, told(SMALL), reference="bragg").notes
     assert notes[0].startswith("THE REFLECTIONS CONTRADICT EACH OTHER")
     assert notes[1].startswith("EXCHANGE THE SCANS of (-1 -1 3) and (1 1 3)")
+
+
+def test_a_wrong_hkl_is_told(four: list[Path]) -> None:
+    # The reflection across from the one that was taken, at the other of its two ω.
+    wrong = (((-1, 1, 3), 2), *FOUR_113[1:])
+    experiment = Experiment.from_toml_text(world_of.experiment_text(SMALL, wrong), "wrong.toml")
+    notes = distortion(four, experiment).notes
+    assert any("REFLECTIONS CONTRADICT EACH OTHER" in note for note in notes)
+
+
+def test_bad_pixels_do_not_lie(four: list[Path], found: Distortion, tmp_path: Path) -> None:
+    path = tmp_path / four[0].name
+    shutil.copy(four[0], path)
+    random = np.random.default_rng(2)
+    with h5py.File(path, "a") as file:
+        image = file["1.1/instrument/pco_ff/image"]
+        frames = image[()].astype(np.float64)
+        count, brightest = len(frames), frames[:, 16, 12].argmax()
+        frames[:, 10, 9] += random.poisson(20_000, count)  # hot
+        frames[:, 10, 13] = 0.0  # dead
+        frames[:, 10, 17] += random.normal(0.0, 400.0, count)  # noisy
+        frames[:, 13, 9] = 3000.0  # stuck
+        frames[:, 13, 17] += 3000.0 * (random.random(count) < 0.02)  # now and then on
+        frames[:, 16, 9] = np.minimum(frames[:, 16, 9], 0.3 * frames[:, 16, 9].max())  # full
+        frames[brightest, 15:18, 11:14] = 65_535.0  # a cosmic
+        image[...] = np.clip(frames, 0, 65_535).astype(np.uint16)
+    experiment = told(SMALL)
+    clean, bad = (
+        reduce_reflection(reflection_scans([first, *four[1:]], experiment)[0])
+        for first in (four[0], path)
+    )
+    assert not bad.lit[10, 13]
+    assert not bad.lit[13, 9]
+    assert bad.lit.sum() == clean.lit.sum() - 2
+    assert bad.noise.gain == pytest.approx(1.0, abs=0.1)
+    apart = bad.q - clean.q
+    squared = np.einsum("rci,rcij,rcj->rc", apart, bad.information, apart)
+    assert np.nanmax(squared) < 9.0
+    result = distortion([path, *four[1:]], experiment, reference="bragg")
+    away, stated, _ = compared(result, LINE, 1.0)
+    assert np.abs(away).mean() < 1e-6
+    assert 0.8 < ((away / stated) ** 2).mean() < 1.2
+
+
+def test_positions_are_those_of_the_file(tmp_path: Path) -> None:
+    world = replace(SMALL, pixels=12, pixel=0.3, jitter=4e-6, seed=3)
+    away, stated, _ = compared(measured(world, tmp_path), LINE, 1.0)
+    assert len(away) > 20
+    assert 0.8 < ((away / stated) ** 2).mean() < 1.25
+    assert np.abs(away).mean() < 1e-6
+
+
+def test_stress_is_that_of_a_cubic_crystal(found: Distortion) -> None:
+    # C11, C12 and C44 of aluminium (GPa) in the axes of the cube, without any tensor.
+    c11, c12, c44 = 108.2, 61.3, 28.5
+    crystal = found.in_frame("crystal")
+    strain = crystal.strain
+    expected = np.empty_like(strain)
+    trace = np.einsum("...ii->...", strain)
+    for i in range(3):
+        for j in range(3):
+            normal = c12 * trace + (c11 - c12) * strain[..., i, i]
+            expected[..., i, j] = 1e3 * (normal if i == j else 2.0 * c44 * strain[..., i, j])
+    stress = crystal.stress
+    assert stress is not None
+    known = np.isfinite(stress).all(axis=(2, 3))
+    assert known.any()
+    assert np.allclose(stress[known], expected[known], rtol=1e-9, atol=1e-9)
 
 
 def test_only_differences_without_zeros(four: list[Path], found: Distortion) -> None:
