@@ -82,6 +82,24 @@ def test_two_reflections_leave_three_open(two, tmp_path):
     assert run(two, "-o", tmp_path / "out").exit_code != 0
 
 
+def test_heights_are_layers(tmp_path):
+    experiment = Experiment.from_toml_text(TEXT, "two.toml").with_settings(
+        ["output.figures=false", "scan.z.values_um=[-0.5, 0, 0.5]", "camera.pixels=[5, 5]"]
+    )
+    record(experiment, tmp_path / "run")
+    result = run(tmp_path / "run" / "weakbeam.h5", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "3 layers at z (um)                 -0.5, 0, 0.5; below, 0" in result.stdout
+    assert (tmp_path / "out" / "components-3.png").exists()
+    with h5py.File(tmp_path / "out" / "distortion.h5") as file:
+        assert file.attrs["default"] == "2.1"
+        assert file["3.1/process/z_um"][()] == 0.5
+        # What z derivatives give, in the layer that has them.
+        assert np.isfinite(file["2.1/maps/nye_zx/nye_zx"]).any()
+        assert "nye_zx" not in file["1.1/maps"]
+        assert file["layers/maps_of_layers/beta_zz/beta_zz"].shape[0] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

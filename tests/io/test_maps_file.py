@@ -1,12 +1,15 @@
 """The file of maps: complete or not there, and nothing written over."""
 
+from xml.etree import ElementTree
+
 import h5py
 import numpy as np
 import pytest
 
 from weakbeam.errors import InputError
 from weakbeam.io.entry import ImageAxis
-from weakbeam.io.maps_file import StoredMaps, write_maps
+from weakbeam.io.maps_file import StoredMaps, read_maps, write_layers, write_maps
+from weakbeam.io.xdmf_maps import xdmf_of_layers
 
 VALUES = np.arange(12.0).reshape(3, 4)
 MAPS = StoredMaps(
@@ -62,3 +65,41 @@ def test_nothing_is_written_over_unasked(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data.h5", "maps.h5"]
     with pytest.raises(InputError, match="is no folder"):
         write_maps(other / "maps.h5", "1.1", MAPS)
+
+
+def test_layers_are_entries_and_stacks(tmp_path):
+    axes = (ImageAxis("y", np.arange(3.0), "y"), ImageAxis("x", np.arange(4.0), "x"))
+    layers = {
+        f"{k}.1": StoredMaps(
+            "of a layer",
+            {"a": (VALUES + 100 * k, "1", "a"), **({"b": (VALUES, "1", "b")} if k == 2 else {})},
+            axes,
+        )
+        for k in (1, 2, 3)
+    }
+    heights = np.array([-0.5, 0.0, 0.8])
+    path = tmp_path / "layers.h5"
+    write_layers(path, layers, heights, "2.1")
+    with h5py.File(path) as file:
+        assert file.attrs["default"] == "2.1"
+        stacks = file["layers/maps_of_layers"]
+        group = stacks[stacks.attrs["default"]]
+        assert list(group.attrs["axes"]) == ["z", "y", "x"]
+        assert np.array_equal(group["z"], heights)
+        assert np.array_equal(group["a"], VALUES + np.array([100, 200, 300])[:, None, None])
+        # A map that a layer has not is not known there.
+        only = stacks["b/b"][()]
+        assert np.isnan(only[[0, 2]]).all()
+        assert np.array_equal(only[1], VALUES)
+        text = xdmf_of_layers(layers, heights, path.name)
+        root = ElementTree.fromstring(text)
+        for item in root.iter("DataItem"):
+            if item.get("Format") == "HDF":
+                place = item.text.removeprefix("layers.h5:")
+                assert file[place].shape == tuple(map(int, item.get("Dimensions").split()))
+    # Uneven heights are told one by one; the slowest axis of the data is z.
+    assert root.find(".//Topology").get("TopologyType") == "3DRectMesh"
+    assert [len(item.text.split()) for item in root.find(".//Geometry")] == [4, 3, 3]
+    even = xdmf_of_layers(layers, np.array([-0.5, 0.0, 0.5]), path.name)
+    assert '<DataItem Format="XML" Dimensions="3">-0.5 0.0 0.0</DataItem>' in even
+    assert read_maps(path, "3.1")[1].maps["a"][0][0, 0] == 300.0

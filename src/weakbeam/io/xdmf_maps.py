@@ -34,7 +34,7 @@ def xdmf_text(stored: StoredMaps, file: str, entry: str) -> str:
         If the maps have no axes in the sample.
     """
     places = {name: f"/{entry}/maps/{name}/{name}" for name in stored.maps}
-    return _text(stored, file, places, np.zeros(1))
+    return _text(stored, stored.title, file, places, np.zeros(1))
 
 
 def xdmf_of_layers(layers: Mapping[str, StoredMaps], heights: Floats, file: str) -> str:
@@ -60,10 +60,11 @@ def xdmf_of_layers(layers: Mapping[str, StoredMaps], heights: Floats, file: str)
         If the maps have no axes in the sample.
     """
     places = {name: f"/{STACK}/maps_of_layers/{name}/{name}" for name in stacked_maps(layers)}
-    return _text(next(iter(layers.values())), file, places, np.asarray(heights, dtype=np.float64))
+    first, z = next(iter(layers.values())), np.asarray(heights, dtype=np.float64)
+    return _text(first, f"{len(layers)} layers", file, places, z)
 
 
-def _text(stored: StoredMaps, file: str, places: Mapping[str, str], z: Floats) -> str:
+def _text(stored: StoredMaps, title: str, file: str, places: Mapping[str, str], z: Floats) -> str:
     if stored.image_axes is None:
         raise ValueError("maps in pixels of a camera have no places in the sample")
     y, x = (axis.values_um for axis in stored.image_axes)
@@ -81,7 +82,7 @@ def _text(stored: StoredMaps, file: str, places: Mapping[str, str], z: Floats) -
     else:
         mesh = _uniform(z, y, x, size)
     return f"""<?xml version="1.0"?>
-<!-- weakbeam: maps of {escape(stored.title)} -->
+<!-- weakbeam: maps of {escape(title)} -->
 <Xdmf Version="3.0">
  <Domain>
   <Grid Name="distortion" GridType="Uniform">
