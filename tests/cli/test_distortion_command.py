@@ -119,7 +119,7 @@ def test_mistakes_are_one_line(two, tmp_path, arguments, said):
 
 
 def test_table_of_circuits_is_read_by_programs():
-    from weakbeam.measured.distortion_result import Circuit
+    from weakbeam.measured.circuit import Circuit
     from weakbeam.measured.distortion_stored import circuits_text
 
     one = Circuit(

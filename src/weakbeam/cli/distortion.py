@@ -24,7 +24,8 @@ from weakbeam.cli.options import (
 from weakbeam.errors import InputError
 
 if TYPE_CHECKING:
-    from weakbeam.measured.distortion_result import Circuit, Distortion
+    from weakbeam.measured.circuit import Circuit
+    from weakbeam.measured.distortion_result import Distortion
 
 _OWN_FLAGS = {
     "scan": "SCAN",

@@ -9,11 +9,12 @@ from itertools import combinations
 import numpy as np
 
 from weakbeam.errors import RunError
-from weakbeam.measured.distortion_result import Distortion, SeenReflection
+from weakbeam.measured.distortion_result import Distortion
 from weakbeam.measured.on_sheet import less_changes, mean_changes, seen_reflection
 from weakbeam.measured.reflection_map import ReflectionMap
 from weakbeam.measured.reflection_scan import ReflectionScan
 from weakbeam.measured.registration import Registration
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Correction, Sheet, sampled, sheet_of
 
 _BAD_CHI2, _BAD_SHARE = 4.0, 0.1

@@ -19,13 +19,14 @@ from weakbeam.measured.distortion_notes import (
     registration_remarks,
     scan_remarks,
 )
-from weakbeam.measured.distortion_result import FRAMES, Distortion, SeenReflection
+from weakbeam.measured.distortion_result import FRAMES, Distortion
 from weakbeam.measured.layers import layers_of
 from weakbeam.measured.mid_height import at_mid_height, stiffness_of, with_rays
 from weakbeam.measured.on_sheet import less_changes, mean_changes, seen_reflection, solved_at
 from weakbeam.measured.reflection_files import Source, reflection_scans
 from weakbeam.measured.reflection_map import MEMORY_BYTES, ReflectionMap, reduce_reflection
 from weakbeam.measured.registration import Registration, register
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Correction, Sheet, sheet_of
 
 REFERENCES = ("bragg", "mean")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.analysis.distortion_tensors import COMPONENT_NAMES
-from weakbeam.measured.distortion_result import Circuit, Distortion
+from weakbeam.measured.circuit import Circuit
+from weakbeam.measured.distortion_result import Distortion
 from weakbeam.plot.distortion import Group
 from weakbeam.plot.drawing import Drawing
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from weakbeam.imaging.motors import ANGLES
-from weakbeam.measured.distortion_result import Distortion, SeenReflection
+from weakbeam.measured.distortion_result import Distortion
 from weakbeam.measured.reflection_map import ReflectionMap
 from weakbeam.measured.reflection_scan import ReflectionScan
 from weakbeam.measured.registration import Registration
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Sheet
 
 _COARSE = 3.0

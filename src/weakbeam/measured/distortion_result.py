@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 
@@ -28,11 +28,12 @@ from weakbeam.assemble.crystal import CrystalModel
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.html import lines_html
 from weakbeam.crystal.elasticity import AnisotropicMedium
-from weakbeam.crystal.lattice import Miller
 from weakbeam.crystal.slip import UM_PER_ANGSTROM
 from weakbeam.diffraction.lattice_change import displacement_gradient
 from weakbeam.errors import InputError
+from weakbeam.measured.circuit import Circuit
 from weakbeam.measured.registration import Registration
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import MEAN_REDUCTION, Sheet, sampled
 
 FRAMES = ("sample", "crystal")
@@ -45,82 +46,6 @@ _SEED = 20
 _LATTICE_REACH = 2
 _CLOSE = 0.2
 """Part of a lattice vector's length within which a measured Burgers vector is called by it."""
-
-
-@dataclass(frozen=True, eq=False)
-class SeenReflection:
-    """A reflection and what was measured of it.
-
-    Parameters
-    ----------
-    hkl : tuple of int
-        Miller indices.
-    source : str
-        Its scans.
-    direction : (3,) ndarray
-        Unit diffraction vector, crystal frame.
-    measured : (m, 3) ndarray
-        Directions along which its change is known, crystal frame.
-    change : (rows, columns, 3) ndarray
-        Of the unit diffraction vector in the pixels of the camera, crystal frame.
-    information : (rows, columns, 3, 3) ndarray
-        Inverse covariance of that.
-    frames : int
-        How many frames it took.
-    height_variance : float
-        Of the beam's height (µm²).
-    along : (float, float)
-        How far its rays go along x and y of the grid per height.
-    facts : mapping of str to float
-        Gain, noise and χ² of its curves.
-    """
-
-    hkl: Miller
-    source: str
-    direction: Floats
-    measured: Floats
-    change: Floats
-    information: Floats
-    frames: int
-    height_variance: float = 0.0
-    along: tuple[float, float] = (0.0, 0.0)
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """Such as ``(1 -1 3)``."""
-        return "(" + " ".join(str(index) for index in self.hkl) + ")"
-
-
-@dataclass(frozen=True, eq=False)
-class Circuit:
-    """A Burgers circuit.
-
-    Parameters
-    ----------
-    vertices : (n, 2) ndarray
-        Its corners (µm), right-handed about the normal of the sheet.
-    burgers : (3,) ndarray
-        ∮β·dl (µm), in the axes of the distortion.
-    error : (3,) ndarray
-        Standard deviations from the noise of the counts; NaN without noise.
-    covariance : (3, 3) ndarray
-        Of its components.
-    crystal : (3,) ndarray
-        The same vector in the crystal frame (µm).
-    lattice : (3,) ndarray or None
-        Lattice vector [uvw] that it is nearest to, if that is near; zero for no dislocation.
-    z : float
-        Where the sheet is along its normal (µm), of several layers.
-    """
-
-    vertices: Floats
-    burgers: Floats
-    error: Floats
-    covariance: Floats
-    crystal: Floats
-    lattice: Floats | None
-    z: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,9 @@ from weakbeam.analysis.distortion_tensors import COMPONENT_NAMES
 from weakbeam.core.arrays import Floats
 from weakbeam.io.entry import ImageAxis
 from weakbeam.io.maps_file import StoredMaps
+from weakbeam.measured.circuit import Circuit
 from weakbeam.measured.distortion_figures import STRAINS, lattice_text
-from weakbeam.measured.distortion_result import Circuit, Distortion
+from weakbeam.measured.distortion_result import Distortion
 
 CIRCUIT_HEAD = (
     "circuit",

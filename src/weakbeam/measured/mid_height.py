@@ -13,10 +13,10 @@ from weakbeam.assemble import Setup
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.diffraction.lattice_change import displacement_gradient
-from weakbeam.measured.distortion_result import SeenReflection
 from weakbeam.measured.on_sheet import solved_at
 from weakbeam.measured.reflection_map import ReflectionMap, less_information
 from weakbeam.measured.registration import Registration
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Sheet
 
 _HEIGHT_ROUNDS = 2

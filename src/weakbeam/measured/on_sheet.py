@@ -10,9 +10,9 @@ import numpy as np
 from weakbeam.analysis.distortion_solution import ChangeSolution, solve_changes
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import RunError
-from weakbeam.measured.distortion_result import SeenReflection
 from weakbeam.measured.reflection_map import ReflectionMap
 from weakbeam.measured.registration import Registration
+from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Sheet, sampled
 
 _TRIMMED = 3.0
