@@ -3,7 +3,8 @@
     python -m benchmarks.distortion [--pixels 86]
 
 The published camera has 272 x 272 pixels; 86 x 86 are a tenth of them, and the table has the times
-scaled to all. Baseline is the simulation.
+scaled to all. With --pixels 272 everything is run: files are then unpacked once for each band of
+rows that fits into memory. Baseline is the simulation.
 """
 
 from __future__ import annotations
