@@ -10,7 +10,7 @@ derivative are tabulated once for a medium.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.defects.directions import interpolate, tabulated
 from weakbeam.defects.green import (
+    LEVI_CIVITA,
     greens_derivative,
     line_tensors,
     poles_of,
@@ -40,9 +41,6 @@ _FEWEST_CELLS, _MOST_CELLS = 32, 128
 _NARROW, _VERY_NARROW = 0.12, 0.042
 """Angles that quadratures with three and two nodes leave 1e-6 of: tangents of a quarter, over w."""
 
-_LEVI_CIVITA = np.zeros((3, 3, 3))
-for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-    _LEVI_CIVITA[_i, _j, _k], _LEVI_CIVITA[_i, _k, _j] = 1.0, -1.0
 _ROWS, _COLUMNS = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
 _PAIRS = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Where components of a symmetric matrix stand."""
@@ -112,7 +110,11 @@ class AnisotropicSegments:
     def __init__(self, segments: Segments, medium: AnisotropicMedium) -> None:
         self.segments = segments
         self.medium = medium
-        self.constants = constants(segments, medium)
+
+    @cached_property
+    def constants(self) -> tuple[Floats, Floats, Floats, Floats, Floats, MediumTables]:
+        """See :func:`constants`."""
+        return constants(self.segments, self.medium)
 
     @property
     def lines(self) -> StraightLines:
@@ -163,7 +165,7 @@ def constants(
     tensors = np.einsum(
         "saj,jnh,pqmn,sm,sh->sapq",
         across,
-        _LEVI_CIVITA,
+        LEVI_CIVITA,
         stiffness,
         segments.burgers_vectors,
         t,

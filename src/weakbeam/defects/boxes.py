@@ -24,12 +24,16 @@ _LANES = 8
 
 
 class BoxGrid(NamedTuple):
-    """Equal boxes that fill a region."""
+    """Equal boxes that fill a region, or those of them that are needed."""
 
     half: Floats
     """(3,) half-widths of a box, µm."""
     counts: Ints
     """(3,) boxes along each axis."""
+    rows: Ints
+    """(product of counts,): where each box stands in the tables; -1 for those that are not."""
+    numbers: Ints
+    """(boxes,): the number of each that does."""
 
 
 Grid = BoxGrid
@@ -208,7 +212,7 @@ def add_field(
     tables : Tables
         Their contents.
     sources : Lines or Pieces
-        Constants of all lines, or segments; at points outside of all boxes each of them is summed.
+        Constants of all lines, or segments; at points outside of the boxes each of them is summed.
     """
     n = points.shape[1]
     local = np.empty((3, n))
@@ -216,6 +220,8 @@ def add_field(
     # The points of a box form a chain, and those outside of all boxes one more.
     heads = np.full(boxes + 1, -1)
     links = np.empty(n, np.int64)
+    met = np.empty(n, np.int64)
+    count_met = 0
     for p in range(n):
         box, inside = 0, True
         for axis in range(3):
@@ -227,14 +233,19 @@ def add_field(
             place = 0.5 * (u / half + count)
             inside = inside and -1e-6 <= place <= count + 1e-6
             box = box * count + min(max(int(place), 0), count - 1)
-        if not inside:
-            box = boxes
-        links[p] = heads[box]
-        heads[box] = p
+        row = grid.rows[box] if inside else -1
+        if row < 0:
+            row = boxes
+        if heads[row] < 0:
+            met[count_met] = row
+            count_met += 1
+        links[p] = heads[row]
+        heads[row] = p
     every = np.arange(len(sources[0]) if heads[boxes] >= 0 else 0)
     taken = np.empty(_WIDTH, np.int64)
     room = np.empty((13 + 3 * ORDER) * _WIDTH)
-    for box in range(boxes + 1):
+    for m in range(count_met):
+        box = met[m]
         p = heads[box]
         while p >= 0:
             count = 0
@@ -253,7 +264,13 @@ def add_field(
             total[:] = 0.0
             if box < boxes:
                 _add_polynomials(
-                    total, part, box, grid, tables.coefficients[box], tables.terms[box], basis
+                    total,
+                    part,
+                    grid.numbers[box],
+                    grid,
+                    tables.coefficients[box],
+                    tables.terms[box],
+                    basis,
                 )
                 chosen = tables.near[tables.starts[box] : tables.starts[box + 1]]
             else:
@@ -274,7 +291,7 @@ def _add_polynomials(
     terms: Ints,
     basis: Floats,
 ) -> None:
-    """Add the polynomials of one box at points in it.
+    """Add the polynomials of the box with a number at points in it.
 
     `basis` is room for the Chebyshev polynomials along each axis, and a row more.
     """

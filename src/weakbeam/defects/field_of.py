@@ -35,6 +35,8 @@ def field_of(
     points: int = 1,
     workers: int | None = None,
     segments: Segments | None = None,
+    asked: Sequence[Bounds] | None = None,
+    far_tolerance: float | None = None,
 ) -> DisplacementGradientField:
     """The field of straight lines, walls and segments in a medium.
 
@@ -54,6 +56,10 @@ def field_of(
         Threads that prepare it; as many as there are cores unless given.
     segments : Segments, optional
         Pieces of lines, in the same frame; lines that they make must not end anywhere.
+    asked : sequence of Bounds, optional
+        Parts of `bounds` where the field of segments will be asked for; all of it unless given.
+    far_tolerance : float, optional
+        Of far segments, where another than usual will do.
     """
     fields: list[DisplacementGradientField] = []
     if len(lines) > ONE_BY_ONE and bounds is not None:
@@ -66,12 +72,13 @@ def field_of(
     if segments is not None and len(segments):
         pieces = _pieces(segments, medium)
         if len(segments) > ONE_BY_ONE and bounds is not None:
-            tolerance = (
+            usual = (
                 FAR_FIELD_TOLERANCE
                 if isinstance(medium, IsotropicMedium)
                 else ANISOTROPIC_TOLERANCE
             )
-            fields.append(ManySegments(pieces, bounds, tolerance, points, workers))
+            tolerance = far_tolerance or usual
+            fields.append(ManySegments(pieces, bounds, tolerance, points, workers, asked))
         else:
             fields.append(pieces)
     return superposed(fields)

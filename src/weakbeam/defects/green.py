@@ -15,6 +15,10 @@ import numpy as np
 from weakbeam.core.arrays import Floats
 from weakbeam.crystal.elasticity import AnisotropicMedium
 
+LEVI_CIVITA = np.zeros((3, 3, 3))
+for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+    LEVI_CIVITA[_i, _j, _k], LEVI_CIVITA[_i, _k, _j] = 1.0, -1.0
+
 _MOST_STEPS = 4096
 
 

@@ -5,17 +5,22 @@ Boxes as for straight lines (`many`); only what is far, and the field, are those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import AnisotropicMedium
 from weakbeam.defects import anisotropic_segments, segments
 from weakbeam.defects.anisotropic_segments import AnisotropicSegments
 from weakbeam.defects.box_sources import AnisotropicPieces, Pieces, Sources
-from weakbeam.defects.boxes import ORDER
+from weakbeam.defects.boxes import ORDER, BoxGrid, Tables
+from weakbeam.defects.cells import CellRefinement, cells_for, far_cells
 from weakbeam.defects.chebyshev import least_segment_gap
 from weakbeam.defects.green import relative_stiffness
 from weakbeam.defects.many import Bounds, Boxed
@@ -29,6 +34,9 @@ _THREE_NODES, _TWO_NODES = 3.1, 5.3
 """By what quadratures with so many nodes may go to wider angles for far segments: they then leave
 1e-3, as errors go with the sixth and fourth power.
 """
+
+_MOST_HALVINGS = 4
+"""Sizes of cells, below that of the region, that far segments are carried from, at most."""
 
 _SORTING_CELLS = 64
 """Strips of the region, along each axis, by which segments are put in order."""
@@ -52,6 +60,8 @@ class ManySegments(Boxed):
         For how many points the field will be asked, about.
     workers : int, optional
         Threads that prepare the boxes; results do not depend on it.
+    asked : sequence of Bounds, optional
+        See :class:`.Boxed`.
     """
 
     exact: IsotropicSegments | AnisotropicSegments
@@ -63,21 +73,21 @@ class ManySegments(Boxed):
         tolerance: float = 1e-3,
         points: int = 1_500_000,
         workers: int | None = None,
+        asked: Sequence[Bounds] | None = None,
     ) -> None:
         if isinstance(exact.medium, AnisotropicMedium):
             self._fewer = _FEWER
-        super().__init__(exact, _right_handed(bounds), tolerance, points, workers)
-        # Fields of segments come in the frame of their vectors.
-        self._turn = np.kron(self._frame.T, self._frame.T)
+        super().__init__(exact, _right_handed(bounds), tolerance, points, workers, asked)
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
-        if not self._cut:
+        if self._root is None:
             super().add_to(gradient, points)
             return
+        # Fields of segments come in the frame of their vectors.
         local = np.zeros_like(gradient)
         super().add_to(local, points)
-        gradient += self._turn @ local
+        add_turned(gradient, local, self._frame)
 
     def _gaps(self, tolerance: float) -> list[float]:
         medium = self.exact.medium
@@ -98,6 +108,26 @@ class ManySegments(Boxed):
         ratio = medium.poisson_ratio
         return Pieces(*segments.constants(local, ratio), ratio)
 
+    def _start(self, pool: ThreadPoolExecutor) -> tuple[BoxGrid, Tables, int]:
+        """Boxes of which far cells are known, where sources are many."""
+        start = super()._start(pool)
+        pieces = self._sources
+        if not isinstance(pieces, AnisotropicPieces):
+            return start
+        sizes = list(islice(self._levels, _MOST_HALVINGS + 1))
+        cells = cells_for(pieces, sizes)
+        if not cells:
+            return start
+        medium = self.exact.medium
+        assert isinstance(medium, AnisotropicMedium)
+        own, most = medium.turned(self._frame), sizes[1].order
+        fields = far_cells(cells[1:], pieces, own, self._tolerance, most, pool)
+        grid, tables, _ = start
+        far = self._from_afar(pieces)
+        for level, these, parts in zip(sizes, cells, [[], *fields], strict=False):
+            grid, tables = CellRefinement(grid, tables, level, far, these, parts).run(pool)
+        return grid, tables, len(cells)
+
     def _from_afar(self, sources: Sources) -> Sources:
         if not isinstance(sources, AnisotropicPieces):
             return sources
@@ -106,6 +136,25 @@ class ManySegments(Boxed):
             narrow=_THREE_NODES * tables.narrow, very_narrow=_TWO_NODES * tables.very_narrow
         )
         return sources._replace(tables=wider)
+
+
+@compiled
+def add_turned(gradient: Floats, local: Floats, frame: Floats) -> None:
+    """Add tensors (9, n) with components along the rows of `frame` to `gradient` (9, n)."""
+    half = np.empty((3, 3))
+    for p in range(local.shape[1]):
+        for i in range(3):
+            for j in range(3):
+                half[i, j] = (
+                    frame[0, i] * local[j, p]
+                    + frame[1, i] * local[3 + j, p]
+                    + frame[2, i] * local[6 + j, p]
+                )
+        for i in range(3):
+            for j in range(3):
+                gradient[3 * i + j, p] += (
+                    half[i, 0] * frame[0, j] + half[i, 1] * frame[1, j] + half[i, 2] * frame[2, j]
+                )
 
 
 @lru_cache(maxsize=32)

@@ -15,6 +15,7 @@ from weakbeam.core.arrays import Floats
 from weakbeam.core.compiled import compiled
 from weakbeam.defects.chebyshev import coefficients_from_values, nodes
 from weakbeam.defects.directions import interpolate
+from weakbeam.defects.green import LEVI_CIVITA
 
 LEAST_GAP = 0.8
 """Segments that come closer to a box, in its half-widths, are never interpolated."""
@@ -25,10 +26,6 @@ _BETWEEN = 9
 
 _SAFETY = 1.25
 """By what the error may be larger between these directions and points."""
-
-_LEVI_CIVITA = np.zeros((3, 3, 3))
-for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-    _LEVI_CIVITA[_i, _j, _k], _LEVI_CIVITA[_i, _k, _j] = 1.0, -1.0
 
 
 def measured_error(
@@ -95,7 +92,7 @@ def _squares(derivatives: Floats, stiffness: Floats) -> Floats:
     pairs = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
     g = derivatives.reshape(-1, 6, 3)[:, pairs]
     stress = np.einsum("pqmn,sipq->simn", stiffness, g, optimize=True)
-    field = np.einsum("jnh,simn->sijmh", _LEVI_CIVITA, stress)
+    field = np.einsum("jnh,simn->sijmh", LEVI_CIVITA, stress)
     return np.asarray(np.sum(field**2, axis=(3, 4)))
 
 

@@ -16,17 +16,23 @@ from itertools import combinations_with_replacement, product
 import numpy as np
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.compiled import compiled
 from weakbeam.core.preparing import tell_preparing
 from weakbeam.crystal.elasticity import AnisotropicMedium, Medium
 from weakbeam.defects.field import DisplacementGradientField, Superposition, evaluate
 from weakbeam.defects.field_of import field_of
+from weakbeam.defects.green import LEVI_CIVITA
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds
+from weakbeam.defects.many_segments import ManySegments
 from weakbeam.defects.network import DislocationNetwork
 from weakbeam.defects.segments import Segments
 
 DEGREE = 6
 """Of the displacement whose gradient is the correction."""
+
+_POWERS = DEGREE
+"""Powers of a variable that occur in the correction, with the zeroth."""
 
 _FACE, _GRID = 7, 10
 """Points along each edge of a face at which opposite faces are compared, and of the box that its
@@ -38,12 +44,16 @@ _ANISOTROPIC_FACE, _ANISOTROPIC_GRID = 4, 8
 or three thousandths of its size (root mean square).
 """
 
+_FEW_POINTS = 1000
+"""About how often the field is asked for to find what is missing."""
+
+_SMEARED_TOLERANCE = 0.1
+"""Of far segments in the worst direction, for that mean: what is left of all is a thousandth of
+that.
+"""
+
 SMEARED = 0.125
 """Core radius, in edges of the box, for that mean: it leaves the mean as it is."""
-
-_LEVI_CIVITA = np.zeros((3, 3, 3))
-for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-    _LEVI_CIVITA[_i, _j, _k], _LEVI_CIVITA[_i, _k, _j] = 1.0, -1.0
 
 
 class PolynomialGradient:
@@ -69,8 +79,7 @@ class PolynomialGradient:
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
-        terms = _terms((points - self.centre[:, None]) / self.scale, self.powers)
-        gradient += self.coefficients @ terms
+        _add_polynomial(gradient, points, self.centre, self.scale, self.powers, self.coefficients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +102,70 @@ class RepeatedField:
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
-        self.field.add_to(gradient, np.ascontiguousarray(self.folded(points)))
+        self.field.add_to(gradient, self.folded(points))
 
     def folded(self, points: Floats) -> Floats:
         """The place inside of the box that each of the points (3, n) repeats."""
-        shares = np.linalg.solve(self.periods.T, points - self.centre[:, None])
-        return np.asarray(points - self.periods.T @ np.round(shares))
+        inverse = np.asarray(np.linalg.inv(self.periods), np.float64)
+        return _folded(points, self.periods, inverse, self.centre)
+
+
+_TILE = 256
+"""Points at once: what compiled loops keep of them fits in the fastest memory."""
+
+
+@compiled
+def _folded(points: Floats, periods: Floats, inverse: Floats, centre: Floats) -> Floats:
+    """The place inside of a box with edges `periods`, one a row, that each point (3, n) repeats."""
+    found = np.empty(points.shape)
+    for p in range(points.shape[1]):
+        x, y, z = points[0, p], points[1, p], points[2, p]
+        u, v, w = x - centre[0], y - centre[1], z - centre[2]
+        for k in range(3):
+            turns = np.rint(u * inverse[0, k] + v * inverse[1, k] + w * inverse[2, k])
+            x, y, z = (
+                x - turns * periods[k, 0],
+                y - turns * periods[k, 1],
+                z - turns * periods[k, 2],
+            )
+        found[0, p], found[1, p], found[2, p] = x, y, z
+    return found
+
+
+@compiled
+def _add_polynomial(
+    gradient: Floats,
+    points: Floats,
+    centre: Floats,
+    scale: float,
+    powers: Ints,
+    coefficients: Floats,
+) -> None:
+    """Add polynomials (9, terms) of (r - centre) / scale to `gradient` (9, n)."""
+    # Powers of each variable, one table after the other, in tiles of known width.
+    table, total = np.ones((3 * _POWERS, _TILE)), np.empty((9, _TILE))
+    product = np.empty(_TILE)
+    for start in range(0, points.shape[1], _TILE):
+        width = min(_TILE, points.shape[1] - start)
+        for axis in range(3):
+            first = _POWERS * axis
+            for p in range(width):
+                table[first + 1, p] = (points[axis, start + p] - centre[axis]) / scale
+            for k in range(2, _POWERS):
+                for p in range(width):
+                    table[first + k, p] = table[first + k - 1, p] * table[first + 1, p]
+        total[:] = 0.0
+        for term in range(powers.shape[0]):
+            i, j, k = powers[term, 0], powers[term, 1], powers[term, 2]
+            for p in range(width):
+                product[p] = table[i, p] * table[_POWERS + j, p] * table[2 * _POWERS + k, p]
+            for component in range(9):
+                share = coefficients[component, term]
+                for p in range(width):
+                    total[component, p] += share * product[p]
+        for component in range(9):
+            for p in range(width):
+                gradient[component, start + p] += total[component, p]
 
 
 class RepeatedNetwork:
@@ -118,7 +185,7 @@ class RepeatedNetwork:
         self.network = network
         self.medium = medium
         self.segments = network.piece(images)
-        self._whole: tuple[int, RepeatedField] | None = None
+        self._last: tuple[object, RepeatedField] | None = None
 
     def __len__(self) -> int:
         """How many segments are summed."""
@@ -131,8 +198,8 @@ class RepeatedNetwork:
         smallest = float(np.linalg.norm(self.network.periods, axis=1).min())
         smeared = replace(self.segments, core_radii=np.full(len(self.segments), SMEARED * smallest))
         return correction(
-            self._field(self.segments),
-            self._field(smeared),
+            self._whole,
+            self._boxed(smeared, _SMEARED_TOLERANCE),
             self.network.periods,
             self.network.centre,
             self.network.nye_tensor,
@@ -148,35 +215,46 @@ class RepeatedNetwork:
 
     def add_to(self, gradient: Floats, points: Floats) -> None:
         """See :meth:`.DisplacementGradientField.add_to`."""
-        self._repeated(self._field(self.segments)).add_to(gradient, points)
+        self._repeated(self._whole).add_to(gradient, points)
 
     def prepared(
         self, bounds: Bounds, points: int, workers: int | None
     ) -> DisplacementGradientField:
         """See :meth:`.PreparedField.prepared`."""
+        asked = self._folded(bounds)
+        key = points, tuple((part.centre.tobytes(), part.half.tobytes()) for part in asked)
+        if self._last is None or self._last[0] != key:
+            whole = self._whole
+            if isinstance(whole, ManySegments):
+                whole = whole.for_part(asked, points, workers)
+            self._last = key, self._repeated(whole)
+        return self._last[1]
+
+    @cached_property
+    def _whole(self) -> DisplacementGradientField:
+        """The field in all of the box, from which that in parts of it is made."""
+        return self._boxed(self.segments)
+
+    def _boxed(
+        self, segments: Segments, tolerance: float | None = None
+    ) -> DisplacementGradientField:
         periods = self.network.periods
         signs = np.array(list(product((-1.0, 1.0), repeat=3)))
-        corners = bounds.centre + (signs * bounds.half) @ bounds.axes
-        shares = (corners - self.network.centre) @ np.linalg.inv(periods)
-        if np.abs(shares).max() <= 0.5:
-            return self._repeated(self._field(self.segments, bounds, points, workers))
-        # What sees more than a box sees all of it, at every height of the sample.
-        if self._whole is None or self._whole[0] != points:
-            axes = np.linalg.qr(periods.T)[0].T
-            bounds = Bounds.of(self.network.centre + 0.5 * signs @ periods, axes)
-            whole = self._repeated(self._field(self.segments, bounds, points, workers))
-            self._whole = points, whole
-        return self._whole[1]
-
-    def _field(
-        self,
-        segments: Segments,
-        bounds: Bounds | None = None,
-        points: int = 1,
-        workers: int | None = None,
-    ) -> DisplacementGradientField:
+        axes = np.linalg.qr(periods.T)[0].T
+        box = Bounds.of(self.network.centre + 0.5 * signs @ periods, axes)
         none = StraightLines.of([])
-        return field_of(none, self.medium, (), bounds, points, workers, segments)
+        return field_of(none, self.medium, (), box, _FEW_POINTS, None, segments, (), tolerance)
+
+    def _folded(self, bounds: Bounds) -> list[Bounds]:
+        """The parts of the box that a region repeats, each as large as the region."""
+        periods, centre = self.network.periods, self.network.centre
+        signs = np.array(list(product((-1.0, 1.0), repeat=3)))
+        corners = bounds.centre + (signs * bounds.half) @ bounds.axes
+        shares = (corners - centre) @ np.linalg.inv(periods)
+        first = np.floor(shares.min(axis=0) + 0.5).astype(int)
+        last = np.ceil(shares.max(axis=0) - 0.5).astype(int)
+        turns = product(*(range(low, high + 1) for low, high in zip(first, last, strict=True)))
+        return [replace(bounds, centre=bounds.centre - np.array(turn) @ periods) for turn in turns]
 
     def _repeated(self, field: DisplacementGradientField) -> RepeatedField:
         both = Superposition([field, self.correction[0]])
@@ -293,7 +371,7 @@ def _bending(nye_tensor: Floats, stiffness: Floats) -> Floats:
         for j in range(3):
             row = np.zeros((3, 3, 3))
             # ε_jkl ∂_k β_il
-            row[i] = _LEVI_CIVITA[j].T
+            row[i] = LEVI_CIVITA[j].T
             rows.append(row.ravel())
             right.append(-nye_tensor[i, j])
         # C_ijkl ∂_j β_kl
