@@ -8,15 +8,16 @@ PERIODS = np.array([[3.0, 0.0, 0.0], [0.4, 2.5, 0.0], [0.0, -0.3, 2.0]])
 B = 2.5e-4
 
 
-def chains(seed=0, core=0.01, through=True, periods=PERIODS, loops=3, repeats=3):
+def chains(seed=0, core=0.01, through=True, periods=PERIODS, loops=3, repeats=3, size=0.5):
     """Loops that cross faces of the box, and pairs of lines that run through it for ever.
 
-    With fewer than three `repeats` it has but the first of the periods.
+    Corners of loops are `size` about their middle. With fewer than three `repeats` it has but the
+    first of the periods.
     """
     random = np.random.default_rng(seed)
     nodes, arms, steps, burgers = [], [], [], []
     for _ in range(loops):
-        corners = random.uniform(-0.5, 0.5, 3) @ periods + random.normal(scale=0.5, size=(5, 3))
+        corners = random.uniform(-0.5, 0.5, 3) @ periods + random.normal(scale=size, size=(5, 3))
         b = random.normal(scale=B, size=3)
         for k in range(5):
             arms.append((len(nodes) + k, len(nodes) + (k + 1) % 5))

@@ -1,5 +1,6 @@
 """Networks that repeat for ever: opposite faces agree, nothing has been added that strains."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,9 @@ from networks import PERIODS, B, chains
 
 from weakbeam.core.preparing import watching_preparations
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.defects import cells, many_segments
 from weakbeam.defects.field import Superposition, evaluate
+from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.many import Bounds
 from weakbeam.defects.network import DislocationNetwork
@@ -133,6 +136,49 @@ def test_an_anisotropic_network_repeats_and_boxes_have_its_direct_sum():
     wide = RepeatedNetwork(network, 2, MEDIA["Cu"])
     change = evaluate(wide, points[:60]) - expected[:60]
     assert np.sqrt(np.mean(change**2)) < 1e-2 * np.sqrt(np.mean(expected**2))
+
+
+@pytest.mark.parametrize("medium", [MEDIUM, MEDIA["Al"]], ids=["isotropic", "Al"])
+def test_many_chains_that_repeat_have_their_direct_sum(medium, monkeypatch):
+    # As networks of files: so many segments that far cells are carried, and a region that is
+    # larger than the box and turned against it, so that only parts of the box are cut into boxes.
+    carried = []
+    far = cells.far_cells
+
+    def far_cells(levels, *arguments):
+        carried.append(len(levels))
+        return far(levels, *arguments)
+
+    monkeypatch.setattr(many_segments, "far_cells", far_cells)
+    periods = np.array([[3.0, 0.0, 0.0], [0.3, 2.7, 0.0], [0.0, -0.2, 2.8]])
+    network = chains(4, periods=periods, loops=75, size=0.12)
+    field = RepeatedNetwork(network, 1, medium)
+    axes = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    bounds = Bounds(network.centre + np.array([0.5, 0.0, 0.2]), axes, [2.5, 2.2, 0.1])
+    prepared = field.prepared(bounds, 100_000, 2)
+    # For the field, and for the mean of the box.
+    assert carried == ([] if medium is MEDIUM else [1, 1])
+    inner = prepared.field.fields[0]
+    assert inner.boxes > 50
+    assert inner.near_lines < 0.04 * len(field)
+    points = (
+        bounds.centre + (np.random.default_rng(2).uniform(-1, 1, (100, 3)) * bounds.half) @ axes
+    )
+    # Each segment of every box, and the correction, at the place that a point repeats.
+    shares = (points - network.centre) @ np.linalg.inv(periods)
+    inside = points - np.round(shares) @ periods
+    each = field_of(StraightLines.of([]), medium, segments=field.segments)
+    expected = evaluate(each, inside) + evaluate(field.correction[0], inside)
+    error = evaluate(prepared, points) - expected
+    size = np.sqrt(np.mean(expected**2))
+    assert np.sqrt(np.mean(error**2)) < 1e-3 * size
+    # Another part of the box is as good, and what was not asked for is summed one by one.
+    shift = np.array([0.0, 0.0, 0.8])
+    lower = replace(bounds, centre=bounds.centre + shift)
+    again = field.prepared(lower, 100_000, 2)
+    moved = points[:40] + shift
+    left = evaluate(again, moved) - evaluate(prepared, moved)
+    assert np.sqrt(np.mean(left**2)) < 1e-3 * size
 
 
 def test_what_takes_long_is_told():
