@@ -93,6 +93,25 @@ def paradis(version=4):
     return text
 
 
+def paradis_of(network, unit):
+    """ParaDiS text of a `DislocationNetwork` in a rectangular box, in b of `unit` µm."""
+    edges = np.diag(network.periods) / unit
+    low = network.centre / unit - 0.5 * edges
+    text = "dataFileVersion = 4\nnumFileSegments = 1\n"
+    for name, corner in (("minCoordinates", low), ("maxCoordinates", low + edges)):
+        text += f"{name} = [\n" + "\n".join(f"{x:.8e}" for x in corner) + "\n]\n"
+    text += f"nodeCount = {len(network.nodes)}\nnodalData = \n"
+    lines = [[] for _ in network.nodes]
+    for (i, j), b in zip(network.arms.tolist(), network.burgers / unit, strict=True):
+        for here, other, sign in ((i, j, 1.0), (j, i, -1.0)):
+            values = " ".join(f"{sign * x:.12e}" for x in b)
+            lines[here].append(f"   0,{other} {values}\n      0.0 0.0 0.0\n")
+    for k, place in enumerate(network.nodes / unit):
+        x, y, z = (place - low) % edges + low
+        text += f" 0,{k} {x:.8f} {y:.8f} {z:.8f} {len(lines[k])} 0\n" + "".join(lines[k])
+    return text
+
+
 def cut():
     """Every arm as pieces that end at the faces of the box, (m, 2, 3), and the arm of each."""
     pieces, whose = [], []

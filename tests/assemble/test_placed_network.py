@@ -13,7 +13,12 @@ import pytest
 from weakbeam import simulate
 from weakbeam.assemble import assemble, assemble_all, input_files
 from weakbeam.assemble.network import PlacedNetwork
-from weakbeam.defects.field import evaluate
+from weakbeam.defects.field import Superposition, evaluate
+from weakbeam.defects.field_of import field_of
+from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.many import Bounds
+from weakbeam.defects.network import DislocationNetwork
+from weakbeam.defects.periodic import RepeatedField
 from weakbeam.defects.segments import IsotropicSegments, Segments
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment, Loop, Network, StoredDislocations
@@ -305,6 +310,90 @@ def test_a_loop_of_another_program_has_its_field(tmp_path):
     turn = setup.sample_from_crystal
     found = turn.T @ evaluate(setup.field_at(), points @ turn.T) @ turn
     np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def many_chains(unit, edge):
+    """Some hundred loops whose arms cross the faces of a cube, with Burgers vectors of fcc."""
+    random = np.random.default_rng(5)
+    faces = [[1, 1, 0], [1, 0, -1], [0, 1, 1], [1, -1, 0]]
+    nodes, arms, steps, burgers = [], [], [], []
+    for k in range(75):
+        corners = random.uniform(-0.5, 0.5, 3) * edge + random.normal(
+            scale=0.04 * edge, size=(5, 3)
+        )
+        b = unit / np.sqrt(2.0) * np.array(faces[k % 4])
+        for i in range(5):
+            arms.append((5 * k + i, 5 * k + (i + 1) % 5))
+            steps.append(corners[(i + 1) % 5] - corners[i])
+            burgers.append(b)
+        nodes += list(corners)
+    return DislocationNetwork(
+        *map(np.array, (nodes, arms, steps, burgers)),
+        np.zeros(len(arms)),
+        edge * np.eye(3),
+        np.zeros(3),
+    )
+
+
+@pytest.mark.parametrize("elasticity", ["isotropic", "anisotropic"])
+def test_a_file_of_many_chains_has_the_image_of_the_direct_sum(tmp_path, elasticity):
+    # From the file to the image, through far cells and boxes: beside every segment of every box.
+    unit, edge = 1e-3 * AL_NM, 3.0
+    told = many_chains(unit, edge)
+    (tmp_path / "chains.data").write_text(texts.paradis_of(told, unit))
+    setup, network = placed(
+        Network(file=str(tmp_path / "chains.data"), burgers_length_nm=AL_NM),
+        crystal={"elasticity": elasticity},
+        settings=["camera.oversampling=1", "camera.depth_samples=12"],
+    )
+    assert len(network.network.arms) == 375
+    assert network.network.density == pytest.approx(told.density, rel=1e-6)
+    (repeated,) = network.sources.fields
+    medium, segments = network.medium, repeated.segments
+    each = field_of(StraightLines.of([]), medium, segments=segments)
+    direct = RepeatedField(
+        Superposition([each, repeated.correction[0]]), network.periods, network.network.centre
+    )
+    engine = setup.engine(0.0, 1)
+    rock = [np.zeros(3)]
+    expected = engine.with_field(direct).images(rock, rock)
+    found = engine.images(rock, rock)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3 * expected.max())
+    assert np.std(expected) > 0.05 * np.mean(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "inputs/networks").exists(), reason="no ../shared")
+@pytest.mark.parametrize("elasticity", ["isotropic", "anisotropic"])
+def test_a_network_of_180_chains_runs_whole(elasticity):
+    file = SHARED / "inputs/networks/180chains_16.10e.data"
+    described = Experiment(
+        defects=(Network(file=str(file), burgers_length_nm=0.255),),
+        crystal={"material": "Cu", "elasticity": elasticity},
+    ).with_settings(["scan.phi.value_mrad=0.15", "output.figures=false"])
+    setup = assemble(described)
+    (network,) = setup.defects.placed
+    assert network.network.nodes.shape == (5055, 3)
+    assert network.network.arms.shape == (5930, 2)
+    # 410 arms leave the box of 15 µm.
+    assert np.count_nonzero(np.abs(network.network._turns).any(axis=1)) == 410
+    np.testing.assert_allclose(np.linalg.norm(network.periods, axis=1), 15.0, rtol=1e-4)
+    assert np.abs(network.network.imbalance).max() < 1e-3 * 2.55e-4
+    frame = simulate(described).images.values[0, 0]
+    assert np.all(np.isfinite(frame))
+    assert frame.min() >= 0.0
+    assert np.std(frame) > 0.1 * np.mean(frame) > 0.0
+    # The field that the image is made of, at some places in the beam.
+    (repeated,) = network.sources.fields
+    bounds = Bounds([0.0, 0.0, 0.0], np.eye(3), [9.0, 9.0, 0.2])
+    points = np.random.default_rng(0).uniform(-1, 1, (12, 3)) * bounds.half
+    found = evaluate(repeated.prepared(bounds, 10_000_000, None), points)
+    each = field_of(StraightLines.of([]), network.medium, segments=repeated.segments)
+    shares = (points - network.network.centre) @ np.linalg.inv(network.periods)
+    inside = points - np.round(shares) @ network.periods
+    expected = evaluate(each, inside) + evaluate(repeated.correction[0], inside)
+    error = np.sqrt(np.mean((found - expected) ** 2))
+    assert error < 1e-3 * np.sqrt(np.mean(expected**2))
 
 
 @pytest.mark.skipif(not (SHARED / "inputs/networks").exists(), reason="no ../shared")
