@@ -235,8 +235,9 @@ _QUARTZ_AXES = (
 )
 
 _UNCONFIRMED = (
-    "No second source was found for the constants of 4H-SiC and rutile: look them up in the papers "
-    "that are named before results depend on them."
+    "Unconfirmed: no second source was found for the constants of 4H-SiC (C13 is that of 6H-SiC, "
+    "whose others are 501, 111, 553 and 163 GPa in the same paper, the same within its errors) and "
+    "of rutile. Look them up in the papers that are named before results depend on them."
 )
 
 
@@ -365,7 +366,7 @@ _TABLE = (
             Site("Si", _ORIGIN), Site("Si", (1 / 3, 2 / 3, 1 / 4)),
             Site("C", (0.0, 0.0, 3 / 16)), Site("C", (1 / 3, 2 / 3, 7 / 16)),
         ),
-        0.16, _hexagonal(501.0, 111.0, 52.0, 553.0, 163.0), "Bauer; Kamitani; VRH",
+        0.16, _hexagonal(507.0, 108.0, 52.0, 547.0, 159.0), "Bauer; Kamitani; VRH",
     ),
     Material(
         "quartz", None, "P 31 2 1", UnitCell.hexagonal(4.916, 5.4054),
@@ -376,7 +377,7 @@ _TABLE = (
     Material(
         "rutile", None, "P 42/m n m", UnitCell(4.5937, 4.5937, 2.9587, 90.0, 90.0, 90.0),
         (Site("Ti", _ORIGIN), Site("O", (0.3048, 0.3048, 0.0))),
-        0.28, _hexagonal(268.0, 175.0, 147.4, 484.2, 123.8) | {"C66": 190.2},
+        0.28, _hexagonal(268.0, 174.9, 147.4, 484.2, 123.8) | {"C66": 190.2},
         "Abrahams 1971; Isaak; VRH",
     ),
     Material(

@@ -235,7 +235,7 @@ def far_cells(
     tolerance: float,
     most_nodes: int,
     pool: ThreadPoolExecutor,
-) -> list[list[tuple[int, Floats]]]:
+) -> list[list[tuple[int, Floats]]] | None:
     r"""What cells do in all boxes that are far from them, but next to them a size larger.
 
     Parameters
@@ -257,7 +257,7 @@ def far_cells(
     list of list of (int, ndarray)
         For each level, parts of the field: nodes along each axis of the boxes, and β (n, 9, order³)
         at them; the boxes are in the order of their numbers, the last axis has z, y and x, the
-        fastest.
+        fastest. None where so many nodes do not leave the tolerance.
     """
     reach = levels[0].reach
     shape = tuple((levels[0].half / levels[0].half[0]).tolist())
@@ -265,6 +265,8 @@ def far_cells(
     spread = np.where(cores < _NO_CORE, 0.0, cores).tolist()
     found: list[list[tuple[int, Floats]]] = [[] for _ in levels]
     orders = [_nodes_needed(medium, shape, reach, away, tolerance, most_nodes) for away in _AWAY]
+    if not all(orders):
+        return None
     carried = pool.map(
         lambda one: _Carried(one[0], pieces, one[1], reach),
         [(cells, order) for order in orders for cells in levels],
@@ -393,16 +395,17 @@ def _nodes_needed(
 ) -> int:
     """How many nodes along each axis leave no more than a tolerance, in the worst direction.
 
-    Found by trying cells that are so many away along one axis, straight or by one aside.
+    Found by trying cells that are so many away along one axis, straight or by one aside; 0 where
+    more than `most` would be needed.
     """
     shifts = [
         tuple(np.roll((away, aside, 0), turn).tolist()) for turn in range(3) for aside in (0, 1)
     ]
-    for order in range(_FEWEST_NODES, most):
+    for order in range(_FEWEST_NODES, most + 1):
         errors = (carrying_error(shift, shape, order, reach, medium) for shift in shifts)
         if all(error <= tolerance for error in errors):
             return order
-    return most
+    return 0
 
 
 def carrying_error(

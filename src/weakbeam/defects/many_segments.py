@@ -55,7 +55,7 @@ class ManySegments(Boxed):
         Largest error of each segment's part of β, relative to :math:`b / 2\pi \int ds / R^2` at the
         point of a box that is nearest to it. Beside that, terms of less than 1e-8 are left out. In
         an anisotropic medium it is no bound for all media, far above what occurs, but what is left
-        along an axis in the worst direction of that medium (`measured_gaps`).
+        in the worst direction of that medium, found by trying (`measured_gaps`, `cells`).
     points : int
         For how many points the field will be asked, about.
     workers : int, optional
@@ -122,6 +122,8 @@ class ManySegments(Boxed):
         assert isinstance(medium, AnisotropicMedium)
         own, most = medium.turned(self._frame), sizes[1].order
         fields = far_cells(cells[1:], pieces, own, self._tolerance, most, pool)
+        if fields is None:
+            return start
         grid, tables, _ = start
         far = self._from_afar(pieces)
         for level, these, parts in zip(sizes, cells, [[], *fields], strict=False):
