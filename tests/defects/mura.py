@@ -33,6 +33,22 @@ def greens_derivative(r, nu, core):
     return full / (8.0 * np.pi)
 
 
+def anisotropic_derivative(directions, stiffness, steps=96):
+    """G_ip,q (n, 3, 3, 3) at unit distance in any medium: the integral over a circle (Barnett)."""
+    least = np.eye(3)[np.argmin(np.abs(directions), axis=1)]
+    first = np.cross(directions, least)
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    second = np.cross(directions, first)
+    total = np.zeros((len(directions), 3, 3, 3))
+    for angle in np.pi * np.arange(steps) / steps:
+        z = np.cos(angle) * first + np.sin(angle) * second
+        inverse = np.linalg.inv(np.einsum("nj,ijkl,nl->nik", z, stiffness, z, optimize=True))
+        mixed = np.einsum("nj,ijkl,nl->nik", z, stiffness, directions, optimize=True)
+        f = inverse @ (mixed + mixed.transpose(0, 2, 1)) @ inverse
+        total += f[..., None] * z[:, None, None] - inverse[..., None] * directions[:, None, None]
+    return total / (4.0 * np.pi * steps)
+
+
 def gradient_by_quadrature(points, starts, ends, burgers, nu, core=0.0, nodes=400):
     """β (n, 3, 3) at points (n, 3) of segments between rows of `starts` and `ends`."""
     x, weights = np.polynomial.legendre.leggauss(nodes)

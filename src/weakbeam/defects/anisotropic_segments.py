@@ -18,7 +18,7 @@ import numpy as np
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import AnisotropicMedium
-from weakbeam.defects.directions import interpolate, tabulated
+from weakbeam.defects.directions import interpolate, interpolate_sum, tabulated
 from weakbeam.defects.green import (
     LEVI_CIVITA,
     greens_derivative,
@@ -31,15 +31,17 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.segments import Segments
 from weakbeam.defects.segments import constants as isotropic_constants
 
-_CELLS = 6.5
+_CELLS = 15.0
 """Cells of the tables along each edge of a face, in units of 1/w (:func:`.poles_of`): tensors are
-interpolated to 1e-7 or better.
+interpolated to 1e-10 or better.
 """
 
-_FEWEST_CELLS, _MOST_CELLS = 32, 128
+_FEWEST_CELLS, _MOST_CELLS = 64, 160
 
-_NARROW, _VERY_NARROW = 0.12, 0.042
-"""Angles that quadratures with three and two nodes leave 1e-6 of: tangents of a quarter, over w."""
+_NARROW, _VERY_NARROW = 0.016, 0.012
+"""Angles under which quadratures with three and with two nodes leave less than 1e-8, and from which
+the difference of the tensors at both ends does: tangents of a quarter, over w.
+"""
 
 _ROWS, _COLUMNS = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
 _PAIRS = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
@@ -405,11 +407,12 @@ def _integrate(
     Over the tangent of a quarter of the angle, times that of the core.
     """
     tx, ty, tz = place[3], place[4], place[5]
-    values, room = np.empty(18), np.empty(108)
+    values, room = np.empty(18), np.empty(126)
+    directions, shares = np.empty((3, 3)), np.empty(3)
     for p in range(width):
-        for k in range(18):
-            means[k, p] = 0.0
         if seen[7, p] == 0.0:
+            for k in range(18):
+                means[k, p] = 0.0
             continue
         a, b = seen[0, p], seen[1, p]
         x = a * across[0, 0] + b * across[1, 0]
@@ -422,7 +425,8 @@ def _integrate(
         sine = abs(seen[3, p] * f - seen[2, p] * g)
         largest = sine / (1.0 + seen[2, p] * f + seen[3, p] * g)
         few = largest < tables.very_narrow
-        for node in range(2 if few else 3):
+        count = 2 if few else 3
+        for node in range(count):
             if few:
                 at, share = (2 * node - 1) * _AT_TWO, 2.0
             else:
@@ -432,12 +436,13 @@ def _integrate(
             inverse = 1.0 / (1.0 + square)
             cosine, sine = (1.0 - square) * inverse, 2.0 * tangent * inverse
             v, w = f * cosine - g * sine, g * cosine + f * sine
-            ex, ey, ez = v * tx + w * x, v * ty + w * y, v * tz + w * z
-            opposite = interpolate(tables.derivatives, tables.cells, ex, ey, ez, room, values)
-            # They are odd.
-            share *= seen[7, p] * (-inverse if opposite else inverse)
-            for k in range(18):
-                means[k, p] += share * values[k]
+            directions[0, node] = v * tx + w * x
+            directions[1, node] = v * ty + w * y
+            directions[2, node] = v * tz + w * z
+            shares[node] = share * seen[7, p] * inverse
+        interpolate_sum(tables.derivatives, tables.cells, directions, shares, count, room, values)
+        for k in range(18):
+            means[k, p] = values[k]
 
 
 @compiled

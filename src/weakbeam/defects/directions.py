@@ -19,6 +19,9 @@ _MARGIN = 2
 _RUN_IN = 7
 """Points beyond these: what the ends are taken to be fades by 0.43 from point to point."""
 
+_WIDER = 2
+"""Cells by which directions that are looked up at once may differ, along each edge."""
+
 _SPLINE = np.array([1.0, 26.0, 66.0, 26.0, 1.0]) / 120.0
 """Values of the spline of fifth degree at its points."""
 
@@ -119,6 +122,115 @@ def interpolate(
             + w5 * room[5 * count + k]
         )
     return main < 0.0
+
+
+@compiled
+def interpolate_sum(
+    table: Floats,
+    cells: int,
+    directions: Floats,
+    shares: Floats,
+    nodes: int,
+    room: Floats,
+    values: Floats,
+) -> None:
+    """Sum of what a table of odd functions has for a few directions, each with a share.
+
+    Directions that are in one cell of the table, or next to each other, are looked up at once.
+
+    Parameters
+    ----------
+    table, cells
+        As of :func:`interpolate`.
+    directions : (3, m) ndarray
+        Of any length.
+    shares : (m,) ndarray
+        Of each.
+    nodes : int
+        How many of them.
+    room : (7 k,) ndarray
+        To work in.
+    values : (k,) ndarray
+        Filled.
+    """
+    ex, ey, ez = directions[0, 0], directions[1, 0], directions[2, 0]
+    if abs(ex) >= abs(ey) and abs(ex) >= abs(ez):
+        face = 0
+    elif abs(ey) >= abs(ez):
+        face = 1
+    else:
+        face = 2
+    half = 0.5 * cells
+    after, last = (face + 1) % 3, (face + 2) % 3
+    count = values.size
+    # Cells from the first to the last, in rows and columns.
+    iv, iw, jv, jw = cells, cells, 0, 0
+    same = True
+    for node in range(nodes):
+        scale = half / directions[face, node]
+        v, w = directions[after, node] * scale + half, directions[last, node] * scale + half
+        same = same and 0.0 <= v <= cells and 0.0 <= w <= cells
+        kv, kw = max(min(int(v), cells - 1), 0), max(min(int(w), cells - 1), 0)
+        iv, iw, jv, jw = min(iv, kv), min(iw, kw), max(jv, kv), max(jw, kw)
+    if same and jv - iv <= _WIDER and jw - iw <= _WIDER:
+        # Weights of all points, of all directions together.
+        for k in range((6 + _WIDER) ** 2):
+            room[k] = 0.0
+        for node in range(nodes):
+            main = directions[face, node]
+            scale = half / main
+            v, w = directions[after, node] * scale + half, directions[last, node] * scale + half
+            kv, kw = max(min(int(v), cells - 1), 0), max(min(int(w), cells - 1), 0)
+            share = shares[node] if main > 0.0 else -shares[node]
+            a, b = _spline(v - kv), _spline(w - kw)
+            first = (6 + _WIDER) * (kv - iv) + kw - iw
+            for j in range(6):
+                row = share * a[j]
+                for k in range(6):
+                    room[first + (6 + _WIDER) * j + k] += row * b[k]
+        rows = cells + 2 * _MARGIN + 1
+        side = rows * count
+        at = (face * rows + iv) * side + iw * count
+        for k in range(count):
+            values[k] = 0.0
+        for k in range(6 + jw - iw):
+            first = at + k * count
+            t0, t1 = table[first : first + count], table[first + side :]
+            t2, t3 = table[first + 2 * side :], table[first + 3 * side :]
+            t4, t5 = table[first + 4 * side :], table[first + 5 * side :]
+            w0, w1, w2 = room[k], room[6 + _WIDER + k], room[2 * (6 + _WIDER) + k]
+            w3, w4 = room[3 * (6 + _WIDER) + k], room[4 * (6 + _WIDER) + k]
+            w5 = room[5 * (6 + _WIDER) + k]
+            for c in range(count):
+                values[c] += (
+                    w0 * t0[c] + w1 * t1[c] + w2 * t2[c] + w3 * t3[c] + w4 * t4[c] + w5 * t5[c]
+                )
+        for j in range(6, 6 + jv - iv):
+            first = at + j * side
+            run = table[first : first + (6 + jw - iw) * count]
+            for k in range(6 + jw - iw):
+                share = room[(6 + _WIDER) * j + k]
+                for c in range(count):
+                    values[c] += share * run[k * count + c]
+        return
+    total = room[6 * count : 7 * count]
+    for k in range(count):
+        total[k] = 0.0
+    for node in range(nodes):
+        opposite = interpolate(
+            table,
+            cells,
+            directions[0, node],
+            directions[1, node],
+            directions[2, node],
+            room,
+            values,
+        )
+        share = -shares[node] if opposite else shares[node]
+        for k in range(count):
+            total[k] += share * values[k]
+    for k in range(count):
+        values[k] = total[k]
 
 
 @compiled

@@ -7,12 +7,12 @@ two tensors of the direction (Willis 1970; Lothe 1992): docs/explanation/physics
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import AnisotropicMedium
 
 LEVI_CIVITA = np.zeros((3, 3, 3))
@@ -39,13 +39,8 @@ def greens_derivative(directions: Floats, stiffness: Floats, steps: int) -> Floa
     (n, 3, 3, 3) ndarray
         In the unit of 1/C.
     """
-    total = np.zeros((len(directions), 3, 3, 3))
-    for z, _, inverse in _around(directions, stiffness, steps):
-        mixed = np.einsum("nj,ijkl,nl->nik", z, stiffness, directions, optimize=True)
-        f = inverse @ (mixed + mixed.transpose(0, 2, 1)) @ inverse
-        total += f[..., None] * z[:, None, None] - inverse[..., None] * directions[:, None, None]
-    # Over half of the circle; the other half is the same.
-    return np.asarray(total / (4.0 * np.pi * steps))
+    first, second = _across(directions)
+    return _derivatives(directions, first, second, stiffness, steps)
 
 
 def line_tensors(directions: Floats, stiffness: Floats, steps: int) -> tuple[Floats, Floats]:
@@ -63,38 +58,124 @@ def line_tensors(directions: Floats, stiffness: Floats, steps: int) -> tuple[Flo
     s : (n, 3, 3) ndarray
         -⟨(nn)⁻¹(nm)⟩ with m × n = T; of opposite sign for opposite directions. SQ is antisymmetric.
     """
-    q, s = np.zeros((2, len(directions), 3, 3))
-    for n, m, inverse in _around(directions, stiffness, steps):
-        q -= inverse
-        s -= inverse @ np.einsum("nj,ijkl,nl->nik", n, stiffness, m, optimize=True)
-    return q / steps, s / steps
+    first, second = _across(directions)
+    return _line_tensors(first, second, stiffness, steps)
 
 
-def _around(
-    directions: Floats, stiffness: Floats, steps: int
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Unit vectors n and m (k, 3), m × n = T, turned about T over half a circle; (nn)⁻¹."""
+def _across(directions: Floats) -> tuple[Floats, Floats]:
+    """Unit vectors (n, 3) across directions, first × second = direction."""
     least = np.eye(3)[np.argmin(np.abs(directions), axis=1)]
     first = np.cross(directions, least)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(directions, first)
-    for angle in np.pi * np.arange(steps) / steps:
-        n = np.cos(angle) * first + np.sin(angle) * second
-        m = np.sin(angle) * first - np.cos(angle) * second
-        yield n, m, _inverse(np.einsum("nj,ijkl,nl->nik", n, stiffness, n, optimize=True))
+    return first, np.cross(directions, first)
 
 
-def _inverse(matrices: Floats) -> Floats:
-    """Inverses of symmetric matrices (n, 3, 3)."""
-    a, b, c = matrices[:, 0, 0], matrices[:, 0, 1], matrices[:, 0, 2]
-    d, e, f = matrices[:, 1, 1], matrices[:, 1, 2], matrices[:, 2, 2]
-    found = np.empty_like(matrices)
-    found[:, 0, 0], found[:, 1, 1], found[:, 2, 2] = d * f - e * e, a * f - c * c, a * d - b * b
-    found[:, 0, 1] = found[:, 1, 0] = c * e - b * f
-    found[:, 0, 2] = found[:, 2, 0] = b * e - c * d
-    found[:, 1, 2] = found[:, 2, 1] = b * c - a * e
-    determinant = a * found[:, 0, 0] + b * found[:, 0, 1] + c * found[:, 0, 2]
-    return np.asarray(found / determinant[:, None, None])
+@compiled
+def _contracted(a: Floats, c: Floats, b: Floats, found: Floats) -> None:
+    """Fill found_jk (3, 3) with a_i C_ijkl b_l."""
+    for j in range(3):
+        for k in range(3):
+            total = 0.0
+            for i in range(3):
+                for m in range(3):
+                    total += a[i] * c[i, j, k, m] * b[m]
+            found[j, k] = total
+
+
+@compiled
+def _inverted(x: Floats, found: Floats) -> None:
+    """Fill the inverse of a symmetric matrix (3, 3)."""
+    found[0, 0] = x[1, 1] * x[2, 2] - x[1, 2] * x[1, 2]
+    found[1, 1] = x[0, 0] * x[2, 2] - x[0, 2] * x[0, 2]
+    found[2, 2] = x[0, 0] * x[1, 1] - x[0, 1] * x[0, 1]
+    found[0, 1] = x[0, 2] * x[1, 2] - x[0, 1] * x[2, 2]
+    found[0, 2] = x[0, 1] * x[1, 2] - x[0, 2] * x[1, 1]
+    found[1, 2] = x[0, 1] * x[0, 2] - x[0, 0] * x[1, 2]
+    scale = 1.0 / (x[0, 0] * found[0, 0] + x[0, 1] * found[0, 1] + x[0, 2] * found[0, 2])
+    for j in range(3):
+        for k in range(j, 3):
+            found[j, k] *= scale
+            found[k, j] = found[j, k]
+
+
+@compiled
+def _derivatives(
+    directions: Floats, first: Floats, second: Floats, stiffness: Floats, steps: int
+) -> Floats:
+    """See :func:`greens_derivative`."""
+    total = np.zeros((directions.shape[0], 3, 3, 3))
+    ff, ss, fs, sf, ft, tf, st, ts = np.empty((8, 3, 3))
+    square, mixed, inverse, half = np.empty((4, 3, 3))
+    z = np.empty(3)
+    # Over half of the circle; the other half is the same.
+    share = 1.0 / (4.0 * np.pi * steps)
+    for d in range(directions.shape[0]):
+        t, f, s = directions[d], first[d], second[d]
+        for a, b, found in (
+            (f, f, ff), (s, s, ss), (f, s, fs), (s, f, sf),
+            (f, t, ft), (t, f, tf), (s, t, st), (t, s, ts),
+        ):  # fmt: skip
+            _contracted(a, stiffness, b, found)
+        for step in range(steps):
+            u, v = np.cos(np.pi * step / steps), np.sin(np.pi * step / steps)
+            for j in range(3):
+                z[j] = u * f[j] + v * s[j]
+                for k in range(3):
+                    square[j, k] = u * u * ff[j, k] + v * v * ss[j, k]
+                    square[j, k] += u * v * (fs[j, k] + sf[j, k])
+                    mixed[j, k] = u * (ft[j, k] + tf[j, k]) + v * (st[j, k] + ts[j, k])
+            _inverted(square, inverse)
+            for i in range(3):
+                for k in range(3):
+                    half[i, k] = (
+                        inverse[i, 0] * mixed[0, k]
+                        + inverse[i, 1] * mixed[1, k]
+                        + inverse[i, 2] * mixed[2, k]
+                    )
+            for i in range(3):
+                for p in range(3):
+                    along = (
+                        half[i, 0] * inverse[0, p]
+                        + half[i, 1] * inverse[1, p]
+                        + half[i, 2] * inverse[2, p]
+                    )
+                    for q in range(3):
+                        total[d, i, p, q] += share * (along * z[q] - inverse[i, p] * t[q])
+    return total
+
+
+@compiled
+def _line_tensors(
+    first: Floats, second: Floats, stiffness: Floats, steps: int
+) -> tuple[Floats, Floats]:
+    """See :func:`line_tensors`."""
+    q, s = np.zeros((first.shape[0], 3, 3)), np.zeros((first.shape[0], 3, 3))
+    ff, ss, fs, sf = np.empty((4, 3, 3))
+    square, mixed, inverse = np.empty((3, 3, 3))
+    for d in range(first.shape[0]):
+        for a, b, found in (
+            (first[d], first[d], ff),
+            (second[d], second[d], ss),
+            (first[d], second[d], fs),
+            (second[d], first[d], sf),
+        ):
+            _contracted(a, stiffness, b, found)
+        for step in range(steps):
+            # n = u first + v second, m = v first - u second.
+            u, v = np.cos(np.pi * step / steps), np.sin(np.pi * step / steps)
+            for j in range(3):
+                for k in range(3):
+                    square[j, k] = u * u * ff[j, k] + v * v * ss[j, k]
+                    square[j, k] += u * v * (fs[j, k] + sf[j, k])
+                    mixed[j, k] = u * v * (ff[j, k] - ss[j, k])
+                    mixed[j, k] += v * v * sf[j, k] - u * u * fs[j, k]
+            _inverted(square, inverse)
+            for j in range(3):
+                for k in range(3):
+                    q[d, j, k] -= inverse[j, k] / steps
+                    for r in range(3):
+                        s[d, j, k] -= inverse[j, r] * mixed[r, k] / steps
+    return q, s
 
 
 def relative_stiffness(medium: AnisotropicMedium) -> Floats:

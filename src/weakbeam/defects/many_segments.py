@@ -30,7 +30,7 @@ from weakbeam.defects.segments import IsotropicSegments
 _FEWER = (3, 4, 5, 6, 7)
 """Nodes along an axis for anisotropic segments that are farther away than others."""
 
-_THREE_NODES, _TWO_NODES = 3.1, 5.3
+_THREE_NODES, _TWO_NODES = 23.0, 18.5
 """By what quadratures with so many nodes may go to wider angles for far segments: they then leave
 1e-3, as errors go with the sixth and fourth power.
 """
