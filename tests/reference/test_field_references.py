@@ -10,6 +10,7 @@ from instruments import symmetric_acceptance
 from media import cubic
 from reference_cases import DEFAULT
 
+from weakbeam import Experiment, simulate
 from weakbeam.crystal.elasticity import IsotropicMedium
 from weakbeam.crystal.lattice import UnitCell
 from weakbeam.crystal.orientation import symmetric_orientation
@@ -18,6 +19,8 @@ from weakbeam.defects.lines import StraightLine, StraightLines
 from weakbeam.defects.segments import Segments
 from weakbeam.diffraction.geometry import symmetric_geometry
 from weakbeam.diffraction.reflection import bragg_angle
+from weakbeam.experiment import Network
+from weakbeam.experiment.defects import Dislocation
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.rays import ray_grid
 
@@ -84,6 +87,56 @@ def test_a_loop_in_aluminium_has_the_stored_image():
     p, expected = stored("loop_Al")
     found = image(p, loop(p["field"]["segments"], p))
     assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+def described(p, crystal, defect):
+    """A case as a user writes it, with everything else as it is by default."""
+    return Experiment(
+        crystal={"x_axis": tuple(p["x_axis"]), "core_radius_nm": 0.0} | crystal,
+        defects=(defect,),
+        reflection={"hkl": tuple(p["hkl"])},
+    ).with_settings(
+        [
+            f"camera.pixels={p['shape']}",
+            f"camera.pixel_nm={1e3 * p['pixel']}",
+            f"beam.height_fwhm_um={p['beam_fwhm']}",
+            f"scan.phi.value_mrad={1e3 * p['phi']}",
+        ]
+    )
+
+
+@STORED
+@pytest.mark.parametrize("oversampling", ["auto", "point"])
+@pytest.mark.parametrize("name", ["loop_Al", "stroh_Cu_60"])
+def test_the_defaults_have_the_stored_images(tmp_path, name, oversampling):
+    # Averages over pixels of 40 nm, and samples that are chosen, beside one ray for each.
+    p, expected = stored(name)
+    if name == "loop_Al":
+        rows = [[*s["from_um"], *s["to_um"], *s["b_um"]] for s in p["field"]["segments"]]
+        lines = ["x0,y0,z0,x1,y1,z1,bx,by,bz", *(",".join(map(repr, row)) for row in rows)]
+        (tmp_path / "loop.csv").write_text("\n".join(lines))
+        crystal = {"material": "Al", "poisson_ratio": p["poisson"]}
+        defect = Network(file=str(tmp_path / "loop.csv"))
+    else:
+        c11, c12, c44 = p["field"]["stiffness"]
+        crystal = {
+            "material": "Cu",
+            "cell": {"a": p["cell"][0]},
+            "elasticity": "anisotropic",
+            "stiffness_GPa": {"c11": c11, "c12": c12, "c44": c44},
+        }
+        (line,) = p["field"]["lines"]
+        defect = Dislocation(
+            plane=(1, 1, 1),
+            burgers=(1, 0, -1),
+            line=(2, -1, -1),
+            position_um=tuple(orientation(p) @ line["origin_um"]),
+        )
+    experiment = described(p, crystal, defect).with_settings(
+        [f"camera.oversampling='{oversampling}'"]
+    )
+    found = simulate(experiment, workers=1).images.values.reshape(expected.shape)
+    assert np.linalg.norm(found - expected) < 0.01 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("settings", [{}, {"phi": 1.4e-4, "chi": 2e-4}])
