@@ -47,6 +47,9 @@ _BEHIND = 2.0
 _SAME_DEG, _SAME_AT = 0.5, 0.3
 """Lines whose characters, and coordinates (pixels or µm), differ by less are one."""
 
+_WORTH = 0.9
+"""By how much another line must bring the misfit down for a further search."""
+
 _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
 
@@ -312,9 +315,11 @@ class StackSearch:
         brightness[self._numbers] = part.brightness
         return replace(part, brightness=brightness)
 
-    def evidence(self, here: Normal) -> float:
-        """Log-evidence in units of the misfit, up to what all sets of lines have in common."""
-        scale = max(1.0, here.reduced)
+    def evidence(self, here: Normal, scale: float) -> float:
+        """Log-evidence in units of a misfit, up to what all sets of lines have in common.
+
+        What is compared must have the unit in common, :func:`_common_scale`.
+        """
         names = self.model.names(here.state)
         first = sum(not name.startswith("line_") for name in names)
         height = here.height / scale
@@ -359,14 +364,14 @@ class StackSearch:
         self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
         if best[0].gain / scale < self.options.map_price:
             return here, None
-        before = self.evidence(here)
         tried = []
         for candidate in best[:2]:
             line = own.fit([candidate.line]).lines[0]
             state = replace(here.state, lines=(*here.state.lines, line))
             tried.append(self.climb(state)[0])
-        new = max(tried, key=self.evidence)
-        gained = self.evidence(new) - before
+        scale = _common_scale(here, *tried)
+        new = max(tried, key=lambda one: self.evidence(one, scale))
+        gained = self.evidence(new, scale) - self.evidence(here, scale)
         self._say(f"one more: log-evidence {gained:+.1f}")
         if gained < self.options.price:
             return here, None
@@ -384,7 +389,8 @@ class StackSearch:
                 continue
             state = replace(here.state, lines=lines[:k] + lines[k + 1 :])
             less, _ = climb_stack(self.model, self.data, state, most_steps=6)
-            gains[k] = self.evidence(here) - self.evidence(less)
+            scale = _common_scale(here, less)
+            gains[k] = self.evidence(here, scale) - self.evidence(less, scale)
             self._say(f"without {lines[k].type.name}: log-evidence {-gains[k]:+.1f}")
             if gains[k] < self.options.price:
                 here, _ = self.climb(less.state, 10)
@@ -426,14 +432,15 @@ class StackSearch:
                 state = self._whole(other.state, state)
                 other, _ = self.climb(state, 10, here.height)
                 tried.append((other, other.state.lines[k]))
-            best = max(tried, key=lambda one: self.evidence(one[0]))
-            height = self.evidence(best[0])
+            unit = _common_scale(*(normal for normal, _ in tried))
+            evidences = [self.evidence(normal, unit) for normal, _ in tried]
+            best, height = tried[int(np.argmax(evidences))], max(evidences)
             alternatives.append(
                 sorted(
                     [
                         *(
-                            Alternative(line, self.evidence(normal) - height)
-                            for normal, line in tried
+                            Alternative(line, evidence - height)
+                            for (normal, line), evidence in zip(tried, evidences, strict=True)
                             if normal is not best[0]
                         ),
                         *hopeless,
@@ -455,18 +462,20 @@ class StackSearch:
     ) -> tuple[Normal, list[list[Alternative]], list[float]]:
         """Where the stack is not explained: any other line in the place of one, or none."""
         for _ in range(self.options.rounds):
-            rough = self._rough(here.state, 10)[0]
-            best, best_k, height = None, 0, self.evidence(rough) + _BEHIND
+            start = best = self._rough(here.state, 10)[0]
+            best_k = 0
             for k in range(len(here.state.lines)):
                 left = here.state.lines[:k] + here.state.lines[k + 1 :]
                 candidates = map_model.search(
                     patterns, map_model.rest_of(left), self.options.most_unexplained
                 )
                 for lines in [left, *((*left, candidate.line) for candidate in candidates)]:
-                    tried = self._rough(replace(here.state, lines=lines), 10)[0]
-                    if self.evidence(tried) > height:
-                        best, best_k, height = tried, k, self.evidence(tried)
-            if best is None:
+                    state = replace(here.state, lines=lines)
+                    tried = self._rough(state, 10, best.height)[0]
+                    scale = _common_scale(best, tried)
+                    if self.evidence(tried, scale) > self.evidence(best, scale) + _BEHIND:
+                        best, best_k = tried, k
+            if best is start:
                 break
             fewer = len(best.state.lines) < len(here.state.lines)
             del others[best_k], gains[best_k]
@@ -474,8 +483,9 @@ class StackSearch:
                 # It stands last now.
                 others.append([])
                 gains.append(math.nan)
+            before = here.reduced
             here, _ = self.climb(self._whole(best.state, here.state))
-            if here.reduced < _UNEXPLAINED:
+            if here.reduced < _UNEXPLAINED or here.reduced > _WORTH * before:
                 break
         return here, others, gains
 
@@ -502,6 +512,11 @@ class StackSearch:
             moved_by_samples(self.model, self.data, left.normal),
             tuple(self.trail),
         )
+
+
+def _common_scale(*tried: Normal) -> float:
+    """The least misfit of some fits, or 1: by it all of them are compared."""
+    return max(1.0, min(one.reduced for one in tried))
 
 
 def _same_system(line: FittedLine, other: FittedLine) -> bool:
