@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.core.compiled import compiled, inlined
+from weakbeam.imaging.gradient_loops import NOWHERE
 
 BENT = 0.5
 """Step of q that may hide behind a second difference of one of its components.
@@ -44,7 +45,7 @@ STEEPEST = 1e6
 
 
 _BITS_OF_ONE, _PER_DOUBLING = 0x3F800000, 2.0**-23
-_MOST_RATED, _MOST_OF_RUN = 24, 16
+_MOST_RATED = 24
 
 
 @compiled
@@ -161,6 +162,14 @@ def _looked_up(table: Floats, grid: tuple[float, float, float], q: float, step: 
     return value if inside else 0.0
 
 
+@inlined
+def _nearest(table: Floats, grid: tuple[float, float, float], q: float) -> float:
+    """Value of the first row of a table at q_rock'; 0 outside."""
+    at = (q - grid[0]) * grid[1]
+    inside = 0.0 < at < table.shape[1] - 1.0
+    return table[0, int(at + 0.5) if inside else 0] if inside else 0.0
+
+
 @compiled
 def rate_slices(
     q: Floats,
@@ -258,56 +267,63 @@ def rate_lattices(
     weights: Floats,
     scales: Floats,
     varied: Floats,
+    ended: Floats,
     grid: tuple[float, float, float],
     unknown: float,
-    samples: int,
-    rows: Ints,
-    slices: Ints,
+    expected: Floats,
+    calm: Floats,
     steps: Floats32,
-    wildness: Floats32,
     errors: Floats32,
 ) -> None:
-    """How far slices may be off whose samples lie on a lattice.
+    """How far slices or cells may be off whose samples lie on a lattice.
 
     Parameters
     ----------
-    q, scales, grid, unknown
+    q : (3, samples, width) ndarray
+        Imaging frame.
+    scales, grid, unknown
         As for :func:`rate_slices`.
-    weights : (slices,) ndarray
-        Of whole slices.
-    varied : (n, m) ndarray
+    weights : (n,) ndarray
+        Of the first n ≤ width members.
+    varied, ended : (n, m) and (1, m) ndarray
         See :class:`~weakbeam.imaging.edges.Edges`.
-    samples : int
-        Of a slice.
-    rows, slices : (n,) ndarray of int64
-        Which slices the block has, by their place in what follows; each with all of its runs.
-    steps, wildness, errors : (pixels, slices) ndarray of float32
-        Those that the slices had; filled in at their places.
+    expected : (n,) ndarray
+        Change of q within each that was expected.
+    calm : (n,) ndarray
+        Up to which there is no defect in it.
+    steps : (n,) ndarray of float32
+        Filled in: change of q within each.
+    errors : (n,) ndarray of float32
+        Filled in.
     """
-    total, most, largest = np.zeros(rows.size), np.zeros(rows.size), np.zeros(rows.size)
-    runs = max(1, samples // q.shape[1])
-    apart_by = max(1, q.shape[1] // (_MOST_RATED if runs == 1 else _MOST_OF_RUN))
-    rated = q.shape[1] // apart_by
+    samples, count = q.shape[1], weights.size
+    total, most, largest = np.zeros(count), np.zeros(count), np.zeros(count)
+    apart_by = max(1, samples // _MOST_RATED)
+    rated = samples // apart_by
+    for k in range(samples - 1):
+        for p in range(count):
+            largest[p] = max(largest[p], _step(q, k, k + 1, p, scales))
     for k in range(0, rated * apart_by, apart_by):
         n = (k + apart_by) % (rated * apart_by)
-        for p in range(rows.size * runs):
-            i = p // runs
+        for p in range(count):
             step = _step(q, k, n, p, scales)
-            largest[i] = max(largest[i], step)
-            square = _looked_up(varied, grid, 0.5 * (q[0, n, p] + q[0, k, p]), step)
-            total[i] += square
-            most[i] = max(most[i], square)
+            low, high = min(q[0, n, p], q[0, k, p]), max(q[0, n, p], q[0, k, p])
+            if high < 0.5 * NOWHERE:
+                square = _looked_up(varied, grid, 0.5 * (low + high), step)
+            else:
+                square = _nearest(ended, grid, low)
+            total[p] += square
+            most[p] = max(most[p], square)
     shrunk = SPREAD**2 * samples**-1.5
-    for i in range(rows.size):
-        row, column = rows[i], slices[i]
-        expected = steps[row, column]
-        seen = max(expected, min(largest[i], STEEPEST))
+    for p in range(count):
+        seen = max(expected[p], min(largest[p], STEEPEST))
         resolved = min(1.0, SMOOTHER * seen / np.sqrt(samples))
         # A lit part of the slice, with an edge; or one so small that its samples count as chance.
-        error = resolved * np.sqrt(min(shrunk * most[i], total[i] / (rated * runs * samples)))
-        if wildness[row, column] * seen > max(expected, 1e-9):
+        error = resolved * np.sqrt(min(shrunk * most[p], total[p] / (rated * samples)))
+        if seen > calm[p] * np.sqrt(samples):
             error = max(error, UNSEEN * unknown / samples)
-        errors[row, column] = weights[column] * error
+        steps[p] = seen
+        errors[p] = weights[p] * error
 
 
 @compiled
@@ -374,6 +390,7 @@ def finer_levels(
     errors: Floats32,
     steps: Floats32,
     samples: Ints,
+    cells: int,
     limit: float,
     levels: NDArray[np.int8],
     rows: Ints,
@@ -385,9 +402,12 @@ def finer_levels(
     Parameters
     ----------
     errors, steps, levels : (pixels, slices) ndarray
-        As for :func:`rate_lattices` and :func:`listed`.
+        As for :func:`rate_slices` and :func:`listed`.
     samples : (levels,) ndarray of int64
         Of a slice.
+    cells : int
+        The level of slices that no lattice does for: that of the finest, or another one that stands
+        for cells.
     limit : float
         Largest error.
     rows, slices, finer : (n,) ndarray
@@ -398,11 +418,11 @@ def finer_levels(
     count, more : int
         How many there are, and how many samples they are altogether.
     """
-    count, more = 0, 0
+    count, more, finest = 0, 0, samples.size - 1
     for p in range(errors.shape[0]):
         for k in range(errors.shape[1]):
             level = levels[p, k]
-            if errors[p, k] < limit or level + 1 >= samples.size:
+            if errors[p, k] < limit or level >= cells:
                 continue
             error, step = errors[p, k], SMOOTHER * steps[p, k]
             if level == 0:
@@ -410,12 +430,13 @@ def finer_levels(
             else:
                 n = samples[level]
                 error /= n**-0.75 * min(1.0, step / np.sqrt(n))
-            while True:
+            while level <= finest:
                 level += 1
-                n = samples[level]
-                expected = error * n**-0.75 * min(1.0, step / np.sqrt(n))
-                if expected < limit or level + 1 == samples.size:
+                n = samples[min(level, finest)]
+                if level <= finest and error * n**-0.75 * min(1.0, step / np.sqrt(n)) < limit:
                     break
+            if level > finest:
+                level, n = cells, 8 * n if cells > finest else n
             rows[count], slices[count], finer[count] = p, k, level
             more += n
             count += 1

@@ -72,22 +72,23 @@ class Samples:
             self._stored[id(block)] = q
         return q
 
-    def computed(self, block: Block) -> Floats:
-        """The same, not kept."""
+    def computed(self, block: Block, sampling: Sampling | None = None) -> Floats:
+        """The same, not kept; of another sampling of the same image, if one is given."""
+        sampling = self.sampling if sampling is None else sampling
         q = np.empty((3, block.samples, block.pixels.size))
         if isinstance(self._field, FieldAlongRays):
             constants = *self._field.ray_constants, *self._orientation
-            rays = self.sampling.rays_of(block)
+            rays = sampling.rays_of(block)
             if len(rays[2]) > block.size:
                 # Most of so long a list of displacements is not for this block.
-                points = self.sampling.points(block).reshape(3, -1)
+                points = sampling.points(block).reshape(3, -1)
                 alone, first = np.zeros((1, 3)), np.zeros(block.size, np.int64)
                 rays = points, np.arange(block.size), alone, first
                 sampling_loops.q_of_lines(*rays, *constants, q.reshape(3, 1, -1))
             else:
                 sampling_loops.q_of_lines(*rays, *constants, q)
         else:
-            self._fill(self.sampling.points(block), q)
+            self._fill(sampling.points(block), q)
         if self._vignetting:
             q += self.off_axis(block.pixels)[:, None]
         return q
