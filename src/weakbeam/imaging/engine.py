@@ -141,6 +141,11 @@ class Engine:
 
     def held(self, fields: Sequence[DisplacementGradientField]) -> Engine:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.held`."""
+        if len(fields) == 1:
+            # What its samples have been found to be is kept with them.
+            alone = self.with_field(fields[0])
+            alone._held = alone.sampling
+            return alone
         other = copy(self)
         other._chosen = None
         other._held = self._first.united([self.with_field(field).sampling for field in fields])
@@ -170,7 +175,6 @@ class Engine:
             self._planned = None
             if self._held is None:
                 self._planned = self._planner.plan(sampling, self._chosen)
-                self._chosen.limit()
         return self._chosen
 
     @property

@@ -34,26 +34,26 @@ AIM, AIM_OF_SCAN = 0.7, 0.6
 Those of several frames are estimated less well: a slice has several edges.
 """
 
-MOST_SAMPLES = 256
+MOST_SAMPLES = 2048
 """Samples of a pixel, on average over the image, at which refinement ends."""
 
-SMALL_IMAGE = 16384
+SMALL_IMAGE = 4096
 """Pixels of an image; one of fewer may have as many samples: a line takes a larger part of it."""
 
 KEPT = 0.8
 """Share of the squares of the errors that slices have at most which are not cut any more."""
 
-_NONE, _FIRST = 127, 3
-_LITTLE = 0.1
-_BISECTIONS = 8
-_HALVED = 0.12
+_FIRST = 2
+_LITTLE = 0.3
+_BISECTIONS = 6
+_HALVED, _LEAST_MORE = 0.12, 0.02
 _USUAL = 0.005
 _MOST_WAVES = 16
 _MOST_ROCK, _MOST_ROLL = 16, 3
-_FEW_FRAMES, _UNSURE = 4, 0.1
+_FEW_FRAMES, _UNSURE = 4, 0.3
 _FAINT = 0.1
 _BLACK = 1e-6
-_BLOCKS_TRIED = 8
+_BLOCKS_TRIED = 4
 
 
 class Reach(NamedTuple):
@@ -218,7 +218,7 @@ class _Plan:
     def _even(self) -> Floats:
         """Sum of the squares of every frame over the smooth pixels, from some of them."""
         smooth = self._sampling.blocks[0] if len(self._sampling.blocks) > 1 else []
-        step = max(1, len(smooth) // _BLOCKS_TRIED)
+        step = max(1, -(-len(smooth) // _BLOCKS_TRIED))
         tried = smooth[step // 2 :: step]
         share = sum(b.count for b in tried) / max(1, sum(b.count for b in smooth))
         self._squares_of_even = self._squares([tried]) / max(share, 1e-9)
@@ -352,16 +352,20 @@ class _Plan:
                 low = limit
         rows, slices = np.empty(errors.size, np.int64), np.empty(errors.size, np.int64)
         levels = np.empty(errors.size, np.int8)
-        finest = len(sampling.samples) - 1
+        # Errors of single samples are a guess; lattices are not much finer than these tell at first.
+        levels_now = sampling.samples[: _FIRST + 1] if is_first else sampling.samples
+        cells_from, is_bounded = _FIRST if is_first else IN_CELLS, False
         while True:
             count, more = planning_loops.finer_levels(
-                self._errors, self._steps, sampling.samples, finest if is_first else IN_CELLS,
-                low, self._levels, rows, slices, levels,
+                self._errors, self._steps, levels_now, cells_from, low, self._levels,
+                rows, slices, levels,
             )  # fmt: skip
             more += 8 * CELL_SAMPLES * int((cells >= low).sum())
             if more <= room:
                 break
-            low *= 1.25
+            low, is_bounded = 1.25 * low, True
+        if is_bounded and more < _LEAST_MORE * sampling.size:
+            return []
         return self._cut(Members(self._rough[rows[:count]], slices[:count], levels[:count]), low)
 
     def _cut(self, members: Members, limit: float) -> list[Block]:

@@ -300,9 +300,12 @@ def rate_lattices(
     total, most, largest = np.zeros(count), np.zeros(count), np.zeros(count)
     apart_by = max(1, samples // _MOST_RATED)
     rated = samples // apart_by
+    rock, roll, two_theta = 1.0 / scales[0], 1.0 / scales[1], 1.0 / scales[2]
     for k in range(samples - 1):
+        q1, q2, q3, n1, n2, n3 = q[0, k], q[1, k], q[2, k], q[0, k + 1], q[1, k + 1], q[2, k + 1]
         for p in range(count):
-            largest[p] = max(largest[p], _step(q, k, k + 1, p, scales))
+            step = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
+            largest[p] = max(largest[p], step + abs(n3[p] - q3[p]) * two_theta)
     for k in range(0, rated * apart_by, apart_by):
         n = (k + apart_by) % (rated * apart_by)
         for p in range(count):
@@ -419,6 +422,7 @@ def finer_levels(
         How many there are, and how many samples they are altogether.
     """
     count, more, finest = 0, 0, samples.size - 1
+    spread, apart = samples**-0.75, samples**-0.5
     for p in range(errors.shape[0]):
         for k in range(errors.shape[1]):
             level = levels[p, k]
@@ -428,13 +432,13 @@ def finer_levels(
             if level == 0:
                 error *= SPREAD / CROSSED
             else:
-                n = samples[level]
-                error /= n**-0.75 * min(1.0, step / np.sqrt(n))
+                error /= spread[level] * min(1.0, step * apart[level])
             while level <= finest:
                 level += 1
-                n = samples[min(level, finest)]
-                if level <= finest and error * n**-0.75 * min(1.0, step / np.sqrt(n)) < limit:
+                n = min(level, finest)
+                if level <= finest and error * spread[n] * min(1.0, step * apart[n]) < limit:
                     break
+            n = samples[min(level, finest)]
             if level > finest:
                 level, n = cells, 8 * n if cells > finest else n
             rows[count], slices[count], finer[count] = p, k, level
