@@ -327,7 +327,8 @@ class _Plan:
         aim = AIM if of.count == 1 else AIM_OF_SCAN
         wanted = (aim * of.accuracy * self._norm) ** 2
         # The many that do not matter need not be looked at.
-        pixels, errors = self._listed(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
+        least = float(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
+        pixels, errors = self._listed(least)
         cells = np.concatenate([np.zeros(0, np.float32), *self._cell_errors]).astype(np.float64)
         total = self._total(pixels, errors) + float(cells @ cells)
         self._off = np.sqrt(total) / self._norm
@@ -338,7 +339,7 @@ class _Plan:
         if total <= wanted or room <= 0:
             return []
         # A part of it is left for what finer ones will be off.
-        every = np.concatenate([errors, cells[cells > 0.0]])
+        every = np.concatenate([errors, cells[cells > least]])
         low, high = float(every.min()), float(every.max())
         # If to halve all is enough, no more than are needed; else those that will have to be.
         left = _HALVED if _HALVED * total < KEPT * wanted else 0.0

@@ -31,6 +31,9 @@ UNSEEN = 0.1
 SMOOTHER = 0.5
 """How much less it is where q takes small steps from one to the next."""
 
+BY_OTHERS = 0.25
+"""Share of the light that changes with a step of q_roll or q_2θ by 1, squared."""
+
 CROSSED = 0.3
 """Error of a single sample, relative to the change of the intensity in its slice."""
 
@@ -309,12 +312,16 @@ def rate_lattices(
     for k in range(0, rated * apart_by, apart_by):
         n = (k + apart_by) % (rated * apart_by)
         for p in range(count):
-            step = _step(q, k, n, p, scales)
             low, high = min(q[0, n, p], q[0, k, p]), max(q[0, n, p], q[0, k, p])
-            if high < 0.5 * NOWHERE:
-                square = _looked_up(varied, grid, 0.5 * (low + high), step)
-            else:
-                square = _nearest(ended, grid, low)
+            step, middle = (high - low) * rock, 0.5 * (low + high)
+            other = abs(q[1, n, p] - q[1, k, p]) * roll + abs(q[2, n, p] - q[2, k, p]) * two_theta
+            square = _looked_up(varied, grid, middle, step + other)
+            square = max(square, _looked_up(varied, grid, middle, step))
+            # What enters or leaves by the other components, or where nothing diffracts.
+            share = min(1.0, BY_OTHERS * other * other)
+            square = max(
+                square, share * max(_nearest(ended, grid, low), _nearest(ended, grid, high))
+            )
             total[p] += square
             most[p] = max(most[p], square)
     shrunk = SPREAD**2 * samples**-1.5
