@@ -18,7 +18,7 @@ from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.cells import CELL_SAMPLES, DEEPEST
 from weakbeam.imaging.depth_planning import Sampled
 from weakbeam.imaging.edges import EdgeTables
-from weakbeam.imaging.reached import Checked
+from weakbeam.imaging.reached import MOST_TRIED, Checked, difference
 from weakbeam.imaging.routes import RayBlock, Route, Shifts
 from weakbeam.imaging.sampling import IN_CELLS, Block, Members, Sampling
 
@@ -28,10 +28,11 @@ SMOOTH_ALONG = 1.0
 SMOOTH_ACROSS = 0.35
 """Largest step of q across a smooth pixel, for an accuracy of 0.005."""
 
-AIM, AIM_OF_SCAN = 0.7, 0.6
+AIM, AIM_OF_SCAN, AIM_OF_FEW = 0.65, 0.6, 0.45
 """Share of the accuracy that the estimated errors of the slices may add up to.
 
-Those of several frames are estimated less well: a slice has several edges.
+Those of several frames are estimated less well: a slice has several edges. Of few pixels some may
+be off by more than is likely.
 """
 
 MOST_SAMPLES = 2048
@@ -50,9 +51,10 @@ _HALVED, _LEAST_MORE = 0.12, 0.02
 _USUAL = 0.005
 _MOST_WAVES = 16
 _MOST_ROCK, _MOST_ROLL = 16, 3
-_FEW_FRAMES, _UNSURE = 4, 0.3
+_FEW_FRAMES, _UNSURE, _FEW_PIXELS = 4, 0.3, 1024
 _FAINT = 0.1
 _BLACK = 1e-6
+_MANY, _COSTLY, _FULL, _MOST_TRIES = 2048, 50, 0.7, 3
 _BLOCKS_TRIED = 4
 
 
@@ -167,15 +169,43 @@ class _Plan:
         self._row = np.zeros(sampling.pixels, np.int64)
         self._row[self._rough] = np.arange(self._rough.size)
         self._measure(self._even())
+        self._off: float = 0.0
+        self._trust: float = 1.0
+        self._tries = 0
         self._rate_slices(sampling.blocks[-1])
-        for wave in range(_MOST_WAVES):
+        wave = 0
+        while wave < _MOST_WAVES:
             blocks = self._refine(wave == 0)
-            if not blocks:
+            if not blocks and not self._misjudged():
                 break
             if wave == 0 and self._off > _UNSURE and self._of.count <= _FEW_FRAMES:
                 # Finer samples may tell another brightness.
                 self._measure(self._squares_of_even)
             self._rate(blocks)
+            wave += 1
+        return self._checked()
+
+    def _misjudged(self) -> bool:
+        """Try whether errors are larger than they are taken for, where they are many."""
+        of, sampling = self._of, self._sampling
+        is_many = self._rough.size >= _MANY and sampling.size > _COSTLY * sampling.pixels
+        if self._tries == _MOST_TRIES or not is_many or sampling.size > _FULL * of.most:
+            return False
+        self._tries += 1
+        off = difference(
+            sampling, self._checked(), self._sampled.computed, of.route, of.frames, MOST_TRIED, 2
+        )
+        if off <= max(of.accuracy, self._off):
+            return False
+        larger = off / self._off
+        self._trust *= larger
+        for errors in (self._errors, *self._cell_errors):
+            errors *= np.float32(larger)
+        return True
+
+    def _checked(self) -> Checked:
+        """What there is now."""
+        sampling = self._sampling
         squares = (self._errors.astype(np.float64) ** 2).sum(axis=1)
         for generation, errors in zip(sampling.generations, self._cell_errors, strict=True):
             np.add.at(squares, self._row[generation.cells.pixels], errors.astype(np.float64) ** 2)
@@ -309,6 +339,7 @@ class _Plan:
                 expected = self._cell_steps[depth][members].astype(np.float64)
                 calm = np.full(block.count, of.reach.core / cuts.longest(depth))
             steps, errors = np.empty((2, block.count), np.float32)
+            weights = self._trust * weights
             planning_loops.rate_lattices(
                 self._sampled.q(block), weights, of.reach.scales, edges.varied, edges.ended,
                 edges.grid, self._unknown, expected, calm, steps, errors,
@@ -325,13 +356,15 @@ class _Plan:
         """Cut the slices and cells that are off most; the new blocks, none where nothing is cut."""
         of, sampling = self._of, self._sampling
         aim = AIM if of.count == 1 else AIM_OF_SCAN
+        if self._rough.size < _FEW_PIXELS:
+            aim = min(aim, AIM_OF_FEW)
         wanted = (aim * of.accuracy * self._norm) ** 2
         # The many that do not matter need not be looked at.
         least = float(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
         pixels, errors = self._listed(least)
         cells = np.concatenate([np.zeros(0, np.float32), *self._cell_errors]).astype(np.float64)
         total = self._total(pixels, errors) + float(cells @ cells)
-        self._off = np.sqrt(total) / self._norm
+        self._off = float(np.sqrt(total)) / self._norm
         room = of.most - sampling.size
         if is_first:
             # What finer samples tell of errors is worth some of the room.
@@ -353,7 +386,7 @@ class _Plan:
                 low = limit
         rows, slices = np.empty(errors.size, np.int64), np.empty(errors.size, np.int64)
         levels = np.empty(errors.size, np.int8)
-        # Errors of single samples are a guess; lattices are not much finer than these tell at first.
+        # Errors of single samples are a guess: lattices are not much finer than these at first.
         levels_now = sampling.samples[: _FIRST + 1] if is_first else sampling.samples
         cells_from, is_bounded = _FIRST if is_first else IN_CELLS, False
         while True:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.core.compiled import compiled, inlined
-from weakbeam.imaging.gradient_loops import NOWHERE
 
 BENT = 0.5
 """Step of q that may hide behind a second difference of one of its components.
@@ -22,7 +21,7 @@ REGULAR = 2.0
 MARGIN = 1.5
 """How many times the step of q that is seen may be within a slice."""
 
-SPREAD = 0.4
+SPREAD = 0.55
 """Error of a lattice of n samples, relative to the step of the intensity in it, over n^(3/4)."""
 
 UNSEEN = 0.1

@@ -45,6 +45,8 @@ def difference(
     q_of: Callable[[Block, Sampling], Floats],
     route: Route,
     frames: Shifts,
+    most: int = MOST_TRIED,
+    twins: int = TWINS,
 ) -> float:
     """How far an image is off.
 
@@ -60,30 +62,34 @@ def difference(
         Evaluates the acceptance.
     frames : Shifts
         The frames that were looked at.
+    most : int
+        Pixels that are drawn.
+    twins : int
+        How often they are averaged anew.
 
     Returns
     -------
     float
         Root mean square, relative to the image, estimated from the pixels that are tried.
     """
-    pixels, counts = _tried(sampling, checked)
+    pixels, counts = _tried(sampling, checked, most)
     own = _light(_same(sampling, pixels), pixels, q_of, route, frames)
     others = sum(
         _light(_twin(sampling, pixels, number), pixels, q_of, route, frames)
-        for number in range(1, TWINS + 1)
+        for number in range(1, twins + 1)
     )
-    off = (own - others / TWINS) ** 2
+    off = (own - others / twins) ** 2
     # What the mean of the others is off is not that of the image.
-    squares = checked.weights @ off @ counts * (TWINS / (TWINS + 1.0))
+    squares = checked.weights @ off @ counts * (twins / (twins + 1.0))
     return float(np.sqrt(squares)) / checked.norm
 
 
-def _tried(sampling: Sampling, checked: Checked) -> tuple[Ints, Floats]:
+def _tried(sampling: Sampling, checked: Checked, most: int) -> tuple[Ints, Floats]:
     """The pixels that are tried, and for how many each of them counts."""
-    if checked.rough.size <= MOST_TRIED:
+    if checked.rough.size <= most:
         pixels, counts = checked.rough, np.ones(checked.rough.size)
         others = np.setdiff1d(np.arange(sampling.pixels), pixels)
-        step = max(1, others.size // MOST_TRIED)
+        step = max(1, others.size // most)
         some = others[step // 2 :: step]
         return (
             np.append(pixels, some),
@@ -95,9 +101,9 @@ def _tried(sampling: Sampling, checked: Checked) -> tuple[Ints, Floats]:
     chances = np.full(squares.size, 1.0 / squares.size)
     if squares.any():
         chances = (1.0 - _UNIFORM) * squares / squares.sum() + _UNIFORM * chances
-    drawn = np.random.default_rng(0).choice(squares.size, MOST_TRIED, p=chances)
+    drawn = np.random.default_rng(0).choice(squares.size, most, p=chances)
     pixels, times = np.unique(drawn, return_counts=True)
-    return pixels, times / (MOST_TRIED * chances[pixels])
+    return pixels, times / (most * chances[pixels])
 
 
 def _same(sampling: Sampling, pixels: Ints) -> Sampling:
