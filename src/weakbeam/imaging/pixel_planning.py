@@ -38,7 +38,7 @@ be off by more than is likely.
 MOST_SAMPLES = 2048
 """Samples of a pixel, on average over the image, at which refinement ends."""
 
-SMALL_IMAGE = 4096
+SMALL_IMAGE = 2048
 """Pixels of an image; one of fewer may have as many samples: a line takes a larger part of it."""
 
 KEPT = 0.8

@@ -17,7 +17,7 @@ from weakbeam.imaging import gradient_loops, sampling_loops
 from weakbeam.imaging.contract import ImagedReflection
 from weakbeam.imaging.sampling import Block, Sampling
 
-STORE_BYTES = int(min(2**31, max(2**29, physical_memory() / 8.0)))
+STORE_BYTES = int(min(2**30, max(2**29, physical_memory() / 8.0)))
 """How much of q of all rays is kept at most; the rest is computed again for every batch."""
 
 _POINTS_AT_ONCE = 4096
