@@ -16,12 +16,25 @@ NOISE = Noise(2.14, 17.4)
 COUNTS = 1000.0
 
 
-@pytest.fixture(scope="module")
-def renderer():
+def renderer_of(*settings):
     experiment = Experiment().with_settings(
-        ["camera.pixels=[28,36]", "beam.height_fwhm_um=0.2", "scan.phi.value_mrad=0.15"]
+        ["camera.pixels=[28,36]", "beam.height_fwhm_um=0.2", "scan.phi.value_mrad=0.15", *settings]
     )
     return Renderer(experiment, 1)
+
+
+@pytest.fixture(scope="module")
+def renderer():
+    return renderer_of()
+
+
+@pytest.fixture(scope="module", params=["point", "auto"])
+def either(request):
+    """A renderer, and how many times more it may be off than the climb itself.
+
+    Samples of averages are chosen anew for a model of what was seen; the points stay.
+    """
+    return renderer_of(f"camera.oversampling={request.param}"), 1 + (request.param == "auto")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +60,8 @@ def noisy(signal, seed):
     return signal + random.normal(size=signal.shape) * np.sqrt(NOISE.variance(signal))
 
 
-def test_position_scale_and_background_of_an_image_without_noise(renderer, kind):
+def test_position_scale_and_background_of_an_image_without_noise(either, kind):
+    renderer, more = either
     signal = signal_of(renderer, kind, (1.3, -2.6), background=12.0)
     # Where noise grows with the signal, its absence is evidence for less signal.
     even = Noise(0.0, 100.0)
@@ -55,7 +69,7 @@ def test_position_scale_and_background_of_an_image_without_noise(renderer, kind)
     assert found.converged
     assert found.names == ("row_px", "column_px", "scale", "background")
     error = np.abs(found.values - [1.3, -2.6, COUNTS, 12.0])
-    assert (error < 0.2 * found.errors).all()
+    assert (error < 0.1 * more * found.errors).all()
     assert (found.errors < [0.1, 0.1, 10.0, 1.0]).all()
     np.testing.assert_allclose(found.image, signal, atol=0.02 * COUNTS)
     assert found.undetermined == ()
@@ -155,12 +169,13 @@ def test_prior_is_as_deep_as_the_beam_is_bright(renderer):
     assert PositionPrior.of_view(renderer, depth_um=0.5).depth_um == 0.5
 
 
-def test_character_is_found_between_those_of_the_list(renderer, kind):
+def test_character_is_found_between_those_of_the_list(either, kind):
+    renderer, more = either
     signal = signal_of(renderer, kind.turned(33.0), (0.3, 0.2))
     found = refine(Observation(signal, NOISE), renderer, kind, free=("position", "character"))
     assert found.converged
     assert found.names[2] == "character_deg"
-    assert abs(found.type.character_deg - 33.0) < 0.4 * found.errors[2] < 0.4
+    assert abs(found.type.character_deg - 33.0) < 0.2 * more * found.errors[2] < 0.2 * more
     assert found.type.number == kind.number
 
 

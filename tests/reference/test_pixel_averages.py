@@ -71,9 +71,8 @@ def case(kind, pixel, beam, phi, shape=(5, 4), where=((0.03, -0.02, 0.01),)):
 def test_the_default_is_as_accurate_as_it_says(kind, pixel, beam, phi):
     p = case(kind, pixel, beam, phi)
     image, engine = image_of(p)
-    # In so few pixels errors do not average.
-    assert difference(image, averaged(p, 16, 160)) < 0.0065
-    assert engine.reached < 0.0075
+    assert difference(image, averaged(p, 16, 160)) < 0.005
+    assert engine.reached < 0.005
     point, _ = image_of(p, "camera.oversampling=point")
     assert difference(point, averaged(p, 1, 6001)) < 0.005
     if phi > 0.15:
@@ -88,7 +87,7 @@ def test_twice_as_accurate_is_twice_as_near():
         image, engine = image_of(p, f"camera.accuracy={accuracy}")
         off.append(difference(image, truth) / accuracy)
         rays.append(engine.rays)
-    assert max(off) < 1.3
+    assert max(off) < 1.0
     assert np.sqrt(np.mean(np.square(off))) < 1.0
     assert np.all(np.diff(rays) > 0)
 
@@ -100,32 +99,49 @@ def random_cases(largest):
     return st.builds(
         case,
         st.sampled_from(sorted(SLIP)),
-        st.sampled_from([0.037, 0.075, 0.15]),
+        st.sampled_from([0.037, 0.075, 0.15, 0.5]),
         st.floats(0.15, largest),
-        st.floats(0.0, 0.2),
+        st.floats(0.0, 0.25),
         st.just((4, 4)),
         st.lists(positions, min_size=1, max_size=3).map(tuple),
     )
 
 
 def check(p, sub, depths):
-    """The image is as near to the plain sum as asked for, or it says that it is not."""
-    truth, coarse = averaged(p, sub, depths), averaged(p, sub - 3, depths - 25)
+    """The image is as near to the plain sum as asked for, and is off by what it says."""
+    truth, coarse = averaged(p, sub, depths), averaged(p, sub - 3, round(0.8 * depths))
     # Where the plain sum itself has not converged, it is no judge.
     doubt = difference(coarse, truth)
-    assume(math.isfinite(doubt) and doubt < 0.01)
+    assume(math.isfinite(doubt) and doubt < 0.005)
     image, engine = image_of(p)
-    assert difference(image, truth) < max(0.005, 2.0 * engine.reached) + doubt
+    off = difference(image, truth)
+    assert off < 0.005 + doubt
+    # Errors of so few pixels are no more than an example of what they may be.
+    assert off - doubt < 1.3 * engine.reached + 2e-4
+    assert engine.reached < 0.0065
 
 
 @settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 @given(random_cases(0.4))
 def test_any_image_is_as_accurate_as_it_says(p):
-    check(p, 13, 101)
+    check(p, 12, 81)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(random_cases(1.2))
 def test_many_images_are_as_accurate_as_they_say(p):
-    check(p, 19, 241)
+    check(p, 16, 400)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pixel", "beam", "phi"),
+    [("mixed", 0.075, 0.15, 0.25), ("edge", 0.15, 0.3, 0.24)],
+)
+def test_light_of_cores_alone_is_found(kind, pixel, beam, phi):
+    """Deep in the weak beam a few pixels have all of the light, from near a core."""
+    p = case(kind, pixel, beam, phi, (3, 3))
+    truth = averaged(p, 30, 201)
+    image, engine = image_of(p)
+    assert difference(image, truth) < 0.005
+    assert engine.reached < 0.005

@@ -68,7 +68,7 @@ class ImagingEngine(Protocol):
         """Return an engine with the samples that some deformations need, whatever comes.
 
         What `with_field` makes of it keeps them, so that images change smoothly with a deformation
-        that stays near to those.
+        that stays near to those. With the samples of a single one it is an engine of that.
         """
 
     def images(

@@ -18,32 +18,14 @@ from weakbeam.core.arrays import Floats
 from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.rays import RayGrid
 
-LATTICES = {
-    7: (2, 3),
-    24: (13, 7),
-    64: (53, 47),
-    256: (157, 233),
-    1024: (711, 127),
-    4096: (1557, 2635),
-}
+LATTICES = {7: (2, 3), 24: (13, 7), 64: (53, 47)}
 """Samples of a slice, and how many parts they are apart along rows and columns.
 
-Those of many that measure volumes beside planes best; these are off by 0.4 / samples^(3/4).
+Those that measure volumes beside planes best; these are off by 0.4 / samples^(3/4).
 """
 
-_LONGEST_LIST = 140_000
-
-_SHIFTS = 0.7548776662466927, 0.5698402909980532
+_SHIFTS = 0.7548776662466927, 0.5698402909980532, 0.6180339887498949
 """From slice to slice lattices move across by these parts of a pixel, lest they err alike."""
-
-
-LONGEST_RUN = 64
-"""Samples of a slice that are computed one after the other, beside those of other slices."""
-
-
-def runs_of(samples: int) -> int:
-    """In how many runs the samples of a slice come, each from all over it."""
-    return max(1, samples // LONGEST_RUN)
 
 
 class Cut(NamedTuple):
@@ -104,14 +86,19 @@ class PixelCuts(Sequence[Cut]):
         One sample for each slice, of the pixel or of sub-pixels.
     averaging : Averaging
         What is in thinner ones. Without heights lattices lie at the depths of the grid.
+    moved : int
+        Lattices that differ in this number stand elsewhere in their slices.
     """
 
-    def __init__(self, grid: RayGrid, averaging: Averaging) -> None:
-        self._grid, self._averaging = grid, averaging
+    def __init__(self, grid: RayGrid, averaging: Averaging, moved: int = 0) -> None:
+        self._grid, self._averaging, self._moved = grid, averaging, moved
         self._made: dict[int, Cut] = {}
-        slices = len(grid.depths) * grid.oversampling**2
-        self.samples = [1, *(n for n in LATTICES if n * slices <= _LONGEST_LIST)]
+        self.samples = [1, *LATTICES]
         """Of a slice, by level."""
+
+    def moved(self, number: int) -> PixelCuts:
+        """The same, with lattices that stand elsewhere."""
+        return PixelCuts(self._grid, self._averaging, number)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -122,37 +109,45 @@ class PixelCuts(Sequence[Cut]):
         return self._made[level]
 
     def _middles(self) -> Cut:
-        return Cut(self._grid.sample_offsets, self._shares(1))
-
-    def _shares(self, parts: int) -> Floats:
-        """Weights of equal parts of the slices."""
-        grid, beam = self._grid, np.repeat(self._grid.weights, parts) / parts
-        if self._averaging.heights is not None:
-            beam = self._averaging.shares(len(grid.depths) * parts)
-        return np.tile(beam, grid.oversampling**2) / grid.oversampling**2
+        shares = beam_shares(self._grid, self._averaging, 1)
+        return Cut(self._grid.sample_offsets, np.tile(shares, self._grid.oversampling**2))
 
     def _lattice(self, level: int) -> Cut:
-        grid, averaging = self._grid, self._averaging
-        samples = list(LATTICES)[level - 1]
-        order, *places = _places(samples, len(grid.sample_offsets))
-        height = 0.0
-        if averaging.heights is not None:
-            height = float(np.ptp(averaging.heights)) / len(grid.depths)
+        grid = self._grid
+        samples = self.samples[level]
+        places = places_in_slices(samples, len(grid.sample_offsets), self._moved)
         offsets = np.repeat(grid.sample_offsets, samples, axis=0)
-        steps = grid.row_step / grid.oversampling, grid.column_step / grid.oversampling
-        for place, step in zip(places, (*steps, height * grid.along_ray), strict=True):
-            offsets += np.outer(place, step)
-        return Cut(offsets, self._shares(samples)[order.astype(np.int64)])
+        offsets += places @ edges_of_slices(grid, self._averaging)
+        shares = beam_shares(grid, self._averaging, samples)
+        return Cut(offsets, np.tile(shares, grid.oversampling**2))
 
 
-@lru_cache(maxsize=12)
-def _places(samples: int, slices: int) -> Floats:
-    """Lattices in all slices: order by height; then place along rows, columns and height (±1/2)."""
-    k = np.arange(samples).reshape(-1, runs_of(samples)).T.ravel()
-    moved = np.arange(slices)[:, None]
+def edges_of_slices(grid: RayGrid, averaging: Averaging) -> Floats:
+    """Edges (µm) of a slice along rows, columns and height, (3, 3); none between given depths."""
+    height = 0.0
+    if averaging.heights is not None:
+        height = float(np.ptp(averaging.heights)) / len(grid.depths)
+    steps = grid.row_step / grid.oversampling, grid.column_step / grid.oversampling
+    return np.stack([*steps, height * grid.along_ray])
+
+
+def beam_shares(grid: RayGrid, averaging: Averaging, parts: int) -> Floats:
+    """Weights of equal parts of the height of all slices, of a sub-pixel each."""
+    beam = np.repeat(grid.weights, parts) / parts
+    if averaging.heights is not None:
+        beam = averaging.shares(len(grid.depths) * parts)
+    return np.asarray(beam / grid.oversampling**2)
+
+
+@lru_cache(maxsize=32)
+def places_in_slices(samples: int, slices: int, moved: int) -> Floats:
+    """Lattices in all slices: place of each sample along rows, columns and height (±1/2)."""
+    k = np.arange(samples)
+    slice_ = np.arange(slices)[:, None] + moved * 0.37
     rows, columns = (
-        ((k * step + 0.5) / samples + moved * shift).ravel() % 1.0 - 0.5
-        for step, shift in zip(LATTICES[samples], _SHIFTS, strict=True)
+        ((k * step + 0.5) / samples + slice_ * shift).ravel() % 1.0 - 0.5
+        for step, shift in zip(LATTICES[samples], _SHIFTS, strict=False)
     )
-    heights = np.tile((k + 0.5) / samples - 0.5, slices)
-    return np.stack([(moved * samples + k).ravel(), rows, columns, heights])
+    within = (0.5 + moved * _SHIFTS[2]) % 1.0
+    heights = np.tile((k + within) / samples - 0.5, slices)
+    return np.stack([rows, columns, heights], axis=-1)

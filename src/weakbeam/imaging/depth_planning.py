@@ -35,6 +35,9 @@ class Sampled(Protocol):
     def q(self, block: Block) -> Floats:
         """q of a block, (3, samples, width)."""
 
+    def computed(self, block: Block, sampling: Sampling | None = None) -> Floats:
+        """The same, not kept; of another sampling of the same image, if one is given."""
+
     def divide(self, rough: np.ndarray) -> None:
         """Cut some pixels, (pixels,), into slices, without computing q of the others again."""
 

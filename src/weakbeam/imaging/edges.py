@@ -31,12 +31,15 @@ class Edges:
         narrower ranges.
     varied : ndarray
         Half of the mean square of the difference between both ends.
+    ended : (1, columns) ndarray
+        Half of the mean square of the intensity: where what diffracts ends.
     """
 
     grid: tuple[float, float, float]
     bent: Floats
     change: Floats
     varied: Floats
+    ended: Floats
 
 
 class EdgeTables:
@@ -76,10 +79,12 @@ class EdgeTables:
         q[:, 0] = first + step * np.arange(-margin, columns + margin)
         self._bent = np.empty((len(shifts), rows, columns), np.float32)
         self._ends = np.empty_like(self._bent)
+        self._light = np.empty((len(shifts), 1, columns), np.float32)
         at = np.arange(margin, margin + columns)
         for k, shift in enumerate(shifts):
             p = relative(q + shift)
             below = np.concatenate([[0.0], np.cumsum(0.5 * (p[1:] + p[:-1]))])
+            self._light[k, 0] = p[at]
             # A range of a single step is interpolated.
             self._bent[k, 0] = (p[at + 1] + p[at - 1] - 2.0 * p[at]) / 24.0
             self._ends[k, 0] = 0.5 * (p[at + 1] - p[at - 1])
@@ -107,7 +112,8 @@ class EdgeTables:
             for at in (columns - half // 2, columns + half // 2):
                 beside = change[row - 1, np.clip(at, 0, columns[-1])]
                 change[row] = np.maximum(change[row], beside)
-        return Edges(self._grid, bent, change, 0.5 * ends)
+        ended = 0.5 * self._mean(self._light, weights)
+        return Edges(self._grid, bent, change, 0.5 * ends, ended)
 
     def _mean(self, values: Floats, weights: Floats) -> Floats:
         table = np.einsum("k,krc->rc", weights, values.astype(np.float64) ** 2)

@@ -22,11 +22,13 @@ from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.imaging import gradient_loops
 from weakbeam.imaging.averaging import Averaging
+from weakbeam.imaging.cells import CellCuts
 from weakbeam.imaging.contract import ImagedReflection, Progress
 from weakbeam.imaging.cuts import Cut, PixelCuts, cuts_along_rays
 from weakbeam.imaging.depth_planning import DepthPlanner
-from weakbeam.imaging.pixel_planning import Checked, PixelPlanner, Reach
+from weakbeam.imaging.pixel_planning import PixelPlanner, Reach
 from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.reached import Checked, difference
 from weakbeam.imaging.routes import Changes, Powers, RayBlock, Shifts, route_of
 from weakbeam.imaging.samples import Samples
 from weakbeam.imaging.sampling import Block, Sampling
@@ -115,7 +117,8 @@ class Engine:
         else:
             few = None if smooth is None else Cut(smooth.sample_offsets, smooth.sample_weights)
             pixel_cuts = PixelCuts(grid, averaging)
-            self._first = Sampling(grid, pixel_cuts, pixel_cuts.samples, few)
+            cells = CellCuts(grid, averaging)
+            self._first = Sampling(grid, pixel_cuts, pixel_cuts.samples, few, cells)
             rock, roll = shifts if shifts is not None else (np.zeros((1, 3)), np.zeros((1, 3)))
             self._planner = PixelPlanner(
                 self._first,
@@ -138,6 +141,11 @@ class Engine:
 
     def held(self, fields: Sequence[DisplacementGradientField]) -> Engine:
         """See :meth:`weakbeam.imaging.contract.ImagingEngine.held`."""
+        if len(fields) == 1:
+            # What its samples have been found to be is kept with them.
+            alone = self.with_field(fields[0])
+            alone._held = alone.sampling
+            return alone
         other = copy(self)
         other._chosen = None
         other._held = self._first.united([self.with_field(field).sampling for field in fields])
@@ -167,7 +175,6 @@ class Engine:
             self._planned = None
             if self._held is None:
                 self._planned = self._planner.plan(sampling, self._chosen)
-                self._chosen.limit()
         return self._chosen
 
     @property
@@ -187,7 +194,8 @@ class Engine:
         samples = self._samples
         if not isinstance(self._planner, PixelPlanner) or not isinstance(self._planned, Checked):
             return math.nan
-        return self._planner.difference(samples.sampling, self._planned, samples.computed)
+        planner, q_of = self._planner, samples.computed
+        return difference(samples.sampling, self._planned, q_of, planner.route, planner.frames)
 
     @property
     def rays(self) -> int:

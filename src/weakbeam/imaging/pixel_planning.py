@@ -11,15 +11,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.imaging import planning_loops
 from weakbeam.imaging.averaging import Averaging
+from weakbeam.imaging.cells import CELL_SAMPLES, DEEPEST
 from weakbeam.imaging.depth_planning import Sampled
 from weakbeam.imaging.edges import EdgeTables
+from weakbeam.imaging.reached import MOST_TRIED, Checked, difference
 from weakbeam.imaging.routes import RayBlock, Route, Shifts
-from weakbeam.imaging.sampling import SMOOTH, Block, Members, Sampling
+from weakbeam.imaging.sampling import IN_CELLS, Block, Members, Sampling
 
 SMOOTH_ALONG = 1.0
 """Largest step of q between samples of a smooth pixel, in widths of the acceptance's edge."""
@@ -27,35 +28,34 @@ SMOOTH_ALONG = 1.0
 SMOOTH_ACROSS = 0.35
 """Largest step of q across a smooth pixel, for an accuracy of 0.005."""
 
-AIM, AIM_OF_SCAN = 0.7, 0.6
+AIM, AIM_OF_SCAN, AIM_OF_FEW = 0.65, 0.6, 0.45
 """Share of the accuracy that the estimated errors of the slices may add up to.
 
-Those of several frames are estimated less well: a slice has several edges.
+Those of several frames are estimated less well: a slice has several edges. Of few pixels some may
+be off by more than is likely.
 """
 
-MOST_SAMPLES = 256
+MOST_SAMPLES = 2048
 """Samples of a pixel, on average over the image, at which refinement ends."""
 
-SMALL_IMAGE = 4096
+SMALL_IMAGE = 2048
 """Pixels of an image; one of fewer may have as many samples: a line takes a larger part of it."""
 
 KEPT = 0.8
 """Share of the squares of the errors that slices have at most which are not cut any more."""
 
-FINER = 0.4
-"""Error of a lattice, relative to that of the next coarser one."""
-
-_NONE, _FIRST = 127, 3
-_LITTLE = 0.1
+_FIRST = 2
+_LITTLE = 0.3
 _BISECTIONS = 6
+_HALVED, _LEAST_MORE = 0.12, 0.02
 _USUAL = 0.005
-_MOST_WAVES = 8
+_MOST_WAVES = 16
 _MOST_ROCK, _MOST_ROLL = 16, 3
-_FEW_FRAMES, _UNSURE = 4, 0.1
+_FEW_FRAMES, _UNSURE, _FEW_PIXELS = 4, 0.3, 1024
 _FAINT = 0.1
 _BLACK = 1e-6
-_BLOCKS_TRIED = 8
-_PIXELS_TRIED = 128
+_MANY, _COSTLY, _FULL, _MOST_TRIES = 2048, 50, 0.7, 3
+_BLOCKS_TRIED = 4
 
 
 class Reach(NamedTuple):
@@ -67,19 +67,6 @@ class Reach(NamedTuple):
     """Ends of q_rock' between which it is not dark."""
     core: float
     """Step of q (in its first scale), times its length (µm), that tells of a defect nearby."""
-
-
-class Checked(NamedTuple):
-    """What a plan has come to."""
-
-    rough: Ints
-    """The pixels that are cut into slices."""
-    errors: Floats32
-    """(rough pixels, slices): what the light of each slice is expected to be off."""
-    norm: float
-    """Root of the sum of the squares of the brightest frame."""
-    weights: Floats
-    """(frames,): of each frame that was looked at, in a mean of squares."""
 
 
 class PixelPlanner:
@@ -164,93 +151,6 @@ class PixelPlanner:
         """
         return _Plan(self, sampling, sampled).make()
 
-    def difference(
-        self, sampling: Sampling, checked: Checked, q_of: Callable[[Block], Floats]
-    ) -> float:
-        """How far an image is off, by some of its pixels with several times as many samples.
-
-        Parameters
-        ----------
-        sampling : Sampling
-            Of the image.
-        checked : Checked
-            What its plan has come to.
-        q_of : callable
-            Gives q of a block.
-
-        Returns
-        -------
-        float
-            Root mean square, relative to the image, estimated from the pixels that are tried.
-        """
-        squares = np.zeros(sampling.pixels)
-        squares[checked.rough] = (checked.errors.astype(np.float64) ** 2).sum(axis=1)
-        if not squares.any():
-            return 0.0
-        # Those that are off most are tried most often, each of them counting for less.
-        chances = 0.9 * squares / squares.sum() + 0.1 / squares.size
-        drawn = np.random.default_rng(0).choice(squares.size, _PIXELS_TRIED, p=chances)
-        tried, times = np.unique(drawn, return_counts=True)
-        off = sum(
-            (
-                (share * (self._light(other, tried, q_of) - self._light(here, tried, q_of))) ** 2
-                for here, other, share in _otherwise(sampling, tried)
-            ),
-            np.zeros(1),
-        )
-        squares_off = checked.weights @ off / chances[tried] @ times / drawn.size
-        return float(np.sqrt(squares_off)) / checked.norm
-
-    def _light(self, sampling: Sampling, pixels: Ints, q_of: Callable[[Block], Floats]) -> Floats:
-        """Light of some pixels in every frame, (frames, pixels)."""
-        rock, roll = self.frames
-        image = np.zeros((len(roll), len(rock), pixels.size), np.float32)
-        for blocks in sampling.blocks:
-            for block in blocks:
-                places = np.searchsorted(pixels, block.pixels[: block.count])
-                weights = sampling.weights(block)
-                rays = RayBlock(q_of(block), weights, places, not block.whole)
-                self.route.frames(rays, self.frames, image)
-        return image.reshape(self.count, -1).astype(np.float64)
-
-
-def _otherwise(sampling: Sampling, pixels: Ints) -> list[tuple[Sampling, Sampling, float]]:
-    """Some pixels of an image, in two parts; the same otherwise; what of the difference is error.
-
-    What has few samples is tried with more, of which most of the difference is the error of the
-    few; what has many with fewer, of which the difference is mostly the error of those.
-    """
-    levels = sampling.levels[:, pixels]
-    levels[:, np.isin(pixels, sampling.even)] = SMOOTH
-    many, parts = levels > 1, []
-    for mine, other, share in (
-        (~many, np.where(levels > 0, levels + 1, levels + 2), 1.0),
-        (many, levels - 1, FINER),
-    ):
-        if mine.any():
-            parts.append(
-                (
-                    _slices_of(sampling, pixels, np.where(mine, levels, _NONE)),
-                    _slices_of(sampling, pixels, np.where(mine, other, _NONE)),
-                    share,
-                )
-            )
-    return parts
-
-
-def _slices_of(sampling: Sampling, pixels: Ints, levels: NDArray[np.int8]) -> Sampling:
-    """Some slices of some pixels, each cut to a level."""
-    some = sampling.fresh()
-    whole = (levels == SMOOTH).all(axis=0)
-    some.blocks = [sampling.whole_pixels(SMOOTH, pixels[whole])] if whole.any() else []
-    for level in range(len(sampling.samples)):
-        members, slices = np.nonzero(np.isin(levels.T, [level]))
-        if members.size:
-            some.blocks.append(sampling.slices_of(level, pixels[members], slices))
-    some.levels = sampling.levels.copy()
-    some.levels[:, pixels] = levels
-    return some
-
 
 class _Plan:
     """The choice of samples for one image."""
@@ -269,18 +169,47 @@ class _Plan:
         self._row = np.zeros(sampling.pixels, np.int64)
         self._row[self._rough] = np.arange(self._rough.size)
         self._measure(self._even())
+        self._off: float = 0.0
+        self._trust: float = 1.0
+        self._tries = 0
         self._rate_slices(sampling.blocks[-1])
-        for wave in range(_MOST_WAVES):
-            members = self._worst(_FIRST if wave == 0 else len(sampling.samples) - 1)
-            if not members.pixels.size:
+        wave = 0
+        while wave < _MOST_WAVES:
+            blocks = self._refine(wave == 0)
+            if not blocks and not self._misjudged():
                 break
-            blocks = sampling.cut(members)
-            self._levels[self._row[members.pixels], members.slices] = members.levels
             if wave == 0 and self._off > _UNSURE and self._of.count <= _FEW_FRAMES:
                 # Finer samples may tell another brightness.
                 self._measure(self._squares_of_even)
             self._rate(blocks)
-        return Checked(self._rough, self._errors, self._norm, self._weights)
+            wave += 1
+        return self._checked()
+
+    def _misjudged(self) -> bool:
+        """Try whether errors are larger than they are taken for, where they are many."""
+        of, sampling = self._of, self._sampling
+        is_many = self._rough.size >= _MANY and sampling.size > _COSTLY * sampling.pixels
+        if self._tries == _MOST_TRIES or not is_many or sampling.size > _FULL * of.most:
+            return False
+        self._tries += 1
+        off = difference(
+            sampling, self._checked(), self._sampled.computed, of.route, of.frames, MOST_TRIED, 2
+        )
+        if off <= max(of.accuracy, self._off):
+            return False
+        larger = off / self._off
+        self._trust *= larger
+        for errors in (self._errors, *self._cell_errors):
+            errors *= np.float32(larger)
+        return True
+
+    def _checked(self) -> Checked:
+        """What there is now."""
+        sampling = self._sampling
+        squares = (self._errors.astype(np.float64) ** 2).sum(axis=1)
+        for generation, errors in zip(sampling.generations, self._cell_errors, strict=True):
+            np.add.at(squares, self._row[generation.cells.pixels], errors.astype(np.float64) ** 2)
+        return Checked(self._rough, squares, self._norm, self._weights)
 
     # ------------------------------------------------------------------ whole pixels
 
@@ -319,7 +248,7 @@ class _Plan:
     def _even(self) -> Floats:
         """Sum of the squares of every frame over the smooth pixels, from some of them."""
         smooth = self._sampling.blocks[0] if len(self._sampling.blocks) > 1 else []
-        step = max(1, len(smooth) // _BLOCKS_TRIED)
+        step = max(1, -(-len(smooth) // _BLOCKS_TRIED))
         tried = smooth[step // 2 :: step]
         share = sum(b.count for b in tried) / max(1, sum(b.count for b in smooth))
         self._squares_of_even = self._squares([tried]) / max(share, 1e-9)
@@ -373,6 +302,8 @@ class _Plan:
         shape = self._rough.size, sampling.slices
         self._steps, self._wildness = np.empty(shape, np.float32), np.empty(shape, np.float32)
         self._errors, self._levels = np.empty(shape, np.float32), np.zeros(shape, np.int8)
+        self._cell_errors: list[Floats32] = []
+        self._cell_steps: list[Floats32] = []
         wild, weights = of.reach.core / np.maximum(of.edges, 1e-12), sampling.cut_of(0).weights
         self._across /= np.sqrt(of.runs)
 
@@ -388,56 +319,132 @@ class _Plan:
         self._sampled.each(work, blocks)
 
     def _rate(self, blocks: list[Block]) -> None:
-        """Estimate the errors of slices with a lattice of samples."""
+        """Estimate the errors of slices with a lattice of samples, and of cells."""
         of, edges, sampling = self._of, self._edges, self._sampling
-        weights = sampling.cut_of(0).weights
+        cuts, whole = sampling.cell_cuts, sampling.cut_of(0).weights
 
         def work(block: Block) -> None:
-            samples = int(sampling.samples[block.level])
-            # The first run of each slice.
-            members = np.flatnonzero(block.first[: block.count] % samples == 0)
-            rows, slices = self._row[block.pixels[members]], block.first[members] // samples
+            some = slice(0, block.count)
+            rows = self._row[block.pixels[some]]
+            if block.cells is None or cuts is None:
+                slices = block.first[some] // block.samples
+                weights, expected = whole[slices], self._steps[rows, slices].astype(np.float64)
+                calm = np.maximum(expected, 1e-9) / np.maximum(self._wildness[rows, slices], 1e-9)
+            else:
+                depth, members = block.cells.depth, block.cells.members[some]
+                list_ = cuts.lattice(depth)[1]
+                weights = list_.reshape(-1, CELL_SAMPLES).sum(axis=1)[
+                    block.first[some] // CELL_SAMPLES
+                ]
+                expected = self._cell_steps[depth][members].astype(np.float64)
+                calm = np.full(block.count, of.reach.core / cuts.longest(depth))
+            steps, errors = np.empty((2, block.count), np.float32)
+            weights = self._trust * weights
             planning_loops.rate_lattices(
-                self._sampled.q(block), weights, of.reach.scales, edges.varied, edges.grid,
-                self._unknown, samples, rows, slices,
-                self._steps, self._wildness, self._errors,
+                self._sampled.q(block), weights, of.reach.scales, edges.varied, edges.ended,
+                edges.grid, self._unknown, expected, calm, steps, errors,
             )  # fmt: skip
+            if block.cells is None:
+                self._steps[rows, slices], self._errors[rows, slices] = steps, errors
+            else:
+                self._cell_steps[depth][members] = steps
+                self._cell_errors[depth][members] = errors
 
         self._sampled.each(work, blocks)
 
-    def _worst(self, finest: int) -> Members:
-        """The slices that are to be cut, and how; none where nothing needs to be, or can."""
+    def _refine(self, is_first: bool) -> list[Block]:
+        """Cut the slices and cells that are off most; the new blocks, none where nothing is cut."""
         of, sampling = self._of, self._sampling
         aim = AIM if of.count == 1 else AIM_OF_SCAN
+        if self._rough.size < _FEW_PIXELS:
+            aim = min(aim, AIM_OF_FEW)
         wanted = (aim * of.accuracy * self._norm) ** 2
         # The many that do not matter need not be looked at.
-        pixels, errors = self._listed(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
-        rows, slices = np.empty(errors.size, np.int64), np.empty(errors.size, np.int64)
-        levels = np.empty(errors.size, np.int8)
-        count, room = 0, of.most - sampling.size
-        if finest == _FIRST:
+        least = float(_LITTLE * np.sqrt(wanted / max(self._errors.size, 1)))
+        pixels, errors = self._listed(least)
+        cells = np.concatenate([np.zeros(0, np.float32), *self._cell_errors]).astype(np.float64)
+        total = self._total(pixels, errors) + float(cells @ cells)
+        self._off = float(np.sqrt(total)) / self._norm
+        room = of.most - sampling.size
+        if is_first:
             # What finer samples tell of errors is worth some of the room.
             room //= 3
-        total = self._total(pixels, errors)
-        self._off = np.sqrt(total) / self._norm
-        if errors.size and room > 0 and total > wanted:
-            # A part of it is left for what finer ones will be off.
-            low, high = float(errors.min()), float(errors.max())
-            for _ in range(_BISECTIONS):
-                limit = float(np.sqrt(low * high))
-                if self._total(pixels, errors, limit) > KEPT * wanted:
-                    high = limit
-                else:
-                    low = limit
-            while True:
-                count, more = planning_loops.finer_levels(
-                    self._errors, self._steps, sampling.samples[: finest + 1], low, self._levels,
-                    rows, slices, levels,
-                )  # fmt: skip
-                if more <= room:
-                    break
-                low *= 1.25
-        return Members(self._rough[rows[:count]], slices[:count], levels[:count])
+        if total <= wanted or room <= 0:
+            return []
+        # A part of it is left for what finer ones will be off.
+        every = np.concatenate([errors, cells[cells > least]])
+        low, high = float(every.min()), float(every.max())
+        # If to halve all is enough, no more than are needed; else those that will have to be.
+        left = _HALVED if _HALVED * total < KEPT * wanted else 0.0
+        for _ in range(_BISECTIONS):
+            limit = float(np.sqrt(low * high))
+            rest = cells[cells < limit]
+            below = self._total(pixels, errors, limit) + float(rest @ rest)
+            if below + left * (total - below) > KEPT * wanted:
+                high = limit
+            else:
+                low = limit
+        rows, slices = np.empty(errors.size, np.int64), np.empty(errors.size, np.int64)
+        levels = np.empty(errors.size, np.int8)
+        # Errors of single samples are a guess: lattices are not much finer than these at first.
+        levels_now = sampling.samples[: _FIRST + 1] if is_first else sampling.samples
+        cells_from, is_bounded = _FIRST if is_first else IN_CELLS, False
+        while True:
+            count, more = planning_loops.finer_levels(
+                self._errors, self._steps, levels_now, cells_from, low, self._levels,
+                rows, slices, levels,
+            )  # fmt: skip
+            more += 8 * CELL_SAMPLES * int((cells >= low).sum())
+            if more <= room:
+                break
+            low, is_bounded = 1.25 * low, True
+        if is_bounded and more < _LEAST_MORE * sampling.size:
+            return []
+        return self._cut(Members(self._rough[rows[:count]], slices[:count], levels[:count]), low)
+
+    def _cut(self, members: Members, limit: float) -> list[Block]:
+        """Cut slices as told, and cells with errors from a limit on."""
+        sampling = self._sampling
+        pixels, slices, levels = members
+        rows = self._row[pixels]
+        self._levels[rows, slices] = levels
+        lattices = levels < IN_CELLS
+        blocks = sampling.cut(Members(pixels[lattices], slices[lattices], levels[lattices]))
+        # Of those that there are now.
+        lists = [np.flatnonzero(errors >= limit) for errors in self._cell_errors]
+        into = ~lattices
+        if into.any():
+            before = len(sampling.generations[0].whole) if sampling.generations else 0
+            blocks += sampling.into_cells(pixels[into], slices[into])
+            self._errors[rows[into], slices[into]] = 0.0
+            self._grown(0, self._steps[rows[into], slices[into]])
+            self._inherit(0, np.arange(before, before + int(into.sum())))
+        for depth, found in enumerate(lists):
+            if found.size and depth < DEEPEST:
+                blocks += sampling.halve(depth, found)
+                self._cell_errors[depth][found] = 0.0
+                self._inherit(depth, found)
+        return blocks
+
+    def _inherit(self, depth: int, members: Ints) -> None:
+        """The parts of cells, each of which is expected to have its share of the change of q."""
+        cuts = self._sampling.cell_cuts
+        assert cuts is not None
+        times = cuts.parts[depth + 1] // cuts.parts[depth]
+        steps = np.repeat(self._cell_steps[depth][members] / times.max(), times.prod())
+        # In the order that they are listed in.
+        pixels = np.repeat(self._sampling.generations[depth].cells.pixels[members], times.prod())
+        self._grown(depth + 1, steps[np.argsort(pixels, kind="stable")])
+
+    def _grown(self, depth: int, steps: Floats32) -> None:
+        """New cells of a depth."""
+        if depth == len(self._cell_steps):
+            self._cell_steps.append(np.zeros(0, np.float32))
+            self._cell_errors.append(np.zeros(0, np.float32))
+        self._cell_steps[depth] = np.append(self._cell_steps[depth], steps.astype(np.float32))
+        self._cell_errors[depth] = np.append(
+            self._cell_errors[depth], np.zeros(steps.size, np.float32)
+        )
 
     def _listed(self, least: float) -> tuple[Ints, Floats]:
         """Errors of slices that are more than some, as loops take them."""

@@ -21,7 +21,7 @@ REGULAR = 2.0
 MARGIN = 1.5
 """How many times the step of q that is seen may be within a slice."""
 
-SPREAD = 0.4
+SPREAD = 0.55
 """Error of a lattice of n samples, relative to the step of the intensity in it, over n^(3/4)."""
 
 UNSEEN = 0.1
@@ -29,6 +29,9 @@ UNSEEN = 0.1
 
 SMOOTHER = 0.5
 """How much less it is where q takes small steps from one to the next."""
+
+BY_OTHERS = 0.25
+"""Share of the light that changes with a step of q_roll or q_2θ by 1, squared."""
 
 CROSSED = 0.3
 """Error of a single sample, relative to the change of the intensity in its slice."""
@@ -44,7 +47,7 @@ STEEPEST = 1e6
 
 
 _BITS_OF_ONE, _PER_DOUBLING = 0x3F800000, 2.0**-23
-_MOST_RATED, _MOST_OF_RUN = 24, 16
+_MOST_RATED = 24
 
 
 @compiled
@@ -161,6 +164,14 @@ def _looked_up(table: Floats, grid: tuple[float, float, float], q: float, step: 
     return value if inside else 0.0
 
 
+@inlined
+def _nearest(table: Floats, grid: tuple[float, float, float], q: float) -> float:
+    """Value of the first row of a table at q_rock'; 0 outside."""
+    at = (q - grid[0]) * grid[1]
+    inside = 0.0 < at < table.shape[1] - 1.0
+    return table[0, int(at + 0.5) if inside else 0] if inside else 0.0
+
+
 @compiled
 def rate_slices(
     q: Floats,
@@ -258,56 +269,70 @@ def rate_lattices(
     weights: Floats,
     scales: Floats,
     varied: Floats,
+    ended: Floats,
     grid: tuple[float, float, float],
     unknown: float,
-    samples: int,
-    rows: Ints,
-    slices: Ints,
+    expected: Floats,
+    calm: Floats,
     steps: Floats32,
-    wildness: Floats32,
     errors: Floats32,
 ) -> None:
-    """How far slices may be off whose samples lie on a lattice.
+    """How far slices or cells may be off whose samples lie on a lattice.
 
     Parameters
     ----------
-    q, scales, grid, unknown
+    q : (3, samples, width) ndarray
+        Imaging frame.
+    scales, grid, unknown
         As for :func:`rate_slices`.
-    weights : (slices,) ndarray
-        Of whole slices.
-    varied : (n, m) ndarray
+    weights : (n,) ndarray
+        Of the first n ≤ width members.
+    varied, ended : (n, m) and (1, m) ndarray
         See :class:`~weakbeam.imaging.edges.Edges`.
-    samples : int
-        Of a slice.
-    rows, slices : (n,) ndarray of int64
-        Which slices the block has, by their place in what follows; each with all of its runs.
-    steps, wildness, errors : (pixels, slices) ndarray of float32
-        Those that the slices had; filled in at their places.
+    expected : (n,) ndarray
+        Change of q within each that was expected.
+    calm : (n,) ndarray
+        Up to which there is no defect in it.
+    steps : (n,) ndarray of float32
+        Filled in: change of q within each.
+    errors : (n,) ndarray of float32
+        Filled in.
     """
-    total, most, largest = np.zeros(rows.size), np.zeros(rows.size), np.zeros(rows.size)
-    runs = max(1, samples // q.shape[1])
-    apart_by = max(1, q.shape[1] // (_MOST_RATED if runs == 1 else _MOST_OF_RUN))
-    rated = q.shape[1] // apart_by
+    samples, count = q.shape[1], weights.size
+    total, most, largest = np.zeros(count), np.zeros(count), np.zeros(count)
+    apart_by = max(1, samples // _MOST_RATED)
+    rated = samples // apart_by
+    rock, roll, two_theta = 1.0 / scales[0], 1.0 / scales[1], 1.0 / scales[2]
+    for k in range(samples - 1):
+        q1, q2, q3, n1, n2, n3 = q[0, k], q[1, k], q[2, k], q[0, k + 1], q[1, k + 1], q[2, k + 1]
+        for p in range(count):
+            step = abs(n1[p] - q1[p]) * rock + abs(n2[p] - q2[p]) * roll
+            largest[p] = max(largest[p], step + abs(n3[p] - q3[p]) * two_theta)
     for k in range(0, rated * apart_by, apart_by):
         n = (k + apart_by) % (rated * apart_by)
-        for p in range(rows.size * runs):
-            i = p // runs
-            step = _step(q, k, n, p, scales)
-            largest[i] = max(largest[i], step)
-            square = _looked_up(varied, grid, 0.5 * (q[0, n, p] + q[0, k, p]), step)
-            total[i] += square
-            most[i] = max(most[i], square)
+        for p in range(count):
+            low, high = min(q[0, n, p], q[0, k, p]), max(q[0, n, p], q[0, k, p])
+            step, middle = (high - low) * rock, 0.5 * (low + high)
+            other = abs(q[1, n, p] - q[1, k, p]) * roll + abs(q[2, n, p] - q[2, k, p]) * two_theta
+            square = _looked_up(varied, grid, middle, step + other)
+            square = max(square, _looked_up(varied, grid, middle, step))
+            # What enters or leaves by the other components, or where nothing diffracts.
+            share = min(1.0, BY_OTHERS * other * other)
+            square = max(
+                square, share * max(_nearest(ended, grid, low), _nearest(ended, grid, high))
+            )
+            total[p] += square
+            most[p] = max(most[p], square)
     shrunk = SPREAD**2 * samples**-1.5
-    for i in range(rows.size):
-        row, column = rows[i], slices[i]
-        expected = steps[row, column]
-        seen = max(expected, min(largest[i], STEEPEST))
+    for p in range(count):
+        seen = max(expected[p], min(largest[p], STEEPEST))
         resolved = min(1.0, SMOOTHER * seen / np.sqrt(samples))
         # A lit part of the slice, with an edge; or one so small that its samples count as chance.
-        error = resolved * np.sqrt(min(shrunk * most[i], total[i] / (rated * runs * samples)))
-        if wildness[row, column] * seen > max(expected, 1e-9):
+        error = resolved * np.sqrt(min(shrunk * most[p], total[p] / (rated * samples)))
+        if seen > calm[p] * np.sqrt(samples):
             error = max(error, UNSEEN * unknown / samples)
-        errors[row, column] = weights[column] * error
+        steps[p] = seen
+        errors[p] = weights[p] * error
 
 
 @compiled
@@ -374,6 +399,7 @@ def finer_levels(
     errors: Floats32,
     steps: Floats32,
     samples: Ints,
+    cells: int,
     limit: float,
     levels: NDArray[np.int8],
     rows: Ints,
@@ -385,9 +411,12 @@ def finer_levels(
     Parameters
     ----------
     errors, steps, levels : (pixels, slices) ndarray
-        As for :func:`rate_lattices` and :func:`listed`.
+        As for :func:`rate_slices` and :func:`listed`.
     samples : (levels,) ndarray of int64
         Of a slice.
+    cells : int
+        The level of slices that no lattice does for: that of the finest, or another one that stands
+        for cells.
     limit : float
         Largest error.
     rows, slices, finer : (n,) ndarray
@@ -398,24 +427,26 @@ def finer_levels(
     count, more : int
         How many there are, and how many samples they are altogether.
     """
-    count, more = 0, 0
+    count, more, finest = 0, 0, samples.size - 1
+    spread, apart = samples**-0.75, samples**-0.5
     for p in range(errors.shape[0]):
         for k in range(errors.shape[1]):
             level = levels[p, k]
-            if errors[p, k] < limit or level + 1 >= samples.size:
+            if errors[p, k] < limit or level >= cells:
                 continue
             error, step = errors[p, k], SMOOTHER * steps[p, k]
             if level == 0:
                 error *= SPREAD / CROSSED
             else:
-                n = samples[level]
-                error /= n**-0.75 * min(1.0, step / np.sqrt(n))
-            while True:
+                error /= spread[level] * min(1.0, step * apart[level])
+            while level <= finest:
                 level += 1
-                n = samples[level]
-                expected = error * n**-0.75 * min(1.0, step / np.sqrt(n))
-                if expected < limit or level + 1 == samples.size:
+                n = min(level, finest)
+                if level <= finest and error * spread[n] * min(1.0, step * apart[n]) < limit:
                     break
+            n = samples[min(level, finest)]
+            if level > finest:
+                level, n = cells, 8 * n if cells > finest else n
             rows[count], slices[count], finer[count] = p, k, level
             more += n
             count += 1

@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.memory import physical_memory
 from weakbeam.defects.field import DisplacementGradientField, FieldAlongRays
 from weakbeam.imaging import gradient_loops, sampling_loops
 from weakbeam.imaging.contract import ImagedReflection
 from weakbeam.imaging.sampling import Block, Sampling
 
-STORE_BYTES = 512 * 2**20
-"""Largest q of all rays that is kept; above, it is computed again for every batch."""
+STORE_BYTES = int(min(2**30, max(2**29, physical_memory() / 8.0)))
+"""How much of q of all rays is kept at most; the rest is computed again for every batch."""
 
 _POINTS_AT_ONCE = 4096
 
 
 class Samples:
-    """q at the samples of an image, computed in threads; kept if the whole image's fits in memory.
+    """q at the samples of an image, computed in threads; kept as far as it fits in memory.
 
     Parameters
     ----------
@@ -54,13 +56,7 @@ class Samples:
             np.ascontiguousarray(geometry.imaging_from_sample),
         )
         self._stored: dict[int, Floats] = {}
-        self.limit()
-
-    def limit(self) -> None:
-        """Keep q only if that of all blocks that there are now fits in memory."""
-        self._keep = 24 * self.sampling.size <= STORE_BYTES
-        if not self._keep:
-            self._stored.clear()
+        self._room, self._counting = STORE_BYTES, Lock()
 
     def q(self, block: Block) -> Floats:
         """q of a block, (3, samples, width), as seen off the axis of the lens."""
@@ -68,26 +64,29 @@ class Samples:
         if stored is not None:
             return stored
         q = self.computed(block)
-        if self._keep:
-            self._stored[id(block)] = q
+        with self._counting:
+            if q.nbytes <= self._room:
+                self._room -= q.nbytes
+                self._stored[id(block)] = q
         return q
 
-    def computed(self, block: Block) -> Floats:
-        """The same, not kept."""
+    def computed(self, block: Block, sampling: Sampling | None = None) -> Floats:
+        """The same, not kept; of another sampling of the same image, if one is given."""
+        sampling = self.sampling if sampling is None else sampling
         q = np.empty((3, block.samples, block.pixels.size))
         if isinstance(self._field, FieldAlongRays):
             constants = *self._field.ray_constants, *self._orientation
-            rays = self.sampling.rays_of(block)
+            rays = sampling.rays_of(block)
             if len(rays[2]) > block.size:
                 # Most of so long a list of displacements is not for this block.
-                points = self.sampling.points(block).reshape(3, -1)
+                points = sampling.points(block).reshape(3, -1)
                 alone, first = np.zeros((1, 3)), np.zeros(block.size, np.int64)
                 rays = points, np.arange(block.size), alone, first
                 sampling_loops.q_of_lines(*rays, *constants, q.reshape(3, 1, -1))
             else:
                 sampling_loops.q_of_lines(*rays, *constants, q)
         else:
-            self._fill(self.sampling.points(block), q)
+            self._fill(sampling.points(block), q)
         if self._vignetting:
             q += self.off_axis(block.pixels)[:, None]
         return q
@@ -98,6 +97,7 @@ class Samples:
             q = None if part is block else self._stored.pop(id(block), None)
             if q is not None:
                 self._stored[id(part)] = np.ascontiguousarray(q[:, :, members])
+                self._room += q.nbytes - self._stored[id(part)].nbytes
 
     def off_axis(self, pixels: Ints) -> Floats:
         """Shift of q that stands for the lens' acceptance as a pixel off the axis sees it, (3, n).

@@ -109,6 +109,29 @@ def weights_of_uncut(
 
 
 @compiled
+def weights_of_cells(
+    weights: Floats, first: Ints, whole: NDArray[np.bool_], chosen: Floats
+) -> None:
+    """Weights of the samples of cells; none for those that are halved.
+
+    Parameters
+    ----------
+    weights : (n,) ndarray
+        Weight of each sample, by the height of a cell.
+    first : (width,) ndarray of int64
+        The first sample of each cell.
+    whole : (width,) ndarray of bool
+        Whether each is not halved.
+    chosen : (samples, width) ndarray
+        Filled in.
+    """
+    for k in range(chosen.shape[0]):
+        row = chosen[k]
+        for p in range(row.size):
+            row[p] = weights[first[p] + k] if whole[p] else 0.0
+
+
+@compiled
 def _dot(a: Floats, b: Floats) -> float:
     product: float = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
     return product

@@ -36,17 +36,17 @@ from weakbeam.imaging.samples import STORE_BYTES
 _NS_PER_RAY_AND_FRAME = 0.6
 _NS_PER_FACTOR = 5.0
 _NS_PER_RAY_AND_FRAME_ANYWHERE = 2.5
-_NS_PER_POINT_AND_LINE = 10.0
+_NS_PER_POINT_AND_LINE = 4.0
 _NS_PER_POINT = 40.0
 
 # Of many lines: those near a point are summed for it, and polynomials are made of all others, in
 # boxes that are halved as long as they have fewer nodes than there are points.
-_NS_PER_POINT_IN_BOXES = 250.0
+_NS_PER_POINT_IN_BOXES = 140.0
 _NS_PER_POINT_NEAR = 4.0
 _NODES_OF_BOX, _MOST_NODES = 1200, 5.6e6
 _BOXES_APART, _NEAR_POWER = 28.0, 0.7
 _NS_PER_BOX_AND_LINE = 430.0
-_POINTS_PER_RAY = 2.0
+_POINTS_PER_RAY = 1.2
 # Segments end, so that fewer of them are near, and their images in periodic boxes never are.
 _SEGMENTS_NEAR_POWER = 0.9
 _NS_PER_POINT_NEAR_SEGMENT = 17.0
@@ -58,7 +58,7 @@ _NS_PER_RAY_AND_WALL, _NS_PER_RAY_AND_ANISOTROPIC_WALL = 250.0, 1300.0
 
 _BYTES_OF_BOXES = 100e6
 _BYTES_PER_LINE = 2e3
-_BYTES_PER_SAMPLE = 14.0
+_BYTES_PER_SAMPLE = 4.0
 _NS_PER_COUNT = 10.0
 _NS_PER_BLURRED_PIXEL = 20.0
 
@@ -79,7 +79,7 @@ _BLOCK_PIXELS = 128
 
 _FACTORS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
-_SAMPLES_PER_LINE, _CROWDING, _USUAL_ACCURACY = 0.4, 1.36, 0.005
+_SAMPLES_PER_LINE, _LONELY, _MOST_OF_CROWDS, _USUAL_ACCURACY = 5.7, 2.0, 1100.0, 0.005
 _LINES_BY_DENSITY = 1000
 """Dislocations of a population whose number only drawing or reading it tells."""
 
@@ -320,8 +320,9 @@ def _samples(experiment: Experiment, lines: int) -> float:
         few = SMOOTH_NODES if camera.depth_samples == "auto" else slices
         # Lines of a large image are far from most of its pixels.
         near = min(1.0, 0.05 * lines * max(1.0, experiment.beam.height_fwhm_um / 0.15))
-        finer = _SAMPLES_PER_LINE * math.pow(lines, _CROWDING)
-        finer *= _USUAL_ACCURACY / camera.accuracy
+        # One line of several finds the beam within the image, and crosses others.
+        finer = _SAMPLES_PER_LINE * lines**2 / (lines + _LONELY)
+        finer = min(finer, _MOST_OF_CROWDS) * _USUAL_ACCURACY / camera.accuracy
         most = max(float(pixel_planning.MOST_SAMPLES), few + slices)
         return min(few + near * slices + finer, most)
     if camera.depth_samples != "auto":

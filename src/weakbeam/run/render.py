@@ -326,9 +326,42 @@ class Renderer:
                         for place, number in np.ndenumerate(stage.numbers)
                     ]
                 ).reshape(*stage.numbers.shape, *stage.engine.shape)
-            lit = images if about.light is None else images * about.light
-            frames[stage.numbers] = stage.setup.detector.image(lit)
+            frames[stage.numbers] = _seen(images, stage, about)
         return frames[self._numbers]
+
+    def image_and_parts(
+        self, lines: StraightLines, surroundings: Surroundings | None = None
+    ) -> Floats32:
+        """Frames of a crystal with some dislocations, and of crystals with each of them alone.
+
+        Averages over pixels are taken with the samples that those of all together need, which
+        saves choosing some for each.
+
+        Parameters
+        ----------
+        lines, surroundings
+            As of :meth:`image`.
+
+        Returns
+        -------
+        (1 + dislocations, conditions, rows, columns) ndarray of float32
+        """
+        alone = [lines.chosen([n]) for n in range(len(lines))]
+        about = surroundings or Surroundings()
+        averaged = all(stage.setup.averaging is not None for stage in self._stages)
+        if about.drift is not None or len(lines) == 1 or not averaged:
+            whole = self.image(lines, about)
+            parts = [whole] if len(lines) == 1 else [self.image(some, about) for some in alone]
+            return np.stack([whole, *parts])
+        frames = np.empty((1 + len(lines), self._total, *self.shape), np.float32)
+        for stage in self._stages:
+            shifts = stage.layer.rock_shifts, stage.layer.roll_shifts
+            engine = stage.engine.held([self._field(lines, stage, about.tilt)])
+            for n, some in enumerate([lines, *alone]):
+                if n > 0:
+                    engine = engine.with_field(self._field(some, stage, about.tilt))
+                frames[n, stage.numbers] = _seen(engine.images(*shifts), stage, about)
+        return frames[:, self._numbers]
 
     def offset_images(
         self, lines: StraightLines, shifts: Mapping[int, tuple[ArrayLike, ArrayLike]]
@@ -445,6 +478,12 @@ class Renderer:
             tilt = None if tilt is None else tilt.moved(-middle)
         field = field_of(lines, self._media[stage.reflection])
         return field if tilt is None else Superposition((field, tilt))
+
+
+def _seen(images: Floats32, stage: _Stage, about: Surroundings) -> Floats32:
+    """What the camera has of a stage's frames."""
+    lit = images if about.light is None else images * about.light
+    return stage.setup.detector.image(lit)
 
 
 def _what_rays_need(experiment: Experiment) -> tuple[object, ...]:

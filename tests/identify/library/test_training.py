@@ -73,8 +73,12 @@ class TestDraw:
 
 
 class TestLabels:
-    def test_contributions_are_images_alone_less_the_crystal(self, plan, samples):
-        for sample in samples:
+    @pytest.mark.parametrize(("samples_are", "off"), [("point", 5e-4), ("auto", 0.02)])
+    def test_contributions_are_images_alone_less_the_crystal(self, samples_are, off):
+        """Averages are taken with the samples of all lines, and are as accurate as noise allows."""
+        settings = "identify.dislocations=3", "identify.fewest_dislocations=1", "identify.images=6"
+        plan = plan_training(experiment(*settings, f"camera.oversampling={samples_are}"), 1)
+        for sample in plan.samples():
             count = len(sample.drawn.types)
             for place in range(count):
                 alone = plan.candidates.lines(
@@ -83,7 +87,9 @@ class TestLabels:
                 )
                 added = plan.candidates.renderer.image(alone) - plan.perfect
                 stored = sample.contributions[:, place].astype(float)
-                np.testing.assert_allclose(stored, added, rtol=1e-3, atol=1e-7)
+                assert np.linalg.norm(stored - added) < off * np.linalg.norm(added)
+                if samples_are == "point":
+                    np.testing.assert_allclose(stored, added, rtol=1e-3, atol=1e-7)
             assert not sample.contributions[:, count:].any()
             assert not sample.masks[:, count:].any()
 

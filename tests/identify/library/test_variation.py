@@ -193,7 +193,9 @@ def test_all_together_and_labels_of_the_stored_sample():
     scene = plan.scene(1)
     alone = plan.candidates.lines(labels.drawn.types[:1].tolist(), labels.drawn.positions_um[:1])
     added = scene.image(alone) - scene.image(StraightLines.of([]))
-    np.testing.assert_allclose(sample.contributions[:, 0], added, rtol=1e-3, atol=1e-6)
+    # With the samples of both lines, and as accurate as noise allows.
+    off = np.linalg.norm(sample.contributions[:, 0] - added)
+    assert off < 0.02 * np.linalg.norm(scene.image(alone))
 
 
 def test_a_bent_crystal_is_a_turned_one_at_each_place():

@@ -141,6 +141,10 @@ class Scene:
         """Images of some dislocations under each condition, without the background."""
         return self.renderer.image(lines, self.surroundings)
 
+    def image_and_parts(self, lines: StraightLines) -> Floats32:
+        """The same, and images of each of them alone; see :meth:`.Renderer.image_and_parts`."""
+        return self.renderer.image_and_parts(lines, self.surroundings)
+
     def with_background(self, images: Floats32) -> Floats32:
         """Images with the light that falls on the camera besides."""
         return images if self.background is None else images + self.background
@@ -261,7 +265,8 @@ class TrainingPlan(ImagePlan):
         scene = self.scene(number)
         drawn = self.draw(number, scene)
         lines = self.candidates.lines(drawn.types.tolist(), drawn.positions_um)
-        images = scene.image(lines)
+        every = scene.image_and_parts(lines) if self.table.labels else scene.image(lines)[None]
+        images = every[0]
         most = self.table.dislocations if self.table.labels else 0
         shape = (len(images), most, *scene.renderer.shape)
         contributions, masks = np.zeros(shape, np.float16), np.zeros(shape, np.uint8)
@@ -270,8 +275,7 @@ class TrainingPlan(ImagePlan):
             level = self._level(scene)
             behind = scene.with_background(scene.perfect)
         for place in range(len(lines) if most else 0):
-            alone = images if len(lines) == 1 else scene.image(lines.chosen([place]))
-            added = alone - scene.perfect
+            added = every[1 + place] - scene.perfect
             contributions[:, place] = added
             masks[:, place] = self._stands_out(np.abs(added), level)
             ratios[place] = contrast_of(behind + added, behind, self._noises).signal_to_noise
