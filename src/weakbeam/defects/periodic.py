@@ -9,6 +9,7 @@ without load, whose orientation is that of its mean lattice.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import combinations_with_replacement, product
@@ -43,6 +44,9 @@ _ANISOTROPIC_FACE, _ANISOTROPIC_GRID = 4, 8
 """The same in an anisotropic medium, where a point costs forty times as much: β changes by two
 or three thousandths of its size (root mean square).
 """
+
+_MOST_PARTS = 64
+"""A region that the box is repeated in more often asks for all of it."""
 
 _FEW_POINTS = 1000
 """About how often the field is asked for to find what is missing."""
@@ -222,6 +226,8 @@ class RepeatedNetwork:
     ) -> DisplacementGradientField:
         """See :meth:`.PreparedField.prepared`."""
         asked = self._folded(bounds)
+        if asked is None:
+            return self
         key = points, tuple((part.centre.tobytes(), part.half.tobytes()) for part in asked)
         if self._last is None or self._last[0] != key:
             whole = self._whole
@@ -245,14 +251,19 @@ class RepeatedNetwork:
         none = StraightLines.of([])
         return field_of(none, self.medium, (), box, _FEW_POINTS, None, segments, (), tolerance)
 
-    def _folded(self, bounds: Bounds) -> list[Bounds]:
-        """The parts of the box that a region repeats, each as large as the region."""
+    def _folded(self, bounds: Bounds) -> list[Bounds] | None:
+        """The parts of the box that a region repeats, each as large as the region.
+
+        None of a region so much larger than the box that all of the box is asked for.
+        """
         periods, centre = self.network.periods, self.network.centre
         signs = np.array(list(product((-1.0, 1.0), repeat=3)))
         corners = bounds.centre + (signs * bounds.half) @ bounds.axes
         shares = (corners - centre) @ np.linalg.inv(periods)
         first = np.floor(shares.min(axis=0) + 0.5).astype(int)
         last = np.ceil(shares.max(axis=0) - 0.5).astype(int)
+        if math.prod((last - first + 1).tolist()) > _MOST_PARTS:
+            return None
         turns = product(*(range(low, high + 1) for low, high in zip(first, last, strict=True)))
         return [replace(bounds, centre=bounds.centre - np.array(turn) @ periods) for turn in turns]
 
