@@ -18,6 +18,7 @@ from weakbeam.measured.stored import stored_maps
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = ["camera.pixels=[20, 30]"]
 
 DFXM_GEO = """
@@ -168,6 +169,11 @@ def crystals(folder: Path) -> None:
     shutil.copy(DATA / "quartz.cif", folder)
 
 
+def the_scan_of_another_program(folder: Path) -> None:
+    (folder / "examples").mkdir()
+    shutil.copy(EXAMPLES / "measured_stack.py", folder / "examples")
+
+
 GIVEN: dict[str, Callable[[Path], None]] = {
     "docs/how-to/compare.md": sides_to_compare,
     "docs/how-to/crystals.md": crystals,
@@ -180,4 +186,5 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "docs/how-to/ray-tracing.md": a_stop,
     "docs/how-to/repeat-a-run.md": a_mosaicity_scan,
     "docs/how-to/sweeps.md": an_experiment("experiment.toml"),
+    "docs/tutorials/stack.md": the_scan_of_another_program,
 }

@@ -24,6 +24,7 @@ SLOW = {
     "docs/tutorials/distortion.md",
     "docs/tutorials/first-image.md",
     "docs/tutorials/identify.md",
+    "docs/tutorials/stack.md",
 }
 
 
