@@ -205,8 +205,10 @@ def test_types_are_refined_that_come_near_and_no_others(library, renderer):
         seen = observed(renderer, true, scale=scale).only(PLUS)
         found = match(seen, library, options, [PLUS], 1, renderer=renderer)
         refined = [c.refinement is not None for c in found.candidates]
-        assert refined == sorted(refined, reverse=True)
         counts.append(sum(refined))
+        # A refined image has averages of its own: one may fall behind the next by them.
+        assert refined[0]
+        assert not any(refined[counts[-1] + 1 :])
         assert not any("may come near" in note for note in found.verdict.notes)
     assert 1 <= counts[1] < counts[0] <= 12
     assert len(found.candidates) >= 8
