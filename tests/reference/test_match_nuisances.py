@@ -82,6 +82,7 @@ def off_line(match, place):
     return float(np.linalg.norm(away - away @ along * along))
 
 
+@pytest.mark.slow
 def test_several_mismatches_together_are_found_with_the_type(library):
     place = (0.11, -0.07, 0.02)
     world = world_of(MISMATCHES, place, clip=0.14e-3 * 1.04, beam_fwhm=0.75)

@@ -24,6 +24,7 @@ LAYERS = Experiment(
         "scan.phi.value_mrad=0.12",
         "scan.z.values_um=[-1, 0, 1.5]",
         "output.figures=false",
+        "camera.oversampling='point'",
     ]
 )
 
@@ -86,7 +87,9 @@ def test_an_image_that_is_less_accurate_than_asked_for_says_so(tmp_path, monkeyp
     monkeypatch.setattr("weakbeam.imaging.pixel_planning.SMALL_IMAGE", 1)
     monkeypatch.setattr("weakbeam.imaging.pixel_planning.MOST_SAMPLES", 12)
     monkeypatch.setattr("weakbeam.imaging.depth_planning.SMALL_IMAGE", 1)
-    crowded = LAYERS.with_settings(["defects[0].count=3000", "scan.z.value_um=0"])
+    crowded = LAYERS.with_settings(
+        ["defects[0].count=3000", "scan.z.value_um=0", "camera.oversampling=auto"]
+    )
     file = record(crowded, tmp_path / "crowded")
     (note,) = (note for note in file.notes if "camera.accuracy = 0.005" in note)
     with h5py.File(file.file) as opened:
