@@ -14,7 +14,7 @@ from weakbeam.diffraction.kernel import Kernel
 from weakbeam.diffraction.raytrace import RayOptics, trace
 from weakbeam.imaging.direct import direct_images, q_of_rays
 from weakbeam.imaging.engine import Engine
-from weakbeam.imaging.factors import factor_pairs
+from weakbeam.imaging.factors import Slopes, factor_pairs
 from weakbeam.imaging.rays import ray_grid
 from weakbeam.instrument.beam import BeamProfile
 from weakbeam.instrument.stops import (
@@ -117,8 +117,8 @@ def test_slopes_are_those_of_the_values(changes):
         return out.astype(float)
 
     for rock in [pair.rock for pair in factor_pairs(acceptance.factors)][:2]:
-        filled = [np.empty((2, len(PHI), 400), np.float32) for _ in range(3)]
-        rock.fill_slopes(q, motors, weights, steps, *filled)
+        filled = Slopes(*(np.empty((2, len(PHI), 400), np.float32) for _ in range(3)))
+        rock.fill_slopes(q, motors, weights, steps, filled)
         np.testing.assert_allclose(filled[0], values(0.0), rtol=1e-6, atol=1e-9)
         for component, slope in ((0, filled[1]), (2, filled[2])):
             step = steps * np.eye(3)[component]

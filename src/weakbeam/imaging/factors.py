@@ -7,10 +7,11 @@ motion during the exposure makes that sum long; the factor is then a cubic splin
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,27 +32,36 @@ _MOST_SPLINE_NODES = 4e6
 _ROLL_NODES = 2**15
 
 
-class RockFactor(Protocol):
+class Slopes(NamedTuple):
+    """A factor and its derivatives, (samples, settings, pixels) each, to be filled in."""
+
+    factor: Floats32
+    by_first: Floats32
+    by_third: Floats32
+
+
+class RockFactor(ABC):
     """Factor of (q_rock', q_2θ)."""
 
+    @abstractmethod
     def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
         """Evaluate at every shift of q; see :func:`weakbeam.imaging.factor_loops.rock_factor`."""
 
     def fill_slopes(
-        self,
-        q: Floats,
-        shifts: Floats,
-        weights: Floats,
-        steps: Floats,
-        factor: Floats32,
-        by_first: Floats32,
-        by_third: Floats32,
+        self, q: Floats, shifts: Floats, weights: Floats, steps: Floats, filled: Slopes
     ) -> None:
         """Evaluate it with its derivatives by q_rock' and q_2θ.
 
-        `steps` (3,) are those of q across which differences are taken where there is no closed
-        form; see :func:`weakbeam.imaging.factor_loops.rock_slopes` for the rest.
+        By central differences across `steps` (3,) of q, where there is no closed form.
         """
+        factor, *slopes = filled
+        for component, slope in zip((0, 2), slopes, strict=True):
+            step = steps[component] * np.eye(3)[component]
+            self.fill(q, shifts + step, weights, slope)
+            self.fill(q, shifts - step, weights, factor)
+            slope -= factor
+            slope /= np.float32(2.0 * steps[component])
+        self.fill(q, shifts, weights, factor)
 
 
 class RollFactor(Protocol):
@@ -106,7 +116,7 @@ def factor_pairs(factors: AcceptanceFactors) -> tuple[FactorPair, ...]:
 
 
 @dataclass(frozen=True)
-class _ClosedRock:
+class _ClosedRock(RockFactor):
     constants: tuple[float, ...]
     parts: Floats
 
@@ -114,46 +124,13 @@ class _ClosedRock:
         factor_loops.rock_factor(q, shifts, weights, self.constants, self.parts, factor)
 
     def fill_slopes(
-        self,
-        q: Floats,
-        shifts: Floats,
-        weights: Floats,
-        steps: Floats,
-        factor: Floats32,
-        by_first: Floats32,
-        by_third: Floats32,
+        self, q: Floats, shifts: Floats, weights: Floats, steps: Floats, filled: Slopes
     ) -> None:
-        filled = factor, by_first, by_third
         factor_loops.rock_slopes(q, shifts, weights, self.constants, self.parts, *filled)
 
 
-class _ByDifferences:
-    """A factor whose slopes are differences across steps."""
-
-    def fill(self, q: Floats, shifts: Floats, weights: Floats, factor: Floats32) -> None:
-        raise NotImplementedError
-
-    def fill_slopes(
-        self,
-        q: Floats,
-        shifts: Floats,
-        weights: Floats,
-        steps: Floats,
-        factor: Floats32,
-        by_first: Floats32,
-        by_third: Floats32,
-    ) -> None:
-        for component, slope in ((0, by_first), (2, by_third)):
-            step = steps[component] * np.eye(3)[component]
-            self.fill(q, shifts + step, weights, slope)
-            self.fill(q, shifts - step, weights, factor)
-            slope -= factor
-            slope /= np.float32(2.0 * steps[component])
-        self.fill(q, shifts, weights, factor)
-
-
 @dataclass(frozen=True)
-class _SumOfRocks(_ByDifferences):
+class _SumOfRocks(RockFactor):
     """Several factors added up, each at its own shift of q and with its own share."""
 
     rocks: tuple[RockFactor, ...]
@@ -169,7 +146,7 @@ class _SumOfRocks(_ByDifferences):
 
 
 @dataclass(frozen=True)
-class _SplineRock(_ByDifferences):
+class _SplineRock(RockFactor):
     constants: tuple[float, ...]
     coefficients: Floats
 

@@ -13,7 +13,7 @@ from weakbeam.diffraction.acceptance_factors import AcceptanceFactors
 from weakbeam.diffraction.density import AcceptanceDensity
 from weakbeam.diffraction.kernel import Kernel
 from weakbeam.imaging import oblique_loops, slope_loops, sum_loops
-from weakbeam.imaging.factors import factor_pairs
+from weakbeam.imaging.factors import Slopes, factor_pairs
 
 _FAR_AWAY = 1e30
 """Stands for an infinite limit, so that no infinity enters compiled arithmetic."""
@@ -151,10 +151,12 @@ class FactorRoute:
         """See :meth:`Route.slopes`."""
         samples, width = block.q.shape[1:]
         count = len(self._pairs) * samples
-        rock = [
-            self._scratch.array(name, count, len(shifts.rock), width)
-            for name in ("rock", "rock by first", "rock by third")
-        ]
+        rock = Slopes(
+            *(
+                self._scratch.array(name, count, len(shifts.rock), width)
+                for name in ("rock", "rock by first", "rock by third")
+            )
+        )
         roll, by_second = (
             self._scratch.array(name, count, len(shifts.roll), width)
             for name in ("roll", "roll by second")
@@ -162,8 +164,8 @@ class FactorRoute:
         step = self._steps[1] * np.eye(3)[1]
         for n, pair in enumerate(self._pairs):
             part = slice(n * samples, (n + 1) * samples)
-            filled = [array[part] for array in rock]
-            pair.rock.fill_slopes(block.q, shifts.rock, block.weights, self._steps, *filled)
+            filled = Slopes(*(array[part] for array in rock))
+            pair.rock.fill_slopes(block.q, shifts.rock, block.weights, self._steps, filled)
             pair.roll.fill(block.q, shifts.roll + step, by_second[part])
             pair.roll.fill(block.q, shifts.roll - step, roll[part])
             by_second[part] -= roll[part]
@@ -174,9 +176,7 @@ class FactorRoute:
         size /= self._steps[:, None, None] / _SLOPE_STEP
         bound = np.sqrt(1.0 + np.square(size).sum(axis=1, keepdims=True))
         change = np.asarray(changes.q / bound, dtype=np.float32)
-        slope_loops.sum_slopes(
-            rock[0], rock[1], rock[2], roll, by_second, change, block.pixels, block.add, out
-        )
+        slope_loops.sum_slopes(*rock, roll, by_second, change, block.pixels, block.add, out)
 
     def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
         samples, width = block.q.shape[1:]
