@@ -9,7 +9,7 @@ from stack_worlds import drawn, experiment_of, phi_scan, stack_of, with_lines, w
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.stack_climb import climb_stack
 from weakbeam.fit.stack_curves import shift_maps
-from weakbeam.fit.stack_detect import MapModel
+from weakbeam.fit.stack_maps import MapModel
 from weakbeam.fit.stack_model import FittedLine, StackModel
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.fit.stack_search import StackSearch

@@ -158,7 +158,7 @@ class StackResult:
 
     def _pixel(self, line: FittedLine) -> Floats:
         """Row and column of the stored image."""
-        from weakbeam.fit.stack_detect import middle_of
+        from weakbeam.fit.stack_maps import middle_of
 
         model = self.fit.model
         steps = np.stack(model.renderer.pixel_steps())
@@ -174,7 +174,7 @@ class StackResult:
     @cached_property
     def near_cores(self) -> Bools:
         """Pixels within 0.3 µm of a line."""
-        from weakbeam.fit.stack_detect import middle_of
+        from weakbeam.fit.stack_maps import middle_of
 
         model = self.fit.model
         row, column = model.renderer.pixel_steps()

@@ -1,0 +1,423 @@
+r"""Maps of dislocations: a matched filter of every type over a map, and the best places in it.
+
+A map tells how far the lattice stands beside its Bragg setting, along each motor that moves. Those
+of several dislocations add up, with polynomials for a lattice that is bent, so that the filter is
+exact for every candidate: with the residual d of the map, of weight W, and the pattern T of one at
+a place, a line of that type there raises the log-likelihood by :math:`T^T W d - T^T W T / 2`, with
+what polynomials can take of T taken out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from weakbeam.core.arrays import Floats
+from weakbeam.core.workers import in_order, worker_count
+from weakbeam.crystal.lattice import Miller
+from weakbeam.defects.types import DislocationType
+from weakbeam.fit.nuisance_terms import window_terms
+from weakbeam.fit.stack_curves import ShiftMaps, curve_widths
+from weakbeam.fit.stack_model import FittedLine, StackModel
+
+_EDGE = 48
+"""Pixels along the longer edge of a map in which lines are sought."""
+
+_DEPTHS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+"""Depths at which lines in the sheet are sought, in units of half of the height that is lit."""
+
+_HEIGHTS = 7
+"""Points along a ray over which the map of a line is averaged."""
+
+_ROUGH_PX = 2.0
+"""Pixels of the camera over which the change of a map counts as its error.
+
+Near a core the shift of a curve is not the mean over what its pixel sees, and no line more should
+explain that.
+"""
+
+_LEAST_SHARE = 0.05
+"""Share of a pixel's rays below which they no longer tell where its curve is."""
+
+_PLACE_STEPS = {False: 0.02, True: 0.002}
+_MOST_STEPS = 15
+_DEGREE = 3
+_NEAR = 3.0
+"""Pixels of the map within which a line may be replaced by one of another type."""
+
+
+class Candidate(NamedTuple):
+    """A line that may be there."""
+
+    line: FittedLine
+    gain: float
+    """By how much it raises the log-likelihood of the map."""
+
+
+class Pattern(NamedTuple):
+    """What a matched filter needs to know of a type, at one depth."""
+
+    type: DislocationType
+    depth: float
+    transform: NDArray[np.complex64]
+    """(motors, ...): conjugate Fourier transform of its map."""
+    norm: Floats
+    """Sum of its squares over the map with the line at each pixel of the map and its margin."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapFit:
+    """Lines that explain a map.
+
+    Parameters
+    ----------
+    lines : tuple of FittedLine
+        The lines.
+    log_likelihood : float
+        Of the map, the polynomials being the best.
+    residual : (motors, rows, columns) ndarray
+        What is left (rad).
+    freedom : int
+        Values of the map that count.
+    """
+
+    lines: tuple[FittedLine, ...]
+    log_likelihood: float
+    residual: Floats
+    freedom: int
+
+    @property
+    def reduced(self) -> float:
+        """Mean of squared residuals over their variances."""
+        return -2.0 * self.log_likelihood / max(self.freedom, 1)
+
+
+class MapModel:
+    """Maps of lines, on pixels that are put together.
+
+    Parameters
+    ----------
+    model : StackModel
+        Crystal and instrument.
+    maps : ShiftMaps
+        The map, as the camera stores images.
+    bin : int, optional
+        How many pixels along each axis are put together; so many that the map is small, unless
+        given.
+    """
+
+    def __init__(self, model: StackModel, maps: ShiftMaps, bin: int | None = None) -> None:
+        self.model = model
+        self.bin = max(1, -(-max(maps.light.shape) // _EDGE)) if bin is None else bin
+        self.maps = maps.binned(self.bin)
+        self.shape = self.maps.light.shape
+        grid = model.setup.grids[0]
+        self._row, self._column = (self.bin * step for step in model.renderer.pixel_steps())
+        self._middle = middle_of(model)
+        heights, weights = _heights(grid.depths, grid.weights)
+        self._along = heights[:, None] * grid.along_ray
+        self._weights = weights
+        rows, columns = self.shape
+        i, j = np.meshgrid(
+            np.arange(rows) - 0.5 * (rows - 1), np.arange(columns) - 0.5 * (columns - 1),
+            indexing="ij",
+        )  # fmt: skip
+        # The binned part may lack the last rows and columns of the image.
+        lost = (np.array(maps.light.shape) - self.bin * np.array(self.shape)) / (2.0 * self.bin)
+        self._i, self._j = i - lost[0], j - lost[1]
+        self._margin = rows // 2, columns // 2
+        wide = [
+            np.arange(-margin, size + margin)
+            for margin, size in zip(self._margin, self.shape, strict=True)
+        ]
+        self._wide_i, self._wide_j = np.meshgrid(
+            wide[0] + self._i[0, 0], wide[1] + self._j[0, 0], indexing="ij"
+        )
+        self._wide = np.ix_(wide[0] % self._size[0], wide[1] % self._size[1])
+        self._from_q = _shifts_by_q(model)[list(self.maps.motors)]
+        self._q_of_gradient = model.q_of_gradient
+        self._widths = curve_widths(model, model.positions, self.maps.motors)[:, None, None]
+        self._half_lit = 0.5 * model.renderer.lit_depth
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Weights of the map: its errors, and how well a pixel stands for what varies in it."""
+        shifts = self.maps.shifts
+        rough = np.zeros_like(shifts)
+        for axis in (1, 2):
+            if shifts.shape[axis] > 1:
+                slope = np.asarray(np.gradient(shifts, axis=axis))
+                rough = np.asarray(np.hypot(rough, max(1.0, _ROUGH_PX / self.bin) * slope))
+        variance = self.maps.errors**2 + rough**2
+        self.root = np.where(np.isfinite(variance), variance, np.inf) ** -0.5
+        terms = window_terms(self.shape, _DEGREE)
+        self.terms = terms
+        # Polynomials of each motor's map, orthonormal under the weights.
+        self._basis = []
+        for root in self.root:
+            columns = (terms * root).reshape(len(terms), -1).T
+            self._basis.append(np.linalg.qr(columns)[0])
+        self.data = self.without_bend(shifts)
+        self.freedom = int((self.root > 0.0).sum())
+
+    def without_bend(self, maps: Floats) -> Floats:
+        """Maps times their weights, without what polynomials take of them, flat."""
+        parts = []
+        for values, root, basis in zip(maps, self.root, self._basis, strict=True):
+            whole = (np.where(root > 0.0, values, 0.0) * root).ravel()
+            parts.append(whole - basis @ (basis.T @ whole))
+        return np.concatenate(parts)
+
+    def of_line(self, line: FittedLine) -> Floats:
+        """Map of a line (rad), (motors, rows, columns)."""
+        points = self._i[..., None] * self._row + self._j[..., None] * self._column
+        return self._mean_shift(line, self._middle + points)
+
+    def _mean_shift(self, line: FittedLine, points: Floats) -> Floats:
+        """Mean shift along the motors of rays through points (rows, columns, 3)."""
+        where = points[None] + self._along[:, None, None, :]
+        flat = np.ascontiguousarray(where.reshape(-1, 3).T)
+        gradient = np.zeros((9, flat.shape[1]))
+        self.model.field([line]).add_to(gradient, flat)
+        shifts = (self._from_q @ self._q_of_gradient @ gradient).reshape(
+            len(self._from_q), len(self._along), -1
+        )
+        # Where a sum of curves of width s seems to be, a ray that is shifted by x counts as
+        # exp(-x²/4s²): the overlap of its curve with that of the others.
+        share = self._weights[:, None] * np.exp(-0.25 * (shifts / self._widths) ** 2)
+        total = np.maximum(share.sum(axis=1), _LEAST_SHARE * self._weights.sum())
+        mean = (share * shifts).sum(axis=1) / total
+        return np.asarray(mean.reshape(-1, *points.shape[:-1]))
+
+    # ------------------------------------------------------------------ search
+
+    def patterns(
+        self, types: Sequence[DislocationType], workers: int | None = None
+    ) -> list[Pattern]:
+        """What :meth:`search` needs to know of types, in their order.
+
+        Parameters
+        ----------
+        types : sequence of DislocationType
+            What may be there.
+        workers : int, optional
+            Threads.
+        """
+        rows, columns = self.shape
+        size = self._size
+        away = [
+            np.arange(1 - n - margin, n + margin)
+            for n, margin in zip(self.shape, self._margin, strict=True)
+        ]
+        step = away[0][:, None, None] * self._row + away[1][None, :, None] * self._column
+        index = np.ix_(np.arange(len(self.root)), away[0] % size[0], away[1] % size[1])
+        squares = scipy.fft.rfft2(self.root**2, size)
+        # The weights times the orthonormal polynomials: what these take of a pattern.
+        taken = [
+            scipy.fft.rfft2(basis.T.reshape(-1, rows, columns) * root, size)
+            for basis, root in zip(self._basis, self.root, strict=True)
+        ]
+
+        def made(kind: DislocationType) -> list[Pattern]:
+            line = self.model.line(kind, np.zeros(3))
+            depths = _DEPTHS * self._half_lit if line.place.in_sheet else np.zeros(1)
+            parts = []
+            for depth in depths:
+                at = np.array([0.0, depth]) if line.place.in_sheet else np.zeros(2)
+                wrapped = np.zeros((len(self.root), *size))
+                wrapped[index] = self._mean_shift(replace(line, at=at), step)
+                ft, ft2 = (scipy.fft.rfft2(w).conj() for w in (wrapped, wrapped**2))
+                norm = scipy.fft.irfft2((squares * ft2).sum(axis=0), size)[self._wide]
+                for part, transformed in zip(taken, ft, strict=True):
+                    lost = scipy.fft.irfft2(part * transformed, size)
+                    norm = norm - (lost**2).sum(axis=0)[self._wide]
+                parts.append(Pattern(kind, float(depth), ft.astype(np.complex64), norm))
+            return parts
+
+        return [one for some in in_order(made, types, worker_count(workers)) for one in some]
+
+    @property
+    def _size(self) -> list[int]:
+        return [
+            int(scipy.fft.next_fast_len(2 * (n + margin) - 1, real=True))
+            for n, margin in zip(self.shape, self._margin, strict=True)
+        ]
+
+    def search(
+        self,
+        patterns: Sequence[Pattern],
+        residual: Floats,
+        most: int,
+        near: FittedLine | None = None,
+        outside: bool = False,
+    ) -> list[Candidate]:
+        """The candidates by which the log-likelihood of the map rises most.
+
+        Parameters
+        ----------
+        patterns : sequence of Pattern
+            What may be there.
+        residual : (n,) ndarray
+            As :meth:`without_bend` has it.
+        most : int
+            How many, each of another slip system.
+        near : FittedLine, optional
+            A line that they may replace: only places near it count.
+        outside : bool
+            Whether they may lie beside the field, by up to half of it.
+
+        Returns
+        -------
+        list of Candidate
+            The best first.
+        """
+        rows, columns = self.shape
+        data = residual.reshape(-1, rows, columns) * self.root
+        transformed = scipy.fft.rfft2(data, self._size).astype(np.complex64)
+        there = np.full(self._wide_i.shape, outside)
+        inside = tuple(
+            slice(margin, margin + n) for n, margin in zip(self.shape, self._margin, strict=True)
+        )
+        there[inside] = True
+        if near is not None:
+            away = self._distance(near)
+            there &= away <= max(_NEAR, float(away[inside].min()) + 0.5)
+        found: dict[tuple[Miller, Miller], Candidate] = {}
+        for kind, depth, ft, norm in patterns:
+            system = kind.plane, kind.burgers
+            met = scipy.fft.irfft2((transformed * ft).sum(axis=0), self._size)[self._wide]
+            gain = np.where(there, met - 0.5 * norm, -np.inf)
+            best = np.unravel_index(int(gain.argmax()), gain.shape)
+            if system in found and found[system].gain >= gain[best]:
+                continue
+            point = self._wide_i[best] * self._row + self._wide_j[best] * self._column
+            point = point + self._middle
+            point = point + depth * self.model.renderer.up
+            line = self.model.line(kind, point, turning=True)
+            found[system] = Candidate(line, float(gain[best]))
+        return sorted(found.values(), key=lambda candidate: -candidate.gain)[:most]
+
+    def _distance(self, line: FittedLine) -> Floats:
+        """Distance of each place from a line in the sheet, or from its crossing (pixels)."""
+        point = line.position_um - self._middle
+        steps = np.stack([self._row, self._column])
+        i, j = np.linalg.lstsq(steps.T, point, rcond=None)[0]
+        di, dj = self._wide_i - i, self._wide_j - j
+        if not line.place.in_sheet:
+            return np.asarray(np.hypot(di, dj))
+        direction = self.model.setup.sample_from_crystal @ line.type.line
+        along = np.linalg.lstsq(steps.T, direction, rcond=None)[0]
+        along /= np.linalg.norm(along)
+        return np.asarray(np.abs(di * along[1] - dj * along[0]))
+
+    # ------------------------------------------------------------------ fits
+
+    def fit(
+        self,
+        lines: Sequence[FittedLine],
+        moving: Sequence[int] | None = None,
+        most_steps: int = _MOST_STEPS,
+    ) -> MapFit:
+        """Move lines to where they explain the map best.
+
+        Parameters
+        ----------
+        lines : sequence of FittedLine
+            Where they begin.
+        moving : sequence of int, optional
+            Which of them may move; all unless given.
+        most_steps : int
+            Longest climb.
+        """
+        lines = list(lines)
+        which = list(range(len(lines))) if moving is None else list(moving)
+        parts = [self.without_bend(self.of_line(line)) for line in lines]
+        rest = self.data - sum(parts, np.zeros_like(self.data))
+        height, damping = -0.5 * float(rest @ rest), 0.0
+        for _ in range(most_steps if which else 0):
+            columns = []
+            for k in which:
+                line = lines[k]
+                small = _PLACE_STEPS[line.place.in_sheet] * (1 if line.place.in_sheet else self.bin)
+                for axis in np.eye(len(line.names)):
+                    step = axis * np.array([small, small, 0.2])[: len(axis)]
+                    ends = [self.of_line(line.moved(way * step)) for way in (1.0, -1.0)]
+                    slope = (ends[0] - ends[1]) / (2.0 * float(step.sum()))
+                    columns.append(self.without_bend(slope))
+            jacobian = np.stack(columns)
+            matrix, gradient = jacobian @ jacobian.T, jacobian @ rest
+            size = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+            scaled = matrix / np.outer(size, size)
+            done = False
+            for _ in range(6):
+                step = np.linalg.lstsq(
+                    scaled + damping * np.eye(len(size)), gradient / size, rcond=1e-9
+                )[0] / size  # fmt: skip
+                tried, start = list(lines), 0
+                for k in which:
+                    count = len(lines[k].names)
+                    longest = 3.0 * self.bin if not lines[k].place.in_sheet else 0.3
+                    part = step[start : start + count]
+                    part = part / max(1.0, float(np.abs(part[:2]).max()) / longest)
+                    tried[k] = lines[k].moved(part)
+                    start += count
+                new = list(parts)
+                for k in which:
+                    new[k] = self.without_bend(self.of_line(tried[k]))
+                left = self.data - sum(new, np.zeros_like(self.data))
+                gained = -0.5 * float(left @ left) - height
+                if gained > 0.0:
+                    lines, parts, rest, height = tried, new, left, height + gained
+                    damping /= 10.0
+                    done = gained < 0.05
+                    break
+                damping = max(10.0 * damping, 1e-2)
+            else:
+                break
+            if done:
+                break
+        with np.errstate(invalid="ignore", divide="ignore"):
+            residual = rest.reshape(-1, *self.shape) / self.root
+        return MapFit(tuple(lines), height, residual, self.freedom)
+
+    def rest_of(self, lines: Sequence[FittedLine]) -> Floats:
+        """The data without some lines, as :meth:`search` takes it."""
+        parts = [self.without_bend(self.of_line(line)) for line in lines]
+        return np.asarray(self.data - sum(parts, np.zeros_like(self.data)))
+
+
+def middle_of(model: StackModel) -> Floats:
+    """Point (µm, sample frame) in the middle of the beam that the middle of the image sees."""
+    grid, readout = model.setup.grids[0], model.setup.detector.readout
+    place = grid.centres(np.arange(grid.pixels)).reshape(*readout.shape, 3)
+    return np.asarray(readout.mean(np.moveaxis(place, -1, 0)).mean(axis=(1, 2)))
+
+
+def _shifts_by_q(model: StackModel) -> Floats:
+    r"""How far curves over φ, χ and 2θ are shifted by q, (3, 3).
+
+    Where a curve over φ ends is told by q_rock' alone, over χ by q_roll, and over 2θ by the angle
+    to the axis of the lens of the ray that diffracts, :math:`2 (q_{2\theta} \sin\theta -
+    q_{rock'} \cos\theta) + q_{rock'} / \cos\theta` (docs/explanation/physics.md, C4).
+    """
+    theta = model.setup.geometry.theta
+    sine, cosine = math.sin(theta), math.cos(theta)
+    rows = np.array(
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.0 / cosine - 2.0 * cosine, 0.0, 2.0 * sine]]
+    )
+    return np.asarray(rows / np.sum(rows * model.per_motor, axis=1, keepdims=True))
+
+
+def _heights(depths: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """A few heights that stand for those of a beam, and their weights."""
+    if len(depths) <= _HEIGHTS:
+        return depths, weights
+    share = np.cumsum(weights) - 0.5 * weights
+    wanted = (np.arange(_HEIGHTS) + 0.5) / _HEIGHTS
+    return np.interp(wanted, share, depths), np.full(_HEIGHTS, 1.0 / _HEIGHTS)
