@@ -54,6 +54,9 @@ _MOST_ROCK, _MOST_ROLL = 16, 3
 _FEW_FRAMES, _UNSURE, _FEW_PIXELS = 4, 0.3, 1024
 _FAINT = 0.1
 _BLACK = 1e-6
+"""Root mean square of an image, of the peak of the perfect crystal, below which errors are relative
+to this instead."""
+
 _MANY, _COSTLY, _FULL, _MOST_TRIES = 2048, 50, 0.7, 3
 _BLOCKS_TRIED = 4
 
