@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import h5py
@@ -124,6 +125,19 @@ def test_a_crash_ends_another_process(path, monkeypatch):
     monkeypatch.setattr(guard, "gone_through", file_walk._by_fork)
     with pytest.raises(InputError, match="crashes over it"), guard.reading(path):
         pass
+
+
+@on_linux
+def test_a_copy_that_waits_for_a_lock_is_not_waited_for(path, monkeypatch):
+    """What a thread held when the copy was made, nobody lets go there."""
+    lock = threading.Lock()
+    lock.acquire()
+    monkeypatch.setattr(file_walk, "_walk_alone", lambda path, pipe: lock.acquire())
+    monkeypatch.setattr(file_walk, "_STUCK_S", 0.1)
+    begun = time.monotonic()
+    with guard.reading(path) as file:
+        assert list(file)
+    assert time.monotonic() - begun < 60
 
 
 def test_a_file_is_gone_through_once(path, monkeypatch):

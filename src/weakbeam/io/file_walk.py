@@ -37,6 +37,10 @@ _HANG_S = 2
 _WAIT_S = 120.0
 """Wall time after which the process is given up, however slow the disk is."""
 
+_STUCK_S = 5.0
+"""A copy of this process that uses no processor for so long may wait for what it has no thread to
+let go: a lock that another thread held when it was made."""
+
 _SMALL_BYTES = 2**20
 """Data sets up to this size are read."""
 
@@ -60,8 +64,13 @@ def gone_through(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
         Files outside its folder to which it leads.
     """
     if sys.platform == "linux":
-        return _by_fork(path)
+        with suppress(_Stuck):
+            return _by_fork(path)
     return _by_program(path)
+
+
+class _Stuck(Exception):
+    """A copy of this process waits, maybe without end."""
 
 
 def _by_fork(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
@@ -95,16 +104,30 @@ def _by_fork(path: str | os.PathLike[str]) -> tuple[str, list[str]]:
 
 
 def _outcome(child: int) -> str:
-    end, pause = time.monotonic() + _WAIT_S, 1e-4
-    while time.monotonic() < end:
+    begun, pause, used = time.monotonic(), 1e-4, ""
+    look = begun + _STUCK_S
+    while time.monotonic() < begun + _WAIT_S:
         number, status = os.waitpid(child, os.WNOHANG)
         if number:
             return _said(os.waitstatus_to_exitcode(status))
+        if time.monotonic() > look:
+            before, used = used, _processor_time(child)
+            if used == before:
+                raise _Stuck
+            look = time.monotonic() + _STUCK_S
         time.sleep(pause)
         pause = min(2.0 * pause, 0.02)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return _ENDLESS
+
+
+def _processor_time(child: int) -> str:
+    """What a process has used up to now, as Linux writes it."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        return f"{fields[11]} {fields[12]}"
+    return ""
 
 
 def _names_from(answers: int) -> list[str]:
