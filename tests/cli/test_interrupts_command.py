@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSI
 
 # Ctrl-C comes at the N-th call of a function after the start, wherever that is.
 PROGRAM = """
-import os, signal, sys
+import faulthandler, os, signal, sys
+faulthandler.register(signal.SIGUSR1)
 left = int(sys.argv[1])
 calls = 0
 
@@ -60,6 +61,17 @@ def start(folder, *arguments):
     )
 
 
+def ended(child, timeout=120):
+    """What a child has said; one that does not end is ended, and says where it was."""
+    try:
+        return child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        child.kill()
+        raise AssertionError("it does not end: " + child.communicate()[1]) from None
+
+
 def is_interrupted(status, said):
     """Python ends by the signal itself where it came while a module in C was imported."""
     assert "Traceback" not in said, said
@@ -72,7 +84,7 @@ def is_interrupted(status, said):
 def calls(tmp_path_factory):
     """How many calls the command takes."""
     child = start(tmp_path_factory.mktemp("whole"), "-c", PROGRAM, "0", *LAYERS)
-    out, said = child.communicate(timeout=120)
+    out, said = ended(child)
     assert child.returncode == 0, said
     return int(out.splitlines()[-1])
 
@@ -80,7 +92,7 @@ def calls(tmp_path_factory):
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.97])
 def test_one_line_at_any_call(tmp_path, calls, share):
     child = start(tmp_path, "-c", PROGRAM, str(int(share * calls)), *LAYERS)
-    _, said = child.communicate(timeout=120)
+    _, said = ended(child)
     assert is_interrupted(child.returncode, said)
     if (tmp_path / "run" / "weakbeam.h5").exists():
         assert frames_done(tmp_path / "run" / "weakbeam.h5")
@@ -100,7 +112,7 @@ def test_one_line_at_many_moments(tmp_path, layout):
     command = ("-m", "weakbeam", *LAYERS[:-2], f"--set=output.layout={layout}")
     begun = time.monotonic()
     child = start(tmp_path, *command)
-    child.communicate(timeout=300)
+    ended(child, 300)
     whole = time.monotonic() - begun
     for moment in range(30):
         folder = tmp_path / str(moment)
@@ -108,7 +120,7 @@ def test_one_line_at_many_moments(tmp_path, layout):
         child = start(folder, *command)
         time.sleep(0.15 + whole * moment / 30)
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=120)
+        _, said = ended(child)
         # Nothing is said where it came after the end.
         if child.returncode and said:
             assert is_interrupted(child.returncode, said)
@@ -120,7 +132,7 @@ def test_a_program_in_the_background_is_left_alone(tmp_path):
     press = "import os; os.kill(os.getpid(), signal.SIGINT)\n"
     run = "from weakbeam.cli.main import main; main(['--version'])"
     child = start(tmp_path, "-c", ignoring + press + run)
-    out, said = child.communicate(timeout=60)
+    out, said = ended(child, 60)
     assert (child.returncode, said) == (0, "")
     assert "weakbeam" in out
     assert os.getpid() != child.pid

@@ -72,3 +72,36 @@ def test_what_a_library_swallows_comes_again():
     )
     assert done.stdout.split() == ["swallowed", "interrupted"]
     assert done.stderr == ""
+
+
+HALF_MADE = """
+import os, signal
+from weakbeam.core.interrupts import one_line_each
+
+class Half:
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        self.name = "made"
+    def __del__(self):
+        del self.name
+
+{first}
+try:
+    with one_line_each():
+        kept = Half.__new__(Half)
+        kept.__init__()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize(("first", "told"), [("", False), ("Half.__new__(Half)", True)])
+def test_half_made_objects_go_without_a_word(first, told):
+    done = subprocess.run(
+        [sys.executable, "-c", HALF_MADE.format(first=first)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["interrupted"]
+    assert ("AttributeError" in done.stderr) == told

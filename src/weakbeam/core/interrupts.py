@@ -26,6 +26,8 @@ class _State:
 
     inside = False
     came = False
+    broken_off = False
+    """Whether Ctrl-C has ended what was last inside."""
     hooked = False
 
 
@@ -57,11 +59,14 @@ def one_line_each() -> Iterator[None]:
         yield
         return
     _hook()
-    _State.inside, _State.came = True, False
+    _State.inside, _State.came, _State.broken_off = True, False, False
     signal.signal(signal.SIGINT, _handle)
     try:
         with telling_interrupts():
             yield
+    except KeyboardInterrupt:
+        _State.broken_off = True
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _State.inside = _State.came = False
@@ -81,7 +86,9 @@ def _hook() -> None:
 
     def swallowed(args: Any) -> None:
         if not isinstance(args.exc_value, KeyboardInterrupt):
-            unraisable(args)
+            # Objects that were half made when it came stumble over that as they go.
+            if not (_State.came or _State.broken_off):
+                unraisable(args)
         elif _State.inside:
             again = threading.Timer(_AGAIN_S, signal.pthread_kill, _main_and_signal())
             again.daemon = True
