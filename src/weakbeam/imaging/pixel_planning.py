@@ -18,7 +18,7 @@ from weakbeam.imaging.averaging import Averaging
 from weakbeam.imaging.cells import CELL_SAMPLES, DEEPEST
 from weakbeam.imaging.depth_planning import Sampled
 from weakbeam.imaging.edges import EdgeTables
-from weakbeam.imaging.reached import MOST_TRIED, Checked, difference
+from weakbeam.imaging.reached import Checked, difference
 from weakbeam.imaging.routes import RayBlock, Route, Shifts
 from weakbeam.imaging.sampling import IN_CELLS, Block, Members, Sampling
 
@@ -46,7 +46,7 @@ KEPT = 0.8
 
 _FIRST = 2
 _LITTLE = 0.3
-_BISECTIONS = 6
+_BISECTIONS, _BISECTIONS_OF_ROOM = 6, 10
 _HALVED, _LEAST_MORE = 0.12, 0.02
 _USUAL = 0.005
 _MOST_WAVES = 16
@@ -196,7 +196,7 @@ class _Plan:
             return False
         self._tries += 1
         off = difference(
-            sampling, self._checked(), self._sampled.computed, of.route, of.frames, MOST_TRIED, 2
+            sampling, self._checked(), self._sampled.computed, of.route, of.frames, twins=2
         )
         if off <= max(of.accuracy, self._off):
             return False
@@ -377,6 +377,7 @@ class _Plan:
         # A part of it is left for what finer ones will be off.
         every = np.concatenate([errors, cells[cells > least]])
         low, high = float(every.min()), float(every.max())
+        largest = 1.01 * high
         # If to halve all is enough, no more than are needed; else those that will have to be.
         left = _HALVED if _HALVED * total < KEPT * wanted else 0.0
         for _ in range(_BISECTIONS):
@@ -392,15 +393,20 @@ class _Plan:
         # Errors of single samples are a guess: lattices are not much finer than these at first.
         levels_now = sampling.samples[: _FIRST + 1] if is_first else sampling.samples
         cells_from, is_bounded = _FIRST if is_first else IN_CELLS, False
-        while True:
+
+        def finer(limit: float) -> tuple[int, int]:
+            """How many slices are cut with errors from a limit on, and the samples of all."""
             count, more = planning_loops.finer_levels(
-                self._errors, self._steps, levels_now, cells_from, low, self._levels,
+                self._errors, self._steps, levels_now, cells_from, limit, self._levels,
                 rows, slices, levels,
             )  # fmt: skip
-            more += 8 * CELL_SAMPLES * int((cells >= low).sum())
-            if more <= room:
-                break
-            low, is_bounded = 1.25 * low, True
+            return count, more + 8 * CELL_SAMPLES * int((cells >= limit).sum())
+
+        count, more = finer(low)
+        if more > room:
+            low = self._bounded(lambda limit: finer(limit)[1], low, largest, room)
+            is_bounded = True
+            count, more = finer(low)
         if is_bounded and more < _LEAST_MORE * sampling.size:
             return []
         return self._cut(Members(self._rough[rows[:count]], slices[:count], levels[:count]), low)
@@ -454,6 +460,17 @@ class _Plan:
         pixels, errors = np.empty(self._errors.size, np.int64), np.empty(self._errors.size)
         count = planning_loops.listed(self._errors, self._levels, least, pixels, errors)
         return pixels[:count], errors[:count]
+
+    @staticmethod
+    def _bounded(samples: Callable[[float], int], low: float, high: float, room: int) -> float:
+        """The least limit from which on there is room for the samples of all."""
+        for _ in range(_BISECTIONS_OF_ROOM):
+            limit = float(np.sqrt(low * high))
+            if samples(limit) > room:
+                low = limit
+            else:
+                high = limit
+        return high
 
     @staticmethod
     def _total(pixels: Ints, errors: Floats, limit: float = np.inf) -> float:

@@ -19,11 +19,15 @@ from weakbeam.imaging.sampling import SMOOTH, Block, Sampling
 TWINS = 3
 """So often are pixels averaged anew."""
 
-MOST_TRIED = 256
-"""Pixels that are drawn; of an image with fewer that are cut into slices all are tried."""
+TRIED, SHARE_TRIED = 256, 0.01
+"""Pixels that are drawn, and the share of those that are cut into slices, whichever is more.
+
+Of fewer than that all are tried.
+"""
 
 _FINE = 2
-_UNIFORM = 0.1
+_UNIFORM = 0.3
+"""Share of the pixels drawn that are drawn evenly: expected errors may be wrong."""
 
 
 class Checked(NamedTuple):
@@ -45,7 +49,6 @@ def difference(
     q_of: Callable[[Block, Sampling], Floats],
     route: Route,
     frames: Shifts,
-    most: int = MOST_TRIED,
     twins: int = TWINS,
 ) -> float:
     """How far an image is off.
@@ -62,8 +65,6 @@ def difference(
         Evaluates the acceptance.
     frames : Shifts
         The frames that were looked at.
-    most : int
-        Pixels that are drawn.
     twins : int
         How often they are averaged anew.
 
@@ -72,7 +73,7 @@ def difference(
     float
         Root mean square, relative to the image, estimated from the pixels that are tried.
     """
-    pixels, counts = _tried(sampling, checked, most)
+    pixels, counts = _tried(sampling, checked)
     own = _light(_same(sampling, pixels), pixels, q_of, route, frames)
     others = sum(
         _light(_twin(sampling, pixels, number), pixels, q_of, route, frames)
@@ -84,8 +85,9 @@ def difference(
     return float(np.sqrt(squares)) / checked.norm
 
 
-def _tried(sampling: Sampling, checked: Checked, most: int) -> tuple[Ints, Floats]:
+def _tried(sampling: Sampling, checked: Checked) -> tuple[Ints, Floats]:
     """The pixels that are tried, and for how many each of them counts."""
+    most = max(TRIED, round(SHARE_TRIED * checked.rough.size))
     if checked.rough.size <= most:
         pixels, counts = checked.rough, np.ones(checked.rough.size)
         others = np.setdiff1d(np.arange(sampling.pixels), pixels)
