@@ -101,11 +101,12 @@ def compared(
     field: world_of.Field,
     least: float,
     cores: tuple[tuple[float, float], ...] = ((0.0, 0.0),),
+    height: float = 0.0,
 ) -> tuple[np.ndarray, ...]:
-    """Errors of β at places farther from cores than `least`, and the stated ones."""
+    """Errors of β at places of a height farther from cores than `least`, and the stated ones."""
     # The first reflection's sample is the crystal's cube axes in both worlds.
     places = result.sheet.places.reshape(-1, 2)
-    points = np.column_stack([places, np.zeros(len(places))]) @ result.sheet.axes
+    points = np.column_stack([places, np.full(len(places), height)]) @ result.sheet.axes
     truth = field(points).reshape(*result.shape, 3, 3)
     truth = result.sheet.axes @ truth @ result.sheet.axes.T
     beta = result.beta
@@ -259,6 +260,25 @@ def test_layers_give_the_whole_nye_tensor(tmp_path: Path) -> None:
     assert np.abs((places[2] - places[0]) / 1.5 - change).max() < 6e-7
     assert np.isnan(middle.layers[0].nye[..., :2]).all()
     assert np.isfinite(middle.layers[0].nye[..., 2]).any()
+
+
+@pytest.mark.slow
+def test_a_dislocation_is_followed_through_three_layers(tmp_path: Path) -> None:
+    # The line is inclined: it crosses each layer at a place of its own.
+    paths = written_layers(SMALL, tmp_path, (0.8, 0.0, -0.8))
+    result = distortion(paths, told(SMALL), reference="bragg")
+    assert [round(layer.z, 6) for layer in result.layers] == [-0.8, 0.0, 0.8]
+    true = -BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0)
+    for layer in result.layers:
+        core = tuple((layer.sheet.axes @ [-0.5 * layer.z, -0.5 * layer.z, layer.z])[:2])
+        away, stated, chi2 = compared(layer, LINE, 1.0, (core,), layer.z)
+        assert len(away) > 100
+        assert np.abs(away).mean() < 1e-6
+        assert 0.8 < ((away / stated) ** 2).mean() < 1.2
+        x, y = core
+        corners = [(x - 1.5, y - 1.5), (x + 1.5, y - 1.5), (x + 1.5, y + 1.5), (x - 1.5, y + 1.5)]
+        circuit = layer.circuit(corners)
+        assert np.abs(circuit.burgers - true).max() < 0.02 * BURGERS
 
 
 def test_other_layers_are_refused(tmp_path: Path) -> None:
