@@ -14,7 +14,7 @@ Lengths in µm, angles in rad, wavevectors in 1/Å. The crystal's cube axes are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -163,6 +163,9 @@ class World:
     jitter: float = 0.0  # of φ and χ (rad), as the file has them
     noise: bool = True
     seed: int = 1
+    cameras: dict[tuple[int, int, int], tuple[float, float, float, float]] = field(
+        default_factory=dict
+    )  # by reflection: moved up and across (µm), turned (rad), and how many times larger its pixels
 
 
 @dataclass(frozen=True)
@@ -179,10 +182,13 @@ class Scan:
     frames: np.ndarray
 
 
-def camera_points(world: World, k_out: np.ndarray) -> np.ndarray:
+def camera_points(world: World, k_out: np.ndarray, hkl: tuple[int, int, int]) -> np.ndarray:
     """Points in the laboratory that every pixel sees at z = 0, (pixels, pixels, 3)."""
     steps = (np.arange(world.pixels) - 0.5 * (world.pixels - 1)) * world.pixel
     up, across = np.meshgrid(steps, steps, indexing="ij")
+    moved_up, moved_across, angle, larger = world.cameras.get(hkl, (0.0, 0.0, 0.0, 1.0))
+    c, s = larger * np.cos(angle), larger * np.sin(angle)
+    up, across = moved_up + c * up - s * across, moved_across + s * up + c * across
     # A point at x, y and z = 0 stands at height -x k_z/k_x on it, and at y - x k_y/k_x.
     x = -up * k_out[0] / k_out[2]
     return np.stack([x, across + x * k_out[1] / k_out[0], np.zeros_like(x)], axis=-1)
@@ -214,7 +220,7 @@ def scan_of(world: World, hkl: tuple[int, int, int], solution: int) -> Scan:
     zeta = np.linspace(-4.5, 4.5, 25) * DIVERGENCE
     beam_share = np.exp(-0.5 * (zeta / DIVERGENCE) ** 2)
     incident = np.stack([np.cos(zeta), np.zeros_like(zeta), np.sin(zeta)])
-    places = camera_points(world, out)
+    places = camera_points(world, out, hkl)
     images = np.zeros((len(arm), len(grid_phi), world.pixels**2))
     for node, share in zip(nodes, shares, strict=True):
         height = node * world.sheet

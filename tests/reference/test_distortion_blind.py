@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import several_reflections as world_of
 from bliss_files import write_bliss
+from click.testing import CliRunner
 from several_reflections import BURGERS, FOUR_113, World, about_z, scan_of
 
 from weakbeam.analysis.curve_information import curve_information, expected_covariance
+from weakbeam.cli.program import weakbeam as program
 from weakbeam.diffraction.lattice_change import setting_q
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
@@ -27,10 +29,12 @@ LINE = world_of.straight_line(BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0), [1,
 SMALL = World(LINE, pixels=26, pixel=0.2, arm=(0.75e-3, 5), wide=(1.8e-3, 7), heights=1)
 
 
-def written(world: World, folder: Path) -> list[Path]:
+def written(
+    world: World, folder: Path, reflections: tuple[tuple[tuple[int, int, int], int], ...] = FOUR_113
+) -> list[Path]:
     """The four scans as files of a beamline."""
     paths = []
-    for hkl, solution in FOUR_113:
+    for hkl, solution in reflections:
         scan = scan_of(world, hkl, solution)
         motors = {
             "phi": np.degrees(scan.phi),
@@ -167,6 +171,44 @@ def test_a_wrong_hkl_is_told(four: list[Path]) -> None:
     assert any("REFLECTIONS CONTRADICT EACH OTHER" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("moved", "how"),
+    [
+        ((0.74, 0.0), "shift"),
+        pytest.param((0.0, -0.74), "shift", marks=pytest.mark.slow),
+        pytest.param((0.3, -0.14), "full", marks=pytest.mark.slow),
+    ],
+)
+def test_a_camera_that_is_moved_is_found_by_a_single_line(
+    four: list[Path], tmp_path: Path, moved: tuple[float, float], how: str
+) -> None:
+    # What redundant reflections tell of a straight line leaves most of the shifts open.
+    world = replace(SMALL, cameras={(-1, 1, 3): (*moved, 0.0, 1.0)})
+    (path,) = written(world, tmp_path, FOUR_113[2:3])
+    paths = [*four[:2], path, four[3]]
+    result = distortion(paths, told(world), reference="bragg", registration=how)
+    away, stated, _ = compared(result, LINE, 1.0)
+    assert np.abs(away).mean() < 1e-6
+    assert 0.7 < ((away / stated) ** 2).mean() < 1.2
+    looks = [note.split(":")[0] for note in result.notes if "off its geometry" in note]
+    assert looks == ["(-1 1 3)"]
+
+
+def test_all_of_the_cameras_is_fitted_by_the_command(four: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "four.toml").write_text(world_of.experiment_text(SMALL))
+    arguments = ["distortion", *four, "-c", tmp_path / "four.toml", "-o", tmp_path / "out"]
+    arguments += ["--register", "full", "--reference", "bragg"]
+    done = CliRunner().invoke(program, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    # All of them are in place.
+    assert "off its geometry" not in done.stderr
+    assert "is turned by" not in done.stderr
+    with h5py.File(tmp_path / "out" / "distortion.h5") as file:
+        errors = file["1.1/process/camera_shift_error_um"][()]
+    assert errors.shape == (4, 2)
+    assert (errors < 0.2 * SMALL.pixel).all()
+
+
 def test_bad_pixels_do_not_lie(four: list[Path], found: Distortion, tmp_path: Path) -> None:
     path = tmp_path / four[0].name
     shutil.copy(four[0], path)
@@ -271,7 +313,7 @@ def test_a_dislocation_is_followed_through_three_layers(tmp_path: Path) -> None:
     true = -BURGERS * np.array([1, -1, 0]) / np.sqrt(2.0)
     for layer in result.layers:
         core = tuple((layer.sheet.axes @ [-0.5 * layer.z, -0.5 * layer.z, layer.z])[:2])
-        away, stated, chi2 = compared(layer, LINE, 1.0, (core,), layer.z)
+        away, stated, _ = compared(layer, LINE, 1.0, (core,), layer.z)
         assert len(away) > 100
         assert np.abs(away).mean() < 1e-6
         assert 0.8 < ((away / stated) ** 2).mean() < 1.2

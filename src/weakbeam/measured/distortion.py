@@ -280,12 +280,11 @@ def _registered(sheet: Sheet, seen: Sequence[SeenReflection], how: str) -> Regis
         return none
     errors = np.nan_to_num(fitted.errors, nan=np.inf)
     least = np.array([_LEAST_SHIFT * sheet.step] * 2 + [1e-4] * 2)
-    kept = []
-    for correction, error in zip(fitted.corrections, errors, strict=True):
-        numbers = np.array(
-            [correction.x, correction.y, correction.rotation, correction.magnification]
-        )
-        # What is not sure stays with the geometry, which is rarely off.
-        sure = np.abs(numbers) > np.maximum(_SURE * error, least)
-        kept.append(Correction(*np.where(sure, numbers, 0.0).tolist()))
+    numbers = np.array([[c.x, c.y, c.rotation, c.magnification] for c in fitted.corrections])
+    # Nothing tells where all cameras look together: most of them are taken to be in place.
+    numbers -= np.median(numbers, axis=0)
+    sure = np.abs(numbers) > np.maximum(_SURE * errors, least)
+    # What is not sure stays with the geometry, which is rarely off; a shift goes as a whole.
+    sure[:, :2] = sure[:, :2].any(axis=1, keepdims=True)
+    kept = [Correction(*row) for row in np.where(sure, numbers, 0.0).tolist()]
     return replace(fitted, corrections=tuple(kept))

@@ -16,6 +16,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.measured.feature_shifts import feature_shifts
 from weakbeam.measured.sheet import Correction, Sheet, corrections_of, sampled
 
 NUMBERS = 4
@@ -34,7 +35,7 @@ _ROUNDS = 12
 _SETTLED = 2e-3
 _OUTLIER = 4.0
 _USUAL = 10.0
-"""Shift (places) up to which cameras may usually be off; it only holds what nothing tells."""
+"""Shift (places) up to which cameras may usually be off, where they show nothing in common."""
 _USUAL_TURN = 0.01
 """The same of rotations and magnifications."""
 _FEWEST_PLACES = 30
@@ -101,7 +102,14 @@ def register(
         tuple(Correction() for _ in range(count)), np.full((count, NUMBERS), np.nan), 0, False
     )
     values, places = np.zeros((count, NUMBERS)), sheet.places.reshape(-1, 2)
-    problem = _Problem(sheet, directions, tuple(information), numbers, noisy)
+    expected = np.zeros((count, NUMBERS))
+    widths = np.tile([_USUAL * sheet.step] * 2 + [_USUAL_TURN] * 2, (count, 1))
+    features = feature_shifts(sheet, changes)
+    if features is not None:
+        expected[:, :2], widths[:, :2] = features
+        values = expected.copy()
+    prior = expected[:, :numbers], widths[:, :numbers]
+    problem = _Problem(sheet, directions, tuple(information), numbers, noisy, prior)
     result = none
     for smoothing in _SMOOTHING:
         # Noise has slopes too, which would be taken for those of the lattice.
@@ -168,6 +176,7 @@ class _Problem:
     information: tuple[Floats, ...]
     numbers: int
     noisy: bool
+    prior: tuple[Floats, Floats]
 
     def at(
         self,
@@ -226,7 +235,7 @@ class _Problem:
         found = _eliminated(
             self.directions, h_, w_, columns, owners, self.numbers, places[kept], spread, self.noisy
         )
-        return replace(found.held(values[:, : self.numbers], self.sheet), index=kept)
+        return replace(found.held(values[:, : self.numbers], *self.prior), index=kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,15 +253,15 @@ class _Linear:
     prior: float = 0.0
     told: float = 0.0
 
-    def held(self, values: Floats, sheet: Sheet) -> _Linear:
-        """The same with loose knowledge of the numbers, which holds what nothing else tells."""
-        widths = np.array([_USUAL * sheet.step] * 2 + [_USUAL_TURN] * 2)[: self.numbers]
-        stiff = np.tile(self.spread / widths**2, self.cameras)
+    def held(self, values: Floats, expected: Floats, widths: Floats) -> _Linear:
+        """The same with what is known beforehand, which holds what nothing else tells."""
+        stiff = (self.spread / widths**2).ravel()
+        away = values - expected
         matrix, vector = self.matrix.copy(), self.vector.copy()
         shifts = len(stiff)
         matrix[np.arange(shifts), np.arange(shifts)] += stiff
-        vector[:shifts] -= stiff * values.ravel()
-        prior = self.spread * float(((values / widths) ** 2).sum())
+        vector[:shifts] -= stiff * away.ravel()
+        prior = self.spread * float(((away / widths) ** 2).sum())
         told = float(np.max(np.diag(self.matrix)[:shifts]))
         return replace(self, matrix=matrix, vector=vector, prior=prior, told=told)
 
@@ -292,7 +301,8 @@ class _Linear:
         if self.told <= _KNOWN * self.plain:
             return None
         unit, scale = self._fixed()
-        covariance = np.linalg.pinv(unit, rcond=_KNOWN, hermitian=True) / np.outer(scale, scale)
+        # What nothing tells is as unsure as it was beforehand.
+        covariance = np.linalg.inv(unit) / np.outer(scale, scale)
         errors = np.full((self.cameras, NUMBERS), np.nan)
         variance = np.diag(covariance)[:shifts] * self.spread
         # Between pixels no interpolation is exact.
