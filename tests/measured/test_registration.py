@@ -1,8 +1,11 @@
 """Cameras that are moved are found from what reflections tell, with their errors."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from weakbeam.measured.distortion_notes import registration_remarks
 from weakbeam.measured.registration import register
 from weakbeam.measured.sheet import CameraView, Correction, Sheet, sampled
 
@@ -133,3 +136,19 @@ def test_values_between_pixels_and_their_information():
     assert moved == pytest.approx(value)
     turned = Correction(0.1, -0.2, 0.03, 0.02)
     assert turned.taken_off(turned.put_on(at)) == pytest.approx(at)
+
+
+def test_shifts_that_nothing_tells_are_unsure_and_that_is_said():
+    sheet, _, information = seen([(0, 0)] * 4)
+    changes = [np.zeros((30, 30, 3)) for _ in range(4)]
+    for view, g, change in zip(sheet.views, G, changes, strict=True):
+        index = np.stack(np.meshgrid(np.arange(30), np.arange(30), indexing="ij"), axis=-1)
+        x, y = np.moveaxis(view.origin + index @ view.steps, -1, 0)
+        # Bent alike everywhere: nothing stands out.
+        h = 1e-4 * np.stack([x, -y, np.zeros_like(x)], axis=-1)
+        change += np.einsum("...j,j->...", h, g)[..., None] * np.array([1.0, 0.0, 0.0])
+    found = register(sheet, G, changes, information)
+    names = [SimpleNamespace(name=f"({k})") for k in range(4)]
+    said = registration_remarks(found, sheet, names, "shift")
+    assert np.max(found.errors[:, :2]) > PITCH
+    assert "errors of the distortion hold for cameras that look where geometry has them" in said[0]

@@ -15,6 +15,7 @@ from weakbeam.measured.registration import Registration
 from weakbeam.measured.seen_reflection import SeenReflection
 from weakbeam.measured.sheet import Sheet
 
+_UNSURE_PLACES = 1.0
 _COARSE = 3.0
 """Steps of a scan, in widths of the acceptance along its motor, that are said to be coarse."""
 
@@ -78,6 +79,12 @@ def registration_remarks(
             "the distortion, so that no shift between them would show"
         ]
     said = []
+    unsure = float(np.max(fitted.errors[:, :2])) / sheet.step
+    if unsure > _UNSURE_PLACES:
+        said.append(
+            f"shifts of the cameras are told to {unsure:.0f} places only: errors of the distortion "
+            "hold for cameras that look where geometry has them"
+        )
     for one, correction, error in zip(seen, fitted.corrections, fitted.errors, strict=True):
         if correction.x or correction.y:
             pixels = math.hypot(correction.x, correction.y) / sheet.step
