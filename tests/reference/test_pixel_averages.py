@@ -151,3 +151,40 @@ def test_light_of_cores_alone_is_found(kind, pixel, beam, phi):
     image, engine = image_of(p)
     assert difference(image, truth) < 0.005
     assert engine.reached < 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pixel_nm", "beam", "phi"), [(37, 0.15, 0.1), (75, 0.6, 0.02), (500, 0.6, 0.03)]
+)
+def test_oblique_images_are_as_accurate_as_they_say(pixel_nm, beam, phi):
+    experiment = Experiment().with_settings(
+        [
+            "preset=id06-oblique",
+            "reflections=[{hkl=[-1, -1, 3], geometry='oblique', solution=1}]",
+            "crystal={material='Al', mount=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]}",
+            "beam.energy_keV=19.1",
+            "defects=[{plane=[1, 1, 1], burgers=[1, -1, 0], line=[1, 1, -2],"
+            " position_um=[0.03, -0.02, 0.01]}]",
+            "camera.pixels=[5, 4]",
+            f"camera.pixel_nm={pixel_nm}",
+            f"beam.height_fwhm_um={beam}",
+            f"scan.phi.value_mrad={phi}",
+        ]
+    )
+
+    def image(*settings):
+        setup = assemble(experiment.with_settings(list(settings)))
+        engine = setup.engine(0.0, 1)
+        return engine.images(*setup.shifts())[0, 0].astype(float), engine
+
+    # Points, which tests of the engine compare with plain sums, as many as are needed.
+    truth, coarse = (
+        image(f"camera.oversampling={sub}", f"camera.depth_samples={depths}")[0]
+        for sub, depths in ((24, 1200), (16, 800))
+    )
+    doubt = difference(coarse, truth)
+    assert doubt < 0.003
+    found, engine = image()
+    assert difference(found, truth) < 0.005
+    assert engine.reached < 0.005
