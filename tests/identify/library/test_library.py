@@ -16,7 +16,7 @@ from weakbeam.io.foreign import read_scan
 from weakbeam.run.render import Renderer
 from weakbeam.run.simulate import simulate
 
-WEAK = ["camera.pixels=[12, 20]", "scan.phi.value_mrad=0.15"]
+WEAK = ["camera.pixels=[12, 20]", "camera.oversampling=point", "scan.phi.value_mrad=0.15"]
 
 
 def experiment(*settings):

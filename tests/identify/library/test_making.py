@@ -9,7 +9,12 @@ from weakbeam.identify.library import making
 from weakbeam.identify.library.library import plan_library
 from weakbeam.identify.library.training import plan_training
 
-SMALL = ["camera.pixels=[12, 20]", "scan.phi.value_mrad=0.15", "camera.model=pco_edge"]
+SMALL = [
+    "camera.pixels=[12, 20]",
+    "camera.oversampling=point",
+    "scan.phi.value_mrad=0.15",
+    "camera.model=pco_edge",
+]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from weakbeam.io.library_file import read_labels, read_tables, read_traces
 
 BASE = [
     "camera.pixels=[24, 40]",
+    "camera.oversampling=point",
     "scan.phi.value_mrad=0.15",
     "identify.mode=multi",
     "identify.images=12",

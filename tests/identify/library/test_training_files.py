@@ -22,6 +22,7 @@ from weakbeam.io.library_file import read_labels, read_tables
 
 BASE = [
     "camera.pixels=[10, 14]",
+    "camera.oversampling=point",
     "camera.model=pco_edge",
     "scan.phi.values_mrad=[0.1, 0.15]",
     "identify.mode=multi",

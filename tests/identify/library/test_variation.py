@@ -18,6 +18,7 @@ from weakbeam.identify.library.variation import labels_of, unit_of
 
 BASE = [
     "camera.pixels=[18, 26]",
+    "camera.oversampling=point",
     "camera.model=pco_edge",
     "scan.phi.value_mrad=0.15",
     "identify.mode=multi",
@@ -356,7 +357,7 @@ def test_traces_follow_a_drift():
 def test_mistakes_are_told_in_one_line(settings, message):
     settings = [s[1:] if s.startswith("!") else f"identify.{s}" for s in settings]
     with pytest.raises(InputError, match=message) as told:
-        plan_training(wb.Experiment().with_settings(BASE[:4]).with_settings(settings), 1)
+        plan_training(wb.Experiment().with_settings(BASE[:5]).with_settings(settings), 1)
     assert "\n" not in str(told.value)
 
 
@@ -378,3 +379,13 @@ class TestClasses:
         varied = plan_training(experiment_with("chi_mrad", settings=at_peak), 1)
         few, many = (classes_of(p.candidates, p.variation).max() for p in (fixed, varied))
         assert few < many
+
+    def test_noise_of_averages_tells_nothing_apart(self):
+        """Edges that are each other's half turn look the same at the peak, however sampled."""
+        at_peak = ["scan.phi.value_mrad=0", "identify.characters_deg=[90, 270]"]
+        averaged, points = (
+            plan_training(experiment_with(settings=[*at_peak, *way]), 1)
+            for way in (["camera.oversampling=auto"], ["camera.oversampling=point"])
+        )
+        few, many = (classes_of(p.candidates, p.variation) for p in (points, averaged))
+        np.testing.assert_array_equal(few, many)

@@ -80,7 +80,15 @@ def classes_of(candidates: Candidates, variation: Variation) -> Ints:
 def _about_the_line(variation: Variation) -> Experiment:
     camera = variation.experiment.camera
     rows, columns = (min(count, _LARGEST) for count in camera.pixels)
-    changes = {"pixels": (rows, columns), "binning": 1, "region": None, "psf_px": None}
+    changes = {
+        "pixels": (rows, columns),
+        "binning": 1,
+        "region": None,
+        "psf_px": None,
+        # What differs does so at the middles of pixels, where types that are the same have the same
+        # digits; averages over pixels would cost far more.
+        "oversampling": "point",
+    }
     return variation.experiment.replace(camera=changes)
 
 
