@@ -247,7 +247,9 @@ def test_larger_images_are_searched_and_refined(library, renderer):
     assert found.expected.shape == (1, 40, 70)
 
 
-@pytest.mark.parametrize("larger", [(0, 0), (14, 22), (13, 21)])
+@pytest.mark.parametrize(
+    "larger", [(0, 0), pytest.param((14, 22), marks=pytest.mark.slow), (13, 21)]
+)
 def test_reflections_have_one_place_and_a_brightness_each(larger):
     # The line is inclined in the first reflection and nearly in the sheet of the second.
     settings = [

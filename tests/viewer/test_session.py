@@ -168,7 +168,7 @@ SEVERAL = WIDE.replace(
 
 @pytest.mark.parametrize(
     ("experiment", "number"),
-    [(WIDE, 0), (SEVERAL, 0), (SEVERAL, 2)],
+    [(WIDE, 0), pytest.param(SEVERAL, 0, marks=pytest.mark.slow), (SEVERAL, 2)],
     ids=["one", "of many", "loop"],
 )
 def test_what_is_shown_while_a_hand_moves_is_nearly_the_image_and_then_is_it(experiment, number):
