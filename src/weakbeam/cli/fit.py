@@ -87,8 +87,8 @@ def fit(
     import numpy as np
 
     from weakbeam.errors import InputError
+    from weakbeam.fit.fitted_experiment import TILT_FILE
     from weakbeam.fit.stack_figure import stack_drawing
-    from weakbeam.fit.stack_result import TILT_FILE, values_of
     from weakbeam.identify.fit_scan import USUAL, fit_scan
     from weakbeam.io.fit_file import fit_file
     from weakbeam.io.foreign import read_scan
@@ -151,7 +151,7 @@ def fit(
         "dislocations.csv": result.to_csv().encode(),
         "fit.json": record.encode(),
         "fit.h5": fit_file(
-            result.table(), result.names, values_of(result), result.covariance, maps, record
+            result.table(), result.names, result.values, result.covariance, maps, record
         ),
         TILT_FILE: tilt.getvalue(),
         "fitted.toml": text.encode(),

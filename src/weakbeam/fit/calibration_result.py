@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from weakbeam.analysis.photon_transfer import PhotonTransfer
-from weakbeam.analysis.scan_grid import find_grid
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.html import lines_html
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.calibration import CurveFit
 from weakbeam.fit.curve_model import ANGLES, WIDTHS, Priors
+from weakbeam.fit.scan_tables import plain, rounded, tables_of
 from weakbeam.fit.sharp_edge import SharpEdge
 from weakbeam.instrument.beam import FWHM_PER_SIGMA
 from weakbeam.instrument.optics import Optics
@@ -36,7 +36,6 @@ KEYS = {
 
 _SURE = 5.0
 _MODEL_ERROR = 0.05
-_EVEN = 1e-3
 _MANY = 0.25
 _SHOWN = 0.3
 _DARK_TOLD = 0.005
@@ -362,7 +361,7 @@ class Calibration:
 
     def calibrated(self) -> Experiment:
         """The experiment with what was determined, and with this scan."""
-        data: dict[str, Any] = _plain(self.experiment.model_dump(exclude_unset=True))
+        data: dict[str, Any] = plain(self.experiment.model_dump(exclude_unset=True))
         tables = self.scan_tables()
         if tables is not None:
             kept = {
@@ -376,15 +375,15 @@ class Calibration:
                 motor = parameter.name.removesuffix(" offset")
                 still = not parameter.key and motor not in (*tables, *self.fit.model.moving)
                 if still and parameter.determined:
-                    tables[motor] = {"value_mrad": _rounded(parameter.value)}
+                    tables[motor] = {"value_mrad": rounded(parameter.value)}
             data["scan"] = kept | tables
         settings = [
-            f"{parameter.key}={_rounded(parameter.value)!r}"
+            f"{parameter.key}={rounded(parameter.value)!r}"
             for parameter in self.parameters
             if parameter.determined and parameter.key
         ]
         if self.edge is not None and 0.1 <= self.edge.sigma <= 50.0:
-            settings.append(f"camera.psf_px={_rounded(self.edge.sigma)!r}")
+            settings.append(f"camera.psf_px={rounded(self.edge.sigma)!r}")
         try:
             return Experiment.model_validate(data).with_settings(settings)
         except InputError as error:
@@ -461,64 +460,3 @@ class Calibration:
     def to_json(self) -> str:
         """All of it as JSON."""
         return json.dumps(self.numbers(), indent=2, ensure_ascii=False) + "\n"
-
-
-def tables_of(moving: Mapping[str, Floats]) -> dict[str, Any] | None:
-    """Table ``scan`` of an experiment whose motors stand at some positions.
-
-    Parameters
-    ----------
-    moving : mapping of str to (frames,) ndarray
-        Positions of ``phi``, ``chi`` and ``two_theta`` from the Bragg setting (rad), of those that
-        move.
-
-    Returns
-    -------
-    dict or None
-        None where the positions are on no grid.
-    """
-    if set(moving) == {"phi", "two_theta"}:
-        strain = _strain(moving["phi"], moving["two_theta"])
-        if strain is not None:
-            return strain
-    grid = find_grid(moving)
-    if grid.kind not in ("grid", "zigzag", "line") or len(grid.axes) != len(moving):
-        return None
-    if grid.kind == "line" and len(moving) > 1:
-        return None
-    return {name: _axis(grid.axes[name]) for name in moving}
-
-
-def _axis(positions: Floats) -> dict[str, Any]:
-    """Positions (rad) as a range, or listed where steps are uneven."""
-    x = 1e3 * np.asarray(positions)
-    steps = np.diff(x)
-    if len(x) > 1 and np.ptp(steps) < _EVEN * abs(float(steps.mean())) and steps[0] > 0.0:
-        return {
-            "half_range_mrad": _rounded(0.5 * float(x[-1] - x[0])),
-            "steps": len(x),
-            "center_mrad": _rounded(0.5 * float(x[0] + x[-1])),
-        }
-    return {"values_mrad": [_rounded(float(value)) for value in x]}
-
-
-def _strain(phi: Floats, arm: Floats) -> dict[str, Any] | None:
-    """The tables of a strain scan, in which φ moves by half of the arm, the other way."""
-    slope, level = np.polyfit(arm, phi, 1)
-    rest = phi - slope * arm - level
-    if abs(slope + 0.5) > _EVEN or float(np.abs(rest).max()) > _EVEN * float(np.ptp(arm)):
-        return None
-    return {"strain": _axis(arm), "phi": {"value_mrad": _rounded(1e3 * float(level))}}
-
-
-def _rounded(value: float) -> float:
-    """To as many digits as any error asks for."""
-    return float(f"{value:.9g}")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return value

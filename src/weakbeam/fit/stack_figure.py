@@ -8,7 +8,8 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.fit.stack_curves import shift_maps
-from weakbeam.fit.stack_result import Row, StackResult
+from weakbeam.fit.stack_record import Row
+from weakbeam.fit.stack_result import StackResult
 from weakbeam.plot.drawing import Drawing
 from weakbeam.plot.stack_fit import Ends
 from weakbeam.plot.view import View

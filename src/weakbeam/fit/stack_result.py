@@ -15,18 +15,20 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.core.html import lines_html
-from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
-from weakbeam.fit.calibration_result import tables_of
+from weakbeam.fit.fitted_experiment import (
+    TILT_FILE,
+    fitted_experiment,
+    scan_tables_of,
+    tilt_grid,
+)
 from weakbeam.fit.observation import Bools
 from weakbeam.fit.stack_climb import honest_covariance
+from weakbeam.fit.stack_fit import StackFit
 from weakbeam.fit.stack_model import FittedLine, State
-from weakbeam.fit.stack_search import StackFit
+from weakbeam.fit.stack_record import COLUMNS, Row, number, table_of
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.records import Records
-
-TILT_FILE = "fitted-tilt.npz"
-"""Name of the file of the lattice's tilt beside the experiment."""
 
 _BLOCKS = 8
 """Regions of the map of goodness along the longer edge."""
@@ -34,42 +36,6 @@ _BLOCKS = 8
 _EXPLAINED, _SURE = 1.1, 5.0
 _CORE_UM = 0.3
 _LOST = 0.5
-_POINTS = 33
-_COLUMNS = (
-    "number", "plane", "burgers", "character_deg", "character_error_deg", "probability",
-    "log_evidence", "x_um", "y_um", "z_um", "row", "column", "first_name", "first", "first_error",
-    "second_name", "second", "second_error",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One dislocation of the table.
-
-    Parameters
-    ----------
-    line : FittedLine
-        Where it is, and of which type.
-    values, errors : (2 or 3,) ndarray
-        What was fitted of it, in the order of `line.names`, with standard errors.
-    position_um : (3,) ndarray
-        A point on it (sample frame): where it crosses the middle of the beam, or beside the origin.
-    pixel : (2,) ndarray
-        Row and column of the stored image, from 0, at which it crosses the middle of the beam; of a
-        line in the sheet the pixel of its point that is nearest to the middle of the image.
-    probability : float
-        Of its slip system, among all those that were tried in its place.
-    log_evidence : float
-        By how much it raises the log-evidence, in units of the misfit; NaN if that was not tried.
-    """
-
-    line: FittedLine
-    values: Floats
-    errors: Floats
-    position_um: Floats
-    pixel: Floats
-    probability: float
-    log_evidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +85,19 @@ class StackResult:
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return self.fit.model.names(self.state)
+
+    @property
+    def values(self) -> Floats:
+        """Values of the parameters."""
+        state, model = self.state, self.fit.model
+        parts = [state.offsets, *(state.tilt[c] for c in model.components)]
+        if model.blurs:
+            parts.append(np.array([state.blur]))
+        parts += [state.light, state.background]
+        parts += [
+            np.append(line.at, line.type.character_deg)[: len(line.names)] for line in state.lines
+        ]
+        return np.concatenate(parts)
 
     @cached_property
     def covariance(self) -> Floats:
@@ -289,48 +268,43 @@ class StackResult:
             )
         if not self.fit.converged:
             told.append("the fit has not converged")
-        for number, row in enumerate(self.rows):
+        for k, row in enumerate(self.rows):
             if row.probability < 0.95:
-                other = self.fit.alternatives[number][0].line.type.name
+                other = self.fit.alternatives[k][0].line.type.name
                 told.append(
-                    f"dislocation {number} may be {other} as well: {row.line.type.name} has a "
+                    f"dislocation {k} may be {other} as well: {row.line.type.name} has a "
                     f"probability of {row.probability:.2g}"
                 )
             if row.line.place.in_sheet:
                 told.append(
-                    f"dislocation {number} lies in the sheet: a slight error of the model is alike "
+                    f"dislocation {k} lies in the sheet: a slight error of the model is alike "
                     "along all of it, and its place may be off by several times the stated errors"
                 )
             rows, columns = self.fit.model.shape
             inside = -0.5 <= row.pixel[0] < rows - 0.5 and -0.5 <= row.pixel[1] < columns - 0.5
             if not inside and not row.line.place.in_sheet:
                 told.append(
-                    f"dislocation {number} lies outside the field, and is told by its far field "
+                    f"dislocation {k} lies outside the field, and is told by its far field "
                     "alone: other types and places may do as well"
                 )
             lost = row.errors[:2].max() > 0.25 * max(self.fit.model.shape)
             if lost and not row.line.place.in_sheet:
-                told.append(f"where dislocation {number} is the stack does not tell")
+                told.append(f"where dislocation {k} is the stack does not tell")
         odd = int((~self.fit.data.good).sum())
         if odd:
             told.append(f"{odd} pixels are hot, dead or masked, and left out")
         if not self.fit.residual_maps.motors:
             told.append("no motor moves: an image alone may be explained in several ways")
-        if self._tables is None:
+        if self.scan_tables is None:
             told.append("the scan is on no grid of an experiment: `scan` stays as it was given")
         return tuple(told)
 
     # ------------------------------------------------------------------ what is written
 
     @cached_property
-    def _tables(self) -> dict[str, Any] | None:
-        true = self.fit.data.positions + self.state.offsets
-        moving = {
-            name: true[:, k]
-            for k, name in enumerate(ANGLES)
-            if np.ptp(self.fit.data.positions[:, k]) > 0.0
-        }
-        return tables_of(moving)
+    def scan_tables(self) -> dict[str, Any] | None:
+        """Table ``scan`` of its experiment; None where the positions are on no grid."""
+        return scan_tables_of(self.fit.data.positions, self.state)
 
     def fitted(self, tilt_file: str | None = TILT_FILE) -> Experiment:
         """The experiment that simulates the stack, up to its light and background.
@@ -340,121 +314,20 @@ class StackResult:
         tilt_file : str, optional
             Where :meth:`tilt_grid` will be, if the lattice is bent.
         """
-        data: dict[str, Any] = _plain(self.experiment.model_dump(exclude_unset=True))
-        tables = self._tables
-        if tables is not None:
-            kept = {k: v for k, v in data.get("scan", {}).items() if k in ("order", "continuous")}
-            if len(tables) < 2:
-                kept.pop("order", None)
-            for k, motor in enumerate(ANGLES):
-                if motor not in tables and self.state.offsets[k] and "strain" not in tables:
-                    tables = tables | {motor: {"value_mrad": 1e3 * float(self.state.offsets[k])}}
-            data["scan"] = kept | tables
-        camera = dict(data.get("camera", {}))
-        if self.state.blur > 0.01:
-            camera["psf_px"] = round(math.sqrt(self.state.blur), 6)
-        data["camera"] = camera
-        defects: list[dict[str, Any]] = [
-            {
-                "kind": "dislocation",
-                "plane": list(line.type.plane),
-                "burgers": list(line.type.burgers),
-                "character_deg": float(line.type.character_deg),
-                "position_um": [float(value) for value in line.position_um],
-            }
-            for line in self.state.lines
-        ]
-        if tilt_file is not None and np.any(self.state.tilt):
-            defects.append(
-                {
-                    "kind": "grid",
-                    "file": tilt_file,
-                    "quantity": "beta",
-                    "outside": "extend",
-                }
-            )
-        data["defects"] = defects
-        try:
-            return Experiment.model_validate(data)
-        except InputError as error:
-            raise InputError(error.key, error.value, f"{error.allowed} (fitted)") from None
+        return fitted_experiment(self.experiment, self.state, self.scan_tables, tilt_file)
 
     def tilt_grid(self) -> Mapping[str, Floats]:
         """Displacement gradient of the lattice's tilt on a grid of the sample, for an ``.npz``."""
-        model = self.fit.model
-        grid = model.setup.grids[0]
-        rows, columns = grid.rows, grid.columns
-        q = model.tilt_field(self.state).reshape(3, -1)
-        place = grid.centres(np.arange(grid.pixels))
-        low, high = place.min(axis=0), place.max(axis=0)
-        count = np.array([_POINTS, _POINTS, 2])
-        margin = np.array([0.0, 0.0, 20.0])
-        low, high = low - margin, high + margin
-        spacing = np.maximum(high - low, 1e-3) / (count - 1)
-        points = [low[k] + spacing[k] * np.arange(count[k]) for k in range(3)]
-        x, y = np.meshgrid(points[0], points[1], indexing="ij")
-        # Row and column of the image of points at the height of the beam's middle.
-        steps = np.stack([grid.row_step, grid.column_step])
-        at = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
-        away = np.linalg.lstsq(steps.T, at.T, rcond=None)[0]
-        i = np.clip(away[0] + 0.5 * (rows - 1), 0, rows - 1)
-        j = np.clip(away[1] + 0.5 * (columns - 1), 0, columns - 1)
-        from scipy.ndimage import map_coordinates
-
-        sampled = np.stack(
-            [
-                map_coordinates(part.reshape(rows, columns), [i, j], order=1, mode="nearest")
-                for part in q
-            ]
-        )
-        q0 = model.setup.geometry.q0_sample
-        change = (model.setup.geometry.imaging_from_sample.T @ sampled).T
-        along = change @ q0
-        across = change - along[:, None] * q0
-        # A rotation takes q₀ to q₀ + across; a dilatation shortens it.
-        beta = np.einsum("ni,j->nij", across, q0) - np.einsum("i,nj->nij", q0, across)
-        beta -= along[:, None, None] * np.eye(3)
-        shape = (count[0], count[1], 1, 3, 3)
-        return {
-            "beta": np.repeat(beta.reshape(shape), 2, axis=2),
-            "origin_um": low,
-            "spacing_um": spacing,
-        }
+        return tilt_grid(self.fit.model, self.state)
 
     def table(self) -> list[dict[str, Any]]:
         """The dislocations as rows of plain values."""
-        rows = []
-        for number, row in enumerate(self.rows):
-            line = row.line
-            first, second = line.place.names
-            rows.append(
-                {
-                    "number": number,
-                    "plane": " ".join(map(str, line.type.plane)),
-                    "burgers": " ".join(map(str, line.type.burgers)),
-                    "character_deg": float(line.type.character_deg),
-                    "character_error_deg": float(row.errors[2]) if line.turning else math.nan,
-                    "probability": row.probability,
-                    "log_evidence": row.log_evidence,
-                    "x_um": float(row.position_um[0]),
-                    "y_um": float(row.position_um[1]),
-                    "z_um": float(row.position_um[2]),
-                    "row": float(row.pixel[0]),
-                    "column": float(row.pixel[1]),
-                    "first_name": first,
-                    "first": float(row.values[0]),
-                    "first_error": float(row.errors[0]),
-                    "second_name": second,
-                    "second": float(row.values[1]),
-                    "second_error": float(row.errors[1]),
-                }
-            )
-        return rows
+        return table_of(self.rows)
 
     def to_csv(self) -> str:
         """The dislocations, one a line."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.table())
         return text.getvalue()
@@ -470,12 +343,12 @@ class StackResult:
             "explained": self.explained,
             "converged": fit.converged,
             "chi2": fit.normal.reduced,
-            "chi2_outside_cores": _number(self.outside_cores),
-            "chi2_of_noise_outside_cores": _number(self.noise_outside_cores),
+            "chi2_outside_cores": number(self.outside_cores),
+            "chi2_of_noise_outside_cores": number(self.noise_outside_cores),
             "residuals": fit.normal.pixels,
             "frames": len(fit.data),
             "dislocations": [
-                {key: _number(value) for key, value in row.items()}
+                {key: number(value) for key, value in row.items()}
                 | {
                     "alternatives": [
                         {
@@ -497,11 +370,11 @@ class StackResult:
             "blur_px": math.sqrt(state.blur),
             "counts_at_peak": float(state.light[0]),
             "parameters": list(self.names),
-            "values": [_number(value) for value in values_of(self)],
-            "errors": [_number(value) for value in self.errors],
-            "covariance": [[_number(value) for value in row] for row in self.covariance],
+            "values": [number(value) for value in self.values],
+            "errors": [number(value) for value in self.errors],
+            "covariance": [[number(value) for value in row] for row in self.covariance],
             "brightness_of_frames": (1.0 + state.brightness).tolist(),
-            "regions": [region | {"chi2": _number(region["chi2"])} for region in self.regions],
+            "regions": [region | {"chi2": number(region["chi2"])} for region in self.regions],
             "left_out_pixels": int((~fit.data.good).sum()),
             "remarks": list(self.remarks),
             "trail": list(fit.trail),
@@ -510,31 +383,3 @@ class StackResult:
     def to_json(self) -> str:
         """All of it as JSON."""
         return json.dumps(self.numbers(), indent=2, ensure_ascii=False) + "\n"
-
-
-def values_of(result: StackResult) -> Floats:
-    """Values of all parameters, in the order of their names."""
-    state, model = result.state, result.fit.model
-    parts = [state.offsets, *(state.tilt[c] for c in model.components)]
-    if model.blurs:
-        parts.append(np.array([state.blur]))
-    parts += [state.light, state.background]
-    parts += [
-        np.append(line.at, line.type.character_deg)[: len(line.names)] for line in state.lines
-    ]
-    return np.concatenate(parts)
-
-
-def _number(value: Any) -> Any:
-    """Of JSON, which has no NaN."""
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, tuple | list):
-        return [_plain(inner) for inner in value]
-    return value

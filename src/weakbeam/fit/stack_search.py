@@ -7,29 +7,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import scipy.ndimage
 
-from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
-from weakbeam.fit.bad_pixels import bad_pixels
-from weakbeam.fit.observation import Bools
 from weakbeam.fit.stack_climb import (
     Normal,
     climb_stack,
     covariance_of,
     moved_by_samples,
 )
-from weakbeam.fit.stack_curves import FEWEST_SETTINGS, ShiftMaps, shift_maps
+from weakbeam.fit.stack_curves import shift_maps
 from weakbeam.fit.stack_data import StackData, spread_frames
 from weakbeam.fit.stack_detect import found_lines
+from weakbeam.fit.stack_fit import Alternative, SearchOptions, StackFit
 from weakbeam.fit.stack_maps import Candidate, MapModel, Pattern
 from weakbeam.fit.stack_model import FittedLine, StackModel, State
 from weakbeam.fit.stack_residuals import Residuals
+from weakbeam.fit.stack_start import start_of
 
 Tell = Callable[[str], None]
 
-_ODD, _ODD_SHARE = 10.0, 0.15
-_NEAR_ODD = 5
 _UNEXPLAINED = 1.3
 """Misfit from which on a stack is not explained."""
 
@@ -55,157 +51,6 @@ _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """How dislocations are sought.
-
-    Parameters
-    ----------
-    most : int
-        Largest number of them.
-    map_price : float
-        By how much a line must raise the log-likelihood of the maps, in units of their misfit.
-    price : float
-        By how much it must raise that of the stack beyond what its place in it and its type cost.
-    alternatives : float
-        Types whose log-likelihood of the maps, in units of their misfit, is less below that of the
-        best are compared on the stack.
-    most_alternatives : int
-        At most so many for each line.
-    most_unexplained : int
-        Where the stack is not explained, so many, and lines in the sheet at other depths.
-    rounds : int
-        How often what is left is searched again.
-    """
-
-    most: int = 40
-    map_price: float = 40.0
-    price: float = 12.0
-    alternatives: float = 200.0
-    most_alternatives: int = 2
-    most_unexplained: int = 4
-    rounds: int = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Alternative:
-    """Another line that was tried in the place of one.
-
-    Parameters
-    ----------
-    line : FittedLine
-        At its best.
-    log_evidence : float
-        Relative to the line that was chosen, in units of the misfit.
-    """
-
-    line: FittedLine
-    log_evidence: float
-
-
-@dataclass(frozen=True, eq=False)
-class StackFit:
-    """What a fit of a stack has found.
-
-    Parameters
-    ----------
-    model : StackModel
-        The model.
-    data : StackData
-        The stack.
-    normal : Normal
-        Best values of all parameters, and how well they are known.
-    converged : bool
-        Whether the climb has ended at a summit.
-    alternatives : tuple of tuple of Alternative
-        What else may be in the place of each line, the likeliest first.
-    gains : tuple of float
-        By how much each line raises the log-evidence, in units of the misfit; NaN where a line was
-        given and not tried.
-    misfit : (rows, columns) ndarray
-        Mean squared residual over its variance of each pixel; NaN of those that do not count.
-    noise_misfit : (rows, columns) ndarray
-        The same with the variance of the noise alone, the model being allowed no error.
-    residual : (rows, columns) ndarray
-        Mean residual of each pixel in units of its standard error.
-    residual_maps : ShiftMaps
-        What of the lattice's shifts along the motors is left.
-    moved : (n,) ndarray
-        How far parameters move with the accuracy of the averages over pixels.
-    trail : tuple of str
-        What was tried.
-    """
-
-    model: StackModel
-    data: StackData
-    normal: Normal
-    converged: bool
-    alternatives: tuple[tuple[Alternative, ...], ...]
-    gains: tuple[float, ...]
-    misfit: Floats
-    noise_misfit: Floats
-    residual: Floats
-    residual_maps: ShiftMaps
-    moved: Floats
-    trail: tuple[str, ...]
-
-    @property
-    def state(self) -> State:
-        """The best values."""
-        return self.normal.state
-
-
-def odd_pixels(data: StackData, most: int = 24) -> Bools:
-    """Hot and dead pixels, by some frames, evenly through the scan.
-
-    Those that differ from their neighbours in every frame, and those that do in the mean of the
-    frames, in which no dislocation is as sharp as a pixel: frames without light hide the dead.
-    """
-    numbers = np.unique(np.linspace(0, len(data) - 1, most).astype(np.intp))
-    counts, _, good = data.read(numbers, 0.0)
-    odd = bad_pixels(counts, data.noise, good)[0]
-    if len(numbers) < FEWEST_SETTINGS:
-        return np.asarray(odd)
-    counted = good.sum(axis=0)
-    mean = counts.sum(axis=0) / np.maximum(counted, 1)
-    around = scipy.ndimage.median_filter(mean, _NEAR_ODD, mode="mirror")
-    rest = np.abs(mean - around)
-    spread = 1.4826 * scipy.ndimage.median_filter(rest, 3 * _NEAR_ODD, mode="mirror")
-    return np.asarray(odd | (rest > np.maximum(_ODD * spread, _ODD_SHARE * np.abs(around))))
-
-
-def start_of(model: StackModel, maps: ShiftMaps, lines: Sequence[FittedLine]) -> State:
-    """Light, background and tilt by the maps, with some lines."""
-    known = np.isfinite(maps.errors).any(axis=0) if maps.motors else np.zeros(model.shape, bool)
-    if not known.any():
-        return model.start(1.0, 0.0)
-    light, floor = float(np.median(maps.light[known])), float(np.median(maps.floor[known]))
-    state = model.start(light, floor)
-    offsets, tilt = state.offsets.copy(), state.tilt.copy()
-    whole = MapModel(model, maps, 1)
-    for n, motor in enumerate(maps.motors):
-        shift = maps.shifts[n].copy()
-        for line in lines:
-            shift -= whole.of_line(line)[n]
-        some = np.isfinite(maps.errors[n])
-        terms = np.concatenate([np.ones((1, *model.shape)), model.terms])
-        columns = terms[:, some].T
-        weight = np.ones(columns.shape[0])
-        for _ in range(6):
-            best = np.linalg.lstsq(columns * weight[:, None], shift[some] * weight, rcond=None)[0]
-            rest = np.abs(shift[some] - columns @ best)
-            width = 1.4826 * np.median(rest) + 1e-9
-            # Little weight for what is near a core.
-            weight = 1.0 / np.sqrt(1.0 + (rest / (2.0 * width)) ** 2)
-        offsets[motor] = best[0]
-        # About y what φ adds, about x what χ does.
-        turn = (1, 0, 2)[motor]
-        if turn in model.components:
-            along = model.per_motor[motor]
-            tilt[turn] = best[1:] * float(along @ along) / float(along @ model.lattice[turn])
-    return replace(state, offsets=offsets, tilt=tilt, lines=tuple(lines))
-
-
 @dataclass
 class StackSearch:
     """The search for the dislocations of a stack.
@@ -225,7 +70,7 @@ class StackSearch:
     model: StackModel
     data: StackData
     types: Sequence[DislocationType]
-    options: SearchOptions = SearchOptions()
+    options: SearchOptions = field(default_factory=SearchOptions)
     tell: Tell | None = None
     trail: list[str] = field(default_factory=list)
 

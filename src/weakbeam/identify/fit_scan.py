@@ -26,9 +26,11 @@ from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
+from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_model import FittedLine, StackModel
 from weakbeam.fit.stack_result import StackResult
-from weakbeam.fit.stack_search import SearchOptions, StackSearch, odd_pixels
+from weakbeam.fit.stack_search import StackSearch
+from weakbeam.fit.stack_start import odd_pixels
 from weakbeam.identify.library.candidates import identify_table, types_of
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.io.foreign import Source, read_scan
