@@ -90,10 +90,12 @@ def sample_axes(p: dict[str, Any]) -> np.ndarray:
     return np.array([np.cross(y, z), y, z])
 
 
-def ray_points(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def ray_points(
+    world: World, rows_of: slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of all rays: depth weights, (n, 3) places in the sample, (n, 2) x, y in the sheet.
 
-    The order is that of sub-pixels: rows, columns, depths.
+    The order is that of sub-pixels: rows, columns, depths; of some of the rows of sub-pixels, or all.
     """
     p, theta = world.optics, theta_of(world.optics)
     (rows, columns), m = p["shape"], world.subpixels
@@ -102,6 +104,7 @@ def ray_points(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     weight = np.exp(-0.5 * (z / sigma) ** 2)
     fine = p["pixel"] / m
     up = -(np.arange(rows * m) - (rows * m - 1) / 2) * fine
+    up = up[rows_of]
     y = (np.arange(columns * m) - (columns * m - 1) / 2) * fine
     x0, y0, depth = np.meshgrid(up / np.tan(2 * theta), y, z, indexing="ij")
     x0, y0, depth = x0.ravel(), y0.ravel(), depth.ravel()
@@ -135,10 +138,10 @@ def distortion(world: World, places: np.ndarray) -> np.ndarray:
     return beta
 
 
-def q_of(world: World) -> tuple[np.ndarray, np.ndarray]:
+def q_of(world: World, rows_of: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
     """Depth weights and q (rock, roll, along the diffraction vector) of all rays, (3, n)."""
     p = world.optics
-    weight, places, sheet = ray_points(world)
+    weight, places, sheet = ray_points(world, rows_of)
     beta = distortion(world, places)
     bent = np.linalg.inv(np.eye(3) + beta).transpose(0, 2, 1) - np.eye(3)
     q = sample_axes(p) @ (bent @ unit(p["hkl"])).T
@@ -173,6 +176,9 @@ def _bilinear(table, low1, step1, low3, step3, q1, q3, roll, weight, out):
         out[pixel] = total
 
 
+MOST_RAYS = 2_000_000
+"""So many are held at a time: a strip of the image."""
+
 TABULATED = ("zeta_v", "clip", "acceptance", "aperture", "bandwidth")
 
 
@@ -196,20 +202,25 @@ def ideal_stack(world: World, positions: np.ndarray) -> np.ndarray:
     """
     p, theta = world.optics, theta_of(world.optics)
     s, c = np.sin(theta), np.cos(theta)
-    weight, q = q_of(world)
     first, third, table = density_table(theta, *(p[name] for name in TABULATED))
     peak = p_rock(np.zeros(1), np.zeros(1), theta, p)[0] * p_roll(np.zeros(1), theta, p)[0]
     (rows, columns), m = p["shape"], world.subpixels
     frames = np.empty((len(positions), rows, columns))
-    fine = np.empty(rows * m * columns * m)
-    for number, position in enumerate(np.atleast_2d(positions)):
-        phi, chi, arm = np.asarray(position, float) + world.offsets
-        rock, along = q[0] + phi + arm / 2, q[2] - arm / 2 / np.tan(theta)
-        roll = p_roll(q[1] + chi, theta, p)
-        q1, q3 = c * rock + s * along, -s * rock + c * along
-        steps = first[0], first[1] - first[0], third[0], third[1] - third[0]
-        _bilinear(table, *steps, q1, q3, roll, weight, fine)
-        frames[number] = fine.reshape(rows, m, columns, m).mean((1, 3)) / peak
+    strip = max(1, MOST_RAYS // (columns * m * m * p["nz"]))
+    for top in range(0, rows, strip):
+        some = range(top, min(top + strip, rows))
+        weight, q = q_of(world, slice(top * m, (some[-1] + 1) * m))
+        fine, at, roll = np.empty(len(some) * m * columns * m), None, None
+        for number, position in enumerate(np.atleast_2d(positions)):
+            phi, chi, arm = np.asarray(position, float) + world.offsets
+            rock, along = q[0] + phi + arm / 2, q[2] - arm / 2 / np.tan(theta)
+            if chi != at:
+                at, roll = chi, p_roll(q[1] + chi, theta, p)
+            q1, q3 = c * rock + s * along, -s * rock + c * along
+            steps = first[0], first[1] - first[0], third[0], third[1] - third[0]
+            _bilinear(table, *steps, q1, q3, roll, weight, fine)
+            parts = fine.reshape(len(some), m, columns, m)
+            frames[number, top : top + len(some)] = parts.mean((1, 3)) / peak
     return frames
 
 
