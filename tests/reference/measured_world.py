@@ -95,7 +95,7 @@ def ray_points(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of all rays: depth weights, (n, 3) places in the sample, (n, 2) x, y in the sheet.
 
-    The order is that of sub-pixels: rows, columns, depths; of some of the rows of sub-pixels, or all.
+    The order is that of sub-pixels: rows, columns, depths; of all rows of sub-pixels or some.
     """
     p, theta = world.optics, theta_of(world.optics)
     (rows, columns), m = p["shape"], world.subpixels

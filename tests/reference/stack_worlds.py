@@ -71,6 +71,12 @@ def with_lines(world, lines):
     return replace(world, optics=world.optics | {"lines": own})
 
 
+def invisible(kind, world):
+    """Whether a reflection does not see a line at all: g b = 0 and g (b x t) = 0."""
+    g, b, t = np.array(world.optics["hkl"]), np.array(kind.burgers_vector), np.array(kind.line)
+    return abs(g @ b) + abs(g @ np.cross(b, t)) < 1e-6 * np.linalg.norm(g) * np.linalg.norm(b)
+
+
 def drawn(number, shape, pixel_um, most=4, count=None, apart_um=1.0, **tables):
     """A world with nuisances and some lines of random types at random places.
 
@@ -78,7 +84,8 @@ def drawn(number, shape, pixel_um, most=4, count=None, apart_um=1.0, **tables):
     -------
     world, experiment
     lines : list of (DislocationType, (3,) ndarray)
-        They cross the middle of the beam in the inner 80 % of the field, apart from each other.
+        Which the reflection shows; they cross the middle of the beam in the inner 80 % of the
+        field, apart from each other.
     """
     random = np.random.default_rng(number)
     world = world_of(shape, pixel_um)
@@ -89,6 +96,8 @@ def drawn(number, shape, pixel_um, most=4, count=None, apart_um=1.0, **tables):
     lines = []
     while len(lines) < wanted:
         kind = types[int(random.integers(len(types)))]
+        if invisible(kind, world):
+            continue
         i, j = random.uniform(-0.4, 0.4, 2) * shape
         point = i * row + j * column
         if all(np.linalg.norm(point - other) >= apart_um for _, other in lines):
