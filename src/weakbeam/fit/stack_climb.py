@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -200,6 +201,43 @@ def _laplacian(images: Floats32) -> Floats32:
     return np.asarray(around - np.float32(4.0) * images, dtype=np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """How far a climb has come.
+
+    Parameters
+    ----------
+    here : Normal
+        The highest point so far.
+    origin : State
+        Where the samples were chosen that are held.
+    damping : float
+        Of the next step.
+    failures, number : int
+        Steps in a row that have led down; evaluations of the stack.
+    done, converged : bool
+        Whether the climb has ended, and at a summit.
+    """
+
+    here: Normal
+    origin: State
+    damping: float = 0.0
+    failures: int = 0
+    number: int = 0
+    done: bool = False
+    converged: bool = False
+
+
+class Record(Protocol):
+    """Where a climb is kept, so that it can be carried on."""
+
+    def kept(self) -> Checkpoint | None:
+        """How far it has come, if it has begun."""
+
+    def keep(self, point: Checkpoint) -> None:
+        """Keep how far it has come."""
+
+
 def climb_stack(
     model: StackModel,
     data: StackData,
@@ -210,6 +248,7 @@ def climb_stack(
     to_beat: float = -math.inf,
     around: bool = True,
     tell: Callable[[int, Normal], None] | None = None,
+    record: Record | None = None,
 ) -> tuple[Normal, bool]:
     """Climb from a state to the summit nearby.
 
@@ -231,6 +270,8 @@ def climb_stack(
         As of :meth:`weakbeam.fit.stack_model.StackModel.held`.
     tell : callable, optional
         Told the number of each step and where it has led.
+    record : Record, optional
+        Keeps every step; a climb that it has begun is carried on.
 
     Returns
     -------
@@ -239,43 +280,67 @@ def climb_stack(
     converged : bool
         Whether nothing more was promised there.
     """
-    held, origin = model.held(state, around), state
-    here = normal_equations(held, data, state)
-    damping, failures = 0.0, 0
+    point = record.kept() if record is not None else None
+    if point is not None and point.done:
+        return point.here, point.converged
+    held = model.held(state if point is None else point.origin, around)
+    if point is None:
+        point = Checkpoint(normal_equations(held, data, state), state)
+        if record is not None:
+            record.keep(point)
     if tell is not None:
-        tell(0, here)
-    for number in range(1, most_steps):
-        # What the model does not explain makes the likelihood steeper than it should be.
-        scale = max(1.0, here.reduced)
-        step, brightness, promised = solved(here, damping)
-        if promised < least_gain * scale:
-            return here, True
-        if number > _BEFORE_HOPELESS and here.height + _OVER_PROMISED * promised < to_beat:
-            return here, False
-        longest = model.longest(here.state)
-        shrink = max(1.0, float((np.abs(step) / longest).max()))
-        tried = normal_equations(
-            held, data, model.moved(here.state, step / shrink, brightness / shrink)
-        )
-        if tell is not None:
-            tell(number, tried)
-        gained = tried.height - here.height
-        if gained > 0.0:
-            here, damping, failures = tried, damping / 10.0 if damping > 1e-4 else 0.0, 0
-            if gained < least_gain * scale and shrink == 1.0:
-                return here, True
-            if model.is_far(here.state, origin):
-                held, origin = model.held(here.state, around), here.state
-                here = normal_equations(held, data, origin)
-            continue
-        failures += 1
-        # Images are rough by the samples near cores.
-        if promised < _ROUGH * least_gain * scale or math.isnan(gained):
-            return here, not math.isnan(gained)
-        if failures == _MOST_FAILURES:
-            return here, promised < _ROUGH**2 * least_gain * scale
-        damping = max(10.0 * damping, _FIRST_DAMPING)
-    return here, False
+        tell(point.number, point.here)
+    while not point.done:
+        before, point = point, _stepped(model, held, data, point, least_gain, to_beat, most_steps)
+        if tell is not None and point.number > before.number:
+            tell(point.number, point.here)
+        if not point.done and model.is_far(point.here.state, point.origin):
+            held = model.held(point.here.state, around)
+            here = normal_equations(held, data, point.here.state)
+            point = replace(point, here=here, origin=here.state)
+        if record is not None:
+            record.keep(point)
+    return point.here, point.converged
+
+
+def _stepped(
+    model: StackModel,
+    held: StackModel,
+    data: StackData,
+    point: Checkpoint,
+    least_gain: float,
+    to_beat: float,
+    most_steps: int,
+) -> Checkpoint:
+    """One step more, if any is worth it."""
+    here, damping = point.here, point.damping
+    number = point.number + 1
+    if number >= most_steps:
+        return replace(point, done=True)
+    # What the model does not explain makes the likelihood steeper than it should be.
+    scale = max(1.0, here.reduced)
+    step, brightness, promised = solved(here, damping)
+    if promised < least_gain * scale:
+        return replace(point, done=True, converged=True)
+    if number > _BEFORE_HOPELESS and here.height + _OVER_PROMISED * promised < to_beat:
+        return replace(point, done=True)
+    longest = model.longest(here.state)
+    shrink = max(1.0, float((np.abs(step) / longest).max()))
+    tried = normal_equations(
+        held, data, model.moved(here.state, step / shrink, brightness / shrink)
+    )
+    gained = tried.height - here.height
+    if gained > 0.0:
+        damping = damping / 10.0 if damping > 1e-4 else 0.0
+        end = gained < least_gain * scale and shrink == 1.0
+        return Checkpoint(tried, point.origin, damping, 0, number, end, end)
+    failed = replace(point, number=number, failures=point.failures + 1)
+    # Images are rough by the samples near cores.
+    if promised < _ROUGH * least_gain * scale or math.isnan(gained):
+        return replace(failed, done=True, converged=not math.isnan(gained))
+    if failed.failures == _MOST_FAILURES:
+        return replace(failed, done=True, converged=promised < _ROUGH**2 * least_gain * scale)
+    return replace(failed, damping=max(10.0 * damping, _FIRST_DAMPING))
 
 
 def solved(here: Normal, damping: float = 0.0) -> tuple[Floats, Floats, float]:

@@ -14,6 +14,9 @@ _ROUNDS = 3
 _HOPELESS = 0.6
 """Candidates that gain less than this share of what the best one gains are not tried."""
 
+_ALIKE = 0.05
+"""Sets of lines are the same if their log-likelihoods are so near to each other."""
+
 _SHORT = 8
 """Steps of a climb that only tells candidates apart."""
 
@@ -24,6 +27,7 @@ def found_lines(
     price: float,
     most: int,
     start: Sequence[FittedLine] = (),
+    width: int = 1,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[MapFit, list[list[Candidate]], list[float]]:
     """Add lines to a map, one after the other, as long as each explains enough of it.
@@ -42,6 +46,9 @@ def found_lines(
         Largest number of lines.
     start : sequence of FittedLine
         Lines that are there already.
+    width : int
+        So many sets of lines are followed at a time: the best one may be no part of the best with a
+        line more.
     tell : callable, optional
         Told what is done.
 
@@ -55,25 +62,46 @@ def found_lines(
     gains : list of float
         What each line is worth to the map.
     """
-    fit = map_model.fit(start)
-    while len(fit.lines) < most:
+    beam = [map_model.fit(start)]
+    while len(beam[0].lines) < most:
+        grown = _grown(map_model, patterns, beam, width)
+        if not grown:
+            break
+        best, _ = exchanged(map_model, patterns, grown[0], 1)
+        gained = (best.log_likelihood - beam[0].log_likelihood) / max(1.0, best.reduced)
+        if tell is not None:
+            tell(f"{len(best.lines)} lines: gain {gained:.1f}, misfit {best.reduced:.2f}")
+        if gained < price:
+            break
+        beam = _distinct([best, *grown], width)
+    fit = beam[0]
+    fit, gains = without_needless(map_model, fit, price)
+    return (*exchanged(map_model, patterns, fit), gains)
+
+
+def _grown(
+    map_model: MapModel, patterns: Sequence[Pattern], beam: Sequence[MapFit], width: int
+) -> list[MapFit]:
+    """Some sets of lines with one line more each, the best first."""
+    grown = []
+    for fit in beam:
         rest = map_model.rest_of(fit.lines)
         tried = [
             map_model.fit([*fit.lines, candidate.line], [len(fit.lines)], _SHORT)
             for candidate in hopeful(map_model.search(patterns, rest, _TRIED))
         ]
-        if not tried:
-            break
-        best = max(tried, key=lambda one: one.log_likelihood)
-        best, _ = exchanged(map_model, patterns, map_model.fit(best.lines), 1)
-        gained = (best.log_likelihood - fit.log_likelihood) / max(1.0, best.reduced)
-        if tell is not None:
-            tell(f"{len(best.lines)} lines: gain {gained:.1f}, misfit {best.reduced:.2f}")
-        if gained < price:
-            break
-        fit = best
-    fit, gains = without_needless(map_model, fit, price)
-    return (*exchanged(map_model, patterns, fit), gains)
+        tried.sort(key=lambda one: -one.log_likelihood)
+        grown += [map_model.fit(one.lines) for one in tried[:width]]
+    return _distinct(grown, width)
+
+
+def _distinct(fits: Sequence[MapFit], most: int) -> list[MapFit]:
+    """The best of some fits that are not alike, the best first."""
+    kept: list[MapFit] = []
+    for fit in sorted(fits, key=lambda one: -one.log_likelihood):
+        if all(abs(fit.log_likelihood - one.log_likelihood) > _ALIKE for one in kept):
+            kept.append(fit)
+    return kept[:most]
 
 
 def without_needless(map_model: MapModel, fit: MapFit, price: float) -> tuple[MapFit, list[float]]:

@@ -32,6 +32,11 @@ class SearchOptions:
         Where the stack is not explained, so many, and lines in the sheet at other depths.
     rounds : int
         How often what is left is searched again.
+    width : int
+        So many sets of lines are followed in the maps where the likeliest explains no stack.
+    most_seconds : float
+        So long another explanation is sought where there is none; lines that are found are refined
+        whatever time that takes.
     """
 
     most: int = 40
@@ -41,6 +46,8 @@ class SearchOptions:
     most_alternatives: int = 2
     most_unexplained: int = 4
     rounds: int = 3
+    width: int = 4
+    most_seconds: float = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +97,8 @@ class StackFit:
         How far parameters move with the accuracy of the averages over pixels.
     trail : tuple of str
         What was tried.
+    given_up : bool
+        Whether the search for what explains the stack has ended by its time.
     """
 
     model: StackModel
@@ -104,6 +113,7 @@ class StackFit:
     residual_maps: ShiftMaps
     moved: Floats
     trail: tuple[str, ...]
+    given_up: bool = False
 
     @property
     def state(self) -> State:

@@ -173,6 +173,7 @@ class StackModel:
     ) -> None:
         self.renderer, self.nuisances = renderer, nuisances
         self.setup: Setup = renderer.setups[0]
+        self._steps = renderer.pixel_steps()
         self.positions = np.asarray(positions, dtype=np.float64)
         far = float(np.abs(self.positions).max())
         if far > _FARTHEST:
@@ -226,8 +227,8 @@ class StackModel:
     def line(self, kind: DislocationType, position_um: Floats, turning: bool = False) -> FittedLine:
         """A line of a type through a point (µm, sample frame)."""
         direction = self.setup.sample_from_crystal @ kind.line
-        steps = self.renderer.pixel_steps()
-        place, at = place_of(direction, np.asarray(position_um), steps, self.renderer.up)
+        position = np.asarray(position_um)
+        place, at = place_of(direction, position, self._steps, self.renderer.up)
         return FittedLine(kind, place, at, turning)
 
     def names(self, state: State) -> tuple[str, ...]:

@@ -220,7 +220,7 @@ class StackResult:
     @property
     def explained(self) -> bool:
         """Whether the model explains the stack everywhere."""
-        return self.fit.converged and not self.unexplained
+        return self.fit.converged and not self.unexplained and not self.fit.given_up
 
     @property
     def in_sheet(self) -> tuple[int, ...]:
@@ -265,6 +265,11 @@ class StackResult:
                     if len(self.unexplained) > 1
                     else "",
                 )
+            )
+        if self.fit.given_up:
+            told.append(
+                "what would explain the stack was not found in the time that the search may take: "
+                "what is listed is the best so far, and may be wrong altogether"
             )
         if not self.fit.converged:
             told.append("the fit has not converged")

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from weakbeam.core.bars import Progress
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.stack_climb import (
     Normal,
+    Record,
     climb_stack,
     covariance_of,
     moved_by_samples,
 )
-from weakbeam.fit.stack_curves import shift_maps
+from weakbeam.fit.stack_curves import ShiftMaps, shift_maps
 from weakbeam.fit.stack_data import StackData, spread_frames
 from weakbeam.fit.stack_detect import found_lines
 from weakbeam.fit.stack_fit import Alternative, SearchOptions, StackFit
+from weakbeam.fit.stack_journal import Journal
 from weakbeam.fit.stack_maps import Candidate, MapModel, Pattern
+from weakbeam.fit.stack_merge import merged, near_pairs
 from weakbeam.fit.stack_model import FittedLine, StackModel, State
+from weakbeam.fit.stack_progress import Phases
 from weakbeam.fit.stack_residuals import Residuals
 from weakbeam.fit.stack_start import start_of
 
@@ -41,11 +47,26 @@ _ROUGHER = 4.0
 _BEHIND = 2.0
 """Log-likelihood of some frames, in units of the misfit, by which a line is out of the question."""
 
+_LEAST_GAIN = 3.0
+"""Log-likelihood at which a climb on some frames ends, which all of them will carry on."""
+
+_FEW_STEPS = 3
+"""Steps on all frames where some of them are not explained."""
+
+_FAR_BEHIND = 5.0
+"""Prices of a line by which some frames have to be less likely without it to be sure of it."""
+
+_LEAST_MISFIT = 0.1
+"""Of maps; they are never so sure as to exclude types by less."""
+
 _SAME_DEG, _SAME_AT = 0.5, 0.3
 """Lines whose characters, and coordinates (pixels or µm), differ by less are one."""
 
 _WORTH = 0.9
 """By how much another line must bring the misfit down for a further search."""
+
+_MAPS, _STARTED, _COMPARED, _ADDED, _NEEDED = 0.1, 0.5, 0.7, 0.85, 0.95
+"""Shares of a search that are done with its phases, about."""
 
 _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
@@ -65,6 +86,10 @@ class StackSearch:
         How it is done.
     tell : callable, optional
         Told what is done.
+    journal : Journal, optional
+        Keeps what is done, so that it can be carried on.
+    progress : callable, optional
+        Told the share that is newly done, as far as that can be told.
     """
 
     model: StackModel
@@ -72,9 +97,15 @@ class StackSearch:
     types: Sequence[DislocationType]
     options: SearchOptions = field(default_factory=SearchOptions)
     tell: Tell | None = None
+    journal: Journal | None = None
+    progress: Progress | None = None
     trail: list[str] = field(default_factory=list)
 
+    given_up: bool = False
+
     def __post_init__(self) -> None:
+        self._since, self._at_summit = time.monotonic(), True
+        self._phases = Phases(self.progress)
         numbers = spread_frames(self.data.positions, _SETTINGS)
         if len(numbers) > _FEWER * len(self.data):
             numbers = np.arange(len(self.data))
@@ -84,42 +115,80 @@ class StackSearch:
 
     def _say(self, text: str) -> None:
         self.trail.append(text)
+        self._phases.step()
         if self.tell is not None:
             self.tell(text)
 
     def detect(self) -> StackFit:
         """Find all lines, and refine them."""
+        self._since = time.monotonic()
         options = self.options
+        self._phases.begin(_MAPS)
         maps = shift_maps(self.model, self.data)
         map_model = MapModel(self.model, maps)
         patterns = map_model.patterns(self.types, self.model.workers)
-        found, ranked, gains = found_lines(
-            map_model, patterns, options.map_price, options.most, tell=self._say
-        )
-        self._say(f"{len(found.lines)} lines in the maps, misfit {found.reduced:.2f}")
-        others = [self._near_best(some, found.reduced) for some in ranked]
-        here, converged = self.climb(start_of(self.model, maps, found.lines))
+        self._phases.begin(_STARTED)
+        here, converged, others, gains = self._started(maps, map_model, patterns)
         # Types first: one that is wrong leaves residuals that ask for lines that are not there.
+        self._phases.begin(_COMPARED)
         here, alternatives = self._compared(here, others)
         if here.reduced > _UNEXPLAINED:
             here, alternatives, gains = self._searched_anew(
                 here, alternatives, gains, map_model, patterns
             )
+        self._phases.begin(_ADDED)
         for _ in range(options.rounds):
+            if self._out_of_time(here):
+                break
             here, added = self._added(here)
             if added is None:
                 break
             alternatives.append([])
             gains.append(added)
-        here, alternatives, gains = self._needed(here, alternatives, gains)
-        if any(not math.isfinite(gain) for gain in gains) or not converged:
-            here, converged = self.climb(here.state, 10)
+        self._phases.begin(_NEEDED)
+        here, alternatives, gains = self._merged(here, alternatives, gains)
+        if not self.given_up:
+            here, alternatives, gains = self._needed(here, alternatives, gains)
+        if any(not math.isfinite(gain) for gain in gains) or not self._at_summit:
+            here, converged = self.climb(here.state, 10, last=True)
         return self.finished(here, converged, alternatives, gains)
+
+    def _started(
+        self, maps: ShiftMaps, map_model: MapModel, patterns: Sequence[Pattern]
+    ) -> tuple[Normal, bool, list[list[FittedLine]], list[float]]:
+        """The likeliest lines of the maps, on the stack: of several sets where one will not do."""
+        options = self.options
+        best = None
+        for width in (1, options.width):
+            found, ranked, gains = found_lines(
+                map_model, patterns, options.map_price, options.most, width=width, tell=self._say
+            )
+            self._say(f"{len(found.lines)} lines in the maps, misfit {found.reduced:.2f}")
+            start = start_of(self.model, maps, found.lines)
+            rough = self._rough(start, 10)[0]
+            others = [self._near_best(some, found.reduced) for some in ranked]
+            if best is None or rough.height > best[0].height:
+                best = rough, start, others, gains
+            if best[0].reduced < _UNEXPLAINED or width == options.width:
+                break
+            self._say(f"not explained, chi2 {rough.reduced:.2f} on some frames: started anew")
+        assert best is not None
+        here, converged = self.climb(self._whole(best[0].state, best[1]))
+        return here, converged, best[2], best[3]
+
+    def _out_of_time(self, here: Normal) -> bool:
+        """Whether to give up on what is not explained."""
+        late = time.monotonic() - self._since > self.options.most_seconds
+        if late and here.reduced > _UNEXPLAINED and not self.given_up:
+            self.given_up = True
+            self._say(f"given up after {self.options.most_seconds:.0f} s: it is not explained")
+        return self.given_up
 
     def refine(self, lines: Sequence[FittedLine]) -> StackFit:
         """Refine given lines."""
         maps = shift_maps(self.model, self.data)
         start = start_of(self.model, maps, lines)
+        self._phases.begin(_NEEDED)
         here, converged = self.climb(start)
         gains = [math.nan] * len(lines)
         return self.finished(here, converged, [[] for _ in lines], gains)
@@ -127,19 +196,42 @@ class StackSearch:
     # ------------------------------------------------------------------ steps
 
     def climb(
-        self, state: State, most_steps: int = 20, to_beat: float = -math.inf
+        self,
+        state: State,
+        most_steps: int = 20,
+        to_beat: float = -math.inf,
+        last: bool = False,
     ) -> tuple[Normal, bool]:
-        """Climb on the frames, up to the last steps on some of them."""
+        """Climb on the frames, up to the last steps on some of them.
+
+        Unless it is the last climb it is not worth many steps where these are not explained.
+        """
         if len(self._numbers) < len(self.data):
-            state = self._whole(self._rough(state, most_steps)[0].state, state)
+            rough = self._rough(state, most_steps)[0]
+            state = self._whole(rough.state, state)
+            if rough.reduced > _UNEXPLAINED and not last:
+                most_steps = min(most_steps, _FEW_STEPS)
         here, converged = climb_stack(
-            self.model, self.data, state, most_steps=most_steps, to_beat=to_beat
+            self.model,
+            self.data,
+            state,
+            most_steps=most_steps,
+            to_beat=to_beat,
+            record=self._record(),
+            tell=self._step,
         )
+        self._at_summit = converged
         self._say(
             f"{len(state.lines)} lines on the stack: chi2 {here.reduced:.3f}"
             + ("" if converged else ", not converged")
         )
         return here, converged
+
+    def _step(self, number: int, here: Normal) -> None:
+        self._phases.step()
+
+    def _record(self) -> Record | None:
+        return None if self.journal is None else self.journal.next()
 
     def _rough(
         self, state: State, most_steps: int = 20, to_beat: float = -math.inf
@@ -153,6 +245,9 @@ class StackSearch:
             most_steps=most_steps,
             to_beat=to_beat,
             around=False,
+            least_gain=_LEAST_GAIN,
+            record=self._record(),
+            tell=self._step,
         )
 
     def _whole(self, part: State, state: State) -> State:
@@ -192,7 +287,8 @@ class StackSearch:
     def _near_best(self, ranked: Sequence[Candidate], reduced: float) -> list[FittedLine]:
         """Lines of other types that the maps hardly tell from the best."""
         options = self.options
-        best, far = ranked[0].gain if ranked else 0.0, options.alternatives * reduced
+        best = ranked[0].gain if ranked else 0.0
+        far = options.alternatives * max(reduced, _LEAST_MISFIT)
         near = [one.line for one in ranked[1:] if best - one.gain < far]
         return near[: max(options.most_alternatives, options.most_unexplained)]
 
@@ -223,23 +319,62 @@ class StackSearch:
             return here, None
         return new, gained
 
+    def _merged(
+        self, here: Normal, others: list[list[Alternative]], gains: list[float]
+    ) -> tuple[Normal, list[list[Alternative]], list[float]]:
+        """One line for two beside each other with the sum of their Burgers vectors."""
+        rough = None
+        for first, second in near_pairs(self.model, here.state.lines):
+            lines = here.state.lines
+            if second >= len(lines) or self._out_of_time(here):
+                break
+            rest = [line for k, line in enumerate(lines) if k not in (first, second)]
+            for line in merged(self.model, lines[first], lines[second], self.types):
+                rough = rough or self._rough(here.state, 10)[0]
+                scale = max(1.0, rough.reduced)
+                state = replace(here.state, lines=(*rest, line))
+                one, _ = self._rough(state, 10, rough.height - _FAR_BEHIND * self.options.price)
+                if self.evidence(one, scale) < self.evidence(rough, scale):
+                    continue
+                new, _ = self.climb(self._whole(one.state, state), 10)
+                scale = _common_scale(here, new)
+                gained = self.evidence(new, scale) - self.evidence(here, scale)
+                pair = " and ".join(lines[k].type.name for k in (first, second))
+                self._say(f"{line.type.name} for {pair}: log-evidence {gained:+.1f}")
+                if gained > 0.0:
+                    keep = [k for k in range(len(lines)) if k not in (first, second)]
+                    others = [*(others[k] for k in keep), []]
+                    gains = [*(gains[k] for k in keep), math.nan]
+                    return self._merged(new, others, gains)
+        return here, others, gains
+
     def _needed(
         self, here: Normal, others: list[list[Alternative]], gains: list[float]
     ) -> tuple[Normal, list[list[Alternative]], list[float]]:
         """Take away lines without which the evidence is higher."""
-        k = 0
+        k, rough = 0, None
         while k < len(here.state.lines):
             lines = here.state.lines
+            # NaN is tried.
             if gains[k] > _CERTAIN * self.options.map_price:
                 k += 1
                 continue
             state = replace(here.state, lines=lines[:k] + lines[k + 1 :])
-            less, _ = climb_stack(self.model, self.data, state, most_steps=6)
+            rough = rough or self._rough(here.state, 10)[0]
+            least = rough.height - _FAR_BEHIND * self.options.price * max(1.0, rough.reduced)
+            fewer = self._rough(state, 6, least)[0]
+            if fewer.height < least:
+                gains[k] = (rough.height - fewer.height) / _common_scale(rough, fewer)
+                self._say(f"without {lines[k].type.name}: {-gains[k]:+.1f} on some frames")
+                k += 1
+                continue
+            less, _ = climb_stack(self.model, self.data, state, most_steps=6, record=self._record())
             scale = _common_scale(here, less)
             gains[k] = self.evidence(here, scale) - self.evidence(less, scale)
             self._say(f"without {lines[k].type.name}: log-evidence {-gains[k]:+.1f}")
             if gains[k] < self.options.price:
                 here, _ = self.climb(less.state, 10)
+                rough = None
                 del others[k], gains[k]
                 continue
             k += 1
@@ -260,6 +395,8 @@ class StackSearch:
                 more = [*_at_other_depths(here.state.lines[k]), *options]
             more = [line for line in more if not _same_system(line, here.state.lines[k])]
             for line in more:
+                if self._out_of_time(here):
+                    break
                 # Climbed as they are: some of the frames have a summit of their own.
                 rough = rough or self._rough(here.state, 10)[0]
                 scale = max(1.0, rough.reduced)
@@ -316,6 +453,8 @@ class StackSearch:
                     patterns, map_model.rest_of(left), self.options.most_unexplained
                 )
                 for lines in [left, *((*left, candidate.line) for candidate in candidates)]:
+                    if self._out_of_time(best):
+                        break
                     state = replace(here.state, lines=lines)
                     tried = self._rough(state, 10, best.height)[0]
                     scale = _common_scale(best, tried)
@@ -331,7 +470,8 @@ class StackSearch:
                 gains.append(math.nan)
             before = here.reduced
             here, _ = self.climb(self._whole(best.state, here.state))
-            if here.reduced < _UNEXPLAINED or here.reduced > _WORTH * before:
+            explained = here.reduced < _UNEXPLAINED or here.reduced > _WORTH * before
+            if explained or self.given_up:
                 break
         return here, others, gains
 
@@ -343,7 +483,10 @@ class StackSearch:
         gains: Sequence[float],
     ) -> StackFit:
         """The result, with its residuals."""
+        self._phases.begin(1.0)
         left = Residuals.of(self.model, self.data, here.state)
+        moved = moved_by_samples(self.model, self.data, left.normal)
+        self._phases.begin(1.0)
         return StackFit(
             self.model,
             self.data,
@@ -355,8 +498,9 @@ class StackSearch:
             left.noise_misfit,
             left.mean,
             left.maps,
-            moved_by_samples(self.model, self.data, left.normal),
+            moved,
             tuple(self.trail),
+            self.given_up,
         )
 
 
