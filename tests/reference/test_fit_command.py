@@ -10,6 +10,7 @@ from stack_worlds import experiment_of, phi_scan, stack_of, with_lines, world_of
 
 import weakbeam as wb
 from weakbeam.cli.main import main
+from weakbeam.fit import stack_climb
 from weakbeam.identify.library.candidates import types_of
 
 SHAPE = (24, 32)
@@ -115,3 +116,47 @@ def test_mistakes_are_told_before_anything_is_written(called, case, arguments, w
     assert words in said.err
     assert len(said.err.strip().splitlines()) == 1
     assert not (folder / "nothing").exists()
+
+
+def test_a_fit_that_was_killed_goes_on_to_the_same_result(called, case, monkeypatch):
+    """At the step at which it ended: no climb is begun again."""
+    folder, _ = case
+    status, said = called("--start", "list.toml", "-o", "whole")
+    assert status == 0, said.err
+    steps = 0
+    normal_equations = stack_climb.normal_equations
+
+    def counted(*args, **more):
+        nonlocal steps
+        steps += 1
+        if steps == last:
+            raise KeyboardInterrupt
+        return normal_equations(*args, **more)
+
+    monkeypatch.setattr(stack_climb, "normal_equations", counted)
+    last = 4
+    status, said = called("--start", "list.toml", "-o", "killed")
+    assert status == 130
+    assert "--resume goes on" in said.err
+    assert sorted(path.name for path in (folder / "killed").iterdir()) == ["fit-state"]
+    status, said = called("--start", "list.toml", "-o", "killed")
+    assert status != 0
+    assert "ended early" in said.err
+    status, said = called(
+        "--start", "list.toml", "-o", "killed", "--resume", "--set", "camera.psf_px=1"
+    )
+    assert status != 0
+    assert "another stack, experiment" in said.err
+    steps, last = 0, -1
+    status, said = called("--start", "list.toml", "-o", "killed", "--resume")
+    assert status == 0, said.err
+    resumed = steps
+    steps = 0
+    status, said = called("--start", "list.toml", "-o", "again")
+    assert steps == resumed + 3
+    records = [json.loads((folder / name / "fit.json").read_text()) for name in ("whole", "killed")]
+    assert records[0] == records[1]
+    assert not (folder / "killed/fit-state").exists()
+    status, said = called("--start", "list.toml", "-o", "nothing", "--resume")
+    assert status != 0
+    assert "no fit that ended early" in said.err

@@ -27,6 +27,9 @@ from weakbeam.cli.options import (
 if TYPE_CHECKING:
     from weakbeam.fit.stack_result import StackResult
 
+STATE = "fit-state"
+"""Folder in the output in which a fit is kept until it is done."""
+
 _FLAGS = {**FLAGS, "motors": "--pair", "start": "--start", "experiment": "--config"}
 
 
@@ -53,6 +56,7 @@ _FLAGS = {**FLAGS, "motors": "--pair", "start": "--start", "experiment": "--conf
 @folder_option("What is found: tables, fitted.toml, maps and a figure.", "fit")
 @format_option("none")
 @overwrite_option("a fit that is there")
+@click.option("--resume", is_flag=True, help="Go on with a fit that ended early.")
 @names_only_option
 @workers_option
 def fit(
@@ -66,6 +70,7 @@ def fit(
     output: Path,
     suffix: str,
     overwrite: bool,
+    resume: bool,
     quiet: bool,
     workers: int | None,
 ) -> None:
@@ -81,14 +86,17 @@ def fit(
     Examples:
       weakbeam fit measured.h5::2.1 -c calibrated.toml -o found
       weakbeam fit measured.h5::2.1 -c calibrated.toml --start found/dislocations.csv
+      weakbeam fit measured.h5::2.1 -c calibrated.toml -o found --resume
     """  # noqa: D301 (click needs the character \b itself)
     from dataclasses import replace
 
     import numpy as np
 
+    from weakbeam.cli.progress import progress
     from weakbeam.errors import InputError
     from weakbeam.fit.fitted_experiment import TILT_FILE
     from weakbeam.fit.stack_figure import stack_drawing
+    from weakbeam.fit.stack_journal import Journal
     from weakbeam.identify.fit_scan import USUAL, fit_scan
     from weakbeam.io.fit_file import fit_file
     from weakbeam.io.foreign import read_scan
@@ -107,6 +115,8 @@ def fit(
 
     if start is not None and detect:
         raise InputError("--detect", None, "cannot be given together with --start")
+    if resume and overwrite:
+        raise InputError("--resume", None, "cannot go with --overwrite; choose one")
     found = re.fullmatch(r"(.*?)(?:::(.*))?", scan, re.S)
     assert found is not None
     inputs = [Path(found[1]), *(path for path in (config, start) if path is not None)]
@@ -124,19 +134,31 @@ def fit(
         name: claim(folder / name, kind, overwrite=overwrite, inputs=inputs, key="--output")
         for name, kind in kinds.items()
     }
+    state = folder / STATE
+    if Journal.begun(state) and not (resume or overwrite):
+        allowed = "holds a fit that ended early: --resume goes on with it, --overwrite begins anew"
+        raise InputError("--output", str(folder), allowed)
     motors = dict(map(_pair, pairs))
     with naming_flags(motors="--pair", start="--start", experiment="--config", scan="SCAN"):
         measured = read_scan(found[1], found[2])
         experiment = None if config is None else experiment_of(config, settings)
-        result = fit_scan(
-            measured,
-            experiment,
-            start,
-            motors=motors,
-            options=replace(USUAL, most=most),
-            workers=workers,
-            tell=None if quiet else lambda text: click.echo(text, err=True),
-        )
+        try:
+            with progress(100.0, "percent", "fitting", quiet) as update:
+                result = fit_scan(
+                    measured,
+                    experiment,
+                    start,
+                    motors=motors,
+                    options=replace(USUAL, most=most),
+                    workers=workers,
+                    progress=lambda share: update(100.0 * share),
+                    state=state,
+                    resume=resume,
+                )
+        except KeyboardInterrupt:
+            left = "--resume goes on" if Journal.begun(state) else "nothing was written"
+            click.echo(f"weakbeam: interrupted; {left}", err=True)
+            raise click.exceptions.Exit(130) from None
         text = result.fitted().to_toml()
     for remark in result.remarks:
         click.echo(f"weakbeam: {text_with_flags(remark, _FLAGS)}", err=True)

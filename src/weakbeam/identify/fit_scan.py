@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from weakbeam.assemble import Setup
 from weakbeam.assemble.placed import PlacedDislocation
 from weakbeam.core.arrays import Floats, Ints
+from weakbeam.core.bars import Progress, teller
 from weakbeam.crystal.lattice import unit
 from weakbeam.defects.types import UNSEEN, DislocationType, dislocation_types, seen_distortion
 from weakbeam.errors import InputError, RunError
@@ -27,6 +29,7 @@ from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 from weakbeam.fit.stack_fit import SearchOptions
+from weakbeam.fit.stack_journal import Journal
 from weakbeam.fit.stack_model import FittedLine, StackModel
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.fit.stack_search import StackSearch
@@ -36,6 +39,7 @@ from weakbeam.imaging.motors import ANGLES
 from weakbeam.io.foreign import Source, read_scan
 from weakbeam.io.frames import read_blocks, read_frames_of
 from weakbeam.io.measured_scan import MeasuredScan
+from weakbeam.io.provenance import program_version
 from weakbeam.run.render import Renderer
 
 Start = str | os.PathLike[str] | Sequence[Mapping[str, Any]]
@@ -75,6 +79,9 @@ def fit_scan(
     options: SearchOptions = USUAL,
     workers: int | None = None,
     tell: Callable[[str], None] | None = None,
+    progress: Progress | bool | None = None,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> StackResult:
     """How many dislocations a stack shows, which, and where, with what else is not known of it.
 
@@ -98,6 +105,13 @@ def fit_scan(
         Threads.
     tell : callable, optional
         Told what is done, a line at a time.
+    progress : callable or bool, optional
+        True draws a bar; a function is told the share that is newly done.
+    state : path, optional
+        Folder in which every step is kept until the fit is done.
+    resume : bool
+        Whether to go on with a fit that ended early, by what `state` holds of it: its result is
+        that which it would have had.
 
     Returns
     -------
@@ -133,7 +147,18 @@ def fit_scan(
     zeros = zeros_of(frames, positions)
     positions = positions - zeros
     data = stack_data(frames, positions, setup, measured.used)
-    result = fit_data(data, known, renderer, start, options=options, workers=workers, tell=tell)
+    result = fit_data(
+        data,
+        known,
+        renderer,
+        start,
+        options=options,
+        workers=workers,
+        tell=tell,
+        progress=progress,
+        state=state,
+        resume=resume,
+    )
     notes = list(measured.warnings)
     for motor, zero in zip(ANGLES, zeros, strict=True):
         if zero:
@@ -154,6 +179,9 @@ def fit_data(
     options: SearchOptions = USUAL,
     workers: int | None = None,
     tell: Callable[[str], None] | None = None,
+    progress: Progress | bool | None = None,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> StackResult:
     """The same of a stack that has been read.
 
@@ -165,7 +193,7 @@ def fit_data(
         Crystal and instrument.
     renderer : Renderer, optional
         Of that experiment.
-    start, options, workers, tell
+    start, options, workers, tell, progress, state, resume
         As for :func:`fit_scan`.
 
     Returns
@@ -180,18 +208,43 @@ def fit_data(
     if not data.good.any():
         raise RunError("the stack has no pixel that counts")
     types = shown_types(experiment, renderer)
-    search = StackSearch(model, data, types, options, tell)
-    if start is not None:
-        found = search.refine(started(start, model))
-    elif not np.ptp(data.positions, axis=0).any():
+    lines = None if start is None else started(start, model)
+    if lines is None and not np.ptp(data.positions, axis=0).any():
         raise InputError(
             "start",
             None,
             "is missing: frames without a moving motor are not searched, only refined",
         )
-    else:
-        found = search.detect()
+    journal = None
+    if state is not None:
+        journal = Journal.of(state, fingerprint(data, experiment, options, lines), resume)
+    search = StackSearch(
+        model, data, types, options, tell, journal=journal, progress=teller(progress, 1.0)
+    )
+    found = search.detect() if lines is None else search.refine(lines)
+    if journal is not None:
+        journal.remove()
     return StackResult(found, experiment)
+
+
+def fingerprint(
+    data: StackData,
+    experiment: Experiment,
+    options: SearchOptions,
+    lines: Sequence[FittedLine] | None,
+) -> str:
+    """What tells fits apart, by some of the frames and all else that they begin with."""
+    some = np.unique(np.linspace(0, len(data) - 1, _SOME).astype(np.intp))
+    told = hashlib.sha256(program_version().encode())
+    told.update(np.ascontiguousarray(data.frames.some(some)).tobytes())
+    told.update(np.ascontiguousarray(data.positions).tobytes())
+    told.update(np.ascontiguousarray(data.good).tobytes())
+    told.update(f"{data.noise} {data.full} {np.mean(data.dark)} {options}".encode())
+    told.update(experiment.to_toml().encode())
+    for line in lines or ():
+        told.update(f"{line.type.name} {line.at.tolist()}".encode())
+    told.update(str(lines is None).encode())
+    return told.hexdigest()
 
 
 def frames_of(scan: MeasuredScan, numbers: Ints, workers: int | None = None) -> Frames:
