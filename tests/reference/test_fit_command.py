@@ -62,7 +62,20 @@ def called(capsys, case, monkeypatch):
     return call
 
 
-def test_a_list_is_refined_and_written(called, case):
+@pytest.fixture
+def show(capsys):
+    def call(*arguments):
+        try:
+            main(["show", *arguments])
+        except SystemExit as end:
+            status = end.code or 0
+        said = capsys.readouterr()
+        return said.err if status else said.out
+
+    return call
+
+
+def test_a_list_is_refined_and_written(called, show, case):
     folder, kind = case
     status, said = called("--start", "list.toml", "-o", "found")
     assert status == 0, said.err
@@ -90,6 +103,16 @@ def test_a_list_is_refined_and_written(called, case):
     chi2 = rest**2 / (2.14 * (light * images + level - 100).clip(0) + 4.2**2 + 1 / 12)
     assert light == pytest.approx(2000, rel=0.02)
     assert np.median(chi2.mean(axis=0)) == pytest.approx(1.0, abs=0.15)
+
+    shown = show("found/fit.h5")
+    table = [line for line in said.out.splitlines() if not line.startswith("found/")]
+    assert len(table) == 6
+    assert all(line in shown for line in table)
+    assert (folder / "found/figures/fit.png").read_bytes() == (
+        folder / "found/fit.png"
+    ).read_bytes()
+    assert json.loads(show("found/fit.h5", "--json", "--format", "none")) == record
+    assert "it has no frames" in show("found/fit.h5", "--montage")
 
     status, said = called("--start", "list.toml", "-o", "found")
     assert status != 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -23,9 +23,6 @@ from weakbeam.cli.options import (
     text_with_flags,
     workers_option,
 )
-
-if TYPE_CHECKING:
-    from weakbeam.fit.stack_result import StackResult
 
 STATE = "fit-state"
 """Folder in the output in which a fit is kept until it is done."""
@@ -95,8 +92,9 @@ def fit(
     from weakbeam.cli.progress import progress
     from weakbeam.errors import InputError
     from weakbeam.fit.fitted_experiment import TILT_FILE
-    from weakbeam.fit.stack_figure import stack_drawing
+    from weakbeam.fit.stack_figure import stack_drawing, told_of_drawing
     from weakbeam.fit.stack_journal import Journal
+    from weakbeam.fit.stack_record import told_of
     from weakbeam.identify.fit_scan import USUAL, fit_scan
     from weakbeam.io.fit_file import fit_file
     from weakbeam.io.foreign import read_scan
@@ -169,42 +167,31 @@ def fit(
         "misfit": (result.fit.misfit, "mean squared residual over its variance"),
         "residual": (result.fit.residual, "mean residual over its standard error"),
     }
+    drawing = stack_drawing(result, view_of(measured))
+    maps["image"] = drawing.arguments[0], str(drawing.options["image_label"])
+    if "shifts" in drawing.options:
+        maps["shifts"] = drawing.options["shifts"], str(drawing.options["shift_label"])
     contents = {
         "dislocations.csv": result.to_csv().encode(),
         "fit.json": record.encode(),
         "fit.h5": fit_file(
-            result.table(), result.names, result.values, result.covariance, maps, record
+            result.table(),
+            result.names,
+            result.values,
+            result.covariance,
+            maps,
+            record,
+            json.dumps(told_of_drawing(drawing)),
         ),
         TILT_FILE: tilt.getvalue(),
         "fitted.toml": text.encode(),
     }
     if suffix != "none":
-        drawing = stack_drawing(result, view_of(measured))
         contents[f"fit.{suffix}"] = drawing.picture(f".{suffix}")
     for name, content in contents.items():
         place_bytes(targets[name], content)
     if not quiet:
-        _tell(result)
+        for line in told_of(result.numbers()):
+            click.echo(line)
     for path in targets.values():
         click.echo(str(path))
-
-
-def _tell(result: StackResult) -> None:
-    """Print what was found."""
-    from weakbeam.fit.calibration_figure import with_error
-
-    click.echo(result.verdict)
-    for number, row in enumerate(result.rows):
-        line = row.line
-        places = ", ".join(
-            f"{name} {with_error(float(value), float(error))}"
-            for name, value, error in zip(line.names, row.values, row.errors, strict=True)
-        )
-        click.echo(f"{number:3} {line.type.name:30} {places}; probability {row.probability:.3g}")
-    state = result.state
-    errors = dict(zip(result.names, result.errors, strict=True))
-    for k, motor in enumerate(("phi", "chi", "two_theta")):
-        error = errors[f"offset_{motor}"]
-        shown = with_error(1e6 * float(state.offsets[k]), 1e6 * float(error))
-        click.echo(f"    {motor + ' offset':30} {shown} µrad")
-    click.echo(f"    {'blur':30} {state.blur**0.5:.3g} pixels")

@@ -22,6 +22,7 @@ from weakbeam.cli.shown import (
     comparison_figures,
     curve_figures,
     exported_files,
+    fit_figures,
     grid_figures,
     holds_members,
     is_grid,
@@ -154,7 +155,7 @@ if TYPE_CHECKING:
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the numbers of --compare, of a network or of a grid, as JSON, and the names of "
+    help="Print the numbers of --compare, of a network, a grid or a fit, as JSON, and the names of "
     "the files on stderr.",
 )
 def show(
@@ -191,7 +192,8 @@ def show(
     of libraries, and of EDF images: a folder, a pattern in quotes, or several files. Pictures of
     the sample are upright, however the camera was turned; of others pixels are as the camera read
     them. Networks of dislocation dynamics (ParaDiS, ExaDiS, OVITO .ca, tables) are counted,
-    measured and drawn in space. Of deformation on a grid (DAMASK results, XDMF, arrays in .npz or
+    measured and drawn in space. Of a fit.h5 of weakbeam fit the table is printed and the figure
+    drawn. Of deformation on a grid (DAMASK results, XDMF, arrays in .npz or
     HDF5) slices of the displacement gradient, of rotation and of strain are drawn, and phases and
     grains are listed.
 
@@ -206,10 +208,12 @@ def show(
       weakbeam show kernel.h5
       weakbeam show mosa_scan_maps/maps.h5 --export tiff --export csv
       weakbeam show "2017/strain/*.edf" --montage
+      weakbeam show found/fit.h5
       weakbeam show network.data --burgers-length 0.2556
       weakbeam show result.hdf5 --increment 40 --phase Al --grain 3
     """  # noqa: D301 (click needs the character \b itself)
     from weakbeam.io.edf import is_edf
+    from weakbeam.io.fit_file import is_fit
     from weakbeam.io.guard import is_hdf5
     from weakbeam.io.kernel_file import is_kernel
     from weakbeam.io.maps_file import is_maps
@@ -252,8 +256,14 @@ def show(
     for name, value in of_grid.items():
         if value is not None:
             raise InputError(f"--{name}", value, "belongs to deformation on a grid")
+    if is_fit(file):
+        if some or compare or exports:
+            raise InputError("file", str(file), "is of a fit; it has no frames")
+        figures = fit_figures(file, as_json)
+        save()
+        return
     if as_json and not compare:
-        raise InputError("--json", None, "belongs to --compare, to a network or a grid")
+        raise InputError("--json", None, "belongs to --compare, to a network, a grid or a fit")
     if is_kernel(file) and (some or compare):
         raise InputError("file", str(file), "is a kernel; it has no frames")
     if is_maps(file) and (some or compare):

@@ -92,6 +92,23 @@ def map_figures(file: Path, choice: ScanChoice) -> tuple[dict[str, Figure], list
     return measured_figures(mapped), exported_maps(file, name, stored)
 
 
+def fit_figures(file: Path, as_json: bool) -> dict[str, Figure]:
+    """Print what a fit has found, and draw its figure."""
+    import json
+
+    from weakbeam.fit.stack_figure import stored_drawing
+    from weakbeam.fit.stack_record import told_of
+    from weakbeam.io.fit_file import read_fit
+
+    stored = read_fit(file)
+    if as_json:
+        click.echo(json.dumps(stored.record, indent=2, ensure_ascii=False))
+    else:
+        for line in [*told_of(stored.record), *stored.record["remarks"]]:
+            click.echo(line)
+    return {"fit": stored_drawing(stored.maps, stored.figure).figure()}
+
+
 def holds_members(file: Path) -> bool:
     """Whether the frames of a file are the members of a library."""
     from weakbeam.io.entry import MEMBER

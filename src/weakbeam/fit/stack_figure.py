@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.errors import InputError
 from weakbeam.fit.stack_curves import shift_maps
 from weakbeam.fit.stack_record import Row
 from weakbeam.fit.stack_result import StackResult
@@ -14,6 +17,7 @@ from weakbeam.plot.drawing import Drawing
 from weakbeam.plot.stack_fit import Ends
 from weakbeam.plot.view import View
 
+_FIGURE = "weakbeam.plot.stack_fit.stack_fit_figure"
 _MOST_LINES = 12
 _MOST_TITLE = 110
 _SYMBOLS = ("φ", "χ", "2θ")
@@ -46,13 +50,13 @@ def stack_drawing(result: StackResult, view: View | None = None) -> Drawing:
     if len(result.rows) > _MOST_LINES:
         told.append(f"and {len(result.rows) - _MOST_LINES} more")
     return Drawing(
-        "weakbeam.plot.stack_fit.stack_fit_figure",
+        _FIGURE,
         (
             image,
             fit.misfit,
             np.where(fit.data.good, fit.residual, np.nan),
             view or View.of_pixels(fit.model.shape),
-            [tuple(row.pixel) for row in result.rows],
+            [tuple(map(float, row.pixel)) for row in result.rows],
             [trace_of(result, row) for row in result.rows],
         ),
         options
@@ -62,6 +66,47 @@ def stack_drawing(result: StackResult, view: View | None = None) -> Drawing:
             "image_label": f"counts, frame {int(numbers[shown])}",
         },
     )
+
+
+def told_of_drawing(drawing: Drawing) -> dict[str, Any]:
+    """What a figure has besides its maps, of plain values."""
+    _, _, _, view, marks, traces = drawing.arguments
+    plain = {
+        field.name: value.tolist() if isinstance(value, np.ndarray) else value
+        for field in fields(view)
+        for value in [getattr(view, field.name)]
+    }
+    rest = {key: value for key, value in drawing.options.items() if key != "shifts"}
+    return {"view": plain, "marks": marks, "traces": traces, "options": rest}
+
+
+def stored_drawing(maps: Mapping[str, Floats], told: Mapping[str, Any]) -> Drawing:
+    """Describe the figure of a fit that was written.
+
+    Parameters
+    ----------
+    maps : mapping of str to (rows, columns) ndarray
+        Its maps: ``image``, ``misfit``, ``residual``, and ``shifts`` where there is one.
+    told : mapping
+        As :func:`told_of_drawing` has it.
+
+    Raises
+    ------
+    InputError
+        If something of it is missing.
+    """
+    try:
+        axes = {key: np.asarray(told["view"][key], dtype=float) for key in ("x", "y")}
+        view = View(**{**told["view"], **axes})
+        options = dict(told["options"])
+        marks = [(float(row), float(column)) for row, column in told["marks"]]
+        traces = [tuple((float(a), float(b)) for a, b in ends) for ends in told["traces"]]
+    except (KeyError, TypeError, ValueError):
+        raise InputError("figure", None, "of the fit is damaged") from None
+    if "shifts" in maps:
+        options["shifts"] = maps["shifts"]
+    images = (maps[name] for name in ("image", "misfit", "residual"))
+    return Drawing(_FIGURE, (*images, view, marks, traces), options)
 
 
 def _told(number: int, row: Row) -> str:

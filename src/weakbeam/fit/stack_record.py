@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,3 +85,31 @@ def number(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value
+
+
+def told_of(record: Mapping[str, Any]) -> list[str]:
+    """What a fit has found, from its numbers as JSON has them, in lines that fit a terminal."""
+    from weakbeam.fit.calibration_figure import with_error
+
+    def valued(value: float | None, error: float | None) -> str:
+        if value is None:
+            return "unknown"
+        return f"{value:.6g}" if error is None else with_error(value, error)
+
+    told = [str(record["verdict"])]
+    for row in record["dislocations"]:
+        character = valued(row["character_deg"], row["character_error_deg"])
+        places = ", ".join(
+            f"{row[f'{place}_name']} {valued(row[place], row[f'{place}_error'])}"
+            for place in ("first", "second")
+        )
+        told.append(
+            f"{row['number']:3} ({row['plane']}) [{row['burgers']}] {character} deg, {places}; "
+            f"probability {row['probability']:.3g}"
+        )
+    for motor, offset in record["offsets_urad"].items():
+        label = f"{motor} offset"
+        told.append(f"    {label:20} {valued(offset['value'], offset['error'])} µrad")
+    label = "blur"
+    told.append(f"    {label:20} {record['blur_px']:.3g} pixels")
+    return told
