@@ -99,10 +99,9 @@ def tilt_grid(model: StackModel, state: State) -> dict[str, Floats]:
     spacing = np.maximum(high - low, 1e-3) / (count - 1)
     points = [low[k] + spacing[k] * np.arange(count[k]) for k in range(3)]
     x, y = np.meshgrid(points[0], points[1], indexing="ij")
-    # Row and column of the image of points at the height of the beam's middle.
-    steps = np.stack([grid.row_step, grid.column_step])
-    at = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
-    away = np.linalg.lstsq(steps.T, at.T, rcond=None)[0]
+    # Row and column of the image of points of the sheet, which is not level in the sample.
+    steps = np.stack([grid.row_step, grid.column_step])[:, :2]
+    away = np.linalg.solve(steps.T, np.stack([x.ravel(), y.ravel()]))
     i = np.clip(away[0] + 0.5 * (rows - 1), 0, rows - 1)
     j = np.clip(away[1] + 0.5 * (columns - 1), 0, columns - 1)
     sampled = np.stack(

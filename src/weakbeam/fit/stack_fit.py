@@ -35,8 +35,8 @@ class SearchOptions:
     width : int
         So many sets of lines are followed in the maps where the likeliest explains no stack.
     most_seconds : float
-        So long another explanation is sought where there is none; lines that are found are refined
-        whatever time that takes.
+        So long, in processor time, another explanation is sought where there is none; lines that
+        are found are refined whatever time that takes.
     """
 
     most: int = 40
@@ -47,7 +47,7 @@ class SearchOptions:
     most_unexplained: int = 4
     rounds: int = 3
     width: int = 4
-    most_seconds: float = 100.0
+    most_seconds: float = 150.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,7 +104,7 @@ class StackSearch:
     given_up: bool = False
 
     def __post_init__(self) -> None:
-        self._since, self._at_summit = time.monotonic(), True
+        self._since, self._at_summit = time.process_time(), True
         self._phases = Phases(self.progress)
         numbers = spread_frames(self.data.positions, _SETTINGS)
         if len(numbers) > _FEWER * len(self.data):
@@ -121,7 +121,7 @@ class StackSearch:
 
     def detect(self) -> StackFit:
         """Find all lines, and refine them."""
-        self._since = time.monotonic()
+        self._since = time.process_time()
         options = self.options
         self._phases.begin(_MAPS)
         maps = shift_maps(self.model, self.data)
@@ -178,10 +178,12 @@ class StackSearch:
 
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
-        late = time.monotonic() - self._since > self.options.most_seconds
+        late = time.process_time() - self._since > self.options.most_seconds
         if late and here.reduced > _UNEXPLAINED and not self.given_up:
             self.given_up = True
-            self._say(f"given up after {self.options.most_seconds:.0f} s: it is not explained")
+            self._say(
+                f"given up after {self.options.most_seconds:.0f} s of processor time: it is not explained"
+            )
         return self.given_up
 
     def refine(self, lines: Sequence[FittedLine]) -> StackFit:
