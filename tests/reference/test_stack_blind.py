@@ -9,15 +9,18 @@ from stack_worlds import drawn, experiment_of, phi_scan, stack_of, with_lines, w
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.stack_climb import climb_stack
 from weakbeam.fit.stack_curves import shift_maps
+from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_maps import MapModel
+from weakbeam.fit.stack_merge import merged, near_pairs
 from weakbeam.fit.stack_model import FittedLine, StackModel
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.fit.stack_search import StackSearch
 from weakbeam.identify.fit_scan import fit_data
 from weakbeam.identify.library.candidates import types_of
+from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.render import Renderer
 
-SMALL, SMALLER = (40, 48), (28, 36)
+SMALL, SMALLER, SMALLEST = (40, 48), (28, 36), (20, 24)
 FEW = {"identify": {"character_step_deg": 30.0}}
 
 
@@ -140,7 +143,8 @@ def test_a_line_is_found_where_nothing_is_told():
     kind = types_of(experiment_of(world))[100]
     lines = [(kind, np.array([1.2, -0.5, 0.0]))]
     data = stack_of(with_lines(world, lines), phi_scan(15), 4)
-    result = fit_data(data, experiment_of(world, **FEW))
+    half = {"character_step_deg": 30.0, "planes": [[1, 1, 1], [1, 1, -1]]}
+    result = fit_data(data, experiment_of(world, identify=half))
     assert len(result.rows) == 1
     ((right, away, _),) = errors_of(result, lines)
     assert right
@@ -210,13 +214,112 @@ def test_a_line_keeps_its_coordinates(line):
     assert turn == pytest.approx(1.0)
 
 
+PAIR = (
+    ((0, 1, -1), 220, (0.4, 0.2, 0.0)),
+    ((1, 0, -1), 100, (0.5, 0.3, 0.0)),
+    ((1, 0, -1), 100, (0.5, 3.0, 0.0)),
+    ((1, -1, 0), 160, (0.4, 0.2, 0.0)),
+)
+"""Two lines of one direction, one far away, and one with the sum of the first two."""
+
+
+def line_of(model, types, burgers, character, point):
+    """A line in the plane (1 1 1)."""
+    kind = next(
+        one
+        for one in types
+        if (one.plane, one.burgers) == ((1, 1, 1), burgers) and one.character_deg == character
+    )
+    return model.line(kind, np.array(point), True)
+
+
+def test_two_lines_beside_each_other_may_be_one():
+    """[0 1 -1] and [1 0 -1] together are [1 -1 0]: neither can be taken away alone."""
+    world = world_of(SMALLER, 0.12)
+    experiment = experiment_of(world)
+    types = types_of(experiment)
+    model = StackModel(Renderer(experiment, 1), phi_scan(15), NuisancePriors.of(None), 1)
+
+    first, second, far, true = (
+        line_of(model, types, burgers, character, point) for burgers, character, point in PAIR
+    )
+    assert near_pairs(model, (far, first, second)) == [(1, 2)]
+    found = merged(model, first, second, types)
+    assert [one.type.name for one in found if one.type.plane == (1, 1, 1)] == [true.type.name]
+    assert merged(model, first, replace(first, type=true.type), types) == []
+
+
 @pytest.mark.slow
-def test_twenty_stacks():
-    """Number, types and places of 0 to 4 lines in 64 x 64 pixels and 31 frames."""
+def test_merging_explains_as_much_with_one_line_less():
+    world = world_of(SMALLER, 0.12)
+    types = types_of(experiment_of(world))
+    model = StackModel(Renderer(experiment_of(world), 1), phi_scan(15), NuisancePriors.of(None), 1)
+    first, second, far, true = (
+        line_of(model, types, burgers, character, point) for burgers, character, point in PAIR
+    )
+    data = stack_of(with_lines(world, [(true.type, true.position_um)]), phi_scan(15), 4)
+    search = StackSearch(model, data, types)
+    here = search.climb(search.model.start(2000.0, 0.0), 4)[0]
+    two, _ = search.climb(replace(here.state, lines=(far, first, second)), 3)
+    one, others, gains = search._merged(two, [[], [], []], [1.0, 2.0, 3.0])
+    assert [line.type.burgers for line in one.state.lines] == [(1, 0, -1), (1, -1, 0)]
+    assert len(others) == 2
+    assert gains[0] == 1.0
+    assert np.isnan(gains[1])
+
+
+def test_a_search_gives_up_and_says_so():
+    world = world_of(SMALLEST, 0.12)
+    experiment = experiment_of(world, identify={"character_step_deg": 90.0})
+    kind = types_of(experiment)[5]
+    data = stack_of(with_lines(world, [(kind, np.array([1.2, -0.5, 0.0]))]), phi_scan(15), 4)
+    # Nothing may be found, and nothing is explained.
+    options = SearchOptions(most=0, most_seconds=0.0)
+    result = fit_data(data, experiment, options=options)
+    assert result.fit.given_up
+    assert not result.explained
+    assert any("may be wrong altogether" in remark for remark in result.remarks)
+
+
+MOTORS = {"chi": (0, 1, 0), "two_theta": (0, 0, 1), "strain": (-0.5, 0, 1), "mosaicity": None}
+SCANS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("strain", "mosaicity") else name
+    for name in MOTORS
+]
+
+
+@pytest.mark.parametrize("scan", SCANS)
+def test_scans_of_other_motors_tell_where_a_line_is(scan):
+    world = replace(world_of(SMALLEST, 0.12), offsets=(1e-5, -2e-5, 1.5e-5), background=(20,))
+    kind = types_of(experiment_of(world))[100]
+    point = np.array([0.4, 0.5, 0.0])
+    steps = np.linspace(-1.2e-3, 1.2e-3, 9)
+    if scan == "mosaicity":
+        phi, chi = np.meshgrid(np.linspace(-3e-4, 3e-4, 9), steps[::2])
+        positions = np.stack([phi.ravel(), chi.ravel(), 0 * phi.ravel()], axis=1)
+    else:
+        positions = np.outer(steps, MOTORS[scan])
+    data = stack_of(with_lines(world, [(kind, point)]), positions, 5)
+    row = {"plane": kind.plane, "burgers": kind.burgers, "character_deg": kind.character_deg + 1}
+    start = [row | {"x_um": 0.45, "y_um": 0.53, "z_um": 0.0}]
+    result = fit_data(data, experiment_of(world), start=start)
+    assert result.explained
+    ((_, _, scores),) = errors_of(result, [(kind, point)])
+    assert np.abs(scores).max() < 4.0
+    assert result.rows[0].errors[:2].max() < 1.0
+    errors = dict(zip(result.names, result.errors, strict=True))
+    for motor, offset, found in zip(ANGLES, world.offsets, result.state.offsets, strict=True):
+        assert abs(found - offset) < 4 * errors[f"offset_{motor}"] + 2e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("edge", "frames", "first"), [(64, 31, 0), (128, 61, 30)])
+def test_twenty_stacks(edge, frames, first):
+    """Number, types and places of 0 to 4 lines."""
     numbers, none, right, scores = [], 0, [], []
-    for number in range(20):
-        world, experiment, lines = drawn(number, (64, 64), 0.08)
-        result = fit_data(stack_of(world, phi_scan(31), number), experiment)
+    for number in range(first, first + 20):
+        world, experiment, lines = drawn(number, (edge, edge), 0.08)
+        result = fit_data(stack_of(world, phi_scan(frames), number), experiment)
         numbers.append(len(result.rows) == len(lines))
         none += not lines and len(result.rows) > 0
         for one in errors_of(result, lines):

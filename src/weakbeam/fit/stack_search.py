@@ -181,9 +181,8 @@ class StackSearch:
         late = time.process_time() - self._since > self.options.most_seconds
         if late and here.reduced > _UNEXPLAINED and not self.given_up:
             self.given_up = True
-            self._say(
-                f"given up after {self.options.most_seconds:.0f} s of processor time: it is not explained"
-            )
+            seconds = f"{self.options.most_seconds:.0f} s of processor time"
+            self._say(f"given up after {seconds}: it is not explained")
         return self.given_up
 
     def refine(self, lines: Sequence[FittedLine]) -> StackFit:
