@@ -70,12 +70,26 @@ def rotation(request):
     return request.param
 
 
-@pytest.fixture
-def setup(geometry, plane, readout, rotation):
+def setup_of(geometry, plane, readout, rotation):
     pixels = "camera.pixels=[14, 20]"
     turned = f"camera.rotation_deg={rotation}"
     settings = [pixels, turned, f"camera.plane={plane}", *geometry, *readout]
     return assemble(Experiment().with_settings(settings))
+
+
+@pytest.fixture
+def setup(geometry, plane, readout, rotation):
+    return setup_of(geometry, plane, readout, rotation)
+
+
+READINGS = [
+    pytest.param(plane, READOUTS[name], turns * 90, id=f"{plane}-{name}-{turns * 90}", marks=marks)
+    for number, plane in enumerate(["vertical", "normal"])
+    for other, name in enumerate(READOUTS)
+    for turns in range(4)
+    # Each value of one with each of any other one; all of them together in the slow suite.
+    for marks in [pytest.mark.slow if (number + other + turns + turns // 2) % 2 else ()]
+]
 
 
 def expected(setup, pixel, plane="vertical"):
@@ -138,7 +152,9 @@ def pictures(frame, view):
     return {f"{n}, {k}": fig.axes[k] for n, (fig, panels) in figures.items() for k in panels}
 
 
-def test_every_figure_shows_a_pixel_where_its_ray_comes_from(setup, plane):
+@pytest.mark.parametrize(("plane", "readout", "rotation"), READINGS)
+def test_every_figure_shows_a_pixel_where_its_ray_comes_from(geometry, plane, readout, rotation):
+    setup = setup_of(geometry, plane, readout, rotation)
     view = image_view(setup)
     assert view.shape == setup.detector.shape
     pixel = (1, 3)
@@ -171,7 +187,8 @@ SCAN = ["scan.phi.values_mrad=[0, 0.1, 0.2]", "scan.chi.values_mrad=[0, 0.2]"]
 
 @pytest.mark.parametrize("where", ["symmetric", "to the right"])
 def test_commands_show_a_pixel_of_a_file_where_its_ray_comes_from(tmp_path, rotation, where):
-    settings = ["camera.pixels=[6, 9]", f"camera.rotation_deg={rotation}", "output.figures=false"]
+    camera = ["camera.pixels=[6, 9]", "camera.oversampling=point", f"camera.rotation_deg={rotation}"]
+    settings = [*camera, "output.figures=false"]
     experiment = Experiment().with_settings([*settings, *SCAN, *GEOMETRIES[where]])
     path = record(experiment, tmp_path).file
     setup, scan = assemble(experiment), read_scan(path)
