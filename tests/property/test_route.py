@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import descriptions, experiments
 
@@ -31,9 +32,20 @@ def refused(experiment, *steps):
     return None
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(experiments())
 def test_images_are_finite_and_the_file_holds_them(experiment):
+    check_route(experiment)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(experiments())
+def test_images_of_many_experiments_are_finite_and_their_files_hold_them(experiment):
+    check_route(experiment)
+
+
+def check_route(experiment):
     if (refusal := refused(experiment, assemble_all)) is not None:
         assert refusal.key.startswith(PHYSICS), refusal
         return
