@@ -138,7 +138,11 @@ def test_an_anisotropic_network_repeats_and_boxes_have_its_direct_sum():
     assert np.sqrt(np.mean(change**2)) < 1e-2 * np.sqrt(np.mean(expected**2))
 
 
-@pytest.mark.parametrize("medium", [MEDIUM, MEDIA["Al"]], ids=["isotropic", "Al"])
+@pytest.mark.parametrize(
+    "medium",
+    [pytest.param(MEDIUM, marks=pytest.mark.slow), MEDIA["Al"]],
+    ids=["isotropic", "Al"],
+)
 def test_many_chains_that_repeat_have_their_direct_sum(medium, monkeypatch):
     # As networks of files: so many segments that far cells are carried, and a region that is
     # larger than the box and turned against it, so that only parts of the box are cut into boxes.

@@ -16,6 +16,7 @@ PAGES = sorted(
 #: Pages that simulate large scans or libraries, as their readers do.
 SLOW = {
     "docs/how-to/compare.md",
+    "docs/how-to/darling.md",
     "docs/how-to/identify-library.md",
     "docs/how-to/identify-match.md",
     "docs/how-to/maps.md",
