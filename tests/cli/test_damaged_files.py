@@ -16,9 +16,14 @@ from weakbeam.experiment import Experiment
 from weakbeam.identify.library.writing import generate_images
 from weakbeam.run.record import record
 
-KEYS = ["camera.pixels=[6, 8]", "scan.phi.half_range_mrad=0.3", "scan.phi.steps=4"]
+KEYS = [
+    "camera.pixels=[6, 8]",
+    "camera.oversampling=point",
+    "scan.phi.half_range_mrad=0.3",
+    "scan.phi.steps=4",
+]
 SMALL = Experiment().with_settings([*KEYS, "output.figures=false", "output.field=true"])
-FEW = ["camera.pixels=[6, 8]", "scan.phi.value_mrad=0.1"]
+FEW = ["camera.pixels=[6, 8]", "camera.oversampling=point", "scan.phi.value_mrad=0.1"]
 STORED = "--set=defects=[{{kind='stored',file='{f}'}}]"
 TINY = "--set=camera.pixels=[4, 4]"
 

@@ -26,6 +26,7 @@ geometry = "oblique"
 solution = 2
 [camera]
 pixels = [10, 10]
+oversampling = "point"
 pixel_nm = 300.0
 model = "pco_edge"
 photons_per_s = 8000.0

@@ -23,6 +23,7 @@ TITLE = "fscan2d chi -0.2 0.1 5 phi 17 0.01 7 0.5 0.51"
 def run(tmp_path_factory):
     settings = [
         "camera.pixels=[8, 11]",
+        "camera.oversampling=point",
         "camera.rotation_deg=90",
         "output.figures=false",
         "scan.phi.half_range_mrad=0.6",

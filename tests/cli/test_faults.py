@@ -20,6 +20,7 @@ from weakbeam.run.record import record
 
 KEYS = [
     "camera.pixels=[20, 30]",
+    "camera.oversampling=point",
     "camera.pixel_nm=200",
     "scan.phi.half_range_mrad=0.3",
     "scan.phi.steps=9",
@@ -166,7 +167,8 @@ def test_a_run_killed_before_its_first_frame_goes_on(weakbeam, tmp_path, whole):
 
 FORWARD = ["forward", "-q", "--workers", 1, *SETTINGS, "-o"]
 BOOTSTRAP = ["bootstrap", "--rays", 10_000, "--bins", 20, 20, 20, "-q", "-o"]
-GENERATE = ["identify", "generate", "-q", "--set=camera.pixels=[16, 48]", "-o"]
+POINTS = "--set=camera.oversampling=point"
+GENERATE = ["identify", "generate", "-q", "--set=camera.pixels=[16, 48]", POINTS, "-o"]
 SIZES = (0, 30_000, 90_000, 195_000, 230_000)
 
 

@@ -19,7 +19,7 @@ from weakbeam.experiment.templates import TEMPLATES
 from weakbeam.io.reading import frames_done, read_entry, read_frames
 from weakbeam.run.record import record
 
-SMALL = ["camera.pixels=[6, 10]", "camera.pixel_nm=300"]
+SMALL = ["camera.pixels=[6, 10]", "camera.pixel_nm=300", "camera.oversampling=point"]
 SCAN = [*SMALL, "scan.phi.half_range_mrad=0.3", "scan.phi.steps=5"]
 NO_FIGURES = "output.figures=false"
 

@@ -15,6 +15,7 @@ from weakbeam.io.library_file import read_tables
 
 SMALL = [
     "--set=camera.pixels=[8, 12]",
+    "--set=camera.oversampling=point",
     "--set=identify.character_step_deg=90",
     "--set=scan.phi.value_mrad=0.15",
 ]

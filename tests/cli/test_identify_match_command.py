@@ -13,9 +13,10 @@ from weakbeam.run.record import record
 SMALL = [
     "camera.pixels=[32, 64]",
     "camera.psf_px=1.0",
+    "camera.oversampling=point",
     "output.figures=false",
 ]
-CANDIDATES = [*SMALL, "identify.planes=[[1, 1, 1]]", "identify.character_step_deg=30"]
+CANDIDATES = [*SMALL, "identify.planes=[[1, 1, 1]]", "identify.character_step_deg=60"]
 DEFECT = "defects=[{plane=[1,1,1], burgers=[1,-1,0], character_deg=60, position_um=[0.2,-0.1,0.0]}]"
 
 
@@ -89,6 +90,7 @@ def test_what_is_not_known_of_an_image_is_fitted_along(folder, weakbeam):
     with h5py.File(folder / "plus/weakbeam.h5") as file:
         np.save(folder / "unknown.npy", file["1.1/instrument/pco_ff/image"][0])
     told = ("--phi", "0.15", "--dark", "115", "--noise", "2.14", "60", "--set", "blur_px=0.0")
+    told += ("--refine", "1")
     done = weakbeam(*arguments(folder, "unknown.npy", out="unknown"), *told)
     assert done.status == 0
     assert "or the same with -b if the camera is turned by 180 degrees" in done.out
@@ -154,7 +156,7 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(folder,
 def test_a_size_of_pixels_that_nothing_tells_is_said(folder, weakbeam):
     rng = np.random.default_rng(0)
     np.save(folder / "bare2.npy", rng.normal(100.0, 5.0, (32, 64)))
-    options = ("--phi", "0.15", "--format", "none", "--exact")
+    options = ("--phi", "0.15", "--format", "none", "--exact", "--refine", "1")
     done = weakbeam(*arguments(folder, "bare2.npy", out="size"), *options)
     assert "taken to be the library's, 40 nm" in done.err
     done = weakbeam(*arguments(folder, "bare2.npy", out="size2"), *options, "--pixel-nm", "40")

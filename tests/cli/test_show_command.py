@@ -21,6 +21,7 @@ STACK = frames(35)
 def run(tmp_path_factory):
     settings = [
         "camera.pixels=[10, 16]",
+        "camera.oversampling=point",
         "output.figures=false",
         "scan.phi.half_range_mrad=0.4",
         "scan.phi.steps=9",

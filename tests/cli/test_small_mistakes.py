@@ -45,14 +45,20 @@ def test_noise_that_no_camera_has(gain, floor):
         Noise(gain, floor)
 
 
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("library")
+    generate_images(Experiment().with_settings([*KEYS, "camera.oversampling=point"]), folder)
+    return folder
+
+
 @pytest.mark.parametrize("hot", [2e15, 1e30, 3e38, -3e38, np.inf, np.nan])
-def test_hot_pixels_do_not_count(weakbeam, tmp_path, hot):
-    generate_images(Experiment().with_settings(KEYS), tmp_path / "library")
+def test_hot_pixels_do_not_count(weakbeam, library, tmp_path, hot):
     image = np.random.default_rng(0).poisson(100, (40, 60)).astype("f4")
     image[2, 3] = image[20, 20] = hot
     np.save(tmp_path / "hot.npy", image)
     at = ("--phi", "0.1", "--pixel-nm", "40", "--max-shift", "2", "--format", "none", "--exact")
-    place = ("-l", tmp_path / "library", "-o", tmp_path / "match")
+    place = ("-l", library, "-o", tmp_path / "match")
     result = weakbeam("identify", "match", tmp_path / "hot.npy", *place, *at)
     assert result.status == 0, result.err
     assert "2 pixels do not count" in result.err

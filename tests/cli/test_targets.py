@@ -16,10 +16,19 @@ from weakbeam.run.record import record
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 
-KEYS = ["camera.pixels=[6, 8]", "scan.phi.half_range_mrad=0.3", "scan.phi.steps=4"]
+KEYS = [
+    "camera.pixels=[6, 8]",
+    "camera.oversampling=point",
+    "scan.phi.half_range_mrad=0.3",
+    "scan.phi.steps=4",
+]
 SMALL = Experiment().with_settings([*KEYS, "output.figures=false"])
 SET = [f"--set={key}" for key in KEYS]
-TYPES = ["--set=camera.pixels=[6, 8]", "--set=identify.character_step_deg=90"]
+TYPES = [
+    "--set=camera.pixels=[6, 8]",
+    "--set=camera.oversampling=point",
+    "--set=identify.character_step_deg=90",
+]
 
 
 @dataclass(frozen=True)
