@@ -16,7 +16,7 @@ from weakbeam.batch.manifest import Sweep, parse_sweep
 from weakbeam.batch.shard import compute_shard
 
 SMALL = {
-    "camera": {"pixels": [6, 8], "pixel_nm": 400.0, "depth_samples": 5},
+    "camera": {"pixels": [6, 8], "pixel_nm": 400.0, "depth_samples": 5, "oversampling": "point"},
     "scan": {"phi": {"half_range_mrad": 0.2, "steps": 3}},
 }
 

@@ -42,6 +42,7 @@ LAYERS = [
     "run",
     "--quiet",
     "--set=camera.pixels=[8, 10]",
+    "--set=camera.oversampling=point",
     "--set=scan.z.half_range_um=2",
     "--set=scan.z.steps=4",
     "--set=scan.phi.half_range_mrad=0.3",

@@ -24,6 +24,7 @@ from weakbeam.run.simulate import Run, draw_run
 SMALL = """
 [camera]
 pixels = [6, 9]
+oversampling = "point"
 pixel_nm = 300
 [scan.phi]
 half_range_mrad = 0.2
