@@ -12,6 +12,7 @@ from weakbeam.fit.observation import Noise
 from weakbeam.identify.library.library import make_library
 from weakbeam.identify.preparation import ImageOptions, prepare
 from weakbeam.io.images import ImageStack
+from weakbeam.io.saved_turn import SavedTurn
 
 BASE = Experiment().with_settings(
     [
@@ -46,6 +47,17 @@ def light(count=1, shape=(16, 40), seed=0):
     y, x = np.mgrid[: shape[0], : shape[1]]
     spot = 400.0 * np.exp(-0.01 * ((y - 8) ** 2 + (x - 20) ** 2))
     return 100.0 + spot + rng.normal(0.0, 5.0, (count, *shape))
+
+
+def test_frames_that_the_camera_turned_are_turned_back(library):
+    seen = light()
+    turned = np.rot90(seen[:, :, ::-1], -1, (1, 2))
+    stack = plain(turned, saved=SavedTurn(columns=True, turns=1))
+    options = ImageOptions(phi=[15e-5], dark=100.0, noise=Noise(1.0, 25.0))
+    found = prepare([stack], library, options)
+    assert np.array_equal(found.observation.images[0], seen[0] - 100.0)
+    (note,) = (n for n in found.notes if "undone" in n)
+    assert "flipped left to right and turned by 90 degrees" in note
 
 
 def test_simulated_counts_are_understood(library, simulated):

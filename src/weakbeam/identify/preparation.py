@@ -117,11 +117,17 @@ def prepare(
     check_energy(stacks, library)
     notes = [*left_entries(stacks), *differences(stacks, library)]
     kept = with_conditions(stacks, library, chosen.phi, notes)
+    notes += [
+        f"{stack.source}: the file says that frames were {stack.saved.name} before they were "
+        "saved; that is undone"
+        for stack in stacks
+        if stack.saved
+    ]
     images, good, noises = [], [], []
     for stack, frame, _ in kept:
         image, counted, noise = _cleaned(stack, frame, chosen)
-        images.append(image)
-        good.append(counted)
+        images.append(stack.saved.undone(image))
+        good.append(stack.saved.undone(counted))
         noises.append(noise)
     shapes = {image.shape for image in images}
     if len(shapes) > 1:

@@ -23,6 +23,7 @@ from weakbeam.io.guard import attribute, numbers
 from weakbeam.io.guard import text as guard_text
 from weakbeam.io.members import dataset_at, group_at
 from weakbeam.io.places import Place, place_of
+from weakbeam.io.saved_turn import AS_SEEN, SavedTurn, saved_turn
 from weakbeam.io.scan_motors import motor_positions, motor_unit
 
 _UNITS = {"deg": math.pi / 180.0, "rad": 1.0, "mrad": 1e-3, "mm": 1e3, "um": 1.0}
@@ -60,6 +61,8 @@ class ImageStack:
         The entry of an HDF5 file that was read.
     other_entries : tuple of str
         Its other entries, if the user named none.
+    saved : SavedTurn
+        How the camera's program has flipped and turned the frames; `frames` are as saved.
     """
 
     source: str
@@ -71,6 +74,7 @@ class ImageStack:
     configuration: str | None = None
     entry: str | None = None
     other_entries: tuple[str, ...] = ()
+    saved: SavedTurn = AS_SEEN
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -232,6 +236,7 @@ def _from_hdf5(place: Place, kinds: str) -> ImageStack:
             _configuration(group),
             scan.entry,
             others,
+            saved_turn(group, scan.detector),
         )
 
 
