@@ -100,6 +100,14 @@ def test_what_is_not_known_of_an_image_is_fitted_along(folder, weakbeam):
     assert found["regions"]["explained_share"] > 0.9
     names = {n["name"] for n in found["nuisances"]}
     assert "phi_offset" in names
+    with h5py.File(folder / "unknown/match.h5") as file:
+        assert {n.decode() for n in file["nuisances/name"][()]} == names
+        errors = [n["error"] for n in found["nuisances"]]
+        assert np.allclose(file["nuisances/error"][()], errors)
+        assert file["candidates/burgers"][0].decode() == "[1 -1 0]"
+        assert file["maps/residual"].shape == file["maps/measured"].shape == (1, 32, 64)
+        assert file["maps/explained"][()].mean() == found["regions"]["explained_share"]
+        assert file["parameters/covariance"].shape == (len(file["parameters/names"]),) * 2
     assert "blur" not in names
     assert found["candidates"][0]["burgers"] == [1, -1, 0]
     assert (folder / "unknown/nuisances.png").stat().st_size > 10_000

@@ -59,7 +59,7 @@ _FLAGS = {
 @click.option(
     "--entry", metavar="ENTRY", help="The entry of images that name none, such as 2 or 2.1."
 )
-@folder_option("Folder for match.json and the figures.", "match")
+@folder_option("Folder for match.json, match.h5 and the figures.", "match")
 @click.option(
     "--phi",
     "phi_mrad",
@@ -210,13 +210,14 @@ def match(
     from weakbeam.identify.identification import identify
     from weakbeam.identify.library.library_files import read_library
     from weakbeam.io.images import read_images
-    from weakbeam.io.targets import MATCH, place_bytes
+    from weakbeam.io.targets import MATCH, MATCH_FILE, place_bytes
     from weakbeam.plot.drawing import FORMAT, Artist
     from weakbeam.plot.files import save_pictures
 
     images = tuple(_with_entry(text, entry) for text in images)
     read = [library, *(Path(re.split("::|#", text)[0]) for text in images)]
     target = check_target(output, "match.json", overwrite, MATCH, read)
+    file = None if exact else check_target(output, "match.h5", overwrite, MATCH_FILE, read)
     check_figures(output, FIGURES, suffix, overwrite)
     if turn and not refine:
         raise InputError("--turn", None, "needs --refine")
@@ -259,9 +260,13 @@ def match(
         if suffix == FORMAT[1:]:
             artist.submit(drawings)
         place_bytes(target, match.to_json().encode())
+        if file is not None and match.regions is not None:
+            place_bytes(file, match.to_hdf5())
         if not quiet:
             _tell(match)
         click.echo(str(target))
+        if file is not None and match.regions is not None:
+            click.echo(str(file))
         if suffix == "none":
             return
         if suffix == FORMAT[1:]:

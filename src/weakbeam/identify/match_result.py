@@ -14,6 +14,7 @@ from weakbeam.defects.types import DislocationType
 from weakbeam.fit.observation import Observation
 from weakbeam.fit.refine import Refinement
 from weakbeam.identify.nuisances.regions import BLOCK, Regions
+from weakbeam.io.match_file import match_file
 from weakbeam.run.render import Condition
 
 _RANKED = 50
@@ -278,6 +279,51 @@ class Match:
             }
         plain: dict[str, Any] = _plain(values)
         return plain
+
+    def to_hdf5(self) -> bytes:
+        """A file of candidates, nuisances with errors, and maps of what is explained.
+
+        Raises
+        ------
+        ValueError
+            If nothing was fitted along.
+        """
+        fit, regions = self.best.refinement, self.regions
+        if fit is None or regions is None:
+            raise ValueError("only a match with nuisances has such a file")
+        rows = []
+        for c in self.candidates:
+            h, k, l = c.type.plane  # noqa: E741
+            u, v, w = c.type.burgers
+            rows.append(
+                {
+                    "plane": f"({h} {k} {l})",
+                    "burgers": f"[{u} {v} {w}]",
+                    "character_deg": c.type.character_deg,
+                    "probability": c.cautious_probability,
+                    "log_evidence": c.log_evidence,
+                    "misfit": c.misfit,
+                }
+            )
+        nuisances = [dict(vars(n)) for n in self.nuisances]
+        spread = f"blocks of {BLOCK} x {BLOCK} pixels"
+        holds = regions.holds.astype(np.float64)
+        maps = {
+            "measured": (self.observation.images, "images without dark level", "ADU"),
+            "good": (self.observation.good.astype(np.float64), "1 where pixels count", ""),
+            "expected": (self.expected, "counts of the best candidate", "ADU"),
+            "residual": (self.residual, "difference over noise and errors of the model", ""),
+            "misfit": (regions.misfit, f"mean squared residual in {spread}", ""),
+            "explained": (holds, f"1 where the images are explained, {spread}", ""),
+        }
+        return match_file(
+            {"candidates": rows, "nuisances": nuisances},
+            fit.names,
+            fit.values,
+            fit.covariance,
+            maps,
+            self.to_json(),
+        )
 
     def to_json(self) -> str:
         """The numbers as text in JSON."""

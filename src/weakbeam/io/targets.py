@@ -226,7 +226,7 @@ def written_by(path: Path) -> str:
             if guard.attribute(file, "default", "") == "kernel":
                 return "kernel"
             content = guard.attribute(file, "content", "")
-            if content in ("maps", "fit"):
+            if content in ("maps", "fit", "match"):
                 return str(content)
             for name in file:
                 inside = [*guard.group(file, name)]
@@ -358,6 +358,7 @@ FIT_FILE = Kind("the file of a fit", _hdf5("fit", "damaged"))
 TILT = Kind("the lattice's tilt of a fit", _is_npz_of("beta", "origin_um", "spacing_um"))
 CALIBRATION = Kind("a calibration", _json("parameters", "covariance"))
 MATCH = Kind("a match", _json("verdict", "candidates"))
+MATCH_FILE = Kind("the file of a match", _hdf5("match", "damaged"))
 STUDY = Kind("a study", _json("types", "twins", "told_apart"))
 TRAINING_INDEX = Kind("the index of a training set", _json("format", "shards"))
 CIRCUITS = starting_with("the table of circuits", "circuit,frame,bx_um,")

@@ -30,6 +30,12 @@ def test_what_is_not_explained_is_found_where_it_is():
     assert "rows 24 to 47, columns 48 to 69" in regions.sentence
 
 
+def test_one_bad_pixel_that_was_not_found_is_no_region():
+    residual = np.random.default_rng(0).normal(size=(2, 50, 70))
+    residual[1, 20, 30] = -17.0
+    assert regions_of(residual, np.ones(residual.shape, bool)).explained
+
+
 def test_bad_pixels_leave_no_region():
     residual = np.zeros((1, 16, 16))
     residual[0, 3, 3] = 500.0

@@ -13,8 +13,12 @@ from weakbeam.fit.observation import Bools
 BLOCK = 8
 """Edge of the parts that are judged (pixels)."""
 
-_TOLERATED = 2.5
-"""Largest mean squared residual of a part that counts as explained."""
+_TOLERATED = 1.25
+"""Largest mean squared residual of a part that counts as explained, but for its scatter. Where the
+type is right parts reach 1.0 to 1.45, errors of the model being part of the variance."""
+
+_MOST = 25.0
+"""What the squared residual of one pixel counts at most: one bad pixel is no region."""
 
 _WHOLE = 0.98
 """Share of parts from which on all of the images counts as explained."""
@@ -27,8 +31,10 @@ class Regions:
     Parameters
     ----------
     misfit : (rows, columns) ndarray
-        Mean squared residual over its variance of each part, all images together; NaN where no
-        pixel counts.
+        Mean squared residual over its variance of each part, all images together, that of each
+        pixel being 25 at most; NaN where no pixel counts.
+    holds : (rows, columns) ndarray of bool
+        Which parts are explained.
     share : float
         Share of the parts that are explained.
     left : tuple of (int, int, int, int)
@@ -36,6 +42,7 @@ class Regions:
     """
 
     misfit: Floats
+    holds: Bools
     share: float
     left: tuple[tuple[int, int, int, int], ...]
 
@@ -69,7 +76,7 @@ def regions_of(residual: Floats, good: Bools, most: int = 3) -> Regions:
         How many places that are not explained are told at most.
     """
     known = good & np.isfinite(residual)
-    squares = np.where(known, residual, 0.0) ** 2
+    squares = np.minimum(np.where(known, residual, 0.0) ** 2, _MOST)
     rows, columns = (-(-n // BLOCK) for n in residual.shape[1:])
     room = [(0, 0), (0, rows * BLOCK - residual.shape[1]), (0, columns * BLOCK - residual.shape[2])]
 
@@ -98,4 +105,4 @@ def regions_of(residual: Floats, good: Bools, most: int = 3) -> Regions:
         for _, place in found[:most]
     )
     share = 1.0 - float(bad.sum()) / max(int(compared.sum()), 1)
-    return Regions(misfit, share, left)
+    return Regions(misfit, compared & ~bad, share, left)
