@@ -82,7 +82,6 @@ def off_line(match, place):
     return float(np.linalg.norm(away - away @ along * along))
 
 
-@pytest.mark.slow
 def test_several_mismatches_together_are_found_with_the_type(library):
     place = (0.11, -0.07, 0.02)
     world = world_of(MISMATCHES, place, clip=0.14e-3 * 1.04, beam_fwhm=0.75)
@@ -108,7 +107,7 @@ def test_several_mismatches_together_are_found_with_the_type(library):
 
 def test_exact_matching_fails_on_them(library):
     world = world_of(MISMATCHES, clip=0.14e-3 * 1.04, beam_fwhm=0.75)
-    found = matched(world, library, nuisances=None)
+    found = matched(world, library, nuisances=None, refine=0)
     assert not found.verdict.explained
 
 

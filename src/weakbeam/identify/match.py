@@ -78,7 +78,7 @@ def match(
     if chosen.nuisances is not None:
         from weakbeam.identify.nuisances.tolerant_match import match_with_nuisances
 
-        return match_with_nuisances(observation, library, chosen, numbers, groups, workers, tell)
+        return match_with_nuisances(observation, library, chosen, numbers, workers, tell)
     scores = score_members(
         observation,
         library,

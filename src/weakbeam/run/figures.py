@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 FIGURE_NAMES = ("image", "rocking", "acceptance", "maps", "defects")
 """All figures that there can be."""
 
-_TOLD_APART = 0.03
 _CENTERED = 1e-9
 """Largest centre of mass (rad) of the perfect crystal that counts as 0."""
 
@@ -287,9 +286,7 @@ def _maps(acquisition: Acquisition, data: ScanData) -> Drawing:
     for motor, center in data.centers.items():
         # In a scan that is not even about the peak the perfect crystal's centre is not at 0.
         zero, shown = float(rest[motor][0, 0]), MOTORS[motor].shown
-        # Less than what the colours tell apart is not worth a longer name.
-        largest = _TOLD_APART * float(np.nanmax(np.abs(center), initial=0.0))
-        shifted = np.isfinite(zero) and abs(zero) > max(_CENTERED, largest)
+        shifted = np.isfinite(zero) and abs(zero) > _CENTERED
         symbol = MOTORS[motor].offset_symbol
         if shifted:
             symbol += f" {_minus(float(shown(zero)))} {MOTORS[motor].shown_unit}"

@@ -74,9 +74,7 @@ def test_types_are_neighbours_and_opposites(bright):
 SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize(
-    "count", [12, pytest.param(40, marks=SLOW), pytest.param(200, marks=SLOW)]
-)
+@pytest.mark.parametrize("count", [12, pytest.param(40, marks=SLOW), pytest.param(200, marks=SLOW)])
 def test_draws_at_the_exposure_of_the_preset(bright, count):
     trials = trials_of(bright, count, 1)
     assert len(trials) == count

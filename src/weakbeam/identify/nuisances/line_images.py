@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from weakbeam.core.arrays import Floats, Floats32
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.line_place import place_of
-from weakbeam.identify.nuisances.sampling_loops import sample_stack
+from weakbeam.identify.nuisances.sampling_loops import sample_all
 from weakbeam.identify.nuisances.window_model import Parameter, WindowModel
 from weakbeam.identify.nuisances.windows import MARGIN
 from weakbeam.run.render import Renderer
@@ -26,6 +26,10 @@ _CLIP_STEP = 0.05
 _DEPTH_STEP = 0.02
 _TURN_STEP = 0.5
 """The same of a depth (µm) and of the character (deg)."""
+_BEYOND = 2.5
+"""Steps of tilt by which images reach beyond the tilts of a lattice."""
+_ALIKE_PX, _ALIKE_DEG = 0.3, 1.0
+"""Way of a line (pixels) and turn of its character over which derivatives stay what they are."""
 
 
 @dataclass(eq=False)
@@ -33,10 +37,14 @@ class Stacks:
     """Images about one place, of all that is changed."""
 
     main: Floats32
-    roll: Floats32
-    others: dict[str, Floats32]
+    others: Floats32
+    """Changes with χ and with what is named, (1 + names, conditions, tilts, rows, columns)."""
+    names: tuple[str, ...]
     position: Floats
     reference: dict[str, float]
+    tilts: Floats
+    made: Floats
+    """Parameters at which the changes were computed."""
 
 
 class LineImages:
@@ -66,8 +74,7 @@ class LineImages:
         direction = renderer.lines_of(type.plane, type.burgers, type.character_deg).lines[0]
         self.direction = direction
         # Coordinates in pixels of whole images, whatever the blocks.
-        steps = tuple(step / model.window.factor for step in renderer.pixel_steps())
-        self.place, at = place_of(direction, position_um, (steps[0], steps[1]), renderer.up)
+        self.place, at = place_of(direction, position_um, model.pixel_steps, renderer.up)
         width = math.inf
         names = self.place.names
         own = [Parameter(names[0], 0.0, width, self.place.longest_steps[0])]
@@ -77,6 +84,7 @@ class LineImages:
             own.append(Parameter("character_deg", 0.0, width, 3.0))
         self.parameters = [*own, *model.nuisances]
         self.names = [p.name for p in self.parameters]
+        self.index = {name: k for k, name in enumerate(self.names)}
         self.at = at
         x = np.array([0.0] * len(own) + [p.mean for p in model.nuisances])
         x[0] = at[0]
@@ -100,15 +108,27 @@ class LineImages:
         return np.array([x[0], self.at[1]])
 
     def _get(self, x: Floats, name: str, default: float) -> float:
-        return float(x[self.names.index(name)]) if name in self.names else default
+        k = self.index.get(name)
+        return default if k is None else float(x[k])
 
     def _character(self, x: Floats) -> float:
         return self._get(x, "character_deg", self.type.character_deg)
+
+    def _needed(self, x: Floats) -> Floats:
+        """Amounts of tilt (rad), evenly apart, between which those of all pixels lie."""
+        model, step = self.model, self.model.step
+        if model.options.tilts is not None:
+            reach = (model.options.tilts - 1) // 2
+            return np.asarray(step * np.arange(-reach, reach + 1.0), dtype=np.float64)
+        fields = np.array([self._tilt(x, "phi", r) for r in model.groups]) / step
+        first, last = np.floor(fields.min() - _BEYOND), np.ceil(fields.max() + _BEYOND)
+        return np.asarray(step * np.arange(max(first, -30.0), min(last, 30.0) + 1.0))
 
     def _images(
         self,
         renderer: Renderer,
         x: Floats,
+        tilts: Floats,
         rolls: Sequence[float],
         depth: float = 0.0,
         turn: float = 0.0,
@@ -128,57 +148,72 @@ class LineImages:
             v = model.vectors[r]
             mark = f"[{r}]" if len(model.groups) > 1 else ""
             t = self._get(x, f"two_theta_offset{mark}", offsets["two_theta"].mean) + arm
-            rock = model.tilts[:, None] * v[0] + t * v[2]
+            rock = tilts[:, None] * v[0] + t * v[2]
             shifts[r] = rock, np.array(rolls)[:, None] * v[1]
         self.renderings += 1
         return renderer.offset_images(lines, shifts)
 
     def _instrument(self, x: Floats, height: float = 0.0, clip: float = 0.0) -> Renderer:
         """The renderer with the height of the beam and the condenser at some factors."""
-        model, experiment = self.model, self.model.renderers.experiment
-        p, changed = model.priors, {}
-        h = math.exp(self._get(x, "log_height", math.log(p.beam_height.mean)) + height)
-        c = math.exp(self._get(x, "log_condenser", math.log(p.condenser.mean)) + clip)
-        beam = experiment.beam
-        if abs(h - 1.0) > 1e-9:
-            changed["height_fwhm_um"] = beam.height_fwhm_um * h
-        if abs(c - 1.0) > 1e-9 and beam.divergence_vertical_clip_mrad is not None:
-            changed["divergence_vertical_clip_mrad"] = beam.divergence_vertical_clip_mrad * c
-        instrument = {"beam": changed} if changed else None
-        return model.renderers.of(
-            model.window, model.options.precise, instrument, model.options.depths
+        h, c = self.model.told
+        return self.model.instrument(
+            self._get(x, "log_height", h) + height, self._get(x, "log_condenser", c) + clip
         )
 
-    def _stacks(self, x: Floats) -> Stacks:
-        """Images at x, and their changes with what tilts and shifts do not tell."""
-        renderer = self._instrument(x)
-        both = self._images(renderer, x, (0.0, _ROLL_STEP))
+    def _stacks(self, x: Floats, before: Stacks | None = None) -> Stacks:
+        """Images at x, and their changes with what tilts and shifts do not tell.
+
+        Those of other stacks serve again if they were computed nearby.
+        """
+        renderer, tilts = self._instrument(x), self._needed(x)
+        if before is not None and self._serve(before, tilts, x):
+            only = self._images(renderer, x, before.tilts, (0.0,))
+            main = np.ascontiguousarray(np.moveaxis(only[0], 1, 0))
+            reference = {name: self._current(x, name) for name in before.names}
+            return replace(before, main=main, position=self._coordinates(x), reference=reference)
+        both = self._images(renderer, x, tilts, (0.0, _ROLL_STEP))
         main = np.ascontiguousarray(np.moveaxis(both[0], 1, 0))
-        roll = np.ascontiguousarray(np.moveaxis(both[1] - both[0], 1, 0))
+        roll = np.moveaxis(both[1] - both[0], 1, 0)
         roll = np.asarray(roll / np.float32(_ROLL_STEP), dtype=np.float32)
-        others, reference = dict[str, Floats32](), dict[str, float]()
+        others, reference = [roll], dict[str, float]()
 
         def add(name: str, images: Floats32, step: float) -> None:
             change = (np.moveaxis(images[0], 1, 0) - main) / np.float32(step)
-            others[name] = np.ascontiguousarray(change)
-            reference[name] = (
-                self._character(x) if name == "character_deg" else self._get(x, name, 0.0)
-            )
+            others.append(change)
+            reference[name] = self._current(x, name)
+
+        def image(**changed: float) -> Floats32:
+            return self._images(renderer, x, tilts, (0.0,), **changed)
 
         if "depth_um" in self.names:
-            add("depth_um", self._images(renderer, x, (0.0,), depth=_DEPTH_STEP), _DEPTH_STEP)
+            add("depth_um", image(depth=_DEPTH_STEP), _DEPTH_STEP)
         if "character_deg" in self.names:
-            add("character_deg", self._images(renderer, x, (0.0,), turn=_TURN_STEP), _TURN_STEP)
+            add("character_deg", image(turn=_TURN_STEP), _TURN_STEP)
         if "log_height" in self.names:
             higher = self._instrument(x, height=_HEIGHT_STEP)
-            add("log_height", self._images(higher, x, (0.0,)), _HEIGHT_STEP)
+            add("log_height", self._images(higher, x, tilts, (0.0,)), _HEIGHT_STEP)
         if "log_condenser" in self.names:
             wider = self._instrument(x, clip=_CLIP_STEP)
-            add("log_condenser", self._images(wider, x, (0.0,)), _CLIP_STEP)
+            add("log_condenser", self._images(wider, x, tilts, (0.0,)), _CLIP_STEP)
         for name in self.names:
             if name.startswith("two_theta"):
-                add(name, self._images(renderer, x, (0.0,), arm=_ARM_STEP), _ARM_STEP)
-        return Stacks(main, roll, others, self._coordinates(x), reference)
+                add(name, image(arm=_ARM_STEP), _ARM_STEP)
+        changes = np.ascontiguousarray(np.stack(others))
+        return Stacks(
+            main, changes, tuple(reference), self._coordinates(x), reference, tilts, x.copy()
+        )
+
+    def _current(self, x: Floats, name: str) -> float:
+        return self._character(x) if name == "character_deg" else self._get(x, name, 0.0)
+
+    def _serve(self, stacks: Stacks, tilts: Floats, x: Floats) -> bool:
+        """Whether the changes of images that were computed elsewhere hold at x."""
+        step, old = self.model.step, stacks.tilts
+        if tilts[0] < old[0] - 1.5 * step or tilts[-1] > old[-1] + 1.5 * step:
+            return False
+        ways = self._moved(self._coordinates(x) - self._coordinates(stacks.made)).values()
+        turned = abs(self._character(x) - self._character(stacks.made))
+        return max(float(np.abs(way).max()) for way in ways) < _ALIKE_PX and turned < _ALIKE_DEG
 
     # ------------------------------------------------------------- model
 
@@ -199,55 +234,40 @@ class LineImages:
         model = self.model
         count, shape = len(model.of), model.window.shape
         moved = self._moved(self._coordinates(x) - stacks.position)
-        light = np.empty((count, *shape))
-        maps = {name: np.empty((count, *shape)) for name in ("phi", "chi", "row", "column")}
-        others = {name: np.empty((count, *shape)) for name in stacks.others}
-        out = np.empty((4, *shape))
-        first = float(model.tilts[0])
+        named = ("light", "phi", "row", "column", "chi", *stacks.names)
+        all_maps = np.empty((count, len(named), *shape))
+        away = np.empty((1 + len(stacks.names), *shape))
+        for k, name in enumerate(stacks.names, 1):
+            away[k] = self._get(x, name, stacks.reference[name]) - stacks.reference[name]
+        first = float(stacks.tilts[0])
         tilts = {
             r: ((self._tilt(x, "phi", r) - first) / model.step, self._tilt(x, "chi", r))
             for r in model.groups
         }
         for k, reflection in enumerate(model.of):
-            tilt, roll = tilts[reflection]
+            tilt, away[0] = tilts[reflection]
             row, column = moved[reflection]
-            sample_stack(stacks.main[k], tilt, row, column, MARGIN, out)
-            light[k], maps["phi"][k] = out[0], out[1] / model.step
-            maps["row"][k], maps["column"][k] = out[2], out[3]
-            sample_stack(stacks.roll[k], tilt, row, column, MARGIN, out)
-            maps["chi"][k] = out[0]
-            light[k] += roll * out[0]
-            for name, stack in stacks.others.items():
-                sample_stack(stack[k], tilt, row, column, MARGIN, out)
-                others[name][k] = out[0]
-                if name in self.names:
-                    away = x[self.names.index(name)] - stacks.reference[name]
-                    light[k] += away * out[0]
-        maps |= others
-        maps["light"] = light
+            sample_all(
+                stacks.main[k], stacks.others[:, k], tilt, away, row, column, MARGIN, all_maps[k]
+            )
+        all_maps[:, 1] /= model.step
         blur2 = max(self._get(x, "blur2", model.priors.blur_px.mean**2), 0.0)
         sigma2 = blur2 / model.window.factor**2 + model.sharp
         if sigma2 > 1e-4:
             sigma = math.sqrt(sigma2)
-            for name, values in maps.items():
-                maps[name] = gaussian_filter(values, (0, sigma, sigma), mode="nearest", truncate=3)
+            all_maps = gaussian_filter(all_maps, (0, 0, sigma, sigma), mode="nearest", truncate=3)
+        maps = dict(zip(named, all_maps.swapaxes(0, 1), strict=True))
         if "blur2" in self.names:
             maps["blur2"] = _curvature(maps["light"]) / (2.0 * model.window.factor**2)
         return maps
 
     def _moved(self, change: Floats) -> dict[int, Floats]:
         """Rows and columns of blocks by which images move with the line."""
-        model, moved = self.model, {}
         displacement = change @ self.place.axes
         if "depth_um" in self.names or self.place.in_sheet:
             displacement = change[0] * self.place.axes[0]
-        for r in model.groups:
-            row, column = model.renderer.pixel_steps(r)
-            up = model.renderer.turn(r) @ model.renderer.up
-            axes = np.linalg.inv(np.stack([row, column, up]))
-            way = (model.renderer.turn(r) @ displacement @ axes)[:2]
-            moved[r] = np.clip(way, -(MARGIN - 2.0), MARGIN - 2.0)
-        return moved
+        most = MARGIN - 2.0
+        return {r: np.clip(way @ displacement, -most, most) for r, way in self.model.ways.items()}
 
     def _place_maps(self, maps: dict[str, Floats]) -> dict[str, Floats]:
         """Derivatives with respect to the coordinates across the line."""

@@ -85,6 +85,63 @@ def sample_stack(
 
 
 @compiled
+def sample_all(
+    stack: Floats32,
+    others: Floats32,
+    tilt: Floats,
+    away: Floats,
+    row: float,
+    column: float,
+    margin: int,
+    out: Floats,
+) -> None:
+    """Read a stack of images, and what changes them, at a tilt of each pixel.
+
+    Parameters
+    ----------
+    stack : (n, rows + 2 margin, columns + 2 margin) ndarray of float32
+        As of :func:`sample_stack`.
+    others : (m, n, rows + 2 margin, columns + 2 margin) ndarray of float32
+        Derivatives of the images with respect to m parameters.
+    tilt : (rows, columns) ndarray
+        As of :func:`sample_stack`.
+    away : (m, rows, columns) ndarray
+        By how much each parameter differs from where the images were computed.
+    row, column, margin
+        As of :func:`sample_stack`.
+    out : (4 + m, rows, columns) ndarray
+        Filled in with the value, of which the derivatives times `away` are a part; its derivatives
+        with respect to tilt, row and column, without that part; and those of `others`.
+    """
+    n, m = stack.shape[0], others.shape[0]
+    whole_row, whole_column = int(np.floor(-row)), int(np.floor(-column))
+    sample_stack(stack, tilt, row, column, margin, out[:4])
+    a = cubic(-row - whole_row)
+    b = cubic(-column - whole_column)
+    for y in range(tilt.shape[0]):
+        for x in range(tilt.shape[1]):
+            t = min(max(tilt[y, x], 0.0), n - 1.0)
+            k = min(int(t), max(n - 2, 0))
+            c = cubic(t - k)
+            top, left = y + margin + whole_row - 1, x + margin + whole_column - 1
+            for other in range(m):
+                value = 0.0
+                for layer in range(4):
+                    if n == 1 and layer != 1:
+                        continue
+                    image = others[other, min(max(k + layer - 1, 0), n - 1)]
+                    total = 0.0
+                    for i in range(4):
+                        part = 0.0
+                        for j in range(4):
+                            part += b[j] * image[top + i, left + j]
+                        total += a[i] * part
+                    value += c[layer] * total
+                out[4 + other, y, x] = value
+                out[0, y, x] += away[other, y, x] * value
+
+
+@compiled
 def block_means(
     images: Floats, good: Floats, row: int, column: int, factor: int, out: Floats, counted: Ints
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.defects.types import DislocationType
 from weakbeam.fit.bad_pixels import bad_pixels, full_count
 from weakbeam.fit.line_place import PositionPrior
 from weakbeam.fit.nuisance_noise import ModelNoise
@@ -24,15 +25,24 @@ from weakbeam.identify.nuisances.tolerant_search import TolerantOptions, Toleran
 from weakbeam.identify.nuisances.window_fit import Fitted
 from weakbeam.identify.posterior import posterior
 from weakbeam.identify.refined_candidates import numbered_type, position_prior
-from weakbeam.identify.search.members import Progress, score_members
+from weakbeam.identify.search.members import Progress
 from weakbeam.identify.verdict import verdict_of
 from weakbeam.run.render import Renderer
 
-TOLERATED = 2.0
+TOLERATED = 1.3
 """Largest misfit, errors of the model being part of the noise, at which images are explained."""
 
 _SURE = 0.97
 """Share of the window that must be explained before anything is decided."""
+
+_TWINS_DEG = 2.0
+"""How far from a character that has twins the images of these are still the same."""
+
+_FAR = 3.5
+"""Widths of its prior at which a nuisance makes a match doubtful."""
+
+_POOR = 1.2
+"""Misfit of the best coarse fit from which another condenser is tried before anything else."""
 
 _WHOLE = TolerantOptions()
 _NARROW = TolerantOptions(reach=0.3, fine_reach=0.3)
@@ -50,7 +60,6 @@ def match_with_nuisances(
     library: Library,
     options: MatchOptions,
     numbers: Sequence[int],
-    groups: Sequence[int],
     workers: int | None,
     tell: Progress,
 ) -> Match:
@@ -62,8 +71,6 @@ def match_with_nuisances(
         As of :func:`~weakbeam.identify.match.match`; the options have the priors.
     numbers : sequence of int
         Number of each image's condition in the library.
-    groups : sequence of int
-        Reflection of each image.
     workers : int, optional
         Threads.
     tell : callable
@@ -87,8 +94,7 @@ def match_with_nuisances(
         def part(amount: float, share: float = share) -> None:
             tell(amount * share)
 
-        starts = _starts(search, library, options, groups, workers, part)
-        turned = search.turned_fits(search.coarse_fits(starts, part), part)
+        turned = search.turned_fits(search.coarse_fits(part), part)
         searched.append((turned[0].log_evidence, orientation, search, turned))
     searched.sort(key=lambda entry: -entry[0])
     best_evidence, orientation, search, turned = searched[0]
@@ -96,22 +102,46 @@ def match_with_nuisances(
     if not options.orientations and not options.camera_known:
         seen = DISTINCT[1].undone(cleaned)
         flipped = _search(seen, library, options, numbers, priors, prior, workers, _GLANCE)
-        starts = _starts(flipped, library, options, groups, workers, tell)
-        again = flipped.turned_fits(flipped.coarse_fits(starts, lambda x: None), lambda x: None)
+        coarse = flipped.coarse_fits(tell)
+        again = flipped.turned_fits(coarse, lambda x: None)
         others.append((DISTINCT[1], again[0].log_evidence))
+    poor = turned[0].misfit > _POOR and priors.condenser.free
+    if poor:
+        turned = _other_condensers(search, turned)
     fine = search.fine_fits(turned, tell)
-    if _regions(search, fine[0]).share < _SURE:
+    sure = _regions(search, fine[0]).share >= _SURE
+    if not sure and not poor and priors.condenser.free:
+        again = _other_condensers(search, turned)
+        if again is not turned:
+            turned, fine = again, search.fine_fits(again, lambda x: None)
+            sure = _regions(search, fine[0]).share >= _SURE
+    if not sure:
         # Something else is in the window, or near it: look at the middle, where it does least.
         seen = search.observation
         search = _search(seen, library, options, numbers, priors, prior, workers, _NARROW)
-        starts = _starts(search, library, options, groups, workers, lambda x: None)
-        coarse = search.coarse_fits(starts, lambda x: None)
+        coarse = search.coarse_fits(lambda x: None)
         turned = search.turned_fits(coarse, lambda x: None)
         fine = search.fine_fits(turned, lambda x: None)
         notes.append("the whole window is not explained: its middle counts most, about the line")
     return _result(
         search, library, options, numbers, fine, turned, notes, orientation, others, best_evidence
     )
+
+
+def _other_condensers(search: TolerantSearch, turned: list[Fitted]) -> list[Fitted]:
+    """Fits from coarse ones of a wider or a narrower condenser, if they explain more.
+
+    No offset or tilt of the lattice stands in for it: it moves both flanks of the acceptance apart.
+    """
+
+    def quiet(share: float) -> None:
+        pass
+
+    for factor in np.exp(np.array([1.5, -1.5]) * search.priors.condenser.width).tolist():
+        other = search.turned_fits(search.coarse_fits(quiet, factor), quiet, factor)
+        if other[0].log_evidence > turned[0].log_evidence + _ALIKE:
+            turned = other
+    return turned
 
 
 def _without_bad_pixels(observation: Observation, notes: list[str]) -> Observation:
@@ -142,7 +172,9 @@ def _search(
     workers: int | None,
     how: TolerantOptions = _WHOLE,
 ) -> TolerantSearch:
-    return TolerantSearch(observation, library, numbers, priors, prior, how, workers)
+    return TolerantSearch(
+        observation, library, numbers, priors, prior, options.max_shift, how, workers
+    )
 
 
 def _regions(search: TolerantSearch, fit: Fitted) -> Regions:
@@ -151,39 +183,6 @@ def _regions(search: TolerantSearch, fit: Fitted) -> Regions:
     expected, variance = _whole(search, fit)
     residual = (observation.images - expected) / np.sqrt(variance)
     return regions_of(residual, observation.good)
-
-
-def _starts(
-    search: TolerantSearch,
-    library: Library,
-    options: MatchOptions,
-    groups: Sequence[int],
-    workers: int | None,
-    tell: Progress,
-) -> list:  # type: ignore[type-arg]
-    """Types and where they begin: the best whole-pixel shift of each one's best member."""
-    observation = search.observation
-    same = all(o >= m for o, m in zip(observation.shape, library.shape, strict=True))
-    row, column = search.renderers.of(search.coarse, False).pixel_steps()
-    steps = np.stack([row, column]) / search.coarse.factor
-    if not same:
-        # Turned by a quarter the images are smaller than the library's along one axis.
-        types = {int(t): int(m) for m, t in reversed([*enumerate(library.members.types)])}
-        chosen = [m for _, m in sorted(types.items()) if library.members.visible[m]]
-        return [(library.type_of(m), library.members.positions_um[m]) for m in chosen]
-    scores = score_members(
-        observation, library, search.numbers, groups, options.max_shift, None, workers,
-        lambda share: tell(0.1 * share),
-    )  # fmt: skip
-    best: dict[int, int] = {}
-    for place in np.argsort(-scores.gain, kind="stable").tolist():
-        best.setdefault(int(library.members.types[library.visible[place]]), place)
-    starts = []
-    for place in best.values():
-        member = int(library.visible[place])
-        position = library.members.positions_um[member] + scores.shift[place, 0] @ steps
-        starts.append((library.type_of(member), position))
-    return starts
 
 
 def _result(
@@ -230,12 +229,20 @@ def _result(
         len(library.visible),
         TOLERATED,
     )
+    strained = _strained(best)
     rivals = [o for o, value in others if value > evidence - _ALIKE]
     if verdict.decided and regions.share < _SURE:
         verdict = replace(
             verdict,
             decided=False,
             sentence=f"{best.type.name} comes nearest, but the images are {regions.sentence}",
+        )
+    elif verdict.decided and strained:
+        verdict = replace(
+            verdict,
+            decided=False,
+            sentence=f"{best.type.name} comes nearest, but only with {', '.join(strained)} far "
+            "from what is known beforehand",
         )
     elif verdict.decided and (rivals or not options.camera_known):
         kind = best.type
@@ -261,6 +268,15 @@ def _result(
     )
 
 
+def _strained(fit: Fitted) -> list[str]:
+    """Names of nuisances that lie farther from what is known beforehand than chance puts them."""
+    return [
+        p.name
+        for p, value in zip(fit.parameters, fit.values, strict=True)
+        if math.isfinite(p.width) and p.name != "blur2" and abs(value - p.mean) > _FAR * p.width
+    ]
+
+
 def _orientation_notes(
     orientation: Orientation, others: Sequence[tuple[Orientation, float]], evidence: float
 ) -> list[str]:
@@ -278,6 +294,18 @@ def _orientation_notes(
     return notes
 
 
+def with_twins(kind: DislocationType, types: Sequence[DislocationType]) -> DislocationType:
+    """A type whose line was turned, with the number of the nearest one on a list, and its twins.
+
+    Types make the same images at single characters, such as screws of one Burgers vector in two
+    planes; a fit turns them off these by some tenths of a degree.
+    """
+    numbered = numbered_type(kind, types)
+    (nearest,) = (other for other in types if other.number == numbered.number)
+    turned = abs((nearest.character_deg - kind.character_deg + 180.0) % 360.0 - 180.0)
+    return replace(numbered, same_as=nearest.same_as if turned < _TWINS_DEG else ())
+
+
 def _candidate(
     search: TolerantSearch,
     library: Library,
@@ -286,7 +314,7 @@ def _candidate(
     share: float,
     cautious: float,
 ) -> Candidate:
-    kind = numbered_type(fit.type, library.types)
+    kind = with_twins(fit.type, library.types)
     place = [fit.value(name) for name in fit.place.names]
     crossing = np.array([[value for value, _ in place]])
     errors = np.array([[error for _, error in place]])

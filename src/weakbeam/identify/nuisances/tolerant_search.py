@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.legendre import legval
 
-from weakbeam.core.arrays import Floats
 from weakbeam.core.workers import worker_count
-from weakbeam.defects.types import DislocationType
 from weakbeam.fit.line_place import PositionPrior
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.nuisance_terms import degrees, window_terms
 from weakbeam.fit.observation import Observation
 from weakbeam.identify.library.library import Library
+from weakbeam.identify.nuisances.starts import Start, StartFinder
 from weakbeam.identify.nuisances.window_fit import Fitted, LineFit
 from weakbeam.identify.nuisances.window_model import FitOptions, WindowModel
 from weakbeam.identify.nuisances.windows import (
@@ -42,9 +41,17 @@ class TolerantOptions:
     ----------
     pixels : int
         Blocks of a coarse image, at most.
-    again, turned, fine : int
-        How many types are fitted anew from the best nuisances, then with characters free, then with
-        single pixels.
+    about : (int, int)
+        Rows and columns of a coarse image (pixels) besides twice the largest shift, at most:
+        farther away a line tells little, and blocks would have to be large.
+    offsets : float
+        Largest offset (rad) of φ that is tried to begin with.
+    first, again, turned, fine : int
+        How many types are fitted at most from where they begin, then anew from the best
+        nuisances, then with characters free, then with single pixels.
+    gap : float
+        Log-evidence by which types but the second best one may lie below the best one to be
+        fitted to single pixels.
     coarse_error, middle_error : float
         Errors of the coarse models, as shares of the light.
     reach, fine_reach : float
@@ -54,11 +61,15 @@ class TolerantOptions:
     """
 
     pixels: int = 900
+    about: tuple[int, int] = (64, 96)
+    offsets: float = 5e-5
+    first: int = 140
     again: int = 70
     turned: int = 20
-    fine: int = 6
+    fine: int = 8
+    gap: float = 90.0
     coarse_error: float = 0.1
-    middle_error: float = 0.06
+    middle_error: float = 0.05
     reach: float = 0.6
     fine_reach: float = np.inf
     window: tuple[int, int] = (80, 112)
@@ -67,7 +78,10 @@ class TolerantOptions:
 _AS_TOLD = {"log_condenser": 0.03, "log_height": 0.15}
 """How far the instrument may be from what is told without the coarse fits being misled."""
 
-Start = Mapping[str, float]
+_FITS = 1.5
+"""Misfit of the best type up to which others far below it need no closer look."""
+
+Nuisances = Mapping[str, float]
 _SHARED = ("phi", "chi", "two_theta", "tilt", "blur", "log")
 
 
@@ -92,6 +106,8 @@ class TolerantSearch:
         Of the nuisances.
     prior : PositionPrior
         Where the line may be.
+    max_shift : int
+        How far from the middle it may be seen (pixels).
     options : TolerantOptions
         How many go on.
     workers : int, optional
@@ -105,31 +121,54 @@ class TolerantSearch:
         numbers: Sequence[int],
         priors: NuisancePriors,
         prior: PositionPrior,
+        max_shift: int,
         options: TolerantOptions = TolerantOptions(),
         workers: int | None = None,
     ) -> None:
         self.observation, self.library, self.numbers = observation, library, list(numbers)
         self.priors, self.prior, self.options = priors, prior, options
+        self.max_shift = max_shift
         self.reflections = [library.conditions[k].reflection for k in numbers]
         self.renderers = WindowRenderers(library.experiment, numbers)
         self.workers = worker_count(workers)
-        self.coarse = coarse_window(observation, self.reflections, options.pixels)
+        rows, columns = (2 * max_shift + size for size in options.about)
+        self.coarse = coarse_window(observation, self.reflections, options.pixels, (rows, columns))
 
-    def coarse_fits(
-        self, starts: Sequence[tuple[DislocationType, Floats]], tell: Callable[[float], None]
-    ) -> list[Fitted]:
-        """Fits of types from their places to coarse images, the best first."""
+    def coarse_fits(self, tell: Callable[[float], None], condenser: float = 1.0) -> list[Fitted]:
+        """Fits of all types that are seen to coarse images, the best first.
+
+        The condenser, which is not fitted, may differ from what is told by a factor.
+        """
         o = self.options
         model = self._model(
             self.coarse,
-            FitOptions(o.coarse_error, 0.05, depths=12, tilts=15, steps=3, reach=o.reach),
+            FitOptions(
+                o.coarse_error,
+                0.05,
+                depths=48,
+                tilts=15,
+                steps=3,
+                reach=o.reach,
+                condenser=condenser,
+            ),
         )
-        share = 0.5 / max(len(starts), 1)
+        finder = StartFinder(model, self.max_shift, o.offsets)
+        members = self.library.members
+        types = {int(t): m for m, t in reversed([*enumerate(members.types)]) if members.visible[m]}
 
-        def first(start: tuple[DislocationType, Floats]) -> tuple[Fitted, LineFit] | None:
-            line = LineFit(model, *start)
+        def compared(member: int) -> Start:
+            tell(0.3 / len(types))
+            return finder.start(self.library.type_of(member), members.positions_um[member])
+
+        starts: list[Start] = self._map(compared, [m for _, m in sorted(types.items())])
+        starts.sort(key=lambda start: -start.gain)
+        least = 0.5 * starts[0].gain
+        starts = [s for k, s in enumerate(starts[: o.first]) if k < 40 or s.gain > least]
+
+        def first(start: Start) -> tuple[Fitted, LineFit] | None:
+            line = LineFit(model, start.type, start.position_um, start.nuisances)
             fit = _climbed(line)
-            tell(share)
+            tell(0.2 / len(starts))
             return None if fit is None else (fit, line)
 
         found = [f for f in self._map(first, starts) if f is not None]
@@ -140,16 +179,17 @@ class TolerantSearch:
         shared = [nuisances_of(fit) for fit in (found[0][0], bare) if fit is not None]
         for count, share in ((o.again, 0.15), (o.again // 3, 0.05)):
             best = found[0][0]
+            count = min(count, max(12, _near(found, max(400.0, 0.25 * starts[0].gain))))
 
             def again(
                 f: tuple[Fitted, LineFit],
                 best: Fitted = best,
-                shared: Sequence[Start] = shared,
+                shared: Sequence[Nuisances] = shared,
                 share: float = share / count,
             ) -> tuple[Fitted, LineFit]:
                 fit, line = f
                 tell(share)
-                lines: list[tuple[LineFit, Start | None]] = [(line, None)]
+                lines: list[tuple[LineFit, Nuisances | None]] = [(line, None)]
                 for start in shared:
                     near = LineFit(model, fit.type, fit.position_um)
                     near.stacks = line.stacks
@@ -164,22 +204,26 @@ class TolerantSearch:
             shared = [nuisances_of(found[0][0])]
         return [fit for fit, _ in found]
 
-    def turned_fits(self, fits: Sequence[Fitted], tell: Callable[[float], None]) -> list[Fitted]:
+    def turned_fits(
+        self, fits: Sequence[Fitted], tell: Callable[[float], None], condenser: float = 1.0
+    ) -> list[Fitted]:
         """The best with characters and instrument free, to coarse images."""
+        told = {"log_condenser": float(np.log(self.priors.condenser.mean * condenser))}
         o = self.options
         model = self._model(
             self.coarse,
             FitOptions(
-                o.middle_error, 0.05, depths=16, tilts=15, steps=4, rounds=3, instrument=True,
+                o.middle_error, 0.05, depths=48, steps=4, rounds=3, instrument=True,
                 turn=True, reach=o.reach,
             ),
         )  # fmt: skip
-        kept, best = list(fits[: o.turned]), fits[0]
+        best = fits[0]
+        kept = list(fits[: max(4, min(o.turned, _near([(fit,) for fit in fits], 300.0)))])
 
         def fitted(fit: Fitted) -> Fitted:
-            starts = [(fit.position_um, nuisances_of(fit))]
+            starts = [(fit.position_um, told | nuisances_of(fit))]
             if fit is not best:
-                starts.append((best.position_um, nuisances_of(best)))
+                starts.append((best.position_um, told | nuisances_of(best)))
             if any(fit is first for first in kept[:6]):
                 # Without the instrument, other nuisances may have stood in for it.
                 starts.append((fit.position_um, {}))
@@ -204,13 +248,11 @@ class TolerantSearch:
         o = self.options
         window = self._window(fits[0])
         p = self.priors
-        tilts = self._tilts(fits[0], window)
         model = self._model(
             window,
             FitOptions(
                 p.model_error,
                 p.background_error,
-                tilts=tilts,
                 steps=6,
                 rounds=6,
                 instrument=True,
@@ -218,15 +260,19 @@ class TolerantSearch:
                 reach=o.fine_reach,
             ),
         )
-        kept = list(fits[: o.fine])
+        least = fits[0].log_evidence - o.gap
+        kept = [fit for k, fit in enumerate(fits[: o.fine]) if k < 2 or fit.log_evidence > least]
 
-        def fitted(fit: Fitted) -> Fitted | None:
+        def fitted(fit: Fitted, height: float = -np.inf) -> Fitted | None:
             line = LineFit(model, fit.type, fit.position_um)
             shared = nuisances_of(fit) | self._carried(fit, window)
             tell(0.15 / len(kept))
-            return _climbed(line, shared)
+            return _climbed(line, shared, height=height)
 
-        fine = [fit for fit in self._map(fitted, kept) if fit is not None]
+        first = fitted(kept[0])
+        height = -np.inf if first is None else first.log_likelihood
+        others = self._map(lambda fit: fitted(fit, height), kept[1:])
+        fine = [fit for fit in (first, *others) if fit is not None]
         return _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
 
     def _model(self, window: Window, options: FitOptions) -> WindowModel:
@@ -285,17 +331,6 @@ class TolerantSearch:
                     carried[offset] = values[offset] + float(found[0])
         return carried
 
-    def _tilts(self, fit: Fitted, window: Window) -> int:
-        """Amounts of tilt that a window needs, by what a coarse fit has found."""
-        step = self._model(self.coarse, FitOptions(0.1, 0.1, tilts=3)).step
-        most = 0.0
-        for mark in {p.name[4:] for p in fit.parameters if p.name.startswith("tilt_phi")}:
-            most += abs(fit.value(f"tilt{mark}")[0]) if mark else 0.0
-        for p, value in zip(fit.parameters, fit.values, strict=True):
-            if p.name.startswith(("phi_offset", "tilt_phi")):
-                most += abs(value)
-        return int(np.clip(2 * np.ceil(most / step + 3.0) + 1, 9, 25))
-
     def _map(self, work: Callable[..., object], items: Sequence[object]) -> list:  # type: ignore[type-arg]
         if self.workers == 1:
             return [work(item) for item in items]
@@ -303,9 +338,19 @@ class TolerantSearch:
             return list(pool.map(work, items))
 
 
-def _climbed(line: LineFit, start: Start | None = None, steps: int = 0) -> Fitted | None:
+def _near(fits: Sequence[tuple[Fitted, ...]], gap: float) -> int:
+    """How many of fits, the best first, are within a gap; all where the best one is a bad one."""
+    best = fits[0][0]
+    if best.misfit > _FITS:
+        return len(fits)
+    return sum(fit[0].log_evidence > best.log_evidence - gap for fit in fits)
+
+
+def _climbed(
+    line: LineFit, start: Nuisances | None = None, steps: int = 0, height: float = -np.inf
+) -> Fitted | None:
     """The end of a climb; None where it leads nowhere."""
-    fit = line.climbed(start, steps)
+    fit = line.climbed(start, steps, height)
     return fit if np.isfinite(fit.log_evidence) else None
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
@@ -18,6 +17,13 @@ from weakbeam.identify.nuisances.windows import MARGIN, Window
 
 _EVEN = {"log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06}
 """How far from where they were computed images change evenly with a parameter."""
+
+_STILL = 0.5
+"""Change of the log-likelihood from one set of images to the next below which a climb is done."""
+
+_LOST, _SLOW = 30.0, 2.0
+"""A climb is given up that lies lower than another type by that much, and by that many times what
+the last set of images has brought."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +66,8 @@ class _Point:
     light: Floats
     ground: Floats
     log_likelihood: float
-    variance: Floats
     residual: Floats
     precision: Floats
-    mean: Floats
 
 
 class LineFit(LineImages):
@@ -71,101 +75,46 @@ class LineFit(LineImages):
 
     # ------------------------------------------------------------- likelihood
 
-    def _linear_columns(self, light: Floats, scales: Floats) -> tuple[Floats, Floats, Floats]:
-        """Columns (k, conditions·pixels) of linear parameters, their prior means and precisions."""
-        model, p = self.model, self.model.priors
-        count, pixels = len(model.of), light[0].size
-        columns, mean, precision = [], [], []
-        names = []
-        for g, r in enumerate(model.groups):
-            own = np.flatnonzero(model.of == r)
-            mark = f"[{r}]" if len(model.groups) > 1 else ""
-            scale = max(float(scales[g]), 1e-9)
-            column = np.zeros((count, pixels))
-            column[own] = light[own].reshape(len(own), -1)
-            columns.append(column)
-            names.append(f"scale{mark}")
-            mean.append(0.0)
-            precision.append(0.0)
-            if p.illumination > 0.0:
-                for k, term in enumerate(model.light):
-                    shaped = np.zeros((count, pixels))
-                    shaped[own] = (light[own] * term).reshape(len(own), -1)
-                    columns.append(shaped)
-                    names.append(f"light{mark}[{k + 1}]")
-                    mean.append(0.0)
-                    precision.append((p.illumination * scale) ** -2.0)
-            if len(own) > 1 and p.brightness > 0.0:
-                for k in own.tolist():
-                    single = np.zeros((count, pixels))
-                    single[k] = light[k].ravel()
-                    columns.append(single)
-                    names.append(f"brightness[{k}]")
-                    mean.append(0.0)
-                    precision.append((p.brightness * scale) ** -2.0)
-        for k in range(count):
-            for j, term in enumerate(model.ground):
-                ground = np.zeros((count, pixels))
-                ground[k] = term.ravel()
-                columns.append(ground)
-                names.append(f"background[{k}][{j}]")
-                mean.append(0.0)
-                precision.append(0.0)
-        self.linear_names = names
-        flat = np.stack(columns).reshape(len(columns), -1)
-        return flat, np.array(mean), np.array(precision)
-
     def _evaluated(self, x: Floats, stacks: Stacks, before: _Point | None) -> _Point:
         """The model at x, with the best linear parameters."""
         model, o = self.model, self.model.options
         window = model.window
         maps = self._maps(x, stacks)
-        data, number = window.counts.reshape(-1), window.number.reshape(-1)
-        counted = number > 0
-        n = np.maximum(number, 1)
+        data, variance = window.counts.reshape(-1), model.variance
+        counted = window.number.reshape(-1) > 0
         if before is None:
-            smooth = gaussian_filter(window.counts, (0, 1.0, 1.0)).reshape(-1)
-            variance = (window.noise.variance(smooth)) / n + (
-                max(o.model_error, 0.1) * np.abs(smooth)
-            ) ** 2
             residual = np.zeros_like(data)
             scales = np.full(len(model.groups), float(window.counts.max()))
             passes = 4
         else:
-            variance, residual, passes = before.variance, before.residual, 2
+            residual, passes = before.residual, 2
             scales = self._scales(before.linear)
-        linear = np.zeros(0)
+        linear, terms = np.zeros(0), model.linear
+        columns = terms.columns(maps["light"])
+        first_ground = len(terms.shine)
         for _ in range(passes):
-            columns, mean, precision = self._linear_columns(maps["light"], scales)
+            precision = terms.precision(scales)
             weight = np.where(counted, _weights(residual, variance, o.freedom), 0.0) * model.trust
             weighted = columns * weight
             matrix = weighted @ columns.T + np.diag(precision)
-            linear = _solved(matrix, weighted @ data + precision * mean)
+            linear = _solved(matrix, weighted @ data)
             signal = linear @ columns
-            first_ground = len(linear) - len(model.of) * len(model.ground)
             ground = linear[first_ground:] @ columns[first_ground:]
             light = signal - ground
             residual = data - signal
-            variance = (
-                window.noise.variance(signal) / n
-                + (o.model_error * light) ** 2
-                + (o.background_error * ground) ** 2
-            )
             scales = self._scales(linear)
         trust = np.where(counted, self.model.trust, 0.0)
         height = float(trust @ _student(residual, variance, o.freedom))
-        height -= 0.5 * float(precision @ (linear - mean) ** 2)
+        height -= 0.5 * float(precision @ linear**2)
         height += self._log_prior(x)
         if scales.min() <= 0.0:
             height = -math.inf
         return _Point(
-            x, maps, linear, columns, light, ground, float(height), variance, residual,
-            precision, mean,
+            x, maps, linear, columns, light, ground, float(height), residual, precision,
         )  # fmt: skip
 
     def _scales(self, linear: Floats) -> Floats:
-        own = [k for k, name in enumerate(self.linear_names) if name.startswith("scale")]
-        return np.asarray(linear[own])
+        return np.asarray(linear[self.model.linear.scales])
 
     def _log_prior(self, x: Floats) -> float:
         total = 0.0
@@ -180,22 +129,7 @@ class LineFit(LineImages):
     def _jacobian(self, point: _Point) -> Floats:
         """Derivatives of the signal with respect to the nonlinear parameters."""
         model, maps = self.model, point.maps
-        count = len(model.of)
-        shape = (count, *model.window.shape)
-        # Brightness of each pixel: light over unit light, from the linear parameters.
-        factor = np.zeros(shape)
-        names = self.linear_names
-        for r in model.groups:
-            own = np.flatnonzero(model.of == r)
-            mark = f"[{r}]" if len(model.groups) > 1 else ""
-            factor[own] += point.linear[names.index(f"scale{mark}")]
-            for k, term in enumerate(model.light):
-                name = f"light{mark}[{k + 1}]"
-                if name in names:
-                    factor[own] += point.linear[names.index(name)] * term
-            for k in own.tolist():
-                if f"brightness[{k}]" in names:
-                    factor[k] += point.linear[names.index(f"brightness[{k}]")]
+        factor = model.linear.factor(point.linear)
         places = self._place_maps(maps)
         rows = []
         for p in self.parameters:
@@ -219,7 +153,7 @@ class LineFit(LineImages):
         o = self.model.options
         counted = self.model.window.number.reshape(-1) > 0
         columns = np.concatenate([self._jacobian(point), point.columns])
-        weight = np.where(counted, _weights(point.residual, point.variance, o.freedom), 0.0)
+        weight = np.where(counted, _weights(point.residual, self.model.variance, o.freedom), 0.0)
         weight *= self.model.trust
         weighted = columns * weight
         curvature = weighted @ columns.T
@@ -233,13 +167,18 @@ class LineFit(LineImages):
                 gradient[k] -= (value - p.mean) / p.width**2
                 curvature[k, k] += p.width**-2.0
         own = np.arange(count, len(columns))
-        gradient[own] -= point.precision * (point.linear - point.mean)
+        gradient[own] -= point.precision * point.linear
         curvature[own, own] += point.precision
         return gradient, curvature, weight
 
     # ------------------------------------------------------------- climb
 
-    def climbed(self, start: Mapping[str, float] | None = None, steps: int = 0) -> Fitted:
+    def climbed(
+        self,
+        start: Mapping[str, float] | None = None,
+        steps: int = 0,
+        height: float = -math.inf,
+    ) -> Fitted:
         """Fit, computing images anew as often as the options say.
 
         Parameters
@@ -248,6 +187,8 @@ class LineFit(LineImages):
             Values of nuisances to start from, in place of where the last climb has ended.
         steps : int
             Most steps along one set of images; as the options say unless given.
+        height : float
+            Log-likelihood of another type; the climb ends where it has no hope to come near.
         """
         options = self.model.options
         x = self.x.copy()
@@ -255,16 +196,20 @@ class LineFit(LineImages):
             if name in self.names and name not in self.place.names and name != "character_deg":
                 x[self.names.index(name)] = value
         point: _Point | None = None
+        renew = False
         for turn in range(options.rounds):
-            if self.stacks is None or not self._near(x):
-                self.stacks = self._stacks(x)
+            if self.stacks is None or renew or not self._near(x):
+                self.stacks = self._stacks(x, self.stacks)
             last = None if point is None else point.log_likelihood
             point = self._evaluated(x, self.stacks, None)
+            low = point.log_likelihood
             point = self._walked(point, self.stacks, steps or options.steps)
             x = point.x
             if turn < options.rounds - 1:
-                self.stacks = None
-                if last is not None and abs(point.log_likelihood - last) < 0.3:
+                renew = True
+                if last is not None and abs(point.log_likelihood - last) < _STILL:
+                    break
+                if height - point.log_likelihood > max(_LOST, _SLOW * (point.log_likelihood - low)):
                     break
         assert point is not None
         self.x = x
@@ -342,7 +287,7 @@ class LineFit(LineImages):
             else:
                 widths.append(place_widths.get(p.name, model.prior.character_deg))
         brightest = float(model.window.counts.max())
-        for k, name in enumerate(self.linear_names):
+        for k, name in enumerate(model.linear.names):
             known = point.precision[k] > 0.0
             wide = 10.0 * brightest if name.startswith("scale") else brightest
             widths.append(point.precision[k] ** -0.5 * math.sqrt(2 * math.pi) if known else wide)
@@ -362,7 +307,7 @@ class LineFit(LineImages):
         density += float(np.log(model.prior.widths(self.place)).sum())
         evidence = point.log_likelihood + density - 0.5 * log_determinant
         counted = weight > 0
-        squares = point.residual**2 / point.variance
+        squares = point.residual**2 / model.variance
         trust = np.where(counted, model.trust, 0.0)
         misfit = float(trust @ squares / trust.sum())
         shape = model.window.counts.shape
@@ -372,7 +317,7 @@ class LineFit(LineImages):
         return Fitted(
             kind, position, self.place, tuple(self.parameters), point.x, covariance,
             point.log_likelihood, evidence, misfit, point.light.reshape(shape),
-            point.ground.reshape(shape), weight.reshape(shape), tuple(self.linear_names),
+            point.ground.reshape(shape), weight.reshape(shape), model.linear.names,
             point.linear, model.window,
         )  # fmt: skip
 

@@ -78,11 +78,19 @@ def window_of(
     return Window(counts, number, factor, dict(corners), observation.shape, observation.noise)
 
 
-def coarse_window(observation: Observation, reflections: Sequence[int], pixels: int) -> Window:
-    """The whole images in blocks so large that there are about as many as asked for, or fewer."""
-    rows, columns = observation.shape
+def coarse_window(
+    observation: Observation,
+    reflections: Sequence[int],
+    pixels: int,
+    largest: tuple[int, int] = (10_000, 10_000),
+) -> Window:
+    """The middle of images in blocks so large that there are about as many as asked for, or fewer.
+
+    `largest` are rows and columns (pixels) of what is taken at most.
+    """
+    rows, columns = np.minimum(observation.shape, largest)
     factor = max(1, int(np.ceil(np.sqrt(rows * columns / pixels))))
-    shape = rows // factor, columns // factor
+    shape = int(rows // factor), int(columns // factor)
     corner = (np.array(observation.shape) - factor * np.array(shape)) // 2
     return window_of(observation, reflections, factor, dict.fromkeys(reflections, corner), shape)
 
@@ -109,6 +117,7 @@ class WindowRenderers:
         precise: bool = True,
         instrument: Mapping[str, Mapping[str, float]] | None = None,
         depths: int | None = None,
+        points: int = 1,
     ) -> Renderer:
         """The renderer of a window with its margin.
 
@@ -122,9 +131,11 @@ class WindowRenderers:
             Tables of the experiment with keys that differ.
         depths : int, optional
             Samples along rays; as many as the crystal asks for unless given.
+        points : int
+            Samples along either edge of blocks of several pixels.
         """
         changed: dict[str, Any] = {table: dict(keys) for table, keys in (instrument or {}).items()}
-        key = (window.shape, window.factor, precise, repr(changed), depths)
+        key = (window.shape, window.factor, precise, repr(changed), depths, points)
         if key not in self._known:
             camera = self.experiment.camera
             rows, columns = (n + 2 * MARGIN for n in window.shape)
@@ -137,7 +148,7 @@ class WindowRenderers:
                 "psf_px": None,
                 "model": "ideal",
                 "file": None,
-                "oversampling": camera.oversampling if window.factor == 1 else 1,
+                "oversampling": camera.oversampling if window.factor == 1 else points,
             }
             if depths is not None:
                 plain["depth_samples"] = depths
