@@ -18,6 +18,7 @@ TYPES = 432
 WHOLE_SET = 10_000
 DFXM_GEO_PER_SECOND = 3.0
 WEAK = ("scan.phi.value_mrad=0.15",)
+PAIR = ("scan.phi.values_mrad=[-0.15, 0.15]", "beam.height_fwhm_um=0.6")
 LEARN = (*WEAK, "camera.pixels=[128, 128]", "camera.model=pco_edge", "identify.mode=multi")
 
 VARY = (
@@ -47,18 +48,24 @@ def generate(folder: Path, settings: tuple[str, ...], repeats: int) -> timing.Co
     return timing.run_process(command, repeats)
 
 
-def match(library: Path, refined: int, repeats: int) -> timing.Cost:
-    """Cost of ``weakbeam identify match`` of an image with the counts of a camera."""
+def match(
+    library: Path,
+    refined: int,
+    repeats: int,
+    scan: tuple[str, ...] = WEAK,
+    more: tuple[str, ...] = ("--exact",),
+) -> timing.Cost:
+    """Cost of ``weakbeam identify match`` of an image, or two, with the counts of a camera."""
     run = library / "run"
     if not run.exists():
         defect = "defects=[{plane=[1,1,1],burgers=[1,-1,0],character_deg=60}]"
-        settings = (*WEAK, "camera.model=pco_edge", "output.figures=false", defect)
+        settings = (*scan, "camera.model=pco_edge", "output.figures=false", defect)
         chosen = [word for setting in settings for word in ("--set", setting)]
         timing.run_process(timing.weakbeam("forward", "-q", "-o", str(run), *chosen), 1)
     place = str(library / f"match-{refined}")
     image = str(run / "weakbeam.h5")
     options = ("-q", "--overwrite", "--library", str(library), "-o", place)
-    command = timing.weakbeam("identify", "match", image, *options, "--refine", str(refined))
+    command = timing.weakbeam("identify", "match", image, *options, "--refine", str(refined), *more)
     return timing.run_process(command, repeats)
 
 
@@ -90,6 +97,13 @@ def main() -> None:
             rows.append(
                 _row(label, match(folder, refined, repeats), None, target, matched / "match.json")
             )
+    with timing.scratch() as folder:
+        generate(folder, PAIR, 1)
+        cost = match(folder, 12, repeats, PAIR, ("--nuisances",))
+        row = _row(
+            "a pair, with what is not known", cost, None, "10 s", folder / "match-12" / "match.json"
+        )
+        rows.append(row)
     with timing.scratch() as folder:
         file = folder / "training.h5"
         start = generate(folder, (*LEARN, "identify.images=1"), 1)
