@@ -156,7 +156,8 @@ class LineFit(LineImages):
         weight = np.where(counted, _weights(point.residual, self.model.variance, o.freedom), 0.0)
         weight *= self.model.trust
         weighted = columns * weight
-        curvature = weighted @ columns.T
+        # No BLAS: its threads would wait for each other where several fits run side by side.
+        curvature = np.einsum("ip,jp->ij", weighted, columns)
         gradient = weighted @ point.residual
         count = len(self.parameters)
         for k, (value, p) in enumerate(zip(point.x, self.parameters, strict=True)):
