@@ -187,7 +187,8 @@ SCAN = ["scan.phi.values_mrad=[0, 0.1, 0.2]", "scan.chi.values_mrad=[0, 0.2]"]
 
 @pytest.mark.parametrize("where", ["symmetric", "to the right"])
 def test_commands_show_a_pixel_of_a_file_where_its_ray_comes_from(tmp_path, rotation, where):
-    camera = ["camera.pixels=[6, 9]", "camera.oversampling=point", f"camera.rotation_deg={rotation}"]
+    turned = f"camera.rotation_deg={rotation}"
+    camera = ["camera.pixels=[6, 9]", "camera.oversampling=point", turned]
     settings = [*camera, "output.figures=false"]
     experiment = Experiment().with_settings([*settings, *SCAN, *GEOMETRIES[where]])
     path = record(experiment, tmp_path).file
