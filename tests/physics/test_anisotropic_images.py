@@ -134,7 +134,8 @@ def test_many_lines_are_the_sum_of_single_ones(count):
     population = RandomDislocations(
         region="slab", count=count, seed=3, width_um=6.0, depth_um=1.0, position_um=(0, 0, 0.3)
     )
-    described = experiment([*COPPER, "camera.pixels=[60, 90]"], defects=(population,))
+    camera = ["camera.pixels=[60, 90]", "camera.oversampling=2"]
+    described = experiment([*COPPER, *camera], defects=(population,))
     setup = assemble(described)
     medium = setup.crystal.medium.turned(setup.sample_from_crystal)
     field = AnisotropicDislocations(setup.defects.lines, medium)
