@@ -30,8 +30,9 @@ def count(frame, event, argument):
 
 from weakbeam.cli.main import main
 sys.setprofile(count)
+del sys.argv[1]
 try:
-    main(sys.argv[2:])
+    main()
 finally:
     sys.setprofile(None)
     print(calls)
@@ -98,6 +99,23 @@ def test_one_line_at_any_call(tmp_path, calls, share):
     if (tmp_path / "run" / "weakbeam.h5").exists():
         assert frames_done(tmp_path / "run" / "weakbeam.h5")
     assert not (tmp_path / "run" / "weakbeam.lock").exists()
+
+
+def test_threads_that_never_end_are_not_waited_for(tmp_path):
+    """One that holds up Python's own end: it waits for a lock that nobody lets go."""
+    stuck = (
+        "import os, signal, sys, threading\n"
+        "lock = threading.Lock()\n"
+        "lock.acquire()\n"
+        "threading.Thread(target=lock.acquire).start()\n"
+        "import weakbeam.cli.program as program\n"
+        "program._run = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from weakbeam.cli.main import main\n"
+        "main()\n"
+    )
+    child = start(tmp_path, "-c", stuck)
+    _, said = ended(child, 60)
+    assert is_interrupted(child.returncode, said)
 
 
 @pytest.mark.slow

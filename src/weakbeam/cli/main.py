@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from weakbeam.core.interrupts import one_line_each
+
+_INTERRUPTED = 130
+"""Status of a program that Ctrl-C has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,4 +51,21 @@ def _run(name: str, arguments: Sequence[str] | None = None) -> None:
             run(name, arguments)
     except KeyboardInterrupt:
         sys.stderr.write("weakbeam: interrupted\n")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
+    if arguments is None:
+        _leave()
+    sys.exit(_INTERRUPTED)
+
+
+def _leave() -> None:
+    """End the program now.
+
+    All that has to be closed is closed; what Python does at its end would wait for threads that
+    may wait for a lock of what was broken off, and takes apart what was half made.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(_INTERRUPTED)
