@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from weakbeam.plot.view import View
 
 _FIGURE = "weakbeam.plot.stack_fit.stack_fit_figure"
 _MOST_LINES = 12
-_MOST_TITLE = 110
+_LONGEST = 110
+"""Letters of a line of text."""
 _SYMBOLS = ("φ", "χ", "2θ")
 
 
@@ -45,10 +47,12 @@ def stack_drawing(result: StackResult, view: View | None = None) -> Drawing:
         options["shifts"] = 1e6 * known
         options["shift_label"] = f"{_SYMBOLS[maps.motors[0]]} of the lattice (µrad)"
     where = f"{result.source.rpartition('/')[2]}: " if result.source else ""
-    title = where + result.verdict
+    found, _, rest = result.verdict.partition("; ")
+    title, *more = wrap(where + found if len(where + found) <= _LONGEST else found, _LONGEST)
     told = [_told(number, row) for number, row in enumerate(result.rows[:_MOST_LINES])]
     if len(result.rows) > _MOST_LINES:
         told.append(f"and {len(result.rows) - _MOST_LINES} more")
+    told += [*more, *wrap(rest, _LONGEST)]
     return Drawing(
         _FIGURE,
         (
@@ -62,7 +66,7 @@ def stack_drawing(result: StackResult, view: View | None = None) -> Drawing:
         options
         | {
             "lines": told,
-            "title": title if len(title) < _MOST_TITLE else result.verdict[:_MOST_TITLE],
+            "title": title,
             "image_label": f"counts, frame {int(numbers[shown])}",
         },
     )
