@@ -81,12 +81,12 @@ def live(
     from weakbeam.viewer.live import Microscope
 
     with Microscope(handler, where, port) as microscope:
-        click.echo(microscope.url)
-        if not no_browser:
-            import webbrowser
-
-            webbrowser.open(microscope.url)
         try:
+            click.echo(microscope.url)
+            if not no_browser:
+                import webbrowser
+
+                webbrowser.open(microscope.url)
             microscope.wait()
         except KeyboardInterrupt:
             click.echo("weakbeam: the microscope is closed", err=True)
