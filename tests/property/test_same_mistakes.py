@@ -1,6 +1,6 @@
 """A wrong value is told in the same words, whichever way it comes in."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from weakbeam.errors import InputError
@@ -30,15 +30,22 @@ def outcome(make):
         return error.key, error.allowed
 
 
+def written(value):
+    """A value as TOML; whole floats of a list stay floats, also where a key wants integers."""
+    if isinstance(value, list):
+        return "[" + ", ".join(toml_value(x) for x in value) + "]"
+    return toml_value(value)
+
+
 def told_alike(name, key, value):
     """The outcome of all routes, which is asserted to be one."""
-    text = f"[{name}]\n{key} = {toml_value(value)}"
+    text = f"[{name}]\n{key} = {written(value)}"
     told = outcome(lambda: Experiment.from_toml_text(text))
     for make in (
         lambda: Experiment(**{name: {key: value}}),
         lambda: Experiment.model_validate({name: {key: value}}),
         lambda: Experiment().model_copy(update={name: {key: value}}),
-        lambda: Experiment().with_settings([f"{name}.{key}={toml_value(value)}"]),
+        lambda: Experiment().with_settings([f"{name}.{key}={written(value)}"]),
     ):
         assert outcome(make) == told
     # What is no change leaves a table as it is; on the other routes it is an empty table.
@@ -49,6 +56,7 @@ def told_alike(name, key, value):
 
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(KEYS), values)
+@example(("all_reflections", "in_group_of"), [0.0, 0.0, 0.0, 0.0])
 def test_a_value_is_taken_or_refused_alike_on_every_route(place, value):
     name, key = place
     told = told_alike(name, key, value)
