@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from weakbeam.measured.distortion_notes import registration_remarks
+from weakbeam.measured.feature_shifts import feature_shifts
 from weakbeam.measured.registration import register
 from weakbeam.measured.sheet import CameraView, Correction, Sheet, sampled
 
@@ -152,3 +153,11 @@ def test_shifts_that_nothing_tells_are_unsure_and_that_is_said():
     said = registration_remarks(found, sheet, names, "shift")
     assert np.max(found.errors[:, :2]) > PITCH
     assert "errors of the distortion hold for cameras that look where geometry has them" in said[0]
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (2, 2), (5, 3)])
+def test_few_places_show_nothing_in_common(shape):
+    alike = np.random.default_rng(1).random((4, *shape, 3))
+    axes = [PITCH * np.arange(count) for count in shape]
+    view = CameraView(np.zeros(2), PITCH * np.eye(2)[::-1], shape)
+    assert feature_shifts(Sheet(np.eye(3), axes[1], axes[0], (view,) * 4), list(alike)) is None

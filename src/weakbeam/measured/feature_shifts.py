@@ -89,22 +89,22 @@ def feature_shifts(sheet: Sheet, changes: Sequence[Floats]) -> tuple[Floats, Flo
 def _steepness(change: Floats) -> Floats:
     """How steep a map (rows, columns, 3) is, as contrast that cores have; NaN where dark."""
     known = np.asarray(np.isfinite(change).all(axis=-1))
+    # Slopes at the rim of what is known are those of the rim.
+    inner = scipy.ndimage.binary_erosion(known, iterations=2)
+    if not inner.any():
+        return np.full(known.shape, np.nan)
     weight = scipy.ndimage.gaussian_filter(known.astype(np.float64), _BLUR)
     filled = np.where(known[..., None], change, 0.0)
     smooth = scipy.ndimage.gaussian_filter(filled, (_BLUR, _BLUR, 0.0))
     smooth /= np.maximum(weight, 1e-9)[..., None]
     squares = sum((slope**2).sum(axis=-1) for slope in np.gradient(smooth, axis=(0, 1)))
-    # Slopes at the rim of what is known are those of the rim.
-    inner = scipy.ndimage.binary_erosion(known, iterations=2)
-    if not inner.any():
-        return np.full(known.shape, np.nan)
     usual = _CONTRAST**2 * float(np.median(squares[inner]))
     return np.where(inner, np.log1p(squares / max(usual, 1e-300)), np.nan)
 
 
 def _shift_between(first: Floats, second: Floats) -> tuple[Floats, float] | None:
     """By how much (x, y) of places the first lies beside the second, and how alike they are."""
-    far = _FARTHEST
+    far = min(_FARTHEST, min(first.shape) // 2)
     size = 2 * far + 1
     alike = np.full((size, size), -1.0)
     least = _OVERLAP * min(np.isfinite(first).sum(), np.isfinite(second).sum())
