@@ -42,9 +42,9 @@ _NS_PER_POINT = 40.0
 # Of many lines: those near a point are summed for it, and polynomials are made of all others, in
 # boxes that are halved as long as they have fewer nodes than there are points.
 _NS_PER_POINT_IN_BOXES = 140.0
-_NS_PER_POINT_NEAR = 4.0
+_NS_PER_POINT_NEAR = 9.0
 _NODES_OF_BOX, _MOST_NODES = 1200, 5.6e6
-_BOXES_APART, _NEAR_POWER = 28.0, 0.7
+_BOXES_APART, _NEAR_POWER = 28.0, 0.85
 _NS_PER_BOX_AND_LINE = 430.0
 _POINTS_PER_RAY = 1.2
 # Segments end, so that fewer of them are near, and their images in periodic boxes never are.
@@ -79,7 +79,7 @@ _BLOCK_PIXELS = 128
 
 _FACTORS_AT_ONCE = 256
 _POSITIONS_TRIED = 40
-_SAMPLES_PER_LINE, _LONELY, _MOST_OF_CROWDS, _USUAL_ACCURACY = 5.7, 2.0, 1100.0, 0.005
+_SAMPLES_PER_LINE, _LONELY, _MOST_OF_CROWDS, _USUAL_ACCURACY = 8.0, 2.0, 2000.0, 0.005
 _LINES_BY_DENSITY = 1000
 """Dislocations of a population whose number only drawing or reading it tells."""
 
