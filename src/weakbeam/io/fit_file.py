@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.errors import InputError
 from weakbeam.io import guard
-from weakbeam.io.provenance import program_version, timestamp
+from weakbeam.io.fitted_parts import Rows, put_maps, put_parameters, put_table, sign
 from weakbeam.io.targets import FIT_FILE
 
 
 def fit_file(
-    table: Sequence[Mapping[str, Any]],
+    table: Rows,
     parameters: Sequence[str],
     values: Floats,
     covariance: Floats,
@@ -48,28 +47,10 @@ def fit_file(
     """
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
-        file.attrs.update(
-            {
-                "creator": "weakbeam",
-                "creator_version": program_version(),
-                "content": "fit",
-                "file_time": timestamp(),
-            }
-        )
-        group = file.create_group("dislocations")
-        for key in table[0] if table else ():
-            column = [row[key] for row in table]
-            texts = isinstance(column[0], str)
-            kind = h5py.string_dtype() if texts else None
-            group.create_dataset(key, data=column if texts else np.array(column), dtype=kind)
-        fitted = file.create_group("parameters")
-        fitted.create_dataset("names", data=list(parameters), dtype=h5py.string_dtype())
-        fitted["values"] = values
-        fitted["covariance"] = covariance
-        drawn = file.create_group("maps")
-        for name, (image, meaning) in maps.items():
-            data = drawn.create_dataset(name, data=np.asarray(image, np.float32), compression=4)
-            data.attrs["long_name"] = meaning
+        sign(file, "fit")
+        put_table(file, "dislocations", table)
+        put_parameters(file, parameters, values, covariance)
+        put_maps(file, {name: (image, meaning, "") for name, (image, meaning) in maps.items()})
         file["record"] = record
         file["figure"] = figure
     return memory.getvalue()

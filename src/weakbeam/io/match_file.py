@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import h5py
-import numpy as np
 
 from weakbeam.core.arrays import Floats
-from weakbeam.io.provenance import program_version, timestamp
-
-Table = Sequence[Mapping[str, Any]]
+from weakbeam.io.fitted_parts import Rows, put_maps, put_parameters, put_table, sign
 
 
 def match_file(
-    tables: Mapping[str, Table],
+    tables: Mapping[str, Rows],
     parameters: Sequence[str],
     values: Floats,
     covariance: Floats,
@@ -40,30 +36,10 @@ def match_file(
     """
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
-        file.attrs.update(
-            {
-                "creator": "weakbeam",
-                "creator_version": program_version(),
-                "content": "match",
-                "file_time": timestamp(),
-            }
-        )
+        sign(file, "match")
         for name, rows in tables.items():
-            group = file.create_group(name)
-            for key in rows[0] if rows else ():
-                column = [row[key] for row in rows]
-                texts = isinstance(column[0], str)
-                kind = h5py.string_dtype() if texts else None
-                group.create_dataset(key, data=column if texts else np.array(column), dtype=kind)
-        fitted = file.create_group("parameters")
-        fitted.create_dataset("names", data=list(parameters), dtype=h5py.string_dtype())
-        fitted["values"] = values
-        fitted["covariance"] = covariance
-        shown = file.create_group("maps")
-        for name, (image, meaning, unit) in maps.items():
-            data = shown.create_dataset(name, data=np.asarray(image, np.float32), compression=4)
-            data.attrs["long_name"] = meaning
-            if unit:
-                data.attrs["units"] = unit
+            put_table(file, name, rows)
+        put_parameters(file, parameters, values, covariance)
+        put_maps(file, maps)
         file["record"] = record
     return memory.getvalue()
