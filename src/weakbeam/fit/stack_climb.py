@@ -410,3 +410,8 @@ def covariance_of(here: Normal) -> Floats:
     size = np.sqrt(np.maximum(np.diag(here.matrix), 1e-300))
     scaled = here.matrix / np.outer(size, size)
     return np.asarray(np.linalg.pinv(scaled, rcond=1e-12, hermitian=True) / np.outer(size, size))
+
+
+def common_scale(*tried: Normal) -> float:
+    """The least misfit of some fits, or 1: by it all of them are compared."""
+    return max(1.0, min(one.reduced for one in tried))

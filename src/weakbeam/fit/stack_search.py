@@ -11,10 +11,12 @@ import numpy as np
 
 from weakbeam.core.bars import Progress
 from weakbeam.defects.types import DislocationType
+from weakbeam.fit.line_likeness import alike, at_other_depths, same_system
 from weakbeam.fit.stack_climb import (
     Normal,
     Record,
     climb_stack,
+    common_scale,
     covariance_of,
     moved_by_samples,
 )
@@ -58,9 +60,6 @@ _FAR_BEHIND = 5.0
 
 _LEAST_MISFIT = 0.1
 """Of maps; they are never so sure as to exclude types by less."""
-
-_SAME_DEG, _SAME_AT = 0.5, 0.3
-"""Lines whose characters, and coordinates (pixels or µm), differ by less are one."""
 
 _WORTH = 0.9
 """By how much another line must bring the misfit down for a further search."""
@@ -260,7 +259,7 @@ class StackSearch:
     def evidence(self, here: Normal, scale: float) -> float:
         """Log-evidence in units of a misfit, up to what all sets of lines have in common.
 
-        What is compared must have the unit in common, :func:`_common_scale`.
+        What is compared must have the unit in common, :func:`.common_scale`.
         """
         names = self.model.names(here.state)
         first = sum(not name.startswith("line_") for name in names)
@@ -312,7 +311,7 @@ class StackSearch:
             line = own.fit([candidate.line]).lines[0]
             state = replace(here.state, lines=(*here.state.lines, line))
             tried.append(self.climb(state)[0])
-        scale = _common_scale(here, *tried)
+        scale = common_scale(here, *tried)
         new = max(tried, key=lambda one: self.evidence(one, scale))
         gained = self.evidence(new, scale) - self.evidence(here, scale)
         self._say(f"one more: log-evidence {gained:+.1f}")
@@ -338,7 +337,7 @@ class StackSearch:
                 if self.evidence(one, scale) < self.evidence(rough, scale):
                     continue
                 new, _ = self.climb(self._whole(one.state, state), 10)
-                scale = _common_scale(here, new)
+                scale = common_scale(here, new)
                 gained = self.evidence(new, scale) - self.evidence(here, scale)
                 pair = " and ".join(lines[k].type.name for k in (first, second))
                 self._say(f"{line.type.name} for {pair}: log-evidence {gained:+.1f}")
@@ -365,12 +364,12 @@ class StackSearch:
             least = rough.height - _FAR_BEHIND * self.options.price * max(1.0, rough.reduced)
             fewer = self._rough(state, 6, least)[0]
             if fewer.height < least:
-                gains[k] = (rough.height - fewer.height) / _common_scale(rough, fewer)
+                gains[k] = (rough.height - fewer.height) / common_scale(rough, fewer)
                 self._say(f"without {lines[k].type.name}: {-gains[k]:+.1f} on some frames")
                 k += 1
                 continue
             less, _ = climb_stack(self.model, self.data, state, most_steps=6, record=self._record())
-            scale = _common_scale(here, less)
+            scale = common_scale(here, less)
             gains[k] = self.evidence(here, scale) - self.evidence(less, scale)
             self._say(f"without {lines[k].type.name}: log-evidence {-gains[k]:+.1f}")
             if gains[k] < self.options.price:
@@ -393,8 +392,8 @@ class StackSearch:
             hopeless: list[Alternative] = []
             more = list(options[: self.options.most_alternatives])
             if here.reduced > _UNEXPLAINED:
-                more = [*_at_other_depths(here.state.lines[k]), *options]
-            more = [line for line in more if not _same_system(line, here.state.lines[k])]
+                more = [*at_other_depths(here.state.lines[k]), *options]
+            more = [line for line in more if not same_system(line, here.state.lines[k])]
             for line in more:
                 if self._out_of_time(here):
                     break
@@ -405,7 +404,7 @@ class StackSearch:
                 lines[k] = line
                 state = replace(here.state, lines=tuple(lines))
                 other, _ = self._rough(state, 10, rough.height)
-                if _alike(other.state.lines[k], rough.state.lines[k]):
+                if alike(other.state.lines[k], rough.state.lines[k]):
                     continue
                 behind = (rough.height - other.height) / scale
                 instead = f"{line.type.name} for {here.state.lines[k].type.name}"
@@ -416,7 +415,7 @@ class StackSearch:
                 state = self._whole(other.state, state)
                 other, _ = self.climb(state, 10, here.height)
                 tried.append((other, other.state.lines[k]))
-            unit = _common_scale(*(normal for normal, _ in tried))
+            unit = common_scale(*(normal for normal, _ in tried))
             evidences = [self.evidence(normal, unit) for normal, _ in tried]
             best, height = tried[int(np.argmax(evidences))], max(evidences)
             alternatives.append(
@@ -458,7 +457,7 @@ class StackSearch:
                         break
                     state = replace(here.state, lines=lines)
                     tried = self._rough(state, 10, best.height)[0]
-                    scale = _common_scale(best, tried)
+                    scale = common_scale(best, tried)
                     if self.evidence(tried, scale) > self.evidence(best, scale) + _BEHIND:
                         best, best_k = tried, k
             if best is start:
@@ -503,30 +502,3 @@ class StackSearch:
             tuple(self.trail),
             self.given_up,
         )
-
-
-def _common_scale(*tried: Normal) -> float:
-    """The least misfit of some fits, or 1: by it all of them are compared."""
-    return max(1.0, min(one.reduced for one in tried))
-
-
-def _same_system(line: FittedLine, other: FittedLine) -> bool:
-    """Whether one becomes the other by moving and turning, across the sheet."""
-    same = (line.type.plane, line.type.burgers) == (other.type.plane, other.type.burgers)
-    return same and not line.place.in_sheet and not other.place.in_sheet
-
-
-def _alike(line: FittedLine, other: FittedLine) -> bool:
-    """Whether two climbs have led to the same line."""
-    same = (line.type.plane, line.type.burgers) == (other.type.plane, other.type.burgers)
-    if not same or line.place.in_sheet != other.place.in_sheet:
-        return False
-    turn = (line.type.character_deg - other.type.character_deg + 180.0) % 360.0 - 180.0
-    return abs(turn) < _SAME_DEG and float(np.abs(line.at - other.at).max()) < _SAME_AT
-
-
-def _at_other_depths(line: FittedLine) -> list[FittedLine]:
-    """A line in the sheet on the other side of its middle, where the likelihood is alike."""
-    if not line.place.in_sheet:
-        return []
-    return [replace(line, at=line.at * np.array([1.0, share])) for share in (-1.0, 0.0)]
