@@ -215,3 +215,16 @@ def test_command_tells_mistakes_before_images_are_compared(tmp_path, monkeypatch
     assert isinstance(result.exception, InputError)
     assert message in str(result.exception)
     assert not (tmp_path / "s").exists()
+
+
+def test_noise_of_averages_makes_no_types():
+    """Edges that are each other's half turn look the same at the peak, however sampled."""
+    settings = ["camera.pixels=[18, 26]", "camera.model=pco_edge", "scan.phi.value_mrad=0"]
+    settings += ["identify.characters_deg=[90, 270]"]
+    averaged, points = (
+        run_study(Experiment().with_settings([*settings, way]), 3, levels=(1.0,), workers=1)
+        for way in ("camera.oversampling=auto", "camera.oversampling=point")
+    )
+    assert averaged.types == points.types
+    assert averaged.twins == points.twins
+    assert any(points.twins)

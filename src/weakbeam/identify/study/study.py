@@ -26,7 +26,7 @@ from weakbeam.identify.study.similarity import (
     correlation_matrix,
     relations_of,
 )
-from weakbeam.run.render import Condition
+from weakbeam.run.render import Condition, Renderer
 
 Progress = Callable[[float], None]
 
@@ -149,7 +149,9 @@ def run_study(
     candidates = candidates_of(counting(experiment), workers)
     _check_size(candidates.renderer.shape, max_shift)
     visible = [candidates.types[k] for k in candidates.visible]
-    types, twins, images = _without_twins(visible, _images(candidates, visible, tell))
+    images = _images(candidates, visible, tell)
+    compared = _at_middles(candidates, visible, images, workers)
+    types, twins, images = _without_twins(visible, compared, images)
     if len(types) < 2:
         left = (
             "there is one"
@@ -243,11 +245,26 @@ def counting(experiment: Experiment) -> Experiment:
     return experiment.with_settings(["camera.model=pco_edge"])
 
 
+def _at_middles(
+    candidates: Candidates,
+    types: Sequence[DislocationType],
+    images: Floats32,
+    workers: int | None,
+) -> Floats32:
+    """Images by which types are the same or not: averages are so only within their accuracy."""
+    experiment = candidates.renderer.experiment
+    if experiment.camera.oversampling != "auto":
+        return images
+    renderer = Renderer(experiment.replace(camera={"oversampling": "point"}), workers)
+    points = Candidates(renderer, candidates.types, candidates.distortion)
+    return _images(points, types, lambda share: None)
+
+
 def _without_twins(
-    types: Sequence[DislocationType], images: Floats32
+    types: Sequence[DislocationType], compared: Floats32, images: Floats32
 ) -> tuple[tuple[DislocationType, ...], tuple[tuple[int, ...], ...], Floats32]:
-    """Types and images without those that equal another's, and the numbers of those."""
-    of = first_equals(images)
+    """Types and images without those that are the same as another's, and the numbers of those."""
+    of = first_equals(compared)
     kept = [k for k, first in enumerate(of) if first == k]
     twins = [
         tuple(types[j].number for j, first in enumerate(of) if first == k and j != k) for k in kept
