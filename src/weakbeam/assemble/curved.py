@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from weakbeam.core.arrays import ArrayLike, Floats
 from weakbeam.crystal.elasticity import Medium
 from weakbeam.crystal.lattice import unit
 from weakbeam.crystal.slip import SlipSystem
-from weakbeam.defects.segments import Segments
+from weakbeam.defects.segments import Segments, circle
 from weakbeam.experiment.curved import Loop, Polyline
 
 
@@ -69,7 +68,8 @@ def place_loop(table: Loop, key: str, host: Host) -> tuple[PlacedSegments]:
         dislocation, or indices do not belong to the crystal.
     """
     if table.points_um is None:
-        corners = _circle(_normal(table, key, host), float(table.radius_um or 0), table)
+        radius = float(table.radius_um or 0)
+        corners = circle(_normal(table, key, host), radius, table.corner_count)
     else:
         corners = _corners(table.points_um, table, host)
     placed = Segments.polygon(corners + table.position_um, *_burgers(table, key, host))
@@ -108,16 +108,6 @@ def _normal(table: Loop, key: str, host: Host) -> Floats:
     cell = host.crystal.cell
     plane = plane_of(table.plane, cell, f"{key}.plane")
     return host.sample_from_crystal @ unit(cell.plane_normal(plane))
-
-
-def _circle(normal: Floats, radius: float, table: Loop) -> Floats:
-    """Corners (n, 3) of a round loop about the origin, right-handed about its normal."""
-    count = table.corner_count
-    least = np.eye(3)[np.argmin(np.abs(normal))]
-    across = unit(np.cross(normal, least))
-    angles = 2.0 * math.pi * np.arange(count)[:, None] / count
-    flat = np.cos(angles) * across + np.sin(angles) * np.cross(normal, across)
-    return np.asarray(radius * flat)
 
 
 def _corners(points: ArrayLike, table: Loop | Polyline, host: Host) -> Floats:

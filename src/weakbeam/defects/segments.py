@@ -7,6 +7,7 @@ Formulas: docs/explanation/physics.md, D10.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -15,6 +16,7 @@ import numpy as np
 from weakbeam.core.arrays import ArrayLike, Floats, Ints
 from weakbeam.core.compiled import compiled
 from weakbeam.crystal.elasticity import IsotropicMedium
+from weakbeam.crystal.lattice import unit
 from weakbeam.defects.lines import StraightLines
 
 ENDLESS = 1e12
@@ -141,6 +143,15 @@ class Segments:
         """Return some of the segments, given by a mask or by indices."""
         rows = np.asarray(which)
         return Segments(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def circle(normal: Floats, radius: float, count: int) -> Floats:
+    """Corners (n, 3) of a regular polygon about the origin, right-handed about a unit vector."""
+    least = np.eye(3)[np.argmin(np.abs(normal))]
+    across = unit(np.cross(normal, least))
+    angles = 2.0 * math.pi * np.arange(count)[:, None] / count
+    flat = np.cos(angles) * across + np.sin(angles) * np.cross(normal, across)
+    return np.asarray(radius * flat)
 
 
 class IsotropicSegments:

@@ -9,8 +9,12 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from weakbeam.core.arrays import Floats
+from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
 from weakbeam.experiment import Experiment
+from weakbeam.fit.fitted_defect import FittedDefect
+from weakbeam.fit.fitted_loop import CORNERS, FittedLoop
+from weakbeam.fit.fitted_wall import FittedWall
 from weakbeam.fit.scan_tables import plain, tables_of
 from weakbeam.fit.stack_model import StackModel, State
 from weakbeam.imaging.motors import ANGLES
@@ -32,6 +36,7 @@ def fitted_experiment(
     experiment: Experiment,
     state: State,
     tables: dict[str, Any] | None,
+    sample_from_crystal: Floats,
     tilt_file: str | None = TILT_FILE,
 ) -> Experiment:
     """The experiment that simulates the stack, up to its light and background.
@@ -44,6 +49,8 @@ def fitted_experiment(
         What was fitted.
     tables : dict, optional
         Table ``scan``, as :func:`scan_tables_of` has it; by default that of the experiment.
+    sample_from_crystal : (3, 3) ndarray
+        How the crystal is mounted.
     tilt_file : str, optional
         Where :func:`tilt_grid` will be, if the lattice is bent.
     """
@@ -60,16 +67,7 @@ def fitted_experiment(
     if state.blur > 0.01:
         camera["psf_px"] = round(math.sqrt(state.blur), 6)
     data["camera"] = camera
-    defects: list[dict[str, Any]] = [
-        {
-            "kind": "dislocation",
-            "plane": list(line.type.plane),
-            "burgers": list(line.type.burgers),
-            "character_deg": float(line.type.character_deg),
-            "position_um": [float(value) for value in line.position_um],
-        }
-        for line in state.lines
-    ]
+    defects = [_table_of(line, sample_from_crystal) for line in state.lines]
     if tilt_file is not None and np.any(state.tilt):
         defects.append(
             {
@@ -84,6 +82,28 @@ def fitted_experiment(
         return Experiment.model_validate(data)
     except InputError as error:
         raise InputError(error.key, error.value, f"{error.allowed} (fitted)") from None
+
+
+def _table_of(line: FittedDefect, sample_from_crystal: Floats) -> dict[str, Any]:
+    """A table ``[[defects]]``."""
+    table: dict[str, Any] = {
+        "kind": "dislocation" if line.kind == "line" else line.kind,
+        "burgers": list(line.type.burgers),
+        "position_um": [float(value) for value in line.position_um],
+    }
+    if line.type.plane is not None:
+        table["plane"] = list(line.type.plane)
+    if isinstance(line, FittedLoop):
+        if line.type.plane is None:
+            normal = sample_from_crystal @ np.array(line.type.normal)
+            table["normal"] = [float(value) for value in normal]
+        # A polygon of the circle's area: its corners lie outside.
+        table |= {"radius_um": line.corner_radius_um, "segments": CORNERS}
+        return table
+    if isinstance(line, FittedWall):
+        table["spacing_um"] = line.spacing_um
+    assert isinstance(line.type, DislocationType)
+    return table | {"character_deg": float(line.type.character_deg)}
 
 
 def tilt_grid(model: StackModel, state: State) -> dict[str, Floats]:

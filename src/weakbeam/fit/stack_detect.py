@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.stack_maps import Candidate, MapFit, MapModel, Pattern
-from weakbeam.fit.stack_model import FittedLine
 
 _TRIED = 6
 _ROUNDS = 3
@@ -26,7 +26,7 @@ def found_lines(
     patterns: Sequence[Pattern],
     price: float,
     most: int,
-    start: Sequence[FittedLine] = (),
+    start: Sequence[FittedDefect] = (),
     width: int = 1,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[MapFit, list[list[Candidate]], list[float]]:
@@ -44,7 +44,7 @@ def found_lines(
         By how much each line must raise the log-likelihood, in units of the misfit of the map.
     most : int
         Largest number of lines.
-    start : sequence of FittedLine
+    start : sequence of FittedDefect
         Lines that are there already.
     width : int
         So many sets of lines are followed at a time: the best one may be no part of the best with a

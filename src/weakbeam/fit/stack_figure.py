@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from textwrap import wrap
@@ -10,16 +11,22 @@ from typing import Any
 import numpy as np
 
 from weakbeam.core.arrays import Floats
+from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError
+from weakbeam.fit.fitted_line import FittedLine
+from weakbeam.fit.fitted_loop import FittedLoop
+from weakbeam.fit.fitted_wall import FittedWall
 from weakbeam.fit.stack_curves import shift_maps
+from weakbeam.fit.stack_model import StackModel
 from weakbeam.fit.stack_record import Row
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.plot.drawing import Drawing
-from weakbeam.plot.stack_fit import Ends
+from weakbeam.plot.stack_fit import Trace
 from weakbeam.plot.view import View
 
 _FIGURE = "weakbeam.plot.stack_fit.stack_fit_figure"
 _MOST_LINES = 12
+_CIRCLE = 72
 _LONGEST = 110
 """Letters of a line of text."""
 _SYMBOLS = ("φ", "χ", "2θ")
@@ -114,20 +121,46 @@ def stored_drawing(maps: Mapping[str, Floats], told: Mapping[str, Any]) -> Drawi
 
 
 def _told(number: int, row: Row) -> str:
-    error = f" ± {row.errors[2]:.2g}" if row.line.turning else ""
-    kind = row.line.type
-    plane, burgers = (" ".join(map(str, v)) for v in (kind.plane, kind.burgers))
+    line, kind = row.line, row.line.type
+    plane = "" if kind.plane is None else "({} {} {}) ".format(*kind.plane)
+    what = f"{plane}[{' '.join(map(str, kind.burgers))}]"
+    turn_error = row.of("character_deg")[1]
+    if isinstance(line, FittedLoop):
+        what = f"{line.type.habit} loop {what}"
+    else:
+        assert isinstance(line.type, DislocationType)
+        error = "" if math.isnan(turn_error) else f" ± {turn_error:.2g}"
+        what = f"{'wall ' if line.kind == 'wall' else ''}{what}"
+        what = f"{what} {line.type.character_deg:.4g}{error} deg"
     places = ", ".join(
         f"{name.replace('_', ' ')} {value:.4g} ± {error:.2g}"
-        for name, value, error in zip(row.line.names[:2], row.values, row.errors, strict=False)
+        for name, value, error in zip(row.line.names, row.values, row.errors, strict=True)
+        if name != "character_deg"
     )
-    return f"{number}: ({plane}) [{burgers}] {kind.character_deg:.4g}{error} deg, {places}"
+    return f"{number}: {what}, {places}"
 
 
-def trace_of(result: StackResult, row: Row) -> Ends:
-    """Rows and columns of the ends of a line where it is lit, as the camera sees them."""
+def trace_of(result: StackResult, row: Row) -> Trace:
+    """Rows and columns of a line where it is lit, as the camera sees it: of its ends.
+
+    Of a loop those of its circle, all of it; of a wall of the ends of its line in the sheet.
+    """
     model = result.fit.model
     grid = model.setup.grids[0]
+    if isinstance(row.line, FittedLoop):
+        corners = row.line.corners(model.setup.sample_from_crystal, _CIRCLE)
+        pixels = [_seen(model, point) for point in (*corners, corners[0])]
+        return tuple((float(row), float(column)) for row, column in pixels)
+    if isinstance(row.line, FittedWall):
+        stacking = row.line.axes[1]
+        normal = np.cross(model.setup.sample_from_crystal @ row.line.type.line, stacking)
+        trace = np.cross(normal, model.renderer.up)
+        steps = np.stack(model.renderer.pixel_steps())
+        away = np.linalg.lstsq(steps.T, trace, rcond=None)[0]
+        away *= max(model.shape) / max(float(np.linalg.norm(away)), 1e-9)
+        first, second = (row.pixel + way * away for way in (-1.0, 1.0))
+        return (float(first[0]), float(first[1])), (float(second[0]), float(second[1]))
+    assert isinstance(row.line, FittedLine)
     direction = model.setup.sample_from_crystal @ row.line.type.line
     up = model.renderer.up
     slope = float(direction @ up)
@@ -143,7 +176,7 @@ def trace_of(result: StackResult, row: Row) -> Ends:
         return float(away[0]), float(away[1])
 
     point = row.line.position_um
-    middle = np.array(seen(point)) if not row.line.place.in_sheet else None
+    middle = np.array(seen(point)) if not row.line.in_sheet else None
     ends = [np.array(seen(point + way * length * direction)) for way in (-1.0, 1.0)]
     if middle is None:
         middle = 0.5 * (ends[0] + ends[1])
@@ -154,8 +187,17 @@ def trace_of(result: StackResult, row: Row) -> Ends:
     return (first[0], first[1]), (second[0], second[1])
 
 
+def _seen(model: StackModel, point: Floats) -> Floats:
+    """Row and column at which the camera sees a point (µm, sample frame)."""
+    level = point - model.setup.grids[0].along_ray * float(point @ model.renderer.up)
+    steps = np.stack(model.renderer.pixel_steps())
+    away = np.linalg.lstsq(steps.T, level - model.middle, rcond=None)[0]
+    return np.asarray(away + 0.5 * (np.array(model.shape) - 1.0))
+
+
 def _of_pixel(result: StackResult, row: Row) -> Floats:
     """The point of a line in the sheet that its mark is at."""
+    assert isinstance(row.line, FittedLine)
     direction = result.fit.model.setup.sample_from_crystal @ row.line.type.line
     point = row.line.position_um
     return np.asarray(point - direction * float(direction @ point))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weakbeam.core.arrays import Floats
+from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.stack_climb import Normal
 from weakbeam.fit.stack_curves import ShiftMaps
 from weakbeam.fit.stack_data import StackData
-from weakbeam.fit.stack_model import FittedLine, StackModel, State
+from weakbeam.fit.stack_model import StackModel, State
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Alternative:
 
     Parameters
     ----------
-    line : FittedLine
+    line : FittedDefect
         At its best.
     log_evidence : float
         Relative to the line that was chosen, in units of the misfit.
     """
 
-    line: FittedLine
+    line: FittedDefect
     log_evidence: float
 
 

@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from weakbeam.defects.loop_types import LoopType
 from weakbeam.defects.types import DislocationType
 from weakbeam.errors import InputError, RunError
+from weakbeam.fit.fitted_defect import FittedDefect
+from weakbeam.fit.fitted_line import FittedLine
+from weakbeam.fit.fitted_loop import FittedLoop
+from weakbeam.fit.fitted_wall import FittedWall
 from weakbeam.fit.line_place import LinePlace
 from weakbeam.fit.stack_climb import Checkpoint, Normal
-from weakbeam.fit.stack_model import FittedLine, State
+from weakbeam.fit.stack_model import State
 
 _OF = "of.json"
 _NUMBERS = ("offsets", "tilt", "blur", "light", "background", "brightness")
@@ -161,22 +166,33 @@ def _checkpoint(file: Any) -> Checkpoint:
     )
 
 
-def _of_line(line: FittedLine) -> dict[str, Any]:
-    return {
-        "type": dataclasses.asdict(line.type),
-        "names": line.place.names,
-        "axes": line.place.axes.tolist(),
-        "base": line.place.base.tolist(),
-        "at": line.at.tolist(),
-        "turning": line.turning,
-    }
+def _of_line(line: FittedDefect) -> dict[str, Any]:
+    """A defect as plain values."""
+    told: dict[str, Any] = {"kind": line.kind, "at": line.at.tolist()}
+    told["type"] = dataclasses.asdict(line.type)
+    if isinstance(line, FittedLine):
+        place = line.place
+        told |= {"names": place.names, "axes": place.axes.tolist(), "base": place.base.tolist()}
+        return told | {"turning": line.turning}
+    if isinstance(line, FittedLoop):
+        return told | {"axes": line.axes.tolist(), "radius_um": line.radius_um}
+    assert isinstance(line, FittedWall)
+    told["axes"] = line.axes.tolist()
+    return told | {"base": line.base.tolist(), "spacing_um": line.spacing_um}
 
 
-def _line(told: dict[str, Any]) -> FittedLine:
+def _line(told: dict[str, Any]) -> FittedDefect:
+    """The defect that :func:`_of_line` has told of."""
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in told["type"].items()
     }
+    at, axes = np.array(told["at"]), np.array(told["axes"])
+    if told["kind"] == "loop":
+        return FittedLoop(LoopType(**fields), axes, at, told["radius_um"])
+    kind = DislocationType(**fields)
+    if told["kind"] == "wall":
+        return FittedWall(kind, axes, np.array(told["base"]), at, told["spacing_um"])
     first, second = told["names"]
-    place = LinePlace((first, second), np.array(told["axes"]), np.array(told["base"]))
-    return FittedLine(DislocationType(**fields), place, np.array(told["at"]), told["turning"])
+    place = LinePlace((first, second), axes, np.array(told["base"]))
+    return FittedLine(kind, place, at, told["turning"])

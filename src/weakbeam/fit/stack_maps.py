@@ -10,7 +10,7 @@ what polynomials can take of T taken out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from weakbeam.core.arrays import Floats
 from weakbeam.core.workers import in_order, worker_count
-from weakbeam.crystal.lattice import Miller
 from weakbeam.defects.types import DislocationType
+from weakbeam.fit.fitted_defect import FittedDefect
+from weakbeam.fit.fitted_line import FittedLine
 from weakbeam.fit.nuisance_terms import window_terms
 from weakbeam.fit.stack_curves import ShiftMaps, curve_widths
-from weakbeam.fit.stack_model import FittedLine, StackModel
+from weakbeam.fit.stack_model import StackModel
 
 _EDGE = 48
 """Pixels along the longer edge of a map in which lines are sought."""
@@ -45,7 +46,6 @@ explain that.
 _LEAST_SHARE = 0.05
 """Share of a pixel's rays below which they no longer tell where its curve is."""
 
-_PLACE_STEPS = {False: 0.02, True: 0.002}
 _MOST_STEPS = 15
 _DEGREE = 3
 _NEAR = 3.0
@@ -55,16 +55,24 @@ _NEAR = 3.0
 class Candidate(NamedTuple):
     """A line that may be there."""
 
-    line: FittedLine
+    line: FittedDefect
     gain: float
     """By how much it raises the log-likelihood of the map."""
 
 
-class Pattern(NamedTuple):
-    """What a matched filter needs to know of a type, at one depth."""
+class Prototype(NamedTuple):
+    """A candidate at the origin, and how it is put elsewhere."""
 
-    type: DislocationType
-    depth: float
+    defect: FittedDefect
+    placed: Callable[[Floats], FittedDefect]
+
+
+class Pattern(NamedTuple):
+    """What a matched filter needs to know of a candidate, at one depth and of one size."""
+
+    system: Hashable
+    placed: Callable[[Floats], FittedDefect]
+    """It with its middle, or that of the sheet beside it, at a point (µm, sample frame)."""
     transform: NDArray[np.complex64]
     """(motors, ...): conjugate Fourier transform of its map."""
     norm: Floats
@@ -77,7 +85,7 @@ class MapFit:
 
     Parameters
     ----------
-    lines : tuple of FittedLine
+    lines : tuple of FittedDefect
         The lines.
     log_likelihood : float
         Of the map, the polynomials being the best.
@@ -87,7 +95,7 @@ class MapFit:
         Values of the map that count.
     """
 
-    lines: tuple[FittedLine, ...]
+    lines: tuple[FittedDefect, ...]
     log_likelihood: float
     residual: Floats
     freedom: int
@@ -119,7 +127,7 @@ class MapModel:
         self.shape = self.maps.light.shape
         grid = model.setup.grids[0]
         self._row, self._column = (self.bin * step for step in model.renderer.pixel_steps())
-        self._middle = middle_of(model)
+        self._middle = model.middle
         heights, weights = _heights(grid.depths, grid.weights)
         self._along = heights[:, None] * grid.along_ray
         self._weights = weights
@@ -174,12 +182,12 @@ class MapModel:
             parts.append(whole - basis @ (basis.T @ whole))
         return np.concatenate(parts)
 
-    def of_line(self, line: FittedLine) -> Floats:
+    def of_line(self, line: FittedDefect) -> Floats:
         """Map of a line (rad), (motors, rows, columns)."""
         points = self._i[..., None] * self._row + self._j[..., None] * self._column
         return self._mean_shift(line, self._middle + points)
 
-    def _mean_shift(self, line: FittedLine, points: Floats) -> Floats:
+    def _mean_shift(self, line: FittedDefect, points: Floats) -> Floats:
         """Mean shift along the motors of rays through points (rows, columns, 3)."""
         where = points[None] + self._along[:, None, None, :]
         flat = np.ascontiguousarray(where.reshape(-1, 3).T)
@@ -200,11 +208,37 @@ class MapModel:
     def patterns(
         self, types: Sequence[DislocationType], workers: int | None = None
     ) -> list[Pattern]:
-        """What :meth:`search` needs to know of types, in their order.
+        """What :meth:`search` needs to know of lines of some types, in their order.
 
         Parameters
         ----------
         types : sequence of DislocationType
+            What may be there.
+        workers : int, optional
+            Threads.
+        """
+        up = self.model.renderer.up
+        prototypes: list[Prototype] = []
+        for kind in types:
+            line = self.model.line(kind, np.zeros(3))
+            flat = line.place.in_sheet
+            for depth in _DEPTHS * self._half_lit if flat else np.zeros(1):
+                at = np.array([0.0, depth]) if flat else np.zeros(2)
+
+                def placed(
+                    point: Floats, kind: DislocationType = kind, depth: float = float(depth)
+                ) -> FittedDefect:
+                    return self.model.line(kind, point + depth * up, turning=True)
+
+                prototypes.append(Prototype(replace(line, at=at), placed))
+        return self.filters(prototypes, workers)
+
+    def filters(self, prototypes: Sequence[Prototype], workers: int | None = None) -> list[Pattern]:
+        """What :meth:`search` needs to know of candidates, in their order.
+
+        Parameters
+        ----------
+        prototypes : sequence of Prototype
             What may be there.
         workers : int, optional
             Threads.
@@ -224,23 +258,18 @@ class MapModel:
             for basis, root in zip(self._basis, self.root, strict=True)
         ]
 
-        def made(kind: DislocationType) -> list[Pattern]:
-            line = self.model.line(kind, np.zeros(3))
-            depths = _DEPTHS * self._half_lit if line.place.in_sheet else np.zeros(1)
-            parts = []
-            for depth in depths:
-                at = np.array([0.0, depth]) if line.place.in_sheet else np.zeros(2)
-                wrapped = np.zeros((len(self.root), *size))
-                wrapped[index] = self._mean_shift(replace(line, at=at), step)
-                ft, ft2 = (scipy.fft.rfft2(w).conj() for w in (wrapped, wrapped**2))
-                norm = scipy.fft.irfft2((squares * ft2).sum(axis=0), size)[self._wide]
-                for part, transformed in zip(taken, ft, strict=True):
-                    lost = scipy.fft.irfft2(part * transformed, size)
-                    norm = norm - (lost**2).sum(axis=0)[self._wide]
-                parts.append(Pattern(kind, float(depth), ft.astype(np.complex64), norm))
-            return parts
+        def made(prototype: Prototype) -> Pattern:
+            wrapped = np.zeros((len(self.root), *size))
+            wrapped[index] = self._mean_shift(prototype.defect, step)
+            ft, ft2 = (scipy.fft.rfft2(w).conj() for w in (wrapped, wrapped**2))
+            norm = scipy.fft.irfft2((squares * ft2).sum(axis=0), size)[self._wide]
+            for part, transformed in zip(taken, ft, strict=True):
+                lost = scipy.fft.irfft2(part * transformed, size)
+                norm = norm - (lost**2).sum(axis=0)[self._wide]
+            system = prototype.defect.system
+            return Pattern(system, prototype.placed, ft.astype(np.complex64), norm)
 
-        return [one for some in in_order(made, types, worker_count(workers)) for one in some]
+        return list(in_order(made, prototypes, worker_count(workers)))
 
     @property
     def _size(self) -> list[int]:
@@ -254,7 +283,7 @@ class MapModel:
         patterns: Sequence[Pattern],
         residual: Floats,
         most: int,
-        near: FittedLine | None = None,
+        near: FittedDefect | None = None,
         outside: bool = False,
     ) -> list[Candidate]:
         """The candidates by which the log-likelihood of the map rises most.
@@ -267,7 +296,7 @@ class MapModel:
             As :meth:`without_bend` has it.
         most : int
             How many, each of another slip system.
-        near : FittedLine, optional
+        near : FittedDefect, optional
             A line that they may replace: only places near it count.
         outside : bool
             Whether they may lie beside the field, by up to half of it.
@@ -288,28 +317,26 @@ class MapModel:
         if near is not None:
             away = self._distance(near)
             there &= away <= max(_NEAR, float(away[inside].min()) + 0.5)
-        found: dict[tuple[Miller, Miller], Candidate] = {}
-        for kind, depth, ft, norm in patterns:
-            system = kind.plane, kind.burgers
+        found: dict[Hashable, Candidate] = {}
+        for system, placed, ft, norm in patterns:
             met = scipy.fft.irfft2((transformed * ft).sum(axis=0), self._size)[self._wide]
             gain = np.where(there, met - 0.5 * norm, -np.inf)
             best = np.unravel_index(int(gain.argmax()), gain.shape)
             if system in found and found[system].gain >= gain[best]:
                 continue
             point = self._wide_i[best] * self._row + self._wide_j[best] * self._column
-            point = point + self._middle
-            point = point + depth * self.model.renderer.up
-            line = self.model.line(kind, point, turning=True)
-            found[system] = Candidate(line, float(gain[best]))
+            found[system] = Candidate(placed(point + self._middle), float(gain[best]))
         return sorted(found.values(), key=lambda candidate: -candidate.gain)[:most]
 
-    def _distance(self, line: FittedLine) -> Floats:
-        """Distance of each place from a line in the sheet, or from its crossing (pixels)."""
+    def _distance(self, line: FittedDefect) -> Floats:
+        """Distance of each place from a line in the sheet, or else from its middle (pixels)."""
         point = line.position_um - self._middle
         steps = np.stack([self._row, self._column])
         i, j = np.linalg.lstsq(steps.T, point, rcond=None)[0]
         di, dj = self._wide_i - i, self._wide_j - j
-        if not line.place.in_sheet:
+        if line.kind == "wall":
+            return np.zeros_like(di)
+        if not isinstance(line, FittedLine) or not line.in_sheet:
             return np.asarray(np.hypot(di, dj))
         direction = self.model.setup.sample_from_crystal @ line.type.line
         along = np.linalg.lstsq(steps.T, direction, rcond=None)[0]
@@ -320,7 +347,7 @@ class MapModel:
 
     def fit(
         self,
-        lines: Sequence[FittedLine],
+        lines: Sequence[FittedDefect],
         moving: Sequence[int] | None = None,
         most_steps: int = _MOST_STEPS,
     ) -> MapFit:
@@ -328,7 +355,7 @@ class MapModel:
 
         Parameters
         ----------
-        lines : sequence of FittedLine
+        lines : sequence of FittedDefect
             Where they begin.
         moving : sequence of int, optional
             Which of them may move; all unless given.
@@ -344,9 +371,8 @@ class MapModel:
             columns = []
             for k in which:
                 line = lines[k]
-                small = _PLACE_STEPS[line.place.in_sheet] * (1 if line.place.in_sheet else self.bin)
                 for axis in np.eye(len(line.names)):
-                    step = axis * np.array([small, small, 0.2])[: len(axis)]
+                    step = axis * line.map_steps(self.bin)[0]
                     ends = [self.of_line(line.moved(way * step)) for way in (1.0, -1.0)]
                     slope = (ends[0] - ends[1]) / (2.0 * float(step.sum()))
                     columns.append(self.without_bend(slope))
@@ -362,9 +388,9 @@ class MapModel:
                 tried, start = list(lines), 0
                 for k in which:
                     count = len(lines[k].names)
-                    longest = 3.0 * self.bin if not lines[k].place.in_sheet else 0.3
                     part = step[start : start + count]
-                    part = part / max(1.0, float(np.abs(part[:2]).max()) / longest)
+                    longest = lines[k].map_steps(self.bin)[1]
+                    part = part / max(1.0, float(np.max(np.abs(part) / longest)))
                     tried[k] = lines[k].moved(part)
                     start += count
                 new = list(parts)
@@ -386,17 +412,10 @@ class MapModel:
             residual = rest.reshape(-1, *self.shape) / self.root
         return MapFit(tuple(lines), height, residual, self.freedom)
 
-    def rest_of(self, lines: Sequence[FittedLine]) -> Floats:
+    def rest_of(self, lines: Sequence[FittedDefect]) -> Floats:
         """The data without some lines, as :meth:`search` takes it."""
         parts = [self.without_bend(self.of_line(line)) for line in lines]
         return np.asarray(self.data - sum(parts, np.zeros_like(self.data)))
-
-
-def middle_of(model: StackModel) -> Floats:
-    """Point (µm, sample frame) in the middle of the beam that the middle of the image sees."""
-    grid, readout = model.setup.grids[0], model.setup.detector.readout
-    place = grid.centres(np.arange(grid.pixels)).reshape(*readout.shape, 3)
-    return np.asarray(readout.mean(np.moveaxis(place, -1, 0)).mean(axis=(1, 2)))
 
 
 def _shifts_by_q(model: StackModel) -> Floats:

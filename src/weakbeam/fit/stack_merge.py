@@ -10,7 +10,9 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.defects.types import DislocationType
-from weakbeam.fit.stack_model import FittedLine, StackModel
+from weakbeam.fit.fitted_defect import FittedDefect
+from weakbeam.fit.fitted_line import FittedLine
+from weakbeam.fit.stack_model import StackModel
 
 _APART_UM = 0.7
 """Distance below which two lines are seen as about one."""
@@ -19,18 +21,19 @@ _TURNED_DEG = 15.0
 _ALIKE = 1e-3
 
 
-def near_pairs(model: StackModel, lines: Sequence[FittedLine]) -> list[tuple[int, int]]:
+def near_pairs(model: StackModel, lines: Sequence[FittedDefect]) -> list[tuple[int, int]]:
     """Numbers of lines that run beside each other, those that stand last first."""
+    straight = [(k, line) for k, line in enumerate(lines) if isinstance(line, FittedLine)]
     return [
         (i, j)
-        for j in reversed(range(len(lines)))
-        for i in reversed(range(j))
-        if _beside(model, lines[i], lines[j])
+        for number, (j, line) in reversed(list(enumerate(straight)))
+        for i, other in reversed(straight[:number])
+        if _beside(model, other, line)
     ]
 
 
 def merged(
-    model: StackModel, line: FittedLine, other: FittedLine, types: Sequence[DislocationType]
+    model: StackModel, line: FittedDefect, other: FittedDefect, types: Sequence[DislocationType]
 ) -> list[FittedLine]:
     """Lines with the sum of the Burgers vectors of two, half way between them.
 
@@ -48,6 +51,8 @@ def merged(
     list of FittedLine
         One of every slip system with that Burgers vector whose plane has nearly their direction.
     """
+    assert isinstance(line, FittedLine)
+    assert isinstance(other, FittedLine)
     along, across = line.type.line, other.type.line
     b, b2 = np.array(line.type.burgers_vector), np.array(other.type.burgers_vector)
     total = b + math.copysign(1.0, float(along @ across)) * b2

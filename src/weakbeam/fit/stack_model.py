@@ -25,10 +25,16 @@ from weakbeam.core.arrays import Floats, Floats32, Ints
 from weakbeam.defects.field import DisplacementGradientField
 from weakbeam.defects.field_of import field_of
 from weakbeam.defects.lines import StraightLines
+from weakbeam.defects.loop_types import LoopType
+from weakbeam.defects.segments import Segments
 from weakbeam.defects.types import DislocationType
 from weakbeam.diffraction.turned import AT_BRAGG, motor_shifts
 from weakbeam.errors import InputError
-from weakbeam.fit.line_place import LinePlace, place_of
+from weakbeam.fit.fitted_defect import FittedDefect, Room
+from weakbeam.fit.fitted_line import FittedLine
+from weakbeam.fit.fitted_loop import FittedLoop
+from weakbeam.fit.fitted_wall import FittedWall
+from weakbeam.fit.line_place import place_of
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.nuisance_shifts import LATTICE, lattice_vectors
 from weakbeam.fit.nuisance_terms import light_terms, window_terms
@@ -45,15 +51,6 @@ _FARTHEST = 0.02
 _SHARP = 0.04
 """Variance of a blur (pixels²) below which there is none."""
 
-_STEPS = {False: 0.003, True: 0.0003}
-"""Steps of a line that crosses the sheet (pixels), or lies in it (µm), for derivatives of q.
-
-Small: at every ray they are multiplied with the slope of the acceptance, and where q changes by
-more than the acceptance is wide over such a step the change is bounded.
-"""
-
-_TURN_DEG = 0.03
-_LONGEST_TURN_DEG = 5.0
 _ROUGHER = 2.0
 _HELD, _HELD_ANGLE = 0.25, 1e-5
 """Samples are kept up to so much of the longest steps of a line, and so far an offset (rad)."""
@@ -61,45 +58,6 @@ _HELD, _HELD_ANGLE = 0.25, 1e-5
 _ANGLE_STEP = 1e-7
 _FIXED = 1e-12
 """Width of the prior (rad) of an offset that is not fitted."""
-
-
-@dataclass(frozen=True, eq=False)
-class FittedLine:
-    """A straight dislocation at some place.
-
-    Parameters
-    ----------
-    type : DislocationType
-        Its slip system and character.
-    place : LinePlace
-        The two coordinates that tell where it is.
-    at : (2,) ndarray
-        Their values.
-    turning : bool
-        Whether its character is fitted.
-    """
-
-    type: DislocationType
-    place: LinePlace
-    at: Floats
-    turning: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What is fitted of it."""
-        return (*self.place.names, "character_deg") if self.turning else self.place.names
-
-    @property
-    def position_um(self) -> Floats:
-        """A point on it (µm, sample frame)."""
-        return self.place.position(self.at)
-
-    def moved(self, step: Floats) -> FittedLine:
-        """The line after a step of its parameters."""
-        kind = self.type
-        if self.turning:
-            kind = kind.turned(kind.character_deg + float(step[2]))
-        return replace(self, at=self.at + step[:2], type=kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +76,8 @@ class State:
         Terms (counts).
     brightness : (frames,) ndarray
         Relative deviation of each frame.
-    lines : tuple of FittedLine
-        The dislocations.
+    lines : tuple of FittedDefect
+        The dislocations: lines, loops, walls of them.
     """
 
     offsets: Floats
@@ -128,7 +86,7 @@ class State:
     light: Floats
     background: Floats
     brightness: Floats
-    lines: tuple[FittedLine, ...] = ()
+    lines: tuple[FittedDefect, ...] = ()
 
 
 class Columns(NamedTuple):
@@ -205,6 +163,16 @@ class StackModel:
         widths = (nuisances.tilt, nuisances.tilt, nuisances.dilatation)
         self.components = tuple(k for k, width in enumerate(widths) if width > 0.0)
         self.groups = groups_of(self.positions)
+        row, column = (
+            float(count * np.linalg.norm(step))
+            for count, step in zip(self.shape, self._steps, strict=True)
+        )
+        self.room = Room(
+            float(self.shape[0]), float(self.shape[1]), row + column, renderer.lit_depth
+        )
+        grid = self.setup.grids[0]
+        place = grid.centres(np.arange(grid.pixels)).reshape(*readout.shape, 3)
+        self.middle = np.asarray(readout.mean(np.moveaxis(place, -1, 0)).mean(axis=(1, 2)))
 
     # ------------------------------------------------------------------ parameters
 
@@ -231,6 +199,18 @@ class StackModel:
         place, at = place_of(direction, position, self._steps, self.renderer.up)
         return FittedLine(kind, place, at, turning)
 
+    def loop(self, kind: LoopType, centre_um: Floats, radius_um: float) -> FittedLoop:
+        """A loop of a type about a point (µm, sample frame)."""
+        axes = np.stack([*self._steps, self.renderer.up])
+        at = np.linalg.solve(axes.T, np.asarray(centre_um, dtype=np.float64))
+        return FittedLoop(kind, axes, at, radius_um)
+
+    def wall(self, kind: DislocationType, position_um: Floats, spacing_um: float) -> FittedWall:
+        """A wall of lines of a type, one of them through a point (µm, sample frame)."""
+        mount = self.setup.sample_from_crystal
+        point = np.asarray(position_um, dtype=np.float64)
+        return FittedWall.through(kind, point, self.middle, spacing_um, mount, self.renderer.up)
+
     def names(self, state: State) -> tuple[str, ...]:
         """Names of all parameters but the brightness of frames."""
         names = [f"offset_{motor}" for motor in ANGLES]
@@ -240,7 +220,7 @@ class StackModel:
         names += [f"light_{k}" for k in range(len(state.light))]
         names += [f"background_{k}" for k in range(len(state.background))]
         for k, line in enumerate(state.lines):
-            names += [f"line_{k}.{name}" for name in line.names]
+            names += [f"{line.kind}_{k}.{name}" for name in line.names]
         return tuple(names)
 
     def prior(self, state: State) -> tuple[Floats, Floats]:
@@ -267,9 +247,12 @@ class StackModel:
         uneven[0] = np.inf
         values.append(state.light)
         widths.append(uneven)
-        rest = len(state.background) + sum(len(line.names) for line in state.lines)
-        values.append(np.zeros(rest))
-        widths.append(np.full(rest, np.inf))
+        values.append(np.zeros(len(state.background)))
+        widths.append(np.full(len(state.background), np.inf))
+        for line in state.lines:
+            middle, own = line.prior(self.room)
+            values.append(middle)
+            widths.append(own)
         return np.concatenate(values), np.concatenate(widths)
 
     def moved(self, state: State, step: Floats, brightness: Floats) -> State:
@@ -303,23 +286,21 @@ class StackModel:
             steps[self.names(state).index("blur")] = max(0.5, 0.5 * state.blur)
         first = len(steps) - sum(len(line.names) for line in state.lines)
         for line in state.lines:
-            steps[first : first + len(line.names)] = _longest_of(line)
+            steps[first : first + len(line.names)] = line.longest_steps
             first += len(line.names)
         return np.array(steps)
 
     # ------------------------------------------------------------------ frames
 
-    def lines_of(self, line: FittedLine) -> StraightLines:
-        """One of the lines as the physics has it."""
-        kind = line.type
-        return self.renderer.lines_of(
-            kind.plane, kind.burgers, kind.character_deg, line.position_um
+    def field(self, lines: Sequence[FittedDefect]) -> DisplacementGradientField:
+        """The field of some defects."""
+        parts = [line.sources(self.renderer) for line in lines]
+        return field_of(
+            StraightLines.joined([part.lines for part in parts if len(part.lines)]),
+            self._medium,
+            [wall for part in parts for wall in part.walls],
+            segments=Segments.joined([part.segments for part in parts if len(part.segments)]),
         )
-
-    def field(self, lines: Sequence[FittedLine]) -> DisplacementGradientField:
-        """The field of some lines."""
-        joined = StraightLines.joined([self.lines_of(line) for line in lines])
-        return field_of(joined, self._medium)
 
     def tilt_field(self, state: State) -> Floats:
         """Change of q by the lattice's tilt in every pixel before the camera turns it, (3, ...)."""
@@ -357,7 +338,7 @@ class StackModel:
         for k in range(most):
             for way in (-_HELD, _HELD):
                 steps = [
-                    way * _longest_of(line) * (np.arange(len(line.names)) == k)
+                    way * line.longest_steps * (np.arange(len(line.names)) == k)
                     for line in state.lines
                 ]
                 others.append(
@@ -373,10 +354,7 @@ class StackModel:
         if np.abs(state.offsets - origin.offsets).max() > _HELD_ANGLE:
             return True
         for line, other in zip(state.lines, origin.lines, strict=True):
-            turn = line.type.character_deg - other.type.character_deg
-            turn = (turn + 180.0) % 360.0 - 180.0
-            away = np.abs(np.append(line.at - other.at, turn))[: len(line.names)]
-            if np.any(away > _HELD * _longest_of(line)):
+            if np.any(line.apart(other) > _HELD * line.longest_steps):
                 return True
         return False
 
@@ -431,13 +409,11 @@ class StackModel:
             images = gaussian_spread(math.sqrt(blur)).blur(images, self.workers)
         return np.ascontiguousarray(self.setup.detector.readout.mean(images), np.float32)
 
-    def _changes(self, lines: Sequence[FittedLine]) -> Any:
+    def _changes(self, lines: Sequence[FittedDefect]) -> Any:
         """How q changes along q itself and with the parameters of lines."""
         ends: list[tuple[DisplacementGradientField, DisplacementGradientField, float]] = []
         for line in lines:
-            small = _STEPS[line.place.in_sheet]
-            steps = [small, small, _TURN_DEG][: len(line.names)]
-            for k, step in enumerate(steps):
+            for k, step in enumerate(map(float, line.small_steps)):
                 moves = np.zeros(len(line.names))
                 moves[k] = step
                 up, down = (self.field([line.moved(way * moves)]) for way in (1.0, -1.0))
@@ -460,11 +436,6 @@ class StackModel:
             return Changes(q.reshape(-1, 3, *shape), allowed)
 
         return changes
-
-
-def _longest_of(line: FittedLine) -> Floats:
-    """Longest step of each parameter of a line."""
-    return np.array([*line.place.longest_steps, _LONGEST_TURN_DEG])[: len(line.names)]
 
 
 def groups_of(positions: Floats) -> list[Ints]:

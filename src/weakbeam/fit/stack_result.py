@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,17 +15,22 @@ import numpy as np
 
 from weakbeam.core.arrays import Floats
 from weakbeam.core.html import lines_html
+from weakbeam.defects.types import DislocationType
 from weakbeam.experiment import Experiment
+from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.fitted_experiment import (
     TILT_FILE,
     fitted_experiment,
     scan_tables_of,
     tilt_grid,
 )
+from weakbeam.fit.fitted_line import FittedLine
+from weakbeam.fit.fitted_loop import CORNERS, FittedLoop
+from weakbeam.fit.fitted_wall import FittedWall
 from weakbeam.fit.observation import Bools
 from weakbeam.fit.stack_climb import honest_covariance
 from weakbeam.fit.stack_fit import StackFit
-from weakbeam.fit.stack_model import FittedLine, State
+from weakbeam.fit.stack_model import State
 from weakbeam.fit.stack_record import COLUMNS, Row, number, table_of
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.records import Records
@@ -36,6 +41,7 @@ _BLOCKS = 8
 _EXPLAINED, _SURE = 1.1, 5.0
 _CORE_UM = 0.3
 _LOST = 0.5
+_VAGUE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +66,7 @@ class StackResult:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        lines = ", ".join(row.line.type.name for row in self.rows) or "none"
+        lines = ", ".join(row.line.label for row in self.rows) or "none"
         return f"StackResult({len(self.rows)} dislocations: {lines}; {self.verdict})"
 
     def _repr_html_(self) -> str:
@@ -94,9 +100,7 @@ class StackResult:
         if model.blurs:
             parts.append(np.array([state.blur]))
         parts += [state.light, state.background]
-        parts += [
-            np.append(line.at, line.type.character_deg)[: len(line.names)] for line in state.lines
-        ]
+        parts += [line.values for line in state.lines]
         return np.concatenate(parts)
 
     @cached_property
@@ -115,16 +119,15 @@ class StackResult:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """The table."""
-        place = sum(not name.startswith("line_") for name in self.names)
+        place = len(self.names) - sum(len(line.names) for line in self.state.lines)
         rows = []
         for k, line in enumerate(self.state.lines):
             count = len(line.names)
-            values = np.append(line.at, line.type.character_deg)[:count]
             others = [one.log_evidence for one in self.fit.alternatives[k]]
             rows.append(
                 Row(
                     line,
-                    values,
+                    line.values,
                     self.errors[place : place + count],
                     line.position_um,
                     self._pixel(line),
@@ -135,14 +138,17 @@ class StackResult:
             place += count
         return tuple(rows)
 
-    def _pixel(self, line: FittedLine) -> Floats:
+    def _pixel(self, line: FittedDefect) -> Floats:
         """Row and column of the stored image."""
-        from weakbeam.fit.stack_maps import middle_of
-
         model = self.fit.model
         steps = np.stack(model.renderer.pixel_steps())
-        point = line.position_um - middle_of(model)
-        if line.place.in_sheet:
+        point = line.position_um - model.middle
+        if isinstance(line, FittedLoop):
+            grid, height = model.setup.grids[0], float(line.position_um @ model.renderer.up)
+            point = point - grid.along_ray * height
+        elif isinstance(line, FittedWall):
+            point = line.at[0] * line.axes[0]
+        elif isinstance(line, FittedLine) and line.in_sheet:
             along = model.setup.sample_from_crystal @ line.type.line
             point = point - along * float(along @ point)
         away = np.linalg.lstsq(steps.T, point, rcond=None)[0]
@@ -152,9 +158,7 @@ class StackResult:
 
     @cached_property
     def near_cores(self) -> Bools:
-        """Pixels within 0.3 µm of a line."""
-        from weakbeam.fit.stack_maps import middle_of
-
+        """Pixels within 0.3 µm of a line or a wall."""
         model = self.fit.model
         row, column = model.renderer.pixel_steps()
         rows, columns = model.shape
@@ -163,13 +167,10 @@ class StackResult:
             np.arange(columns) - 0.5 * (columns - 1),
             indexing="ij",
         )
-        points = i[..., None] * row + j[..., None] * column + middle_of(model)
+        points = i[..., None] * row + j[..., None] * column + model.middle
         near = np.zeros(model.shape, bool)
         for line in self.state.lines:
-            along = model.setup.sample_from_crystal @ line.type.line
-            away = points - line.position_um
-            away = away - (away @ along)[..., None] * along
-            near |= np.linalg.norm(away, axis=-1) < _CORE_UM
+            near |= _distance(points, line, model.setup.sample_from_crystal) < _CORE_UM
         return near
 
     def misfit_of(self, pixels: Bools) -> float:
@@ -225,13 +226,12 @@ class StackResult:
     @property
     def in_sheet(self) -> tuple[int, ...]:
         """Numbers of the dislocations that lie in the sheet of the beam, or nearly so."""
-        return tuple(k for k, row in enumerate(self.rows) if row.line.place.in_sheet)
+        return tuple(k for k, row in enumerate(self.rows) if row.line.in_sheet)
 
     @property
     def verdict(self) -> str:
         """What to believe, in a line."""
-        count = len(self.rows)
-        what = f"{count} dislocation{'' if count == 1 else 's'}" if count else "no dislocation"
+        what = _counted([row.line for row in self.rows])
         chi2 = f"chi2 {self.fit.normal.reduced:.3g}"
         bad, all_ = len(self.unexplained), len(self.regions)
         flat = ""
@@ -275,25 +275,26 @@ class StackResult:
             told.append("the fit has not converged")
         for k, row in enumerate(self.rows):
             if row.probability < 0.95:
-                other = self.fit.alternatives[k][0].line.type.name
+                other = self.fit.alternatives[k][0].line.label
                 told.append(
-                    f"dislocation {k} may be {other} as well: {row.line.type.name} has a "
+                    f"dislocation {k} may be {other} as well: {row.line.label} has a "
                     f"probability of {row.probability:.2g}"
                 )
-            if row.line.place.in_sheet:
+            told += _remarks_of(k, row)
+            if row.line.in_sheet:
                 told.append(
                     f"dislocation {k} lies in the sheet: a slight error of the model is alike "
                     "along all of it, and its place may be off by several times the stated errors"
                 )
             rows, columns = self.fit.model.shape
             inside = -0.5 <= row.pixel[0] < rows - 0.5 and -0.5 <= row.pixel[1] < columns - 0.5
-            if not inside and not row.line.place.in_sheet:
+            if not inside and row.line.kind != "wall" and not row.line.in_sheet:
                 told.append(
                     f"dislocation {k} lies outside the field, and is told by its far field "
                     "alone: other types and places may do as well"
                 )
             lost = row.errors[:2].max() > 0.25 * max(self.fit.model.shape)
-            if lost and not row.line.place.in_sheet:
+            if lost and row.line.kind != "wall" and not row.line.in_sheet:
                 told.append(f"where dislocation {k} is the stack does not tell")
         odd = int((~self.fit.data.good).sum())
         if odd:
@@ -319,7 +320,8 @@ class StackResult:
         tilt_file : str, optional
             Where :meth:`tilt_grid` will be, if the lattice is bent.
         """
-        return fitted_experiment(self.experiment, self.state, self.scan_tables, tilt_file)
+        mount = self.fit.model.setup.sample_from_crystal
+        return fitted_experiment(self.experiment, self.state, self.scan_tables, mount, tilt_file)
 
     def tilt_grid(self) -> Mapping[str, Floats]:
         """Displacement gradient of the lattice's tilt on a grid of the sample, for an ``.npz``."""
@@ -357,7 +359,7 @@ class StackResult:
                 | {
                     "alternatives": [
                         {
-                            "type": other.line.type.name,
+                            "type": other.line.label,
                             "log_evidence": other.log_evidence,
                         }
                         for other in fit.alternatives[row["number"]]
@@ -388,3 +390,44 @@ class StackResult:
     def to_json(self) -> str:
         """All of it as JSON."""
         return json.dumps(self.numbers(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _counted(lines: Sequence[FittedDefect]) -> str:
+    """How many of each kind there are."""
+    nouns = {"line": "dislocation", "loop": "loop", "wall": "wall"}
+    told = []
+    for kind, noun in nouns.items():
+        count = sum(line.kind == kind for line in lines)
+        told += [f"{count} {noun}{'' if count == 1 else 's'}"] if count else []
+    return " and ".join(told) or "no dislocation"
+
+
+def _distance(points: Floats, line: FittedDefect, mount: Floats) -> Floats:
+    """Distance (µm) of points (..., 3) from a defect."""
+    if isinstance(line, FittedLoop):
+        corners = line.corners(mount, 8 * CORNERS)
+        far = [np.linalg.norm(points - corner, axis=-1) for corner in corners]
+        return np.asarray(np.min(far, axis=0))
+    away = points - line.position_um
+    assert isinstance(line.type, DislocationType)
+    along = mount @ line.type.line
+    if isinstance(line, FittedWall):
+        return np.asarray(np.abs(away @ np.cross(along, line.axes[1])))
+    away = away - (away @ along)[..., None] * along
+    return np.asarray(np.linalg.norm(away, axis=-1))
+
+
+def _remarks_of(number: int, row: Row) -> list[str]:
+    """What to know of a loop or a wall."""
+    if isinstance(row.line, FittedLoop):
+        radius, error = row.of("radius_um")
+        if error > _VAGUE * radius:
+            return [
+                f"how large loop {number} is the stack hardly tells: {radius:.2g} ± {error:.1g} µm"
+            ]
+    if isinstance(row.line, FittedWall) and row.of("along_um")[1] > _VAGUE * row.line.spacing_um:
+        return [
+            f"the lines of wall {number} are not told apart: its spacing is that of its "
+            "misorientation, for this Burgers vector"
+        ]
+    return []

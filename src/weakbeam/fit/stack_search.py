@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from weakbeam.core.bars import Progress
+from weakbeam.defects.loop_types import loop_types
 from weakbeam.defects.types import DislocationType
+from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.line_likeness import alike, at_other_depths, same_system
 from weakbeam.fit.stack_climb import (
     Normal,
@@ -27,7 +29,7 @@ from weakbeam.fit.stack_fit import Alternative, SearchOptions, StackFit
 from weakbeam.fit.stack_journal import Journal
 from weakbeam.fit.stack_maps import Candidate, MapModel, Pattern
 from weakbeam.fit.stack_merge import merged, near_pairs
-from weakbeam.fit.stack_model import FittedLine, StackModel, State
+from weakbeam.fit.stack_model import StackModel, State
 from weakbeam.fit.stack_progress import Phases
 from weakbeam.fit.stack_residuals import Residuals
 from weakbeam.fit.stack_start import start_of
@@ -109,6 +111,8 @@ class StackSearch:
         if len(numbers) > _FEWER * len(self.data):
             numbers = np.arange(len(self.data))
         self._numbers = numbers
+        lines = len({(kind.plane, kind.burgers) for kind in self.types}) or 1
+        self._systems = {"line": lines, "loop": len(loop_types(self.types)) or 1, "wall": 2 * lines}
         rough = self.model.rougher(_ROUGHER) or self.model
         self._few_model, self._few_data = rough.of_frames(numbers), self.data.part(numbers)
 
@@ -154,7 +158,7 @@ class StackSearch:
 
     def _started(
         self, maps: ShiftMaps, map_model: MapModel, patterns: Sequence[Pattern]
-    ) -> tuple[Normal, bool, list[list[FittedLine]], list[float]]:
+    ) -> tuple[Normal, bool, list[list[FittedDefect]], list[float]]:
         """The likeliest lines of the maps, on the stack: of several sets where one will not do."""
         options = self.options
         best = None
@@ -184,7 +188,7 @@ class StackSearch:
             self._say(f"given up after {seconds}: it is not explained")
         return self.given_up
 
-    def refine(self, lines: Sequence[FittedLine]) -> StackFit:
+    def refine(self, lines: Sequence[FittedDefect]) -> StackFit:
         """Refine given lines."""
         maps = shift_maps(self.model, self.data)
         start = start_of(self.model, maps, lines)
@@ -261,30 +265,23 @@ class StackSearch:
 
         What is compared must have the unit in common, :func:`.common_scale`.
         """
-        names = self.model.names(here.state)
-        first = sum(not name.startswith("line_") for name in names)
+        lines = here.state.lines
+        own = sum(len(line.names) for line in lines)
         height = here.height / scale
-        if first == len(names):
+        if not own:
             return height
-        covariance = covariance_of(here)[first:, first:] * scale
-        widths = []
-        for line in here.state.lines:
-            rows, columns = self.model.shape
-            place = (float(rows), float(columns))
-            if line.place.in_sheet:
-                row, column = self.model.renderer.pixel_steps()
-                size = np.linalg.norm(rows * row) + np.linalg.norm(columns * column)
-                place = (float(size), self.model.renderer.lit_depth)
-            widths += [*place, 360.0][: len(line.names)]
+        covariance = covariance_of(here)[-own:, -own:] * scale
+        widths = np.concatenate([line.widths(self.model.room) for line in lines])
         scaled = covariance / np.outer(widths, widths)
         volume = 0.5 * float(np.linalg.slogdet(2.0 * math.pi * scaled)[1])
-        systems = len({(kind.plane, kind.burgers) for kind in self.types}) or 1
-        lines = len(here.state.lines)
-        # Lines are alike: exchanging them makes nothing new.
-        price = lines * math.log(systems) - math.lgamma(lines + 1)
+        price = 0.0
+        for kind, systems in self._systems.items():
+            count = sum(line.kind == kind for line in lines)
+            # Those of a kind are alike: exchanging them makes nothing new.
+            price += count * math.log(systems) - math.lgamma(count + 1)
         return height + min(volume, 0.0) - price
 
-    def _near_best(self, ranked: Sequence[Candidate], reduced: float) -> list[FittedLine]:
+    def _near_best(self, ranked: Sequence[Candidate], reduced: float) -> list[FittedDefect]:
         """Lines of other types that the maps hardly tell from the best."""
         options = self.options
         best = ranked[0].gain if ranked else 0.0
@@ -303,7 +300,7 @@ class StackSearch:
         patterns = own.patterns(self.types, self.model.workers)
         best = own.search(patterns, own.rest_of([]), 3, outside=True)
         scale = max(1.0, own.fit([]).reduced)
-        self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
+        self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.label}")
         if best[0].gain / scale < self.options.map_price:
             return here, None
         tried = []
@@ -339,8 +336,8 @@ class StackSearch:
                 new, _ = self.climb(self._whole(one.state, state), 10)
                 scale = common_scale(here, new)
                 gained = self.evidence(new, scale) - self.evidence(here, scale)
-                pair = " and ".join(lines[k].type.name for k in (first, second))
-                self._say(f"{line.type.name} for {pair}: log-evidence {gained:+.1f}")
+                pair = " and ".join(lines[k].label for k in (first, second))
+                self._say(f"{line.label} for {pair}: log-evidence {gained:+.1f}")
                 if gained > 0.0:
                     keep = [k for k in range(len(lines)) if k not in (first, second)]
                     others = [*(others[k] for k in keep), []]
@@ -365,13 +362,13 @@ class StackSearch:
             fewer = self._rough(state, 6, least)[0]
             if fewer.height < least:
                 gains[k] = (rough.height - fewer.height) / common_scale(rough, fewer)
-                self._say(f"without {lines[k].type.name}: {-gains[k]:+.1f} on some frames")
+                self._say(f"without {lines[k].label}: {-gains[k]:+.1f} on some frames")
                 k += 1
                 continue
             less, _ = climb_stack(self.model, self.data, state, most_steps=6, record=self._record())
             scale = common_scale(here, less)
             gains[k] = self.evidence(here, scale) - self.evidence(less, scale)
-            self._say(f"without {lines[k].type.name}: log-evidence {-gains[k]:+.1f}")
+            self._say(f"without {lines[k].label}: log-evidence {-gains[k]:+.1f}")
             if gains[k] < self.options.price:
                 here, _ = self.climb(less.state, 10)
                 rough = None
@@ -381,7 +378,7 @@ class StackSearch:
         return here, others, gains
 
     def _compared(
-        self, here: Normal, others: list[list[FittedLine]]
+        self, here: Normal, others: list[list[FittedDefect]]
     ) -> tuple[Normal, list[list[Alternative]]]:
         """Try other types in the place of each line."""
         alternatives: list[list[Alternative]] = []
@@ -407,7 +404,7 @@ class StackSearch:
                 if alike(other.state.lines[k], rough.state.lines[k]):
                     continue
                 behind = (rough.height - other.height) / scale
-                instead = f"{line.type.name} for {here.state.lines[k].type.name}"
+                instead = f"{line.label} for {here.state.lines[k].label}"
                 self._say(f"{instead}: {-behind:+.1f} on some frames")
                 if behind > _BEHIND:
                     hopeless.append(Alternative(other.state.lines[k], -share * behind))

@@ -9,11 +9,12 @@ import numpy as np
 import scipy.ndimage
 
 from weakbeam.fit.bad_pixels import bad_pixels
+from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.observation import Bools
 from weakbeam.fit.stack_curves import FEWEST_SETTINGS, ShiftMaps
 from weakbeam.fit.stack_data import StackData
 from weakbeam.fit.stack_maps import MapModel
-from weakbeam.fit.stack_model import FittedLine, StackModel, State
+from weakbeam.fit.stack_model import StackModel, State
 
 _ODD, _ODD_SHARE = 10.0, 0.15
 _NEAR_ODD = 5
@@ -38,7 +39,7 @@ def odd_pixels(data: StackData, most: int = 24) -> Bools:
     return np.asarray(odd | (rest > np.maximum(_ODD * spread, _ODD_SHARE * np.abs(around))))
 
 
-def start_of(model: StackModel, maps: ShiftMaps, lines: Sequence[FittedLine]) -> State:
+def start_of(model: StackModel, maps: ShiftMaps, lines: Sequence[FittedDefect]) -> State:
     """Light, background and tilt by the maps, with some lines."""
     known = np.isfinite(maps.errors).any(axis=0) if maps.motors else np.zeros(model.shape, bool)
     if not known.any():

@@ -20,17 +20,23 @@ from weakbeam.assemble.placed import PlacedDislocation
 from weakbeam.core.arrays import Floats, Ints
 from weakbeam.core.bars import Progress, teller
 from weakbeam.crystal.lattice import unit
+from weakbeam.crystal.slip import burgers_vector
+from weakbeam.defects.loop_types import LoopType, three_floats
 from weakbeam.defects.types import UNSEEN, DislocationType, dislocation_types, seen_distortion
 from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
+from weakbeam.experiment.curved import Loop
+from weakbeam.experiment.populations import Wall
 from weakbeam.fit.bad_pixels import full_count
 from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak_of
+from weakbeam.fit.fitted_defect import FittedDefect
+from weakbeam.fit.fitted_loop import SWOLLEN
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_journal import Journal
-from weakbeam.fit.stack_model import FittedLine, StackModel
+from weakbeam.fit.stack_model import StackModel
 from weakbeam.fit.stack_result import StackResult
 from weakbeam.fit.stack_search import StackSearch
 from weakbeam.fit.stack_start import odd_pixels
@@ -231,7 +237,7 @@ def fingerprint(
     data: StackData,
     experiment: Experiment,
     options: SearchOptions,
-    lines: Sequence[FittedLine] | None,
+    lines: Sequence[FittedDefect] | None,
 ) -> str:
     """What tells fits apart, by some of the frames and all else that they begin with."""
     some = np.unique(np.linspace(0, len(data) - 1, _SOME).astype(np.intp))
@@ -242,7 +248,7 @@ def fingerprint(
     told.update(f"{data.noise} {data.full} {np.mean(data.dark)} {options}".encode())
     told.update(experiment.to_toml().encode())
     for line in lines or ():
-        told.update(f"{line.type.name} {line.at.tolist()}".encode())
+        told.update(f"{line.label} {line.values.tolist()}".encode())
     told.update(str(lines is None).encode())
     return told.hexdigest()
 
@@ -319,13 +325,14 @@ def _positions(
 # ---------------------------------------------------------------- lists to begin with
 
 
-def started(start: Start, model: StackModel) -> list[FittedLine]:
-    """Lines of a list: an experiment file, a table of an earlier fit, or its rows.
+def started(start: Start, model: StackModel) -> list[FittedDefect]:
+    """Defects of a list: an experiment file, a table of an earlier fit, or its rows.
 
     Raises
     ------
     InputError
-        If the list cannot be read, or has something else than straight dislocations with a plane.
+        If the list cannot be read, or has something else than straight dislocations with a plane,
+        round loops and walls.
     """
     if isinstance(start, str | os.PathLike):
         path = Path(start)
@@ -349,7 +356,7 @@ def started(start: Start, model: StackModel) -> list[FittedLine]:
     return [_of_row(row, f"start[{k}]", model) for k, row in enumerate(rows)]
 
 
-def _of_row(row: Mapping[str, Any], key: str, model: StackModel) -> FittedLine:
+def _of_row(row: Mapping[str, Any], key: str, model: StackModel) -> FittedDefect:
     def indices(name: str) -> tuple[int, int, int]:
         value = row[name]
         parts = value.split() if isinstance(value, str) else value
@@ -357,16 +364,27 @@ def _of_row(row: Mapping[str, Any], key: str, model: StackModel) -> FittedLine:
         return h, k, l_
 
     try:
-        plane, burgers = indices("plane"), indices("burgers")
-        character = float(row["character_deg"])
+        what, burgers = row.get("kind") or "line", indices("burgers")
+        if what not in ("line", "loop", "wall"):
+            raise InputError(f"{key}.kind", what, "must be line, loop or wall")
+        plane = indices("plane") if row["plane"] or what != "loop" else None
+        character = 0.0 if what == "loop" else float(row["character_deg"])
+        radius = float(row["radius_um"]) if what == "loop" else 0.0
+        spacing = float(row["spacing_um"]) if what == "wall" else 0.0
         position = np.array([float(row[name]) for name in ("x_um", "y_um", "z_um")])
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError):
-        wanted = "plane, burgers, character_deg, x_um, y_um and z_um"
-        raise InputError(key, None, f"must have {wanted}") from None
+        wanted = "plane, burgers, character_deg, x_um, y_um and z_um; a loop radius_um, a wall "
+        raise InputError(key, None, f"must have {wanted}spacing_um") from None
+    if what == "loop":
+        return model.loop(_loop_type(plane, burgers, key, model), position, radius)
+    if what == "wall":
+        return model.wall(_type(plane, burgers, character, key, model), position, spacing)
     return model.line(_type(plane, burgers, character, key, model), position, turning=True)
 
 
-def _of_experiment(experiment: Experiment, model: StackModel) -> list[FittedLine]:
+def _of_experiment(experiment: Experiment, model: StackModel) -> list[FittedDefect]:
     from weakbeam.assemble import assemble
 
     setup = assemble(experiment)
@@ -375,8 +393,16 @@ def _of_experiment(experiment: Experiment, model: StackModel) -> list[FittedLine
         if placed.kind == "grid":
             continue
         key = f"start.defects[{number}]"
+        table = experiment.defects[number] if number < len(experiment.defects) else None
+        if isinstance(table, Loop | Wall):
+            lines.append(_of_row(_row_of(table, key), key, model))
+            continue
         if not isinstance(placed, PlacedDislocation) or placed.plane is None:
-            raise InputError(key, placed.kind, "must be a straight dislocation with its plane")
+            raise InputError(
+                key,
+                placed.kind,
+                "must be a straight dislocation with its plane, a round loop or a wall",
+            )
         line = placed.line.turned(setup.sample_from_crystal.T)
         kind = _type(placed.plane, placed.burgers, 0.0, key, model)
         along_b = unit(np.array(kind.burgers_vector))
@@ -384,6 +410,30 @@ def _of_experiment(experiment: Experiment, model: StackModel) -> list[FittedLine
         psi = math.degrees(math.atan2(along, edge))
         lines.append(model.line(kind.turned(psi), placed.line.position, turning=True))
     return lines
+
+
+def _row_of(table: Loop | Wall, key: str) -> dict[str, Any]:
+    """A loop or a wall of an experiment as a row of a table."""
+    x, y, z = table.position_um
+    row: dict[str, Any] = {"kind": table.kind, "plane": table.plane, "burgers": table.burgers}
+    row |= {"x_um": x, "y_um": y, "z_um": z}
+    if isinstance(table, Loop):
+        if table.radius_um is None:
+            raise InputError(key, "loop", "must be round: with plane or normal, and radius_um")
+        # With a normal and no plane it is taken as prismatic.
+        return row | {"radius_um": table.radius_um / SWOLLEN}
+    one_sided = table.order == "one-sided" and table.count is None and table.stacking == "wall"
+    if table.plane is None or table.psi_deg is None or not one_sided:
+        allowed = "must be infinite and one-sided, with plane and angle, stacked along its normal"
+        raise InputError(key, "wall", allowed)
+    return row | {"character_deg": table.psi_deg, "spacing_um": table.spacing_um}
+
+
+def _loop_type(plane: Any, burgers: Any, key: str, model: StackModel) -> LoopType:
+    crystal = model.setup.crystal
+    vector = burgers_vector(crystal.cell, crystal.centring, burgers)
+    normal = unit(vector) if plane is None else unit(crystal.cell.plane_normal(plane))
+    return LoopType(plane, burgers, three_floats(vector), three_floats(normal))
 
 
 def _type(

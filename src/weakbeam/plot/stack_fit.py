@@ -27,7 +27,7 @@ _MOST_MM = 70.0
 _LINE_MM = 3.6
 _SMALL_PT = 6.5
 
-Ends = tuple[tuple[float, float], tuple[float, float]]
+Trace = tuple[tuple[float, float], ...]
 
 
 def stack_fit_figure(
@@ -36,7 +36,7 @@ def stack_fit_figure(
     residual: ArrayLike,
     view: View,
     marks: Sequence[tuple[float, float]] = (),
-    traces: Sequence[Ends] = (),
+    traces: Sequence[Trace] = (),
     *,
     shifts: ArrayLike | None = None,
     image_label: str = "counts",
@@ -60,8 +60,8 @@ def stack_fit_figure(
         What its rows and columns are.
     marks : sequence of (row, column)
         Where each dislocation crosses the middle of the beam, or is next to the image's middle.
-    traces : sequence of ((row, column), (row, column))
-        Ends of its line where it can be seen, along with each mark.
+    traces : sequence of ((row, column), ...)
+        Ends of its line where it can be seen, or points of a loop, along with each mark.
     shifts : (rows, columns) array_like, optional
         How far the lattice of each pixel stands beside its Bragg setting.
     image_label, shift_label : str
@@ -110,7 +110,7 @@ def _draw_lines(
     axes: Axes,
     view: View,
     marks: Sequence[tuple[float, float]],
-    traces: Sequence[Ends],
+    traces: Sequence[Trace],
     color: str,
 ) -> None:
     limits = axes.get_xlim(), axes.get_ylim()
