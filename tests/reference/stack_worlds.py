@@ -71,6 +71,51 @@ def with_lines(world, lines):
     return replace(world, optics=world.optics | {"lines": own})
 
 
+def with_loops(world, loops):
+    """The world with loops too: types, centres (µm, sample frame) and radii (µm)."""
+    own = [
+        {
+            "b_um": np.array(kind.burgers_vector),
+            "normal": list(kind.normal),
+            "radius_um": radius,
+            "position_um": list(point),
+        }
+        for kind, point, radius in loops
+    ]
+    return replace(world, optics=world.optics | {"lines": [*world.optics["lines"], *own]})
+
+
+def with_wall(world, kind, point, spacing_um, count):
+    """The world with a wall too: so many lines of a type, above each other across their plane."""
+    from weakbeam.fit.fitted_wall import normal_of
+
+    own = {
+        "b_um": np.array(kind.burgers_vector),
+        "t": list(kind.line),
+        "position_um": list(point),
+        "step_um": spacing_um * normal_of(kind),
+        "count": count,
+    }
+    return replace(world, optics=world.optics | {"lines": [*world.optics["lines"], own]})
+
+
+def with_nuisances(world, seed):
+    """The world with what a model is not told, about as at a beamline."""
+    random = np.random.default_rng(seed)
+    turns = random.uniform(0, 2 * np.pi, 2)
+    return replace(
+        world,
+        offsets=tuple(random.normal(0, 10e-6, 3)),
+        bend_rock=(0, *(5e-6 * np.array([np.cos(turns[0]), np.sin(turns[0])]))),
+        bend_roll=(0, *(5e-6 * np.array([np.cos(turns[1]), np.sin(turns[1])]))),
+        illumination=(1, *random.uniform(-0.2, 0.2, 2)),
+        background=(20, *random.uniform(-8, 8, 2)),
+        blur_px=1.0,
+        hot=3,
+        dead=3,
+    )
+
+
 def invisible(kind, world):
     """Whether a reflection does not see a line at all: g b = 0 and g (b x t) = 0."""
     g, b, t = np.array(world.optics["hkl"]), np.array(kind.burgers_vector), np.array(kind.line)

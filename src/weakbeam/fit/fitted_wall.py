@@ -131,7 +131,9 @@ class FittedWall:
     @property
     def longest_steps(self) -> Floats:
         """See :attr:`.FittedDefect.longest_steps`."""
-        return np.asarray(np.minimum(_LONGEST, [np.inf, 0.2 * self.spacing_um, 0.1 * self.spacing_um, np.inf]))
+        return np.asarray(
+            np.minimum(_LONGEST, [np.inf, 0.2 * self.spacing_um, 0.1 * self.spacing_um, np.inf])
+        )
 
     def map_steps(self, bin: int) -> tuple[Floats, Floats]:
         """See :meth:`.FittedDefect.map_steps`."""

@@ -29,6 +29,7 @@ def found_lines(
     start: Sequence[FittedDefect] = (),
     width: int = 1,
     tell: Callable[[str], None] | None = None,
+    doubt: tuple[int, float] | None = None,
 ) -> tuple[MapFit, list[list[Candidate]], list[float]]:
     """Add lines to a map, one after the other, as long as each explains enough of it.
 
@@ -51,6 +52,8 @@ def found_lines(
         line more.
     tell : callable, optional
         Told what is done.
+    doubt : (int, float), optional
+        After so many lines that leave such a misfit it ends: more of them may be something else.
 
     Returns
     -------
@@ -64,6 +67,8 @@ def found_lines(
     """
     beam = [map_model.fit(start)]
     while len(beam[0].lines) < most:
+        if doubt and len(beam[0].lines) >= doubt[0] and beam[0].reduced > doubt[1]:
+            break
         grown = _grown(map_model, patterns, beam, width)
         if not grown:
             break

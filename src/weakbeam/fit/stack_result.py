@@ -32,13 +32,10 @@ from weakbeam.fit.stack_climb import honest_covariance
 from weakbeam.fit.stack_fit import StackFit
 from weakbeam.fit.stack_model import State
 from weakbeam.fit.stack_record import COLUMNS, Row, number, table_of
+from weakbeam.fit.stack_regions import regions_of
 from weakbeam.imaging.motors import ANGLES
 from weakbeam.run.records import Records
 
-_BLOCKS = 8
-"""Regions of the map of goodness along the longer edge."""
-
-_EXPLAINED, _SURE = 1.1, 5.0
 _CORE_UM = 0.3
 _LOST = 0.5
 _VAGUE = 0.3
@@ -192,25 +189,7 @@ class StackResult:
     @cached_property
     def regions(self) -> tuple[dict[str, Any], ...]:
         """Goodness of fit of the parts of the image: rows, columns, misfit, whether explained."""
-        rows, columns = self.fit.misfit.shape
-        edge = max(1, -(-max(rows, columns) // _BLOCKS))
-        found = []
-        for top in range(0, rows, edge):
-            for left in range(0, columns, edge):
-                part = np.zeros((rows, columns), bool)
-                part[top : top + edge, left : left + edge] = True
-                misfit = self.misfit_of(part)
-                count = int((part & np.isfinite(self.fit.misfit)).sum()) * len(self.fit.data)
-                limit = _EXPLAINED + _SURE * math.sqrt(2.0 / max(count, 1))
-                found.append(
-                    {
-                        "rows": [top, min(top + edge, rows)],
-                        "columns": [left, min(left + edge, columns)],
-                        "chi2": misfit,
-                        "explained": bool(misfit < limit) if math.isfinite(misfit) else None,
-                    }
-                )
-        return tuple(found)
+        return regions_of(self.fit.misfit, len(self.fit.data))
 
     @property
     def unexplained(self) -> tuple[dict[str, Any], ...]:

@@ -27,17 +27,28 @@ from weakbeam.fit.stack_data import StackData, spread_frames
 from weakbeam.fit.stack_detect import found_lines
 from weakbeam.fit.stack_fit import Alternative, SearchOptions, StackFit
 from weakbeam.fit.stack_journal import Journal
-from weakbeam.fit.stack_maps import Candidate, MapModel, Pattern
+from weakbeam.fit.stack_maps import Candidate, MapFit, MapModel, Pattern
 from weakbeam.fit.stack_merge import merged, near_pairs
 from weakbeam.fit.stack_model import StackModel, State
 from weakbeam.fit.stack_progress import Phases
+from weakbeam.fit.stack_regions import is_explained
 from weakbeam.fit.stack_residuals import Residuals
+from weakbeam.fit.stack_shapes import shape_patterns
 from weakbeam.fit.stack_start import start_of
 
 Tell = Callable[[str], None]
 
+_Begun = tuple[Normal, State, list[list[FittedDefect]], list[float]]
+"""Where a search begins: some frames, all of them, what else may be in each place, gains."""
+
 _UNEXPLAINED = 1.3
 """Misfit from which on a stack is not explained."""
+
+_MANY, _DOUBTFUL = 5, 0.3
+"""Lines, and the misfit of the maps, from which on loops and walls are tried before more lines.
+
+Right lines leave 0.2 at most.
+"""
 
 _SETTINGS = 12
 """So many settings of each motor tell roughly where lines are."""
@@ -106,6 +117,7 @@ class StackSearch:
 
     def __post_init__(self) -> None:
         self._since, self._at_summit = time.process_time(), True
+        self._shapes_tried, self._explained = False, True
         self._phases = Phases(self.progress)
         numbers = spread_frames(self.data.positions, _SETTINGS)
         if len(numbers) > _FEWER * len(self.data):
@@ -148,6 +160,9 @@ class StackSearch:
                 break
             alternatives.append([])
             gains.append(added)
+        here, alternatives, gains = self._reshaped(
+            here, alternatives, gains, maps, map_model, patterns
+        )
         self._phases.begin(_NEEDED)
         here, alternatives, gains = self._merged(here, alternatives, gains)
         if not self.given_up:
@@ -161,23 +176,94 @@ class StackSearch:
     ) -> tuple[Normal, bool, list[list[FittedDefect]], list[float]]:
         """The likeliest lines of the maps, on the stack: of several sets where one will not do."""
         options = self.options
-        best = None
+        best: _Begun | None = None
+        lines, price, most = (), options.map_price, options.most
         for width in (1, options.width):
+            doubt = None if self._shapes_tried else (_MANY, _DOUBTFUL)
             found, ranked, gains = found_lines(
-                map_model, patterns, options.map_price, options.most, width=width, tell=self._say
+                map_model, patterns, price, most, lines, width, self._say, doubt
             )
             self._say(f"{len(found.lines)} lines in the maps, misfit {found.reduced:.2f}")
+            if found.reduced > _DOUBTFUL and best is None:
+                best = self._shaped(maps, map_model, patterns, found)
+                if best is not None and best[0].reduced < _UNEXPLAINED:
+                    break
+                if doubt and len(found.lines) >= _MANY:
+                    found, ranked, gains = found_lines(
+                        map_model, patterns, price, most, found.lines, width, self._say
+                    )
             start = start_of(self.model, maps, found.lines)
             rough = self._rough(start, 10)[0]
             others = [self._near_best(some, found.reduced) for some in ranked]
-            if best is None or rough.height > best[0].height:
+            if best is None or self._likelier(rough, best[0]):
                 best = rough, start, others, gains
             if best[0].reduced < _UNEXPLAINED or width == options.width:
                 break
+            shaped = self._shaped(maps, map_model, patterns, found)
+            if shaped is not None and self._likelier(shaped[0], best[0]):
+                best = shaped
+                if best[0].reduced < _UNEXPLAINED:
+                    break
             self._say(f"not explained, chi2 {rough.reduced:.2f} on some frames: started anew")
         assert best is not None
         here, converged = self.climb(self._whole(best[0].state, best[1]))
         return here, converged, best[2], best[3]
+
+    def _likelier(self, one: Normal, other: Normal) -> bool:
+        """Whether one explanation on some frames is likelier than another."""
+        if all(line.kind == "line" for line in (*one.state.lines, *other.state.lines)):
+            return one.height > other.height
+        scale = common_scale(one, other)
+        return self.evidence(one, scale) > self.evidence(other, scale)
+
+    def _shaped(
+        self, maps: ShiftMaps, map_model: MapModel, patterns: Sequence[Pattern], lines: MapFit
+    ) -> _Begun | None:
+        """Loops and walls along with lines, on some frames; None where they explain no more."""
+        if self._shapes_tried:
+            return None
+        self._shapes_tried = True
+        self._say("lines leave residuals: loops and walls are tried")
+        options = self.options
+        more = [*patterns, *shape_patterns(map_model, self.types, self.model.workers)]
+        found, ranked, gains = found_lines(
+            map_model, more, options.map_price, options.most, tell=self._say
+        )
+        gained = (found.log_likelihood - lines.log_likelihood) / max(1.0, found.reduced)
+        self._say(
+            f"{', '.join(one.label for one in found.lines)}: {gained:+.1f} in the maps, misfit "
+            f"{found.reduced:.2f}"
+        )
+        if all(one.kind == "line" for one in found.lines) or gained < options.price:
+            return None
+        start = start_of(self.model, maps, found.lines)
+        shaped = self._rough(start, 20)[0]
+        self._say(f"loops and walls: chi2 {shaped.reduced:.2f} on some frames")
+        return shaped, start, [self._near_best(some, found.reduced) for some in ranked], gains
+
+    def _reshaped(
+        self,
+        here: Normal,
+        alternatives: list[list[Alternative]],
+        gains: list[float],
+        maps: ShiftMaps,
+        map_model: MapModel,
+        patterns: Sequence[Pattern],
+    ) -> tuple[Normal, list[list[Alternative]], list[float]]:
+        """Loops and walls in the place of lines where these leave some region unexplained."""
+        if self._shapes_tried or self._explained is not False:
+            return here, alternatives, gains
+        rough = self._rough(here.state, 10)[0]
+        shaped = self._shaped(maps, map_model, patterns, map_model.fit(here.state.lines, []))
+        if shaped is None or not self._likelier(shaped[0], rough):
+            return here, alternatives, gains
+        new, _ = self.climb(self._whole(shaped[0].state, shaped[1]))
+        scale = common_scale(here, new)
+        gained = self.evidence(new, scale) - self.evidence(here, scale)
+        self._say(f"loops and walls: log-evidence {gained:+.1f}")
+        if gained < self.options.price:
+            return here, alternatives, gains
+        return (*self._compared(new, shaped[2]), shaped[3])
 
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
@@ -294,6 +380,7 @@ class StackSearch:
         if len(here.state.lines) >= self.options.most:
             return here, None
         left = Residuals.of(self.model, self.data, here.state)
+        self._explained = is_explained(left.misfit, len(self.data))
         if not left.maps.motors:
             return here, None
         own = MapModel(self.model, left.maps)
