@@ -132,7 +132,8 @@ def distortion(world: World, places: np.ndarray) -> np.ndarray:
         if "radius_um" in line:
             beta += beta_loop(where, burgers, line["normal"], line["radius_um"], p["poisson"])
         elif "step_um" in line:
-            beta += beta_row(where, burgers, line["t"], line["step_um"], line["count"], p["poisson"])
+            row = line["t"], line["step_um"], line["count"]
+            beta += beta_row(where, burgers, *row, p["poisson"])
         elif "points_um" in line:
             beta += beta_polyline(where, burgers, np.array(line["points_um"], float), p["poisson"])
         elif "stiffness" in p:
