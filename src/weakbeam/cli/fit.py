@@ -77,7 +77,8 @@ def fit(
     of a beamline, or EDF images (a folder, a pattern in quotes). The experiment tells crystal,
     instrument and frame, best as weakbeam calibrate has written it; [identify] tells the candidates
     and [identify.nuisance] what else is fitted: zero offsets, a lattice that is bent, blur, light
-    and background. What the model does not explain is said, with where it is.
+    and background. Round loops and tilt walls are tried where straight lines leave residuals. What
+    the model does not explain is said, with where it is.
 
     \b
     Examples:
