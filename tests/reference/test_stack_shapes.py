@@ -21,7 +21,6 @@ from weakbeam.defects.loop_types import loop_types
 from weakbeam.identify.fit_scan import fit_data
 from weakbeam.identify.library.candidates import types_of
 
-EDGE, PIXEL = 96, 0.08
 
 
 def test_the_ring_of_the_generator_closes_by_its_burgers_vector():
@@ -55,8 +54,8 @@ def test_a_row_of_the_generator_is_a_sum_of_lines():
     assert row == pytest.approx(plain, abs=1e-12 * np.abs(plain).max())
 
 
-def small_world():
-    world = world_of((EDGE, EDGE), PIXEL)
+def small_world(edge=96, pixel_um=0.08):
+    world = world_of((edge, edge), pixel_um)
     return replace(world, subpixels=3, optics=world.optics | {"nz": 61})
 
 
@@ -90,7 +89,7 @@ def test_a_loop_is_found(name, centre, radius, beside):
 @pytest.mark.slow
 @pytest.mark.parametrize("spacing", [0.5, 1.0])
 def test_a_wall_is_found(spacing):
-    world = small_world()
+    world = small_world(64, 0.1)
     experiment = experiment_of(world)
     name = "(1 1 1) [1 0 -1] 0 deg"
     kind = next(one for one in types_of(experiment) if one.name == name)

@@ -18,8 +18,8 @@ from weakbeam.fit.fitted_wall import FittedWall
 COLUMNS = (
     "number", "plane", "burgers", "character_deg", "character_error_deg", "probability",
     "log_evidence", "x_um", "y_um", "z_um", "row", "column", "first_name", "first", "first_error",
-    "second_name", "second", "second_error", "kind", "habit", "depth_um", "depth_error_um", "radius_um",
-    "radius_error_um", "spacing_um", "spacing_error_um", "misorientation_urad",
+    "second_name", "second", "second_error", "kind", "habit", "depth_um", "depth_error_um",
+    "radius_um", "radius_error_um", "spacing_um", "spacing_error_um", "misorientation_urad",
     "misorientation_error_urad",
 )  # fmt: skip
 
