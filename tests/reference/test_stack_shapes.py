@@ -22,7 +22,6 @@ from weakbeam.identify.fit_scan import fit_data
 from weakbeam.identify.library.candidates import types_of
 
 
-
 def test_the_ring_of_the_generator_closes_by_its_burgers_vector():
     """Its closure around the line, and the field of a square of the same area far away."""
     burgers, normal, radius, nu = np.array([1.0, 0.3, -0.5]), np.array([1.0, 1.0, 1.0]), 1.3, 0.35

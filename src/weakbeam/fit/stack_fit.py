@@ -95,7 +95,8 @@ class StackFit:
     residual_maps : ShiftMaps
         What of the lattice's shifts along the motors is left.
     moved : (n,) ndarray
-        How far parameters move with the accuracy of the averages over pixels.
+        How far parameters move with the accuracy of the averages over pixels, those of loops and
+        walls also from one climb to another.
     trail : tuple of str
         What was tried.
     given_up : bool

@@ -399,11 +399,15 @@ def _distance(points: Floats, line: FittedDefect, mount: Floats) -> Floats:
 def _remarks_of(number: int, row: Row) -> list[str]:
     """What to know of a loop or a wall."""
     if isinstance(row.line, FittedLoop):
+        told = [
+            f"loop {number} may be off by several of its errors along the rows of the camera: "
+            "images change there by small jumps"
+        ]
         radius, error = row.of("radius_um")
         if error > _VAGUE * radius:
-            return [
-                f"how large loop {number} is the stack hardly tells: {radius:.2g} ± {error:.1g} µm"
-            ]
+            size = f"{radius:.2g} ± {error:.1g} µm"
+            told.append(f"how large loop {number} is the stack hardly tells: {size}")
+        return told
     if isinstance(row.line, FittedWall) and row.of("along_um")[1] > _VAGUE * row.line.spacing_um:
         return [
             f"the lines of wall {number} are not told apart: its spacing is that of its "

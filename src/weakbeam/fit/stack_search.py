@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from weakbeam.core.arrays import Floats
 from weakbeam.core.bars import Progress
 from weakbeam.defects.loop_types import loop_types
 from weakbeam.defects.types import DislocationType
@@ -169,7 +170,8 @@ class StackSearch:
             here, alternatives, gains = self._needed(here, alternatives, gains)
         if any(not math.isfinite(gain) for gain in gains) or not self._at_summit:
             here, converged = self.climb(here.state, 10, last=True)
-        return self.finished(here, converged, alternatives, gains)
+        here, converged, again = self._once_more(here, converged)
+        return self.finished(here, converged, alternatives, gains, again)
 
     def _started(
         self, maps: ShiftMaps, map_model: MapModel, patterns: Sequence[Pattern]
@@ -265,6 +267,24 @@ class StackSearch:
             return here, alternatives, gains
         return (*self._compared(new, shaped[2]), shaped[3])
 
+    def _once_more(self, here: Normal, converged: bool) -> tuple[Normal, bool, Floats | float]:
+        """Another climb with loops and walls, and how far it leads.
+
+        The images of a loop change by many small jumps as it moves along the rows, and the
+        likelihood has summits beside each other: errors are no smaller than from one to another.
+        """
+        names = self.model.names(here.state)
+        own = sum(len(line.names) for line in here.state.lines)
+        if all(line.kind == "line" for line in here.state.lines) or self.given_up:
+            return here, converged, 0.0
+        before = here.state
+        here, converged = self.climb(before, 10, last=True)
+        away = [
+            one.apart(other) if one.kind != "line" else np.zeros(len(one.names))
+            for one, other in zip(here.state.lines, before.lines, strict=True)
+        ]
+        return here, converged, np.concatenate([np.zeros(len(names) - own), *away])
+
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
         late = time.process_time() - self._since > self.options.most_seconds
@@ -281,7 +301,8 @@ class StackSearch:
         self._phases.begin(_NEEDED)
         here, converged = self.climb(start)
         gains = [math.nan] * len(lines)
-        return self.finished(here, converged, [[] for _ in lines], gains)
+        here, converged, again = self._once_more(here, converged)
+        return self.finished(here, converged, [[] for _ in lines], gains, again)
 
     # ------------------------------------------------------------------ steps
 
@@ -565,11 +586,13 @@ class StackSearch:
         converged: bool,
         alternatives: Sequence[Sequence[Alternative]],
         gains: Sequence[float],
+        least: Floats | float = 0.0,
     ) -> StackFit:
-        """The result, with its residuals."""
+        """The result, with its residuals, and errors no smaller than `least`."""
         self._phases.begin(1.0)
         left = Residuals.of(self.model, self.data, here.state)
         moved = moved_by_samples(self.model, self.data, left.normal)
+        moved = np.maximum(np.abs(moved), least)
         self._phases.begin(1.0)
         return StackFit(
             self.model,
