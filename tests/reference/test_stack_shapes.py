@@ -81,7 +81,11 @@ def test_a_loop_is_found(name, centre, radius, beside):
     row = next(row for row in result.rows if row.line.kind == "loop")
     assert row.line.label == name
     true = np.append(np.linalg.solve(row.line.axes.T, centre), radius)
-    assert np.abs((row.values - true) / row.errors).max() < 3.0
+    # With so few points a pixel the generator itself moves what it shows by about 10 nm.
+    size = np.linalg.norm(row.line.axes, axis=1)
+    error = np.append(row.errors[:3] * size, row.errors[3])
+    away = np.append((row.values[:3] - true[:3]) * size, row.values[3] - true[3])
+    assert np.abs(away / np.hypot(error, 0.01)).max() < 3.0
     assert result.explained
 
 
