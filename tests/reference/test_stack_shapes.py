@@ -85,7 +85,10 @@ def test_a_loop_is_found(name, centre, radius, beside):
     size = np.linalg.norm(row.line.axes, axis=1)
     error = np.append(row.errors[:3] * size, row.errors[3])
     away = np.append((row.values[:3] - true[:3]) * size, row.values[3] - true[3])
-    assert np.abs(away / np.hypot(error, 0.01)).max() < 3.0
+    assert np.abs(away).max() < 0.1
+    if kind.habit == "glide":
+        # The likelihood of the other has several summits beside each other.
+        assert np.abs(away / np.hypot(error, 0.01)).max() < 3.0
     assert result.explained
 
 

@@ -81,6 +81,9 @@ _WORTH = 0.9
 _MAPS, _STARTED, _COMPARED, _ADDED, _NEEDED = 0.1, 0.5, 0.7, 0.85, 0.95
 """Shares of a search that are done with its phases, about."""
 
+_BESIDE = 0.3
+"""Share of the longest steps by which loops and walls are moved to climb from there."""
+
 _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
 
@@ -268,22 +271,31 @@ class StackSearch:
         return (*self._compared(new, shaped[2]), shaped[3])
 
     def _once_more(self, here: Normal, converged: bool) -> tuple[Normal, bool, Floats | float]:
-        """Another climb with loops and walls, and how far it leads.
+        """A climb from beside the loops and walls, and how far from them it leads.
 
         The images of a loop change by many small jumps as it moves along the rows, and the
         likelihood has summits beside each other: errors are no smaller than from one to another.
         """
-        names = self.model.names(here.state)
-        own = sum(len(line.names) for line in here.state.lines)
-        if all(line.kind == "line" for line in here.state.lines) or self.given_up:
+        lines = here.state.lines
+        own = sum(len(line.names) for line in lines)
+        if all(line.kind == "line" for line in lines) or self.given_up:
             return here, converged, 0.0
-        before = here.state
-        here, converged = self.climb(before, 10, last=True)
-        away = [
-            one.apart(other) if one.kind != "line" else np.zeros(len(one.names))
-            for one, other in zip(here.state.lines, before.lines, strict=True)
+        beside = [
+            line if line.kind == "line" else line.moved(_BESIDE * line.longest_steps)
+            for line in lines
         ]
-        return here, converged, np.concatenate([np.zeros(len(names) - own), *away])
+        state = replace(here.state, lines=tuple(beside))
+        other, other_converged = self.climb(state, 10, last=True)
+        away = [
+            one.apart(two) if one.kind != "line" else np.zeros(len(one.names))
+            for one, two in zip(other.state.lines, lines, strict=True)
+        ]
+        fixed = np.zeros(len(self.model.names(here.state)) - own)
+        # One that has not arrived tells nothing.
+        far = np.concatenate([fixed, *away]) if other_converged else 0.0
+        if other.height > here.height:
+            return other, other_converged, far
+        return here, converged, far
 
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
