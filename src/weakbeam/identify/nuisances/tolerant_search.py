@@ -81,6 +81,15 @@ _AS_TOLD = {"log_condenser": 0.03, "log_height": 0.15}
 _FITS = 1.5
 """Misfit of the best type up to which others far below it need no closer look."""
 
+_POLISHED, _RIVAL = 3, 12.0
+"""So many types at most, and those within such a log-evidence, are fitted to precise images."""
+
+_BENT = ((0.0, 0.0), (3e-5, 0.0), (-3e-5, 0.0), (0.0, 3e-5), (0.0, -3e-5))
+"""Tilts of φ at the last row and column (rad) from which it is sought how a lattice is bent."""
+
+_LEAST_BENT, _MOST_BENT = 1e-5, 6e-5
+"""Between which such tilts (rad) are tried for all types."""
+
 Nuisances = Mapping[str, float]
 _SHARED = ("phi", "chi", "two_theta", "tilt", "blur", "log")
 
@@ -152,7 +161,8 @@ class TolerantSearch:
                 condenser=condenser,
             ),
         )
-        finder = StartFinder(model, self.max_shift, o.offsets)
+        bare = self._bare(condenser)
+        finder = StartFinder(model, self.max_shift, o.offsets, self._bent(bare))
         members = self.library.members
         types = {int(t): m for m, t in reversed([*enumerate(members.types)]) if members.visible[m]}
 
@@ -173,10 +183,7 @@ class TolerantSearch:
 
         found = [f for f in self._map(first, starts) if f is not None]
         found.sort(key=lambda f: -f[0].log_evidence)
-        # Of a crystal without the line: what all of the window but its middle tells of the lattice.
-        far = LineFit(model, found[0][0].type, found[0][0].position_um + 1e4 * model.renderer.up)
-        bare = _climbed(far, None, 10)
-        shared = [nuisances_of(fit) for fit in (found[0][0], bare) if fit is not None]
+        shared = [nuisances_of(fit) for fit in (found[0][0], *bare[:1])]
         for count, share in ((o.again, 0.15), (o.again // 3, 0.05)):
             best = found[0][0]
             count = min(count, max(12, _near(found, max(400.0, 0.25 * starts[0].gain))))
@@ -203,6 +210,38 @@ class TolerantSearch:
             found.sort(key=lambda f: -f[0].log_evidence)
             shared = [nuisances_of(found[0][0])]
         return [fit for fit, _ in found]
+
+    def _bare(self, condenser: float) -> list[Fitted]:
+        """Fits of a crystal without a line, which tell how the lattice is bent, the best first."""
+        o = self.options
+        model = self._model(
+            self.coarse, FitOptions(o.coarse_error, 0.05, depths=48, rounds=2, condenser=condenser)
+        )
+        far = 1e4 * model.renderer.up
+        names = [p.name for p in model.nuisances]
+        ends = []
+        for start in _BENT if any(name.startswith("tilt_phi") for name in names) else _BENT[:1]:
+            line = LineFit(model, self.library.types[0], far)
+            told = {
+                name: value
+                for name in names
+                for ending, value in zip(("[1]", "[2]"), start, strict=True)
+                if name.startswith("tilt_phi") and name.endswith(ending)
+            }
+            end = _climbed(line, told)
+            if end is not None:
+                ends.append(end)
+        return sorted(ends, key=lambda fit: -fit.log_evidence)
+
+    def _bent(self, bare: Sequence[Fitted]) -> list[tuple[float, float]]:
+        """Tilts at the edges to start from."""
+        if not bare:
+            return []
+        mark = f"[{self.reflections[0]}]" if len(set(self.reflections)) > 1 else ""
+        values = nuisances_of(bare[0])
+        ends = [values.get(f"tilt_phi{mark}[{k}]", 0.0) for k in (1, 2)]
+        row, column = (float(np.clip(end, -_MOST_BENT, _MOST_BENT)) for end in ends)
+        return [(row, column)] if max(abs(row), abs(column)) > _LEAST_BENT else []
 
     def turned_fits(
         self, fits: Sequence[Fitted], tell: Callable[[float], None], condenser: float = 1.0
