@@ -160,3 +160,18 @@ def test_a_line_beyond_the_window_holds_no_nuisance_back(model_of, kind):
         value, error = found.value(name)
         assert value == pytest.approx(true, abs=3.0 * error)
         assert error < 3e-6
+
+
+@pytest.mark.parametrize("character_deg", [60.0, 100.0])
+def test_precise_fits_have_the_derivatives_of_their_images(model_of, kind, character_deg):
+    model = model_of(counted(np.zeros((2, 18, 26))), precise=True, depths=None, turn=True)
+    fit = LineFit(model, kind.turned(character_deg), np.array([0.03, 0.02, 0.01]))
+    light = {}
+    for away in (-0.05, 0.0, 0.05):
+        x = fit.x.copy()
+        x[0] += away
+        light[away] = fit._maps(x, fit._stacks(x))
+    change = (light[0.05]["light"] - light[-0.05]["light"]) / 0.1
+    own = light[0.0][fit.names[0]]
+    assert np.vdot(own, change) > 0.995 * np.linalg.norm(own) * np.linalg.norm(change)
+    assert np.linalg.norm(own) == pytest.approx(np.linalg.norm(change), rel=0.02)

@@ -26,6 +26,8 @@ _CLIP_STEP = 0.05
 _DEPTH_STEP = 0.02
 _TURN_STEP = 0.5
 """The same of a depth (µm) and of the character (deg)."""
+_PLACE_STEPS = {"row_px": 0.1, "column_px": 0.1, "across_um": 0.004, "depth_um": 0.02}
+"""The same of a place whose images are not shifted, to either side of it."""
 _BEYOND = 2.5
 """Steps of tilt by which images reach beyond the tilts of a lattice."""
 _ALIKE_PX, _ALIKE_DEG = 0.3, 1.0
@@ -130,13 +132,13 @@ class LineImages:
         x: Floats,
         tilts: Floats,
         rolls: Sequence[float],
-        depth: float = 0.0,
+        away: tuple[float, float] = (0.0, 0.0),
         turn: float = 0.0,
         arm: float = 0.0,
     ) -> Floats32:
         """Stack (rolls, tilts, conditions, rows, columns) with its margin."""
         model, offsets = self.model, self.model.priors.offsets
-        coordinates = self._coordinates(x) + np.array([0.0, depth])
+        coordinates = self._coordinates(x) + np.array(away)
         lines = renderer.lines_of(
             self.type.plane,
             self.type.burgers,
@@ -182,11 +184,22 @@ class LineImages:
             others.append(change)
             reference[name] = self._current(x, name)
 
-        def image(**changed: float) -> Floats32:
-            return self._images(renderer, x, tilts, (0.0,), **changed)
+        def image(turn: float = 0.0, arm: float = 0.0) -> Floats32:
+            return self._images(renderer, x, tilts, (0.0,), turn=turn, arm=arm)
 
-        if "depth_um" in self.names:
-            add("depth_um", image(depth=_DEPTH_STEP), _DEPTH_STEP)
+        def moved(k: int, step: float) -> Floats32:
+            away = (step, 0.0) if k == 0 else (0.0, step)
+            return self._images(renderer, x, tilts, (0.0,), away)
+
+        if self.model.options.precise:
+            for k, name in enumerate(self.place.names):
+                if name in self.names:
+                    step = _PLACE_STEPS[name]
+                    difference = moved(k, step) - moved(k, -step)
+                    others.append(np.moveaxis(difference[0], 1, 0) / np.float32(2.0 * step))
+                    reference[name] = self._current(x, name)
+        elif "depth_um" in self.names:
+            add("depth_um", moved(1, _DEPTH_STEP), _DEPTH_STEP)
         if "character_deg" in self.names:
             add("character_deg", image(turn=_TURN_STEP), _TURN_STEP)
         if "log_height" in self.names:
@@ -211,7 +224,7 @@ class LineImages:
         step, old = self.model.step, stacks.tilts
         if tilts[0] < old[0] - 1.5 * step or tilts[-1] > old[-1] + 1.5 * step:
             return False
-        ways = self._moved(self._coordinates(x) - self._coordinates(stacks.made)).values()
+        ways = self._seen(self._coordinates(x) - self._coordinates(stacks.made)).values()
         turned = abs(self._character(x) - self._character(stacks.made))
         return max(float(np.abs(way).max()) for way in ways) < _ALIKE_PX and turned < _ALIKE_DEG
 
@@ -262,7 +275,13 @@ class LineImages:
         return maps
 
     def _moved(self, change: Floats) -> dict[int, Floats]:
-        """Rows and columns of blocks by which images move with the line."""
+        """Rows and columns of blocks by which images are shifted for the line's way."""
+        if self.model.options.precise:
+            return dict.fromkeys(self.model.ways, np.zeros(2))
+        return self._seen(change)
+
+    def _seen(self, change: Floats) -> dict[int, Floats]:
+        """Rows and columns of blocks by which the line is seen to move."""
         displacement = change @ self.place.axes
         if "depth_um" in self.names or self.place.in_sheet:
             displacement = change[0] * self.place.axes[0]
@@ -273,7 +292,7 @@ class LineImages:
         """Derivatives with respect to the coordinates across the line."""
         model, own = self.model, {}
         for k, name in enumerate(self.place.names):
-            if name == "depth_um" or name not in self.names:
+            if name == "depth_um" or name not in self.names or model.options.precise:
                 continue
             total = np.empty_like(maps["light"])
             unit = np.zeros(2)

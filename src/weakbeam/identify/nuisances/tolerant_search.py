@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial.legendre import legval
@@ -138,8 +138,8 @@ class TolerantSearch:
         self.priors, self.prior, self.options = priors, prior, options
         self.max_shift = max_shift
         self.reflections = [library.conditions[k].reflection for k in numbers]
-        self.renderers = WindowRenderers(library.experiment, numbers)
         self.workers = worker_count(workers)
+        self.renderers = WindowRenderers(library.experiment, numbers, self.workers)
         rows, columns = (2 * max_shift + size for size in options.about)
         self.coarse = coarse_window(observation, self.reflections, options.pixels, (rows, columns))
 
@@ -286,19 +286,16 @@ class TolerantSearch:
         """The best of all, to a window of single pixels about the best one's line."""
         o = self.options
         window = self._window(fits[0])
-        p = self.priors
-        model = self._model(
-            window,
-            FitOptions(
-                p.model_error,
-                p.background_error,
-                steps=6,
-                rounds=6,
-                instrument=True,
-                turn=True,
-                reach=o.fine_reach,
-            ),
+        how = FitOptions(
+            self.priors.model_error,
+            self.priors.background_error,
+            steps=6,
+            rounds=6,
+            instrument=True,
+            turn=True,
+            reach=o.fine_reach,
         )
+        model = self._model(window, how)
         least = fits[0].log_evidence - o.gap
         kept = [fit for k, fit in enumerate(fits[: o.fine]) if k < 2 or fit.log_evidence > least]
 
@@ -312,7 +309,16 @@ class TolerantSearch:
         height = -np.inf if first is None else first.log_likelihood
         others = self._map(lambda fit: fitted(fit, height), kept[1:])
         fine = [fit for fit in (first, *others) if fit is not None]
-        return _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
+        fine = _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
+        precise = self._model(window, replace(how, rounds=3, precise=True))
+
+        def polished(fit: Fitted) -> Fitted:
+            line = LineFit(precise, fit.type, fit.position_um)
+            return _climbed(line, nuisances_of(fit)) or fit
+
+        near = [f for f in fine[:_POLISHED] if f.log_evidence > fine[0].log_evidence - _RIVAL]
+        fine[: len(near)] = [polished(fit) for fit in near]
+        return sorted(fine, key=lambda fit: -fit.log_evidence)
 
     def _model(self, window: Window, options: FitOptions) -> WindowModel:
         return WindowModel(window, self.renderers, self.priors, self.prior, options)

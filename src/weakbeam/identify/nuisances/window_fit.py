@@ -15,7 +15,10 @@ from weakbeam.identify.nuisances.line_images import LineImages, Stacks
 from weakbeam.identify.nuisances.window_model import Parameter
 from weakbeam.identify.nuisances.windows import MARGIN, Window
 
-_EVEN = {"log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06}
+_EVEN = {
+    "log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06,
+    "row_px": 0.4, "column_px": 0.4, "across_um": 0.02,
+}  # fmt: skip
 """How far from where they were computed images change evenly with a parameter."""
 
 _STILL = 0.5
