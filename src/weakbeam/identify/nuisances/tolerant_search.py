@@ -310,7 +310,7 @@ class TolerantSearch:
         others = self._map(lambda fit: fitted(fit, height), kept[1:])
         fine = [fit for fit in (first, *others) if fit is not None]
         fine = _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
-        precise = self._model(window, replace(how, rounds=3, precise=True))
+        precise = self._model(window, replace(how, rounds=2, precise=True))
 
         def polished(fit: Fitted) -> Fitted:
             line = LineFit(precise, fit.type, fit.position_um)
