@@ -299,9 +299,9 @@ class StackSearch:
         left = Residuals.of(self.model, self.data, here.state)
         if not left.maps.motors:
             return here, None
-        own = MapModel(self.model, left.maps)
+        own = MapModel(self.model, left.maps, beside=True)
         patterns = own.patterns(self.types, self.model.workers)
-        best = own.search(patterns, own.rest_of([]), 3, outside=True)
+        best = own.search(patterns, own.rest_of([]), 3)
         scale = max(1.0, own.fit([]).reduced)
         self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.type.name}")
         if best[0].gain / scale < self.options.map_price:
