@@ -174,6 +174,21 @@ def curve_widths(model: StackModel, positions: Floats, motors: Sequence[int]) ->
     return np.array(widths)
 
 
+def rises(model: StackModel, positions: Floats) -> Floats:
+    """Over which distance along each motor the perfect crystal's curve rises to its peak (rad).
+
+    Where it is steepest; infinite along a motor that hardly moves.
+    """
+    found = np.full(3, np.inf)
+    for m in range(3):
+        settings = np.unique(np.round(positions[:, m], 10))
+        if len(settings) >= FEWEST_SETTINGS:
+            table = _Table.of(model, positions, settings, m)
+            steepest = float(np.abs(np.diff(table.values)).max()) / table.step
+            found[m] = float(table.values.max()) / steepest
+    return found
+
+
 def _fitted(
     table: _Table, curves: Floats, variances: Floats, good: Bools
 ) -> tuple[Floats, Floats, Floats, Floats]:

@@ -34,7 +34,7 @@ from weakbeam.fit.nuisance_shifts import LATTICE, lattice_vectors
 from weakbeam.fit.nuisance_terms import light_terms, window_terms
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.motors import ANGLES
-from weakbeam.imaging.routes import Changes
+from weakbeam.imaging.routes import Changes, Means
 from weakbeam.imaging.sampling import Block
 from weakbeam.instrument.point_spread import gaussian_spread
 from weakbeam.run.render import Renderer
@@ -157,6 +157,8 @@ class StackModel:
         What else may change.
     workers : int, optional
         Threads.
+    settings : sequence of (k, 3) ndarray, optional
+        As :class:`weakbeam.fit.stack_data.StackData` has them.
 
     Raises
     ------
@@ -170,6 +172,7 @@ class StackModel:
         positions: Floats,
         nuisances: NuisancePriors,
         workers: int | None = None,
+        settings: Sequence[Floats] | None = None,
     ) -> None:
         self.renderer, self.nuisances = renderer, nuisances
         self.setup: Setup = renderer.setups[0]
@@ -204,6 +207,7 @@ class StackModel:
         self.q_of_gradient = -np.einsum("im,l->ilm", rotation, q0).reshape(3, 9)
         widths = (nuisances.tilt, nuisances.tilt, nuisances.dilatation)
         self.components = tuple(k for k, width in enumerate(widths) if width > 0.0)
+        self.settings = None if settings is None else tuple(settings)
         self.groups = groups_of(self.positions)
 
     # ------------------------------------------------------------------ parameters
@@ -342,6 +346,8 @@ class StackModel:
         """The model of some of the frames."""
         other = copy(self)
         other.positions = self.positions[numbers]
+        if self.settings is not None:
+            other.settings = tuple(self.settings[number] for number in numbers)
         other.groups = groups_of(other.positions)
         return other
 
@@ -351,7 +357,6 @@ class StackModel:
         Which samples are chosen changes in jumps as lines move, and the likelihood with it. Without
         those `around` it takes a fraction of the time, and the images are less accurate nearby.
         """
-        shifts = (np.unique(shifts, axis=0) for shifts in self.shifts(state))
         others = [state.lines]
         most = max((len(line.names) for line in state.lines), default=0) if around else 0
         for k in range(most):
@@ -364,7 +369,7 @@ class StackModel:
                     tuple(line.moved(s) for line, s in zip(state.lines, steps, strict=True))
                 )
         other = copy(self)
-        engine = self._chosen_anew.aimed(*shifts)
+        engine = self._chosen_anew.aimed(*self.shifts(state))
         other._engine = engine.held([self.field(lines) for lines in others])
         return other
 
@@ -392,10 +397,8 @@ class StackModel:
         most : int
             Bytes that a batch may take.
         """
-        rock, roll = self.shifts(state)
         # Of a model that holds its samples they stay.
-        aimed = self._engine.aimed(*(np.unique(shifts, axis=0) for shifts in (rock, roll)))
-        engine = aimed.with_field(self.field(state.lines))
+        engine = self._engine.aimed(*self.shifts(state)).with_field(self.field(state.lines))
         tilt = self.tilt_field(state)
         changes = self._changes(state.lines) if slopes else None
         count = 3 + sum(len(line.names) for line in state.lines) if slopes else 0
@@ -406,7 +409,8 @@ class StackModel:
         for group in self.groups:
             for start in range(0, len(group), at_once):
                 numbers = group[start : start + at_once]
-                images, by_q = engine.slopes(rock[numbers], roll[numbers[:1]], tilt, changes, known)
+                shifts, means = self._shifts_of(numbers, state)
+                images, by_q = engine.slopes(*shifts, tilt, changes, known, means)
                 yield Columns(
                     numbers,
                     self._seen(light * images[0], state.blur),
@@ -415,8 +419,27 @@ class StackModel:
                 )
 
     def shifts(self, state: State) -> tuple[Floats, Floats]:
-        """Shifts of q of every frame, by φ and 2θ and by χ, two of (frames, 3)."""
-        return motor_shifts(self.setup.geometry, AT_BRAGG, self.positions + state.offsets)
+        """Shifts of q of all settings, by φ and 2θ and by χ, (n, 3) and (m, 3)."""
+        every = self.positions if self.settings is None else np.concatenate(self.settings)
+        rock, roll = motor_shifts(self.setup.geometry, AT_BRAGG, every + state.offsets)
+        return np.unique(rock, axis=0), np.unique(roll, axis=0)
+
+    def _shifts_of(self, numbers: Ints, state: State) -> tuple[tuple[Floats, Floats], Means | None]:
+        """Shifts of q of some frames at the same χ, and of which of them each is the mean."""
+        if self.settings is None:
+            at = self.positions[numbers] + state.offsets
+            rock, roll = motor_shifts(self.setup.geometry, AT_BRAGG, at)
+            return (rock, roll[:1]), None
+        own = [np.unique(self.settings[number][:, [0, 2]], axis=0) for number in numbers]
+        chi = np.unique(self.settings[numbers[0]][:, 1])
+        first = np.cumsum([0, *(len(one) for one in own[:-1])])
+        rock_at = np.insert(np.concatenate(own), 1, 0.0, axis=1)
+        roll_at = np.stack([0.0 * chi, chi, 0.0 * chi], axis=1)
+        rock, roll = (
+            motor_shifts(self.setup.geometry, AT_BRAGG, at + state.offsets)[k]
+            for k, at in enumerate((rock_at, roll_at))
+        )
+        return (rock, roll), Means(first, np.zeros(1, np.intp))
 
     @property
     def per_motor(self) -> Floats:

@@ -309,7 +309,7 @@ class StackResult:
     @cached_property
     def scan_tables(self) -> dict[str, Any] | None:
         """Table ``scan`` of its experiment; None where the positions are on no grid."""
-        return scan_tables_of(self.fit.data.positions, self.state)
+        return scan_tables_of(self.fit.data.taken, self.state)
 
     def fitted(self, tilt_file: str | None = TILT_FILE) -> Experiment:
         """The experiment that simulates the stack, up to its light and background.
@@ -351,7 +351,7 @@ class StackResult:
             "chi2_outside_cores": number(self.outside_cores),
             "chi2_of_noise_outside_cores": number(self.noise_outside_cores),
             "residuals": fit.normal.pixels,
-            "frames": len(fit.data),
+            "frames": len(fit.data.taken),
             "dislocations": [
                 {key: number(value) for key, value in row.items()}
                 | {

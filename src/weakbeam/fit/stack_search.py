@@ -37,8 +37,8 @@ Tell = Callable[[str], None]
 _UNEXPLAINED = 1.3
 """Misfit from which on a stack is not explained."""
 
-_SETTINGS = 12
-"""So many settings of each motor tell roughly where lines are."""
+_SETTINGS, _OTHERS = 12, 4
+"""So many settings of a motor, and of each of the others, tell roughly where lines are."""
 
 _FEWER = 0.6
 """Share of the frames from which on some of them are no shorter way."""
@@ -105,7 +105,7 @@ class StackSearch:
     def __post_init__(self) -> None:
         self._since, self._at_summit = time.process_time(), True
         self._phases = Phases(self.progress)
-        numbers = spread_frames(self.data.positions, _SETTINGS)
+        numbers = spread_frames(self.data.positions, _SETTINGS, _OTHERS)
         if len(numbers) > _FEWER * len(self.data):
             numbers = np.arange(len(self.data))
         self._numbers = numbers

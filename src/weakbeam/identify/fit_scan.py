@@ -25,8 +25,10 @@ from weakbeam.errors import InputError, RunError
 from weakbeam.experiment import Experiment
 from weakbeam.fit.bad_pixels import full_count
 from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak_of
+from weakbeam.fit.frame_means import put_together
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
+from weakbeam.fit.stack_curves import rises
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_journal import Journal
@@ -218,6 +220,9 @@ def fit_data(
     journal = None
     if state is not None:
         journal = Journal.of(state, fingerprint(data, experiment, options, lines), resume)
+    data = put_together(data, rises(model, data.positions))
+    if data.settings is not None:
+        model = StackModel(renderer, data.positions, priors, workers, data.settings)
     search = StackSearch(
         model, data, types, options, tell, journal=journal, progress=teller(progress, 1.0)
     )
