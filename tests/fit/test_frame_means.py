@@ -9,14 +9,14 @@ from weakbeam.experiment import Experiment
 from weakbeam.fit.frame_means import put_together, settings_of
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise
-from weakbeam.fit.stack_curves import rises
+from weakbeam.fit.stack_curves import resolved
 from weakbeam.fit.stack_data import FramesInMemory, StackData
 from weakbeam.fit.stack_model import StackModel
 from weakbeam.run.render import Renderer
 
 SHAPE = (6, 8)
 PHI, CHI = np.linspace(-2e-4, 2e-4, 7), np.linspace(-1.2e-3, 1.2e-3, 36)
-RISES = np.array([2.4e-5, 1.6e-3, np.inf])
+RESOLVED = np.array([6e-6, 4e-4, np.inf])
 
 
 def grid_of(phi, chi):
@@ -35,15 +35,15 @@ def stack_of(positions, **more):
 
 def test_steps_of_chi_are_put_together_and_those_of_phi_are_not():
     data = stack_of(grid_of(PHI, CHI))
-    means = put_together(data, RISES)
-    # A quarter of the rise, 0.4 mrad, has five steps of 69 µrad: eight groups.
+    means = put_together(data, RESOLVED)
+    # 0.4 mrad have five steps of 69 µrad: eight groups.
     assert len(means) == 7 * 8
     assert np.array_equal(means.taken, data.positions)
     assert sum(len(own) for own in means.settings) == len(data)
     for number in (0, 23):
         own = means.settings[number]
         assert len(np.unique(own[:, 0])) == 1
-        assert np.ptp(own[:, 1]) <= 0.25 * RISES[1]
+        assert np.ptp(own[:, 1]) <= RESOLVED[1]
         which = [int(np.flatnonzero((data.positions == one).all(axis=1))[0]) for one in own]
         expected = data.frames.stack[which].mean(axis=0)
         assert means.frames.some(np.array([number]))[0] == pytest.approx(expected, rel=1e-6)
@@ -53,7 +53,7 @@ def test_steps_of_chi_are_put_together_and_those_of_phi_are_not():
 
 def test_the_variance_of_a_mean_is_that_of_its_frames_over_their_number():
     data = stack_of(grid_of(PHI, CHI))
-    means = put_together(data, RISES)
+    means = put_together(data, RESOLVED)
     frame = np.array([5])
     counts, variance, good = means.read(frame, 0.01)
     count = len(means.settings[5])
@@ -67,7 +67,7 @@ def test_the_variance_of_a_mean_is_that_of_its_frames_over_their_number():
 def test_a_pixel_that_is_full_in_one_frame_does_not_count_in_the_mean():
     data = stack_of(grid_of(PHI, CHI), full=5000.0)
     data.frames.stack[7, 2, 3] = 5000
-    means = put_together(data, RISES)
+    means = put_together(data, RESOLVED)
     lost = [~means.read(np.array([k]), 0.0)[2] for k in range(len(means))]
     assert np.sum(lost) == 1
 
@@ -80,12 +80,12 @@ def test_readings_that_differ_a_little_are_one_setting():
 @pytest.mark.parametrize("lost", [0, 100])
 def test_what_is_no_grid_stays_as_it_is(lost):
     data = stack_of(np.delete(grid_of(PHI, CHI), lost, axis=0))
-    assert put_together(data, RISES) is data
+    assert put_together(data, RESOLVED) is data
 
 
 def test_coarse_steps_stay_as_they_are():
     data = stack_of(grid_of(PHI, CHI[::6]))
-    assert put_together(data, RISES) is data
+    assert put_together(data, RESOLVED) is data
 
 
 def test_the_model_makes_the_means_of_the_frames_that_it_would_make():
@@ -94,8 +94,8 @@ def test_the_model_makes_the_means_of_the_frames_that_it_would_make():
     positions = grid_of(PHI, CHI[::2])
     data = stack_of(positions)
     whole = StackModel(renderer, positions, known, 1)
-    along = rises(whole, positions)
-    assert along[0] < 1e-4 < along[1] < 3e-3
+    along = resolved(whole, positions)
+    assert along[0] < 2e-5 < 2e-4 < along[1] < 1e-3
     assert np.isinf(along[2])
     means = put_together(data, along)
     assert 0 < len(means) < len(data)

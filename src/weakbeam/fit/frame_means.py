@@ -15,12 +15,6 @@ from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 _SAME = 3e-7
 """Readings of a motor (rad) that are nearer to each other are one setting."""
 
-_SHARE = 0.25
-"""Share of the distance over which a curve rises that settings may span which are put together.
-
-Of what a Gaussian curve tells of its place that takes less than 2 %.
-"""
-
 _FEWEST = 6
 """Settings of a motor that are left at least, of so many."""
 
@@ -57,7 +51,7 @@ class MeanFrames:
         return np.stack(means)
 
 
-def put_together(data: StackData, rises: Floats) -> StackData:
+def put_together(data: StackData, resolved: Floats) -> StackData:
     """Means over frames at settings that are much closer than the instrument resolves.
 
     No photon is lost, and no mistake is made: the model makes the same means
@@ -67,9 +61,10 @@ def put_together(data: StackData, rises: Floats) -> StackData:
     ----------
     data : StackData
         The stack.
-    rises : (3,) ndarray
-        Over which distance along φ, χ and 2θ a curve rises from nothing to its peak (rad), where it
-        is steepest; infinite along a motor that does not move.
+    resolved : (3,) ndarray
+        How far settings of φ, χ and 2θ may span (rad): as far as curves change by a quarter of
+        their peak, :func:`.resolved`, which takes less than 2 % of what a Gaussian curve tells of
+        its place; infinite along a motor that does not move.
 
     Returns
     -------
@@ -82,8 +77,8 @@ def put_together(data: StackData, rises: Floats) -> StackData:
     if len(data) != np.prod(counts) or len(np.unique(place)) != len(data):
         return data
     bins = [
-        _bins(values, labels, rise)
-        for values, labels, rise in zip(data.positions.T, along, rises, strict=True)
+        _bins(values, labels, far)
+        for values, labels, far in zip(data.positions.T, along, resolved, strict=True)
     ]
     each = [of[labels] for of, labels in zip(bins, along, strict=True)]
     which = np.ravel_multi_index(each, [int(of.max()) + 1 for of in bins])
@@ -117,13 +112,13 @@ def settings_of(values: Floats) -> Ints:
     return labels
 
 
-def _bins(values: Floats, labels: Ints, rise: float) -> Ints:
+def _bins(values: Floats, labels: Ints, far: float) -> Ints:
     """Which settings of a motor are put together, (settings,)."""
     count = int(labels.max()) + 1
     span = float(np.ptp(values))
-    if count < _FEWEST or not np.isfinite(rise):
+    if count < _FEWEST or not np.isfinite(far):
         return np.arange(count)
     step = span / (count - 1)
-    at_once = max(1, min(int(_SHARE * rise / step), count // _FEWEST))
+    at_once = max(1, min(int(far / step), count // _FEWEST))
     parts = np.array_split(np.arange(count), -(-count // at_once))
     return np.repeat(np.arange(len(parts)), [len(part) for part in parts])

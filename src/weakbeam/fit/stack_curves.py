@@ -19,6 +19,7 @@ FEWEST_SETTINGS = 5
 _PER_STEP = 8
 """Nodes of the table of a curve per step of the motor."""
 
+_MUCH = 0.25
 _FIT_STEPS = 4
 _FWHM = 2.3548
 _SMALLEST_ERROR = 5e-7
@@ -174,18 +175,21 @@ def curve_widths(model: StackModel, positions: Floats, motors: Sequence[int]) ->
     return np.array(widths)
 
 
-def rises(model: StackModel, positions: Floats) -> Floats:
-    """Over which distance along each motor the perfect crystal's curve rises to its peak (rad).
+def resolved(model: StackModel, positions: Floats) -> Floats:
+    """Shortest distance along each motor over which the perfect crystal's curve changes much (rad).
 
-    Where it is steepest; infinite along a motor that hardly moves.
+    By a quarter of its peak; infinite along a motor that hardly moves.
     """
     found = np.full(3, np.inf)
     for m in range(3):
         settings = np.unique(np.round(positions[:, m], 10))
         if len(settings) >= FEWEST_SETTINGS:
             table = _Table.of(model, positions, settings, m)
-            steepest = float(np.abs(np.diff(table.values)).max()) / table.step
-            found[m] = float(table.values.max()) / steepest
+            values, much = table.values, _MUCH * float(table.values.max())
+            far = (
+                n for n in range(1, len(values)) if np.abs(values[n:] - values[:-n]).max() > much
+            )
+            found[m] = table.step * next(far, len(values))
     return found
 
 

@@ -28,7 +28,7 @@ from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak
 from weakbeam.fit.frame_means import put_together
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
-from weakbeam.fit.stack_curves import rises
+from weakbeam.fit.stack_curves import resolved
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_journal import Journal
@@ -220,7 +220,7 @@ def fit_data(
     journal = None
     if state is not None:
         journal = Journal.of(state, fingerprint(data, experiment, options, lines), resume)
-    data = put_together(data, rises(model, data.positions))
+    data = put_together(data, resolved(model, data.positions))
     if data.settings is not None:
         model = StackModel(renderer, data.positions, priors, workers, data.settings)
     search = StackSearch(
