@@ -40,7 +40,7 @@ class ShiftMaps:
     errors : (motors, rows, columns) ndarray
         Standard errors, with what the curve leaves unexplained; infinite where nothing is known.
     light : (rows, columns) ndarray
-        Counts at the peak.
+        Counts at the peak of the brightest frame.
     floor : (rows, columns) ndarray
         Counts beside it.
     """
@@ -131,12 +131,18 @@ class _Table:
         Nodes.
     values : (k,) ndarray
         The curve at them, summed over the other motors' settings.
+    peak : float
+        Of the curve in the brightest of these.
+    others : int
+        How many they are.
     """
 
     settings: Floats
     first: float
     step: float
     values: Floats
+    peak: float
+    others: int
 
     @classmethod
     def of(cls, model: StackModel, positions: Floats, settings: Floats, motor: int) -> _Table:
@@ -149,8 +155,15 @@ class _Table:
         points[..., motor] = nodes
         points[..., [k for k in range(3) if k != motor]] = others[:, None]
         q = np.add(*motor_shifts(model.setup.geometry, AT_BRAGG, points.reshape(-1, 3)))
-        values = model.setup.acceptance.relative(q).reshape(len(others), -1).sum(axis=0)
-        return cls(settings, float(nodes[0]), spacing / _PER_STEP, np.asarray(values))
+        each = model.setup.acceptance.relative(q).reshape(len(others), -1)
+        return cls(
+            settings,
+            float(nodes[0]),
+            spacing / _PER_STEP,
+            np.asarray(each.sum(axis=0)),
+            float(each.max()),
+            len(others),
+        )
 
     @property
     def width(self) -> float:
@@ -229,12 +242,11 @@ def _fitted(
     error = np.hypot(error, _SMALLEST_ERROR)
     lost = (amount[0] <= 0.0) | ~np.isfinite(error) | ~good.ravel() | (error > 0.3 * span)
     error = np.where(lost, np.inf, error)
-    peak = table.values.max()
     return (
         shift.reshape(shape),
         error.reshape(shape),
-        (amount[0] * peak).reshape(shape),
-        amount[1].reshape(shape),
+        (amount[0] * table.peak).reshape(shape),
+        (amount[1] / table.others).reshape(shape),
     )
 
 

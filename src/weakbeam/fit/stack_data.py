@@ -109,6 +109,17 @@ class StackData:
         """Where φ, χ and 2θ stood in all frames that were taken (rad), (n, 3)."""
         return self.positions if self.scan is None else self.scan
 
+    def window(self, rows: slice, columns: slice, edge: int, at_once: int = 16) -> StackData:
+        """A part of the image, held in memory, without the pixels next to where it is cut."""
+        parts = [self.frames.some(numbers)[:, rows, columns] for numbers in self.blocks(at_once)]
+        good = self.good[rows, columns].copy()
+        top, left = rows.start > 0, columns.start > 0
+        below, right = rows.stop < self.shape[0], columns.stop < self.shape[1]
+        good[: edge * top] = good[:, : edge * left] = False
+        good[len(good) - edge * below :] = good[:, good.shape[1] - edge * right :] = False
+        dark = self.dark[rows, columns] if isinstance(self.dark, np.ndarray) else self.dark
+        return replace(self, frames=FramesInMemory(np.concatenate(parts)), good=good, dark=dark)
+
     def read(self, numbers: Ints, model_error: float) -> tuple[Floats32, Floats32, Bools]:
         """Some frames with their variances.
 

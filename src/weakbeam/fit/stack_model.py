@@ -34,8 +34,10 @@ from weakbeam.fit.nuisance_shifts import LATTICE, lattice_vectors
 from weakbeam.fit.nuisance_terms import light_terms, window_terms
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.motors import ANGLES
+from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.routes import Changes, Means
 from weakbeam.imaging.sampling import Block
+from weakbeam.imaging.tiles import size
 from weakbeam.instrument.point_spread import gaussian_spread
 from weakbeam.run.render import Renderer
 
@@ -208,6 +210,7 @@ class StackModel:
         widths = (nuisances.tilt, nuisances.tilt, nuisances.dilatation)
         self.components = tuple(k for k, width in enumerate(widths) if width > 0.0)
         self.settings = None if settings is None else tuple(settings)
+        self._middle, self._standing = np.zeros(3), tuple[FittedLine, ...]()
         self.groups = groups_of(self.positions)
 
     # ------------------------------------------------------------------ parameters
@@ -316,9 +319,8 @@ class StackModel:
     def lines_of(self, line: FittedLine) -> StraightLines:
         """One of the lines as the physics has it."""
         kind = line.type
-        return self.renderer.lines_of(
-            kind.plane, kind.burgers, kind.character_deg, line.position_um
-        )
+        position = line.position_um - self._middle
+        return self.renderer.lines_of(kind.plane, kind.burgers, kind.character_deg, position)
 
     def field(self, lines: Sequence[FittedLine]) -> DisplacementGradientField:
         """The field of some lines."""
@@ -336,11 +338,58 @@ class StackModel:
         if averaging is None:
             return None
         half = replace(averaging, accuracy=times * averaging.accuracy)
-        engine = replace(self.setup, averaging=half).engine(workers=self.workers, perfect=True)
+        return self._set_up(replace(self.setup, averaging=half))
+
+    def _set_up(self, setup: Setup) -> StackModel:
+        """The model with another setup of the same instrument."""
+        engine = setup.engine(workers=self.workers, perfect=True)
         assert isinstance(engine, Engine)
         other = copy(self)
-        other._engine = other._chosen_anew = engine
+        other.setup, other._engine, other._chosen_anew = setup, engine, engine
         return other
+
+    def window(
+        self, rows: slice, columns: slice, standing: Sequence[FittedLine] = ()
+    ) -> StackModel:
+        """The model of a part of the image, in which some lines stand still.
+
+        Where the lens' acceptance moves over the field, it is offset as in the middle of it, which
+        the nuisances take.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Which part; of frames that are stored as the sample is seen.
+        standing : sequence of FittedLine
+            Lines that are there besides those of a state.
+        """
+
+        def cut(grid: RayGrid) -> RayGrid:
+            return replace(grid, rows=size(rows), columns=size(columns))
+
+        setup, smooth = self.setup, self.setup.smooth_grid
+        other = self._set_up(
+            replace(
+                setup,
+                grids=tuple(map(cut, setup.grids)),
+                smooth_grid=None if smooth is None else cut(smooth),
+            )
+        )
+        away = [
+            0.5 * (part.start + part.stop - count)
+            for part, count in zip((rows, columns), self.shape, strict=True)
+        ]
+        other._middle = np.asarray(np.array(away) @ np.stack(self._steps))
+        other._standing = tuple(standing)
+        other.shape = size(rows), size(columns)
+        for name in ("_own_terms", "_own_light", "terms", "light_terms", "background_terms"):
+            setattr(other, name, np.ascontiguousarray(getattr(self, name)[:, rows, columns]))
+        return other
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether frames are stored as the sample is seen: not turned, binned or cut."""
+        return self.setup.detector.readout.is_plain
 
     def of_frames(self, numbers: Ints) -> StackModel:
         """The model of some of the frames."""
@@ -370,7 +419,7 @@ class StackModel:
                 )
         other = copy(self)
         engine = self._chosen_anew.aimed(*self.shifts(state))
-        other._engine = engine.held([self.field(lines) for lines in others])
+        other._engine = engine.held([self.field((*lines, *self._standing)) for lines in others])
         return other
 
     def is_far(self, state: State, origin: State) -> bool:
@@ -398,7 +447,9 @@ class StackModel:
             Bytes that a batch may take.
         """
         # Of a model that holds its samples they stay.
-        engine = self._engine.aimed(*self.shifts(state)).with_field(self.field(state.lines))
+        engine = self._engine.aimed(*self.shifts(state)).with_field(
+            self.field((*state.lines, *self._standing))
+        )
         tilt = self.tilt_field(state)
         changes = self._changes(state.lines) if slopes else None
         count = 3 + sum(len(line.names) for line in state.lines) if slopes else 0

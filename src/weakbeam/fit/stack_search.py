@@ -31,6 +31,7 @@ from weakbeam.fit.stack_model import FittedLine, StackModel, State
 from weakbeam.fit.stack_progress import Phases
 from weakbeam.fit.stack_residuals import Residuals
 from weakbeam.fit.stack_start import start_of
+from weakbeam.fit.stack_windows import LineWindow, best_in_place, is_large
 
 Tell = Callable[[str], None]
 
@@ -104,12 +105,14 @@ class StackSearch:
 
     def __post_init__(self) -> None:
         self._since, self._at_summit = time.process_time(), True
+        self._left: tuple[State, Residuals] | None = None
         self._phases = Phases(self.progress)
         numbers = spread_frames(self.data.positions, _SETTINGS, _OTHERS)
         if len(numbers) > _FEWER * len(self.data):
             numbers = np.arange(len(self.data))
         self._numbers = numbers
         rough = self.model.rougher(_ROUGHER) or self.model
+        self._large = is_large(self.model)
         self._few_model, self._few_data = rough.of_frames(numbers), self.data.part(numbers)
 
     def _say(self, text: str) -> None:
@@ -130,8 +133,11 @@ class StackSearch:
         here, converged, others, gains = self._started(maps, map_model, patterns)
         # Types first: one that is wrong leaves residuals that ask for lines that are not there.
         self._phases.begin(_COMPARED)
-        here, alternatives = self._compared(here, others)
-        if here.reduced > _UNEXPLAINED:
+        if self._large:
+            here, alternatives = self._compared_near_by(here, others, map_model, patterns)
+        else:
+            here, alternatives = self._compared(here, others)
+        if here.reduced > _UNEXPLAINED and not self._large:
             here, alternatives, gains = self._searched_anew(
                 here, alternatives, gains, map_model, patterns
             )
@@ -158,7 +164,7 @@ class StackSearch:
         """The likeliest lines of the maps, on the stack: of several sets where one will not do."""
         options = self.options
         best = None
-        for width in (1, options.width):
+        for width in (1,) if self._large else (1, options.width):
             found, ranked, gains = found_lines(
                 map_model, patterns, options.map_price, options.most, width=width, tell=self._say
             )
@@ -172,7 +178,11 @@ class StackSearch:
                 break
             self._say(f"not explained, chi2 {rough.reduced:.2f} on some frames: started anew")
         assert best is not None
-        here, converged = self.climb(self._whole(best[0].state, best[1]))
+        state = self._whole(best[0].state, best[1])
+        if self._large:
+            here, converged = replace(best[0], state=state), False
+        else:
+            here, converged = self.climb(state)
         return here, converged, best[2], best[3]
 
     def _out_of_time(self, here: Normal) -> bool:
@@ -296,7 +306,7 @@ class StackSearch:
         """One line more where what is left of the stack asks for it."""
         if len(here.state.lines) >= self.options.most:
             return here, None
-        left = Residuals.of(self.model, self.data, here.state)
+        left = self._left_by(here)
         if not left.maps.motors:
             return here, None
         own = MapModel(self.model, left.maps, beside=True)
@@ -318,6 +328,12 @@ class StackSearch:
         if gained < self.options.price:
             return here, None
         return new, gained
+
+    def _left_by(self, here: Normal) -> Residuals:
+        """What a state leaves; that of the last one is kept."""
+        if self._left is None or self._left[0] is not here.state:
+            self._left = here.state, Residuals.of(self.model, self.data, here.state)
+        return self._left[1]
 
     def _merged(
         self, here: Normal, others: list[list[Alternative]], gains: list[float]
@@ -435,6 +451,35 @@ class StackSearch:
                 here, rough = best[0], None
         return here, alternatives
 
+    def _compared_near_by(
+        self,
+        here: Normal,
+        others: list[list[FittedLine]],
+        map_model: MapModel,
+        patterns: Sequence[Pattern],
+    ) -> tuple[Normal, list[list[Alternative]]]:
+        """The same of a large image, by the pixels around each line."""
+        alternatives: list[list[Alternative]] = []
+        lines = here.state.lines
+        for k, options in enumerate(others):
+            state = replace(here.state, lines=lines)
+            window = LineWindow(self.model, self.data, state, k)
+            left = lines[:k] + lines[k + 1 :]
+
+            def more(left: tuple[FittedLine, ...] = left) -> list[FittedLine]:
+                rest = map_model.rest_of(left)
+                most = self.options.most_unexplained
+                return [one.line for one in map_model.search(patterns, rest, most)]
+
+            line, behind, misfit = best_in_place(
+                window, lines[k], options, self.evidence, self.options, _UNEXPLAINED, more
+            )
+            told = ", ".join(f"{one.line.type.name} {one.log_evidence:+.1f}" for one in behind)
+            self._say(f"near line {k}: {line.type.name}, chi2 {misfit:.2f}; {told or 'no other'}")
+            lines = (*lines[:k], line, *lines[k + 1 :])
+            alternatives.append(behind)
+        return self.climb(replace(here.state, lines=lines))[0], alternatives
+
     def _searched_anew(
         self,
         here: Normal,
@@ -484,7 +529,7 @@ class StackSearch:
     ) -> StackFit:
         """The result, with its residuals."""
         self._phases.begin(1.0)
-        left = Residuals.of(self.model, self.data, here.state)
+        left = self._left_by(here)
         moved = moved_by_samples(self.model, self.data, left.normal)
         self._phases.begin(1.0)
         return StackFit(
