@@ -157,13 +157,12 @@ def write_mosaic(
     shape = (len(chi) * len(phi), rows, columns)
     with h5py.File(path, "w") as file:
         entry = file.create_group("1.1")
-        ends = [np.degrees([values[0], values[-1]]) for values in (chi, phi)]
-        entry["title"] = (
-            f"fscan2d chi {ends[0][0]:.5f} {np.degrees(chi[1] - chi[0]):.5f} {len(chi)} "
-            f"mu {zero_deg + ends[1][0]:.5f} {np.degrees(phi[1] - phi[0]):.5f} {len(phi)} 0.5"
-        )
+        scan = [f"mu {_told(zero_deg + np.degrees(phi))}"]
         entry["instrument/mu/value"] = np.tile(zero_deg + np.degrees(phi), len(chi))
-        entry["instrument/chi/value"] = np.repeat(np.degrees(chi), len(phi))
+        if len(chi) > 1:
+            scan.insert(0, f"chi {_told(np.degrees(chi))}")
+            entry["instrument/chi/value"] = np.repeat(np.degrees(chi), len(phi))
+        entry["title"] = f"fscan{'2d' * (len(chi) > 1)} {' '.join(scan)} 0.5"
         stored = entry.create_dataset(
             "instrument/pco_ff/image", shape, np.uint16, chunks=(1, rows, columns), **storage
         )
@@ -177,3 +176,8 @@ def write_mosaic(
             counts[:, odd[0][world.hot :], odd[1][world.hot :]] = 0
             counts = np.clip(np.rint(counts + dark), 0, 65535).astype(np.uint16)
             stored[k * len(phi) : (k + 1) * len(phi)] = counts
+
+
+def _told(values: np.ndarray) -> str:
+    """First position, step and number of a motor in a scan's command."""
+    return f"{values[0]:.5f} {values[1] - values[0]:.5f} {len(values)}"

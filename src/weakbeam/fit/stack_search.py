@@ -135,6 +135,7 @@ class StackSearch:
         self._phases.begin(_COMPARED)
         if self._large:
             here, alternatives = self._compared_near_by(here, others, map_model, patterns)
+            converged = self._at_summit
         else:
             here, alternatives = self._compared(here, others)
         if here.reduced > _UNEXPLAINED and not self._large:
