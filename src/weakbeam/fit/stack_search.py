@@ -65,6 +65,9 @@ _LEAST_MISFIT = 0.1
 _WORTH = 0.9
 """By how much another line must bring the misfit down for a further search."""
 
+_LONGER = 4.0
+"""So many times longer what explains a large image is sought."""
+
 _MAPS, _STARTED, _COMPARED, _ADDED, _NEEDED = 0.1, 0.5, 0.7, 0.85, 0.95
 """Shares of a search that are done with its phases, about."""
 
@@ -188,10 +191,11 @@ class StackSearch:
 
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
-        late = time.process_time() - self._since > self.options.most_seconds
+        most = self.options.most_seconds * (_LONGER if self._large else 1.0)
+        late = time.process_time() - self._since > most
         if late and here.reduced > _UNEXPLAINED and not self.given_up:
             self.given_up = True
-            seconds = f"{self.options.most_seconds:.0f} s of processor time"
+            seconds = f"{most:.0f} s of processor time"
             self._say(f"given up after {seconds}: it is not explained")
         return self.given_up
 
