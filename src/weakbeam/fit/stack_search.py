@@ -149,9 +149,14 @@ class StackSearch:
         for _ in range(options.rounds):
             if self._out_of_time(here):
                 break
+            before = here
             here, added = self._added(here)
             if added is None:
                 break
+            instead = self._in_other_plane(before, here, map_model, patterns)
+            if instead is not None:
+                here = instead
+                continue
             alternatives.append([])
             gains.append(added)
         self._phases.begin(_NEEDED)
@@ -333,6 +338,45 @@ class StackSearch:
         if gained < self.options.price:
             return here, None
         return new, gained
+
+    def _in_other_plane(
+        self, here: Normal, new: Normal, map_model: MapModel, patterns: Sequence[Pattern]
+    ) -> Normal | None:
+        """Instead of one line more: one of the others in another plane of its Burgers vector.
+
+        That changes little near it, and what it leaves may ask for a line far away.
+        """
+        if self._large:
+            return None
+        lines, best = here.state.lines, self._rough(new.state, 10)[0]
+        found = None
+        for k, line in enumerate(lines):
+            own = line.type
+            partners = [
+                pattern
+                for pattern in patterns
+                if pattern.type.burgers == own.burgers and pattern.type.plane != own.plane
+            ]
+            left = lines[:k] + lines[k + 1 :]
+            if not partners or self._out_of_time(here):
+                continue
+            rest = map_model.rest_of(left)
+            for candidate in map_model.search(partners, rest, 1, near=line)[:1]:
+                swapped = (*lines[:k], candidate.line, *lines[k + 1 :])
+                tried = self._rough(replace(here.state, lines=swapped), 10)[0]
+                scale = common_scale(best, tried)
+                ahead = self.evidence(tried, scale) - self.evidence(best, scale)
+                name = candidate.line.type.name
+                self._say(f"instead {name} for {own.name}: {ahead:+.1f} on some frames")
+                if ahead > 0.0:
+                    best, found = tried, replace(here.state, lines=tried.state.lines)
+        if found is None:
+            return None
+        instead, _ = self.climb(self._whole(best.state, found))
+        scale = common_scale(new, instead)
+        gained = self.evidence(instead, scale) - self.evidence(new, scale)
+        self._say(f"instead of one more: log-evidence {gained:+.1f}")
+        return instead if gained > 0.0 else None
 
     def _left_by(self, here: Normal) -> Residuals:
         """What a state leaves; that of the last one is kept."""
