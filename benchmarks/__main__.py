@@ -33,6 +33,7 @@ BENCHMARKS = {
     "sweeps": ["--tasks", "500"],
     "identify": ["--repeats", "1"],
     "calibration": ["--repeats", "{repeats}"],
+    "stack_fit": ["--repeats", "1"],
     "live": ["--repeats", "{repeats}"],
     "distortion": ["--pixels", "27"],
 }

@@ -6,7 +6,7 @@ import pytest
 from weakbeam.assemble import assemble
 from weakbeam.diffraction.turned import AT_BRAGG, motor_shifts
 from weakbeam.experiment import Experiment
-from weakbeam.imaging.routes import Changes, GeneralRoute
+from weakbeam.imaging.routes import Changes, GeneralRoute, Means
 
 SHAPE = (24, 32)
 PHI = np.linspace(-2e-4, 2e-4, 5)
@@ -103,3 +103,27 @@ def test_samples_are_aimed_at_the_frames_that_are_told(setup):
     aimed = perfect.aimed(rock + far, roll)
     assert aimed._planner.covers(type(perfect._planner.frames)(rock + far, roll))
     assert not perfect._planner.covers(type(perfect._planner.frames)(rock + far, roll))
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_frames_through_which_motors_came_are_means_of_those_at_their_settings(
+    setup, engine, closed
+):
+    rock, _ = scan(setup)
+    chi = np.linspace(-1e-3, 1e-3, 5)
+    _, roll = motor_shifts(setup.geometry, AT_BRAGG, np.stack([0 * chi, chi, 0 * chi], axis=1))
+    held = engine.held([engine.field])
+    if not closed:
+        held = held.with_field(engine.field)
+        held._route = GeneralRoute(setup.acceptance)
+    means = Means(np.array([0, 2]), np.array([0, 3]))
+    frames, slopes = held.slopes(rock, roll, changes=along_q, means=means)
+    every, changes = held.slopes(rock, roll, changes=along_q)
+
+    def mean(images):
+        by_rock = [images[..., part, :, :].mean(axis=-3) for part in (slice(0, 2), slice(2, 5))]
+        both = np.stack(by_rock, axis=-3)
+        return np.stack([both[..., :3, :, :, :].mean(-4), both[..., 3:, :, :, :].mean(-4)], -4)
+
+    assert np.abs(frames - mean(every)).max() < 1e-6
+    assert np.abs(slopes - mean(changes)).max() < 1e-5 * np.abs(changes).max()

@@ -7,6 +7,7 @@ random types between the steps of any library, random places, independent noise.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ SMALL = (
 )  # fmt: skip
 DOUBLE = ("phi 40", "clip 20", "blur 4", "several 2")
 NEIGHBOURS = ("corner", "outside 0.5", "outside 2")
+BENT_UM = (0.25, 0.75, 2.0)
+"""Where along a bent line it turns, to either side of its middle (µm)."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,10 @@ def draw(condition: str, seed: int) -> Draw:
 
     def placed(plane: Any, burgers: Any, character: float, place: np.ndarray) -> dict[str, Any]:
         b, t = line_of(plane, burgers, character, cell)
-        return {"b_um": b.tolist(), "t": t, "position_um": place.tolist()}
+        line = {"b_um": b.tolist(), "t": t, "position_um": place.tolist()}
+        if name == "bent":
+            line["points_um"] = arc(t, np.cross(unit(plane), t), np.radians(amount))
+        return line
 
     place = in_sheet(random.uniform(-0.2, 0.2), random.uniform(-0.3, 0.3))
     lines = [placed(plane, burgers, character, place)]
@@ -141,6 +147,17 @@ def draw(condition: str, seed: int) -> Draw:
     made = replace(World(), optics=OPTICS | {"lines": lines} | optics, **world)
     counts = counted(made, POSITIONS, int(random.integers(2**31)))
     return Draw(counts, plane, burgers, character, place)
+
+
+def arc(t: np.ndarray, side: np.ndarray, turn: float) -> np.ndarray:
+    """Corners of a line along t at its middle that turns by an angle in all, towards a side."""
+    corners, at, angle = [], np.zeros(3), 0.0
+    for before, corner in pairwise((0.0, *BENT_UM)):
+        at = at + (corner - before) * (np.cos(angle) * t + np.sin(angle) * side)
+        angle += turn / 2 / len(BENT_UM)
+        corners.append(at)
+    along = [2 * (c @ t) * t for c in corners]
+    return np.array([c - a for c, a in zip(corners[::-1], along[::-1], strict=True)] + corners)
 
 
 def is_true(kind: Any, truth: Draw, opposite: bool = False) -> bool:

@@ -306,7 +306,7 @@ def beta_stroh(points: np.ndarray, burgers: np.ndarray, line: Any, constants: An
 
 
 def beta_polyline(
-    points: np.ndarray, burgers: np.ndarray, corners: np.ndarray, nu: float, nodes: int = 24
+    points: np.ndarray, burgers: np.ndarray, corners: np.ndarray, nu: float, nodes: int = 12
 ) -> np.ndarray:
     """Distortion of a line through corners that goes straight on beyond both ends, (n, 3, 3).
 
@@ -318,7 +318,6 @@ def beta_polyline(
     further = [corners[-1] + r * last for r in (10.0, 300.0, 1e4)]
     chain = np.vstack([*far, corners, *further])
     f, weights = np.polynomial.legendre.leggauss(nodes)
-    f, weights = (f + 1) / 2, weights / 2
     delta, levi = np.eye(3), np.zeros((3, 3, 3))
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         levi[i, j, k], levi[i, k, j] = 1, -1
@@ -327,26 +326,42 @@ def beta_polyline(
     c += np.einsum("pm,qn->pqmn", delta, delta) + np.einsum("pn,qm->pqmn", delta, delta)
     beta = np.zeros((len(points), 3, 3))
     for start, stop in pairwise(chain):
-        t, length = unit(stop - start), np.linalg.norm(stop - start)
-        kernel = np.einsum("jnh,pqmn,m,h->jpq", levi, c, burgers, t)
-        r1, r2 = points - start, points - stop
-        d1, d2 = np.linalg.norm(r1, axis=1), np.linalg.norm(r2, axis=1)
-        e1, e2 = r1 / d1[:, None], r2 / d2[:, None]
-        angle = np.arctan2(np.linalg.norm(np.cross(e1, e2), axis=1), np.sum(e1 * e2, 1))
-        sine = np.maximum(np.sin(angle), 1e-300)
-        mean = np.zeros((len(points), 3, 3, 3))
-        for share, weight in zip(f, weights, strict=True):
-            near, on = np.sin((1 - share) * angle) / sine, np.sin(share * angle) / sine
-            small = angle < 1e-7
-            near, on = np.where(small, 1 - share, near), np.where(small, share, on)
-            n = near[:, None] * e1 + on[:, None] * e2
-            g = -(3 - 4 * nu) * np.einsum("ip,nq->nipq", delta, n)
-            g -= 3 * np.einsum("ni,np,nq->nipq", n, n, n)
-            g += np.einsum("iq,np->nipq", delta, n) + np.einsum("pq,ni->nipq", delta, n)
-            mean += weight * g / (16 * np.pi * (1 - nu))
-        factor = length / (d1 * d2) * np.where(angle < 1e-7, 1.0, angle / sine)
-        beta += factor[:, None, None] * np.einsum("jpq,nipq->nij", kernel, mean)
+        kernel = np.einsum("jnh,pqmn,m,h->jpq", levi, c, burgers, unit(stop - start))
+        kernel /= 16 * np.pi * (1 - nu)
+        _add_piece(points, start, stop, kernel, nu, (f + 1) / 2, weights / 2, beta)
     return beta
+
+
+@njit(cache=False)
+def _add_piece(points, start, stop, kernel, nu, f, weights, beta):
+    """Add Σ K_jpq ∫ g_ipq(n), n the unit vectors from points of the piece."""
+    length = np.sqrt(((stop - start) ** 2).sum())
+    n, first, third = np.empty(3), np.empty((3, 3)), np.empty((3, 3))
+    trace = np.array([kernel[j, 0, 0] + kernel[j, 1, 1] + kernel[j, 2, 2] for j in range(3)])
+    for k in range(len(points)):
+        r1, r2 = points[k] - start, points[k] - stop
+        d1, d2 = np.sqrt((r1**2).sum()), np.sqrt((r2**2).sum())
+        e1, e2 = r1 / d1, r2 / d2
+        angle = np.arctan2(np.sqrt((np.cross(e1, e2) ** 2).sum()), (e1 * e2).sum())
+        sine = np.sin(angle)
+        small = angle < 1e-7
+        factor = length / (d1 * d2) * (1.0 if small else angle / sine)
+        for a in range(f.size):
+            near = 1 - f[a] if small else np.sin((1 - f[a]) * angle) / sine
+            on = f[a] if small else np.sin(f[a] * angle) / sine
+            for i in range(3):
+                n[i] = near * e1[i] + on * e2[i]
+            for j in range(3):
+                both = 0.0
+                for i in range(3):
+                    first[j, i] = third[j, i] = 0.0
+                    for q in range(3):
+                        first[j, i] += kernel[j, i, q] * n[q]
+                        third[j, i] += kernel[j, q, i] * n[q]
+                    both += first[j, i] * n[i]
+                for i in range(3):
+                    g = third[j, i] - (3 - 4 * nu) * first[j, i] + n[i] * (trace[j] - 3 * both)
+                    beta[k, i, j] += factor * weights[a] * g
 
 
 @njit(cache=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -86,6 +87,8 @@ def fit(
       weakbeam fit measured.h5::2.1 -c calibrated.toml --start found/dislocations.csv
       weakbeam fit measured.h5::2.1 -c calibrated.toml -o found --resume
     """  # noqa: D301 (click needs the character \b itself)
+    # Threads of small matrix products wait for each other most of the time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from dataclasses import replace
 
     import numpy as np

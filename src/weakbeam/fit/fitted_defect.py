@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import NamedTuple, Protocol, Self
 
 from weakbeam.assemble.placed import Sources
@@ -45,7 +44,7 @@ class FittedDefect(Protocol):
         """Its type."""
 
     @property
-    def system(self) -> Hashable:
+    def system(self) -> tuple[object, ...]:
         """What makes it another candidate, whatever its parameters."""
 
     @property

@@ -19,6 +19,7 @@ FEWEST_SETTINGS = 5
 _PER_STEP = 8
 """Nodes of the table of a curve per step of the motor."""
 
+_MUCH = 0.25
 _FIT_STEPS = 4
 _FWHM = 2.3548
 _SMALLEST_ERROR = 5e-7
@@ -39,7 +40,7 @@ class ShiftMaps:
     errors : (motors, rows, columns) ndarray
         Standard errors, with what the curve leaves unexplained; infinite where nothing is known.
     light : (rows, columns) ndarray
-        Counts at the peak.
+        Counts at the peak of the brightest frame.
     floor : (rows, columns) ndarray
         Counts beside it.
     """
@@ -130,12 +131,18 @@ class _Table:
         Nodes.
     values : (k,) ndarray
         The curve at them, summed over the other motors' settings.
+    peak : float
+        Of the curve in the brightest of these.
+    others : int
+        How many they are.
     """
 
     settings: Floats
     first: float
     step: float
     values: Floats
+    peak: float
+    others: int
 
     @classmethod
     def of(cls, model: StackModel, positions: Floats, settings: Floats, motor: int) -> _Table:
@@ -148,8 +155,15 @@ class _Table:
         points[..., motor] = nodes
         points[..., [k for k in range(3) if k != motor]] = others[:, None]
         q = np.add(*motor_shifts(model.setup.geometry, AT_BRAGG, points.reshape(-1, 3)))
-        values = model.setup.acceptance.relative(q).reshape(len(others), -1).sum(axis=0)
-        return cls(settings, float(nodes[0]), spacing / _PER_STEP, np.asarray(values))
+        each = model.setup.acceptance.relative(q).reshape(len(others), -1)
+        return cls(
+            settings,
+            float(nodes[0]),
+            spacing / _PER_STEP,
+            np.asarray(each.sum(axis=0)),
+            float(each.max()),
+            len(others),
+        )
 
     @property
     def width(self) -> float:
@@ -172,6 +186,24 @@ def curve_widths(model: StackModel, positions: Floats, motors: Sequence[int]) ->
         for m in motors
     ]
     return np.array(widths)
+
+
+def resolved(model: StackModel, positions: Floats) -> Floats:
+    """Shortest distance along each motor over which the perfect crystal's curve changes much (rad).
+
+    By a quarter of its peak; infinite along a motor that hardly moves.
+    """
+    found = np.full(3, np.inf)
+    for m in range(3):
+        settings = np.unique(np.round(positions[:, m], 10))
+        if len(settings) >= FEWEST_SETTINGS:
+            table = _Table.of(model, positions, settings, m)
+            values, much = table.values, _MUCH * float(table.values.max())
+            far = (
+                n for n in range(1, len(values)) if np.abs(values[n:] - values[:-n]).max() > much
+            )
+            found[m] = table.step * next(far, len(values))
+    return found
 
 
 def _fitted(
@@ -210,12 +242,11 @@ def _fitted(
     error = np.hypot(error, _SMALLEST_ERROR)
     lost = (amount[0] <= 0.0) | ~np.isfinite(error) | ~good.ravel() | (error > 0.3 * span)
     error = np.where(lost, np.inf, error)
-    peak = table.values.max()
     return (
         shift.reshape(shape),
         error.reshape(shape),
-        (amount[0] * peak).reshape(shape),
-        amount[1].reshape(shape),
+        (amount[0] * table.peak).reshape(shape),
+        (amount[1] / table.others).reshape(shape),
     )
 
 

@@ -73,6 +73,11 @@ class StackData:
         Subtracted from all frames.
     full : float
         Counts at which a pixel is saturated and does not count.
+    settings : tuple of (k, 3) ndarray, optional
+        Where the motors stood in all the frames that each is the mean of, a full grid; one of each
+        unless given.
+    scan : (n, 3) ndarray, optional
+        Where they stood in all frames that were taken, if these are means of them.
     """
 
     frames: Frames
@@ -81,6 +86,8 @@ class StackData:
     good: Bools
     dark: Floats | float = 0.0
     full: float = np.inf
+    settings: tuple[Floats, ...] | None = None
+    scan: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -92,8 +99,26 @@ class StackData:
 
     def part(self, numbers: Ints) -> StackData:
         """Some of its frames."""
-        frames = SomeFrames(self.frames, numbers)
-        return replace(self, frames=frames, positions=self.positions[numbers])
+        frames, settings = SomeFrames(self.frames, numbers), self.settings
+        if settings is not None:
+            settings = tuple(settings[number] for number in numbers)
+        return replace(self, frames=frames, positions=self.positions[numbers], settings=settings)
+
+    @property
+    def taken(self) -> Floats:
+        """Where φ, χ and 2θ stood in all frames that were taken (rad), (n, 3)."""
+        return self.positions if self.scan is None else self.scan
+
+    def window(self, rows: slice, columns: slice, edge: int, at_once: int = 16) -> StackData:
+        """A part of the image, held in memory, without the pixels next to where it is cut."""
+        parts = [self.frames.some(numbers)[:, rows, columns] for numbers in self.blocks(at_once)]
+        good = self.good[rows, columns].copy()
+        top, left = rows.start > 0, columns.start > 0
+        below, right = rows.stop < self.shape[0], columns.stop < self.shape[1]
+        good[: edge * top] = good[:, : edge * left] = False
+        good[len(good) - edge * below :] = good[:, good.shape[1] - edge * right :] = False
+        dark = self.dark[rows, columns] if isinstance(self.dark, np.ndarray) else self.dark
+        return replace(self, frames=FramesInMemory(np.concatenate(parts)), good=good, dark=dark)
 
     def read(self, numbers: Ints, model_error: float) -> tuple[Floats32, Floats32, Bools]:
         """Some frames with their variances.
@@ -122,7 +147,11 @@ class StackData:
         share = scipy.ndimage.uniform_filter(good.astype(np.float32), size, mode="nearest")
         mean = scipy.ndimage.uniform_filter(counts, size, mode="nearest")
         mean = np.maximum(mean / np.maximum(share, np.float32(0.5 / _NEAR**2)), 0.0)
-        variance = self.noise.gain * mean + self.noise.floor + (model_error * mean) ** 2
+        variance = self.noise.gain * mean + self.noise.floor
+        if self.settings is not None:
+            together = np.array([len(self.settings[k]) for k in numbers], np.float32)
+            variance /= together[:, None, None]
+        variance += (model_error * mean) ** 2
         return counts, variance.astype(np.float32), good
 
     def blocks(self, at_once: int = 16) -> Iterator[Ints]:
@@ -131,7 +160,7 @@ class StackData:
             yield np.arange(start, min(start + at_once, len(self)))
 
 
-def spread_frames(positions: Floats, most: int) -> Ints:
+def spread_frames(positions: Floats, most: int, others: int) -> Ints:
     """Numbers of frames at settings that are spread evenly over those of every motor.
 
     Parameters
@@ -139,12 +168,15 @@ def spread_frames(positions: Floats, most: int) -> Ints:
     positions : (frames, 3) ndarray
         Where φ, χ and 2θ stood (rad).
     most : int
-        So many settings of each motor are enough: of more every n-th is taken.
+        So many settings of the motor that has most of them are enough: of more every n-th is taken.
+    others : int
+        The same of the other motors.
     """
+    along = [np.unique(np.round(values, 10), return_inverse=True) for values in positions.T]
+    first = int(np.argmax([len(settings) for settings, _ in along]))
     chosen = np.ones(len(positions), bool)
-    for values in positions.T:
-        settings, which = np.unique(np.round(values, 10), return_inverse=True)
-        step = max(1, len(settings) // most)
-        first = (len(settings) - 1) % step // 2
-        chosen &= (which - first) % step == 0
+    for motor, (settings, which) in enumerate(along):
+        step = len(settings) // most if motor == first else -(-len(settings) // others)
+        step = max(1, step)
+        chosen &= (which - (len(settings) - 1) % step // 2) % step == 0
     return np.flatnonzero(chosen)

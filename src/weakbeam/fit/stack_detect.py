@@ -17,6 +17,9 @@ _HOPELESS = 0.6
 _ALIKE = 0.05
 """Sets of lines are the same if their log-likelihoods are so near to each other."""
 
+_NEXT = 4
+"""Lines next to one that is new of which it is tried at once whether they are others now."""
+
 _SHORT = 8
 """Steps of a climb that only tells candidates apart."""
 
@@ -72,7 +75,7 @@ def found_lines(
         grown = _grown(map_model, patterns, beam, width)
         if not grown:
             break
-        best, _ = exchanged(map_model, patterns, grown[0], 1)
+        best, _ = exchanged(map_model, patterns, grown[0], 1, _next_to_last(grown[0]))
         gained = (best.log_likelihood - beam[0].log_likelihood) / max(1.0, best.reduced)
         if tell is not None:
             tell(f"{len(best.lines)} lines: gain {gained:.1f}, misfit {best.reduced:.2f}")
@@ -98,6 +101,13 @@ def _grown(
         tried.sort(key=lambda one: -one.log_likelihood)
         grown += [map_model.fit(one.lines) for one in tried[:width]]
     return _distinct(grown, width)
+
+
+def _next_to_last(fit: MapFit) -> list[int]:
+    """The last line of some, and those next to it."""
+    last = fit.lines[-1].position_um
+    away = [float(np.linalg.norm(line.position_um - last)) for line in fit.lines]
+    return sorted(np.argsort(away)[: _NEXT + 1].tolist())
 
 
 def _distinct(fits: Sequence[MapFit], most: int) -> list[MapFit]:
@@ -127,18 +137,22 @@ def hopeful(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def exchanged(
-    map_model: MapModel, patterns: Sequence[Pattern], fit: MapFit, rounds: int = _ROUNDS
+    map_model: MapModel,
+    patterns: Sequence[Pattern],
+    fit: MapFit,
+    rounds: int = _ROUNDS,
+    which: Sequence[int] | None = None,
 ) -> tuple[MapFit, list[list[Candidate]]]:
-    """Exchange lines for others nearby where these explain the map better."""
+    """Exchange lines, all or some, for others nearby where these explain the map better."""
     ranked: list[list[Candidate]] = [[] for _ in fit.lines]
     for _ in range(rounds):
         changed = False
-        for k in range(len(fit.lines)):
+        for k in range(len(fit.lines)) if which is None else which:
             others = [line for n, line in enumerate(fit.lines) if n != k]
             rest = map_model.rest_of(others)
-            options = hopeful(map_model.search(patterns, rest, _TRIED, near=fit.lines[k]))
-            # Perhaps it belongs somewhere else by now.
-            options += map_model.search(patterns, rest, 1)
+            options = map_model.search(patterns, rest, _TRIED, near=fit.lines[k])
+            # The last one: perhaps it belongs somewhere else by now.
+            options = [*hopeful(options[:-1]), options[-1]]
             tried = []
             for candidate in options:
                 lines = list(fit.lines)

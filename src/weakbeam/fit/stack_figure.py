@@ -191,7 +191,7 @@ def _seen(model: StackModel, point: Floats) -> Floats:
     """Row and column at which the camera sees a point (µm, sample frame)."""
     level = point - model.setup.grids[0].along_ray * float(point @ model.renderer.up)
     steps = np.stack(model.renderer.pixel_steps())
-    away = np.linalg.lstsq(steps.T, level - model.middle, rcond=None)[0]
+    away = np.linalg.lstsq(steps.T, level - model.image_middle, rcond=None)[0]
     return np.asarray(away + 0.5 * (np.array(model.shape) - 1.0))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from weakbeam.core.arrays import Floats
+from weakbeam.core.arrays import Floats, Floats32
 from weakbeam.core.workers import in_order, worker_count
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.fitted_defect import FittedDefect
@@ -27,8 +27,11 @@ from weakbeam.fit.nuisance_terms import window_terms
 from weakbeam.fit.stack_curves import ShiftMaps, curve_widths
 from weakbeam.fit.stack_model import StackModel
 
-_EDGE = 48
-"""Pixels along the longer edge of a map in which lines are sought."""
+_EDGE, _COARSE, _PLACES = 48, 3, 10_000
+"""Pixels along the longer edge of a map in which lines are sought.
+
+More, up to so many in all, where as many pixels of the camera and more would be put together.
+"""
 
 _DEPTHS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 """Depths at which lines in the sheet are sought, in units of half of the height that is lit."""
@@ -42,6 +45,12 @@ _ROUGH_PX = 2.0
 Near a core the shift of a curve is not the mean over what its pixel sees, and no line more should
 explain that.
 """
+
+_FAR = 12.0
+"""Standard deviations of the beam's height from a line on, where a ray's middle stands for it."""
+
+_BESIDE = 24
+"""Pixels of the map beside the field, at most, in which lines are sought."""
 
 _LEAST_SHARE = 0.05
 """Share of a pixel's rays below which they no longer tell where its curve is."""
@@ -70,13 +79,13 @@ class Prototype(NamedTuple):
 class Pattern(NamedTuple):
     """What a matched filter needs to know of a candidate, at one depth and of one size."""
 
-    system: Hashable
+    system: tuple[object, ...]
     placed: Callable[[Floats], FittedDefect]
     """It with its middle, or that of the sheet beside it, at a point (µm, sample frame)."""
     transform: NDArray[np.complex64]
     """(motors, ...): conjugate Fourier transform of its map."""
-    norm: Floats
-    """Sum of its squares over the map with the line at each pixel of the map and its margin."""
+    half_norm: Floats32
+    """Half the sum of its squares, the line being at each pixel of the map and its margin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,19 +127,27 @@ class MapModel:
     bin : int, optional
         How many pixels along each axis are put together; so many that the map is small, unless
         given.
+    beside : bool, optional
+        Whether lines are sought beside the field, too, by up to half of it.
     """
 
-    def __init__(self, model: StackModel, maps: ShiftMaps, bin: int | None = None) -> None:
+    def __init__(
+        self, model: StackModel, maps: ShiftMaps, bin: int | None = None, beside: bool = False
+    ) -> None:
         self.model = model
-        self.bin = max(1, -(-max(maps.light.shape) // _EDGE)) if bin is None else bin
+        self.bin = _bin_of(maps.light.shape) if bin is None else bin
         self.maps = maps.binned(self.bin)
         self.shape = self.maps.light.shape
         grid = model.setup.grids[0]
         self._row, self._column = (self.bin * step for step in model.renderer.pixel_steps())
-        self._middle = model.middle
+        self._middle = model.image_middle
         heights, weights = _heights(grid.depths, grid.weights)
         self._along = heights[:, None] * grid.along_ray
         self._weights = weights
+        middle = float(weights @ heights / weights.sum())
+        spread = math.sqrt(float(weights @ (heights - middle) ** 2 / weights.sum()))
+        self._mean_ray = middle * grid.along_ray
+        self._near_um = _FAR * spread * float(np.linalg.norm(grid.along_ray))
         rows, columns = self.shape
         i, j = np.meshgrid(
             np.arange(rows) - 0.5 * (rows - 1), np.arange(columns) - 0.5 * (columns - 1),
@@ -139,7 +156,8 @@ class MapModel:
         # The binned part may lack the last rows and columns of the image.
         lost = (np.array(maps.light.shape) - self.bin * np.array(self.shape)) / (2.0 * self.bin)
         self._i, self._j = i - lost[0], j - lost[1]
-        self._margin = rows // 2, columns // 2
+        most = _BESIDE if beside else 0
+        self._margin = min(rows // 2, most), min(columns // 2, most)
         wide = [
             np.arange(-margin, size + margin)
             for margin, size in zip(self._margin, self.shape, strict=True)
@@ -189,19 +207,33 @@ class MapModel:
 
     def _mean_shift(self, line: FittedDefect, points: Floats) -> Floats:
         """Mean shift along the motors of rays through points (rows, columns, 3)."""
-        where = points[None] + self._along[:, None, None, :]
-        flat = np.ascontiguousarray(where.reshape(-1, 3).T)
-        gradient = np.zeros((9, flat.shape[1]))
-        self.model.field([line]).add_to(gradient, flat)
-        shifts = (self._from_q @ self._q_of_gradient @ gradient).reshape(
-            len(self._from_q), len(self._along), -1
-        )
+        if not isinstance(line, FittedLine):
+            mean = self._mean_of_rays(line, points.reshape(-1, 3))
+            return np.asarray(mean.reshape(-1, *points.shape[:-1]))
+        middles = points.reshape(-1, 3) + self._mean_ray
+        away = middles - line.position_um
+        along = self.model.setup.sample_from_crystal @ line.type.line
+        square = (away**2).sum(axis=1) - (away @ along) ** 2
+        mean = self._shifts_at(line, middles)
+        near = square < self._near_um**2
+        mean[:, near] = self._mean_of_rays(line, points.reshape(-1, 3)[near])
+        return np.asarray(mean.reshape(-1, *points.shape[:-1]))
+
+    def _shifts_at(self, line: FittedDefect, points: Floats) -> Floats:
+        """Shift along the motors at points (n, 3), (motors, n)."""
+        gradient = np.zeros((9, len(points)))
+        self.model.field([line]).add_to(gradient, np.ascontiguousarray(points.T))
+        return np.asarray(self._from_q @ self._q_of_gradient @ gradient)
+
+    def _mean_of_rays(self, line: FittedDefect, points: Floats) -> Floats:
+        """Mean shift of rays through points (n, 3), near a line."""
+        where = (points + self._along[:, None, :]).reshape(-1, 3)
+        shifts = self._shifts_at(line, where).reshape(len(self._from_q), len(self._along), -1)
         # Where a sum of curves of width s seems to be, a ray that is shifted by x counts as
         # exp(-x²/4s²): the overlap of its curve with that of the others.
         share = self._weights[:, None] * np.exp(-0.25 * (shifts / self._widths) ** 2)
         total = np.maximum(share.sum(axis=1), _LEAST_SHARE * self._weights.sum())
-        mean = (share * shifts).sum(axis=1) / total
-        return np.asarray(mean.reshape(-1, *points.shape[:-1]))
+        return np.asarray((share * shifts).sum(axis=1) / total)
 
     # ------------------------------------------------------------------ search
 
@@ -267,7 +299,8 @@ class MapModel:
                 lost = scipy.fft.irfft2(part * transformed, size)
                 norm = norm - (lost**2).sum(axis=0)[self._wide]
             system = prototype.defect.system
-            return Pattern(system, prototype.placed, ft.astype(np.complex64), norm)
+            half = (0.5 * norm).astype(np.float32)
+            return Pattern(system, prototype.placed, ft.astype(np.complex64), half)
 
         return list(in_order(made, prototypes, worker_count(workers)))
 
@@ -284,7 +317,7 @@ class MapModel:
         residual: Floats,
         most: int,
         near: FittedDefect | None = None,
-        outside: bool = False,
+        workers: int | None = None,
     ) -> list[Candidate]:
         """The candidates by which the log-likelihood of the map rises most.
 
@@ -297,9 +330,10 @@ class MapModel:
         most : int
             How many, each of another slip system.
         near : FittedDefect, optional
-            A line that they may replace: only places near it count.
-        outside : bool
-            Whether they may lie beside the field, by up to half of it.
+            A line that they may replace: only places near it count, but for one candidate more,
+            the best anywhere.
+        workers : int, optional
+            Threads.
 
         Returns
         -------
@@ -309,24 +343,35 @@ class MapModel:
         rows, columns = self.shape
         data = residual.reshape(-1, rows, columns) * self.root
         transformed = scipy.fft.rfft2(data, self._size).astype(np.complex64)
-        there = np.full(self._wide_i.shape, outside)
-        inside = tuple(
-            slice(margin, margin + n) for n, margin in zip(self.shape, self._margin, strict=True)
-        )
-        there[inside] = True
+        there = None
         if near is not None:
             away = self._distance(near)
-            there &= away <= max(_NEAR, float(away[inside].min()) + 0.5)
-        found: dict[Hashable, Candidate] = {}
-        for system, placed, ft, norm in patterns:
-            met = scipy.fft.irfft2((transformed * ft).sum(axis=0), self._size)[self._wide]
-            gain = np.where(there, met - 0.5 * norm, -np.inf)
-            best = np.unravel_index(int(gain.argmax()), gain.shape)
-            if system in found and found[system].gain >= gain[best]:
-                continue
-            point = self._wide_i[best] * self._row + self._wide_j[best] * self._column
-            found[system] = Candidate(placed(point + self._middle), float(gain[best]))
-        return sorted(found.values(), key=lambda candidate: -candidate.gain)[:most]
+            there = away <= max(_NEAR, float(away.min()) + 0.5)
+
+        def best_of(pattern: Pattern) -> list[tuple[float, int]]:
+            met = scipy.fft.irfft2((transformed * pattern.transform).sum(axis=0), self._size)
+            gain = met[self._wide] - pattern.half_norm
+            places = [int(gain.argmax())]
+            if there is not None:
+                places.insert(0, int(np.where(there, gain, -np.inf).argmax()))
+            return [(float(gain.flat[place]), place) for place in places]
+
+        found: dict[Hashable, tuple[float, int, Pattern]] = {}
+        anywhere: tuple[float, int, Pattern] | None = None
+        everything = in_order(best_of, patterns, worker_count(workers))
+        for pattern, best in zip(patterns, everything, strict=True):
+            system = pattern.system
+            if system not in found or best[0][0] > found[system][0]:
+                found[system] = *best[0], pattern
+            if near is not None and (anywhere is None or best[1][0] > anywhere[0]):
+                anywhere = *best[1], pattern
+        ranked = sorted(found.values(), key=lambda one: -one[0])[:most]
+        return [self._candidate(*one) for one in [*ranked, *([anywhere] if anywhere else [])]]
+
+    def _candidate(self, gain: float, place: int, pattern: Pattern) -> Candidate:
+        """The line of a pattern at a place."""
+        point = self._wide_i.flat[place] * self._row + self._wide_j.flat[place] * self._column
+        return Candidate(pattern.placed(self._middle + point), gain)
 
     def _distance(self, line: FittedDefect) -> Floats:
         """Distance of each place from a line in the sheet, or else from its middle (pixels)."""
@@ -416,6 +461,12 @@ class MapModel:
         """The data without some lines, as :meth:`search` takes it."""
         parts = [self.without_bend(self.of_line(line)) for line in lines]
         return np.asarray(self.data - sum(parts, np.zeros_like(self.data)))
+
+
+def _bin_of(shape: tuple[int, ...]) -> int:
+    """How many pixels along each axis are put together."""
+    coarse = max(_COARSE, math.ceil(math.sqrt(math.prod(shape) / _PLACES)))
+    return max(1, min(-(-max(shape) // _EDGE), coarse))
 
 
 def _shifts_by_q(model: StackModel) -> Floats:

@@ -40,8 +40,10 @@ from weakbeam.fit.nuisance_shifts import LATTICE, lattice_vectors
 from weakbeam.fit.nuisance_terms import light_terms, window_terms
 from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.motors import ANGLES
-from weakbeam.imaging.routes import Changes
+from weakbeam.imaging.rays import RayGrid
+from weakbeam.imaging.routes import Changes, Means
 from weakbeam.imaging.sampling import Block
+from weakbeam.imaging.tiles import size
 from weakbeam.instrument.point_spread import gaussian_spread
 from weakbeam.run.render import Renderer
 
@@ -115,6 +117,8 @@ class StackModel:
         What else may change.
     workers : int, optional
         Threads.
+    settings : sequence of (k, 3) ndarray, optional
+        As :class:`weakbeam.fit.stack_data.StackData` has them.
 
     Raises
     ------
@@ -128,6 +132,7 @@ class StackModel:
         positions: Floats,
         nuisances: NuisancePriors,
         workers: int | None = None,
+        settings: Sequence[Floats] | None = None,
     ) -> None:
         self.renderer, self.nuisances = renderer, nuisances
         self.setup: Setup = renderer.setups[0]
@@ -162,6 +167,8 @@ class StackModel:
         self.q_of_gradient = -np.einsum("im,l->ilm", rotation, q0).reshape(3, 9)
         widths = (nuisances.tilt, nuisances.tilt, nuisances.dilatation)
         self.components = tuple(k for k, width in enumerate(widths) if width > 0.0)
+        self.settings = None if settings is None else tuple(settings)
+        self._middle, self._standing = np.zeros(3), tuple[FittedDefect, ...]()
         self.groups = groups_of(self.positions)
         row, column = (
             float(count * np.linalg.norm(step))
@@ -172,7 +179,7 @@ class StackModel:
         )
         grid = self.setup.grids[0]
         place = grid.centres(np.arange(grid.pixels)).reshape(*readout.shape, 3)
-        self.middle = np.asarray(readout.mean(np.moveaxis(place, -1, 0)).mean(axis=(1, 2)))
+        self.image_middle = np.asarray(readout.mean(np.moveaxis(place, -1, 0)).mean(axis=(1, 2)))
 
     # ------------------------------------------------------------------ parameters
 
@@ -209,7 +216,9 @@ class StackModel:
         """A wall of lines of a type, one of them through a point (µm, sample frame)."""
         mount = self.setup.sample_from_crystal
         point = np.asarray(position_um, dtype=np.float64)
-        return FittedWall.through(kind, point, self.middle, spacing_um, mount, self.renderer.up)
+        return FittedWall.through(
+            kind, point, self.image_middle, spacing_um, mount, self.renderer.up
+        )
 
     def names(self, state: State) -> tuple[str, ...]:
         """Names of all parameters but the brightness of frames."""
@@ -295,11 +304,14 @@ class StackModel:
     def field(self, lines: Sequence[FittedDefect]) -> DisplacementGradientField:
         """The field of some defects."""
         parts = [line.sources(self.renderer) for line in lines]
+        away = -self._middle
+        lines_ = StraightLines.joined([part.lines for part in parts if len(part.lines)])
+        pieces = Segments.joined([part.segments for part in parts if len(part.segments)])
         return field_of(
-            StraightLines.joined([part.lines for part in parts if len(part.lines)]),
+            replace(lines_, positions=lines_.positions + away),
             self._medium,
-            [wall for part in parts for wall in part.walls],
-            segments=Segments.joined([part.segments for part in parts if len(part.segments)]),
+            [wall.moved(away) for part in parts for wall in part.walls],
+            segments=replace(pieces, starts=pieces.starts + away),
         )
 
     def tilt_field(self, state: State) -> Floats:
@@ -313,16 +325,65 @@ class StackModel:
         if averaging is None:
             return None
         half = replace(averaging, accuracy=times * averaging.accuracy)
-        engine = replace(self.setup, averaging=half).engine(workers=self.workers, perfect=True)
+        return self._set_up(replace(self.setup, averaging=half))
+
+    def _set_up(self, setup: Setup) -> StackModel:
+        """The model with another setup of the same instrument."""
+        engine = setup.engine(workers=self.workers, perfect=True)
         assert isinstance(engine, Engine)
         other = copy(self)
-        other._engine = other._chosen_anew = engine
+        other.setup, other._engine, other._chosen_anew = setup, engine, engine
         return other
+
+    def window(
+        self, rows: slice, columns: slice, standing: Sequence[FittedDefect] = ()
+    ) -> StackModel:
+        """The model of a part of the image, in which some lines stand still.
+
+        Where the lens' acceptance moves over the field, it is offset as in the middle of it, which
+        the nuisances take.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            Which part; of frames that are stored as the sample is seen.
+        standing : sequence of FittedDefect
+            Lines that are there besides those of a state.
+        """
+
+        def cut(grid: RayGrid) -> RayGrid:
+            return replace(grid, rows=size(rows), columns=size(columns))
+
+        setup, smooth = self.setup, self.setup.smooth_grid
+        other = self._set_up(
+            replace(
+                setup,
+                grids=tuple(map(cut, setup.grids)),
+                smooth_grid=None if smooth is None else cut(smooth),
+            )
+        )
+        away = [
+            0.5 * (part.start + part.stop - count)
+            for part, count in zip((rows, columns), self.shape, strict=True)
+        ]
+        other._middle = np.asarray(np.array(away) @ np.stack(self._steps))
+        other._standing = tuple(standing)
+        other.shape = size(rows), size(columns)
+        for name in ("_own_terms", "_own_light", "terms", "light_terms", "background_terms"):
+            setattr(other, name, np.ascontiguousarray(getattr(self, name)[:, rows, columns]))
+        return other
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether frames are stored as the sample is seen: not turned, binned or cut."""
+        return self.setup.detector.readout.is_plain
 
     def of_frames(self, numbers: Ints) -> StackModel:
         """The model of some of the frames."""
         other = copy(self)
         other.positions = self.positions[numbers]
+        if self.settings is not None:
+            other.settings = tuple(self.settings[number] for number in numbers)
         other.groups = groups_of(other.positions)
         return other
 
@@ -332,7 +393,6 @@ class StackModel:
         Which samples are chosen changes in jumps as lines move, and the likelihood with it. Without
         those `around` it takes a fraction of the time, and the images are less accurate nearby.
         """
-        shifts = (np.unique(shifts, axis=0) for shifts in self.shifts(state))
         others = [state.lines]
         most = max((len(line.names) for line in state.lines), default=0) if around else 0
         for k in range(most):
@@ -345,8 +405,8 @@ class StackModel:
                     tuple(line.moved(s) for line, s in zip(state.lines, steps, strict=True))
                 )
         other = copy(self)
-        engine = self._chosen_anew.aimed(*shifts)
-        other._engine = engine.held([self.field(lines) for lines in others])
+        engine = self._chosen_anew.aimed(*self.shifts(state))
+        other._engine = engine.held([self.field((*lines, *self._standing)) for lines in others])
         return other
 
     def is_far(self, state: State, origin: State) -> bool:
@@ -370,10 +430,10 @@ class StackModel:
         most : int
             Bytes that a batch may take.
         """
-        rock, roll = self.shifts(state)
         # Of a model that holds its samples they stay.
-        aimed = self._engine.aimed(*(np.unique(shifts, axis=0) for shifts in (rock, roll)))
-        engine = aimed.with_field(self.field(state.lines))
+        engine = self._engine.aimed(*self.shifts(state)).with_field(
+            self.field((*state.lines, *self._standing))
+        )
         tilt = self.tilt_field(state)
         changes = self._changes(state.lines) if slopes else None
         count = 3 + sum(len(line.names) for line in state.lines) if slopes else 0
@@ -384,7 +444,8 @@ class StackModel:
         for group in self.groups:
             for start in range(0, len(group), at_once):
                 numbers = group[start : start + at_once]
-                images, by_q = engine.slopes(rock[numbers], roll[numbers[:1]], tilt, changes, known)
+                shifts, means = self._shifts_of(numbers, state)
+                images, by_q = engine.slopes(*shifts, tilt, changes, known, means)
                 yield Columns(
                     numbers,
                     self._seen(light * images[0], state.blur),
@@ -393,8 +454,27 @@ class StackModel:
                 )
 
     def shifts(self, state: State) -> tuple[Floats, Floats]:
-        """Shifts of q of every frame, by φ and 2θ and by χ, two of (frames, 3)."""
-        return motor_shifts(self.setup.geometry, AT_BRAGG, self.positions + state.offsets)
+        """Shifts of q of all settings, by φ and 2θ and by χ, (n, 3) and (m, 3)."""
+        every = self.positions if self.settings is None else np.concatenate(self.settings)
+        rock, roll = motor_shifts(self.setup.geometry, AT_BRAGG, every + state.offsets)
+        return np.unique(rock, axis=0), np.unique(roll, axis=0)
+
+    def _shifts_of(self, numbers: Ints, state: State) -> tuple[tuple[Floats, Floats], Means | None]:
+        """Shifts of q of some frames at the same χ, and of which of them each is the mean."""
+        if self.settings is None:
+            at = self.positions[numbers] + state.offsets
+            rock, roll = motor_shifts(self.setup.geometry, AT_BRAGG, at)
+            return (rock, roll[:1]), None
+        own = [np.unique(self.settings[number][:, [0, 2]], axis=0) for number in numbers]
+        chi = np.unique(self.settings[numbers[0]][:, 1])
+        first = np.cumsum([0, *(len(one) for one in own[:-1])])
+        rock_at = np.insert(np.concatenate(own), 1, 0.0, axis=1)
+        roll_at = np.stack([0.0 * chi, chi, 0.0 * chi], axis=1)
+        rock, roll = (
+            motor_shifts(self.setup.geometry, AT_BRAGG, at + state.offsets)[k]
+            for k, at in enumerate((rock_at, roll_at))
+        )
+        return (rock, roll), Means(first, np.zeros(1, np.intp))
 
     @property
     def per_motor(self) -> Floats:

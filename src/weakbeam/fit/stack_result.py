@@ -139,7 +139,7 @@ class StackResult:
         """Row and column of the stored image."""
         model = self.fit.model
         steps = np.stack(model.renderer.pixel_steps())
-        point = line.position_um - model.middle
+        point = line.position_um - model.image_middle
         if isinstance(line, FittedLoop):
             grid, height = model.setup.grids[0], float(line.position_um @ model.renderer.up)
             point = point - grid.along_ray * height
@@ -164,7 +164,7 @@ class StackResult:
             np.arange(columns) - 0.5 * (columns - 1),
             indexing="ij",
         )
-        points = i[..., None] * row + j[..., None] * column + model.middle
+        points = i[..., None] * row + j[..., None] * column + model.image_middle
         near = np.zeros(model.shape, bool)
         for line in self.state.lines:
             near |= _distance(points, line, model.setup.sample_from_crystal) < _CORE_UM
@@ -289,7 +289,7 @@ class StackResult:
     @cached_property
     def scan_tables(self) -> dict[str, Any] | None:
         """Table ``scan`` of its experiment; None where the positions are on no grid."""
-        return scan_tables_of(self.fit.data.positions, self.state)
+        return scan_tables_of(self.fit.data.taken, self.state)
 
     def fitted(self, tilt_file: str | None = TILT_FILE) -> Experiment:
         """The experiment that simulates the stack, up to its light and background.
@@ -332,7 +332,7 @@ class StackResult:
             "chi2_outside_cores": number(self.outside_cores),
             "chi2_of_noise_outside_cores": number(self.noise_outside_cores),
             "residuals": fit.normal.pixels,
-            "frames": len(fit.data),
+            "frames": len(fit.data.taken),
             "dislocations": [
                 {key: number(value) for key, value in row.items()}
                 | {

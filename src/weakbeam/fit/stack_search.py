@@ -36,6 +36,7 @@ from weakbeam.fit.stack_regions import is_explained
 from weakbeam.fit.stack_residuals import Residuals
 from weakbeam.fit.stack_shapes import shape_patterns
 from weakbeam.fit.stack_start import start_of
+from weakbeam.fit.stack_windows import LineWindow, best_in_place, is_large
 
 Tell = Callable[[str], None]
 
@@ -51,8 +52,8 @@ _MANY, _DOUBTFUL = 5, 0.3
 Right lines leave 0.2 at most.
 """
 
-_SETTINGS = 12
-"""So many settings of each motor tell roughly where lines are."""
+_SETTINGS, _OTHERS = 12, 4
+"""So many settings of a motor, and of each of the others, tell roughly where lines are."""
 
 _FEWER = 0.6
 """Share of the frames from which on some of them are no shorter way."""
@@ -77,6 +78,9 @@ _LEAST_MISFIT = 0.1
 
 _WORTH = 0.9
 """By how much another line must bring the misfit down for a further search."""
+
+_LONGER = 4.0
+"""So many times longer what explains a large image is sought."""
 
 _MAPS, _STARTED, _COMPARED, _ADDED, _NEEDED = 0.1, 0.5, 0.7, 0.85, 0.95
 """Shares of a search that are done with its phases, about."""
@@ -122,14 +126,16 @@ class StackSearch:
     def __post_init__(self) -> None:
         self._since, self._at_summit = time.process_time(), True
         self._shapes_tried, self._explained = False, True
+        self._left: tuple[State, Residuals] | None = None
         self._phases = Phases(self.progress)
-        numbers = spread_frames(self.data.positions, _SETTINGS)
+        numbers = spread_frames(self.data.positions, _SETTINGS, _OTHERS)
         if len(numbers) > _FEWER * len(self.data):
             numbers = np.arange(len(self.data))
         self._numbers = numbers
         lines = len({(kind.plane, kind.burgers) for kind in self.types}) or 1
         self._systems = {"line": lines, "loop": len(loop_types(self.types)) or 1, "wall": 2 * lines}
         rough = self.model.rougher(_ROUGHER) or self.model
+        self._large = is_large(self.model)
         self._few_model, self._few_data = rough.of_frames(numbers), self.data.part(numbers)
 
     def _say(self, text: str) -> None:
@@ -150,8 +156,12 @@ class StackSearch:
         here, converged, others, gains = self._started(maps, map_model, patterns)
         # Types first: one that is wrong leaves residuals that ask for lines that are not there.
         self._phases.begin(_COMPARED)
-        here, alternatives = self._compared(here, others)
-        if here.reduced > _UNEXPLAINED:
+        if self._large:
+            here, alternatives = self._compared_near_by(here, others, map_model, patterns)
+            converged = self._at_summit
+        else:
+            here, alternatives = self._compared(here, others)
+        if here.reduced > _UNEXPLAINED and not self._large:
             here, alternatives, gains = self._searched_anew(
                 here, alternatives, gains, map_model, patterns
             )
@@ -159,9 +169,14 @@ class StackSearch:
         for _ in range(options.rounds):
             if self._out_of_time(here):
                 break
+            before = here
             here, added = self._added(here)
             if added is None:
                 break
+            instead = self._in_other_plane(before, here, map_model, patterns)
+            if instead is not None:
+                here = instead
+                continue
             alternatives.append([])
             gains.append(added)
         here, alternatives, gains = self._reshaped(
@@ -183,7 +198,7 @@ class StackSearch:
         options = self.options
         best: _Begun | None = None
         lines, price, most = (), options.map_price, options.most
-        for width in (1, options.width):
+        for width in (1,) if self._large else (1, options.width):
             doubt = None if self._shapes_tried else (_MANY, _DOUBTFUL)
             found, ranked, gains = found_lines(
                 map_model, patterns, price, most, lines, width, self._say, doubt
@@ -211,7 +226,11 @@ class StackSearch:
                     break
             self._say(f"not explained, chi2 {rough.reduced:.2f} on some frames: started anew")
         assert best is not None
-        here, converged = self.climb(self._whole(best[0].state, best[1]))
+        state = self._whole(best[0].state, best[1])
+        if self._large:
+            here, converged = replace(best[0], state=state), False
+        else:
+            here, converged = self.climb(state)
         return here, converged, best[2], best[3]
 
     def _likelier(self, one: Normal, other: Normal) -> bool:
@@ -225,7 +244,7 @@ class StackSearch:
         self, maps: ShiftMaps, map_model: MapModel, patterns: Sequence[Pattern], lines: MapFit
     ) -> _Begun | None:
         """Loops and walls along with lines, on some frames; None where they explain no more."""
-        if self._shapes_tried:
+        if self._shapes_tried or self._large:
             return None
         self._shapes_tried = True
         self._say("lines leave residuals: loops and walls are tried")
@@ -299,10 +318,11 @@ class StackSearch:
 
     def _out_of_time(self, here: Normal) -> bool:
         """Whether to give up on what is not explained."""
-        late = time.process_time() - self._since > self.options.most_seconds
+        most = self.options.most_seconds * (_LONGER if self._large else 1.0)
+        late = time.process_time() - self._since > most
         if late and here.reduced > _UNEXPLAINED and not self.given_up:
             self.given_up = True
-            seconds = f"{self.options.most_seconds:.0f} s of processor time"
+            seconds = f"{most:.0f} s of processor time"
             self._say(f"given up after {seconds}: it is not explained")
         return self.given_up
 
@@ -412,13 +432,13 @@ class StackSearch:
         """One line more where what is left of the stack asks for it."""
         if len(here.state.lines) >= self.options.most:
             return here, None
-        left = Residuals.of(self.model, self.data, here.state)
+        left = self._left_by(here)
         self._explained = is_explained(left.misfit, len(self.data))
         if not left.maps.motors:
             return here, None
-        own = MapModel(self.model, left.maps)
+        own = MapModel(self.model, left.maps, beside=True)
         patterns = own.patterns(self.types, self.model.workers)
-        best = own.search(patterns, own.rest_of([]), 3, outside=True)
+        best = own.search(patterns, own.rest_of([]), 3)
         scale = max(1.0, own.fit([]).reduced)
         self._say(f"what is left: best gain {best[0].gain / scale:.1f} by {best[0].line.label}")
         if best[0].gain / scale < self.options.map_price:
@@ -435,6 +455,54 @@ class StackSearch:
         if gained < self.options.price:
             return here, None
         return new, gained
+
+    def _in_other_plane(
+        self, here: Normal, new: Normal, map_model: MapModel, patterns: Sequence[Pattern]
+    ) -> Normal | None:
+        """Instead of one line more: one of the others in another plane of its Burgers vector.
+
+        That changes little near it, and what it leaves may ask for a line far away.
+        """
+        if self._large:
+            return None
+        lines, best = here.state.lines, self._rough(new.state, 10)[0]
+        found = None
+        for k, line in enumerate(lines):
+            if line.kind != "line":
+                continue
+            # Kind, plane and Burgers vector.
+            _, plane, burgers = line.system
+            partners = [
+                pattern
+                for pattern in patterns
+                if pattern.system[2] == burgers and pattern.system[1] != plane
+            ]
+            left = lines[:k] + lines[k + 1 :]
+            if not partners or self._out_of_time(here):
+                continue
+            rest = map_model.rest_of(left)
+            for candidate in map_model.search(partners, rest, 1, near=line)[:1]:
+                swapped = (*lines[:k], candidate.line, *lines[k + 1 :])
+                tried = self._rough(replace(here.state, lines=swapped), 10)[0]
+                scale = common_scale(best, tried)
+                ahead = self.evidence(tried, scale) - self.evidence(best, scale)
+                name = candidate.line.label
+                self._say(f"instead {name} for {line.label}: {ahead:+.1f} on some frames")
+                if ahead > 0.0:
+                    best, found = tried, replace(here.state, lines=tried.state.lines)
+        if found is None:
+            return None
+        instead, _ = self.climb(self._whole(best.state, found))
+        scale = common_scale(new, instead)
+        gained = self.evidence(instead, scale) - self.evidence(new, scale)
+        self._say(f"instead of one more: log-evidence {gained:+.1f}")
+        return instead if gained > 0.0 else None
+
+    def _left_by(self, here: Normal) -> Residuals:
+        """What a state leaves; that of the last one is kept."""
+        if self._left is None or self._left[0] is not here.state:
+            self._left = here.state, Residuals.of(self.model, self.data, here.state)
+        return self._left[1]
 
     def _merged(
         self, here: Normal, others: list[list[Alternative]], gains: list[float]
@@ -552,6 +620,35 @@ class StackSearch:
                 here, rough = best[0], None
         return here, alternatives
 
+    def _compared_near_by(
+        self,
+        here: Normal,
+        others: list[list[FittedDefect]],
+        map_model: MapModel,
+        patterns: Sequence[Pattern],
+    ) -> tuple[Normal, list[list[Alternative]]]:
+        """The same of a large image, by the pixels around each line."""
+        alternatives: list[list[Alternative]] = []
+        lines = here.state.lines
+        for k, options in enumerate(others):
+            state = replace(here.state, lines=lines)
+            window = LineWindow(self.model, self.data, state, k)
+            left = lines[:k] + lines[k + 1 :]
+
+            def more(left: tuple[FittedDefect, ...] = left) -> list[FittedDefect]:
+                rest = map_model.rest_of(left)
+                most = self.options.most_unexplained
+                return [one.line for one in map_model.search(patterns, rest, most)]
+
+            line, behind, misfit = best_in_place(
+                window, lines[k], options, self.evidence, self.options, _UNEXPLAINED, more
+            )
+            told = ", ".join(f"{one.line.label} {one.log_evidence:+.1f}" for one in behind)
+            self._say(f"near line {k}: {line.label}, chi2 {misfit:.2f}; {told or 'no other'}")
+            lines = (*lines[:k], line, *lines[k + 1 :])
+            alternatives.append(behind)
+        return self.climb(replace(here.state, lines=lines))[0], alternatives
+
     def _searched_anew(
         self,
         here: Normal,
@@ -602,7 +699,7 @@ class StackSearch:
     ) -> StackFit:
         """The result, with its residuals, and errors no smaller than `least`."""
         self._phases.begin(1.0)
-        left = Residuals.of(self.model, self.data, here.state)
+        left = self._left_by(here)
         moved = moved_by_samples(self.model, self.data, left.normal)
         moved = np.maximum(np.abs(moved), least)
         self._phases.begin(1.0)

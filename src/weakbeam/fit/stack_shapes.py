@@ -72,7 +72,7 @@ def walls_of(model: StackModel, types: Sequence[DislocationType]) -> list[Protot
                     return model.wall(edge, point, spacing)
 
                 # Patterns are about the origin.
-                wall = model.wall(edge, model.middle, spacing)
+                wall = model.wall(edge, model.image_middle, spacing)
                 about = type(wall)(edge, wall.axes, np.zeros(3), wall.at, spacing)
                 found.append(Prototype(about, placed))
     return found

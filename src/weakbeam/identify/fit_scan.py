@@ -31,8 +31,10 @@ from weakbeam.fit.bad_pixels import full_count
 from weakbeam.fit.calibrate import is_far, motor_positions, own_experiment, peak_of
 from weakbeam.fit.fitted_defect import FittedDefect
 from weakbeam.fit.fitted_loop import SWOLLEN
+from weakbeam.fit.frame_means import put_together
 from weakbeam.fit.nuisance_priors import NuisancePriors
 from weakbeam.fit.observation import Noise, estimate_noise
+from weakbeam.fit.stack_curves import resolved
 from weakbeam.fit.stack_data import Frames, FramesInMemory, StackData
 from weakbeam.fit.stack_fit import SearchOptions
 from weakbeam.fit.stack_journal import Journal
@@ -224,6 +226,9 @@ def fit_data(
     journal = None
     if state is not None:
         journal = Journal.of(state, fingerprint(data, experiment, options, lines), resume)
+    data = put_together(data, resolved(model, data.positions))
+    if data.settings is not None:
+        model = StackModel(renderer, data.positions, priors, workers, data.settings)
     search = StackSearch(
         model, data, types, options, tell, journal=journal, progress=teller(progress, 1.0)
     )

@@ -29,7 +29,7 @@ from weakbeam.imaging.depth_planning import DepthPlanner
 from weakbeam.imaging.pixel_planning import PixelPlanner, Reach
 from weakbeam.imaging.rays import RayGrid
 from weakbeam.imaging.reached import Checked, difference
-from weakbeam.imaging.routes import Changes, Powers, RayBlock, Shifts, route_of
+from weakbeam.imaging.routes import Changes, Means, Powers, RayBlock, Shifts, route_of
 from weakbeam.imaging.samples import Samples
 from weakbeam.imaging.sampling import Block, Sampling
 from weakbeam.imaging.tiles import size, tiles
@@ -287,6 +287,7 @@ class Engine:
         tilt: Floats | None = None,
         changes: Callable[[Floats, Ints], Changes] | None = None,
         known: dict[Block, Changes] | None = None,
+        means: Means | None = None,
     ) -> tuple[Floats32, Floats32]:
         """All frames of a scan, and their derivatives by parameters that change q.
 
@@ -301,6 +302,8 @@ class Engine:
             changes there with each parameter.
         known : dict, optional
             Keeps what was told from one call of this engine to the next.
+        means : Means, optional
+            Of which of these settings each frame is the mean; one of each unless given.
 
         Returns
         -------
@@ -311,7 +314,8 @@ class Engine:
         """
         shifts = Shifts(_shifts(rock_shifts), _shifts(roll_shifts))
         self._aim(shifts)
-        shape = len(shifts.roll), len(shifts.rock), self.shape[0] * self.shape[1]
+        settings = shifts if means is None else means
+        shape = len(settings.roll), len(settings.rock), self.shape[0] * self.shape[1]
         frames = np.empty(shape, np.float32)
         slopes = np.empty((0, *shape), np.float32)
         if changes is not None:
@@ -323,14 +327,14 @@ class Engine:
             rays = self._ray_block(block)
             if shift is not None:
                 rays = rays._replace(q=rays.q + shift[:, block.pixels][:, None])
-            self._route.frames(rays, shifts, frames)
+            self._route.frames(rays, shifts, frames, means)
             if changes is not None:
                 told = None if known is None else known.get(block)
                 if told is None:
-                    told = changes(self.sampling.points(block), block.pixels)
+                    told = self._route.prepared(changes(self.sampling.points(block), block.pixels))
                     if known is not None:
                         known[block] = told
-                self._route.slopes(rays, told, shifts, slopes)
+                self._route.slopes(rays, told, shifts, slopes, means)
 
         self._run(work, None, 0)
         return frames.reshape(*shape[:2], *self.shape), slopes.reshape(-1, *shape[:2], *self.shape)

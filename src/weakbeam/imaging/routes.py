@@ -53,6 +53,15 @@ class Powers(NamedTuple):
     """(l, m)."""
 
 
+class Means(NamedTuple):
+    """Which settings frames are means over, that motors have come through during each."""
+
+    rock: Ints
+    """(n',): the first setting of φ and 2θ of each; the others follow it."""
+    roll: Ints
+    """(m',): the same of χ."""
+
+
 class Changes(NamedTuple):
     """How q of a block's rays changes with some parameters."""
 
@@ -65,7 +74,9 @@ class Changes(NamedTuple):
 class Route(Protocol):
     """Evaluates the acceptance for blocks of pixels, in any number of threads."""
 
-    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+    def frames(
+        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
+    ) -> None:
         """Fill, or add to, the pixels of every frame.
 
         Parameters
@@ -76,17 +87,29 @@ class Route(Protocol):
             Of the scan.
         out : (m, n, pixels of the image) ndarray of float32
             Filled in at the block's pixels.
+        means : Means, optional
+            Of which settings of the scan each frame is the mean; one of each unless given.
         """
 
-    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+    def prepared(self, changes: Changes) -> Changes:
+        """What :meth:`slopes` takes of changes, which it may be asked for many times."""
+
+    def slopes(
+        self,
+        block: RayBlock,
+        changes: Changes,
+        shifts: Shifts,
+        out: Floats32,
+        means: Means | None = None,
+    ) -> None:
         """Fill, or add to, the pixels of derivatives of every frame.
 
         Parameters
         ----------
-        block, shifts
+        block, shifts, means
             As for :meth:`frames`.
         changes : Changes
-            Of q with each parameter.
+            Of q with each parameter, as :meth:`prepared` has them.
         out : (c, m, n, pixels of the image) ndarray of float32
             Filled in at the block's pixels.
         """
@@ -138,16 +161,37 @@ class FactorRoute:
         edge = min(factors.sin * factors.optics.bandwidth, lens)
         self._steps = _SLOPE_STEP * np.array([edge, lens, lens])
 
-    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+    def frames(
+        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
+    ) -> None:
         """See :meth:`Route.frames`."""
-        sum_loops.sum_products(*self._factors(block, shifts), block.pixels, block.add, out)
+        rock, roll = self._factors(block, shifts)
+        if means is not None:
+            rock, roll = _mean(rock, means.rock), _mean(roll, means.roll)
+        sum_loops.sum_products(rock, roll, block.pixels, block.add, out)
 
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
         factors = self._factors(block, shifts)
         sum_loops.sum_moments(*factors, *powers, block.pixels, block.add, out)
 
-    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+    def prepared(self, changes: Changes) -> Changes:
+        """See :meth:`Route.prepared`: bounded where a step leads out of the acceptance."""
+        sizes = (changes.steps[:, None] / self._steps * _SLOPE_STEP).astype(np.float32)
+        q = np.empty(changes.q.shape, np.float32)
+        for change, size, bounded in zip(changes.q, sizes, q, strict=True):
+            square = np.square(size[:, None, None] * change).sum(axis=0)
+            np.divide(change, np.sqrt(np.float32(1.0) + square), out=bounded)
+        return Changes(q, changes.steps)
+
+    def slopes(
+        self,
+        block: RayBlock,
+        changes: Changes,
+        shifts: Shifts,
+        out: Floats32,
+        means: Means | None = None,
+    ) -> None:
         """See :meth:`Route.slopes`."""
         samples, width = block.q.shape[1:]
         count = len(self._pairs) * samples
@@ -171,12 +215,10 @@ class FactorRoute:
             by_second[part] -= roll[part]
             pair.roll.fill(block.q, shifts.roll, roll[part])
         by_second /= np.float32(2.0 * self._steps[1])
-        # Where a step leads out of the acceptance the difference across it is bounded.
-        size = changes.steps[:, None, None, None] * changes.q
-        size /= self._steps[:, None, None] / _SLOPE_STEP
-        bound = np.sqrt(1.0 + np.square(size).sum(axis=1, keepdims=True))
-        change = np.asarray(changes.q / bound, dtype=np.float32)
-        slope_loops.sum_slopes(*rock, roll, by_second, change, block.pixels, block.add, out)
+        if means is not None:
+            rock = Slopes(*(_mean(array, means.rock) for array in rock))
+            roll, by_second = (_mean(array, means.roll) for array in (roll, by_second))
+        slope_loops.sum_slopes(*rock, roll, by_second, changes.q, block.pixels, block.add, out)
 
     def _factors(self, block: RayBlock, shifts: Shifts) -> tuple[Floats32, Floats32]:
         samples, width = block.q.shape[1:]
@@ -212,14 +254,30 @@ class GeneralRoute:
         offsets = [term.offset for term in terms]
         self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
 
-    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+    def frames(
+        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
+    ) -> None:
         """See :meth:`Route.frames`."""
+        if means is not None:
+            _mean_frames(self, block, shifts, out, means)
+            return
         q, weights, pixels, add = block
         oblique_loops.sum_general(q, weights, *shifts, *self._terms, pixels, add, out)
 
-    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+    def prepared(self, changes: Changes) -> Changes:
+        """See :meth:`Route.prepared`."""
+        return changes
+
+    def slopes(
+        self,
+        block: RayBlock,
+        changes: Changes,
+        shifts: Shifts,
+        out: Floats32,
+        means: Means | None = None,
+    ) -> None:
         """See :meth:`Route.slopes`."""
-        _differences(self, block, changes, shifts, out)
+        _differences(self, block, changes, shifts, out, means)
 
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
@@ -249,13 +307,29 @@ class TableRoute:
         self._density = 1.0 / kernel.steps
         self._scratch = _Scratch()
 
-    def frames(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+    def frames(
+        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
+    ) -> None:
         """See :meth:`Route.frames`."""
+        if means is not None:
+            _mean_frames(self, block, shifts, out, means)
+            return
         sum_loops.put(self._images(block, shifts), block.pixels, block.add, out)
 
-    def slopes(self, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32) -> None:
+    def prepared(self, changes: Changes) -> Changes:
+        """See :meth:`Route.prepared`."""
+        return changes
+
+    def slopes(
+        self,
+        block: RayBlock,
+        changes: Changes,
+        shifts: Shifts,
+        out: Floats32,
+        means: Means | None = None,
+    ) -> None:
         """See :meth:`Route.slopes`."""
-        _differences(self, block, changes, shifts, out)
+        _differences(self, block, changes, shifts, out, means)
 
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
@@ -274,17 +348,43 @@ class TableRoute:
         return images
 
 
+def _mean(factor: Floats32, first: Ints) -> Floats32:
+    """Means of a factor (samples, settings, block) over settings that follow each other."""
+    if len(first) == factor.shape[1]:
+        return factor
+    count = np.diff(first, append=factor.shape[1]).astype(np.float32)
+    return np.asarray(np.add.reduceat(factor, first, axis=1) / count[:, None], dtype=np.float32)
+
+
+def _mean_frames(
+    route: Route, block: RayBlock, shifts: Shifts, out: Floats32, means: Means
+) -> None:
+    """Means of frames that a route makes one by one."""
+    every = np.zeros((len(shifts.roll), len(shifts.rock), block.q.shape[2]), np.float32)
+    route.frames(
+        RayBlock(block.q, block.weights, np.arange(len(block.pixels)), False), shifts, every
+    )
+    by_rock = _mean(every, means.rock)
+    mean = _mean(by_rock.transpose(1, 0, 2), means.roll).transpose(1, 0, 2)
+    sum_loops.put(np.ascontiguousarray(mean), block.pixels, block.add, out)
+
+
 def _differences(
-    route: Route, block: RayBlock, changes: Changes, shifts: Shifts, out: Floats32
+    route: Route,
+    block: RayBlock,
+    changes: Changes,
+    shifts: Shifts,
+    out: Floats32,
+    means: Means | None,
 ) -> None:
     """Derivatives as central differences of frames."""
-    width = block.q.shape[2]
-    ends = np.zeros((2, len(shifts.roll), len(shifts.rock), width), np.float32)
+    ends = np.zeros((2, *out.shape[1:3], block.q.shape[2]), np.float32)
     # A pixel that comes twice is added up at the end.
     own = np.arange(len(block.pixels))
     for c, (change, step) in enumerate(zip(changes.q, changes.steps, strict=True)):
         for end, way in zip(ends, (step, -step), strict=True):
-            route.frames(RayBlock(block.q + way * change, block.weights, own, False), shifts, end)
+            moved = RayBlock(block.q + way * change, block.weights, own, False)
+            route.frames(moved, shifts, end, means)
         slope = (ends[0] - ends[1]) / np.float32(2.0 * step)
         sum_loops.put(slope, block.pixels, block.add, out[c])
 

@@ -22,6 +22,7 @@ from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.tilt import TiltGradient
 from weakbeam.experiment import Experiment
 from weakbeam.imaging.contract import ImagingEngine
+from weakbeam.imaging.engine import Engine
 from weakbeam.imaging.scan import Layer
 from weakbeam.run.view import view_of
 
@@ -202,7 +203,11 @@ class Renderer:
         }
         return other
 
-    def held(self, many: Sequence[StraightLines]) -> Renderer:
+    def held(
+        self,
+        many: Sequence[StraightLines],
+        shifts: Mapping[int, tuple[ArrayLike, ArrayLike]] | None = None,
+    ) -> Renderer:
         """Return a renderer with the samples that some crystals need, for images of others.
 
         Its images change smoothly with dislocations that stay near to those.
@@ -211,13 +216,29 @@ class Renderer:
         ----------
         many : sequence of StraightLines
             The dislocations of each.
+        shifts : mapping of int to (array_like, array_like), optional
+            Of :meth:`offset_images`, if the samples are to be those for these.
         """
         other = copy(self)
-        other._stages = [
-            replace(s, engine=s.engine.held([self._field(lines, s, None) for lines in many]))
-            for s in self._stages
-        ]
+        other._stages = []
+        for s in self._stages:
+            engine = s.engine
+            if shifts is not None and isinstance(engine, Engine):
+                engine = engine.aimed(*self._shifts(s, shifts)[2:])
+            held = engine.held([self._field(lines, s, None) for lines in many])
+            other._stages.append(replace(s, engine=held))
         return other
+
+    def _shifts(
+        self, stage: _Stage, shifts: Mapping[int, tuple[ArrayLike, ArrayLike]]
+    ) -> tuple[Ints, Ints, Floats, Floats]:
+        """Rolls and rocks of a stage that are wanted, and their shifts with all that is added."""
+        wanted = np.isin(stage.numbers, self._numbers)
+        j, i = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
+        rock, roll = (np.asarray(added, dtype=np.float64) for added in shifts[stage.reflection])
+        rocks = (stage.layer.rock_shifts[i, None] + rock).reshape(-1, 3)
+        rolls = (stage.layer.roll_shifts[j, None] + roll).reshape(-1, 3)
+        return j, i, rocks, rolls
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -386,11 +407,7 @@ class Renderer:
         size = len(np.asarray(some_roll)), len(np.asarray(some_rock))
         frames = np.zeros((*size, self._total, *self.shape), np.float32)
         for stage in self._stages:
-            wanted = np.isin(stage.numbers, self._numbers)
-            j, i = np.flatnonzero(wanted.any(axis=1)), np.flatnonzero(wanted.any(axis=0))
-            rock, roll = (np.asarray(added, dtype=np.float64) for added in shifts[stage.reflection])
-            rocks = (stage.layer.rock_shifts[i, None] + rock).reshape(-1, 3)
-            rolls = (stage.layer.roll_shifts[j, None] + roll).reshape(-1, 3)
+            j, i, rocks, rolls = self._shifts(stage, shifts)
             images = stage.engine.with_field(self._field(lines, stage, None)).images(rocks, rolls)
             seen = stage.setup.detector.image(images.reshape(-1, *stage.engine.shape))
             parts = seen.reshape(len(j), size[0], len(i), size[1], *self.shape)

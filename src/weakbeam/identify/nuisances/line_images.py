@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from weakbeam.core.arrays import Floats, Floats32
+from weakbeam.defects.lines import StraightLines
 from weakbeam.defects.types import DislocationType
 from weakbeam.fit.line_place import place_of
 from weakbeam.identify.nuisances.sampling_loops import sample_all
@@ -26,6 +27,8 @@ _CLIP_STEP = 0.05
 _DEPTH_STEP = 0.02
 _TURN_STEP = 0.5
 """The same of a depth (µm) and of the character (deg)."""
+_PLACE_STEPS = {"row_px": 0.1, "column_px": 0.1, "across_um": 0.004, "depth_um": 0.02}
+"""The same of a place whose images are not shifted, to either side of it."""
 _BEYOND = 2.5
 """Steps of tilt by which images reach beyond the tilts of a lattice."""
 _ALIKE_PX, _ALIKE_DEG = 0.3, 1.0
@@ -124,25 +127,22 @@ class LineImages:
         first, last = np.floor(fields.min() - _BEYOND), np.ceil(fields.max() + _BEYOND)
         return np.asarray(step * np.arange(max(first, -30.0), min(last, 30.0) + 1.0))
 
-    def _images(
-        self,
-        renderer: Renderer,
-        x: Floats,
-        tilts: Floats,
-        rolls: Sequence[float],
-        depth: float = 0.0,
-        turn: float = 0.0,
-        arm: float = 0.0,
-    ) -> Floats32:
-        """Stack (rolls, tilts, conditions, rows, columns) with its margin."""
-        model, offsets = self.model, self.model.priors.offsets
-        coordinates = self._coordinates(x) + np.array([0.0, depth])
-        lines = renderer.lines_of(
+    def _lines(
+        self, x: Floats, away: tuple[float, float] = (0.0, 0.0), turn: float = 0.0
+    ) -> StraightLines:
+        """The line, from where it is by some steps across it and turned by an angle (deg)."""
+        return self.model.renderer.lines_of(
             self.type.plane,
             self.type.burgers,
             self._character(x) + turn,
-            self.place.position(coordinates),
+            self.place.position(self._coordinates(x) + np.array(away)),
         )
+
+    def _shifts(
+        self, x: Floats, tilts: Floats, rolls: Sequence[float], arm: float = 0.0
+    ) -> dict[int, tuple[Floats, Floats]]:
+        """What is added to q for each tilt, and for each roll."""
+        model, offsets = self.model, self.model.priors.offsets
         shifts = {}
         for r in model.groups:
             v = model.vectors[r]
@@ -150,8 +150,32 @@ class LineImages:
             t = self._get(x, f"two_theta_offset{mark}", offsets["two_theta"].mean) + arm
             rock = tilts[:, None] * v[0] + t * v[2]
             shifts[r] = rock, np.array(rolls)[:, None] * v[1]
+        return shifts
+
+    def _images(
+        self,
+        renderer: Renderer,
+        x: Floats,
+        tilts: Floats,
+        rolls: Sequence[float],
+        away: tuple[float, float] = (0.0, 0.0),
+        turn: float = 0.0,
+        arm: float = 0.0,
+    ) -> Floats32:
+        """Stack (rolls, tilts, conditions, rows, columns) with its margin."""
         self.renderings += 1
-        return renderer.offset_images(lines, shifts)
+        return renderer.offset_images(
+            self._lines(x, away, turn), self._shifts(x, tilts, rolls, arm)
+        )
+
+    def _ways(self) -> list[tuple[float, float]]:
+        """Steps along either coordinate of the place, to both sides."""
+        ways = []
+        for k, name in enumerate(self.place.names):
+            if name in self.names:
+                step = _PLACE_STEPS[name]
+                ways += [(step, 0.0), (-step, 0.0)] if k == 0 else [(0.0, step), (0.0, -step)]
+        return ways
 
     def _instrument(self, x: Floats, height: float = 0.0, clip: float = 0.0) -> Renderer:
         """The renderer with the height of the beam and the condenser at some factors."""
@@ -166,6 +190,10 @@ class LineImages:
         Those of other stacks serve again if they were computed nearby.
         """
         renderer, tilts = self._instrument(x), self._needed(x)
+        if self.model.options.precise:
+            # Samples change in jumps with the line, and would tell its derivatives.
+            many = [self._lines(x), *(self._lines(x, way) for way in self._ways())]
+            renderer = renderer.held(many, self._shifts(x, tilts, (0.0, _ROLL_STEP)))
         if before is not None and self._serve(before, tilts, x):
             only = self._images(renderer, x, before.tilts, (0.0,))
             main = np.ascontiguousarray(np.moveaxis(only[0], 1, 0))
@@ -182,11 +210,20 @@ class LineImages:
             others.append(change)
             reference[name] = self._current(x, name)
 
-        def image(**changed: float) -> Floats32:
-            return self._images(renderer, x, tilts, (0.0,), **changed)
+        def image(turn: float = 0.0, arm: float = 0.0) -> Floats32:
+            return self._images(renderer, x, tilts, (0.0,), turn=turn, arm=arm)
 
-        if "depth_um" in self.names:
-            add("depth_um", image(depth=_DEPTH_STEP), _DEPTH_STEP)
+        def moved(away: tuple[float, float]) -> Floats32:
+            return self._images(renderer, x, tilts, (0.0,), away)
+
+        if self.model.options.precise:
+            ways = self._ways()
+            for name, one, other in zip(self.place.names, ways[::2], ways[1::2], strict=False):
+                change = (moved(one) - moved(other))[0] / np.float32(2.0 * sum(one))
+                others.append(np.moveaxis(change, 1, 0))
+                reference[name] = self._current(x, name)
+        elif "depth_um" in self.names:
+            add("depth_um", moved((0.0, _DEPTH_STEP)), _DEPTH_STEP)
         if "character_deg" in self.names:
             add("character_deg", image(turn=_TURN_STEP), _TURN_STEP)
         if "log_height" in self.names:
@@ -211,7 +248,7 @@ class LineImages:
         step, old = self.model.step, stacks.tilts
         if tilts[0] < old[0] - 1.5 * step or tilts[-1] > old[-1] + 1.5 * step:
             return False
-        ways = self._moved(self._coordinates(x) - self._coordinates(stacks.made)).values()
+        ways = self._seen(self._coordinates(x) - self._coordinates(stacks.made)).values()
         turned = abs(self._character(x) - self._character(stacks.made))
         return max(float(np.abs(way).max()) for way in ways) < _ALIKE_PX and turned < _ALIKE_DEG
 
@@ -262,7 +299,13 @@ class LineImages:
         return maps
 
     def _moved(self, change: Floats) -> dict[int, Floats]:
-        """Rows and columns of blocks by which images move with the line."""
+        """Rows and columns of blocks by which images are shifted for the line's way."""
+        if self.model.options.precise:
+            return dict.fromkeys(self.model.ways, np.zeros(2))
+        return self._seen(change)
+
+    def _seen(self, change: Floats) -> dict[int, Floats]:
+        """Rows and columns of blocks by which the line is seen to move."""
         displacement = change @ self.place.axes
         if "depth_um" in self.names or self.place.in_sheet:
             displacement = change[0] * self.place.axes[0]
@@ -273,7 +316,7 @@ class LineImages:
         """Derivatives with respect to the coordinates across the line."""
         model, own = self.model, {}
         for k, name in enumerate(self.place.names):
-            if name == "depth_um" or name not in self.names:
+            if name == "depth_um" or name not in self.names or model.options.precise:
                 continue
             total = np.empty_like(maps["light"])
             unit = np.zeros(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,9 @@ class StartFinder:
         Largest shift (pixels) along rows and columns.
     reach : float
         Largest tilt of the whole lattice (rad).
+    fields : sequence of (float, float)
+        Tilts at the last row and the last column of a lattice that is bent evenly (rad), each of
+        which is tried besides one that is not bent.
 
     Notes
     -----
@@ -47,10 +51,17 @@ class StartFinder:
     at φ = 0.15 mrad, 20 µrad off, half of the types end far from where they would explain the
     images best. So all offsets are tried, in steps as wide as the flanks of the acceptance. Images
     of one type at all of them are of one pass, and Fourier transforms compare them at all shifts,
-    with free brightness and background.
+    with free brightness and background. A lattice that is bent evenly is tilted elsewhere in a
+    shifted image by another amount, but everywhere by the same: another tilt of the whole.
     """
 
-    def __init__(self, model: WindowModel, max_shift: int, reach: float) -> None:
+    def __init__(
+        self,
+        model: WindowModel,
+        max_shift: int,
+        reach: float,
+        fields: Sequence[tuple[float, float]] = (),
+    ) -> None:
         self.model = model
         window = model.window
         self._renderer = model.instrument(*model.told)
@@ -60,6 +71,10 @@ class StartFinder:
         )
         count = int(reach / model.step)
         self.tilts = model.step * np.arange(-count, count + 1)
+        self.fields = [(0.0, 0.0), *fields]
+        self._bent = [self._field(*field) for field in self.fields]
+        more = math.ceil(max(float(np.abs(field).max()) for field in self._bent))
+        self._computed = model.step * np.arange(-count - more, count + more + 1)
         weight = np.where(window.number > 0, 1.0 / model.variance.reshape(window.counts.shape), 0.0)
         weight *= model.trust.reshape(weight.shape)
         # Of even brightness, so that single precision is enough.
@@ -74,8 +89,46 @@ class StartFinder:
         self._enough = self._total >= _OVERLAP * weight.sum(axis=(1, 2))[:, None, None]
         lags = np.arange(-self.most, self.most + 1)
         self._rows, self._columns = lags, lags
-        p = model.priors.offsets["phi"]
-        self._prior = -0.5 * ((self.tilts - p.mean) / p.width) ** 2 if p.free else 0.0 * self.tilts
+        self._prior = [self._log_prior(number) for number in range(len(self.fields))]
+
+    def _offsets(self, number: int) -> Floats:
+        """Tilt of the whole lattice at all tilts of images and shifts, with one of the fields."""
+        ways = []
+        for amount, lags, n in zip(
+            self.fields[number], (self._rows, self._columns), self.model.window.shape, strict=True
+        ):
+            ways.append(amount * lags * 2.0 / n)
+        return np.asarray(self.tilts[:, None, None] - np.add.outer(*ways), dtype=np.float64)
+
+    def _log_prior(self, number: int) -> Floats:
+        p, tilt = self.model.priors.offsets["phi"], self.model.priors.tilt
+        total = np.zeros((len(self.tilts), len(self._rows), len(self._columns)))
+        if p.free:
+            total -= 0.5 * ((self._offsets(number) - p.mean) / p.width) ** 2
+        if number > 0:
+            total -= 0.5 * sum(amount**2 for amount in self.fields[number]) / tilt**2
+        return total
+
+    def _field(self, row: float, column: float) -> Floats:
+        """Tilts of all pixels of an image with its margin, in steps."""
+        tilts = []
+        for amount, n in zip((row, column), self.model.window.shape, strict=True):
+            tilts.append(amount * ((np.arange(-MARGIN, n + MARGIN) + 0.5) * 2.0 / n - 1.0))
+        return np.add.outer(*tilts) / self.model.step
+
+    def _with_field(self, images: Floats32, field: Floats) -> Floats32:
+        """Images at all tilts of the whole lattice, (tilts, conditions, rows, columns)."""
+        more = (len(images) - len(self.tilts)) // 2
+        if not field.any():
+            return images[more : more + len(self.tilts)]
+        low = np.floor(field).astype(np.intp)
+        share = (field - low).astype(np.float32)
+        rows, columns = np.indices(field.shape)
+        first = np.arange(len(self.tilts))[:, None, None] + more + low
+        above = np.minimum(first + 1, len(images) - 1)
+        # Indices about a slice come first in what they choose.
+        lower, upper = images[first, :, rows, columns], images[above, :, rows, columns]
+        return np.moveaxis(lower + share[..., None] * (upper - lower), -1, 1)
 
     def _turned(self, images: Floats | Floats32) -> NDArray[np.complex64]:
         return np.asarray(rfft2(np.asarray(images, np.float32), self.shape))
@@ -103,25 +156,37 @@ class StartFinder:
         for r in model.groups:
             v = model.vectors[r]
             arm = offsets["two_theta"].mean * v[2]
-            shifts[r] = self.tilts[:, None] * v[0] + arm, offsets["chi"].mean * v[1][None]
+            shifts[r] = self._computed[:, None] * v[0] + arm, offsets["chi"].mean * v[1][None]
         images = renderer.offset_images(lines, shifts)[0]
-        best: tuple[float, int, int, int] = (-math.inf, 0, 0, 0)
+        best: tuple[float, int, int] = (-math.inf, 0, 0)
         total, nuisances, first = 0.0, dict[str, float](), 0
         for r in model.groups:
             own = np.flatnonzero(model.of == r)
-            gain = self._gains(images[:, own], own) + self._prior[:, None, None]
-            k, row, column = (int(n) for n in np.unravel_index(int(gain.argmax()), gain.shape))
-            highest = float(gain[k, row, column])
+            highest, number, k, row, column = max(
+                self._highest(images[:, own], own, number) for number in range(len(self.fields))
+            )
             total += highest
             mark = f"[{r}]" if len(model.groups) > 1 else ""
             if offsets["phi"].free:
-                nuisances[f"phi_offset{mark}"] = float(self.tilts[k])
+                nuisances[f"phi_offset{mark}"] = float(self._offsets(number)[k, row, column])
+            for name, value in zip(("[1]", "[2]"), self.fields[number], strict=True):
+                if value:
+                    nuisances[f"tilt_phi{mark}{name}"] = value
             if highest > best[0]:
-                best, first = (highest, k, row, column), r
+                best, first = (highest, row, column), r
         steps = np.stack(renderer.pixel_steps(first))
-        way = np.array([self._rows[best[2]], self._columns[best[3]]]) @ steps
+        way = np.array([self._rows[best[1]], self._columns[best[2]]]) @ steps
         place = position_um + renderer.turn(first).T @ way
         return Start(type, place, nuisances, total)
+
+    def _highest(
+        self, images: Floats32, own: NDArray[np.intp], number: int
+    ) -> tuple[float, int, int, int, int]:
+        """The largest gain with one field: it, the field, and the numbers of tilt, row, column."""
+        bent = self._with_field(images, self._bent[number])
+        gain = self._gains(bent, own) + self._prior[number]
+        k, row, column = (int(n) for n in np.unravel_index(int(gain.argmax()), gain.shape))
+        return float(gain[k, row, column]), number, k, row, column
 
     def _gains(self, images: Floats32, own: NDArray[np.intp]) -> Floats:
         """Log-likelihood gained by images (tilts, conditions, rows, columns) at all shifts."""

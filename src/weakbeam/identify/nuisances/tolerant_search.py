@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.polynomial.legendre import legval
@@ -81,6 +81,15 @@ _AS_TOLD = {"log_condenser": 0.03, "log_height": 0.15}
 _FITS = 1.5
 """Misfit of the best type up to which others far below it need no closer look."""
 
+_POLISHED, _RIVAL = 3, 12.0
+"""So many types at most, and those within such a log-evidence, are fitted to precise images."""
+
+_BENT = ((0.0, 0.0), (3e-5, 0.0), (-3e-5, 0.0), (0.0, 3e-5), (0.0, -3e-5))
+"""Tilts of φ at the last row and column (rad) from which it is sought how a lattice is bent."""
+
+_LEAST_BENT, _MOST_BENT = 1e-5, 6e-5
+"""Between which such tilts (rad) are tried for all types."""
+
 Nuisances = Mapping[str, float]
 _SHARED = ("phi", "chi", "two_theta", "tilt", "blur", "log")
 
@@ -129,8 +138,8 @@ class TolerantSearch:
         self.priors, self.prior, self.options = priors, prior, options
         self.max_shift = max_shift
         self.reflections = [library.conditions[k].reflection for k in numbers]
-        self.renderers = WindowRenderers(library.experiment, numbers)
         self.workers = worker_count(workers)
+        self.renderers = WindowRenderers(library.experiment, numbers, self.workers)
         rows, columns = (2 * max_shift + size for size in options.about)
         self.coarse = coarse_window(observation, self.reflections, options.pixels, (rows, columns))
 
@@ -152,7 +161,8 @@ class TolerantSearch:
                 condenser=condenser,
             ),
         )
-        finder = StartFinder(model, self.max_shift, o.offsets)
+        bare = self._bare(condenser)
+        finder = StartFinder(model, self.max_shift, o.offsets, self._bent(bare))
         members = self.library.members
         types = {int(t): m for m, t in reversed([*enumerate(members.types)]) if members.visible[m]}
 
@@ -173,10 +183,7 @@ class TolerantSearch:
 
         found = [f for f in self._map(first, starts) if f is not None]
         found.sort(key=lambda f: -f[0].log_evidence)
-        # Of a crystal without the line: what all of the window but its middle tells of the lattice.
-        far = LineFit(model, found[0][0].type, found[0][0].position_um + 1e4 * model.renderer.up)
-        bare = _climbed(far, None, 10)
-        shared = [nuisances_of(fit) for fit in (found[0][0], bare) if fit is not None]
+        shared = [nuisances_of(fit) for fit in (found[0][0], *bare[:1])]
         for count, share in ((o.again, 0.15), (o.again // 3, 0.05)):
             best = found[0][0]
             count = min(count, max(12, _near(found, max(400.0, 0.25 * starts[0].gain))))
@@ -203,6 +210,38 @@ class TolerantSearch:
             found.sort(key=lambda f: -f[0].log_evidence)
             shared = [nuisances_of(found[0][0])]
         return [fit for fit, _ in found]
+
+    def _bare(self, condenser: float) -> list[Fitted]:
+        """Fits of a crystal without a line, which tell how the lattice is bent, the best first."""
+        o = self.options
+        model = self._model(
+            self.coarse, FitOptions(o.coarse_error, 0.05, depths=48, rounds=2, condenser=condenser)
+        )
+        far = 1e4 * model.renderer.up
+        names = [p.name for p in model.nuisances]
+        ends = []
+        for start in _BENT if any(name.startswith("tilt_phi") for name in names) else _BENT[:1]:
+            line = LineFit(model, self.library.types[0], far)
+            told = {
+                name: value
+                for name in names
+                for ending, value in zip(("[1]", "[2]"), start, strict=True)
+                if name.startswith("tilt_phi") and name.endswith(ending)
+            }
+            end = _climbed(line, told)
+            if end is not None:
+                ends.append(end)
+        return sorted(ends, key=lambda fit: -fit.log_evidence)
+
+    def _bent(self, bare: Sequence[Fitted]) -> list[tuple[float, float]]:
+        """Tilts at the edges to start from."""
+        if not bare:
+            return []
+        mark = f"[{self.reflections[0]}]" if len(set(self.reflections)) > 1 else ""
+        values = nuisances_of(bare[0])
+        ends = [values.get(f"tilt_phi{mark}[{k}]", 0.0) for k in (1, 2)]
+        row, column = (float(np.clip(end, -_MOST_BENT, _MOST_BENT)) for end in ends)
+        return [(row, column)] if max(abs(row), abs(column)) > _LEAST_BENT else []
 
     def turned_fits(
         self, fits: Sequence[Fitted], tell: Callable[[float], None], condenser: float = 1.0
@@ -247,19 +286,16 @@ class TolerantSearch:
         """The best of all, to a window of single pixels about the best one's line."""
         o = self.options
         window = self._window(fits[0])
-        p = self.priors
-        model = self._model(
-            window,
-            FitOptions(
-                p.model_error,
-                p.background_error,
-                steps=6,
-                rounds=6,
-                instrument=True,
-                turn=True,
-                reach=o.fine_reach,
-            ),
+        how = FitOptions(
+            self.priors.model_error,
+            self.priors.background_error,
+            steps=6,
+            rounds=6,
+            instrument=True,
+            turn=True,
+            reach=o.fine_reach,
         )
+        model = self._model(window, how)
         least = fits[0].log_evidence - o.gap
         kept = [fit for k, fit in enumerate(fits[: o.fine]) if k < 2 or fit.log_evidence > least]
 
@@ -273,7 +309,16 @@ class TolerantSearch:
         height = -np.inf if first is None else first.log_likelihood
         others = self._map(lambda fit: fitted(fit, height), kept[1:])
         fine = [fit for fit in (first, *others) if fit is not None]
-        return _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
+        fine = _distinct(sorted(fine, key=lambda fit: -fit.log_evidence))
+        precise = self._model(window, replace(how, rounds=2, precise=True))
+
+        def polished(fit: Fitted) -> Fitted:
+            line = LineFit(precise, fit.type, fit.position_um)
+            return _climbed(line, nuisances_of(fit)) or fit
+
+        near = [f for f in fine[:_POLISHED] if f.log_evidence > fine[0].log_evidence - _RIVAL]
+        fine[: len(near)] = [polished(fit) for fit in near]
+        return sorted(fine, key=lambda fit: -fit.log_evidence)
 
     def _model(self, window: Window, options: FitOptions) -> WindowModel:
         return WindowModel(window, self.renderers, self.priors, self.prior, options)

@@ -15,11 +15,17 @@ from weakbeam.identify.nuisances.line_images import LineImages, Stacks
 from weakbeam.identify.nuisances.window_model import Parameter
 from weakbeam.identify.nuisances.windows import MARGIN, Window
 
-_EVEN = {"log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06}
+_EVEN = {
+    "log_condenser": 0.04, "log_height": 0.25, "character_deg": 3.0, "depth_um": 0.06,
+    "row_px": 0.4, "column_px": 0.4, "across_um": 0.02,
+}  # fmt: skip
 """How far from where they were computed images change evenly with a parameter."""
 
 _STILL = 0.5
 """Change of the log-likelihood from one set of images to the next below which a climb is done."""
+
+_UNSEEN = 1e-6
+"""Change of the log-likelihood over a longest step below which a parameter is not moved."""
 
 _LOST, _SLOW = 30.0, 2.0
 """A climb is given up that lies lower than another type by that much, and by that many times what
@@ -251,19 +257,21 @@ class LineFit(LineImages):
         """A damped step, each parameter held to how far it may go."""
         size = np.sqrt(np.maximum(np.diag(curvature), 1e-300))
         scaled = curvature / np.outer(size, size) + damping * np.eye(len(size))
+        longest = np.array([p.step for p in self.parameters])
+        if not self.place.in_sheet:
+            longest[:2] *= self.model.window.factor
         held = [
             k
             for k, p in enumerate(self.parameters)
-            if p.name == "blur2" and x[k] <= 0.0 and gradient[k] < 0.0
+            if (p.name == "blur2" and x[k] <= 0.0 and gradient[k] < 0.0)
+            # What the images do not show would be moved without end, and all else held back.
+            or curvature[k, k] * longest[k] ** 2 < _UNSEEN
         ]
         free = np.setdiff1d(np.arange(len(size)), held)
         part = np.linalg.solve(scaled[np.ix_(free, free)], (gradient / size)[free])
         whole = np.zeros(len(size))
         whole[free] = part / size[free]
         step = whole[: len(self.parameters)]
-        longest = np.array([p.step for p in self.parameters])
-        if not self.place.in_sheet:
-            longest[:2] *= self.model.window.factor
         step = step / max(1.0, float((np.abs(step) / (2.0 * longest)).max()))
         for k, p in enumerate(self.parameters):
             if p.name == "blur2":

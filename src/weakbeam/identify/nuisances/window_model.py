@@ -43,7 +43,10 @@ class FitOptions:
     rounds : int
         Most sets of images.
     precise : bool
-        As of :class:`~weakbeam.run.render.Renderer`.
+        As of :class:`~weakbeam.run.render.Renderer`; images are then computed for what changes as
+        the line moves, in place of being shifted. Shifted ones tell the derivatives along a line
+        that lies nearly in the sheet by what interpolation is off, so that errors of its place are
+        stated too small.
     depths : int, optional
         Samples along rays; as many as the crystal asks for unless given.
     points : int

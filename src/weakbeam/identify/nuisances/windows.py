@@ -104,10 +104,12 @@ class WindowRenderers:
         Of the library.
     numbers : sequence of int
         Conditions of the images.
+    workers : int
+        Threads for precise images; others are computed for several types at a time.
     """
 
-    def __init__(self, experiment: Experiment, numbers: Sequence[int]) -> None:
-        self.experiment, self._numbers = experiment, list(numbers)
+    def __init__(self, experiment: Experiment, numbers: Sequence[int], workers: int = 1) -> None:
+        self.experiment, self._numbers, self._workers = experiment, list(numbers), workers
         self._known: dict[tuple[object, ...], Renderer] = {}
         self._origins: dict[int, Floats] | None = None
 
@@ -153,7 +155,7 @@ class WindowRenderers:
             if depths is not None:
                 plain["depth_samples"] = depths
             experiment = self.experiment.replace(camera=plain, **changed)
-            self._known[key] = Renderer(experiment, 1, precise)
+            self._known[key] = Renderer(experiment, self._workers if precise else 1, precise)
             if len(self._known) > 24:
                 self._known.pop(next(iter(self._known)))
         renderer = self._known[key]
