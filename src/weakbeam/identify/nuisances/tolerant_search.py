@@ -148,6 +148,19 @@ class TolerantSearch:
 
         The condenser, which is not fitted, may differ from what is told by a factor.
         """
+        bare = self._bare(condenser)
+        fits = self._coarse_fits(tell, condenser, bare)
+        # What is nearly right tells how the lattice is bent, which may not have been tried.
+        bend = np.array(self._bend(fits[0]))
+        tried = [(0.0, 0.0)] if bare is None else [(0.0, 0.0), self._bend(bare)]
+        if fits[0].misfit < _FITS and min(np.abs(bend - t).max() for t in tried) > _LEAST_BENT:
+            again = self._coarse_fits(lambda share: None, condenser, fits[0])
+            fits = max(fits, again, key=lambda found: found[0].log_evidence)
+        return fits
+
+    def _coarse_fits(
+        self, tell: Callable[[float], None], condenser: float, bare: Fitted | None
+    ) -> list[Fitted]:
         o = self.options
         model = self._model(
             self.coarse,
@@ -161,8 +174,8 @@ class TolerantSearch:
                 condenser=condenser,
             ),
         )
-        bare = self._bare(condenser)
-        finder = StartFinder(model, self.max_shift, o.offsets, self._bent(bare))
+        bent = [] if bare is None else [self._bend(bare)]
+        finder = StartFinder(model, self.max_shift, o.offsets, bent)
         members = self.library.members
         types = {int(t): m for m, t in reversed([*enumerate(members.types)]) if members.visible[m]}
 
@@ -183,7 +196,7 @@ class TolerantSearch:
 
         found = [f for f in self._map(first, starts) if f is not None]
         found.sort(key=lambda f: -f[0].log_evidence)
-        shared = [nuisances_of(fit) for fit in (found[0][0], *bare[:1])]
+        shared = [nuisances_of(found[0][0]), {}, *([] if bare is None else [nuisances_of(bare)])]
         for count, share in ((o.again, 0.15), (o.again // 3, 0.05)):
             best = found[0][0]
             count = min(count, max(12, _near(found, max(400.0, 0.25 * starts[0].gain))))
@@ -211,37 +224,42 @@ class TolerantSearch:
             shared = [nuisances_of(found[0][0])]
         return [fit for fit, _ in found]
 
-    def _bare(self, condenser: float) -> list[Fitted]:
-        """Fits of a crystal without a line, which tell how the lattice is bent, the best first."""
+    def _bare(self, condenser: float) -> Fitted | None:
+        """The fit of a crystal without a line, if it tells that the lattice is bent."""
         o = self.options
         model = self._model(
             self.coarse, FitOptions(o.coarse_error, 0.05, depths=48, rounds=2, condenser=condenser)
         )
         far = 1e4 * model.renderer.up
-        names = [p.name for p in model.nuisances]
+        names = [p.name for p in model.nuisances if p.name.startswith("tilt_phi")]
         ends = []
-        for start in _BENT if any(name.startswith("tilt_phi") for name in names) else _BENT[:1]:
+        for start in _BENT if names else ():
             line = LineFit(model, self.library.types[0], far)
             told = {
                 name: value
                 for name in names
                 for ending, value in zip(("[1]", "[2]"), start, strict=True)
-                if name.startswith("tilt_phi") and name.endswith(ending)
+                if name.endswith(ending)
             }
             end = _climbed(line, told)
             if end is not None:
                 ends.append(end)
-        return sorted(ends, key=lambda fit: -fit.log_evidence)
+        if not ends:
+            return None
+        best = max(ends, key=lambda fit: fit.log_evidence)
+        # What light an open condenser lets through everywhere, only absurd fields explain.
+        likely = all(abs(best.value(name)[0]) < 2.0 * self.priors.tilt for name in names)
+        return best if likely and max(map(abs, self._bend(best))) > _LEAST_BENT else None
 
-    def _bent(self, bare: Sequence[Fitted]) -> list[tuple[float, float]]:
-        """Tilts at the edges to start from."""
-        if not bare:
-            return []
+    def _bend(self, bare: Fitted) -> tuple[float, float]:
+        """Tilts at the last row and column to start from."""
         mark = f"[{self.reflections[0]}]" if len(set(self.reflections)) > 1 else ""
-        values = nuisances_of(bare[0])
-        ends = [values.get(f"tilt_phi{mark}[{k}]", 0.0) for k in (1, 2)]
-        row, column = (float(np.clip(end, -_MOST_BENT, _MOST_BENT)) for end in ends)
-        return [(row, column)] if max(abs(row), abs(column)) > _LEAST_BENT else []
+        values = nuisances_of(bare)
+        row, column = (
+            float(np.clip(values.get(f"tilt_phi{mark}[{k}]", 0.0), -_MOST_BENT, _MOST_BENT))
+            for k in (1, 2)
+        )
+        return row, column
 
     def turned_fits(
         self, fits: Sequence[Fitted], tell: Callable[[float], None], condenser: float = 1.0
