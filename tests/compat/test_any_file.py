@@ -1,6 +1,6 @@
 """Whatever a file says, it is converted or refused."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from weakbeam.compat.conversion import convert, is_dfxm_geo
@@ -64,6 +64,7 @@ def files(draw):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=files())
+@example({"reciprocal": {"keV": 0}, "crystal": {"centered": {}}, "scan": {}})
 def test_any_file_is_converted_or_refused(data):
     is_dfxm_geo(data)
     try:

@@ -38,7 +38,7 @@ def beam_of(reciprocal: Keys) -> Section:
     clip = reciprocal.number("zeta_v_clip", 1.4e-4)
     factor = 1e3 * FWHM_PER_SIGMA / DIVERGENCE_FACTOR
     return {
-        "energy_keV": reciprocal.number("keV", 17.0),
+        "energy_keV": reciprocal.positive("keV", 17.0),
         "bandwidth_rms": reciprocal.number("eps_rms", 6.0e-5),
         "divergence_vertical_fwhm_mrad": rounded(vertical * factor),
         "divergence_vertical_clip_mrad": rounded(1e3 * clip),
