@@ -85,8 +85,8 @@ _LONGER = 4.0
 _MAPS, _STARTED, _COMPARED, _ADDED, _NEEDED = 0.1, 0.5, 0.7, 0.85, 0.95
 """Shares of a search that are done with its phases, about."""
 
-_BESIDE = 0.3
-"""Share of the longest steps by which loops and walls are moved to climb from there."""
+_BESIDE, _MOST_STEPS_BESIDE = 0.1, 20
+"""Share of the longest steps by which what was found is moved, and how far to climb from there."""
 
 _CERTAIN = 3.0
 """A line that is worth so many times its price to the maps is not tried away."""
@@ -290,25 +290,22 @@ class StackSearch:
         return (*self._compared(new, shaped[2]), shaped[3])
 
     def _once_more(self, here: Normal, converged: bool) -> tuple[Normal, bool, Floats | float]:
-        """A climb from beside the loops and walls, and how far from them it leads.
+        """A climb from beside what was found, and how far from it that leads.
 
-        The images of a loop change by many small jumps as it moves along the rows, and the
-        likelihood has summits beside each other: errors are no smaller than from one to another.
+        Which samples are chosen changes in jumps as lines move, and the derivatives along those
+        that lie nearly in the sheet are small beside that; images of a loop change by many small
+        jumps along the rows. The likelihood has summits beside each other: errors are no smaller
+        than from one to another. Large images are not climbed twice.
         """
         lines = here.state.lines
         own = sum(len(line.names) for line in lines)
-        if all(line.kind == "line" for line in lines) or self.given_up:
+        plain = all(line.kind == "line" for line in lines)
+        if not lines or self.given_up or (plain and (self._large or not converged)):
             return here, converged, 0.0
-        beside = [
-            line if line.kind == "line" else line.moved(_BESIDE * line.longest_steps)
-            for line in lines
-        ]
+        beside = [line.moved(_BESIDE * line.longest_steps) for line in lines]
         state = replace(here.state, lines=tuple(beside))
-        other, other_converged = self.climb(state, 10, last=True)
-        away = [
-            one.apart(two) if one.kind != "line" else np.zeros(len(one.names))
-            for one, two in zip(other.state.lines, lines, strict=True)
-        ]
+        other, other_converged = self.climb(state, _MOST_STEPS_BESIDE, last=True)
+        away = [one.apart(two) for one, two in zip(other.state.lines, lines, strict=True)]
         fixed = np.zeros(len(self.model.names(here.state)) - own)
         # One that has not arrived tells nothing.
         far = np.concatenate([fixed, *away]) if other_converged else 0.0
