@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import ABC, abstractmethod
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -231,7 +232,43 @@ class FactorRoute:
         return a, b
 
 
-class GeneralRoute:
+class _FrameByFrame(ABC):
+    """A route without factors: means and derivatives are those of frames."""
+
+    @abstractmethod
+    def each_frame(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+        """Put the block's part of every frame into `out`."""
+
+    @abstractmethod
+    def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
+        """See :meth:`Route.moments`."""
+
+    def frames(
+        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
+    ) -> None:
+        """See :meth:`Route.frames`."""
+        if means is not None:
+            _mean_frames(self, block, shifts, out, means)
+        else:
+            self.each_frame(block, shifts, out)
+
+    def prepared(self, changes: Changes) -> Changes:
+        """See :meth:`Route.prepared`."""
+        return changes
+
+    def slopes(
+        self,
+        block: RayBlock,
+        changes: Changes,
+        shifts: Shifts,
+        out: Floats32,
+        means: Means | None = None,
+    ) -> None:
+        """See :meth:`Route.slopes`."""
+        _differences(self, block, changes, shifts, out, means)
+
+
+class GeneralRoute(_FrameByFrame):
     """The closed forms of any acceptance, evaluated for every ray and frame.
 
     Parameters
@@ -254,30 +291,10 @@ class GeneralRoute:
         offsets = [term.offset for term in terms]
         self._terms = np.array(forms), np.array(offsets), np.minimum(ends, _FAR_AWAY)
 
-    def frames(
-        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
-    ) -> None:
-        """See :meth:`Route.frames`."""
-        if means is not None:
-            _mean_frames(self, block, shifts, out, means)
-            return
+    def each_frame(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+        """See :meth:`_FrameByFrame.each_frame`."""
         q, weights, pixels, add = block
         oblique_loops.sum_general(q, weights, *shifts, *self._terms, pixels, add, out)
-
-    def prepared(self, changes: Changes) -> Changes:
-        """See :meth:`Route.prepared`."""
-        return changes
-
-    def slopes(
-        self,
-        block: RayBlock,
-        changes: Changes,
-        shifts: Shifts,
-        out: Floats32,
-        means: Means | None = None,
-    ) -> None:
-        """See :meth:`Route.slopes`."""
-        _differences(self, block, changes, shifts, out, means)
 
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
@@ -287,7 +304,7 @@ class GeneralRoute:
         )
 
 
-class TableRoute:
+class TableRoute(_FrameByFrame):
     """Interpolation in a tabulated acceptance, for every ray and frame.
 
     Parameters
@@ -307,29 +324,9 @@ class TableRoute:
         self._density = 1.0 / kernel.steps
         self._scratch = _Scratch()
 
-    def frames(
-        self, block: RayBlock, shifts: Shifts, out: Floats32, means: Means | None = None
-    ) -> None:
-        """See :meth:`Route.frames`."""
-        if means is not None:
-            _mean_frames(self, block, shifts, out, means)
-            return
+    def each_frame(self, block: RayBlock, shifts: Shifts, out: Floats32) -> None:
+        """See :meth:`_FrameByFrame.each_frame`."""
         sum_loops.put(self._images(block, shifts), block.pixels, block.add, out)
-
-    def prepared(self, changes: Changes) -> Changes:
-        """See :meth:`Route.prepared`."""
-        return changes
-
-    def slopes(
-        self,
-        block: RayBlock,
-        changes: Changes,
-        shifts: Shifts,
-        out: Floats32,
-        means: Means | None = None,
-    ) -> None:
-        """See :meth:`Route.slopes`."""
-        _differences(self, block, changes, shifts, out, means)
 
     def moments(self, block: RayBlock, shifts: Shifts, powers: Powers, out: Floats) -> None:
         """See :meth:`Route.moments`."""
