@@ -99,9 +99,8 @@ def with_wall(world, kind, point, spacing_um, count):
     return replace(world, optics=world.optics | {"lines": [*world.optics["lines"], own]})
 
 
-def with_nuisances(world, seed):
+def with_nuisances(world, random):
     """The world with what a model is not told, about as at a beamline."""
-    random = np.random.default_rng(seed)
     turns = random.uniform(0, 2 * np.pi, 2)
     return replace(
         world,
@@ -147,16 +146,5 @@ def drawn(number, shape, pixel_um, most=4, count=None, apart_um=1.0, **tables):
         point = i * row + j * column
         if all(np.linalg.norm(point - other) >= apart_um for _, other in lines):
             lines.append((kind, point))
-    turns = random.uniform(0, 2 * np.pi, 2)
-    world = replace(
-        with_lines(world, lines),
-        offsets=tuple(random.normal(0, 10e-6, 3)),
-        bend_rock=(0, *(5e-6 * np.array([np.cos(turns[0]), np.sin(turns[0])]))),
-        bend_roll=(0, *(5e-6 * np.array([np.cos(turns[1]), np.sin(turns[1])]))),
-        illumination=(1, *random.uniform(-0.2, 0.2, 2)),
-        background=(20, *random.uniform(-8, 8, 2)),
-        blur_px=1.0,
-        hot=3,
-        dead=3,
-    )
+    world = with_nuisances(with_lines(world, lines), random)
     return world, experiment, lines

@@ -75,7 +75,7 @@ def test_a_loop_is_found(name, centre, radius, beside):
     if beside is not None:
         world = with_lines(world, [(types[100], np.array(beside))])
     world = with_loops(world, [(kind, np.array(centre), radius)])
-    data = stack_of(with_nuisances(world, 5), phi_scan(41), 7)
+    data = stack_of(with_nuisances(world, np.random.default_rng(5)), phi_scan(41), 7)
     result = fit_data(data, experiment)
     assert sorted(row.line.kind for row in result.rows) == ["line", "loop"][beside is None :]
     row = next(row for row in result.rows if row.line.kind == "loop")
@@ -100,7 +100,7 @@ def test_a_wall_is_found(spacing):
     name = "(1 1 1) [1 0 -1] 0 deg"
     kind = next(one for one in types_of(experiment) if one.name == name)
     world = with_wall(world, kind, np.array([0.7, 0.2, 0.0]), spacing, int(400 / spacing))
-    data = stack_of(with_nuisances(world, 5), phi_scan(41, 7e-4), 7)
+    data = stack_of(with_nuisances(world, np.random.default_rng(5)), phi_scan(41, 7e-4), 7)
     result = fit_data(data, experiment)
     (row,) = result.rows
     assert row.line.kind == "wall"
