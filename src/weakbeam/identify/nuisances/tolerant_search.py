@@ -159,8 +159,9 @@ class TolerantSearch:
         return fits
 
     def _coarse_fits(
-        self, tell: Callable[[float], None], condenser: float, bare: Fitted | None
+        self, tell: Callable[[float], None], condenser: float, bent: Fitted | None
     ) -> list[Fitted]:
+        """The same, starting also from the lattice of a fit that tells how it is bent."""
         o = self.options
         model = self._model(
             self.coarse,
@@ -174,8 +175,8 @@ class TolerantSearch:
                 condenser=condenser,
             ),
         )
-        bent = [] if bare is None else [self._bend(bare)]
-        finder = StartFinder(model, self.max_shift, o.offsets, bent)
+        fields = [] if bent is None else [self._bend(bent)]
+        finder = StartFinder(model, self.max_shift, o.offsets, fields)
         members = self.library.members
         types = {int(t): m for m, t in reversed([*enumerate(members.types)]) if members.visible[m]}
 
@@ -196,7 +197,7 @@ class TolerantSearch:
 
         found = [f for f in self._map(first, starts) if f is not None]
         found.sort(key=lambda f: -f[0].log_evidence)
-        shared = [nuisances_of(found[0][0]), {}, *([] if bare is None else [nuisances_of(bare)])]
+        shared = [nuisances_of(found[0][0]), {}, *([] if bent is None else [nuisances_of(bent)])]
         for count, share in ((o.again, 0.15), (o.again // 3, 0.05)):
             best = found[0][0]
             count = min(count, max(12, _near(found, max(400.0, 0.25 * starts[0].gain))))
