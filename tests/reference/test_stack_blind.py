@@ -313,6 +313,18 @@ def test_scans_of_other_motors_tell_where_a_line_is(scan):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [40, 50])
+def test_ends_that_look_like_summits_are_left(number):
+    """A line in the sheet that a climb leaves too soon; another plane and one line more."""
+    world, experiment, lines = drawn(number, (128, 128), 0.08)
+    result = fit_data(stack_of(world, phi_scan(61), number), experiment)
+    assert len(result.rows) == len(lines)
+    for right, _, scores in errors_of(result, lines):
+        assert right
+        assert np.abs(scores).max() < 3.0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("edge", "frames", "first"), [(64, 31, 0), (128, 61, 30)])
 def test_twenty_stacks(edge, frames, first):
     """Number, types and places of 0 to 4 lines."""
